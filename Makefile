@@ -1,0 +1,64 @@
+# lamobench: `make help` lists the targets. Every target sets up what it needs first; nothing here needs root or a GPU.
+
+PYTHON ?= python3
+METHODS ?= lamo lamo-random dt bc cql
+SEEDS ?= 0 1 2
+JOBS ?= 0
+PROFILE ?= cpu
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
+
+.PHONY: help setup demo reacher2d test lint format doctor gpt2-mini clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) PYTHON=$(PYTHON)'
+
+setup: $(READY) ## virtual environment with everything in it; does nothing the second time
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: lamobench needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); install one, then: make setup PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: '$(PYTHON)' comes without its venv module; install it (Debian, Ubuntu: python3-venv), then: make setup" >&2; exit 2; }
+	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
+	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; } > $(VENV)/setup.log 2>&1 || { \
+	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
+	@touch $@
+
+demo: setup ## record Reacher2d data, train 5 methods at 10 % and 100 % of it with 3 seeds, and rank them
+	@$(BIN)/lamobench data record reacher2d-medium-large
+	@$(SWEEP) reacher2d-medium-large --fractions 0.1 1 --runs runs/demo
+	@$(BIN)/lamobench leaderboard --runs runs/demo --output results/demo
+
+reacher2d: setup ## the paper's Reacher2d table: as many episodes, its fractions
+	@$(BIN)/lamobench data record reacher2d-medium
+	@$(SWEEP) reacher2d-medium --fractions 0.1 0.3 1 --runs runs/reacher2d
+	@$(BIN)/lamobench leaderboard --runs runs/reacher2d --output results/reacher2d
+
+test: setup ## every test
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/lamobench
+	@MYPYPATH=$(VENV)/types $(BIN)/mypy -p lamobench.datasets -p lamobench.baselines -p lamobench.benchmark
+
+format: setup ## let ruff format and sort imports
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+doctor: setup ## what is installed, what is at hand, what each target would need
+	@$(BIN)/lamobench doctor
+
+gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)
+	@$(BIN)/lamobench lm pretrain runs/gpt2-mini
+
+clean: ## remove runs and caches of tools, but neither data nor results
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache build *.egg-info

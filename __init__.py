@@ -1,0 +1,1 @@
+"""lamobench: does what a model learned before reinforcement learning help it, and does it survive?"""

@@ -1,0 +1,181 @@
+"""Data sets on disk: a folder of memory-mapped `.npy` files and a `meta.json` that says what they hold.
+
+A folder appears whole or not at all, at `<home>/datasets/<data set>/<source>`. `meta.json` has the provenance, each
+array's shape, type and SHA-256, the content hash, and a summary of the episodes' returns.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import storage
+from .catalog import command_to_get
+from .errors import UserError
+from .trajectories import Array, Provenance, Trajectories, array_hash, combine_hashes
+
+FORMAT = 1  # raise it when the layout changes: older folders are then refused with a line that says what to type
+META = "meta.json"
+META_KEYS = ("content_hash", "episodes", "steps", "return_mean", "return_std", "return_best")
+
+# How a finished folder takes its place: `storage.whole_folder` or `replaced_folder`.
+Place = Callable[[Path], AbstractContextManager[Path]]
+
+
+def folder_of(name: str, source: str) -> Path:
+    """Where a data set from a source is cached, whether or not it is there."""
+    return storage.home() / "datasets" / name / source
+
+
+def save(trajectories: Trajectories) -> Path:
+    """Check and store a data set; one with the same content that is there already is kept.
+
+    Raises a `UserError`, and changes nothing, if the data break a contract or other content is there.
+    """
+    folder, written = _write(trajectories, storage.whole_folder)
+    found = read_meta(folder)["content_hash"]
+    if found != written:
+        raise UserError(f"{folder} holds other data ({found[:12]}, not {written[:12]}); {_again(folder)}")
+    return folder
+
+
+def replace(trajectories: Trajectories) -> Path:
+    """Check and store a data set in the place of whatever is there, which is kept if anything goes wrong."""
+    return _write(trajectories, replaced_folder)[0]
+
+
+def open_cached(folder: Path) -> Trajectories:
+    """Open a cached data set: read-only memory maps, checked against `meta.json` in presence, shape and type.
+
+    The content is not read, so this takes milliseconds whatever the size; `verify` reads it. Raises a `UserError` that
+    names the file that is missing or damaged.
+    """
+    meta = read_meta(folder)
+    arrays = {name: _open_array(folder / f"{name}.npy", expected) for name, expected in meta["arrays"].items()}
+    return Trajectories(**arrays, provenance=Provenance(**meta["provenance"]), known_hash=meta["content_hash"])
+
+
+def verify(folder: Path) -> Trajectories:
+    """Open a cached data set and read all of it; a `UserError` names the file or the array that is wrong."""
+    trajectories, meta = open_cached(folder), read_meta(folder)
+    hashes = {name: array_hash(getattr(trajectories, name)) for name in Trajectories.ARRAYS}
+    for name, found in hashes.items():
+        if found != meta["arrays"][name]["sha256"]:
+            raise UserError(f"{folder / name}.npy is damaged: its content has changed; {_again(folder)}")
+    if combine_hashes(hashes) != meta["content_hash"]:
+        raise UserError(f"{folder / META} is damaged: its content hash is not that of its arrays; {_again(folder)}")
+    return trajectories.check()
+
+
+def remove(name: str, source: str) -> None:
+    """Delete a cached data set; a `UserError` says so if it is not there."""
+    folder = folder_of(name, source)
+    if not folder.is_dir():
+        raise UserError(f"data set '{name}' from '{source}' is not in the cache; `lamobench data list` shows what is")
+    aside = _set_aside(folder)  # whoever looks meanwhile sees all of it or nothing
+    if aside is not None:
+        shutil.rmtree(aside)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The `meta.json` of a cached data set; a `UserError` if it is missing, damaged or of another format."""
+    path = folder / META
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        form, names = meta["format"], set(meta["arrays"])
+        _ = Provenance(**meta["provenance"]), [meta[key] for key in META_KEYS]
+        _ = [array[key] for array in meta["arrays"].values() for key in ("shape", "dtype", "sha256")]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {_again(folder)}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); {_again(folder)}") from None
+    if form != FORMAT or names != set(Trajectories.ARRAYS):
+        raise UserError(f"{path} is of format {form}, but this version reads format {FORMAT}; {_again(folder)}")
+    return dict(meta)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Like `storage.whole_folder`, but the finished folder takes the place of one that is there.
+
+    The old one is moved aside in the last moment and comes back if the new one can't take its place.
+    """
+    aside: Path | None = None
+    try:
+        with storage.whole_folder(path) as temporary:
+            yield temporary
+            aside = _set_aside(path)
+    except BaseException:
+        if aside is not None:
+            os.rename(aside, path)
+        raise
+    if aside is not None:
+        shutil.rmtree(aside)
+
+
+def _set_aside(path: Path) -> Path | None:
+    """Rename a folder to a hidden one beside it; None if there is none, or no longer."""
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        aside.rmdir()
+        return None
+    return aside
+
+
+def _write(trajectories: Trajectories, place: Place) -> tuple[Path, str]:
+    """The folder and the content hash of what was meant to be in it."""
+    trajectories.check()
+    folder = folder_of(trajectories.provenance.dataset, trajectories.provenance.source)
+    meta = _meta(trajectories)
+    with place(folder) as temporary:
+        for name in Trajectories.ARRAYS:
+            np.save(temporary / f"{name}.npy", getattr(trajectories, name), allow_pickle=False)
+        storage.write_json(temporary / META, meta)
+    return folder, meta["content_hash"]
+
+
+def _meta(trajectories: Trajectories) -> dict[str, Any]:
+    arrays = {name: getattr(trajectories, name) for name in Trajectories.ARRAYS}
+    hashes = {name: array_hash(array) for name, array in arrays.items()}
+    return {
+        "format": FORMAT,
+        "provenance": asdict(trajectories.provenance),
+        "arrays": {name: _array_facts(array) | {"sha256": hashes[name]} for name, array in arrays.items()},
+        "content_hash": combine_hashes(hashes),
+        "episodes": trajectories.num_episodes,
+        "steps": trajectories.num_steps,
+        "return_mean": float(trajectories.returns.mean()),
+        "return_std": float(trajectories.returns.std()),
+        "return_best": float(trajectories.returns.max()),
+    }
+
+
+def _array_facts(array: Array) -> dict[str, Any]:
+    return {"shape": list(array.shape), "dtype": array.dtype.str}
+
+
+def _open_array(path: Path, expected: dict[str, Any]) -> Array:
+    wanted = {"shape": expected["shape"], "dtype": expected["dtype"]}
+    try:
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {_again(path.parent)}") from None
+    except (OSError, EOFError, ValueError) as error:  # NumPy's words for a header or a body that is cut short
+        raise UserError(f"{path} is damaged or cut short ({error}); {_again(path.parent)}") from None
+    if _array_facts(array) != wanted:
+        raise UserError(f"{path} is damaged: it holds {_array_facts(array)}, not {wanted}; {_again(path.parent)}")
+    return array
+
+
+def _again(folder: Path) -> str:
+    """What to type when a cached folder can't be used; the folder's path ends in its data set and its source."""
+    return f"to make it again, type: {command_to_get(folder.parent.name, folder.name)} --force"

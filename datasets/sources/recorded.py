@@ -1,0 +1,38 @@
+"""Data sets that are recorded on the machine itself: real simulator, real Minari files, no network."""
+
+from pathlib import Path
+
+from .. import cache, storage
+from ..catalog import find_dataset
+from ..errors import UserError
+from ..trajectories import Trajectories
+from . import minari
+
+SOURCE = "recorded"
+
+
+def minari_root() -> Path:
+    """Where recordings are kept; with `MINARI_DATASETS_PATH` set to it, Minari's own tools see them."""
+    return storage.home() / "minari"
+
+
+def record_dataset(name: str, force: bool = False) -> Trajectories:
+    """A recorded data set; what is missing is made first: the recording, then its copy in the cache.
+
+    With `force` both are made anew, in the place of the old ones. Any number of processes may do this at once.
+    """
+    dataset = find_dataset(name)
+    if SOURCE not in dataset.sources:
+        raise UserError(f"data set '{name}' can't be recorded, only read from: {', '.join(dataset.sources)}")
+    folder = cache.folder_of(name, SOURCE)
+    if folder.is_dir() and not force:
+        return cache.open_cached(folder)
+    if force or not (minari_root() / dataset.minari_id).is_dir():
+        from ..recording.collect import record  # only here: it loads the simulator
+
+        trajectories = record(dataset, minari_root(), place=cache.replaced_folder if force else storage.whole_folder)
+    else:
+        trajectories = minari.read(dataset.minari_id, minari_root(), dataset=name, source=SOURCE)
+    store = cache.replace if force else cache.save
+    store(trajectories)
+    return trajectories

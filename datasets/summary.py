@@ -1,0 +1,58 @@
+"""What a data set holds, for people to read."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .trajectories import Array, Trajectories
+
+BINS = 10
+BAR = 40  # characters of the longest bar
+
+
+def describe(trajectories: Trajectories) -> dict[str, Any]:
+    """Counts, provenance, and the spread of the episodes' returns and lengths; plain values that JSON can hold.
+
+    `returns` and `lengths` have mean, std, min, q25, median, q75, max; the two histograms are lists of lines of text.
+    """
+    provenance = trajectories.provenance
+    return {
+        "dataset": provenance.dataset,
+        "source": provenance.source,
+        "origin": provenance.origin,
+        "env_id": provenance.env_id,
+        "simulator": provenance.simulator,
+        "content_hash": trajectories.content_hash,
+        "episodes": trajectories.num_episodes,
+        "steps": trajectories.num_steps,
+        "terminated_episodes": int(np.count_nonzero(trajectories.terminals)),
+        "truncated_episodes": int(np.count_nonzero(trajectories.timeouts)),
+        "observation_shape": list(trajectories.observations.shape[1:]),
+        "action_shape": list(trajectories.actions.shape[1:]),
+        "discrete_actions": trajectories.discrete,
+        "returns": _spread(trajectories.returns),
+        "lengths": _spread(trajectories.lengths),
+        "return_histogram": histogram(trajectories.returns),
+        "length_histogram": histogram(trajectories.lengths),
+    }
+
+
+def histogram(values: Array) -> list[str]:
+    """Lines such as `  10 to 20   | ####  12`, one a bin of equal width; a single line if all values are the same."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return [f"{low:g} | {'#' * BAR} {len(values)}"]
+    counts, edges = np.histogram(values, BINS)
+    labels = [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]
+    width = max(map(len, labels))
+    bars = ["#" * int(np.ceil(BAR * count / counts.max())) for count in counts]
+    return [f"{label:>{width}} | {bar:<{BAR}} {n}" for label, bar, n in zip(labels, bars, counts, strict=True)]
+
+
+def _spread(values: Array) -> dict[str, float]:
+    quantiles = dict(
+        zip(("min", "q25", "median", "q75", "max"), np.quantile(values, (0, 0.25, 0.5, 0.75, 1)), strict=True)
+    )
+    spread = {"mean": values.mean(), "std": values.std()} | quantiles
+    return {name: float(value) for name, value in spread.items()}

@@ -1,0 +1,36 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lamobench.datasets.trajectories import Provenance, Trajectories
+
+
+@pytest.fixture
+def lamobench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    monkeypatch.setenv("LAMOBENCH_HOME", str(home))
+    monkeypatch.delenv("MINARI_DATASETS_PATH", raising=False)
+    return home
+
+
+@pytest.fixture
+def make_trajectories() -> Callable[..., Trajectories]:
+    """Builds three short episodes of reacher2d-like data; the same seed gives the same content."""
+
+    def make(seed: int = 0, dataset: str = "reacher2d-medium", source: str = "recorded") -> Trajectories:
+        rng, offsets = np.random.default_rng(seed), np.array([0, 4, 5, 11])
+        terminals, timeouts = np.zeros(11, bool), np.zeros(11, bool)
+        terminals[3] = timeouts[4] = timeouts[10] = True
+        return Trajectories(
+            observations=rng.normal(size=(11, 12)).astype(np.float32),
+            actions=rng.uniform(-1, 1, (11, 2)).astype(np.float32),
+            rewards=rng.integers(0, 2, 11).astype(np.float32),
+            terminals=terminals,
+            timeouts=timeouts,
+            offsets=offsets,
+            last_observations=rng.normal(size=(3, 12)).astype(np.float32),
+            provenance=Provenance(dataset, source, "a test", "lamobench/Reacher2d-v0", "mujoco 3.3.0"),
+        )
+
+    return make

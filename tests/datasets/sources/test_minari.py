@@ -1,0 +1,145 @@
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import minari
+import numpy as np
+import pytest
+from gymnasium import spaces
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.sources.minari import local_root, read
+from minari.data_collector import EpisodeBuffer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None)")
+BOX, DISCRETE = spaces.Box(-np.inf, np.inf, (3,), np.float64), spaces.Discrete(4)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    return tmp_path
+
+
+class Countdown(gymnasium.Env):  # type: ignore[misc]
+    """Ends after as many steps as its seed says: terminated if that is even, truncated if it is odd."""
+
+    def __init__(self, action_space: gymnasium.Space) -> None:
+        self.observation_space, self.action_space = BOX, action_space
+        self.log: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        assert seed is not None
+        self.left, self.even = seed, seed % 2 == 0
+        observation = np.random.default_rng(seed).normal(size=3)
+        self.log.append([(observation, None, None, None, None)])
+        return observation, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.left -= 1
+        observation, reward = np.random.default_rng(100 * self.left).normal(size=3), float(np.sum(action)) + self.left
+        ends = (self.left == 0 and self.even, self.left == 0 and not self.even)
+        self.log[-1].append((observation, action, reward, *ends))
+        return observation, reward, *ends, {}
+
+
+def stored(
+    buffers: list[EpisodeBuffer], observations: gymnasium.Space = BOX, actions: gymnasium.Space = DISCRETE
+) -> str:
+    minari.create_dataset_from_buffers("test/set-v0", buffers, observation_space=observations, action_space=actions)
+    return "test/set-v0"
+
+
+def episode(steps: int = 4, **changed: Any) -> EpisodeBuffer:
+    values: dict[str, Any] = {
+        "observations": list(np.arange(3.0 * (steps + 1)).reshape(-1, 3)),
+        "actions": [1] * steps,
+        "rewards": [1.0] * steps,
+        "terminations": [False] * steps,
+        "truncations": [False] * (steps - 1) + [True],
+        "infos": {},
+    }
+    return EpisodeBuffer(**(values | changed))
+
+
+@pytest.mark.parametrize(
+    "action_space", [DISCRETE, spaces.Box(-1, 1, (2,), np.float32)], ids=["discrete", "continuous"]
+)
+def test_what_is_read_is_what_was_played(root: Path, action_space: gymnasium.Space) -> None:
+    env = Countdown(action_space)
+    collector = minari.DataCollector(env)
+    lengths = [3, 4, 1]
+    for length in lengths:
+        collector.reset(seed=length)
+        for _ in range(length):
+            collector.step(action_space.sample())
+    collector.create_dataset("test/countdown-v0")
+    data = read("test/countdown-v0", root, dataset="own")
+    assert list(data.offsets) == [0, 3, 7, 8]
+    steps = [step for played in env.log for step in played[1:]]
+    before = [step[0] for played in env.log for step in played[:-1]]
+    np.testing.assert_array_equal(data.observations, np.array(before, np.float32), strict=True)
+    np.testing.assert_array_equal(
+        data.last_observations, np.array([e[-1][0] for e in env.log], np.float32), strict=True
+    )
+    np.testing.assert_array_equal(data.actions, np.array([step[1] for step in steps]), strict=True)
+    np.testing.assert_array_equal(data.rewards, np.array([step[2] for step in steps], np.float32), strict=True)
+    np.testing.assert_array_equal(data.terminals, [step[3] for step in steps])
+    np.testing.assert_array_equal(data.timeouts, [step[4] for step in steps])
+    assert data.terminals.sum() == 1
+    assert data.actions.dtype == (np.int64 if data.discrete else np.float32)
+    assert data.provenance.origin == "minari test/countdown-v0"
+    assert (data.provenance.env_id, data.provenance.simulator) == ("unknown", "unknown")
+
+
+def test_an_episode_that_just_stops_is_a_timeout(root: Path) -> None:
+    stops, ends = episode(truncations=[False] * 4), episode(truncations=[False] * 4, terminations=[False] * 3 + [True])
+    data = read(stored([stops, ends]), root, dataset="own")
+    assert list(np.flatnonzero(data.timeouts)) == [3]
+    assert list(np.flatnonzero(data.terminals)) == [7]
+
+
+def test_a_reward_that_is_not_a_number_is_refused(root: Path) -> None:
+    with pytest.raises(UserError, match=r"data set 'own': rewards\[6\] is not a finite number"):
+        read(stored([episode(), episode(rewards=[1.0, 1.0, float("nan"), 1.0])]), root, dataset="own")
+
+
+def test_an_end_inside_an_episode_is_refused(root: Path) -> None:
+    with pytest.raises(UserError, match="a terminal or timeout lies inside an episode"):
+        read(stored([episode(terminations=[False, True, False, False])]), root, dataset="own")
+
+
+def test_missing_observations_are_refused(root: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"episode 0 of 4 rewards: .* have \[4, 4, 4, 4\] entries, expected \[5, 4, 4, 4\]"
+    ):
+        read(stored([episode(observations=list(np.zeros((4, 3))))]), root, dataset="own")
+
+
+def test_dict_observations_are_refused_by_their_keys(root: Path) -> None:
+    space = spaces.Dict({"observation": BOX, "desired_goal": BOX})
+    observations = {"observation": list(np.zeros((5, 3))), "desired_goal": list(np.zeros((5, 3)))}
+    with pytest.raises(
+        UserError, match="observations with the keys desired_goal, observation; expected one flat array"
+    ):
+        read(stored([episode(observations=observations)], observations=space), root, dataset="own")
+
+
+def test_other_action_spaces_are_refused(root: Path) -> None:
+    space = spaces.MultiDiscrete([2, 2])
+    with pytest.raises(UserError, match=r"actions in MultiDiscrete\(\[2 2\]\); expected a Box or a Discrete space"):
+        read(stored([episode(actions=[np.array([1, 1])] * 4)], actions=space), root, dataset="own")
+
+
+def test_a_missing_data_set_is_named_with_its_folder(root: Path) -> None:
+    with pytest.raises(UserError, match=f"no Minari data set 'test/absent-v0' in {root}"):
+        read("test/absent-v0", local_root(), dataset="own")
+
+
+@pytest.mark.parametrize(("file", "kept"), [("main_data.hdf5", 0.5), ("main_data.hdf5", 0.98), ("metadata.json", 0.5)])
+def test_a_file_that_is_cut_short_is_named(root: Path, file: str, kept: float) -> None:
+    path = root / stored([episode() for _ in range(5)]) / "data" / file
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(UserError, match=r"test/set-v0/data.*record or fetch it again") as caught:
+        read("test/set-v0", root, dataset="own")
+    assert "\n" not in str(caught.value)
