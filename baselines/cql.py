@@ -1,0 +1,156 @@
+"""Conservative Q-Learning (Kumar et al. 2020, arXiv 2006.04779) on soft actor-critic with automatic entropy.
+
+The variant is CQL(H) of the paper's Equation 4, with the importance-sampled soft maximum of its Appendix F: actions
+drawn from the uniform distribution and from the current policy at s and at s'. Defaults are the published code's as
+CORL configures it for locomotion.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..datasets.fractions import Subset
+from ..datasets.windows import TransitionBatch, TransitionSampler
+from .networks import Ensemble, mlp
+from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # soft actor-critic's published bounds
+
+
+@dataclass(frozen=True)
+class CQLConfig:
+    """Every field's source in its comment; A is the number of action dimensions."""
+
+    hidden: tuple[int, ...] = (256, 256, 256)  # of actor and critics; CQL's code and CORL
+    discount: float = 0.99  # CQL's code
+    actor_learning_rate: float = 3e-5  # CORL; CQL's Appendix F: 3e-5 to 1e-4
+    critic_learning_rate: float = 3e-4  # CQL's Appendix F
+    target_rate: float = 5e-3  # share of the critic that moves into its target at each step; CQL's code
+    conservative_weight: float = 10.0  # alpha of Equation 4; CORL: 10 for locomotion, CQL's code: 5
+    sampled_actions: int = 10  # drawn from each of the three proposals; CQL's code
+    initial_temperature: float = 1.0  # of the entropy bonus
+    target_entropy: float | None = None  # None: -A, as in soft actor-critic
+    backup_entropy: bool = False  # whether the Bellman target carries the entropy bonus; CQL's code: no
+    clip_gap: float | None = None  # bound on each sample's conservative gap; CQL's code: none
+
+
+class CQL(Policy):
+    """A tanh-Gaussian actor, two critics with targets, and a learned entropy temperature."""
+
+    def __init__(self, config: CQLConfig, spec: Spec) -> None:
+        super().__init__()
+        self.config, self.action_dim = config, spec.action_dim
+        self.target_entropy = -float(spec.action_dim) if config.target_entropy is None else config.target_entropy
+        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        self.actor = mlp((spec.observation_dim, *config.hidden, 2 * spec.action_dim))
+        self.critic = Ensemble(2, (spec.observation_dim + spec.action_dim, *config.hidden, 1))
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(config.initial_temperature)))
+
+    def sampler(self, subset: Subset) -> TransitionSampler:
+        """Single transitions."""
+        return TransitionSampler(subset)
+
+    def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the three losses; each reaches only its own parameters, so one backward pass serves all."""
+        states, next_states = self.normalize(batch.observations), self.normalize(batch.next_observations)
+        actions = self.bounds.to_unit(batch.actions)
+        actor_loss, temperature_loss, entropy = self.actor_losses(states)
+        bellman_loss, gap = self.critic_losses(batch, states, actions, next_states)
+        total = actor_loss + temperature_loss + bellman_loss + self.config.conservative_weight * gap
+        metrics = {
+            "actor_loss": actor_loss,
+            "bellman_loss": bellman_loss,
+            "conservative_gap": gap,
+            "entropy": entropy,
+            "temperature": self.log_temperature.exp(),
+        }
+        return total, {name: value.detach() for name, value in metrics.items()}
+
+    def actor_losses(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Soft actor-critic's policy and temperature losses, and the policy's entropy estimate."""
+        actions, log_density = self.sample_actions(states)
+        temperature = self.log_temperature.exp().detach()
+        value = self.q(states, actions, frozen=True).amin(0)
+        actor_loss = (temperature * log_density - value).mean()
+        temperature_loss = -(self.log_temperature * (log_density.detach() + self.target_entropy)).mean()
+        return actor_loss, temperature_loss, -log_density.mean()
+
+    def critic_losses(
+        self, batch: TransitionBatch, states: Tensor, actions: Tensor, next_states: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The Bellman error and the conservative gap of Equation 4, each summed over both critics."""
+        samples, size = self.config.sampled_actions, len(states)
+        with torch.no_grad():
+            target = self.bellman_target(batch, next_states)
+            proposals, log_densities = self.proposals(states, next_states)  # (3n, B, A), (3n, B)
+        everything = torch.cat([actions[None], proposals])  # (1 + 3n, B, A): one pass through the critics for all
+        values = self.q(states.repeat(3 * samples + 1, 1), everything.reshape(-1, self.action_dim))
+        values = values.view(2, 3 * samples + 1, size)
+        data_value, proposed = values[:, 0], values[:, 1:]
+        bellman_loss = F.mse_loss(data_value, target.expand_as(data_value), reduction="none").mean(1).sum()
+        # the mean inside the logarithm (Appendix F) differs from the published code's sum by a constant
+        soft_maximum = torch.logsumexp(proposed - log_densities, dim=1) - math.log(3 * samples)
+        gap = soft_maximum - data_value
+        if self.config.clip_gap is not None:
+            gap = gap.clamp(-self.config.clip_gap, self.config.clip_gap)
+        return bellman_loss, gap.mean(1).sum()
+
+    def bellman_target(self, batch: TransitionBatch, next_states: Tensor) -> Tensor:
+        """(B,): r + discount * min Q'(s', a'), nothing beyond a terminal; timeouts bootstrap."""
+        next_actions, log_density = self.sample_actions(next_states)
+        value = self.q(next_states, next_actions, target=True).amin(0)
+        if self.config.backup_entropy:
+            value = value - self.log_temperature.exp() * log_density
+        return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value
+
+    def proposals(self, states: Tensor, next_states: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions (3n, B, A) and their log densities (3n, B): n each from uniform, pi(.|s) and pi(.|s')."""
+        samples = self.config.sampled_actions
+        uniform = torch.rand(samples, len(states), self.action_dim, device=states.device) * 2.0 - 1.0
+        log_uniform = torch.full(uniform.shape[:2], -self.action_dim * math.log(2.0), device=states.device)
+        current, log_current = self.sample_actions(states, samples)
+        following, log_following = self.sample_actions(next_states, samples)
+        return torch.cat([uniform, current, following]), torch.cat([log_uniform, log_current, log_following])
+
+    def sample_actions(self, states: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
+        """Reparametrised actions in [-1, 1] and their log densities: (B, A), (B,), or with a leading n."""
+        mean, log_std = self.actor(states).float().chunk(2, -1)
+        log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        noise = torch.randn(mean.shape if samples is None else (samples, *mean.shape), device=mean.device)
+        before = mean + log_std.exp() * noise
+        gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
+        # log(1 - tanh(x)^2) in a form that keeps its precision for large |x|
+        squash = 2.0 * (math.log(2.0) - before - F.softplus(-2.0 * before))
+        return torch.tanh(before), (gaussian - squash).sum(-1)
+
+    def q(self, states: Tensor, actions: Tensor, *, frozen: bool = False, target: bool = False) -> Tensor:
+        """(2, B): both critics' values of (B, S), (B, A)."""
+        critic = self.target_critic if target else self.critic
+        values: Tensor = critic(torch.cat([states, actions], -1), frozen=frozen)
+        return values.squeeze(-1).float()
+
+    def act(self, history: History) -> Tensor:
+        """The mode of the actor before squashing, squashed."""
+        mean, _ = self.actor(self.normalize(history.observations[:, -1])).chunk(2, -1)
+        return self.bounds.from_unit(torch.tanh(mean))
+
+    def after_update(self) -> None:
+        """Move the target critics a little towards the critics."""
+        with torch.no_grad():
+            for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
+                target.lerp_(source, self.config.target_rate)
+
+    def optimizer_settings(self) -> OptimizerSettings:
+        """Actor and temperature share the actor's learning rate."""
+        actor = [*self.actor.parameters(), self.log_temperature]
+        return OptimizerSettings(
+            [
+                {"params": actor, "lr": self.config.actor_learning_rate, "weight_decay": 0.0},
+                {"params": list(self.critic.parameters()), "lr": self.config.critic_learning_rate, "weight_decay": 0.0},
+            ]
+        )

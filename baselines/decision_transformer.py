@@ -1,0 +1,60 @@
+"""Decision Transformer (Chen et al. 2021, arXiv 2106.01345), trained from scratch."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..datasets.fractions import Subset
+from ..datasets.windows import ContextBatch, ContextSampler
+from .policy import History, OptimizerSettings, Policy, Spec
+from .trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
+from .transformer import CausalTransformer
+
+
+@dataclass(frozen=True)
+class DecisionTransformerConfig:
+    """Defaults: the published code for Gym tasks."""
+
+    context: int = 20  # K, steps of history; published: 20, Reacher2d 5
+    layers: int = 3
+    heads: int = 1
+    width: int = 128
+    activation: str = "relu"
+    dropout: float = 0.1  # in attention, after attention and network, and on the embedded tokens
+    embedding: str = "linear"  # "linear" as published, or "mlp" as in LaMo
+    head: str = "linear"  # "linear" with tanh as published, or "mlp" without
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-4
+    warmup_steps: int = 10_000
+    decay: str = "constant"  # learning-rate schedule after warm-up, "constant" as published, or "cosine"
+    gradient_clip: float = 0.25
+
+
+class DecisionTransformer(Policy):
+    """Predicts the action that the data took at each state, given the return that followed."""
+
+    def __init__(self, config: DecisionTransformerConfig, spec: Spec) -> None:
+        super().__init__()
+        self.config, self.context = config, config.context
+        backbone = CausalTransformer(config.layers, config.heads, config.width, config.dropout, config.activation)
+        tokens = TokenConfig(config.width, config.embedding, config.head, norm_before_time=False)
+        self.model = TrajectoryModel(tokens, spec, backbone)
+
+    def sampler(self, subset: Subset) -> ContextSampler:
+        """Windows of K steps."""
+        return ContextSampler(subset, self.context)
+
+    def loss(self, batch: ContextBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error of the predicted actions."""
+        loss = masked_action_error(self.model.predict(batch), batch)
+        return loss, {"action_error": loss.detach()}
+
+    def act(self, history: History) -> Tensor:
+        """Condition on the target return that is left."""
+        return self.model.act(history)
+
+    def optimizer_settings(self) -> OptimizerSettings:
+        """One group, decay on everything, as published."""
+        c = self.config
+        group = {"params": list(self.parameters()), "lr": c.learning_rate, "weight_decay": c.weight_decay}
+        return OptimizerSettings([group], c.gradient_clip, c.warmup_steps, c.decay)

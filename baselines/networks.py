@@ -1,0 +1,44 @@
+"""Networks that several algorithms share."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the given sizes with ReLU between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Ensemble(nn.Module):
+    """N multi-layer perceptrons of one shape, evaluated as stacked matrix products.
+
+    Each member is initialised as `nn.Linear` would be. `frozen=True` computes the same values from detached weights, so
+    that an actor's loss passes through the critic without moving it.
+    """
+
+    def __init__(self, members: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for inputs, outputs in pairwise(sizes):
+            bound = 1.0 / math.sqrt(inputs)
+            self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
+            self.biases.append(nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound)))
+
+    def forward(self, inputs: Tensor, frozen: bool = False) -> Tensor:
+        """Map (B, in) to (N, B, out)."""
+        hidden = inputs.expand(self.weights[0].shape[0], -1, -1)  # (N, B, in)
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if frozen:
+                weight, bias = weight.detach(), bias.detach()
+            hidden = torch.baddbmm(bias, hidden, weight)
+            if layer < len(self.weights) - 1:
+                hidden = F.relu(hidden)
+        return hidden

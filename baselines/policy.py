@@ -1,0 +1,136 @@
+"""The contract between an algorithm and everything else.
+
+The training loop, checkpoints and evaluation are written once against `Policy` and know nothing of any algorithm.
+Shapes: B batch, E environments, k steps of history (at most the policy's context K), S observation, A action.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..datasets.fractions import Subset
+from ..datasets.trajectories import Array
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a policy needs to know of its task and data before it can be built."""
+
+    observation_dim: int  # S
+    action_dim: int  # A
+    action_low: Array  # (A,) lower bounds of the action space
+    action_high: Array  # (A,) upper bounds
+    observation_mean: Array  # (S,) over the training subset
+    observation_std: Array  # (S,)
+    horizon: int  # most steps an episode can have
+    return_scale: float  # returns-to-go are divided by this before they enter a network
+
+
+@dataclass(frozen=True)
+class History:
+    """The last k steps of E environments; the newest step's action is not chosen yet and reads zero."""
+
+    observations: Tensor  # (E, k, S)
+    actions: Tensor  # (E, k, A)
+    returns_to_go: Tensor  # (E, k): the target return minus the rewards collected before each step
+    timesteps: Tensor  # (E, k) int64
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How the loop optimises a policy: AdamW on parameter groups under one schedule."""
+
+    groups: list[dict[str, Any]]  # each {"params": [...], "lr": ..., "weight_decay": ...}
+    gradient_clip: float = 0.0  # largest norm of all gradients together; 0: no clipping
+    warmup_steps: int = 0  # the learning rate rises linearly over these steps
+    decay: str = "constant"  # "constant", or "cosine" to zero at the last step
+    epsilon: float = 1e-8  # AdamW's
+
+
+class Sampler(Protocol):
+    """Draws training batches."""
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> Any:
+        """A batch with a method `to(device)`."""
+
+
+class Policy(nn.Module, ABC):
+    """An algorithm: what it trains on, its losses, and how it acts."""
+
+    context: int = 1  # K, the longest history `act` makes use of
+
+    @abstractmethod
+    def sampler(self, subset: Subset) -> Sampler:
+        """The batches this policy trains on."""
+
+    @abstractmethod
+    def loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar to minimise, and scalars to log (kept as tensors until they are written)."""
+
+    @abstractmethod
+    def act(self, history: History) -> Tensor:
+        """Deterministic actions (E, A) inside the action space's bounds."""
+
+    @abstractmethod
+    def optimizer_settings(self) -> OptimizerSettings:
+        """Parameter groups and schedule; asked once, before training."""
+
+    def after_update(self) -> None:
+        """Called after each optimiser step, for instance to move a target network."""
+
+    def rebuilt(self) -> set[str]:
+        """Names of tensors that building the policy anew restores (a frozen base model): left out of checkpoints."""
+        return set()
+
+    def diagnostics(self) -> dict[str, float]:
+        """Slower measurements worth logging with each evaluation."""
+        return {}
+
+
+class Normalizer(nn.Module):
+    """Observations to zero mean and unit variance over the training subset.
+
+    A dimension that never varies in the data is only centred: dividing by its rounding noise would make any later
+    deviation enormous.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        std = np.where(spec.observation_std < 1e-6, 1.0, spec.observation_std)
+        self.register_buffer("mean", torch.as_tensor(spec.observation_mean, dtype=torch.float32))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Normalise (..., S)."""
+        return (observations - self.mean) / self.std
+
+
+class ActionBounds(nn.Module):
+    """The action space's box, kept as buffers so that it follows the policy to its device."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.as_tensor(spec.action_low, dtype=torch.float32))
+        self.register_buffer("high", torch.as_tensor(spec.action_high, dtype=torch.float32))
+
+    def clip(self, actions: Tensor) -> Tensor:
+        """Move actions (..., A) to the nearest point of the box."""
+        return torch.minimum(torch.maximum(actions, self.low), self.high)
+
+    def from_unit(self, unit: Tensor) -> Tensor:
+        """Map (..., A) from [-1, 1] to the box."""
+        return self.low + (unit + 1.0) * (self.high - self.low) / 2.0
+
+    def to_unit(self, actions: Tensor) -> Tensor:
+        """Map (..., A) from the box to [-1, 1]."""
+        return 2.0 * (actions - self.low) / (self.high - self.low) - 1.0
