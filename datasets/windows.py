@@ -26,8 +26,8 @@ class _Batch:
 class ContextBatch(_Batch):
     """Windows of consecutive steps. Windows that reach an episode's end are padded with zeros on the right.
 
-    Right padding needs no attention mask under causal attention and leaves every real step at the position it has during
-    evaluation; the published code pads on the left.
+    Right padding needs no attention mask under causal attention and leaves every real step at the position it has
+    during evaluation; the published code pads on the left.
     """
 
     observations: Tensor  # (B, K, S)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lamobench.datasets import cache
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.trajectories import Trajectories

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lamobench.datasets import cache, catalog
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.trajectories import Trajectories

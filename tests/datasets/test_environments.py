@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from lamobench.datasets.catalog import TASKS, Task
 from lamobench.datasets.environments import make_environment, simulator_version
 

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.trajectories import Provenance, Trajectories

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+
 from lamobench.datasets.reacher2d import ENV_ID, HORIZON, Reacher2d, shared_model
 from lamobench.datasets.trajectories import Array
 

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+
 from lamobench.datasets.summary import describe, histogram
 from lamobench.datasets.trajectories import Trajectories
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.trajectories import Trajectories
 

@@ -3,10 +3,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
+
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.trajectories import Trajectories
 from lamobench.datasets.windows import ContextSampler, TransitionSampler, returns_to_go
-from numpy.testing import assert_array_equal
 
 Make = Callable[..., Trajectories]
 

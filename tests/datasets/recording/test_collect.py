@@ -7,6 +7,7 @@ import gymnasium
 import minari
 import numpy as np
 import pytest
+
 from lamobench.datasets import cache, storage
 from lamobench.datasets.catalog import DATASETS, Dataset
 from lamobench.datasets.recording import collect

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lamobench.datasets.reacher2d import HORIZON, Reacher2d
 from lamobench.datasets.recording.reacher2d import ELBOW_RANGE, control, joint_errors
 

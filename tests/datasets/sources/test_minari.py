@@ -6,9 +6,10 @@ import minari
 import numpy as np
 import pytest
 from gymnasium import spaces
+from minari.data_collector import EpisodeBuffer
+
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources.minari import local_root, read
-from minari.data_collector import EpisodeBuffer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None)")
 BOX, DISCRETE = spaces.Box(-np.inf, np.inf, (3,), np.float64), spaces.Discrete(4)

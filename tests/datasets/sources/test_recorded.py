@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lamobench.datasets import cache, catalog
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording import collect

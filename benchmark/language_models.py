@@ -1,0 +1,248 @@
+"""GPT-2 checkpoints: where they lie, how they load, and the controls that a claim about pre-training needs."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import GPT2LMHeadModel, GPT2TokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from ..datasets.corpora import END_OF_TEXT
+from ..datasets.errors import UserError, choose
+from ..datasets.storage import home
+from ..datasets.trajectories import Array
+
+EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
+PUBLISHED = {"gpt2": "openai-community/gpt2", "gpt2-medium": "openai-community/gpt2-medium"}
+WEIGHTS = ("pretrained", "random", "permuted", "initialised")
+ATTENTION = ("eager", "sdpa")
+
+
+def load_language_model(
+    name: str, weights: str = "pretrained", seed: int = 0, attention: str = "eager"
+) -> GPT2LMHeadModel:
+    """The GPT-2 `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
+
+    `name` is "gpt2-mini" (ships with the package), "gpt2", "gpt2-medium" or the path of a folder with a GPT-2
+    checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" for the short
+    sequences of a decision transformer on a CPU.
+
+    `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
+    arrangement of values; each control keeps less of it than the one before:
+
+    - "pretrained": nothing is replaced.
+    - "permuted": the values of each tensor in random order: keeps scale and distribution, loses the arrangement.
+    - "random": each tensor drawn from a normal distribution with its own mean and standard deviation: keeps the scale.
+    - "initialised": transformers' own initialisation (standard deviation 0.02): keeps the architecture alone.
+
+    "permuted" and "random" treat every tensor alike, biases and LayerNorms included. Kept as they are, those would
+    carry learned features into the control; reset to 0 and 1, they would change the scale of every layer, which is what
+    these controls hold fixed. The tied output layer follows the embedding.
+
+    The same `seed` gives the same control, whatever torch's global random state, which is left alone. Raises
+    `UserError` for an unknown name, a model that is not on this machine, and a checkpoint that is damaged, incomplete
+    or not a GPT-2.
+    """
+    choose("weights", weights, list(WEIGHTS))
+    choose("attention", attention, list(ATTENTION))
+    folder = model_folder(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _read(folder, name, attention)
+        if weights == "initialised":
+            model = GPT2LMHeadModel._from_config(model.config, attn_implementation=attention)
+    if weights in ("random", "permuted"):
+        _redraw(model, weights, seed)
+    return model.eval()
+
+
+def load_tokenizer(name: str) -> GPT2TokenizerFast:
+    """The tokenizer beside the weights of `name`; raises `UserError` as `load_language_model` does."""
+    folder = model_folder(name)
+    if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
+        raise UserError(
+            f"{folder} has no tokenizer.json; copy it from where the checkpoint came from, or give another --lm"
+        )
+    return GPT2TokenizerFast.from_pretrained(folder, local_files_only=True)
+
+
+def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
+    """SHA-256 of the config and weight files of `name` and, for a control, of its kind and seed.
+
+    A part of a run's identity. The files are read once in a process, as long as they do not change.
+    """
+    choose("weights", weights, list(WEIGHTS))
+    folder = model_folder(name)
+    files = [folder / "config.json", *_weight_files(folder)]
+    stamps = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    control = "" if weights == "pretrained" else f" {weights} {seed}"
+    return hashlib.sha256(f"{_files_sha256(stamps)}{control}".encode()).hexdigest()
+
+
+def language_model_exists(name: str) -> bool:
+    """Whether `load_language_model` would find a checkpoint called `name` on this machine."""
+    try:
+        model_folder(name)
+    except UserError:
+        return False
+    return True
+
+
+def model_folder(name: str) -> Path:
+    """The folder of the checkpoint `name`, searched in the package, `$LAMOBENCH_HOME/models` and Hugging Face's cache.
+
+    Any other name is a path. Raises `UserError` if there is no checkpoint in safetensors, saying what to type.
+    """
+    if (EMBEDDED / name).is_dir() and Path(name).name == name:
+        return _checked(EMBEDDED / name)
+    if name in PUBLISHED:
+        return _published_folder(name)
+    if Path(name).expanduser().is_dir():
+        return _checked(Path(name).expanduser().resolve())
+    valid = [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED]
+    choose("language model", name, valid, "or the path of a folder with a GPT-2 checkpoint")
+    raise AssertionError("unreachable: `choose` refuses every name that is not handled above")
+
+
+def language_loss(model: nn.Module, ids: Tensor) -> Tensor:
+    """Mean cross entropy in nats of `ids[:, 1:]`, each predicted from the tokens before it; `ids` is (B, L) int64.
+
+    LaMo's auxiliary loss (Shi et al. 2024, equation 5). Computed in float32 under autocast too.
+    """
+    logits: Tensor = model(input_ids=ids, use_cache=False).logits  # (B, L, vocabulary)
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
+
+
+def held_out_loss(model: GPT2LMHeadModel, ids: Array, batch_size: int = 8) -> float:
+    """Mean nats per token of `ids[1:]`, every token predicted once from the tokens before it in its window.
+
+    Windows are as long as the model's context and overlap by one token, so that none goes unpredicted.
+    """
+    stride = model.config.n_positions - 1
+    windows = [ids[start : start + stride + 1] for start in range(0, len(ids) - 1, stride)]
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(windows), batch_size):
+            group = windows[start : start + batch_size]
+            whole = [window for window in group if len(window) == stride + 1]
+            rest = [window for window in group if len(window) <= stride]
+            for part in filter(len, (whole, rest)):
+                batch = torch.from_numpy(np.stack(part).astype(np.int64)).to(model.device)
+                total += float(language_loss(model, batch)) * batch[:, 1:].numel()
+    return total / (len(ids) - 1)
+
+
+def generate(model: GPT2LMHeadModel, tokenizer: GPT2TokenizerFast, prompt: str, tokens: int, seed: int) -> str:
+    """Text sampled from `model` at temperature 0.8 from the 40 likeliest tokens; leaves torch's global stream alone."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device)
+    with torch.no_grad():
+        for _ in range(tokens):
+            logits = model(ids[:, -model.config.n_positions :]).logits[0, -1].float().cpu()
+            values, indices = torch.topk(logits / 0.8, min(40, len(logits)))
+            choice = indices[torch.multinomial(values.softmax(0), 1, generator=generator)]
+            ids = torch.cat([ids, choice.to(model.device)[None]], dim=1)
+    return str(tokenizer.decode(ids[0])).replace(END_OF_TEXT, "\n")
+
+
+def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder}/config.json is not JSON ({error}); copy it anew") from None
+    if config.get("model_type") != "gpt2":
+        raise UserError(
+            f"language model '{name}' is of type '{config.get('model_type')}' (in {folder}/config.json), expected "
+            "'gpt2'; give a GPT-2 checkpoint"
+        )
+    try:
+        with quiet_transformers():
+            model, about = GPT2LMHeadModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                attn_implementation=attention,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"language model '{name}' in {folder} can't be read ({first}); copy it anew") from None
+    if about["missing_keys"]:  # transformers would draw them at random
+        missing = min(about["missing_keys"])
+        raise UserError(f"language model '{name}' in {folder} lacks tensors, among them {missing}; copy it anew")
+    return model
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and reports off the terminal: ours say what matters."""
+    bars, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _redraw(model: GPT2LMHeadModel, weights: str, seed: int) -> None:
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # A stream for each tensor: a control does not depend on the order in which transformers lists them.
+            stream = hashlib.sha256(f"{weights} {seed} {name}".encode()).digest()[:8]
+            generator = torch.Generator().manual_seed(int.from_bytes(stream, "big") >> 1)
+            if weights == "permuted":
+                order = torch.randperm(parameter.numel(), generator=generator)
+                parameter.copy_(parameter.flatten()[order].view_as(parameter))
+            else:
+                std, mean = torch.std_mean(parameter, correction=0)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + mean)
+
+
+def _published_folder(name: str) -> Path:
+    placed = home() / "models" / name
+    if placed.is_dir():
+        return _checked(placed)
+    for repository in (PUBLISHED[name], name):  # the name before the Hub had namespaces is in older caches
+        cached = try_to_load_from_cache(repository, "model.safetensors")
+        if isinstance(cached, str):
+            return _checked(Path(cached).parent)
+    raise UserError(
+        f"language model '{name}' is not on this machine; on a connected one type "
+        f"`hf download {PUBLISHED[name]} config.json model.safetensors tokenizer.json --local-dir {name}`, "
+        f"and put that folder at {placed}"
+    )
+
+
+def _checked(folder: Path) -> Path:
+    if not (folder / "config.json").is_file() or not _weight_files(folder):
+        raise UserError(
+            f"{folder} holds no checkpoint: expected config.json and model.safetensors; convert pickled weights, "
+            "which are never read, with transformers' save_pretrained"
+        )
+    return folder
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("model*.safetensors"))
+
+
+@lru_cache(maxsize=32)
+def _files_sha256(stamps: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, _, _ in stamps:
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,28 @@
+"""Options of `lamobench lm pretrain`; apart from `pretrain`, so that the command line can show them without PyTorch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Corpus, size and optimiser of a small GPT-2; the defaults made the embedded `gpt2-mini`."""
+
+    corpus: str = "docs"  # "docs" (documentation of the installed packages) or the path of a UTF-8 text file
+    vocabulary: int = 4096  # tokens of the byte-level BPE, the end-of-text token included
+    layers: int = 4  # transformer blocks
+    width: int = 128  # size of the residual stream; a multiple of `heads`
+    heads: int = 4  # attention heads
+    context: int = 256  # tokens of one block, and the number of position embeddings
+    batch_size: int = 8  # blocks of a step
+    steps: int = 7_500  # optimiser steps; the cosine ends here
+    learning_rate: float = 4e-3  # AdamW's, at its peak; at 400 steps 3e-3 and 6e-3 were equal and 1.5e-3 was worse
+    final_learning_rate: float = 0.05  # share of the peak that is left at the last step
+    warmup_steps: int = 200  # steps of linear warm-up
+    weight_decay: float = 0.1  # AdamW's, on matrices and embeddings only
+    gradient_clip: float = 1.0  # largest norm of the whole gradient
+    dropout: float = 0.0  # in embeddings, attention and residuals; also what the saved config.json says
+    precision: str = "auto"  # "float32", "bfloat16" (autocast) or "auto": bfloat16 where the processor computes in it
+    attention: str = "eager"  # transformers' kernel, "eager" or "sdpa"; on a CPU eager is a little faster in bfloat16
+    device: str = "cpu"  # "cpu" or "cuda"
+    seed: int = 0  # of the initial weights, the batches and dropout
+    checkpoint_every: int = 250  # steps between checkpoints; the held-out loss is looked at each time

@@ -1,0 +1,214 @@
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamobench.benchmark import pretrain as room
+from lamobench.benchmark.language_models import held_out_loss, load_language_model, load_tokenizer
+from lamobench.benchmark.model_card import command
+from lamobench.benchmark.pretrain import learning_rate, pretrain
+from lamobench.benchmark.pretrain_config import PretrainConfig
+from lamobench.datasets.corpora import load_corpus
+from lamobench.datasets.errors import UserError
+
+TINY = PretrainConfig(
+    vocabulary=280,
+    layers=1,
+    width=16,
+    heads=2,
+    context=16,
+    batch_size=4,
+    steps=9,
+    warmup_steps=2,
+    dropout=0.1,
+    precision="float32",
+    checkpoint_every=3,
+)
+TEXT = "the a cat robot sailor leaf road sea and or but over with of sees follows forgets small old bright"
+WORDS = TEXT.split()
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
+    monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path / "home"))
+    lines = np.random.default_rng(0).choice(WORDS, size=(400, 14))
+    (tmp_path / "story.txt").write_text("\n".join(f"{' '.join(line).capitalize()}." for line in lines))
+    return replace(TINY, corpus=str(tmp_path / "story.txt"))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load_file(folder / "model.safetensors"))
+
+
+def test_writes_a_model_that_loads_and_a_card_with_its_numbers(config: PretrainConfig, tmp_path: Path) -> None:
+    output = tmp_path / "mini"
+    summary = pretrain(config, output)
+    names = [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "training.json",
+    ]
+    assert sorted(path.name for path in output.iterdir()) == names
+    model, tokenizer = load_language_model(str(output)), load_tokenizer(str(output))
+    corpus = load_corpus(config.corpus, tokenizer)
+    assert held_out_loss(model, corpus.held_out) == pytest.approx(summary.held_out_loss, rel=1e-5)
+    assert summary.tokens_seen == 9 * 4 * 16
+    assert [point["step"] for point in summary.curve] == [3, 6, 9]
+    card = (output / "README.md").read_text()
+    for expected in (
+        f"**{summary.held_out_loss:.3f}**",
+        f"{summary.bigram_loss:.3f}",
+        summary.train_sha256,
+        "not GPT-2",
+    ):
+        assert expected in card
+    assert f"lamobench lm pretrain mini --corpus {config.corpus} --vocabulary 280" in card
+
+
+def test_learns(config: PretrainConfig, tmp_path: Path) -> None:
+    longer = replace(config, steps=150, checkpoint_every=50, learning_rate=0.02, dropout=0.0)
+    summary = pretrain(longer, tmp_path / "mini")
+    assert summary.held_out_loss < summary.unigram_loss - 0.5
+    assert summary.curve[-1]["held_out"] < summary.curve[0]["held_out"]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pretrain(config, tmp_path / "whole")
+    step = room._step
+
+    def interrupted(*arguments: object) -> float:
+        if arguments[2].step == 7:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return step(*arguments)  # type: ignore[arg-type]
+
+    torch.manual_seed(99)  # another process's global state
+    monkeypatch.setattr(room, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, tmp_path / "parts")
+    monkeypatch.setattr(room, "_step", step)
+    parts = pretrain(config, tmp_path / "parts")
+    first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert replace(parts, seconds=0.0) == replace(whole, seconds=0.0)
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_equals_uninterrupted(config: PretrainConfig, tmp_path: Path) -> None:
+    config = replace(config, steps=100, checkpoint_every=5)
+    pretrain(config, tmp_path / "whole")
+    program = (
+        "import sys; from pathlib import Path; from lamobench.benchmark.pretrain import pretrain; "
+        "from lamobench.benchmark.pretrain_config import PretrainConfig; "
+        f"pretrain({config!r}, Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "parts")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "parts" / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "parts" / "training.json").exists()
+    pretrain(config, tmp_path / "parts")
+    first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_leaves_the_global_stream_alone_and_ignores_it(config: PretrainConfig, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    pretrain(config, tmp_path / "first")
+    assert torch.equal(torch.get_rng_state(), before)
+    pretrain(replace(config, seed=1), tmp_path / "second")
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert not torch.equal(first["transformer.wte.weight"], second["transformer.wte.weight"])
+
+
+def test_a_finished_folder_is_left_alone(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = pretrain(config, tmp_path / "mini")
+    monkeypatch.setattr(room, "_train", None)
+    assert pretrain(config, tmp_path / "mini") == summary
+    with pytest.raises(UserError, match=r"holds a run with steps = 9, not 10; write to another folder"):
+        pretrain(replace(config, steps=10), tmp_path / "mini")
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss, calls = room.language_loss, []
+
+    def explode(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return loss(model, ids) * (math.nan if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(room, "language_loss", explode)
+    with pytest.raises(
+        UserError, match=r"loss nan.* at step 4 .*last checkpoint is kept.*--learning-rate below 0\.004"
+    ):
+        pretrain(config, tmp_path / "mini")
+    monkeypatch.setattr(room, "language_loss", loss)
+    assert pretrain(config, tmp_path / "mini").curve[0]["step"] == 3
+    assert pretrain(config, tmp_path / "other").held_out_loss == pretrain(config, tmp_path / "mini").held_out_loss
+
+
+def test_another_text_under_the_same_name_is_refused(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_finish", lambda *_: pytest.fail("stop here"))
+    with pytest.raises(pytest.fail.Exception):
+        pretrain(config, tmp_path / "mini")
+    with (tmp_path / "story.txt").open("a") as story:
+        story.write("\nThe sailor sees one more line that was not there before.")
+    with pytest.raises(UserError, match="begun on another text"):
+        pretrain(config, tmp_path / "mini")
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    config = PretrainConfig(steps=110, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1)
+    rates = [learning_rate(config, step) for step in range(110)]
+    assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert rates[10] == max(rates) == 1.0
+    assert rates[60] == pytest.approx(0.55)
+    assert rates[109] == pytest.approx(0.1, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps 0 is too small"),
+        ({"vocabulary": 100}, "vocabulary 100 is too small, expected at least 257"),
+        ({"width": 130}, "width 130 is not a multiple of heads 4"),
+        ({"learning_rate": 0.0}, "learning-rate 0 is not positive"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"corpus": "no/such.txt"}, "no corpus 'no/such.txt'"),
+    ],
+)
+def test_options_that_do_not_fit(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        pretrain(replace(PretrainConfig(), **changes), tmp_path / "mini")  # type: ignore[arg-type]
+    assert not (tmp_path / "mini").exists()
+
+
+def test_the_embedded_model_is_the_defaults_run() -> None:
+    folder = Path(room.__file__).parent / "models" / "gpt2-mini"
+    about = json.loads((folder / "training.json").read_text())
+    assert about["config"] == vars(PretrainConfig())
+    assert command("gpt2-mini", PretrainConfig()) == "lamobench lm pretrain gpt2-mini"
+    assert about["summary"]["held_out_loss"] < about["summary"]["bigram_loss"] < about["summary"]["unigram_loss"]
+    assert f"**{about['summary']['held_out_loss']:.3f}**" in (folder / "README.md").read_text()
