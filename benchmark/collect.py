@@ -1,0 +1,143 @@
+"""Reads run folders: what each run is, whether it finished, and what it scored.
+
+A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
+evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
+Nothing else of a run folder is read, so that ten thousand runs take seconds.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..datasets.catalog import find_task
+from ..datasets.errors import UserError
+from ..datasets.trajectories import Array
+from .methods import METHODS
+
+EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
+DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
+CONFIG_FIELDS = (
+    *("task", "dataset", "source", "dataset_hash", "fraction", "data_seed", "subset_hash", "episodes_in_subset"),
+    *("env_id", "target_returns", "method", "lm", "lm_hash", "profile", "seed", "steps", "evaluation_episodes"),
+    *("headline_evaluations", "version"),
+)
+
+
+def collect(runs_root: Path) -> pd.DataFrame:
+    """Read every run folder under `runs_root`: one row a run, sorted by its id.
+
+    Columns: `run_id`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that says what is
+    wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as "policy.name") and of
+    `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores` (M,) of the M headline
+    episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations at the ranked target.
+
+    Raises a `UserError` if the folder holds no run. A damaged run is listed, so that it does not hide the others.
+    """
+    folders = [path for path in sorted(runs_root.iterdir()) if _is_run(path)] if runs_root.is_dir() else []
+    if not folders:
+        raise UserError(f"no runs in '{runs_root}'; make some with `lamobench train` or `lamobench sweep`")
+    return pd.DataFrame([_read_run(folder) for folder in folders])
+
+
+def left_out(runs: pd.DataFrame) -> list[str]:
+    """One line for each run that the leaderboard can't count, from the frame of `collect`: its id and what to do."""
+    others = runs[runs["status"] != "finished"]
+    return [f"{run.run_id}: {run.status}: {run.problem}" for run in others.itertuples()]
+
+
+def _is_run(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")  # a dot marks a folder that is being written
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
+    try:
+        config = _read_json(folder / "config.json", CONFIG_FIELDS)
+        run |= _flattened(config)
+        if (folder / "done.json").exists():
+            done = _read_json(folder / "done.json", DONE_FIELDS)
+            run |= done | {"settings": _settings(config, done)} | _scores(folder, config) | {"status": "finished"}
+        elif (folder / "failed.json").exists():
+            run |= {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
+        else:
+            run |= {"status": "unfinished", "problem": "start the same command again to finish it"}
+    except UserError as error:
+        run["problem"] = f"{error}; delete '{folder}' and start the same command again"
+    return run
+
+
+def _read_json(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name} can't be read ({error})") from error
+    missing = [name for name in fields if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise UserError(f"{path.name} lacks {', '.join(missing)}")
+    return dict(content)
+
+
+def _flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+    """Everything that runs of one leaderboard row must have in common."""
+    method = METHODS.get(config["method"])
+    drawn = method is not None and method.weights in ("random", "permuted")  # language model weights drawn by the seed
+    may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
+    common = {key: value for key, value in _flattened(config).items() if key not in may_differ}
+    return common | {"simulator": done["simulator"]}
+
+
+def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    steps, returns = _ranked_returns(folder / "episodes.csv", config)
+    normalise = find_task(config["task"]).normalise
+    scores = np.asarray([[normalise(value) for value in evaluation] for evaluation in returns.tolist()])
+    headline = slice(-config["headline_evaluations"], None)
+    return {
+        "score": float(scores[headline].mean()),
+        "best_score": float(scores.mean(axis=1).max()),
+        "return_mean": float(returns[headline].mean()),
+        "headline_scores": scores[headline].ravel(),
+        "curve_steps": steps,
+        "curve_scores": scores.mean(axis=1),
+    }
+
+
+def _ranked_returns(path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
+    """Steps (V,) and returns (V, E) of the evaluations at the ranked target; a `UserError` if an episode is missing."""
+    table = _read_episodes(path)
+    table = table[np.isclose(table[:, 1], config["target_returns"][0])]
+    table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
+    steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
+    episodes, wanted = config["evaluation_episodes"], config["headline_evaluations"]
+    if len(steps) < wanted or (counts != episodes).any() or steps[-1] != config["steps"]:
+        found = ", ".join(f"{count} at step {step}" for step, count in zip(steps, counts, strict=True)) or "none"
+        raise UserError(
+            f"{path.name} must hold {episodes} episodes at the ranked target in each evaluation and {wanted} or more "
+            f"evaluations, the last at step {config['steps']}; it holds {found}"
+        )
+    if (np.diff(table[:, 2].reshape(-1, episodes), axis=1) <= 0).any():
+        raise UserError(f"{path.name} holds an episode twice")
+    return steps, table[:, 4].reshape(-1, episodes)
+
+
+def _read_episodes(path: Path) -> Array:
+    """(rows, 6) float64 of an `episodes.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
+    try:
+        header, _, body = path.read_text(encoding="utf-8").partition("\n")
+        if header != EPISODE_COLUMNS or not body.endswith("\n"):  # a last number cut short still parses
+            raise ValueError(f"it is cut short or its first line is not '{EPISODE_COLUMNS}'")
+        table: Array = np.loadtxt(body.splitlines(), delimiter=",", ndmin=2)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name} can't be read ({error})") from error
+    if table.shape[1] != EPISODE_COLUMNS.count(",") + 1 or not np.isfinite(table).all():
+        raise UserError(f"{path.name} has rows that are not six finite numbers")
+    return table

@@ -1,0 +1,181 @@
+"""The leaderboard: runs averaged over seeds, one row a method, data set and fraction, written as CSV."""
+
+import csv
+import functools
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..datasets.errors import UserError
+from ..datasets.storage import write_text
+from ..datasets.trajectories import combine_hashes
+from .statistics import summarise
+
+TRACK = "offline"
+KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile")  # one row each
+PAPER_SOURCES = ("d4rl", "dqn_replay")  # the data that the paper used
+REPORTED = Path(__file__).resolve().parents[1] / "results" / "reported" / "lamo.csv"
+
+# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
+COLUMNS = {
+    "track": "s",
+    "task": "s",
+    "dataset": "s",
+    "source": "s",
+    "dataset_hash": "s",
+    "fraction": "g",
+    "subset_hash": "s",
+    "episodes_in_subset": "d",
+    "method": "s",
+    "lm": "s",
+    "profile": "s",
+    "seeds": "d",
+    "score_mean": ".3f",
+    "score_std": ".3f",
+    "score_iqm": ".3f",
+    "ci_low": ".3f",
+    "ci_high": ".3f",
+    "return_mean": ".3f",
+    "best_score_mean": ".3f",
+    "target_return": "g",
+    "paper_score": "g",
+    "paper_std": "g",
+    "params_total": "d",
+    "params_trainable": "d",
+    "train_steps": "d",
+    "train_seconds": ".1f",
+    "env_id": "s",
+    "simulator": "s",
+    "version": "s",
+}
+
+
+def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Finished runs of `collect` by leaderboard row (`KEYS`), each list in order of seed and all of one setting.
+
+    Raises a `UserError` if no run is finished, if runs of one row differ in more than their seed and subset, if a seed
+    occurs twice, or if a row mixes runs on one shared subset with runs on a subset each.
+    """
+    finished = runs[runs["status"] == "finished"].to_dict("records")
+    if not finished:
+        raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in sorted(finished, key=lambda run: (*(run[key] for key in KEYS), run["seed"], run["run_id"])):
+        groups.setdefault(tuple(run[key] for key in KEYS), []).append(run)
+    for group in groups.values():
+        _check_group(group)
+    return groups
+
+
+def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average finished runs over seeds: one row for each of `KEYS`, columns `COLUMNS`, sorted by `KEYS`.
+
+    `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
+    where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
+    whose rows agree in it ran on the same data, seed by seed. `paper_score` and `paper_std` are filled only where
+    source, profile and language model make the published number comparable (`results/reported/README.md`).
+
+    Raises the errors of `group_runs`.
+    """
+    return pd.DataFrame([_row(group) for group in group_runs(runs).values()], columns=list(COLUMNS))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write the leaderboard, whole or not at all; the same runs give the same bytes. What is unknown is left empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in frame.sort_values(list(KEYS)).to_dict("records"):
+        writer.writerow(_formatted(row[column], style) for column, style in COLUMNS.items())
+    write_text(path, text.getvalue())
+
+
+def _formatted(value: Any, style: str) -> str:
+    return "" if isinstance(value, float) and math.isnan(value) else format(value, style)
+
+
+def _row(group: list[dict[str, Any]]) -> dict[str, Any]:
+    first = group[0]
+    summary = summarise(np.stack([run["headline_scores"] for run in group]))
+    row = {column: first[column] for column in (*KEYS, "dataset_hash", "env_id", "simulator", "version")}
+    row |= {column: int(first[column]) for column in ("episodes_in_subset", "params_total", "params_trainable")}
+    row |= {
+        "track": TRACK,
+        "subset_hash": _combined_subset_hash(group),
+        "seeds": summary.seeds,
+        "score_mean": summary.mean,
+        "score_std": summary.std,
+        "score_iqm": summary.iqm,
+        "ci_low": summary.ci_low,
+        "ci_high": summary.ci_high,
+        "return_mean": float(np.mean([run["return_mean"] for run in group])),
+        "best_score_mean": float(np.mean([run["best_score"] for run in group])),
+        "target_return": float(first["target_returns"][0]),
+        "train_steps": int(first["steps"]),
+        "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
+    }
+    row["paper_score"], row["paper_std"] = _paper_score(row)
+    return row
+
+
+def _combined_subset_hash(group: list[dict[str, Any]]) -> str:
+    hashes = {f"seed {int(run['seed'])}": str(run["subset_hash"]) for run in group}
+    shared = set(hashes.values())
+    return shared.pop() if len(shared) == 1 else combine_hashes(hashes)
+
+
+def _check_group(group: list[dict[str, Any]]) -> None:
+    first = group[0]["settings"]
+    differing = {field for run in group for field in run["settings"] if run["settings"][field] != first.get(field)}
+    differing |= {field for run in group for field in first if field not in run["settings"]}
+    if differing:
+        _refuse(group, ", ".join(sorted(differing)), [_values(run["settings"], differing) for run in group])
+    data_seeds = [int(run["data_seed"]) for run in group]
+    seeds = [int(run["seed"]) for run in group]
+    if len(set(seeds)) < len(seeds):
+        _refuse(group, "data_seed at the same seed", [f"{data_seed}" for data_seed in data_seeds])
+    if data_seeds != seeds and len(set(data_seeds)) > 1:
+        rule = "data_seed, which must be each run's own seed or the same in all"
+        _refuse(group, rule, [f"{data_seed}" for data_seed in data_seeds])
+
+
+def _values(settings: dict[str, Any], fields: set[str]) -> str:
+    return ", ".join(str(settings.get(field)) for field in sorted(fields))
+
+
+def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None:
+    by_value: dict[str, list[str]] = {}
+    for run, value in zip(group, values, strict=True):
+        by_value.setdefault(value, []).append(run["run_id"])
+    found = "; ".join(f"{value} in {', '.join(ids)}" for value, ids in by_value.items())
+    where = f"'{group[0]['method']}' on '{group[0]['dataset']}' at fraction {group[0]['fraction']:g}"
+    raise UserError(f"runs of {where} differ in {fields} ({found}): no average; move some out of the runs folder")
+
+
+def _paper_score(row: dict[str, Any]) -> tuple[float, float]:
+    """The published score and spread that `row` may be set beside; NaN where data, budget or model differ."""
+    if row["source"] not in PAPER_SOURCES or row["profile"] != "paper":
+        return math.nan, math.nan
+    score, std, lm = _reported().get((row["dataset"], row["fraction"], row["method"]), (math.nan, math.nan, ""))
+    return (score, std) if row["lm"] in ("", lm) else (math.nan, math.nan)
+
+
+@functools.cache
+def _reported() -> dict[tuple[str, float, str], tuple[float, float, str]]:
+    """(score, std, language model) of every (dataset, fraction, method) that the paper ran under its usual protocol."""
+    if not REPORTED.is_file():
+        raise UserError(f"the published scores are missing: expected '{REPORTED}'; install lamobench again")
+    with REPORTED.open(encoding="utf-8", newline="") as file:
+        return {
+            (cell["dataset"], float(cell["fraction"]), cell["method"]): (
+                float(cell["score"]),
+                float(cell["std"] or "nan"),
+                "gpt2-medium" if cell["note"] == "GPT-2 medium" else "gpt2",
+            )
+            for cell in csv.DictReader(file)
+            if cell["table"] != "13"  # the mean of the three best checkpoints: another metric
+        }

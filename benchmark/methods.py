@@ -1,0 +1,33 @@
+"""Every method by name. Light: the command line's help reads this table, so nothing heavy is imported here."""
+
+from dataclasses import dataclass
+
+from ..datasets.errors import choose
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method's name stands for."""
+
+    name: str
+    title: str  # for tables and figures
+    summary: str  # one line for `--help` and the documentation
+    weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
+
+
+_ALL = (
+    Method("lamo", "LaMo", "GPT-2 frozen, low-rank updates, residual MLPs in and out", "pretrained"),
+    Method(
+        "lamo-random", "LaMo, random weights", "control: the same with scale-matched random frozen weights", "random"
+    ),
+    Method("lamo-permuted", "LaMo, permuted weights", "control: each frozen tensor's values shuffled", "permuted"),
+    Method("dt", "DT", "Decision Transformer trained from scratch"),
+    Method("cql", "CQL", "conservative Q-learning on soft actor-critic"),
+    Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),
+)
+METHODS = {method.name: method for method in _ALL}
+
+
+def find_method(name: str) -> Method:
+    """The method of that name; a `UserError` names the valid ones."""
+    return METHODS[choose("method", name, list(METHODS))]

@@ -1,0 +1,133 @@
+"""What a few seeds and their evaluation episodes say about a method: means, interquartile means, intervals.
+
+Shapes: N seeds, M evaluation episodes of each seed, R bootstrap resamples. Scores are `(N, M)` arrays, one row a seed.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+from ..datasets.trajectories import Array
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One leaderboard row's statistics, in the unit of the scores."""
+
+    seeds: int
+    mean: float
+    std: float  # over the seeds' means; NaN with one seed
+    iqm: float  # over the seeds' means
+    ci_low: float  # 95 % interval of the mean; NaN with one seed
+    ci_high: float
+
+
+def summarise(scores: Array) -> Summary:
+    """Mean, spread and 95 % interval of `scores` (N, M)."""
+    low, high = stratified_bootstrap(scores)
+    return Summary(len(scores), mean(scores), std(scores), iqm(scores), low, high)
+
+
+def mean(scores: Array) -> float:
+    """Mean over seeds and episodes of `scores` (N, M)."""
+    return float(_checked(scores).mean())
+
+
+def std(scores: Array) -> float:
+    """Standard deviation over the N seeds' means (divisor N - 1) of `scores` (N, M); NaN with one seed."""
+    return float(_checked(scores).mean(axis=1).std(ddof=1)) if len(scores) > 1 else math.nan
+
+
+def iqm(scores: Array) -> float:
+    """Interquartile mean over the N seeds' means of `scores` (N, M): floor(N / 4) seeds are cut at either end.
+
+    The unit is the run, as in Agarwal et al. 2021 (arXiv 2108.13264, section 4.3), so below four seeds it is the mean.
+    """
+    return float(stats.trim_mean(_checked(scores).mean(axis=1), 0.25))
+
+
+def stratified_bootstrap(
+    scores: Array, *, resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile interval of the mean of `scores` (N, M): seeds are resampled, then episodes within each drawn seed.
+
+    What it covers: the score of another set of N seeds drawn the same way. A seed brings its own initial weights,
+    batches and evaluation starts and, where seed s uses subset s, its own draw of the data, so the interval includes
+    the luck of that draw. All draws are from one data set: what another recording would give stays outside. With one
+    seed nothing is known of other seeds, and both ends are NaN.
+
+    Resampling both levels as they are is wrong twice with few seeds: the spread of N seeds' means comes out too small
+    by (N - 1) / N and without Student's tails, and the episodes' noise, which those means hold already, is counted
+    twice. So the drawn seed means are rescaled until the variance of both levels together is (t / z)^2 S^2 / N, where
+    S is the standard deviation of the seeds' means and t, z are quantiles of Student's t with N - 1 degrees of
+    freedom and of the normal. The rescaling is the shrinkage of Davison and Hinkley 1997 (*Bootstrap Methods and
+    their Application*, section 3.8) for two-level data, t / z the small-sample correction of Hesterberg 2015 (*The
+    American Statistician* 69:371). The variance is never less than what the episodes' noise alone gives, which guards
+    against seeds that agree by chance.
+
+    Simulated coverage of the 95 % interval in %, in brackets that of the plain two-level percentile interval. Normal
+    seeds and episodes, M = 40, 4000 trials (plain: 1000); columns: the true spread over seeds, in units of the
+    standard error that the episodes alone give one seed's mean.
+
+    ====  ===========  ===========  ===========  ===========
+    N     0            1            2            5
+    ====  ===========  ===========  ===========  ===========
+    3     98.7 (97.9)  97.0 (93.7)  95.8 (86.4)  94.5 (76.3)
+    5     97.9 (98.3)  96.1 (93.9)  94.8 (89.0)  94.5 (83.7)
+    10    97.0 (98.9)  94.2 (96.2)  94.6 (92.4)  95.0 (91.2)
+    ====  ===========  ===========  ===========  ===========
+
+    With 3 seeds it is about 2.5 S either side of the mean: wide, because three seeds say little. With strongly skewed
+    seeds (exponential, column 5) coverage falls to 90 % at N = 3 and 89 % at N = 5.
+    """
+    seeds, episodes = _checked(scores).shape
+    if seeds == 1:
+        return math.nan, math.nan
+    drawn, counts = _draws(seeds, episodes, resamples, seed)
+    seed_means = scores.mean(axis=1)  # (N,)
+    residuals = scores - seed_means[:, None]  # (N, M)
+    between = (seed_means - seed_means.mean())[drawn].mean(axis=1)  # (R,)
+    within = np.zeros(resamples)
+    for place in range(seeds):
+        sums = counts[place] @ residuals.T  # (R, N): what each seed would bring to this place
+        within += sums[np.arange(resamples), drawn[:, place]] / (seeds * episodes)
+    between_scale, within_scale = _scales(seed_means, residuals, level)
+    deviations = between_scale * between + within_scale * within
+    low, high = np.quantile(deviations, [(1 - level) / 2, (1 + level) / 2])
+    return float(seed_means.mean() + low), float(seed_means.mean() + high)
+
+
+@functools.lru_cache(maxsize=1)
+def _draws(seeds: int, episodes: int, resamples: int, seed: int) -> tuple[Array, Array]:
+    """The seeds drawn (R, N), and how often each episode is drawn at each of their places (N, R, M).
+
+    They depend on the shape alone, so all rows of a leaderboard share them: ten thousand runs would wait for them.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(seeds, size=(resamples, seeds))
+    counts = np.empty((seeds, resamples, episodes))
+    first = episodes * np.arange(resamples)[:, None]
+    for place in range(seeds):
+        cells = (first + rng.integers(episodes, size=(resamples, episodes))).ravel()
+        counts[place] = np.bincount(cells, minlength=resamples * episodes).reshape(resamples, episodes)
+    return drawn, counts
+
+
+def _scales(seed_means: Array, residuals: Array, level: float) -> tuple[float, float]:
+    """Factors for the resampled seed means (N,) and episode residuals (N, M): see `stratified_bootstrap`."""
+    seeds, episodes = residuals.shape
+    between = float(seed_means.var()) / seeds  # the variance that resampling the seeds gives unscaled
+    within = float(residuals.var()) / (seeds * max(episodes - 1, 1))  # the episodes' noise in the mean, unbiased
+    student = float(special.stdtrit(seeds - 1, (1 + level) / 2) / special.ndtri((1 + level) / 2))
+    wanted = student**2 * float(seed_means.var(ddof=1)) / seeds
+    between_scale = math.sqrt(max(wanted - within, 0.0) / between) if between > 0 else 0.0
+    return between_scale, math.sqrt(episodes / max(episodes - 1, 1))
+
+
+def _checked(scores: Array) -> Array:
+    if scores.ndim != 2 or scores.size == 0 or not np.isfinite(scores).all():
+        raise ValueError(f"scores must be a finite (seeds, episodes) array, got shape {scores.shape}: {scores}")
+    return scores

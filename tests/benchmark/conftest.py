@@ -1,0 +1,75 @@
+"""Run folders as training leaves them, made without training."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamobench.datasets.trajectories import Array
+
+CONFIG: dict[str, Any] = {
+    "dataset": "reacher2d-medium-large",
+    "task": "reacher2d",
+    "source": "recorded",
+    "dataset_hash": "d" * 64,
+    "fraction": 0.1,
+    "data_seed": 0,
+    "subset_hash": "",
+    "episodes_in_subset": 50,
+    "env_id": "lamobench/Reacher2d-v0",
+    "target_returns": [76.0],
+    "method": "bc",
+    "lm": "",
+    "lm_hash": "",
+    "profile": "cpu",
+    "seed": 0,
+    "precision": "float32",
+    "steps": 300,
+    "batch_size": 64,
+    "evaluate_every": 100,
+    "evaluation_episodes": 4,
+    "headline_evaluations": 2,
+    "policy": {"hidden": 256},
+    "version": "0.1.0",
+}
+DONE = {"params_total": 1000, "params_trainable": 100, "train_seconds": 12.5, "simulator": "mujoco 3.3.0"}
+
+
+def write_run(root: Path, returns: Any, **changes: Any) -> Path:
+    """A finished run in `root`: `returns` (evaluations, episodes) at the ranked target, `changes` to its config."""
+    returns = np.asarray(returns, float)
+    config = CONFIG | {"evaluation_episodes": returns.shape[1], "evaluate_every": 100, "steps": 100 * len(returns)}
+    config |= {"data_seed": changes.get("seed", 0)} | changes
+    config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
+    name = "-".join(str(config[key]) for key in ("dataset", "fraction", "method", "seed", "data_seed", "steps"))
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "done.json").write_text(json.dumps(DONE))
+    (folder / "episodes.csv").write_text(episodes_csv(returns, config["evaluate_every"], config["target_returns"][0]))
+    return folder
+
+
+def episodes_csv(returns: Array, evaluate_every: int, target: float) -> str:
+    """The file for `returns` (evaluations, episodes), with episodes at a second, unranked target among them."""
+    lines = ["step,target_return,episode,seed,return,length"]
+    for number, evaluation in enumerate(returns):
+        step = (number + 1) * evaluate_every
+        lines += [f"{step},{target},{episode},{7 * episode},{value},100" for episode, value in enumerate(evaluation)]
+        lines += [f"{step},{target / 2},{episode},{7 * episode},-1000.0,100" for episode in range(len(evaluation))]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def runs_root(tmp_path: Path) -> Path:
+    """An empty runs folder."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture(name="write_run")
+def write_run_fixture(runs_root: Path) -> Callable[..., Path]:
+    """`write_run` into `runs_root`."""
+    return lambda returns, **changes: write_run(runs_root, returns, **changes)

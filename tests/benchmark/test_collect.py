@@ -1,0 +1,136 @@
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamobench.benchmark.collect import CONFIG_FIELDS, EPISODE_COLUMNS, collect, left_out
+from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.leaderboard import leaderboard
+from lamobench.benchmark.rollout import COLUMNS
+from lamobench.datasets.errors import UserError
+
+WriteRun = Callable[..., Path]
+RETURNS = [[50.0, 60.0], [1.0, 2.0], [3.0, 6.0]]  # three evaluations of two episodes
+
+
+def test_scores_by_hand(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(RETURNS)  # on reacher2d the score is the return; the headline is the last two evaluations
+    (run,) = collect(runs_root).to_dict("records")
+    assert (run["status"], run["problem"]) == ("finished", "")
+    assert run["score"] == run["return_mean"] == 3.0  # of 1, 2, 3, 6; the other target's -1000 is left out
+    assert run["best_score"] == 55.0
+    assert run["headline_scores"].tolist() == [1.0, 2.0, 3.0, 6.0]
+    assert run["curve_steps"].tolist() == [100, 200, 300]
+    assert run["curve_scores"].tolist() == [55.0, 1.5, 4.5]
+    assert (run["seed"], run["policy.hidden"], run["params_total"]) == (0, 256, 1000)
+
+
+def test_scores_do_not_depend_on_the_order_of_the_rows(runs_root: Path, write_run: WriteRun) -> None:
+    path = write_run(RETURNS) / "episodes.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    (run,) = collect(runs_root).to_dict("records")
+    assert run["headline_scores"].tolist() == [1.0, 2.0, 3.0, 6.0]
+
+
+def test_reads_what_training_writes() -> None:
+    assert ",".join(COLUMNS) == EPISODE_COLUMNS
+    assert {field.name for field in fields(RunConfig)} >= set(CONFIG_FIELDS)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_runs_is_a_clear_error(runs_root: Path, exists: bool) -> None:
+    if exists:
+        (runs_root / ".half-written").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no runs in '.*runs'; make some with `lamobench train`"):
+        collect(runs_root)
+
+
+def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(RETURNS, seed=0)
+    (write_run(RETURNS, seed=1) / "done.json").unlink()
+    failed = write_run(RETURNS, seed=2)
+    (failed / "done.json").unlink()
+    (failed / "failed.json").write_text(json.dumps({"message": "the loss became nan; lower the learning rate"}))
+    runs = collect(runs_root)
+    assert list(runs["status"]) == ["finished", "unfinished", "failed"]
+    unfinished, failure = left_out(runs)
+    assert unfinished.endswith("-1-1-300: unfinished: start the same command again to finish it")
+    assert failure.endswith("-2-2-300: failed: the loss became nan; lower the learning rate")
+    assert leaderboard(runs)["seeds"].tolist() == [1]
+
+
+def cut(text: str) -> str:
+    return text[:-20]
+
+
+def drop_last_row(text: str) -> str:
+    return text[: text.rstrip("\n").rindex("\n") + 1]
+
+
+def repeat_an_episode(text: str) -> str:
+    return text.replace("300,76.0,1,7,", "300,76.0,0,7,")
+
+
+DAMAGE = [
+    ("config.json", cut, "config.json can't be read"),
+    ("config.json", lambda text: text.replace('"steps"', '"stops"'), "config.json lacks steps"),
+    ("config.json", lambda text: "[]", "config.json lacks task, "),
+    ("done.json", lambda text: "", "done.json can't be read"),
+    ("done.json", lambda text: "{}", "done.json lacks params_total"),
+    ("episodes.csv", cut, "episodes.csv can't be read (it is cut short"),
+    ("episodes.csv", lambda text: text[:-2] + "\n", ""),  # "100" to "10" in a column that no score needs
+    ("episodes.csv", lambda text: text[:-1], "it is cut short"),
+    ("episodes.csv", lambda text: drop_last_row(drop_last_row(drop_last_row(text))), "holds 2 at step 100"),
+    ("episodes.csv", lambda text: text + text.split("\n", 1)[1], "holds 4 at step 100"),
+    ("episodes.csv", repeat_an_episode, "holds an episode twice"),
+    ("episodes.csv", lambda text: text.replace("6.0,100", "nan,100"), "not six finite numbers"),
+    ("episodes.csv", lambda text: text.replace("6.0,100", "six,100"), "episodes.csv can't be read"),
+    ("episodes.csv", lambda text: text.replace("6.0,100", "6.0"), "episodes.csv can't be read"),
+    ("episodes.csv", lambda text: text.replace("return,length", "reward,length"), "its first line is not"),
+    ("episodes.csv", lambda text: text.split("\n")[0] + "\n", "can't be read"),
+    ("episodes.csv", lambda text: text.replace("300,", "400,"), "the last at step 300; it holds"),
+    ("episodes.csv", lambda text: text.replace("76.0", "75.0"), "it holds none"),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("file", "damage", "problem"), DAMAGE)
+def test_damage_is_named_with_what_to_do(
+    runs_root: Path, write_run: WriteRun, file: str, damage: Callable[[str], str], problem: str
+) -> None:
+    write_run(RETURNS, seed=0)
+    folder = write_run(RETURNS, seed=1)
+    (folder / file).write_text(damage((folder / file).read_text()))
+    runs = collect(runs_root)
+    assert runs["status"].tolist() == ["finished", "damaged" if problem else "finished"]
+    if problem:
+        (line,) = left_out(runs)
+        assert line.startswith(f"{folder.name}: damaged: ")
+        assert problem in line
+        assert line.endswith(f"; delete '{folder}' and start the same command again")
+        assert "\n" not in line
+        assert leaderboard(runs)["seeds"].tolist() == [1]  # the sound run still counts
+
+
+def test_missing_files_are_damage(runs_root: Path, write_run: WriteRun) -> None:
+    for seed, name in enumerate(("config.json", "episodes.csv")):
+        (write_run(RETURNS, seed=seed) / name).unlink()
+    assert collect(runs_root)["status"].tolist() == ["damaged", "damaged"]
+
+
+def test_a_thousand_runs_take_about_a_second(runs_root: Path, write_run: WriteRun) -> None:
+    rng = np.random.default_rng(0)
+    for group in range(100):
+        for seed in range(10):
+            write_run(rng.uniform(0, 100, (3, 5)), seed=seed, method=f"method{group}")
+    started = time.process_time()
+    frame = leaderboard(collect(runs_root))
+    seconds = time.process_time() - started
+    assert (len(frame), math.isnan(frame["ci_low"].sum())) == (100, False)
+    assert seconds < 3.0  # ten thousand must stay below ten seconds; the margin is for a busy machine

@@ -1,0 +1,247 @@
+import csv
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lamobench.benchmark import leaderboard as module
+from lamobench.benchmark.collect import collect
+from lamobench.benchmark.leaderboard import COLUMNS, leaderboard, write_csv
+from lamobench.benchmark.statistics import stratified_bootstrap
+from lamobench.datasets.errors import UserError
+
+WriteRun = Callable[..., Path]
+HEADER = (
+    "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,seeds,score_mean,"
+    "score_std,score_iqm,ci_low,ci_high,return_mean,best_score_mean,target_return,paper_score,paper_std,params_total,"
+    "params_trainable,train_steps,train_seconds,env_id,simulator,version"
+)
+
+
+def flat(score: float) -> list[list[float]]:
+    """Three evaluations of two episodes, all of one score."""
+    return [[score, score]] * 3
+
+
+def one_row(frame: pd.DataFrame) -> dict[str, Any]:
+    (row,) = frame.to_dict("records")
+    return dict(row)
+
+
+def test_columns_and_values_by_hand(runs_root: Path, write_run: WriteRun) -> None:
+    write_run([[90.0, 90.0], [10.0, 12.0], [8.0, 10.0]], seed=0)  # score 10
+    write_run([[50.0, 50.0], [20.0, 22.0], [18.0, 20.0]], seed=1)  # score 20
+    frame = leaderboard(collect(runs_root))
+    assert ",".join(frame.columns) == ",".join(COLUMNS) == HEADER
+    row = one_row(frame)
+    assert (row["seeds"], row["score_mean"], row["score_iqm"], row["return_mean"]) == (2, 15.0, 15.0, 15.0)
+    assert row["score_std"] == pytest.approx(math.sqrt(50.0))
+    assert row["best_score_mean"] == 70.0
+    scores = np.asarray([[10.0, 12.0, 8.0, 10.0], [20.0, 22.0, 18.0, 20.0]])
+    assert (row["ci_low"], row["ci_high"]) == stratified_bootstrap(scores)
+    assert (row["track"], row["target_return"], row["train_steps"], row["train_seconds"]) == (
+        "offline",
+        76.0,
+        300,
+        12.5,
+    )
+    assert (row["params_total"], row["params_trainable"]) == (1000, 100)
+    assert math.isnan(row["paper_score"])
+
+
+def test_rows_keep_fractions_methods_models_profiles_and_sources_apart(runs_root: Path, write_run: WriteRun) -> None:
+    for changes in (
+        {},
+        {"fraction": 1.0},
+        {"method": "dt"},
+        {"lm": "gpt2"},
+        {"profile": "paper"},
+        {"source": "minari"},
+    ):
+        write_run(flat(1.0), **changes, steps=300).rename(runs_root / f"run {changes}")
+    assert len(leaderboard(collect(runs_root))) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"policy": {"hidden": 512}}, "policy.hidden (256 in"),
+        ({"policy": {}}, "policy.hidden (256 in"),
+        ({"batch_size": 32}, "batch_size (64 in"),
+        ({"dataset_hash": "e" * 64}, "dataset_hash"),
+        ({"target_returns": [40.0]}, "target_returns"),
+        ({"version": "0.2.0"}, "version"),
+        ({"precision": "bfloat16", "batch_size": 32}, "batch_size, precision (64, float32 in"),
+        ({"lm_hash": "f" * 64}, "lm_hash"),
+        ({"data_seed": 5}, "data_seed, which must be each run's own seed or the same in all"),
+    ],
+)
+def test_runs_of_different_settings_are_never_averaged(
+    runs_root: Path, write_run: WriteRun, change: dict[str, Any], named: str
+) -> None:
+    write_run(flat(1.0), seed=0, method="lamo")
+    write_run(flat(2.0), seed=1, method="lamo")
+    other = write_run(flat(3.0), method="lamo", **{"seed": 2} | change)
+    with pytest.raises(UserError) as error:
+        leaderboard(collect(runs_root))
+    line = str(error.value)
+    assert line.startswith(f"runs of 'lamo' on 'reacher2d-medium-large' at fraction 0.1 differ in {named}")
+    assert other.name in line
+    assert line.endswith("no average; move some out of the runs folder")
+    assert "\n" not in line
+
+
+def test_a_seed_counts_once(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(flat(1.0), seed=0)
+    write_run(flat(1.0), seed=0, data_seed=1)
+    with pytest.raises(UserError, match="differ in data_seed at the same seed"):
+        leaderboard(collect(runs_root))
+
+
+def test_another_simulator_is_another_setting(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(flat(1.0), seed=0)
+    done = write_run(flat(1.0), seed=1) / "done.json"
+    done.write_text(done.read_text().replace("mujoco 3.3.0", "mujoco 3.4.0"))
+    with pytest.raises(UserError, match=r"differ in simulator \(mujoco 3.3.0 in"):
+        leaderboard(collect(runs_root))
+
+
+def test_weights_drawn_by_the_seed_may_differ_between_seeds(runs_root: Path, write_run: WriteRun) -> None:
+    for seed in range(3):
+        write_run(flat(1.0), seed=seed, method="lamo-random", lm_hash=f"weights {seed}")
+    assert one_row(leaderboard(collect(runs_root)))["seeds"] == 3
+
+
+def test_one_shared_subset_is_allowed_and_keeps_its_own_hash(runs_root: Path, write_run: WriteRun) -> None:
+    for seed in range(3):
+        write_run(flat(1.0), seed=seed, data_seed=7, subset_hash="shared")
+    assert one_row(leaderboard(collect(runs_root)))["subset_hash"] == "shared"
+
+
+def test_subset_hash_is_the_same_for_methods_on_the_same_subsets(runs_root: Path, write_run: WriteRun) -> None:
+    for method, seeds in {"bc": (0, 1, 2), "dt": (2, 0, 1), "cql": (0, 1)}.items():
+        for seed in seeds:
+            write_run(flat(1.0), seed=seed, method=method)
+    hashes = leaderboard(collect(runs_root)).set_index("method")["subset_hash"]
+    assert hashes["bc"] == hashes["dt"] != hashes["cql"]
+
+
+def test_nothing_finished_is_a_clear_error(runs_root: Path, write_run: WriteRun) -> None:
+    (write_run(flat(1.0)) / "done.json").unlink()
+    with pytest.raises(UserError, match="none of the 1 runs is finished"):
+        leaderboard(collect(runs_root))
+
+
+def test_csv_is_the_same_whatever_the_order_of_the_runs(tmp_path: Path, runs_root: Path, write_run: WriteRun) -> None:
+    rng = np.random.default_rng(0)
+    for method in ("lamo", "bc"):
+        for fraction in (1.0, 0.1):
+            for seed in range(3):
+                write_run(rng.uniform(0, 50, (3, 4)), method=method, fraction=fraction, seed=seed)
+    runs = collect(runs_root)
+    first, second = tmp_path / "first.csv", tmp_path / "deeper" / "second.csv"
+    write_csv(leaderboard(runs), first)
+    order = list(range(len(runs)))
+    random.Random(1).shuffle(order)
+    write_csv(leaderboard(runs.iloc[order]).sample(frac=1.0, random_state=0), second)
+    assert first.read_bytes() == second.read_bytes()
+    rows = list(csv.DictReader(first.open()))
+    assert [(row["fraction"], row["method"]) for row in rows] == [
+        ("0.1", "bc"),
+        ("0.1", "lamo"),
+        ("1", "bc"),
+        ("1", "lamo"),
+    ]
+    assert first.read_text().startswith(HEADER + "\n")
+    assert (rows[0]["paper_score"], rows[0]["params_total"], rows[0]["target_return"]) == ("", "1000", "76")
+    assert rows[0]["score_mean"] == f"{float(rows[0]['score_mean']):.3f}"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_damaged_run_does_not_turn_counts_into_decimals(tmp_path: Path, runs_root: Path, write_run: WriteRun) -> None:
+    write_run(flat(1.0), seed=0)
+    (write_run(flat(1.0), seed=1) / "config.json").unlink()
+    write_csv(leaderboard(collect(runs_root)), tmp_path / "board.csv")
+    (row,) = csv.DictReader((tmp_path / "board.csv").open())
+    assert (row["seeds"], row["train_steps"], row["episodes_in_subset"]) == ("1", "300", "50")
+
+
+PAPER = {"task": "reacher2d", "source": "d4rl", "profile": "paper", "dataset": "hopper-medium", "fraction": 0.005}
+
+
+@pytest.mark.parametrize(
+    ("changes", "score", "std"),
+    [
+        ({"method": "dt"}, 35.8, 6.6),
+        ({"method": "lamo", "lm": "gpt2"}, 57.0, 7.1),
+        ({"method": "lamo-random", "lm": "gpt2"}, 43.5, 2.8),
+        ({"method": "dt", "dataset": "hopper-medium-expert", "fraction": 1.0}, 107.6, math.nan),
+        ({"method": "lamo", "lm": "gpt2-medium", "dataset": "kitchen-complete", "fraction": 0.3}, 45.9, 2.9),
+        ({"method": "lamo", "lm": "gpt2", "dataset": "kitchen-partial", "fraction": 1.0}, math.nan, math.nan),
+        ({"method": "lamo", "lm": "gpt2-medium"}, math.nan, math.nan),
+        ({"method": "lamo", "lm": "gpt2-mini"}, math.nan, math.nan),
+        ({"method": "dt", "profile": "cpu"}, math.nan, math.nan),
+        ({"method": "dt", "source": "minari"}, math.nan, math.nan),
+        ({"method": "dt", "source": "recorded"}, math.nan, math.nan),
+        ({"method": "dt", "fraction": 0.2}, math.nan, math.nan),
+        ({"method": "rebrac"}, math.nan, math.nan),
+    ],
+)
+def test_the_paper_stands_beside_comparable_rows_only(
+    runs_root: Path, write_run: WriteRun, changes: dict[str, Any], score: float, std: float
+) -> None:
+    write_run(flat(1.0), **PAPER | changes)
+    row = one_row(leaderboard(collect(runs_root)))
+    assert row["paper_score"] == pytest.approx(score, nan_ok=True)
+    assert row["paper_std"] == pytest.approx(std, nan_ok=True)
+
+
+def reported() -> list[dict[str, str]]:
+    with module.REPORTED.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_reported_table_is_there_in_full() -> None:
+    cells = {"1": 9 * 7, "2": 6 * 7, "3": 12 * 7, "8": 3 * 5, "9": 3 * 7, "10": 2 * 6, "11": 3 * 6, "12": 9 * 2}
+    cells |= {"13": 2 * 7, "15": 9 * 3, "16": 12 * 3}
+    tables = [row["table"] for row in reported()]
+    assert {table: tables.count(table) for table in tables} == cells
+    keys = [(row["table"], row["dataset"], row["fraction"], row["method"]) for row in reported()]
+    assert len(set(keys)) == len(keys)
+    assert all(float(row["std"] or 0.0) >= 0.0 for row in reported())
+
+
+def test_tables_that_repeat_a_cell_agree() -> None:
+    seen: dict[tuple[str, str, str], set[str]] = {}
+    for row in reported():
+        if row["table"] != "13":
+            seen.setdefault((row["dataset"], row["fraction"], row["method"]), set()).add(row["score"])
+    assert {key: scores for key, scores in seen.items() if len(scores) > 1} == {}
+
+
+def test_printed_averages_agree_with_the_cells() -> None:
+    selected: dict[str, Callable[[float], bool]] = {
+        "all": lambda fraction: True,
+        "fraction 1": lambda fraction: fraction == 1.0,
+        "fractions below 1": lambda fraction: fraction < 1.0,
+    }
+    with (module.REPORTED.parent / "lamo_averages.csv").open(encoding="utf-8", newline="") as file:
+        averages = list(csv.DictReader(file))
+    assert len(averages) == 3 * 14 + 5 + 7 + 2 * 3
+    off = []
+    for printed in averages:
+        scores = [
+            float(row["score"])
+            for row in reported()
+            if (row["table"], row["method"]) == (printed["table"], printed["method"])
+            and selected[printed["rows"]](float(row["fraction"]))
+        ]
+        difference = abs(float(np.mean(scores)) - float(printed["average"]))
+        assert difference < 0.07, printed  # scores and averages are rounded to 0.1 each
+        off += [printed] if difference > 0.0501 else []
+    assert len(off) == 6  # as results/reported/README.md says

@@ -1,0 +1,96 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lamobench.benchmark.collect import collect
+from lamobench.benchmark.leaderboard import leaderboard
+from lamobench.benchmark.tables import as_markdown, as_table
+
+WriteRun = Callable[..., Path]
+
+
+def row(method: str, mean: float, reach: float, **changes: object) -> dict[str, object]:
+    """A leaderboard row with the columns that a table shows."""
+    shown = {"dataset": "toy", "source": "recorded", "profile": "cpu", "dataset_hash": "0123456789", "fraction": 0.1}
+    shown |= {"episodes_in_subset": 5, "method": method, "lm": "", "seeds": 3, "score_mean": mean, "paper_score": None}
+    return shown | {"ci_low": mean - reach, "ci_high": mean + reach} | changes
+
+
+def test_table_of_real_runs(runs_root: Path, write_run: WriteRun) -> None:
+    for method, score in (("dt", 10.0), ("lamo", 20.0), ("bc", 30.0)):
+        for seed in range(3):
+            write_run([[score, score]] * 2, method=method, seed=seed)
+    assert as_table(leaderboard(collect(runs_root))) == (
+        "reacher2d-medium-large (recorded data dddddddd, cpu profile, 3 seeds): score, 0 to 100, with 95 % interval\n\n"
+        "method  10 % (50 episodes)\n"
+        "LaMo    20.0 [20.0, 20.0]\n"
+        "DT      10.0 [10.0, 10.0]\n"
+        "BC      30.0 [30.0, 30.0] *\n\n"
+        "* clearly best: its interval lies above every other one in its column"
+    )
+
+
+def test_markdown() -> None:
+    frame = pd.DataFrame([row("bc", 30.0, 1.0), row("dt", 20.0, 1.0), row("dt", 5.0, 1.0, fraction=1.0)])
+    assert as_markdown(frame).splitlines() == [
+        "**toy (recorded data 01234567, cpu profile, 3 seeds): score, 0 to 100, with 95 % interval**",
+        "",
+        "| method | 10 % (5 episodes) | 100 % (5 episodes) |",
+        "|---|---|---|",
+        "| DT | 20.0 [19.0, 21.0] | 5.0 [4.0, 6.0] |",
+        "| BC | **30.0 [29.0, 31.0]** |  |",
+        "",
+        "Bold: clearly best: its interval lies above every other one in its column.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "marked"),
+    [
+        ([row("bc", 30.0, 4.0), row("dt", 20.0, 5.0)], True),  # 26 above 25
+        ([row("bc", 30.0, 6.0), row("dt", 20.0, 5.0)], False),  # 24 below 25
+        ([row("bc", 30.0, 1.0)], False),  # alone
+        ([row("bc", 30.0, float("nan"), seeds=1), row("dt", 20.0, 1.0)], False),  # one seed proves nothing
+        ([row("bc", 30.0, 1.0), row("dt", 20.0, float("nan"), seeds=1)], False),
+    ],
+)
+def test_best_is_marked_only_when_its_interval_is_clear(rows: list[dict[str, object]], marked: bool) -> None:
+    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    assert ("] *" in table) == ("**30.0" in markdown) == marked
+    assert ("none is clearly best" in table) == ("none is clearly best" in markdown) == (not marked)
+
+
+def test_seeds_stand_in_the_cells_when_they_differ() -> None:
+    frame = pd.DataFrame([row("bc", 30.0, 1.0), row("dt", 20.0, float("nan"), seeds=1)])
+    assert "30.0 [29.0, 31.0] n=3" in as_table(frame)
+    assert "DT      20.0 n=1" in as_table(frame)
+
+
+def test_models_stand_in_the_title_or_beside_the_method() -> None:
+    one = pd.DataFrame([row("lamo", 1.0, 1.0, lm="gpt2"), row("bc", 1.0, 1.0)])
+    assert "cpu profile, gpt2, 3 seeds" in as_table(one)
+    two = pd.DataFrame([row("lamo", 1.0, 1.0, lm="gpt2"), row("lamo", 1.0, 1.0, lm="gpt2-medium")])
+    assert "LaMo (gpt2)  " in as_table(two)
+    assert "LaMo (gpt2-medium)  " in as_table(two)
+
+
+def test_other_sources_profiles_and_contents_get_tables_of_their_own() -> None:
+    rows = [row("bc", 1.0, 1.0), row("bc", 1.0, 1.0, source="d4rl"), row("bc", 1.0, 1.0, profile="paper")]
+    rows.append(row("bc", 1.0, 1.0, dataset_hash="another recording"))
+    assert as_markdown(pd.DataFrame(rows)).count("| method |") == 4
+
+
+def test_unknown_methods_come_last_under_their_own_name() -> None:
+    lines = as_table(pd.DataFrame([row("anything", 1.0, 1.0), row("bc", 1.0, 1.0)])).splitlines()
+    assert [line.split()[0] for line in lines if "[" in line] == ["BC", "anything"]
+
+
+def test_wide_tables_are_split_to_fit_the_terminal() -> None:
+    fractions = (0.005, 0.01, 0.1, 0.2, 0.5, 1.0)
+    rows = [row("lamo-permuted", -123.4, 456.7, fraction=fraction, paper_score=473.4) for fraction in fractions]
+    table = as_table(pd.DataFrame(rows))
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert all(f"{100 * fraction:g} % (5 episodes)" in table for fraction in fractions)
+    assert table.count("-123.4 [-580.1, 333.3] (paper 473.4)") == 6
