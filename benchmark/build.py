@@ -1,0 +1,76 @@
+"""From a configuration to a policy ready to train: the one place that knows every method's class."""
+
+from typing import Any
+
+import torch
+
+from ..baselines.bc import BC, BCConfig
+from ..baselines.cql import CQL, CQLConfig
+from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ..baselines.policy import Policy, Spec
+from ..datasets.catalog import find_task, load
+from ..datasets.corpora import load_corpus
+from ..datasets.environments import make_environment
+from ..datasets.errors import UserError
+from ..datasets.fractions import Subset, take_fraction
+from .config import RunConfig, changed
+from .lamo import LaMo, LaMoConfig
+from .language_models import load_language_model, load_tokenizer, model_hash
+from .methods import METHODS
+
+CONFIGS: dict[str, type[Any]] = {"bc": BCConfig, "cql": CQLConfig, "dt": DecisionTransformerConfig}
+
+
+def policy_config(method: str, overrides: dict[str, Any]) -> Any:
+    """The method's config dataclass with some fields changed."""
+    config_class = LaMoConfig if METHODS[method].weights else CONFIGS[method]
+    return changed(config_class(), overrides, f"setting of {method}")
+
+
+def training_subset(config: RunConfig) -> Subset:
+    """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
+    subset = take_fraction(load(config.dataset, config.source), config.fraction, config.data_seed)
+    if subset.hash != config.subset_hash:
+        raise UserError(
+            f"data set '{config.dataset}' ({config.source}) has changed since this run was configured; "
+            "start the run anew, or bring the former data back"
+        )
+    return subset
+
+
+def make_spec(config: RunConfig, subset: Subset) -> Spec:
+    """What the policy needs to know of task and data."""
+    task = find_task(config.task)
+    environment = make_environment(task)
+    box = environment.action_space
+    mean, std = subset.observation_moments()
+    spec = Spec(len(mean), len(box.low), box.low, box.high, mean, std, task.horizon, task.return_scale)
+    environment.close()
+    return spec
+
+
+def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:
+    """A freshly initialised policy; PyTorch's generator is seeded with the run's seed first."""
+    torch.manual_seed(config.seed)
+    spec, settings = make_spec(config, subset), policy_config(config.method, config.policy)
+    policy: Policy
+    match config.method:
+        case "bc":
+            policy = BC(settings, spec)
+        case "cql":
+            policy = CQL(settings, spec)
+        case "dt":
+            policy = DecisionTransformer(settings, spec)
+        case _:
+            policy = _build_lamo(config, settings, spec, device)
+    return policy.to(device)
+
+
+def _build_lamo(config: RunConfig, settings: LaMoConfig, spec: Spec, device: torch.device) -> LaMo:
+    weights = METHODS[config.method].weights
+    if model_hash(config.lm, weights, config.seed) != config.lm_hash:
+        raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
+    attention = "sdpa" if device.type == "cuda" else "eager"  # on a CPU, sdpa's backward pass is slow on short contexts
+    language_model = load_language_model(config.lm, weights, config.seed, attention)
+    corpus = load_corpus(settings.corpus, load_tokenizer(config.lm)) if settings.language_weight > 0 else None
+    return LaMo(settings, spec, language_model, corpus)

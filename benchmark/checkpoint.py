@@ -1,0 +1,95 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+
+One file rather than several, so that a single rename makes it current: weights, optimiser moments, random states, step
+and log can never disagree. It holds only what training changes; a frozen base model is named by the configuration.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..baselines.policy import Policy
+from ..datasets.errors import UserError
+from ..datasets.storage import whole_file
+
+
+@dataclass
+class Progress:
+    """Where a run stands, apart from its tensors."""
+
+    step: int  # optimiser steps done
+    train_seconds: float  # spent in optimiser steps, over all attempts
+    metrics: list[dict[str, Any]]  # rows of metrics.jsonl so far
+    episodes: str  # the content of episodes.csv so far
+
+
+def trained_tensors(policy: Policy) -> dict[str, Tensor]:
+    """What training changes: trainable parameters, target networks, buffers. A frozen base model is left out."""
+    rebuilt = policy.rebuilt()
+    return {name: tensor for name, tensor in policy.state_dict().items() if name not in rebuilt}
+
+
+def save_checkpoint(
+    path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator, progress: Progress
+) -> None:
+    """Replace the checkpoint at `path`, whole or not at all."""
+    tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors["random.torch"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    state = vars(progress) | {"random": rng.bit_generator.state}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+
+
+def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
+    """Bring policy, optimiser and all random states to where the checkpoint was written."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            state = json.loads(file.metadata()["state"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"checkpoint {path} cannot be read ({error}); delete it to start that run again") from error
+    _restore_policy(policy, tensors, path)
+    optimizer.load_state_dict(
+        {"state": _optimizer_state(tensors), "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    torch.set_rng_state(tensors["random.torch"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    rng.bit_generator.state = state.pop("random")
+    return Progress(**state)
+
+
+def load_policy(path: Path, policy: Policy) -> None:
+    """Bring a freshly built policy to the checkpoint's weights; for evaluation."""
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith("policy.")]  # noqa: SIM118
+        _restore_policy(policy, {name: file.get_tensor(name) for name in names}, path)
+
+
+def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> None:
+    saved = {name.removeprefix("policy."): t for name, t in tensors.items() if name.startswith("policy.")}
+    if saved.keys() != trained_tensors(policy).keys():
+        raise UserError(
+            f"checkpoint {path} holds other tensors than this policy has; it belongs to another configuration"
+        )
+    policy.load_state_dict(saved, strict=False)
+
+
+def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, field = name.split(".")
+            state.setdefault(int(index), {})[field] = tensor
+    return state

@@ -1,0 +1,344 @@
+"""The command line: `lamobench`.
+
+Every command is a dataclass: its fields are its options, `run` does the work. Nothing heavy is imported before a
+command runs, so that `--help` answers at once.
+"""
+
+import contextlib
+import io
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg, subcommand
+
+from ..datasets.errors import UserError
+from .methods import METHODS
+from .pretrain_config import PretrainConfig
+
+DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
+
+An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class DataList:
+    """List every data set: what is at hand, and what to type for the rest."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from ..datasets.catalog import status
+        from .display import print_rows
+
+        print_rows(status(), self.json)
+
+
+@dataclass(frozen=True)
+class DataShow:
+    """Describe a data set: sizes, returns and lengths, as text."""
+
+    name: Positional[str]
+    """Data set, a name of `lamobench data list`."""
+    source: str = "auto"
+    """Where it comes from; auto takes the first source at hand."""
+    json: bool = False
+    """Print JSON instead of text."""
+
+    def run(self) -> None:
+        """Print the description."""
+        from ..datasets.catalog import load
+        from ..datasets.summary import describe
+        from .display import print_description
+
+        print_description(describe(load(self.name, self.source)), self.json)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Record a data set in its real simulator, unless it is there already."""
+
+    name: Positional[str]
+    """Data set to record."""
+    force: bool = False
+    """Record it again, in the place of the one that is there."""
+
+    def run(self) -> None:
+        """Record, then say what there is."""
+        from ..datasets.cache import folder_of
+        from ..datasets.sources.recorded import record_dataset
+
+        data = record_dataset(self.name, self.force)
+        print(
+            f"{self.name}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}"
+        )
+        print(f"in {folder_of(self.name, 'recorded')}")
+
+
+@dataclass(frozen=True)
+class DataVerify:
+    """Read every byte of the data sets at hand and compare it with the hashes that were stored with it."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Data sets to verify; none given: all that are there."""
+    json: bool = False
+    """Print JSON instead of lines."""
+
+    def run(self) -> None:
+        """Verify; a damaged data set ends the command with status 2, after all were read."""
+        from .display import print_rows
+        from .doctor import verify_data
+
+        rows = verify_data(self.names)
+        print_rows(rows, self.json)
+        if any(row["state"] != "intact" for row in rows):
+            raise UserError("some data sets are damaged, see above; record or fetch them again with --force")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every training command can change."""
+
+    profile: str = "cpu"
+    """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
+    source: str = "auto"
+    """Where the data comes from; auto takes the first source at hand."""
+    lm: str = ""
+    """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
+    precision: str = "float32"
+    """Of matrix products: float32 or bfloat16 (fast where the processor has it; its rows are its own)."""
+    steps: int = 0
+    """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
+    budget: UseAppendAction[tuple[str, ...]] = ()
+    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    runs: Path = RUNS
+    """Folder of the runs."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train and evaluate one run; goes on where it was if it was killed, does nothing if it is done."""
+
+    data: Positional[str]
+    """Data set to train on, a name of `lamobench data list`."""
+    method: Annotated[str, arg(help=f"One of {', '.join(METHODS)}.")] = "lamo"
+    fraction: float = 1.0
+    """Share of whole episodes to train on, in (0, 1]."""
+    seed: int = 0
+    """Of weights, batches, evaluation starts and, unless --data-seed is given, of the subset."""
+    data_seed: int | None = None
+    """Of the subset alone."""
+    threads: int = 1
+    """Processor threads."""
+    options: RunOptions = field(default_factory=RunOptions)
+    json: bool = False
+    """Print the result as JSON."""
+
+    def run(self) -> None:
+        """Train with a progress bar, then print the score."""
+        from .commands import train_one
+
+        train_one(self)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play a finished run's policy again, on fresh starts, for any target returns."""
+
+    run_folder: Positional[Path]
+    """The run's folder, e.g. runs/reacher2d-medium-1-bc-s0-0123456789."""
+    episodes: int = 100
+    """Episodes for each target return."""
+    targets: tuple[float, ...] = ()
+    """Target returns; none given: all of the task's."""
+    seed: int = 1_000_000
+    """Of the starts; training evaluations use the run's own seed."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print one row a target."""
+        from .commands import evaluate_run
+
+        evaluate_run(self)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a grid of runs on a pool of processes: every method, fraction and seed. Finished runs are skipped."""
+
+    data: Positional[str]
+    """Data set to train on."""
+    methods: Annotated[tuple[str, ...], arg(help=f"Any of {', '.join(METHODS)}.")] = (
+        "lamo",
+        "lamo-random",
+        "dt",
+        "bc",
+        "cql",
+    )
+    fractions: tuple[float, ...] = (1.0,)
+    """Shares of whole episodes."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds; seed s trains on subset s."""
+    jobs: int = 0
+    """Runs at a time; 0: one a core."""
+    threads: int = 1
+    """Processor threads of each."""
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def run(self) -> None:
+        """Sweep; ends with status 2 if a run failed, after all others were trained."""
+        from .commands import run_sweep
+
+        run_sweep(self)
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Collect finished runs: leaderboard.csv, learning_curves.png and scores.png, and the table on the terminal."""
+
+    runs: Path = RUNS
+    """Folder of the runs."""
+    output: Path = Path("results")
+    """Folder to write to."""
+    json: bool = False
+    """Print the rows as JSON instead of a table."""
+
+    def run(self) -> None:
+        """Write the files and print the table."""
+        from .commands import write_leaderboard
+
+        write_leaderboard(self)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, which data and models are at hand, and what each make target would need."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the findings."""
+        from .display import print_rows
+        from .doctor import findings
+
+        print_rows(findings(), self.json)
+
+
+Data = (
+    Annotated[DataList, subcommand("list")]
+    | Annotated[DataShow, subcommand("show")]
+    | Annotated[DataRecord, subcommand("record")]
+    | Annotated[DataVerify, subcommand("verify")]
+)
+
+
+@dataclass(frozen=True)
+class DataGroup:
+    """Data sets: list, show, record, verify."""
+
+    command: Data
+
+    def run(self) -> None:
+        """Run the chosen command."""
+        self.command.run()
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Pre-train a small GPT-2 on English that is at hand; goes on where it was if it was killed."""
+
+    output: Positional[Path]
+    """Folder for weights, tokenizer and model card; give it to --lm afterwards."""
+    config: PretrainConfig = field(default_factory=PretrainConfig)
+
+    def run(self) -> None:
+        """Pre-train, then say how good the model is."""
+        from .pretrain import pretrain
+
+        summary = pretrain(self.config, self.output)
+        print(
+            f"{self.output}: held-out loss {summary.held_out_loss:.3f} nats a token "
+            f"(unigram {summary.unigram_loss:.3f}, bigram {summary.bigram_loss:.3f})"
+        )
+
+
+@dataclass(frozen=True)
+class LanguageModelGroup:
+    """Language models: pretrain."""
+
+    command: Annotated[Pretrain, subcommand("pretrain")] | Annotated[None, subcommand("none", description="")]
+
+    def run(self) -> None:
+        """Run the chosen command."""
+        assert self.command is not None
+        self.command.run()
+
+
+Command = (
+    Annotated[DataGroup, subcommand("data")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[LanguageModelGroup, subcommand("lm")]
+    | Annotated[Doctor, subcommand("doctor")]
+)
+
+
+def main() -> None:
+    """Entry point. A user's mistake ends in one line on standard error and status 2, an interrupt in status 130."""
+    try:
+        parse(sys.argv[1:]).run()
+    except UserError as error:
+        sys.exit(_complain(str(error)))
+    except KeyboardInterrupt:
+        print("\nstopped; start the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        sys.stderr.close()
+
+
+def parse(arguments: list[str]) -> Any:
+    """The command that the arguments name. Help exits with status 0, a mistake with status 2 and one line."""
+    mistake = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(mistake):
+            return tyro.cli(
+                Command,  # type: ignore[arg-type]
+                args=arguments or ["--help"],
+                prog="lamobench",
+                description=DESCRIPTION,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        sys.exit(_complain(one_line(mistake.getvalue())))
+
+
+def one_line(box: str) -> str:
+    """The message of one of tyro's boxes, without its frame, its second help text and its title."""
+    lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in box.splitlines()]
+    text = " ".join(line for line in lines[1:] if line)
+    text = re.split(r" (?:Argument helptext:|For full helptext)", text)[0]
+    return re.sub(r"\s+", " ", text) + "; see `lamobench --help`"
+
+
+def _complain(message: str) -> int:
+    print(f"lamobench: {message}", file=sys.stderr)
+    return 2

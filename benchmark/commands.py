@@ -1,0 +1,158 @@
+"""The work behind the commands that train and rank; `cli.py` only declares them."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..datasets.catalog import find_dataset, find_task
+from ..datasets.environments import make_environment
+from ..datasets.errors import UserError
+from .config import RunRequest, resolve
+from .display import SweepBar, duration, print_rows, run_bar
+from .hyperparameters import budget_for
+from .runs import is_done, read_config
+
+if TYPE_CHECKING:
+    from .cli import Evaluate, Leaderboard, RunOptions, Sweep, Train
+
+
+def train_one(command: "Train") -> None:
+    """`lamobench train`."""
+    import torch
+
+    from .collect import collect
+    from .train import train
+
+    torch.set_num_threads(command.threads)
+    config = resolve(
+        _request(command.data, command.method, command.options, command.fraction, command.seed, command.data_seed)
+    )
+    root = command.options.runs
+    bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
+    already = is_done(root, config)
+    with bar:
+        folder = train(config, root, command.options.device, report)
+    runs = collect(root)
+    run = runs[runs["run_id"] == config.id].iloc[0]
+    row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
+    if command.json:
+        print(json.dumps(row | {"folder": str(folder)}, indent=2))
+        return
+    target = config.target_returns[0]
+    print(f"{'already done: ' if already else ''}{folder}")
+    print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
+
+
+def evaluate_run(command: "Evaluate") -> None:
+    """`lamobench evaluate`."""
+    from .build import build_policy, training_subset
+    from .checkpoint import load_policy
+    from .rollout import evaluation_seeds, rollout
+    from .train import choose_device
+
+    config = read_config(command.run_folder)
+    if not (command.run_folder / "done.json").exists():
+        raise UserError(f"run {config.id} is not finished; start the command that made it again")
+    if command.episodes < 1:
+        raise UserError(f"episodes is {command.episodes}; give 1 or more")
+    task = find_task(config.task)
+    policy = build_policy(config, training_subset(config), choose_device(command.device))
+    load_policy(command.run_folder / "checkpoint.safetensors", policy)
+    seeds = evaluation_seeds(command.seed, 0, command.episodes)
+    targets = command.targets or task.target_returns
+    episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps)
+    rows = []
+    for target in targets:
+        returns = [e.episode_return for e in episodes if e.target_return == target]
+        mean = sum(returns) / len(returns)
+        rows.append(
+            {
+                "target_return": target,
+                "ranked": target == config.target_returns[0],
+                "episodes": len(returns),
+                "return_mean": mean,
+                "return_min": min(returns),
+                "return_max": max(returns),
+                "score": task.normalise(mean),
+            }
+        )
+    print_rows(rows, command.json)
+
+
+def run_sweep(command: "Sweep") -> None:
+    """`lamobench sweep`."""
+    import os
+    import time
+
+    from .sweep import grid, sweep
+
+    requests = [(m, _request(command.data, m, command.options, 1.0, 0, None)) for m in command.methods]
+    runs = [run for method, request in requests for run in grid(request, [method], command.fractions, command.seeds)]
+    root = command.options.runs
+    done = sum(is_done(root, run) for run in runs)
+    jobs = command.jobs or max(1, (os.cpu_count() or 1) // command.threads)
+    print(f"{len(runs)} runs on {command.data}, {done} done already, {jobs} at a time, in {root}", flush=True)
+    bar, started = SweepBar(jobs), time.monotonic()
+    try:
+        outcome = sweep(runs, root, jobs, command.threads, command.options.device, bar)
+    finally:
+        bar.close()
+    print(f"{len(outcome.finished)} of {len(runs)} runs done, {duration(time.monotonic() - started)}")
+    if outcome.failed:
+        raise UserError("; ".join(outcome.failed.values()))
+
+
+def write_leaderboard(command: "Leaderboard") -> None:
+    """`lamobench leaderboard`."""
+    from .collect import collect, left_out
+    from .figures import learning_curves, scores
+    from .leaderboard import leaderboard, write_csv
+    from .tables import as_table
+
+    runs = collect(command.runs)
+    frame = leaderboard(runs)
+    write_csv(frame, command.output / "leaderboard.csv")
+    learning_curves(runs, command.output / "learning_curves.png")
+    scores(runs, command.output / "scores.png")
+    if command.json:
+        print(frame.to_json(orient="records", indent=2))
+    else:
+        print(as_table(frame))
+        print(f"\nwritten to {command.output}: leaderboard.csv, learning_curves.png, scores.png")
+    for line in left_out(runs):
+        print(f"left out: {line}")
+
+
+def _request(
+    data: str, method: str, options: "RunOptions", fraction: float, seed: int, data_seed: int | None
+) -> RunRequest:
+    budget: dict[str, Any] = dict(_named_value("--budget", text) for text in options.budget)
+    if options.steps:
+        budget |= _shorter(options, data, method)
+    return RunRequest(
+        dataset=data,
+        method=method,
+        fraction=fraction,
+        seed=seed,
+        data_seed=data_seed,
+        source=options.source,
+        profile=options.profile,
+        lm=options.lm,
+        precision=options.precision,
+        budget=budget,
+        settings=dict(_named_value("--set", text) for text in options.set),
+    )
+
+
+def _shorter(options: "RunOptions", data: str, method: str) -> dict[str, int]:
+    """The profile's evaluations spread over other steps."""
+    budget = budget_for(options.profile, find_dataset(data).task, method)
+    evaluations = budget.steps // budget.evaluate_every
+    every = max(1, options.steps // evaluations)
+    return {"steps": every * max(1, options.steps // every), "evaluate_every": every}
+
+
+def _named_value(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"{option} {text}: give NAME=VALUE, e.g. {option} learning_rate=1e-4")
+    return name.replace("-", "_"), value

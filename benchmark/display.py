@@ -1,0 +1,115 @@
+"""What the terminal shows: tables, descriptions and the progress of runs."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from .sweep import State
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows with the same keys as an aligned table, or as JSON. The last column takes what room is left."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        print("nothing to list")
+        return
+    names = list(rows[0])
+    table = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
+    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
+    for line in [names, *table]:
+        cells = (c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def print_description(description: Mapping[str, Any], as_json: bool) -> None:
+    """Print a data set's description: single values first, then its histograms."""
+    if as_json:
+        print(json.dumps(description, indent=2))
+        return
+    for name, value in description.items():
+        if isinstance(value, list):
+            print(f"\n{name}\n" + "\n".join(f"  {line}" for line in value))
+        elif isinstance(value, Mapping):
+            print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
+        else:
+            print(f"{name:<20}{_cell(value)}")
+
+
+def duration(seconds: float) -> str:
+    """4 s, 3 min 20 s, 2 h 05 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
+    """A progress bar for one run, and the function that moves it."""
+    bar = tqdm(total=total, desc=label, unit=" steps", leave=False, dynamic_ncols=True)
+
+    def report(step: int, _: int) -> None:
+        bar.update(step - bar.n)
+
+    return bar, report
+
+
+class SweepBar:
+    """One line that says how far a sweep is, what is running and how long it will take.
+
+    Without a terminal, as in a log file, it writes a line every half minute.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs, self.started = jobs, time.monotonic()
+        self.bar = tqdm(total=1.0, bar_format="{desc}", leave=False, dynamic_ncols=True, disable=None)
+        self.printed = 0.0
+
+    def __call__(self, state: State) -> None:
+        """Show where the sweep stands."""
+        line = sweep_line(state, self.jobs, shutil.get_terminal_size((100, 24)).columns)
+        if self.bar.disable:
+            if time.monotonic() - self.printed > 30:
+                self.printed = time.monotonic()
+                print(line, flush=True)
+        else:
+            self.bar.set_description_str(line)
+
+    def close(self) -> None:
+        """Clear the line."""
+        self.bar.close()
+
+
+def sweep_line(state: State, jobs: int, width: int) -> str:
+    """One line of at most `width` characters for a sweep's state."""
+    over, total = len(state.finished) + len(state.failed), len(state.runs)
+    every = sum(run.steps * state.seconds_per_step(run.method) for run in state.runs)
+    done = sum(
+        (run.steps if run.id in {*state.finished, *state.failed} else state.steps.get(run.id, 0))
+        * state.seconds_per_step(run.method)
+        for run in state.runs
+    )
+    share = done / every if every else 1.0
+    left = state.seconds_left(jobs)
+    bar = ("█" * round(20 * share)).ljust(20, "░")
+    time_left = "starting" if left is None else f"about {duration(left)} left"
+    text = f"{bar} {share:4.0%}  {over}/{total} runs  {time_left}"
+    running = [run for run in state.runs if run.id in state.running]
+    names = [
+        f"{run.method} {run.fraction:g} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running
+    ]
+    return f"{text}  [{', '.join(names)}]"[: max(20, width - 1)]

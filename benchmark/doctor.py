@@ -1,0 +1,117 @@
+"""What is installed, what is at hand, and what each make target would need."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..datasets import cache
+from ..datasets.catalog import DATASETS, command_to_get, find_dataset, status
+from ..datasets.errors import UserError
+from ..datasets.storage import home
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "minari",
+    "gymnasium",
+    "mujoco",
+    "numpy",
+    "pandas",
+    "matplotlib",
+)
+MODELS = ("gpt2-mini", "gpt2", "gpt2-medium")
+DEMO_DATA = "reacher2d-medium-large"
+
+
+def findings() -> list[dict[str, Any]]:
+    """One row a finding. Keys: kind, name, state, note; `state` is "ok" unless something is missing."""
+    return [*_machine(), *_packages(), *_data(), *_models(), *_targets()]
+
+
+def verify_data(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Check every byte of the data sets at hand. Keys: dataset, source, state ("intact", "damaged", "absent"), note."""
+    for name in names:
+        find_dataset(name)
+    rows = []
+    for dataset in DATASETS.values():
+        for source in dataset.sources:
+            folder = cache.folder_of(dataset.name, source)
+            if dataset.name in names or (not names and folder.is_dir()):
+                rows.append({"dataset": dataset.name, "source": source, **_verified(dataset.name, source)})
+    return rows
+
+
+def _verified(name: str, source: str) -> dict[str, str]:
+    folder = cache.folder_of(name, source)
+    if not folder.is_dir():
+        return {"state": "absent", "note": command_to_get(name, source)}
+    try:
+        data = cache.verify(folder)
+    except UserError as error:
+        return {"state": "damaged", "note": str(error)}
+    return {
+        "state": "intact",
+        "note": f"{data.num_episodes} episodes, {data.num_steps} steps, {data.content_hash[:16]}",
+    }
+
+
+def _machine() -> list[dict[str, Any]]:
+    free = shutil.disk_usage(_existing(home())).free / 1e9
+    rows = [
+        _row("machine", "python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        _row("machine", "cores", True, str(os.cpu_count())),
+        _row("machine", "home", True, f"{home()} ({free:.0f} GB free); set LAMOBENCH_HOME to move it"),
+    ]
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: the cpu profile needs none"
+    return [*rows, _row("machine", "gpu", True, gpu)]
+
+
+def _existing(path: Any) -> Any:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _packages() -> list[dict[str, Any]]:
+    rows = []
+    for name in PACKAGES:
+        try:
+            rows.append(_row("package", name, True, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            rows.append(_row("package", name, False, "make setup"))
+    return rows
+
+
+def _data() -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "data",
+            "name": f"{row['dataset']} ({row['source']})",
+            "state": "ok" if row["state"] == "ready" else row["state"],
+            "note": row["command"] or f"{row['episodes']} episodes, mean score {row['score_mean']:.1f}",
+        }
+        for row in status()
+    ]
+
+
+def _models() -> list[dict[str, Any]]:
+    from .language_models import language_model_exists
+
+    return [_row("model", name, language_model_exists(name), f"--lm {name}") for name in MODELS]
+
+
+def _targets() -> list[dict[str, Any]]:
+    recorded = any(row["state"] == "ready" for row in status() if row["dataset"] == DEMO_DATA)
+    note = "its data is recorded" if recorded else "records its data first, about 10 s"
+    return [_row("target", "make demo", True, note), _row("target", "make test", True, "nothing more")]
+
+
+def _row(kind: str, name: str, ok: bool, note: str) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "state": "ok" if ok else "absent", "note": note}

@@ -1,0 +1,72 @@
+"""Budgets and settings by profile and task: the one table that says what a run of a method is.
+
+Everything here is fixed before the runs that are reported. What is not named keeps the default of the method's own
+config, which is the published value. Light: no heavy imports.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..datasets.errors import UserError, choose
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains and how it is measured."""
+
+    steps: int  # optimiser steps
+    evaluate_every: int  # steps between evaluations; the last one falls on the last step
+    evaluation_episodes: int  # per evaluation and target return
+    headline_evaluations: int  # the score is the mean over this many last evaluations
+    batch_size: int = 64  # windows for sequence models, transitions for the others
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """One task under one profile: budgets and config overrides, "" for all methods, then by method."""
+
+    budget: dict[str, Budget]
+    overrides: dict[str, dict[str, Any]]
+
+
+LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted")
+
+# The paper's Reacher2d runs: 37,500 steps, scored over the last 12,500 (Appendix D), K = 5 (Table 6).
+_PAPER_REACHER2D = Budget(steps=37_500, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=5)
+_CORL_BATCH = Budget(**{**vars(_PAPER_REACHER2D), "batch_size": 256})
+
+PROFILES: dict[str, dict[str, TaskSettings]] = {
+    "paper": {
+        "reacher2d": TaskSettings(
+            budget={"": _PAPER_REACHER2D, "bc": _CORL_BATCH, "cql": _CORL_BATCH},
+            overrides={method: {"context": 5} for method in (*LAMO_METHODS, "dt")},
+        ),
+    },
+    "cpu": {
+        "reacher2d": TaskSettings(
+            budget={"": Budget(steps=800, evaluate_every=200, evaluation_episodes=20, headline_evaluations=2)},
+            overrides={method: {"context": 5} for method in (*LAMO_METHODS, "dt")},
+        ),
+    },
+}
+DEFAULT_LANGUAGE_MODEL = {"cpu": "gpt2-mini", "paper": "gpt2"}
+
+
+def task_settings(profile: str, task: str) -> TaskSettings:
+    """The settings of a task under a profile."""
+    settings = PROFILES[choose("profile", profile, list(PROFILES))]
+    if task not in settings:
+        raise UserError(f"profile '{profile}' has no settings for task '{task}' yet (it has: {', '.join(settings)})")
+    return settings[task]
+
+
+def budget_for(profile: str, task: str, method: str) -> Budget:
+    """The budget of a method."""
+    budgets = task_settings(profile, task).budget
+    return budgets.get(method, budgets[""])
+
+
+def overrides_for(profile: str, task: str, method: str) -> dict[str, Any]:
+    """Config fields that differ from the method's own defaults."""
+    overrides = task_settings(profile, task).overrides
+    return overrides.get("", {}) | overrides.get(method, {})

@@ -1,0 +1,183 @@
+"""LaMo (Shi et al. 2024, arXiv 2310.20587): a Decision Transformer whose backbone is a frozen, pre-trained GPT-2.
+
+What is trained: low-rank updates of every `c_attn` (queries, keys, values), that layer's bias, the embeddings of
+returns, states, actions and timesteps with their LayerNorm, and the action head. Everything else of GPT-2 stays as it
+was before reinforcement learning.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+
+from ..baselines.policy import History, OptimizerSettings, Policy, Spec
+from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
+from ..datasets.corpora import Corpus, sample_blocks
+from ..datasets.errors import UserError
+from ..datasets.fractions import Subset
+from ..datasets.windows import ContextBatch, ContextSampler
+from .language_models import language_loss
+
+HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
+
+
+@dataclass(frozen=True)
+class LaMoConfig:
+    """Defaults: the paper's Tables 6 and 7 and its published code for D4RL tasks."""
+
+    context: int = 20  # K, steps of history; Table 6: 20, Reacher2d 5
+    embedding: str = "mlp"  # "mlp": residual blocks; "linear" as the paper has it for Hopper
+    head: str = "mlp"  # "mlp" without tanh, or "linear" with tanh
+    dropout: float = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
+    lora_rank: int = 16  # Table 7; 32 for Atari
+    lora_alpha: float = 32.0  # the update is scaled by alpha / rank; published code
+    lora_dropout: float = 0.1  # published code
+    language_weight: float = 0.0  # lambda of Equation 5; 0: no language forward pass at all
+    language_batch: int = 2  # sequences of English a step; published code
+    language_length: int = 1024  # tokens of each; published code; cut to the model's own limit
+    corpus: str = "docs"  # English for the language loss: a corpus name or a text file
+    learning_rate: float = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
+    weight_decay: float = 1e-5
+    warmup_steps: int = 2500
+    decay: str = "constant"  # learning-rate schedule after warm-up, "constant" as published, or "cosine"
+    gradient_clip: float = 0.25
+    epsilon: float = 1e-6  # AdamW's; published code
+
+
+@dataclass(frozen=True)
+class LaMoBatch:
+    """Windows of trajectories, and English where the language loss is on."""
+
+    contexts: ContextBatch
+    language: Tensor | None  # (language_batch, language_length) int64 token ids
+
+    def to(self, device: torch.device) -> "LaMoBatch":
+        """The same batch on `device`."""
+        return LaMoBatch(self.contexts.to(device), None if self.language is None else self.language.to(device))
+
+
+@dataclass(frozen=True)
+class LaMoSampler:
+    """Draws windows, then blocks of the corpus, from one generator."""
+
+    contexts: ContextSampler
+    corpus: Corpus | None
+    batch: int
+    length: int
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> LaMoBatch:
+        """`batch_size` windows; the number of language sequences is the configuration's."""
+        contexts = self.contexts.sample(batch_size, rng)
+        if self.corpus is None:
+            return LaMoBatch(contexts, None)
+        return LaMoBatch(contexts, torch.from_numpy(sample_blocks(self.corpus.train, self.batch, self.length, rng)))
+
+
+class Backbone(nn.Module):
+    """An adapted GPT-2 behind the interface of any backbone."""
+
+    def __init__(self, language_model: Any) -> None:
+        super().__init__()
+        self.language_model = language_model
+
+    @property
+    def transformer(self) -> Any:
+        """GPT-2 without its language head."""
+        return self.language_model.transformer
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are GPT-2's own, as in pre-training."""
+        hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
+        return hidden
+
+
+class LaMo(Policy):
+    """Predicts the data's actions with an adapted language model, and English beside them where lambda > 0."""
+
+    def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
+        """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
+        super().__init__()
+        self.config, self.context, self.corpus = config, config.context, corpus
+        shape = language_model.config
+        if 3 * config.context > shape.n_positions:
+            raise UserError(
+                f"context {config.context} needs {3 * config.context} positions, but the language model has "
+                f"{shape.n_positions}; give a context of at most {shape.n_positions // 3}"
+            )
+        self.language_length = min(config.language_length, shape.n_positions)
+        adapt(language_model, config)
+        tokens = TokenConfig(shape.n_embd, config.embedding, config.head, norm_before_time=True)
+        self.model = TrajectoryModel(tokens, spec, Backbone(language_model))
+
+    @property
+    def language_model(self) -> Any:
+        """The adapted GPT2LMHeadModel."""
+        return self.model.backbone.language_model
+
+    def sampler(self, subset: Subset) -> LaMoSampler:
+        """Windows of K steps, with English where the language loss is on."""
+        contexts = ContextSampler(subset, self.context)
+        return LaMoSampler(contexts, self.corpus, self.config.language_batch, self.language_length)
+
+    def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Equation 5: the action error plus lambda times the language loss."""
+        action_error = masked_action_error(self.model.predict(batch.contexts), batch.contexts)
+        metrics = {"action_error": action_error.detach()}
+        if batch.language is None:
+            return action_error, metrics
+        language = language_loss(self.language_model, batch.language)
+        metrics["language_loss"] = language.detach()
+        return action_error + self.config.language_weight * language, metrics
+
+    def act(self, history: History) -> Tensor:
+        """Condition on the target return that is left."""
+        return self.model.act(history)
+
+    def rebuilt(self) -> set[str]:
+        """Everything of the language model that is not trained."""
+        return {name for name, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
+
+    @torch.no_grad()
+    def diagnostics(self) -> dict[str, float]:
+        """Cross entropy (nats a token) on a fixed part of the held-out English: how much language is left."""
+        if self.corpus is None:
+            return {}
+        device = next(self.parameters()).device
+        rng = np.random.default_rng(0)  # the same blocks at every evaluation of every run
+        blocks = sample_blocks(self.corpus.held_out, HELD_OUT_BLOCKS, self.language_length, rng)
+        return {
+            "held_out_language_loss": float(language_loss(self.language_model, torch.from_numpy(blocks).to(device)))
+        }
+
+    def optimizer_settings(self) -> OptimizerSettings:
+        """One group: the published code gives everything that is trained one learning rate and decay."""
+        c = self.config
+        trained = [p for p in self.parameters() if p.requires_grad]
+        group = {"params": trained, "lr": c.learning_rate, "weight_decay": c.weight_decay}
+        return OptimizerSettings([group], c.gradient_clip, c.warmup_steps, c.decay, c.epsilon)
+
+
+def adapt(language_model: Any, config: LaMoConfig) -> None:
+    """Freeze a GPT-2, set its dropout and add low-rank updates to `c_attn` (its bias is trained too, as published).
+
+    GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula: operation
+    by operation, as transformers has it, it takes a quarter of a step on a CPU.
+    """
+    for module in language_model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = config.dropout
+    if language_model.config.activation_function == "gelu_new":
+        for block in language_model.transformer.h:
+            block.mlp.act = nn.GELU(approximate="tanh")
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=["c_attn"],
+        fan_in_fan_out=True,  # GPT-2 stores its weights as (in, out)
+        bias="lora_only",
+    )
+    inject_adapter_in_model(lora, language_model)

@@ -1,0 +1,240 @@
+"""A grid of runs on a pool of local processes.
+
+Each worker is one process with one thread of its own (more with `threads`), trains one run at a time and reports its
+steps. Finished runs are skipped, unfinished ones go on from their checkpoints, the longest start first. A worker that
+dies (killed, out of memory) is replaced and its run tried again; when the parent dies, its workers follow at once.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from ..datasets.errors import UserError
+from .config import RunConfig, RunRequest, resolve
+from .runs import is_done
+
+ATTEMPTS = 3  # how often a run is started before its worker's death counts as the run's failure
+
+# Seconds per optimiser step relative to each other, for the order of runs and the first estimate of the time left;
+# measured on one core in the cpu profile. Replaced by what is measured as soon as a run of the method reports.
+TYPICAL_COST = {"lamo": 5.0, "lamo-random": 5.0, "lamo-permuted": 5.0, "dt": 3.0, "cql": 1.5, "bc": 0.3}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a sweep."""
+
+    finished: list[str]  # run ids that are done, earlier ones included
+    failed: dict[str, str]  # run id -> one line that says why
+
+
+@dataclass
+class State:
+    """Where a sweep stands, for its display."""
+
+    runs: list[RunConfig]  # all of them, longest first
+    steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
+    running: dict[str, float] = field(default_factory=dict)  # run id -> when its worker took it
+    pace: dict[str, float] = field(default_factory=dict)  # method -> measured seconds per step
+    finished: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def seconds_per_step(self, method: str) -> float:
+        """As measured, or the typical cost scaled by how this machine compares on the methods measured so far."""
+        if method in self.pace:
+            return self.pace[method]
+        known = [(self.pace[m], TYPICAL_COST.get(m, 1.0)) for m in self.pace]
+        scale = sum(p for p, _ in known) / sum(c for _, c in known) if known else 0.01
+        return scale * TYPICAL_COST.get(method, 1.0)
+
+    def seconds_left(self, jobs: int) -> float | None:
+        """An estimate of the wall time left; None until something was measured."""
+        if not self.pace:
+            return None
+        over = {*self.finished, *self.failed}
+        costs = [
+            (run.steps - self.steps.get(run.id, 0)) * self.seconds_per_step(run.method)
+            for run in self.runs
+            if run.id not in over
+        ]
+        return max(sum(costs) / jobs, max(costs, default=0.0))
+
+
+def grid(base: RunRequest, methods: Sequence[str], fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
+    """Every combination of methods, fractions and seeds on one data set, resolved."""
+    combinations = product(methods, fractions, seeds)
+    return [resolve(replace(base, method=m, fraction=f, seed=s)) for m, f, s in combinations]
+
+
+def cost(run: RunConfig) -> float:
+    """What a run is expected to take, in units that only compare."""
+    return run.steps * run.batch_size * TYPICAL_COST.get(run.method, 1.0)
+
+
+def sweep(
+    runs: Iterable[RunConfig],
+    root: Path,
+    jobs: int = 0,
+    threads: int = 1,
+    device: str = "auto",
+    show: Callable[[State], None] | None = None,
+) -> Outcome:
+    """Train all runs that are not done, `jobs` at a time (0: one a core). Returns when nothing is left to do.
+
+    A run that fails does not stop the others; starting the sweep again tries it again.
+    """
+    if jobs < 0 or threads < 1:
+        raise UserError(f"jobs {jobs} and threads {threads}: give at least 0 jobs (0: one a core) and 1 thread")
+    unique = {run.id: run for run in runs}
+    state = State(sorted(unique.values(), key=cost, reverse=True))
+    state.finished = [run.id for run in state.runs if is_done(root, run)]
+    waiting = [run for run in state.runs if run.id not in set(state.finished)]
+    jobs = min(jobs or max(1, (os.cpu_count() or 1) // threads), max(1, len(waiting)))
+    pool = _Pool(root, threads, device)
+    try:
+        _supervise(state, waiting, pool, jobs, show or (lambda _: None))
+    finally:
+        pool.close()
+    return Outcome(sorted(state.finished), state.failed)
+
+
+def _supervise(state: State, waiting: list[RunConfig], pool: "_Pool", jobs: int, show: Callable[[State], None]) -> None:
+    attempts: dict[str, int] = {}
+    while waiting or pool.busy:
+        while waiting and len(pool.busy) < jobs:
+            run = waiting.pop(0)
+            attempts[run.id] = attempts.get(run.id, 0) + 1
+            pool.start(run)
+            state.running[run.id] = time.monotonic()
+        for run, message in pool.messages(timeout=0.5):
+            match message:
+                case ("step", step, pace):
+                    state.steps[run.id] = step
+                    state.pace[run.method] = (
+                        pace if run.method not in state.pace else 0.8 * state.pace[run.method] + 0.2 * pace
+                    )
+                    continue
+                case ("done",):
+                    state.finished.append(run.id)
+                case ("failed", reason):
+                    state.failed[run.id] = reason
+                case ("died", code):
+                    if attempts[run.id] < ATTEMPTS:
+                        waiting.insert(0, run)
+                    else:
+                        state.failed[run.id] = f"run {run.id}: its process died {ATTEMPTS} times (exit code {code})"
+            state.running.pop(run.id, None)
+        show(state)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: Any  # multiprocessing's SpawnProcess
+    pipe: Connection
+
+
+class _Pool:
+    """Worker processes; idle ones are used again, since importing PyTorch takes seconds."""
+
+    def __init__(self, root: Path, threads: int, device: str) -> None:
+        self.root, self.threads, self.device = root, threads, device
+        self.context = multiprocessing.get_context("spawn")
+        self.idle: list[_Worker] = []
+        self.busy: dict[Connection, tuple[_Worker, RunConfig]] = {}
+
+    def start(self, run: RunConfig) -> None:
+        """Hand a run to an idle worker, or to a new one."""
+        worker = self.idle.pop() if self.idle else self._spawn()
+        worker.pipe.send(run)
+        self.busy[worker.pipe] = (worker, run)
+
+    def messages(self, timeout: float) -> list[tuple[RunConfig, tuple[Any, ...]]]:
+        """What the busy workers said within `timeout` seconds; a worker that ends a run becomes idle."""
+        heard: list[tuple[RunConfig, tuple[Any, ...]]] = []
+        for pipe in wait(list(self.busy), timeout):
+            assert isinstance(pipe, Connection)
+            worker, run = self.busy[pipe]
+            try:
+                message = pipe.recv()
+            except (EOFError, ConnectionResetError):
+                worker.process.join()
+                message = ("died", worker.process.exitcode)
+            if message[0] != "step":
+                del self.busy[pipe]
+                if message[0] != "died":
+                    self.idle.append(worker)
+            heard.append((run, message))
+        return heard
+
+    def close(self) -> None:
+        """Stop every worker; one in the middle of a run loses what came after its last checkpoint."""
+        for worker in [*self.idle, *(worker for worker, _ in self.busy.values())]:
+            worker.process.terminate()
+            worker.process.join()
+            worker.pipe.close()
+
+    def _spawn(self) -> _Worker:
+        ours, theirs = self.context.Pipe()
+        # read by OpenMP when the child starts; waiting threads that spin would take the other workers' cores
+        os.environ |= {"OMP_NUM_THREADS": str(self.threads), "OMP_WAIT_POLICY": "PASSIVE"}
+        process = self.context.Process(target=_work, args=(theirs, self.root, self.threads, self.device), daemon=True)
+        process.start()
+        theirs.close()  # so that the worker's death closes the pipe
+        return _Worker(process, ours)
+
+
+def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
+    """A worker's life: take a run, train it, say how it went; end when the parent does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
+    import torch
+
+    from .train import train
+
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            run: RunConfig = pipe.recv()
+        except EOFError:
+            return
+        try:
+            train(run, root, device, report=_Pace(pipe).report)
+        except UserError as error:
+            pipe.send(("failed", str(error)))
+        except Exception as error:  # a defect: the sweep goes on, and the whole story is on the terminal
+            traceback.print_exc()
+            pipe.send(("failed", f"run {run.id}: {type(error).__name__}: {error}"))
+        else:
+            pipe.send(("done",))
+
+
+def _follow_parent(parent: int) -> None:
+    """End this process once its parent is gone: an orphan would hold the run's lock and go on for hours."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+@dataclass
+class _Pace:
+    """Turns a run's progress into messages with the seconds that a step takes, evaluations included."""
+
+    pipe: Connection
+    first: tuple[int, float] | None = None
+
+    def report(self, step: int, total: int) -> None:
+        """To be called by the training loop."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (step, now)
+            return
+        self.pipe.send(("step", step, (now - self.first[1]) / (step - self.first[0])))

@@ -1,0 +1,206 @@
+"""The training loop, written once for every method."""
+
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..baselines.policy import OptimizerSettings, Policy, Sampler
+from ..datasets.catalog import find_task
+from ..datasets.environments import make_environment, simulator_version
+from ..datasets.errors import UserError
+from ..datasets.storage import write_json
+from .build import build_policy, training_subset
+from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
+from .config import RunConfig
+from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
+from .runs import open_run, write_logs
+
+LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
+CHECKPOINT_SECONDS = 30.0  # a crash costs at most about this much training
+
+
+class DivergedError(UserError):
+    """Training met a number that is not finite. The last checkpoint is from before it."""
+
+
+Report = Callable[[int, int], None]  # called with (steps done, steps in all)
+
+
+def train(config: RunConfig, root: Path, device: str = "auto", report: Report | None = None) -> Path:
+    """Train and evaluate one run, from its last checkpoint if there is one; returns its folder.
+
+    A finished run is left as it is. A run that was killed ends with the same numbers as one that was not.
+    """
+    with open_run(root, config) as folder:
+        if not (folder / "done.json").exists():
+            _Training(config, folder, choose_device(device), report or (lambda done, total: None)).run()
+    return folder
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes the GPU where there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device 'cuda' was asked for, but PyTorch sees no GPU; give --device cpu or auto")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+@dataclass
+class _Tally:
+    """Sums of metrics between two log steps, kept as tensors so that no step waits for the device."""
+
+    sums: dict[str, Tensor]
+    count: int = 0
+
+    def add(self, metrics: dict[str, Tensor]) -> None:
+        for name, value in metrics.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        return {name: float(total) / self.count for name, total in self.sums.items()}
+
+
+class _Training:
+    """One run on its way: policy, optimiser, data, and where it stands."""
+
+    def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
+        self.config, self.folder, self.device, self.report = config, folder, device, report
+        subset = training_subset(config)
+        self.policy: Policy = build_policy(config, subset, device)
+        self.settings: OptimizerSettings = self.policy.optimizer_settings()
+        self.sampler: Sampler = self.policy.sampler(subset)
+        self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.rng = np.random.default_rng([config.seed, 1])  # of batches alone
+        self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
+        self.saved_at = time.monotonic()
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def run(self) -> None:
+        """Train to the last step, evaluating on the way, and mark the run as done."""
+        config = self.config
+        if self.checkpoint.exists():
+            self.progress = load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng)
+        self.policy.train()
+        while self.progress.step < config.steps:
+            evaluation_due = config.evaluate_every - self.progress.step % config.evaluate_every
+            log_due = LOG_EVERY - self.progress.step % LOG_EVERY
+            self.advance(min(evaluation_due, log_due))
+            if self.progress.step % config.evaluate_every == 0:
+                self.evaluate()
+                self.save()
+            elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                self.save()
+            self.report(self.progress.step, config.steps)
+        self.finish()
+
+    def advance(self, steps: int) -> None:
+        """Take some optimiser steps, then look at what they measured."""
+        started, tally = time.perf_counter(), _Tally({})
+        for step in range(self.progress.step, self.progress.step + steps):
+            tally.add(self.update(step))
+        means = tally.means()
+        for name, value in means.items():
+            if not math.isfinite(value):
+                self.fail(f"{name} became {value} in steps {self.progress.step + 1} to {self.progress.step + steps}")
+        self.progress.step += steps
+        self.progress.train_seconds += time.perf_counter() - started
+        rate = self.optimizer.param_groups[0]["lr"]
+        seconds = round(self.progress.train_seconds, 3)
+        self.progress.metrics.append({"step": self.progress.step, **means, "learning_rate": rate, "seconds": seconds})
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """One optimiser step."""
+        factor = learning_rate_factor(step, self.config.steps, self.settings)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        batch = self.sampler.sample(self.config.batch_size, self.rng).to(self.device)
+        with self.autocast():
+            loss, metrics = self.policy.loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.gradient_clip > 0:
+            metrics["gradient_norm"] = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
+        self.optimizer.step()
+        self.policy.after_update()
+        return {"loss": loss.detach(), **metrics}
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+
+    def evaluate(self) -> None:
+        """Play this evaluation's episodes and log them."""
+        config, task = self.config, find_task(self.config.task)
+        number = self.progress.step // config.evaluate_every
+        seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
+        with self.autocast():
+            episodes = rollout(
+                self.policy, lambda: make_environment(task), seeds, config.target_returns, step=self.progress.step
+            )
+            self.policy.eval()
+            diagnostics = self.policy.diagnostics()
+            self.policy.train()
+        self.progress.episodes += episodes_csv(episodes).split("\n", 1)[1]
+        self.progress.metrics[-1] |= diagnostics
+
+    def save(self) -> None:
+        """Write a checkpoint, then the logs that it holds."""
+        for name, tensor in trained_tensors(self.policy).items():
+            if not torch.isfinite(tensor).all():
+                self.fail(f"{name} is no longer finite at step {self.progress.step}")
+        save_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.progress)
+        write_logs(self.folder, self.progress)
+        self.saved_at = time.monotonic()
+
+    def fail(self, what: str) -> NoReturn:
+        """Stop before anything broken is written."""
+        kept = "its last good checkpoint is kept" if self.checkpoint.exists() else "it had no checkpoint yet"
+        message = f"run {self.config.id}: {what}; {kept}; try a lower learning rate, e.g. --set learning_rate=1e-4"
+        write_json(self.folder / "failed.json", {"message": message, "step": self.progress.step})
+        raise DivergedError(message)
+
+    def finish(self) -> None:
+        """Write `done.json`, which makes the run count."""
+        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
+        (self.folder / "failed.json").unlink(missing_ok=True)
+        counts = parameter_counts(self.policy)
+        summary: dict[str, Any] = {
+            **counts,
+            "train_seconds": round(self.progress.train_seconds, 3),
+            "simulator": simulator_version(find_task(self.config.task)),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else platform.processor() or "cpu",
+            "threads": torch.get_num_threads(),
+            "cpus": os.cpu_count(),
+            "torch": torch.__version__,
+        }
+        write_json(self.folder / "done.json", summary)
+
+
+def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
+    """Linear warm-up, then constant or a half cosine to zero at the last step."""
+    warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    if settings.decay == "cosine":
+        return warmup * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    return warmup
+
+
+def parameter_counts(policy: Policy) -> dict[str, int]:
+    """Parameters in all and those that are trained; target networks count as neither."""
+    counted = [(name, p) for name, p in policy.named_parameters() if not name.startswith("target_")]
+    total = sum(p.numel() for _, p in counted)
+    return {"params_total": total, "params_trainable": sum(p.numel() for _, p in counted if p.requires_grad)}
