@@ -1,6 +1,7 @@
 """Behavioural cloning: regress the data's actions on its observations."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler
+from .fields import Amount, Count
 from .networks import mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
@@ -16,10 +18,10 @@ from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy
 class BCConfig:
     """CORL's `any_percent_bc.py`, on all of the data (its default keeps the best 10 %)."""
 
-    hidden: tuple[int, ...] = (256, 256)  # widths of the hidden layers; CORL
-    learning_rate: float = 3e-4  # CORL
-    weight_decay: float = 0.0  # CORL uses Adam without
-    decay: str = "constant"  # learning-rate schedule, "constant" or "cosine"; CORL: constant
+    hidden: tuple[Count, ...] = (256, 256)  # widths of the hidden layers; CORL
+    learning_rate: Amount = 3e-4  # CORL
+    weight_decay: Amount = 0.0  # CORL uses Adam without
+    decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule; CORL: constant
 
 
 class BC(Policy):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler
+from .fields import Amount, Count, Delay, Share
 from .networks import Ensemble, mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
@@ -25,21 +26,24 @@ LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # soft actor-critic's published bounds
 class CQLConfig:
     """Every field's source in its comment; A is the number of action dimensions."""
 
-    hidden: tuple[int, ...] = (256, 256, 256)  # of actor and critics; CQL's code and CORL
-    discount: float = 0.99  # CQL's code
-    actor_learning_rate: float = 3e-5  # CORL; CQL's Appendix F: 3e-5 to 1e-4
-    critic_learning_rate: float = 3e-4  # CQL's Appendix F
-    target_rate: float = 5e-3  # share of the critic that moves into its target at each step; CQL's code
-    conservative_weight: float = 10.0  # alpha of Equation 4; CORL: 10 for locomotion, CQL's code: 5
-    sampled_actions: int = 10  # drawn from each of the three proposals; CQL's code
-    initial_temperature: float = 1.0  # of the entropy bonus
+    hidden: tuple[Count, ...] = (256, 256, 256)  # of actor and critics; CQL's code and CORL
+    discount: Share = 0.99  # CQL's code
+    actor_learning_rate: Amount = 3e-5  # CORL; CQL's Appendix F: 3e-5 to 1e-4
+    critic_learning_rate: Amount = 3e-4  # CQL's Appendix F
+    target_rate: Share = 5e-3  # share of the critic that moves into its target at each step; CQL's code
+    conservative_weight: Amount = 10.0  # alpha of Equation 4; CORL: 10 for locomotion, CQL's code: 5
+    sampled_actions: Count = 10  # drawn from each of the three proposals; CQL's code
+    initial_temperature: Amount = 1.0  # of the entropy bonus
     target_entropy: float | None = None  # None: -A, as in soft actor-critic
     backup_entropy: bool = False  # whether the Bellman target carries the entropy bonus; CQL's code: no
-    clip_gap: float | None = None  # bound on each sample's conservative gap; CQL's code: none
+    cloning_steps: Delay = 0  # the actor clones the data in its first ones; CQL's code: 40,000 of 1M, CORL: 0
+    clip_gap: Amount | None = None  # bound on each sample's conservative gap; CQL's code: none
 
 
 class CQL(Policy):
     """A tanh-Gaussian actor, two critics with targets, and a learned entropy temperature."""
+
+    updates: Tensor  # () int64: optimiser steps done
 
     def __init__(self, config: CQLConfig, spec: Spec) -> None:
         super().__init__()
@@ -49,6 +53,7 @@ class CQL(Policy):
         self.actor = mlp((spec.observation_dim, *config.hidden, 2 * spec.action_dim))
         self.critic = Ensemble(2, (spec.observation_dim + spec.action_dim, *config.hidden, 1))
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))  # a tensor, so that it is checkpointed
         self.log_temperature = nn.Parameter(torch.tensor(math.log(config.initial_temperature)))
 
     def sampler(self, subset: Subset) -> TransitionSampler:
@@ -59,7 +64,7 @@ class CQL(Policy):
         """Sum of the three losses; each reaches only its own parameters, so one backward pass serves all."""
         states, next_states = self.normalize(batch.observations), self.normalize(batch.next_observations)
         actions = self.bounds.to_unit(batch.actions)
-        actor_loss, temperature_loss, entropy = self.actor_losses(states)
+        actor_loss, temperature_loss, entropy = self.actor_losses(states, actions)
         bellman_loss, gap = self.critic_losses(batch, states, actions, next_states)
         total = actor_loss + temperature_loss + bellman_loss + self.config.conservative_weight * gap
         metrics = {
@@ -71,11 +76,16 @@ class CQL(Policy):
         }
         return total, {name: value.detach() for name, value in metrics.items()}
 
-    def actor_losses(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Soft actor-critic's policy and temperature losses, and the policy's entropy estimate."""
+    def actor_losses(self, states: Tensor, data_actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Soft actor-critic's policy and temperature losses, and the policy's entropy estimate.
+
+        In the first `cloning_steps` updates the log density of the data's actions stands in for the critics' value.
+        """
         actions, log_density = self.sample_actions(states)
         temperature = self.log_temperature.exp().detach()
         value = self.q(states, actions, frozen=True).amin(0)
+        if self.config.cloning_steps:
+            value = torch.where(self.updates < self.config.cloning_steps, self.log_density(states, data_actions), value)
         actor_loss = (temperature * log_density - value).mean()
         temperature_loss = -(self.log_temperature * (log_density.detach() + self.target_entropy)).mean()
         return actor_loss, temperature_loss, -log_density.mean()
@@ -117,16 +127,23 @@ class CQL(Policy):
         following, log_following = self.sample_actions(next_states, samples)
         return torch.cat([uniform, current, following]), torch.cat([log_uniform, log_current, log_following])
 
+    def log_density(self, states: Tensor, actions: Tensor) -> Tensor:
+        """(B,): log density that the actor gives to actions (B, A) in [-1, 1]."""
+        mean, log_std = self.gaussian(states)
+        before = torch.atanh(actions.clamp(-1.0 + 1e-6, 1.0 - 1e-6))  # at the bounds themselves it would be infinite
+        return squashed_log_density(before, (before - mean) / log_std.exp(), log_std)
+
+    def gaussian(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of the actor before squashing, each (B, A)."""
+        mean, log_std = self.actor(states).float().chunk(2, -1)
+        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+
     def sample_actions(self, states: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
         """Reparametrised actions in [-1, 1] and their log densities: (B, A), (B,), or with a leading n."""
-        mean, log_std = self.actor(states).float().chunk(2, -1)
-        log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        mean, log_std = self.gaussian(states)
         noise = torch.randn(mean.shape if samples is None else (samples, *mean.shape), device=mean.device)
         before = mean + log_std.exp() * noise
-        gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
-        # log(1 - tanh(x)^2) in a form that keeps its precision for large |x|
-        squash = 2.0 * (math.log(2.0) - before - F.softplus(-2.0 * before))
-        return torch.tanh(before), (gaussian - squash).sum(-1)
+        return torch.tanh(before), squashed_log_density(before, noise, log_std)
 
     def q(self, states: Tensor, actions: Tensor, *, frozen: bool = False, target: bool = False) -> Tensor:
         """(2, B): both critics' values of (B, S), (B, A)."""
@@ -136,11 +153,12 @@ class CQL(Policy):
 
     def act(self, history: History) -> Tensor:
         """The mode of the actor before squashing, squashed."""
-        mean, _ = self.actor(self.normalize(history.observations[:, -1])).chunk(2, -1)
+        mean, _ = self.gaussian(self.normalize(history.observations[:, -1]))
         return self.bounds.from_unit(torch.tanh(mean))
 
     def after_update(self) -> None:
-        """Move the target critics a little towards the critics."""
+        """Move the target critics a little towards the critics, and count."""
+        self.updates += 1
         with torch.no_grad():
             for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
                 target.lerp_(source, self.config.target_rate)
@@ -154,3 +172,11 @@ class CQL(Policy):
                 {"params": list(self.critic.parameters()), "lr": self.config.critic_learning_rate, "weight_decay": 0.0},
             ]
         )
+
+
+def squashed_log_density(before: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+    """Log density of tanh(before), where before = mean + std * noise is Gaussian; summed over action dimensions."""
+    gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
+    # log(1 - tanh(x)^2) in a form that keeps its precision for large |x|
+    squash = 2.0 * (math.log(2.0) - before - F.softplus(-2.0 * before))
+    return (gaussian - squash).sum(-1)

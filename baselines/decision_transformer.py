@@ -1,11 +1,14 @@
 """Decision Transformer (Chen et al. 2021, arXiv 2106.01345), trained from scratch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
+from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
+from .fields import Amount, Count, Delay, Share
 from .policy import History, OptimizerSettings, Policy, Spec
 from .trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
 from .transformer import CausalTransformer
@@ -15,19 +18,19 @@ from .transformer import CausalTransformer
 class DecisionTransformerConfig:
     """Defaults: the published code for Gym tasks."""
 
-    context: int = 20  # K, steps of history; published: 20, Reacher2d 5
-    layers: int = 3
-    heads: int = 1
-    width: int = 128
-    activation: str = "relu"
-    dropout: float = 0.1  # in attention, after attention and network, and on the embedded tokens
-    embedding: str = "linear"  # "linear" as published, or "mlp" as in LaMo
-    head: str = "linear"  # "linear" with tanh as published, or "mlp" without
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-4
-    warmup_steps: int = 10_000
-    decay: str = "constant"  # learning-rate schedule after warm-up, "constant" as published, or "cosine"
-    gradient_clip: float = 0.25
+    context: Count = 20  # K, steps of history; published: 20, Reacher2d 5
+    layers: Count = 3
+    heads: Count = 1
+    width: Count = 128
+    activation: Literal["relu", "gelu", "gelu_new"] = "relu"
+    dropout: Share = 0.1  # in attention, after attention and network, and on the embedded tokens
+    embedding: Literal["linear", "mlp"] = "linear"  # "linear" as published, or "mlp" as in LaMo
+    head: Literal["linear", "mlp"] = "linear"  # "linear" with tanh as published, or "mlp" without
+    learning_rate: Amount = 1e-4
+    weight_decay: Amount = 1e-4
+    warmup_steps: Delay = 10_000
+    decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule after warm-up, "constant" as published
+    gradient_clip: Amount = 0.25
 
 
 class DecisionTransformer(Policy):
@@ -35,6 +38,8 @@ class DecisionTransformer(Policy):
 
     def __init__(self, config: DecisionTransformerConfig, spec: Spec) -> None:
         super().__init__()
+        if config.width % config.heads:
+            raise UserError(f"width {config.width} is no multiple of heads {config.heads}; change one of them")
         self.config, self.context = config, config.context
         backbone = CausalTransformer(config.layers, config.heads, config.width, config.dropout, config.activation)
         tokens = TokenConfig(config.width, config.embedding, config.head, norm_before_time=False)

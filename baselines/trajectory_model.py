@@ -65,7 +65,7 @@ class TrajectoryModel(nn.Module):
 
     def predict(self, batch: ContextBatch) -> Tensor:
         """Actions (B, K, A), one for each step's state token."""
-        hidden = self.backbone(self.embed(batch))
+        hidden = self.backbone(self.embed(batch)[:, :-1])  # nothing that is read looks at the last action's token
         return torch.as_tensor(self.head(hidden[:, 1::3]))
 
     def act(self, history: History) -> Tensor:

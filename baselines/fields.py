@@ -1,0 +1,19 @@
+"""Types for the fields of a method's config that say which values make sense; `benchmark/config.py` checks them."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The values a number may take, both ends included."""
+
+    low: float
+    high: float = math.inf
+
+
+Count = Annotated[int, Bounds(1)]  # of layers, steps, samples
+Delay = Annotated[int, Bounds(0)]  # of steps; 0: none
+Amount = Annotated[float, Bounds(0.0)]  # a rate, a weight, a limit
+Share = Annotated[float, Bounds(0.0, 1.0)]  # a probability, a part of a whole

@@ -1,0 +1,316 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal, TransformedDistribution
+from torch.distributions.transforms import TanhTransform
+
+from lamobench.baselines.cql import CQL, CQLConfig
+from lamobench.baselines.policy import History, Spec
+from lamobench.datasets.fractions import Subset, take_fraction
+from lamobench.datasets.windows import TransitionBatch
+
+SMALL = CQLConfig(hidden=(8, 8), sampled_actions=3)
+
+
+@pytest.fixture
+def make_cql(make_spec: Callable[..., Spec]) -> Callable[..., CQL]:
+    def make(**changes: Any) -> CQL:
+        torch.manual_seed(0)
+        return CQL(replace(SMALL, **changes), make_spec())
+
+    return make
+
+
+@pytest.fixture
+def batch(five_trajectories: Subset) -> TransitionBatch:
+    """Six transitions, the first and the fourth of them terminal."""
+    drawn = CQL.sampler(None, five_trajectories).sample(6, np.random.default_rng(0))  # type: ignore[arg-type]
+    return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
+
+
+def states_of(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalised states, actions in [-1, 1] and normalised next states."""
+    return (
+        policy.normalize(batch.observations),
+        policy.bounds.to_unit(batch.actions),
+        policy.normalize(batch.next_observations),
+    )
+
+
+def critic_losses(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor]:
+    """The Bellman loss and the conservative gap."""
+    states, actions, next_states = states_of(policy, batch)
+    return policy.critic_losses(batch, states, actions, next_states)
+
+
+def fix_actions(policy: CQL, monkeypatch: pytest.MonkeyPatch, log_density: float) -> None:
+    """The actor chooses (0.1, -0.2) everywhere, with a known log density."""
+
+    def sample_actions(states: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
+        shape = (len(states),) if samples is None else (samples, len(states))
+        return torch.tensor([0.1, -0.2]).expand(*shape, 2), torch.full(shape, log_density)
+
+    monkeypatch.setattr(policy, "sample_actions", sample_actions)
+
+
+def naive_value(policy: CQL, state: Tensor, action: Tensor, *, critic: int, target: bool = False) -> float:
+    """One critic's value of one state and action, layer by layer."""
+    ensemble = policy.target_critic if target else policy.critic
+    hidden = torch.cat([state, action])
+    for layer, (weight, bias) in enumerate(zip(ensemble.weights, ensemble.biases, strict=True)):
+        hidden = hidden @ weight[critic] + bias[critic, 0]
+        hidden = torch.relu(hidden) if layer < len(ensemble.weights) - 1 else hidden
+    return float(hidden.detach())
+
+
+@pytest.mark.parametrize("samples", [None, 4])
+def test_log_density_equals_that_of_torch_distributions(make_cql: Callable[..., CQL], samples: int | None) -> None:
+    policy, states = make_cql(), torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    actions, log_density = policy.sample_actions(states, samples)
+    mean, log_std = policy.actor(states).chunk(2, -1)
+    theirs = TransformedDistribution(Normal(mean, log_std.exp()), [TanhTransform()])
+    assert actions.shape == ((50, 2) if samples is None else (4, 50, 2))
+    torch.testing.assert_close(log_density, theirs.log_prob(actions).sum(-1), rtol=1e-3, atol=1e-3)
+
+
+def test_log_density_is_finite_where_tanh_saturates(make_cql: Callable[..., CQL]) -> None:
+    policy = make_cql()
+    with torch.no_grad():
+        policy.actor[-1].bias.copy_(torch.tensor([50.0, -50.0, 5.0, -30.0]))  # means, and log deviations out of bounds
+    actions, log_density = policy.sample_actions(torch.randn(50, 3))
+    assert torch.isfinite(log_density).all()
+    assert actions.abs().max() == 1.0
+
+
+@pytest.mark.parametrize("backup_entropy", [False, True])
+def test_the_bellman_target_stops_at_terminals_and_bootstraps_at_timeouts(
+    make_cql: Callable[..., CQL], batch: TransitionBatch, monkeypatch: pytest.MonkeyPatch, backup_entropy: bool
+) -> None:
+    policy = make_cql(backup_entropy=backup_entropy, discount=0.9, initial_temperature=0.5)
+    fix_actions(policy, monkeypatch, log_density=-1.5)
+    with torch.no_grad():  # unlike the critics, so that mixing them up shows
+        for parameter in policy.target_critic.parameters():
+            parameter += 0.1
+    next_states, action = states_of(policy, batch)[2], torch.tensor([0.1, -0.2])
+    expected = []
+    for n in range(6):
+        value = min(naive_value(policy, next_states[n], action, critic=c, target=True) for c in (0, 1))
+        entropy_bonus = 0.5 * 1.5 if backup_entropy else 0.0
+        beyond = 0.0 if n in (0, 3) else 0.9 * (value + entropy_bonus)
+        expected.append(n + beyond)
+    torch.testing.assert_close(policy.bellman_target(batch, next_states), torch.tensor(expected))
+
+
+def test_timeouts_of_a_data_set_are_no_terminals(five_trajectories: Subset) -> None:
+    assert five_trajectories.trajectories.timeouts.sum() == 5
+    batch = CQL.sampler(None, five_trajectories).sample(500, np.random.default_rng(0))  # type: ignore[arg-type]
+    assert batch.terminals.sum() == 0
+
+
+def test_the_bellman_loss_is_the_squared_error_summed_over_critics(
+    make_cql: Callable[..., CQL], batch: TransitionBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_cql()
+    fix_actions(policy, monkeypatch, log_density=0.0)
+    states, actions, next_states = states_of(policy, batch)
+    target = policy.bellman_target(batch, next_states)
+    expected = sum(
+        np.mean([(naive_value(policy, states[n], actions[n], critic=c) - float(target[n])) ** 2 for n in range(6)])
+        for c in (0, 1)
+    )
+    assert critic_losses(policy, batch)[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("clip_gap", [None, 0.05])
+def test_the_conservative_gap_equals_a_naive_loop(
+    make_cql: Callable[..., CQL], batch: TransitionBatch, clip_gap: float | None
+) -> None:
+    policy = make_cql(clip_gap=clip_gap)
+    states, actions, next_states = states_of(policy, batch)
+    torch.manual_seed(5)
+    gap = critic_losses(policy, batch)[1].item()
+    torch.manual_seed(5)
+    policy.bellman_target(batch, next_states)  # draws first
+    proposals, log_densities = policy.proposals(states, next_states)
+    total = 0.0
+    for critic in (0, 1):
+        for n in range(6):
+            weighted = [
+                math.exp(naive_value(policy, states[n], proposals[k, n], critic=critic))
+                / math.exp(log_densities[k, n].item())
+                for k in range(9)
+            ]
+            difference = math.log(sum(weighted) / 9) - naive_value(policy, states[n], actions[n], critic=critic)
+            total += difference if clip_gap is None else max(-clip_gap, min(clip_gap, difference))
+    assert gap == pytest.approx(total / 6, rel=1e-4)
+
+
+def test_proposals_are_uniform_and_from_the_policy_at_both_states(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    policy = make_cql(sampled_actions=200)
+    with torch.no_grad():
+        policy.actor[-1].weight.mul_(20.0)  # so that the policy differs from state to state
+    states, _, next_states = states_of(policy, batch)
+    proposals, log_densities = policy.proposals(states, next_states)
+    assert torch.equal(log_densities[:200], torch.full((200, 6), -2 * math.log(2.0)))  # a square of side 2
+    uniform = proposals[:200].flatten()
+    assert -1 <= uniform.min() < -0.99
+    assert 0.99 < uniform.max() <= 1
+    assert abs(uniform.mean()) < 0.05
+    for part, where in ((proposals[200:400], states), (proposals[400:], next_states)):
+        mean, log_std = policy.actor(where).chunk(2, -1)
+        error = (part.clamp(-0.999999, 0.999999).atanh().median(0).values - mean) / log_std.exp()
+        assert error.abs().max() < 0.4  # medians of 200 draws: a standard error of 0.09
+
+
+def gradients_reach(policy: CQL, loss: Tensor) -> set[str]:
+    """The parts of the policy that a loss moves."""
+    policy.zero_grad(set_to_none=True)
+    loss.backward()
+    return {
+        name.split(".")[0] for name, p in policy.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+
+
+def test_each_loss_reaches_its_own_parameters_alone(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
+    policy = make_cql(backup_entropy=True)
+    states, actions, _ = states_of(policy, batch)
+    assert gradients_reach(policy, policy.actor_losses(states, actions)[0]) == {"actor"}
+    assert gradients_reach(policy, policy.actor_losses(states, actions)[1]) == {"log_temperature"}
+    assert gradients_reach(policy, critic_losses(policy, batch)[0]) == {"critic"}
+    assert gradients_reach(policy, critic_losses(policy, batch)[1]) == {"critic"}
+
+
+def test_actor_and_temperature_losses_by_hand(
+    make_cql: Callable[..., CQL], batch: TransitionBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_cql(initial_temperature=2.0)
+    fix_actions(policy, monkeypatch, log_density=-1.5)
+    (states, actions, _), chosen = states_of(policy, batch), torch.tensor([0.1, -0.2])
+    values = [min(naive_value(policy, state, chosen, critic=c) for c in (0, 1)) for state in states]
+    actor_loss, temperature_loss, entropy = policy.actor_losses(states, actions)
+    assert actor_loss.item() == pytest.approx(2.0 * -1.5 - np.mean(values), rel=1e-5)
+    assert temperature_loss.item() == pytest.approx(-math.log(2.0) * (-1.5 - 2.0), rel=1e-5)  # target entropy -A
+    assert entropy.item() == 1.5
+    assert policy.target_entropy == -2.0
+    assert make_cql(target_entropy=-0.5).target_entropy == -0.5
+
+
+@pytest.mark.parametrize(("log_density", "direction"), [(-5.0, -1), (5.0, 1)])
+def test_the_temperature_falls_where_entropy_is_above_its_target_and_rises_below(
+    make_cql: Callable[..., CQL],
+    batch: TransitionBatch,
+    monkeypatch: pytest.MonkeyPatch,
+    log_density: float,
+    direction: int,
+) -> None:
+    policy = make_cql()
+    fix_actions(policy, monkeypatch, log_density)
+    states, actions, _ = states_of(policy, batch)
+    policy.actor_losses(states, actions)[1].backward()
+    assert policy.log_temperature.grad is not None
+    assert torch.sign(-policy.log_temperature.grad) == direction
+
+
+def test_the_density_of_given_actions_equals_that_of_torch_distributions(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    policy = make_cql()
+    states, actions, _ = states_of(policy, batch)
+    mean, log_std = policy.actor(states).chunk(2, -1)
+    theirs = TransformedDistribution(Normal(mean, log_std.exp()), [TanhTransform()])
+    torch.testing.assert_close(
+        policy.log_density(states, actions), theirs.log_prob(actions).sum(-1), rtol=1e-4, atol=1e-4
+    )
+    at_the_bounds = torch.tensor([[1.0, -1.0]]).expand(6, 2)
+    assert torch.isfinite(policy.log_density(states, at_the_bounds)).all()
+
+
+def test_the_actor_clones_the_data_first_and_follows_the_critics_afterwards(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    def actor_loss(policy: CQL) -> float:
+        states, actions, _ = states_of(policy, batch)
+        torch.manual_seed(5)
+        return policy.actor_losses(states, actions)[0].item()
+
+    policy, plain = make_cql(cloning_steps=2), make_cql()
+    states, actions, _ = states_of(policy, batch)
+    torch.manual_seed(5)
+    entropy_term = policy.sample_actions(states)[1].mean().item()  # the initial temperature is 1
+    cloning = entropy_term - policy.log_density(states, actions).mean().item()
+    losses = []
+    for _ in range(3):
+        losses.append(actor_loss(policy))
+        policy.after_update()
+    assert losses == pytest.approx([cloning, cloning, actor_loss(plain)], rel=1e-5)
+    assert abs(cloning - actor_loss(plain)) > 0.1
+
+
+def test_the_loss_is_the_sum_of_all(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
+    policy = make_cql(conservative_weight=7.0, initial_temperature=2.0)
+    total, metrics = policy.loss(batch)
+    temperature_loss = -math.log(2.0) * (-metrics["entropy"] - 2.0)
+    expected = metrics["actor_loss"] + metrics["bellman_loss"] + 7.0 * metrics["conservative_gap"] + temperature_loss
+    torch.testing.assert_close(total.detach(), expected)
+    assert float(metrics["temperature"]) == pytest.approx(2.0)
+
+
+def test_the_targets_move_by_the_target_rate(make_cql: Callable[..., CQL]) -> None:
+    policy = make_cql(target_rate=0.25)
+    before = [parameter.clone() for parameter in policy.target_critic.parameters()]
+    with torch.no_grad():
+        for parameter in policy.critic.parameters():
+            parameter += 1.0
+    policy.after_update()
+    for old, new in zip(before, policy.target_critic.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.25)
+    assert not any(parameter.requires_grad for parameter in policy.target_critic.parameters())
+
+
+def test_every_trained_parameter_is_optimised_once(make_cql: Callable[..., CQL]) -> None:
+    policy = make_cql(actor_learning_rate=0.1, critic_learning_rate=0.2)
+    rates = {id(p): group["lr"] for group in policy.optimizer_settings().groups for p in group["params"]}
+    named = dict(policy.named_parameters())
+    assert {name for name, p in named.items() if id(p) not in rates} == {n for n in named if n.startswith("target_")}
+    assert rates[id(policy.log_temperature)] == rates[id(policy.actor[0].weight)] == 0.1
+    assert rates[id(policy.critic.weights[0])] == 0.2
+
+
+def test_narrow_data_train_without_nan(make_spec: Callable[..., Spec], five_trajectories: Subset) -> None:
+    """One trajectory, constant rewards and an observation dimension that never varies."""
+    data = five_trajectories.trajectories
+    observations = data.observations.copy()
+    observations[:, 1] = 4.0
+    last = data.last_observations.copy()
+    last[:, 1] = 4.0
+    data = replace(data, observations=observations, rewards=np.ones_like(data.rewards), last_observations=last)
+    subset = take_fraction(data, 0.01, 0)
+    assert len(subset.episodes) == 1
+    mean, std = subset.observation_moments()
+    torch.manual_seed(0)
+    policy = CQL(SMALL, make_spec(observation_mean=mean, observation_std=std))
+    optimizer, rng = torch.optim.AdamW(policy.optimizer_settings().groups), np.random.default_rng(0)
+    for _ in range(100):
+        loss, metrics = policy.loss(policy.sampler(subset).sample(16, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        policy.after_update()
+        assert all(torch.isfinite(value) for value in metrics.values())
+    assert all(torch.isfinite(tensor).all() for tensor in policy.state_dict().values())
+
+
+def test_act_is_the_squashed_mode_inside_the_bounds(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
+    policy = make_cql()
+    history = History(batch.observations[:, None], torch.zeros(6, 1, 2), torch.zeros(6, 1), torch.zeros(6, 1).long())
+    mean = policy.actor(policy.normalize(batch.observations))[:, :2]
+    low, high = torch.tensor([-2.0, -1.0]), torch.tensor([2.0, 3.0])
+    torch.testing.assert_close(policy.act(history), low + (torch.tanh(mean) + 1) / 2 * (high - low))

@@ -1,0 +1,44 @@
+import torch
+from torch import nn
+
+from lamobench.baselines.networks import Ensemble, mlp
+
+
+def test_mlp_is_linear_layers_with_relu_between_them() -> None:
+    network = mlp((3, 5, 4, 2))
+    assert [type(layer) for layer in network] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert network(torch.zeros(7, 3)).shape == (7, 2)
+
+
+def test_ensemble_equals_separate_stacks() -> None:
+    torch.manual_seed(0)
+    ensemble, inputs = Ensemble(3, (4, 8, 6, 2)), torch.randn(5, 4)
+    outputs = ensemble(inputs)
+    assert outputs.shape == (3, 5, 2)
+    for member in range(3):
+        stack = mlp((4, 8, 6, 2))
+        with torch.no_grad():
+            for linear, weight, bias in zip(stack[::2], ensemble.weights, ensemble.biases, strict=True):
+                linear.weight.copy_(weight[member].T)
+                linear.bias.copy_(bias[member, 0])
+        torch.testing.assert_close(outputs[member], stack(inputs))
+
+
+def test_ensemble_is_initialised_as_linear_layers_are() -> None:
+    torch.manual_seed(0)
+    ensemble, linear = Ensemble(2, (100, 200)), nn.Linear(100, 200)
+    for ours, theirs in ((ensemble.weights[0], linear.weight), (ensemble.biases[0], linear.bias)):
+        assert ours.abs().max() <= 0.1  # 1 / sqrt(inputs)
+        torch.testing.assert_close(ours.std(), theirs.std(), rtol=0.1, atol=0)
+    assert not torch.equal(ensemble.weights[0][0], ensemble.weights[0][1])
+
+
+def test_a_frozen_ensemble_passes_gradients_to_its_inputs_alone() -> None:
+    torch.manual_seed(0)
+    ensemble, inputs = Ensemble(2, (4, 8, 1)), torch.randn(5, 4, requires_grad=True)
+    frozen = ensemble(inputs, frozen=True)
+    assert torch.equal(frozen, ensemble(inputs))
+    frozen.sum().backward()
+    assert inputs.grad is not None
+    assert inputs.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in ensemble.parameters())

@@ -1,0 +1,41 @@
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from lamobench.baselines.bc import BC, BCConfig
+from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from lamobench.baselines.policy import Policy, Spec
+from lamobench.datasets.fractions import Subset
+
+
+def errors_while_training(policy: Policy, subset: Subset, steps: int) -> list[float]:
+    settings = policy.optimizer_settings()
+    optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon)
+    sampler, rng = policy.sampler(subset), np.random.default_rng(0)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, steps)  # Adam alone jitters at the bottom
+    errors = []
+    for _ in range(steps):
+        loss, metrics = policy.loss(sampler.sample(32, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        errors.append(float(metrics["action_error"]))
+    return errors
+
+
+def test_bc_learns_five_trajectories_by_heart(make_spec: Callable[..., Spec], five_trajectories: Subset) -> None:
+    torch.manual_seed(0)
+    policy = BC(BCConfig(hidden=(64, 64), learning_rate=1e-2), make_spec())
+    errors = errors_while_training(policy, five_trajectories, 900)
+    assert errors[0] > 0.1
+    assert max(errors[-20:]) < 1e-3
+
+
+def test_dt_learns_five_trajectories_by_heart(make_spec: Callable[..., Spec], five_trajectories: Subset) -> None:
+    torch.manual_seed(0)
+    config = DecisionTransformerConfig(context=4, layers=1, heads=2, width=32, dropout=0.0, learning_rate=1e-2)
+    errors = errors_while_training(DecisionTransformer(config, make_spec()), five_trajectories, 300)
+    assert errors[0] > 0.1
+    assert max(errors[-20:]) < 1e-3

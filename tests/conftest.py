@@ -1,0 +1,148 @@
+"""What tests of several rooms share: a little real data, a tiny GPT-2, English, and runs with tiny budgets."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when PyTorch is loaded; results are compared bit by bit
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamobench.benchmark.config import RunRequest
+from lamobench.datasets import cache
+from lamobench.datasets.catalog import find_task
+from lamobench.datasets.corpora import train_tokenizer
+from lamobench.datasets.environments import make_environment
+from lamobench.datasets.recording.reacher2d import control
+from lamobench.datasets.trajectories import Array, Provenance, Trajectories
+
+torch.set_num_threads(1)
+
+WORDS = (
+    "the",
+    "of",
+    "a",
+    "to",
+    "in",
+    "is",
+    "each",
+    "array",
+    "value",
+    "return",
+    "given",
+    "shape",
+    "axis",
+    "mean",
+    "sum",
+)
+BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
+
+
+@pytest.fixture(scope="session")
+def reacher_data() -> Trajectories:
+    """Eight episodes of 20 steps, played in the real simulator by the recorder's controller with some noise."""
+    environment, rng = make_environment(find_task("reacher2d")), np.random.default_rng(7)
+    episodes = [_play(environment, seed, rng) for seed in range(8)]
+    observations, actions, rewards, last = (list(parts) for parts in zip(*episodes, strict=True))
+    timeouts = np.zeros(160, bool)
+    timeouts[19::20] = True
+    return Trajectories(
+        observations=np.concatenate(observations),
+        actions=np.concatenate(actions),
+        rewards=np.concatenate(rewards),
+        terminals=np.zeros(160, bool),
+        timeouts=timeouts,
+        offsets=np.arange(0, 161, 20),
+        last_observations=np.stack(last),
+        provenance=Provenance("reacher2d-medium", "recorded", "a test", "lamobench/Reacher2d-v0", "mujoco"),
+    )
+
+
+def _play(environment: Any, seed: int, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+    observations, actions, rewards = [environment.reset(seed=seed)[0]], [], []
+    for _ in range(20):
+        action = np.clip(control(observations[-1], 1.4) + 0.1 * rng.normal(size=2), -1, 1).astype(np.float32)
+        observation, reward, *_ = environment.step(action)
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(reward)
+    return np.stack(observations[:-1]), np.stack(actions), np.array(rewards, np.float32), observations[-1]
+
+
+@pytest.fixture(scope="session")
+def stocked_home(reacher_data: Trajectories, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LAMOBENCH_HOME that holds `reacher_data` as the data set reacher2d-medium. Not to be changed: `home` copies."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMOBENCH_HOME", str(folder))
+        cache.save(reacher_data)
+    return folder
+
+
+@pytest.fixture
+def home(stocked_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A LAMOBENCH_HOME of the test's own, with reacher2d-medium in it."""
+    folder = tmp_path / "home"
+    shutil.copytree(stocked_home, folder)
+    monkeypatch.setenv("LAMOBENCH_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def english(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text file of 300 paragraphs of 12 words each, in random order: enough for a held-out part."""
+    rng = random.Random(0)
+    path = tmp_path_factory.mktemp("english") / "english.txt"
+    path.write_text("\n\n".join(" ".join(rng.choices(WORDS, k=12)) for _ in range(300)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(english: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 of 2 layers of width 16 with its own tokenizer; unlike a fresh one, no bias is 0 and no gain 1."""
+    from transformers import GPT2Config, GPT2LMHeadModel  # seconds, which tests of the data floor need not wait
+
+    folder = tmp_path_factory.mktemp("gpt2") / "tiny"
+    train_tokenizer(english.read_text().splitlines(), 280, 64).save_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        end = {"bos_token_id": 0, "eos_token_id": 0}
+        config = GPT2Config(vocab_size=280, n_positions=64, n_embd=16, n_layer=2, n_head=2, **end)
+        model = GPT2LMHeadModel(config)
+        for parameter in model.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
+    """For each method, settings that make it as small as it gets. The language loss of LaMo is on."""
+    lamo = {"context": 3, "lora_rank": 2, "language_weight": 0.1, "language_length": 16, "corpus": str(english)}
+    return {
+        "bc": {"hidden": (16,)},
+        "cql": {"hidden": (16, 16), "sampled_actions": 2, "cloning_steps": 12},
+        "dt": {"context": 3, "layers": 1, "heads": 2, "width": 16, "dropout": 0.1},
+        "lamo": lamo,
+        "lamo-random": lamo,
+        "lamo-permuted": lamo,
+    }
+
+
+@pytest.fixture
+def tiny_request(home: Path, tiny_gpt2: Path, tiny_settings: dict[str, dict[str, Any]]) -> Callable[..., RunRequest]:
+    """Asks for a run that trains in a fraction of a second; `budget` and `settings` are added to the tiny ones."""
+
+    def request(method: str = "bc", **changes: Any) -> RunRequest:
+        budget = BUDGET | changes.pop("budget", {})
+        settings = tiny_settings.get(method, {}) | changes.pop("settings", {})
+        lm = str(tiny_gpt2) if method.startswith("lamo") else ""
+        return RunRequest("reacher2d-medium", method, budget=budget, settings=settings, **{"lm": lm, **changes})
+
+    return request
