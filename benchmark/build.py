@@ -9,10 +9,11 @@ from ..baselines.cql import CQL, CQLConfig
 from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from ..baselines.policy import Policy, Spec
 from ..datasets.catalog import find_task, load
-from ..datasets.corpora import load_corpus
+from ..datasets.corpora import Corpus, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset, take_fraction
+from ..datasets.trajectories import combine_hashes
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig
 from .language_models import load_language_model, load_tokenizer, model_hash
@@ -25,6 +26,18 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
     """The method's config dataclass with some fields changed."""
     config_class = LaMoConfig if METHODS[method].weights else CONFIGS[method]
     return changed(config_class(), overrides, f"setting of {method}")
+
+
+def language_corpus(settings: Any, lm: str) -> Corpus | None:
+    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off."""
+    if not isinstance(settings, LaMoConfig) or settings.language_weight == 0:
+        return None
+    return load_corpus(settings.corpus, load_tokenizer(lm))
+
+
+def corpus_hash(corpus: Corpus | None) -> str:
+    """SHA-256 of a corpus's content, empty for none; a part of a run's identity."""
+    return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
 
 
 def training_subset(config: RunConfig) -> Subset:
@@ -72,5 +85,7 @@ def _build_lamo(config: RunConfig, settings: LaMoConfig, spec: Spec, device: tor
         raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
     attention = "sdpa" if device.type == "cuda" else "eager"  # on a CPU, sdpa's backward pass is slow on short contexts
     language_model = load_language_model(config.lm, weights, config.seed, attention)
-    corpus = load_corpus(settings.corpus, load_tokenizer(config.lm)) if settings.language_weight > 0 else None
+    corpus = language_corpus(settings, config.lm)
+    if corpus_hash(corpus) != config.corpus_hash:
+        raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
     return LaMo(settings, spec, language_model, corpus)

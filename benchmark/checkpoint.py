@@ -53,12 +53,7 @@ def save_checkpoint(
 
 def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
     """Bring policy, optimiser and all random states to where the checkpoint was written."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-            state = json.loads(file.metadata()["state"])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"checkpoint {path} cannot be read ({error}); delete it to start that run again") from error
+    tensors, state = _read(path)
     _restore_policy(policy, tensors, path)
     optimizer.load_state_dict(
         {"state": _optimizer_state(tensors), "param_groups": optimizer.state_dict()["param_groups"]}
@@ -72,9 +67,19 @@ def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer
 
 def load_policy(path: Path, policy: Policy) -> None:
     """Bring a freshly built policy to the checkpoint's weights; for evaluation."""
-    with safe_open(path, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith("policy.")]  # noqa: SIM118
-        _restore_policy(policy, {name: file.get_tensor(name) for name in names}, path)
+    _restore_policy(policy, _read(path)[0], path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors of a checkpoint, and its state."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            return tensors, json.loads(file.metadata()["state"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"checkpoint {path} cannot be read ({error}); delete {path.parent} to start that run again"
+        ) from error
 
 
 def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> None:

@@ -99,7 +99,7 @@ class DataVerify:
         rows = verify_data(self.names)
         print_rows(rows, self.json)
         if any(row["state"] != "intact" for row in rows):
-            raise UserError("some data sets are damaged, see above; record or fetch them again with --force")
+            raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")
 
 
 @dataclass(frozen=True)
@@ -278,14 +278,28 @@ class Pretrain:
 
 
 @dataclass(frozen=True)
-class LanguageModelGroup:
-    """Language models: pretrain."""
+class LanguageModelList:
+    """List the language models that have a name: what is at hand, and what to type for the rest."""
 
-    command: Annotated[Pretrain, subcommand("pretrain")] | Annotated[None, subcommand("none", description="")]
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from .display import print_rows
+        from .doctor import language_models
+
+        print_rows(language_models(), self.json)
+
+
+@dataclass(frozen=True)
+class LanguageModelGroup:
+    """Language models: list, pretrain."""
+
+    command: Annotated[LanguageModelList, subcommand("list")] | Annotated[Pretrain, subcommand("pretrain")]
 
     def run(self) -> None:
         """Run the chosen command."""
-        assert self.command is not None
         self.command.run()
 
 
@@ -311,6 +325,8 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
+    except OSError as error:  # a full disk, a folder that may not be written
+        sys.exit(_complain(f"{error.strerror or error}: {error.filename or 'unnamed'}; free it, or choose another"))
 
 
 def parse(arguments: list[str]) -> Any:

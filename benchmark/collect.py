@@ -39,7 +39,7 @@ def collect(runs_root: Path) -> pd.DataFrame:
     folders = [path for path in sorted(runs_root.iterdir()) if _is_run(path)] if runs_root.is_dir() else []
     if not folders:
         raise UserError(f"no runs in '{runs_root}'; make some with `lamobench train` or `lamobench sweep`")
-    return pd.DataFrame([_read_run(folder) for folder in folders])
+    return pd.DataFrame([read_run(folder) for folder in folders])
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
@@ -52,7 +52,8 @@ def _is_run(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")  # a dot marks a folder that is being written
 
 
-def _read_run(folder: Path) -> dict[str, Any]:
+def read_run(folder: Path) -> dict[str, Any]:
+    """One row of `collect`: the run in `folder`."""
     run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
     try:
         config = _read_json(folder / "config.json", CONFIG_FIELDS)

@@ -1,6 +1,8 @@
 """The work behind the commands that train and rank; `cli.py` only declares them."""
 
 import json
+import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.catalog import find_dataset, find_task
@@ -19,9 +21,10 @@ def train_one(command: "Train") -> None:
     """`lamobench train`."""
     import torch
 
-    from .collect import collect
+    from .collect import read_run
     from .train import train
 
+    _check_threads(command.threads)
     torch.set_num_threads(command.threads)
     config = resolve(
         _request(command.data, command.method, command.options, command.fraction, command.seed, command.data_seed)
@@ -31,8 +34,9 @@ def train_one(command: "Train") -> None:
     already = is_done(root, config)
     with bar:
         folder = train(config, root, command.options.device, report)
-    runs = collect(root)
-    run = runs[runs["run_id"] == config.id].iloc[0]
+    run = read_run(folder)
+    if run["status"] != "finished":
+        raise UserError(f"run {config.id} is {run['status']}: {run['problem']}")
     row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))
@@ -47,19 +51,24 @@ def evaluate_run(command: "Evaluate") -> None:
     from .build import build_policy, training_subset
     from .checkpoint import load_policy
     from .rollout import evaluation_seeds, rollout
-    from .train import choose_device
+    from .train import autocast, choose_device
 
     config = read_config(command.run_folder)
     if not (command.run_folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")
-    if command.episodes < 1:
-        raise UserError(f"episodes is {command.episodes}; give 1 or more")
-    task = find_task(config.task)
-    policy = build_policy(config, training_subset(config), choose_device(command.device))
+    if command.episodes < 1 or command.seed < 0:
+        raise UserError(
+            f"episodes {command.episodes} and seed {command.seed}: give 1 episode or more, and a seed from 0"
+        )
+    task, device = find_task(config.task), choose_device(command.device)
+    targets = tuple(dict.fromkeys(command.targets or task.target_returns))
+    if not all(math.isfinite(target) for target in targets):
+        raise UserError(f"targets {', '.join(map(str, targets))}: give finite numbers, e.g. {task.target_returns[0]:g}")
+    policy = build_policy(config, training_subset(config), device)
     load_policy(command.run_folder / "checkpoint.safetensors", policy)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
-    targets = command.targets or task.target_returns
-    episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps)
+    with autocast(config, device):
+        episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps)
     rows = []
     for target in targets:
         returns = [e.episode_return for e in episodes if e.target_return == target]
@@ -85,8 +94,10 @@ def run_sweep(command: "Sweep") -> None:
 
     from .sweep import grid, sweep
 
+    _check_threads(command.threads)
     requests = [(m, _request(command.data, m, command.options, 1.0, 0, None)) for m in command.methods]
-    runs = [run for method, request in requests for run in grid(request, [method], command.fractions, command.seeds)]
+    every = [run for method, request in requests for run in grid(request, [method], command.fractions, command.seeds)]
+    runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
     root = command.options.runs
     done = sum(is_done(root, run) for run in runs)
     jobs = command.jobs or max(1, (os.cpu_count() or 1) // command.threads)
@@ -119,7 +130,7 @@ def write_leaderboard(command: "Leaderboard") -> None:
         print(as_table(frame))
         print(f"\nwritten to {command.output}: leaderboard.csv, learning_curves.png, scores.png")
     for line in left_out(runs):
-        print(f"left out: {line}")
+        print(f"left out: {line}", file=sys.stderr)
 
 
 def _request(
@@ -127,7 +138,7 @@ def _request(
 ) -> RunRequest:
     budget: dict[str, Any] = dict(_named_value("--budget", text) for text in options.budget)
     if options.steps:
-        budget |= _shorter(options, data, method)
+        budget = _shorter(options, data, method) | budget
     return RunRequest(
         dataset=data,
         method=method,
@@ -147,8 +158,17 @@ def _shorter(options: "RunOptions", data: str, method: str) -> dict[str, int]:
     """The profile's evaluations spread over other steps."""
     budget = budget_for(options.profile, find_dataset(data).task, method)
     evaluations = budget.steps // budget.evaluate_every
-    every = max(1, options.steps // evaluations)
-    return {"steps": every * max(1, options.steps // every), "evaluate_every": every}
+    if options.steps < 1 or options.steps % evaluations:
+        raise UserError(
+            f"--steps {options.steps} can't be spread over {method}'s {evaluations} evaluations; give a multiple of "
+            f"{evaluations}, or --budget steps=... with --budget evaluate_every=..."
+        )
+    return {"steps": options.steps, "evaluate_every": options.steps // evaluations}
+
+
+def _check_threads(threads: int) -> None:
+    if threads < 1:
+        raise UserError(f"threads is {threads}; give 1 or more")
 
 
 def _named_value(option: str, text: str) -> tuple[str, str]:

@@ -7,9 +7,12 @@ its folder's name alone, and nothing that changes results can change unseen.
 import hashlib
 import importlib.metadata
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, field, replace
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
 from ..datasets.fractions import take_fraction
@@ -55,6 +58,7 @@ class RunConfig:
     method: str
     lm: str
     lm_hash: str
+    corpus_hash: str  # of the English in the language model's tokens; "" where the language loss is off
     profile: str
     seed: int
     precision: str
@@ -75,14 +79,14 @@ class RunConfig:
 
 def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
-    from .build import policy_config  # torch, only once a run is really asked for
+    from .build import corpus_hash, language_corpus, policy_config  # torch, only once a run is really asked for
     from .language_models import model_hash
 
     method, dataset = find_method(request.method), find_dataset(request.dataset)
     task = find_task(dataset.task)
     choose("precision", request.precision, PRECISIONS)
-    if request.seed < 0:
-        raise UserError(f"seed {request.seed} is negative; give 0 or more")
+    if not 0 <= request.seed < 2**32:
+        raise UserError(f"seed {request.seed} is out of range; give 0 to {2**32 - 1}")
     data_seed = request.seed if request.data_seed is None else request.data_seed
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
     _check_budget(budget)
@@ -105,6 +109,7 @@ def resolve(request: RunRequest) -> RunConfig:
         method=method.name,
         lm=lm,
         lm_hash=model_hash(lm, method.weights, request.seed) if lm else "",
+        corpus_hash=corpus_hash(language_corpus(policy, lm)),
         profile=request.profile,
         seed=request.seed,
         precision=request.precision,
@@ -115,24 +120,56 @@ def resolve(request: RunRequest) -> RunConfig:
 
 
 def changed(config: Any, changes: dict[str, Any], kind: str) -> Any:
-    """A copy of a config dataclass with some fields changed; values become the type of the field they replace."""
-    names = [f.name for f in fields(config)]
-    typed = {choose(kind, name, names): _convert(name, value, getattr(config, name)) for name, value in changes.items()}
+    """A copy of a config dataclass with some fields changed; `UserError` for a name or a value that does not fit.
+
+    A value may be text, as the command line has it. What fits is what the field's type says (`baselines/fields.py`).
+    """
+    types = get_type_hints(type(config), include_extras=True)
+    typed = {}
+    for name, value in changes.items():
+        field_type = types[choose(kind, name, list(types))]
+        given = value if field_type is str else _parsed(value)
+        try:
+            typed[name] = _fitted(name, given, field_type)
+        except TypeError:
+            example = json.dumps(getattr(config, name))
+            raise UserError(f"{value!r} is no value for {name}; give one like {example}") from None
     return replace(config, **typed)
 
 
-def _convert(name: str, value: Any, current: Any) -> Any:
-    if isinstance(value, str) and not isinstance(current, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            raise UserError(f"'{value}' is no value for {name}; give one like {json.dumps(current)}") from None
-    if isinstance(current, tuple) and isinstance(value, list | tuple):
-        return tuple(value)
-    if isinstance(current, float) and type(value) is int:
-        return float(value)
-    if current is not None and type(value) is not type(current):
-        raise UserError(f"{value!r} is no value for {name}; give one like {json.dumps(current)}")
+def _parsed(value: Any) -> Any:
+    """Text that is JSON as what it stands for; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _fitted(name: str, value: Any, field_type: Any) -> Any:
+    """`value` as `field_type`; a `TypeError` if it is of another kind, a `UserError` if it is out of bounds."""
+    match get_origin(field_type), get_args(field_type):
+        case (origin, (inner, *rest)) if origin is Annotated:
+            return _bounded(name, _fitted(name, value, inner), rest[0])
+        case (origin, choices) if origin is Literal:
+            return choose(name, str(value), list(choices))
+        case (origin, kinds) if origin in (UnionType, Union):
+            (inner,) = (kind for kind in kinds if kind is not NoneType)
+            return None if value is None else _fitted(name, value, inner)
+        case (origin, (inner, *_)) if origin is tuple and isinstance(value, list | tuple):
+            return tuple(_fitted(name, part, inner) for part in value)
+    if field_type is float and type(value) is int:
+        value = float(value)
+    if type(value) is not field_type or (field_type is float and not math.isfinite(value)):
+        raise TypeError
+    return value
+
+
+def _bounded(name: str, value: Any, bounds: Bounds) -> Any:
+    if not bounds.low <= value <= bounds.high:
+        wanted = f"{bounds.low:g} or more" if bounds.high == math.inf else f"{bounds.low:g} to {bounds.high:g}"
+        raise UserError(f"{name} is {value}; give {wanted}")
     return value
 
 

@@ -12,7 +12,7 @@ from .sweep import State
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print rows with the same keys as an aligned table, or as JSON. The last column takes what room is left."""
+    """Print rows with the same keys as an aligned table, or as JSON."""
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -40,7 +40,7 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps(description, indent=2))
         return
     for name, value in description.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and value and isinstance(value[0], str):
             print(f"\n{name}\n" + "\n".join(f"  {line}" for line in value))
         elif isinstance(value, Mapping):
             print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
@@ -59,8 +59,8 @@ def duration(seconds: float) -> str:
 
 
 def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
-    """A progress bar for one run, and the function that moves it."""
-    bar = tqdm(total=total, desc=label, unit=" steps", leave=False, dynamic_ncols=True)
+    """A progress bar for one run, and the function that moves it. Nothing is shown without a terminal."""
+    bar = tqdm(total=total, desc=label, unit=" steps", leave=False, dynamic_ncols=True, disable=None)
 
     def report(step: int, _: int) -> None:
         bar.update(step - bar.n)

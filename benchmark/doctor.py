@@ -25,12 +25,28 @@ PACKAGES = (
     "matplotlib",
 )
 MODELS = ("gpt2-mini", "gpt2", "gpt2-medium")
-DEMO_DATA = "reacher2d-medium-large"
+TARGET_DATA = {"demo": "reacher2d-medium-large", "reacher2d": "reacher2d-medium"}  # make target -> its data set
 
 
 def findings() -> list[dict[str, Any]]:
     """One row a finding. Keys: kind, name, state, note; `state` is "ok" unless something is missing."""
-    return [*_machine(), *_packages(), *_data(), *_models(), *_targets()]
+    models = [{"kind": "model", **row} for row in language_models()]
+    return [*_machine(), *_packages(), *_data(), *models, *_targets()]
+
+
+def language_models() -> list[dict[str, Any]]:
+    """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
+    from .language_models import model_folder
+
+    rows = []
+    for name in MODELS:
+        try:
+            model_folder(name)
+        except UserError as error:
+            rows.append({"name": name, "state": "absent", "note": str(error).partition("; ")[2]})
+        else:
+            rows.append({"name": name, "state": "ok", "note": f"--lm {name}"})
+    return rows
 
 
 def verify_data(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -101,16 +117,16 @@ def _data() -> list[dict[str, Any]]:
     ]
 
 
-def _models() -> list[dict[str, Any]]:
-    from .language_models import language_model_exists
-
-    return [_row("model", name, language_model_exists(name), f"--lm {name}") for name in MODELS]
-
-
 def _targets() -> list[dict[str, Any]]:
-    recorded = any(row["state"] == "ready" for row in status() if row["dataset"] == DEMO_DATA)
-    note = "its data is recorded" if recorded else "records its data first, about 10 s"
-    return [_row("target", "make demo", True, note), _row("target", "make test", True, "nothing more")]
+    """What each make target would need that is not here yet."""
+    ready = {row["dataset"] for row in status() if row["state"] == "ready"}
+    rows = []
+    for target, dataset in TARGET_DATA.items():
+        need = "nothing more" if dataset in ready else f"nothing: it records {dataset} first"
+        rows.append(_row("target", f"make {target}", True, need))
+    tools = all(shutil.which(tool, path=f"{sys.prefix}/bin") for tool in ("pytest", "ruff", "mypy"))
+    rows.append(_row("target", "make test, lint", tools, "nothing more" if tools else "make setup"))
+    return [*rows, _row("target", "make gpt2-mini", True, "nothing more; half an hour on one core")]
 
 
 def _row(kind: str, name: str, ok: bool, note: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ was before reinforcement learning.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
+from ..baselines.fields import Amount, Bounds, Count, Delay, Share
 from ..baselines.policy import History, OptimizerSettings, Policy, Spec
 from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
 from ..datasets.corpora import Corpus, sample_blocks
@@ -28,23 +29,23 @@ HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
 class LaMoConfig:
     """Defaults: the paper's Tables 6 and 7 and its published code for D4RL tasks."""
 
-    context: int = 20  # K, steps of history; Table 6: 20, Reacher2d 5
-    embedding: str = "mlp"  # "mlp": residual blocks; "linear" as the paper has it for Hopper
-    head: str = "mlp"  # "mlp" without tanh, or "linear" with tanh
-    dropout: float = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
-    lora_rank: int = 16  # Table 7; 32 for Atari
-    lora_alpha: float = 32.0  # the update is scaled by alpha / rank; published code
-    lora_dropout: float = 0.1  # published code
-    language_weight: float = 0.0  # lambda of Equation 5; 0: no language forward pass at all
-    language_batch: int = 2  # sequences of English a step; published code
-    language_length: int = 1024  # tokens of each; published code; cut to the model's own limit
+    context: Count = 20  # K, steps of history; Table 6: 20, Reacher2d 5
+    embedding: Literal["mlp", "linear"] = "mlp"  # "mlp": residual blocks; "linear" as the paper has it for Hopper
+    head: Literal["mlp", "linear"] = "mlp"  # "mlp" without tanh, or "linear" with tanh
+    dropout: Share = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
+    lora_rank: Count = 16  # Table 7; 32 for Atari
+    lora_alpha: Amount = 32.0  # the update is scaled by alpha / rank; published code
+    lora_dropout: Share = 0.1  # published code
+    language_weight: Amount = 0.0  # lambda of Equation 5; 0: no language forward pass at all
+    language_batch: Count = 2  # sequences of English a step; published code
+    language_length: Annotated[int, Bounds(2)] = 1024  # tokens of each; published code; cut to the model's own limit
     corpus: str = "docs"  # English for the language loss: a corpus name or a text file
-    learning_rate: float = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
-    weight_decay: float = 1e-5
-    warmup_steps: int = 2500
-    decay: str = "constant"  # learning-rate schedule after warm-up, "constant" as published, or "cosine"
-    gradient_clip: float = 0.25
-    epsilon: float = 1e-6  # AdamW's; published code
+    learning_rate: Amount = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
+    weight_decay: Amount = 1e-5
+    warmup_steps: Delay = 2500
+    decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule after warm-up, "constant" as published
+    gradient_clip: Amount = 0.25
+    epsilon: Amount = 1e-6  # AdamW's; published code
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def read_config(folder: Path) -> RunConfig:
     path = folder / "config.json"
     try:
         return RunConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder} holds no run: there is no config.json in it") from None
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}); delete the folder to run it again") from None
@@ -49,7 +49,7 @@ def open_run(root: Path, config: RunConfig) -> Iterator[Path]:
     """The run's folder, made if need be and locked against a second process until the end of the `with` block."""
     folder = run_folder(root, config)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / ".lock").open("a") as lock:
         try:
             fcntl.flock(
                 lock, fcntl.LOCK_EX | fcntl.LOCK_NB

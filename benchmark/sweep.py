@@ -12,21 +12,24 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..datasets.errors import UserError
 from .config import RunConfig, RunRequest, resolve
 from .runs import is_done
 
+START_METHOD: Final = "spawn"  # a fork would take along the parent's threads and GPU context
 ATTEMPTS = 3  # how often a run is started before its worker's death counts as the run's failure
 
-# Seconds per optimiser step relative to each other, for the order of runs and the first estimate of the time left;
-# measured on one core in the cpu profile. Replaced by what is measured as soon as a run of the method reports.
-TYPICAL_COST = {"lamo": 5.0, "lamo-random": 5.0, "lamo-permuted": 5.0, "dt": 3.0, "cql": 1.5, "bc": 0.3}
+# Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included: for the
+# order of runs and the first estimates of the time left, until a run of the method reports what it takes here.
+TYPICAL_COST = {"lamo": 0.05, "lamo-random": 0.05, "lamo-permuted": 0.05, "dt": 0.03, "cql": 0.015, "bc": 0.01}
+UNKNOWN_COST = 0.03  # of a method that is not listed
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class State:
 
     runs: list[RunConfig]  # all of them, longest first
     steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
-    running: dict[str, float] = field(default_factory=dict)  # run id -> when its worker took it
+    running: set[str] = field(default_factory=set)  # run ids
     pace: dict[str, float] = field(default_factory=dict)  # method -> measured seconds per step
     finished: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -52,9 +55,9 @@ class State:
         """As measured, or the typical cost scaled by how this machine compares on the methods measured so far."""
         if method in self.pace:
             return self.pace[method]
-        known = [(self.pace[m], TYPICAL_COST.get(m, 1.0)) for m in self.pace]
-        scale = sum(p for p, _ in known) / sum(c for _, c in known) if known else 0.01
-        return scale * TYPICAL_COST.get(method, 1.0)
+        known = [(self.pace[m], TYPICAL_COST.get(m, UNKNOWN_COST)) for m in self.pace]
+        scale = sum(p for p, _ in known) / sum(c for _, c in known) if known else 1.0
+        return scale * TYPICAL_COST.get(method, UNKNOWN_COST)
 
     def seconds_left(self, jobs: int) -> float | None:
         """An estimate of the wall time left; None until something was measured."""
@@ -76,8 +79,8 @@ def grid(base: RunRequest, methods: Sequence[str], fractions: Sequence[float], s
 
 
 def cost(run: RunConfig) -> float:
-    """What a run is expected to take, in units that only compare."""
-    return run.steps * run.batch_size * TYPICAL_COST.get(run.method, 1.0)
+    """Seconds that a run may take; good enough to start the longest first."""
+    return run.steps * TYPICAL_COST.get(run.method, UNKNOWN_COST)
 
 
 def sweep(
@@ -114,7 +117,7 @@ def _supervise(state: State, waiting: list[RunConfig], pool: "_Pool", jobs: int,
             run = waiting.pop(0)
             attempts[run.id] = attempts.get(run.id, 0) + 1
             pool.start(run)
-            state.running[run.id] = time.monotonic()
+            state.running.add(run.id)
         for run, message in pool.messages(timeout=0.5):
             match message:
                 case ("step", step, pace):
@@ -132,7 +135,7 @@ def _supervise(state: State, waiting: list[RunConfig], pool: "_Pool", jobs: int,
                         waiting.insert(0, run)
                     else:
                         state.failed[run.id] = f"run {run.id}: its process died {ATTEMPTS} times (exit code {code})"
-            state.running.pop(run.id, None)
+            state.running.discard(run.id)
         show(state)
 
 
@@ -147,14 +150,15 @@ class _Pool:
 
     def __init__(self, root: Path, threads: int, device: str) -> None:
         self.root, self.threads, self.device = root, threads, device
-        self.context = multiprocessing.get_context("spawn")
+        self.context = multiprocessing.get_context(START_METHOD)
         self.idle: list[_Worker] = []
         self.busy: dict[Connection, tuple[_Worker, RunConfig]] = {}
 
     def start(self, run: RunConfig) -> None:
         """Hand a run to an idle worker, or to a new one."""
         worker = self.idle.pop() if self.idle else self._spawn()
-        worker.pipe.send(run)
+        with suppress(ConnectionError):  # it died while it was idle: `messages` will say so
+            worker.pipe.send(run)
         self.busy[worker.pipe] = (worker, run)
 
     def messages(self, timeout: float) -> list[tuple[RunConfig, tuple[Any, ...]]]:
@@ -165,7 +169,7 @@ class _Pool:
             worker, run = self.busy[pipe]
             try:
                 message = pipe.recv()
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):  # also in the middle of a message
                 worker.process.join()
                 message = ("died", worker.process.exitcode)
             if message[0] != "step":
@@ -195,7 +199,7 @@ class _Pool:
 def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
     """A worker's life: take a run, train it, say how it went; end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_follow_parent, daemon=True).start()
     import torch
 
     from .train import train
@@ -212,15 +216,17 @@ def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
             pipe.send(("failed", str(error)))
         except Exception as error:  # a defect: the sweep goes on, and the whole story is on the terminal
             traceback.print_exc()
-            pipe.send(("failed", f"run {run.id}: {type(error).__name__}: {error}"))
+            first = (str(error).splitlines() or [""])[0]
+            pipe.send(("failed", f"run {run.id}: {type(error).__name__}: {first}"))
         else:
             pipe.send(("done",))
 
 
-def _follow_parent(parent: int) -> None:
+def _follow_parent() -> None:
     """End this process once its parent is gone: an orphan would hold the run's lock and go on for hours."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # a worker has one
+    parent.join()  # returns at once if it died before this process got here
     os._exit(1)
 
 

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from ..baselines.policy import OptimizerSettings, Policy, Sampler
 from ..datasets.catalog import find_task
 from ..datasets.environments import make_environment, simulator_version
-from ..datasets.errors import UserError
+from ..datasets.errors import UserError, choose
 from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
-from .runs import open_run, write_logs
+from .runs import is_done, open_run, run_folder, write_logs
 
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
 CHECKPOINT_SECONDS = 30.0  # a crash costs at most about this much training
@@ -39,19 +39,30 @@ Report = Callable[[int, int], None]  # called with (steps done, steps in all)
 def train(config: RunConfig, root: Path, device: str = "auto", report: Report | None = None) -> Path:
     """Train and evaluate one run, from its last checkpoint if there is one; returns its folder.
 
-    A finished run is left as it is. A run that was killed ends with the same numbers as one that was not.
+    A finished run is left as it is. A run that was killed ends with the same numbers as one that was not. What doesn't
+    fit is found before anything is written.
     """
-    with open_run(root, config) as folder:
-        if not (folder / "done.json").exists():
-            _Training(config, folder, choose_device(device), report or (lambda done, total: None)).run()
+    folder, chosen = run_folder(root, config), choose_device(device)
+    if is_done(root, config):
+        return folder
+    training = _Training(config, folder, chosen, report or (lambda done, total: None))
+    with open_run(root, config):
+        if not is_done(root, config):  # another process may have finished it meanwhile
+            training.run()
     return folder
 
 
 def choose_device(name: str) -> torch.device:
     """`auto` takes the GPU where there is one."""
+    choose("device", name, ["auto", "cpu", "cuda"])
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device 'cuda' was asked for, but PyTorch sees no GPU; give --device cpu or auto")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def autocast(config: RunConfig, device: torch.device) -> torch.autocast:
+    """The precision that a run trains and is evaluated in, as a context."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
 
 
 @dataclass
@@ -95,11 +106,13 @@ class _Training:
         config = self.config
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng)
+        (self.folder / "failed.json").unlink(missing_ok=True)  # of an earlier attempt
         self.policy.train()
         while self.progress.step < config.steps:
             evaluation_due = config.evaluate_every - self.progress.step % config.evaluate_every
             log_due = LOG_EVERY - self.progress.step % LOG_EVERY
             self.advance(min(evaluation_due, log_due))
+            self.check_weights()
             if self.progress.step % config.evaluate_every == 0:
                 self.evaluate()
                 self.save()
@@ -129,7 +142,7 @@ class _Training:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         batch = self.sampler.sample(self.config.batch_size, self.rng).to(self.device)
-        with self.autocast():
+        with autocast(self.config, self.device):
             loss, metrics = self.policy.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -139,15 +152,12 @@ class _Training:
         self.policy.after_update()
         return {"loss": loss.detach(), **metrics}
 
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
-
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""
         config, task = self.config, find_task(self.config.task)
         number = self.progress.step // config.evaluate_every
         seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
-        with self.autocast():
+        with autocast(config, self.device):
             episodes = rollout(
                 self.policy, lambda: make_environment(task), seeds, config.target_returns, step=self.progress.step
             )
@@ -157,11 +167,14 @@ class _Training:
         self.progress.episodes += episodes_csv(episodes).split("\n", 1)[1]
         self.progress.metrics[-1] |= diagnostics
 
-    def save(self) -> None:
-        """Write a checkpoint, then the logs that it holds."""
+    def check_weights(self) -> None:
+        """Losses are measured before an update: what the last one did to the weights shows here alone."""
         for name, tensor in trained_tensors(self.policy).items():
             if not torch.isfinite(tensor).all():
                 self.fail(f"{name} is no longer finite at step {self.progress.step}")
+
+    def save(self) -> None:
+        """Write a checkpoint, then the logs that it holds."""
         save_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.progress)
         write_logs(self.folder, self.progress)
         self.saved_at = time.monotonic()
@@ -169,14 +182,15 @@ class _Training:
     def fail(self, what: str) -> NoReturn:
         """Stop before anything broken is written."""
         kept = "its last good checkpoint is kept" if self.checkpoint.exists() else "it had no checkpoint yet"
-        message = f"run {self.config.id}: {what}; {kept}; try a lower learning rate, e.g. --set learning_rate=1e-4"
+        rate = next(field for field in self.config.policy if field.endswith("learning_rate"))
+        lower = f"--set {rate}={self.config.policy[rate] / 10:g}"
+        message = f"run {self.config.id}: {what}; {kept}; try a lower learning rate, e.g. {lower}"
         write_json(self.folder / "failed.json", {"message": message, "step": self.progress.step})
         raise DivergedError(message)
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
         write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
-        (self.folder / "failed.json").unlink(missing_ok=True)
         counts = parameter_counts(self.policy)
         summary: dict[str, Any] = {
             **counts,

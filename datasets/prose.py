@@ -5,6 +5,7 @@ Triple-quoted strings are cut into units of equal indentation; only units that r
 
 import ast
 import inspect
+import platform
 import re
 import sysconfig
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ _NAME = re.compile(r"\b\w*(?:[a-z][A-Z]|_|\d)\w*\b")
 
 def package_versions() -> dict[str, str]:
     """Version of every installed package whose documentation is read, by distribution name; they define the corpus."""
-    versions = {STANDARD_LIBRARY: sysconfig.get_python_version()}
+    versions = {STANDARD_LIBRARY: platform.python_version()}
     for module, distribution in PACKAGES.items():
         if util.find_spec(module) is not None:
             versions[distribution] = metadata.version(distribution)
@@ -134,7 +135,7 @@ def documentation_strings(source: str) -> Iterator[str]:
 def prose(text: str) -> Iterator[str]:
     """The paragraphs of one documentation string that read as English, cleaned of markup, each on one line."""
     for unit in _units(text):
-        if unit.count(" ") < MIN_WORDS - 1 or not _SENTENCE_END.search(unit):
+        if unit.count(" ") < MIN_WORDS - 1:
             continue  # most units are names and signatures: spare the patterns
         paragraph = clean(unit)
         if is_prose(paragraph):
@@ -166,7 +167,7 @@ def is_prose(paragraph: str) -> bool:
 
 def near_duplicate_key(text: str) -> str:
     """Equal for texts that differ in class names, numbers, case and punctuation alone."""
-    return " ".join(re.findall(r"[a-z]+", _NAME.sub("x", text).lower()))
+    return " ".join(re.findall(r"[^\W\d_]+", _NAME.sub("x", text).lower()))
 
 
 def drop_near_duplicates(paragraphs: list[str]) -> list[str]:

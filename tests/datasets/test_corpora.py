@@ -126,6 +126,13 @@ def test_split_is_disjoint_and_does_not_depend_on_order_or_company() -> None:
     assert set(split_held_out(paragraphs[::2])[0]) <= set(train)
 
 
+def test_split_works_in_any_alphabet() -> None:
+    greek = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβγδεζηθικλμνξοπρστυφχψωςέ")
+    train, held_out = split_held_out([line.lower().translate(greek) for line in sentences()])
+    assert 20 < len(held_out) < 150
+    assert len(train) + len(held_out) == len(sentences())
+
+
 def test_split_keeps_near_duplicates_together() -> None:
     pairs = [[f"BertModel 12 {line}", f"A_B 24 {line.upper()}"] for line in sentences()]
     parts = [tuple(map(len, split_held_out(pair))) for pair in pairs]

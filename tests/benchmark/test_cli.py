@@ -1,0 +1,177 @@
+"""The command line as a user meets it: help, mistakes, exit codes."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamobench.benchmark import cli
+from lamobench.datasets.errors import UserError
+
+Run = Callable[..., tuple[int, str, str]]
+HEAVY = ("torch", "transformers", "pandas", "matplotlib", "mujoco", "minari", "gymnasium", "scipy", "peft", "numpy")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process: exit code, output, errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lamobench", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code: Any = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        output, errors = capsys.readouterr()
+        return code, output, errors
+
+    return run
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
+    program = f"""
+import sys, time
+sys.argv = ["lamobench", "--help"]
+from lamobench.benchmark.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert stop.code in (0, None)
+print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert "Does what a model learned before reinforcement learning help it" in done.stdout
+    loaded, seconds = done.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 1.0  # of processor time, interpreter included
+
+
+COMMANDS = [
+    *("data", "data list", "data show", "data record", "data verify"),
+    *("train", "evaluate", "sweep", "leaderboard", "lm", "lm list", "lm pretrain", "doctor"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run: Run, command: str) -> None:
+    code, output, errors = run(*command.split(), "--help")
+    assert (code, errors) == (0, "")
+    assert f"usage: lamobench {command}" in output
+    undescribed = re.findall(r"│ (--\S+ \S+) +\(default", output)
+    assert not undescribed, "options without a word on what they do"
+
+
+def test_no_command_is_a_request_for_help(run: Run) -> None:
+    code, output, _ = run()
+    assert code == 0
+    assert all(command in output for command in COMMANDS if " " not in command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("trian", r"Unrecognized options: trian .*train"),
+        ("data", r"Expected one of \{list, show, record, verify\}"),
+        ("lm", r"Expected one of \{list, pretrain\}"),
+        ("train", r"Missing .*Data set to train on"),
+        ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),
+        ("train reacher2d-medium --stepz 5", r"Unrecognized options: --stepz"),
+        ("train reacher2d-medium --method bc --fraction 0", r"fraction 0 is outside \(0, 1\]"),
+        ("train reacher2d-medium --method bc --fraction 2", r"fraction 2 is outside \(0, 1\]"),
+        ("train reacher2d-medium --method bcc", r"unknown method 'bcc'; did you mean 'bc'\?"),
+        ("train reacher2d-mediun --method bc", r"unknown data set 'reacher2d-mediun'; did you mean 'reacher2d-medium'"),
+        ("train reacher2d-medium-large --method bc", r"to get it, type: lamobench data record reacher2d-medium-large"),
+        ("train reacher2d-medium --method bc --seed -1", r"seed -1 is out of range; give 0 to 4294967295"),
+        ("train reacher2d-medium --method bc --threads 0", r"threads is 0; give 1 or more"),
+        ("train reacher2d-medium --method bc --device tpu", r"unknown device 'tpu'.*valid: auto, cpu, cuda"),
+        ("train reacher2d-medium --method bc --steps -5", r"--steps -5 can't be spread over bc's \d+ evaluations"),
+        ("train reacher2d-medium --method bc --steps 7", r"--steps 7 can't be spread over .*; give a multiple of \d+"),
+        ("train reacher2d-medium --method bc --set learning_rate", r"--set learning_rate: give NAME=VALUE"),
+        ("train reacher2d-medium --method bc --set =3", r"--set =3: give NAME=VALUE"),
+        ("train reacher2d-medium --method bc --set learning_rate=fast", r"'fast' is no value for learning_rate"),
+        ("train reacher2d-medium --method bc --set context=5", r"unknown setting of bc 'context'"),
+        ("train reacher2d-medium --method bc --budget steps=x", r"'x' is no value for steps"),
+        ("train reacher2d-medium --method bc --budget step=1", r"unknown budget 'step'; did you mean 'steps'\?"),
+        ("train reacher2d-medium --method lamo --lm gpt5", r"unknown language model 'gpt5'; did you mean 'gpt2'\?"),
+        ("train reacher2d-medium --method bc --profile tpu", r"unknown profile 'tpu'"),
+        ("train reacher2d-medium --method bc --source d4rl", r"unknown source of data set 'reacher2d-medium' 'd4rl'"),
+        ("sweep reacher2d-medium --methods bc --threads 0", r"threads is 0; give 1 or more"),
+        ("sweep reacher2d-medium --methods bc --jobs -1", r"jobs -1 and threads 1: give at least 0 jobs"),
+        ("sweep reacher2d-medium --methods bc dtt", r"unknown method 'dtt'; did you mean 'dt'\?"),
+        ("sweep reacher2d-medium --methods bc --fractions 0.5 2", r"fraction 2 is outside \(0, 1\]"),
+        ("sweep reacher2d-medium --methods bc dt --set width=16", r"unknown setting of bc 'width'"),
+        ("evaluate nowhere", r"nowhere holds no run: there is no config.json in it"),
+        ("leaderboard --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench train`"),
+        ("data show reacher", r"unknown data set 'reacher'"),
+        ("data record reacher", r"unknown data set 'reacher'"),
+        ("data verify reacher2d-medium-large", r"some data sets are damaged or absent, see above"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2_and_changes_nothing(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    code, _, errors = run(*arguments.split())
+    assert code == 2
+    assert re.search(line, errors), errors
+    assert errors.startswith("lamobench: ")
+    assert errors.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_mistake_of_the_real_program(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from lamobench.benchmark.cli import main; main()", "data", "show", "reacher"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lamobench: unknown data set 'reacher'")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UserError("what to mend"), 2, "lamobench: what to mend\n"),
+        (KeyboardInterrupt(), 130, "\nstopped; start the same command again to go on\n"),
+        (OSError(28, "No space left on device", "runs/x"), 2, "lamobench: No space left on device: runs/x; "),
+    ],
+    ids=["mistake", "interrupt", "disk"],
+)
+def test_how_a_command_can_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
+) -> None:
+    def fail(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.Doctor, "run", fail)
+    status, output, errors = run("doctor")
+    assert (status, output) == (code, "")
+    assert errors.startswith(message)
+
+
+def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli.Doctor, "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        run("doctor")
+
+
+def test_options_reach_their_command() -> None:
+    words = (
+        "sweep reacher2d-medium --methods bc dt --fractions 0.1 1 --seeds 4 5 --jobs 3 --profile paper "
+        "--set learning_rate=1e-3 --set hidden=[8] --budget steps=10 --runs elsewhere"
+    )
+    command = cli.parse(words.split())
+    assert isinstance(command, cli.Sweep)
+    assert (command.methods, command.fractions, command.seeds, command.jobs) == (("bc", "dt"), (0.1, 1.0), (4, 5), 3)
+    options = command.options
+    assert (options.set, options.budget) == (("learning_rate=1e-3", "hidden=[8]"), ("steps=10",))
+    assert (options.profile, options.runs, options.device) == ("paper", Path("elsewhere"), "auto")

@@ -1,0 +1,213 @@
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamobench.benchmark.config import RunConfig, RunRequest, changed, resolve
+from lamobench.benchmark.lamo import LaMoConfig
+from lamobench.benchmark.runs import read_config
+from lamobench.datasets import cache
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.storage import write_json
+from lamobench.datasets.trajectories import Trajectories
+
+Requests = Callable[..., RunRequest]
+
+
+def test_a_request_resolves_to_every_number(tiny_request: Requests, reacher_data: Trajectories) -> None:
+    config = resolve(tiny_request("dt", fraction=0.5, seed=3))
+    assert config.dataset_hash == reacher_data.content_hash
+    assert (config.task, config.env_id, config.source) == ("reacher2d", "lamobench/Reacher2d-v0", "recorded")
+    assert (config.seed, config.data_seed, config.episodes_in_subset) == (3, 3, 4)
+    assert (config.steps, config.evaluate_every, config.batch_size) == (20, 10, 8)
+    assert config.target_returns == [76.0]
+    assert (config.lm, config.lm_hash, config.corpus_hash) == ("", "", "")
+    assert config.policy["width"] == 16
+    assert config.policy["gradient_clip"] == 0.25  # the method's own default
+
+
+def test_a_config_survives_its_file(tiny_request: Requests, tmp_path: Path) -> None:
+    for method in ("bc", "lamo"):
+        config = resolve(tiny_request(method))
+        write_json(tmp_path / "config.json", asdict(config))
+        again = read_config(tmp_path)
+        assert again == config
+        assert again.id == config.id
+
+
+def test_the_profile_decides_what_is_not_asked_for(home: Path) -> None:
+    cpu, paper = (
+        resolve(RunRequest("reacher2d-medium", "bc")),
+        resolve(RunRequest("reacher2d-medium", "bc", profile="paper")),
+    )
+    assert paper.steps == 37_500
+    assert cpu.steps < paper.steps
+    assert resolve(RunRequest("reacher2d-medium", "lamo")).lm == "gpt2-mini"
+
+
+def test_every_field_changes_the_id(tiny_request: Requests) -> None:
+    config = resolve(tiny_request("lamo"))
+    other: dict[type, Callable[[Any], Any]] = {
+        str: lambda value: value + "x",
+        int: lambda value: value + 1,
+        float: lambda value: value / 2,
+        list: lambda value: [*value, 1.0],
+        dict: lambda value: value | {"context": 99},
+    }
+    ids = [config.id]
+    for field in fields(RunConfig):
+        value = getattr(config, field.name)
+        ids.append(replace(config, **{field.name: other[type(value)](value)}).id)
+    assert len(set(ids)) == len(fields(RunConfig)) + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "lamo-random"},
+        {"fraction": 0.5},
+        {"seed": 1},
+        {"data_seed": 1, "fraction": 0.5},
+        {"precision": "bfloat16"},
+        {"profile": "paper"},
+        {"budget": {"steps": 40}},
+        {"budget": {"batch_size": 9}},
+        {"settings": {"learning_rate": 0.2}},
+        {"settings": {"language_weight": 0.2}},
+    ],
+    ids=str,
+)
+def test_everything_that_changes_results_changes_the_id(tiny_request: Requests, change: dict[str, Any]) -> None:
+    base = {"method": "lamo"}
+    assert resolve(tiny_request(**base)).id == resolve(tiny_request(**base)).id
+    assert resolve(tiny_request(**base | change)).id != resolve(tiny_request(**base)).id
+
+
+def test_the_data_decide_the_id(tiny_request: Requests, reacher_data: Trajectories) -> None:
+    before = resolve(tiny_request("bc")).id
+    rewards = reacher_data.rewards.copy()
+    rewards[5] += 1.0
+    cache.replace(replace(reacher_data, rewards=rewards))
+    assert resolve(tiny_request("bc")).id != before
+
+
+def test_the_language_model_decides_the_id(tiny_request: Requests, tiny_gpt2: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_gpt2, copy)
+    before = resolve(tiny_request("lamo", lm=str(copy))).id
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"layer_norm_epsilon": 1e-3}))
+    assert resolve(tiny_request("lamo", lm=str(copy))).id != before
+
+
+def test_the_english_of_the_language_loss_decides_the_id(tiny_request: Requests, english: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.txt"
+    copy.write_text(english.read_text())
+
+    def config(**settings: Any) -> RunConfig:
+        return resolve(tiny_request("lamo", settings={"corpus": str(copy)} | settings))
+
+    before, without = config(), config(language_weight=0.0)
+    assert len(before.corpus_hash) == 64
+    assert without.corpus_hash == ""  # nothing is read where the loss is off
+    copy.write_text(english.read_text() + "\n\none more paragraph of the mean and the sum of a given array\n")
+    assert config().id != before.id
+    assert config(language_weight=0.0).id == without.id
+
+
+def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) -> None:
+    hashes = [
+        resolve(tiny_request(m, seed=s)).lm_hash for m in ("lamo", "lamo-random", "lamo-permuted") for s in (0, 1)
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"method": "dtt"}, r"unknown method 'dtt'; did you mean 'dt'\? \(valid: lamo, .*cql, bc\)"),
+        ({"profile": "gpu"}, r"unknown profile 'gpu'.*valid: paper, cpu|unknown profile 'gpu'.*valid: cpu, paper"),
+        ({"source": "d4rl"}, r"unknown source of data set 'reacher2d-medium' 'd4rl' \(valid: auto, recorded\)"),
+        (
+            {"precision": "float16"},
+            r"unknown precision 'float16'; did you mean '\w+'\? \(valid: float32, bfloat16\)",
+        ),
+        ({"method": "lamo", "lm": "gpt3"}, r"unknown language model 'gpt3'; did you mean 'gpt2'\?"),
+        ({"fraction": 0.0}, r"fraction 0 is outside \(0, 1\]; give the share of episodes to keep, e.g. 0.1"),
+        ({"fraction": 2.0}, r"fraction 2 is outside \(0, 1\]"),
+        ({"fraction": math.nan}, r"fraction nan is outside \(0, 1\]"),
+        ({"seed": -1}, r"seed -1 is out of range; give 0 to 4294967295"),
+        ({"seed": 2**32}, r"seed 4294967296 is out of range"),
+        ({"budget": {"step": 5}}, r"unknown budget 'step'; did you mean 'steps'\?"),
+        ({"budget": {"steps": 0}}, r"steps is 0; give 1 or more"),
+        ({"budget": {"steps": "many"}}, r"'many' is no value for steps; give one like \d+"),
+        ({"budget": {"steps": 1.5}}, r"1.5 is no value for steps"),
+        ({"budget": {"steps": 25}}, r"steps 25 must be a multiple of evaluate_every 10"),
+        ({"budget": {"headline_evaluations": 3}}, r"with at least headline_evaluations 3 of them"),
+        ({"settings": {"hiden": "[3]"}}, r"unknown setting of bc 'hiden'; did you mean 'hidden'\?"),
+        ({"settings": {"context": 5}}, r"unknown setting of bc 'context'.*valid: hidden, learning_rate"),
+        ({"settings": {"learning_rate": "fast"}}, r"'fast' is no value for learning_rate; give one like [\de.-]+$"),
+        ({"settings": {"learning_rate": "-1"}}, r"learning_rate is -1.0; give 0 or more"),
+        ({"settings": {"learning_rate": "NaN"}}, r"'NaN' is no value for learning_rate"),
+        ({"settings": {"hidden": '[8, "x"]'}}, r"is no value for hidden; give one like \[\d+, \d+\]"),
+        ({"method": "cql", "settings": {"target_entropy": "-Infinity"}}, r"is no value for target_entropy"),
+        ({"settings": {"hidden": "[0]"}}, r"hidden is 0; give 1 or more"),
+        ({"settings": {"decay": "linear"}}, r"unknown decay 'linear'.* \(valid: constant, cosine\)"),
+        ({"method": "dt", "settings": {"dropout": 1.5}}, r"dropout is 1.5; give 0 to 1"),
+        ({"method": "dt", "settings": {"embedding": "conv"}}, r"unknown embedding 'conv' \(valid: linear, mlp\)"),
+        ({"method": "dt", "settings": {"activation": "tanh"}}, r"unknown activation 'tanh'"),
+        ({"method": "cql", "settings": {"clip_gap": "[1]"}}, r"'\[1\]' is no value for clip_gap"),
+        (
+            {"method": "cql", "settings": {"backup_entropy": "1"}},
+            r"'1' is no value for backup_entropy; .* false",
+        ),
+        (
+            {"method": "lamo", "settings": {"corpus": "dcos"}},
+            r"no corpus 'dcos': give 'docs' or the path",
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_mistake_gets_one_line(tiny_request: Requests, change: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=line) as mistake:
+        resolve(tiny_request(**{"method": "bc"} | change))
+    assert "\n" not in str(mistake.value)
+
+
+def test_missing_data_say_what_to_type(tiny_request: Requests) -> None:
+    request = replace(tiny_request("bc"), dataset="reacher2d-medium-large")
+    with pytest.raises(UserError, match=r"not in .*; to get it, type: lamobench data record reacher2d-medium-large"):
+        resolve(request)
+    with pytest.raises(UserError, match=r"unknown data set 'reacher'"):
+        resolve(replace(request, dataset="reacher"))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("context", "7", 7),
+        ("learning_rate", "1e-3", 1e-3),
+        ("learning_rate", "1", 1.0),
+        ("language_weight", 1, 1.0),
+        ("corpus", "123", "123"),  # a path may look like a number
+        ("head", "linear", "linear"),
+    ],
+)
+def test_text_becomes_the_type_of_its_field(name: str, given: Any, expected: Any) -> None:
+    value = getattr(changed(LaMoConfig(), {name: given}, "setting"), name)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+def test_an_optional_number_can_be_given_and_taken_back() -> None:
+    from lamobench.baselines.cql import CQLConfig
+
+    config = changed(CQLConfig(), {"clip_gap": "3", "target_entropy": "-1.5"}, "setting")
+    assert (config.clip_gap, config.target_entropy) == (3.0, -1.5)
+    assert changed(config, {"clip_gap": "null"}, "setting").clip_gap is None

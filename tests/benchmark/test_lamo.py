@@ -1,0 +1,228 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+
+from lamobench.baselines.policy import History, Spec
+from lamobench.benchmark.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler
+from lamobench.benchmark.language_models import load_language_model, load_tokenizer
+from lamobench.datasets.corpora import Corpus, load_corpus
+from lamobench.datasets.fractions import Subset, take_fraction
+from lamobench.datasets.trajectories import Trajectories
+
+SMALL = LaMoConfig(context=4, lora_rank=2, language_batch=3, language_length=16, learning_rate=1e-2)
+
+
+@pytest.fixture
+def subset(reacher_data: Trajectories) -> Subset:
+    return take_fraction(reacher_data, 1.0, 0)
+
+
+@pytest.fixture
+def corpus(home: Path, english: Path, tiny_gpt2: Path) -> Corpus:
+    return load_corpus(str(english), load_tokenizer(str(tiny_gpt2)))
+
+
+@pytest.fixture
+def make_lamo(tiny_gpt2: Path, subset: Subset, corpus: Corpus) -> Callable[..., LaMo]:
+    """A LaMo on the tiny GPT-2; the language loss is on where its weight is above 0."""
+    mean, std = subset.observation_moments()
+    low, high = np.full(2, -1.0, np.float32), np.full(2, 1.0, np.float32)
+    spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
+
+    def make(**changes: Any) -> LaMo:
+        torch.manual_seed(0)
+        config = replace(SMALL, **changes)
+        return LaMo(config, spec, load_language_model(str(tiny_gpt2)), corpus if config.language_weight > 0 else None)
+
+    return make
+
+
+def train_some(policy: LaMo, subset: Subset, steps: int, batch_size: int = 16) -> list[dict[str, Tensor]]:
+    settings = policy.optimizer_settings()
+    optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, steps)
+    sampler, rng, measured = policy.train().sampler(subset), np.random.default_rng(0), []
+    for _ in range(steps):
+        loss, metrics = policy.loss(sampler.sample(batch_size, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        measured.append(metrics)
+    return measured
+
+
+def test_lamo_learns_five_trajectories_by_heart(make_lamo: Callable[..., LaMo], reacher_data: Trajectories) -> None:
+    rng = np.random.default_rng(0)
+    noise = replace(reacher_data, actions=rng.uniform(-0.9, 0.9, (160, 2)).astype(np.float32))  # nothing to generalise
+    five = take_fraction(noise, 5 / 8, 0)
+    assert len(five.episodes) == 5
+    policy = make_lamo(dropout=0.0, lora_dropout=0.0, context=2)
+    measured = train_some(policy, five, 500, batch_size=48)
+    assert measured[0]["action_error"] > 0.2
+    assert max(metrics["action_error"] for metrics in measured[-20:]) < 5e-3
+
+
+@pytest.mark.parametrize("language_weight", [0.0, 0.1])
+def test_what_is_frozen_stays_and_all_else_moves(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path, language_weight: float
+) -> None:
+    policy = make_lamo(language_weight=language_weight)
+    before = {name: parameter.detach().clone() for name, parameter in policy.named_parameters()}
+    train_some(policy, subset, 5)
+    for name, parameter in policy.named_parameters():
+        assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
+    frozen = {name: p for name, p in policy.named_parameters() if not p.requires_grad}
+    loaded = dict(load_language_model(str(tiny_gpt2)).named_parameters())
+    prefix = "model.backbone.language_model."
+    for name, parameter in frozen.items():
+        assert torch.equal(parameter, loaded[name.removeprefix(prefix).replace("base_layer.", "")]), name
+    assert len(frozen) == len(loaded) - 2  # all but the biases of c_attn
+
+
+def test_what_is_trained_is_what_the_paper_trains(make_lamo: Callable[..., LaMo]) -> None:
+    policy = make_lamo()
+    trained = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
+    adapted = {name for name in trained if "language_model" in name}
+    assert {name.rpartition("c_attn.")[2] for name in adapted} == {
+        *("lora_A.default.weight", "lora_B.default.weight", "base_layer.bias")
+    }
+    assert {name.split(".")[1] for name in trained - adapted} == {
+        *("embed_return", "embed_state", "embed_action", "embed_time", "embed_norm", "head")
+    }
+    assert {id(p) for group in policy.optimizer_settings().groups for p in group["params"]} == {
+        id(parameter) for parameter in policy.parameters() if parameter.requires_grad
+    }
+
+
+def test_low_rank_updates_begin_at_zero_and_merge_into_the_weights(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path
+) -> None:
+    policy = make_lamo(lora_alpha=8.0)
+    ids = torch.randint(0, 280, (2, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        untouched = load_language_model(str(tiny_gpt2))(ids).logits
+        torch.testing.assert_close(policy.eval().language_model(ids).logits, untouched, rtol=1e-5, atol=1e-5)
+    train_some(policy, subset, 20)
+    policy.eval()
+    batch = policy.sampler(subset).sample(8, np.random.default_rng(1))
+    with torch.no_grad():
+        apart = policy.model.predict(batch.contexts)
+        layers = [module for module in policy.modules() if isinstance(module, LoraLayer)]
+        expected = [
+            layer.base_layer.weight + 8.0 / 2 * (layer.lora_B["default"].weight @ layer.lora_A["default"].weight).T
+            for layer in layers
+        ]
+        for layer in layers:
+            layer.merge()
+        merged = policy.model.predict(batch.contexts)
+    assert len(layers) == 2
+    torch.testing.assert_close(merged, apart, rtol=1e-5, atol=1e-5)
+    for layer, weight in zip(layers, expected, strict=True):
+        torch.testing.assert_close(layer.base_layer.weight, weight)
+    assert not torch.equal(expected[0], load_language_model(str(tiny_gpt2)).transformer.h[0].attn.c_attn.weight)
+
+
+def test_without_language_loss_there_is_no_language_forward(
+    make_lamo: Callable[..., LaMo], subset: Subset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: Any) -> Tensor:
+        raise AssertionError("the language head ran")
+
+    policy = make_lamo(language_weight=0.0)
+    monkeypatch.setattr(policy.language_model.lm_head, "forward", forbidden)
+    measured = train_some(policy, subset, 2)
+    assert "language_loss" not in measured[0]
+    assert policy.diagnostics() == {}
+    assert policy.sampler(subset).sample(4, np.random.default_rng(0)).language is None
+    with_language = make_lamo(language_weight=0.1)
+    monkeypatch.setattr(with_language.language_model.lm_head, "forward", forbidden)
+    with pytest.raises(AssertionError, match="the language head ran"):
+        train_some(with_language, subset, 1)
+
+
+def test_the_loss_adds_the_weighted_language_loss(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    policy = make_lamo(language_weight=0.3, dropout=0.0, lora_dropout=0.0)
+    batch = policy.sampler(subset).sample(8, np.random.default_rng(0))
+    assert batch.language is not None
+    assert batch.language.shape == (3, 16)
+    loss, metrics = policy.loss(batch)
+    logits = policy.language_model(batch.language).logits
+    expected = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.language[:, 1:].flatten())
+    torch.testing.assert_close(metrics["language_loss"], expected.detach())
+    alone, _ = policy.loss(LaMoBatch(batch.contexts, None))
+    torch.testing.assert_close(metrics["action_error"], alone.detach())
+    torch.testing.assert_close(loss, alone + 0.3 * expected)
+
+
+def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    """Trained on English beside the actions, the model gets better at it, as the diagnostics say."""
+    policy = make_lamo(language_weight=1.0, dropout=0.0, lora_dropout=0.0)
+    policy.eval()
+    before = policy.diagnostics()["held_out_language_loss"]
+    assert policy.diagnostics()["held_out_language_loss"] == before
+    train_some(policy, subset, 60)
+    policy.eval()
+    assert policy.diagnostics()["held_out_language_loss"] < before - 0.05
+
+
+def test_english_does_not_change_which_windows_are_drawn(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    first = [
+        make_lamo(language_weight=weight).sampler(subset).sample(8, np.random.default_rng(3)).contexts.observations
+        for weight in (0.0, 0.1)
+    ]
+    assert torch.equal(first[0], first[1])
+
+
+def test_english_is_cut_to_the_positions_of_the_model(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    sampler = make_lamo(language_weight=0.1, language_length=1024).sampler(subset)
+    assert isinstance(sampler, LaMoSampler)
+    assert sampler.length == 64
+
+
+def test_dropout_is_the_configured_one(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    policy = make_lamo(dropout=0.35, lora_dropout=0.15)
+    rates = {module.p for module in policy.modules() if isinstance(module, nn.Dropout)}
+    assert rates == {0.35, 0.15}
+    batch = policy.sampler(subset).sample(8, np.random.default_rng(0))
+    assert policy.train().loss(batch)[0] != policy.loss(batch)[0]
+    assert policy.eval().loss(batch)[0] == policy.loss(batch)[0]
+
+
+def test_tokens_take_the_positions_they_had_in_pre_training(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path
+) -> None:
+    policy, theirs = make_lamo().eval(), load_language_model(str(tiny_gpt2))
+    batch = policy.sampler(subset).sample(4, np.random.default_rng(0)).contexts
+    with torch.no_grad():
+        tokens = policy.model.embed(batch)
+        assert tokens.shape == (4, 12, 16)
+        hidden = tokens + theirs.transformer.wpe.weight[:12]
+        for block in theirs.transformer.h:
+            hidden = block(hidden, attention_mask=causal_mask(12))
+            hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+        torch.testing.assert_close(policy.model.backbone(tokens), theirs.transformer.ln_f(hidden), rtol=1e-4, atol=1e-5)
+
+
+def causal_mask(length: int) -> Tensor:
+    """What transformers adds to attention scores: nothing on and below the diagonal, a huge negative number above."""
+    return torch.full((length, length), torch.finfo(torch.float32).min).triu(1)[None, None]
+
+
+def test_acting_on_a_prefix_equals_predicting_its_last_step(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    policy = make_lamo().eval()
+    batch = policy.sampler(subset).sample(8, np.random.default_rng(0)).contexts
+    with torch.no_grad():
+        predicted = policy.model.predict(batch).clamp(-1.0, 1.0)
+        for k in (1, 2, 4):
+            actions = batch.actions[:, :k].clone()
+            actions[:, -1] = 0.0
+            history = History(batch.observations[:, :k], actions, batch.returns_to_go[:, :k], batch.timesteps[:, :k])
+            torch.testing.assert_close(policy.act(history), predicted[:, k - 1], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,54 @@
+from dataclasses import fields
+from typing import get_type_hints
+
+import pytest
+
+from lamobench.benchmark.build import CONFIGS, policy_config
+from lamobench.benchmark.hyperparameters import LAMO_METHODS, PROFILES, budget_for, overrides_for
+from lamobench.benchmark.lamo import LaMoConfig
+from lamobench.benchmark.methods import METHODS, find_method
+from lamobench.datasets.errors import UserError
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_config_whose_fields_are_of_their_types(method: str) -> None:
+    config = policy_config(method, {})
+    assert isinstance(config, LaMoConfig if method in LAMO_METHODS else CONFIGS[method])
+    for field in fields(config):  # a default that its own type refuses could not be given on the command line either
+        again = policy_config(method, {field.name: getattr(config, field.name)})
+        assert again == config
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_has_settings_that_fit_every_method(profile: str, method: str) -> None:
+    for task in PROFILES[profile]:
+        config = policy_config(method, overrides_for(profile, task, method))
+        for name, value in overrides_for(profile, task, method).items():
+            assert getattr(config, name) == value
+        budget = budget_for(profile, task, method)
+        assert budget.steps % budget.evaluate_every == 0
+        assert budget.steps // budget.evaluate_every >= budget.headline_evaluations >= 1
+
+
+def test_the_methods_of_the_lamo_family_differ_in_their_weights_alone() -> None:
+    assert [METHODS[name].weights for name in LAMO_METHODS] == ["pretrained", "random", "permuted"]
+    assert {name for name, method in METHODS.items() if method.weights} == set(LAMO_METHODS)
+    for profile in PROFILES:
+        for task in PROFILES[profile]:
+            settings = [(overrides_for(profile, task, m), budget_for(profile, task, m)) for m in LAMO_METHODS]
+            assert settings[0] == settings[1] == settings[2]
+
+
+def test_an_unknown_method_gets_the_closest_one() -> None:
+    with pytest.raises(UserError, match=r"unknown method 'lamo-radnom'; did you mean 'lamo-random'\? \(valid: lamo, "):
+        find_method("lamo-radnom")
+
+
+def test_numbers_of_every_config_have_bounds() -> None:
+    """A negative rate or a depth of 0 ends in one line, not in a traceback of PyTorch's."""
+    free = {"target_entropy"}  # may be any number
+    for config in {*CONFIGS.values(), LaMoConfig}:
+        for name, kind in get_type_hints(config, include_extras=True).items():
+            bounded = "Bounds" in str(kind) or kind in (bool, str) or "Literal" in str(kind)
+            assert bounded or name in free, f"{config.__name__}.{name}"

@@ -1,0 +1,276 @@
+import fcntl
+import json
+import math
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamobench.benchmark import sweep as sweeping
+from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs import is_done, open_run, run_folder
+from lamobench.benchmark.sweep import State, grid, sweep
+from lamobench.benchmark.train import train
+from lamobench.datasets.errors import UserError
+
+BUDGET = {"steps": 1000, "evaluate_every": 500, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
+BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers(stocked_home: Path) -> Iterator[None]:
+    """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
+        patch.setattr(sweeping, "START_METHOD", "forkserver")
+        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
+        yield
+
+
+def run_of(seed: int = 0, **changes: Any) -> RunConfig:
+    return resolve(replace(BASE, seed=seed, **changes))
+
+
+def long_run(seed: int = 0) -> RunConfig:
+    """A run that has several checkpoints, and lasts long enough to be killed in between."""
+    return run_of(seed, budget=BUDGET | {"steps": 2000})
+
+
+def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
+    """episodes.csv, and metrics.jsonl without times."""
+    folder = run_folder(root, run)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
+    """The numbers of `long_run()`, trained in this process."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    train(long_run(), root, "cpu")
+    return numbers(root, long_run())
+
+
+def kill_worker() -> None:
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+
+
+def kill_once(when: Callable[[State], bool]) -> Callable[[State], None]:
+    """A display that kills the only worker, once, when the sweep's state is as wanted."""
+    kills: list[float] = []
+
+    def show(state: State) -> None:
+        if not kills and when(state):
+            kills.append(time.monotonic())
+            kill_worker()
+
+    show.kills = kills  # type: ignore[attr-defined]
+    return show
+
+
+def test_a_grid_is_every_combination_in_order() -> None:
+    runs = grid(replace(BASE, settings={"hidden": (16,)}), ["bc", "cql"], [0.5, 1.0], [3, 4])
+    assert [(run.method, run.fraction, run.seed, run.data_seed) for run in runs] == [
+        (method, fraction, seed, seed) for method in ("bc", "cql") for fraction in (0.5, 1.0) for seed in (3, 4)
+    ]
+    assert len({run.id for run in runs}) == 8
+
+
+def test_a_grid_needs_settings_that_all_its_methods_have() -> None:
+    with pytest.raises(UserError, match="unknown setting of cql 'learning_rate'"):
+        grid(replace(BASE, settings={"learning_rate": 1e-3}), ["bc", "cql"], [1.0], [0])
+
+
+def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [run_of(seed) for seed in range(3)]
+    train(runs[1], tmp_path, "cpu")
+    before = {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()}
+    states: list[State] = []
+    outcome = sweep([*runs, runs[0]], tmp_path, jobs=2, device="cpu", show=states.append)
+    assert outcome.finished == sorted(run.id for run in runs)
+    assert outcome.failed == {}
+    assert {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()} == before
+    assert runs[1].id not in states[-1].steps
+    assert states[-1].steps[runs[0].id] == 1000
+    assert not states[-1].running
+    assert not multiprocessing.active_children()
+    assert numbers(tmp_path, runs[0]) == numbers(train(runs[0], tmp_path / "alone", "cpu").parent, runs[0])
+
+    everything = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    monkeypatch.setattr(sweeping._Pool, "_spawn", None)  # were a worker started
+    assert sweep(runs, tmp_path, jobs=2, device="cpu") == outcome
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == everything
+
+
+def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
+    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+) -> None:
+    run = long_run()
+    kill = kill_once(lambda state: state.steps.get(run.id, 0) >= 600)
+    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=kill)
+    assert len(kill.kills) == 1  # type: ignore[attr-defined]
+    assert (outcome.finished, outcome.failed) == ([run.id], {})
+    assert numbers(tmp_path, run) == undisturbed
+
+
+def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
+    runs = [run_of(0), run_of(1)]
+    kill = kill_once(lambda state: len(state.finished) == 1)
+    outcome = sweep(runs, tmp_path, jobs=1, device="cpu", show=kill)
+    assert len(kill.kills) == 1  # type: ignore[attr-defined]
+    assert len(outcome.finished) == 2
+
+
+def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    deadly, harmless, kills = long_run(0), run_of(1), []
+
+    def show(state: State) -> None:
+        if deadly.id in state.running and state.steps.get(deadly.id):
+            kills.append(time.monotonic())
+            state.steps.clear()
+            kill_worker()
+
+    outcome = sweep([harmless, deadly], tmp_path, jobs=1, device="cpu", show=show)
+    assert len(kills) == sweeping.ATTEMPTS == 3
+    assert outcome.finished == [harmless.id]
+    assert outcome.failed == {deadly.id: f"run {deadly.id}: its process died 3 times (exit code -9)"}
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    diverging, held, good = run_of(settings={"hidden": (16,), "learning_rate": 1e38}), run_of(1), run_of(2)
+    with open_run(tmp_path, held):  # as another process would
+        outcome = sweep([diverging, held, good], tmp_path, jobs=1, device="cpu")
+    assert outcome.finished == [good.id]
+    assert outcome.failed.keys() == {diverging.id, held.id}
+    assert "it had no checkpoint yet; try a lower learning rate" in outcome.failed[diverging.id]
+    assert outcome.failed[held.id] == f"run {held.id} is being worked on by another process; wait for it or stop it"
+    assert not any("\n" in line for line in outcome.failed.values())
+    assert sweep([held], tmp_path, jobs=1, device="cpu").finished == [held.id]  # tried again
+
+
+def test_a_defect_in_a_run_is_one_line_too(tmp_path: Path) -> None:
+    broken = replace(run_of(), target_returns=[])  # as no config of ours is: the evaluation has nothing to play
+    outcome = sweep([broken, run_of(1)], tmp_path, jobs=1, device="cpu")
+    assert outcome.finished == [run_of(1).id]
+    assert outcome.failed[broken.id].startswith(f"run {broken.id}: ValueError: ")
+    assert "\n" not in outcome.failed[broken.id]
+
+
+def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(
+    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+) -> None:
+    """The real command line with its real start method, killed as hard as can be."""
+    run = long_run()
+    budget = [word for name, value in (BUDGET | {"steps": 2000}).items() for word in ("--budget", f"{name}={value}")]
+    arguments = ["sweep", "reacher2d-medium", "--methods", "bc", "--seeds", "0", "--jobs", "1", "--device", "cpu"]
+    arguments += ["--runs", str(tmp_path), "--set", "hidden=[16]", "--set", "learning_rate=1e-3", *budget]
+    command = [sys.executable, "-c", "from lamobench.benchmark.cli import main; main()", *arguments]
+    checkpoint = run_folder(tmp_path, run) / "checkpoint.safetensors"
+    with (tmp_path / "output").open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as parent:
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists():
+            assert parent.poll() is None, (tmp_path / "output").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        parent.kill()
+    killed = time.monotonic()
+    with (checkpoint.parent / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # granted once the worker is gone
+    assert time.monotonic() - killed < 5
+    assert not is_done(tmp_path, run)  # it did not merely come to its end
+
+    assert sweep([run], tmp_path, jobs=1, device="cpu").finished == [run.id]
+    assert numbers(tmp_path, run) == undisturbed
+
+
+def test_a_worker_in_the_middle_of_a_long_step_follows_too() -> None:
+    """It does not wait for the next time that it would report: here it never would."""
+    program = (
+        "import multiprocessing, threading, time\n"
+        "from lamobench.benchmark.sweep import _follow_parent\n"
+        "def work():\n"
+        "    threading.Thread(target=_follow_parent, daemon=True).start()\n"
+        "    print('working', flush=True)\n"
+        "    time.sleep(60)\n"
+        "multiprocessing.get_context('fork').Process(target=work).start()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "working\n"
+        parent.kill()
+        killed = time.monotonic()
+        assert parent.stdout.read() == ""  # the end: nobody holds the other side any more
+    assert time.monotonic() - killed < 10
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(-1, 1), (1, 0)])
+def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int, threads: int) -> None:
+    with pytest.raises(UserError, match=r"give at least 0 jobs \(0: one a core\) and 1 thread"):
+        sweep([run_of()], tmp_path, jobs, threads)
+
+
+def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[list[RunConfig]] = []
+    monkeypatch.setattr(sweeping, "_supervise", lambda state, waiting, *_: orders.append(waiting))
+    monkeypatch.setitem(sweeping.TYPICAL_COST, "dt", 10 * sweeping.TYPICAL_COST["bc"])
+    slow = replace(run_of(), method="dt")
+    sweep([run_of(), long_run(), slow], tmp_path, jobs=1)
+    assert orders == [[slow, long_run(), run_of()]]
+    assert sweeping.cost(long_run()) == 2 * sweeping.cost(run_of())
+
+
+def hand_made(**facts: Any) -> State:
+    """Four runs of 1000 steps: two of each method."""
+    runs = [replace(run_of(seed), method=method) for method in ("dt", "bc") for seed in (0, 1)]
+    return State(runs, **facts)
+
+
+def test_nothing_is_said_about_the_time_before_something_was_measured() -> None:
+    assert hand_made().seconds_left(jobs=2) is None
+
+
+def test_the_time_left_by_hand() -> None:
+    state = hand_made(pace={"dt": 0.01, "bc": 0.002})
+    dt, other_dt, bc, _ = state.runs
+    assert state.seconds_left(jobs=1) == pytest.approx(2 * 10 + 2 * 2)
+    assert state.seconds_left(jobs=2) == pytest.approx(12)
+    assert state.seconds_left(jobs=8) == pytest.approx(10)  # a run is not shared among workers
+    state.steps = {dt.id: 400, bc.id: 500}
+    assert state.seconds_left(jobs=1) == pytest.approx(6 + 10 + 1 + 2)
+    state.finished, state.failed = [dt.id], {other_dt.id: "reason"}
+    assert state.seconds_left(jobs=1) == pytest.approx(1 + 2)
+    state.finished += [run.id for run in state.runs]
+    assert state.seconds_left(jobs=1) == 0
+
+
+def test_methods_that_were_not_measured_are_scaled_from_those_that_were() -> None:
+    state = hand_made(pace={"dt": 0.5})
+    ratio = sweeping.TYPICAL_COST["bc"] / sweeping.TYPICAL_COST["dt"]
+    assert state.seconds_per_step("bc") == pytest.approx(0.5 * ratio)
+    assert math.isfinite(hand_made().seconds_per_step("a method of later"))
+
+
+def test_pace_is_measured_between_reports() -> None:
+    sent: list[tuple[Any, ...]] = []
+
+    class Pipe:
+        send = staticmethod(sent.append)
+
+    pace = sweeping._Pace(Pipe())  # type: ignore[arg-type]
+    pace.report(300, 1000)  # resumed: the steps before are not this worker's
+    time.sleep(0.05)
+    pace.report(310, 1000)
+    ((kind, step, seconds),) = sent
+    assert (kind, step) == ("step", 310)
+    assert 0.005 <= seconds < 0.1

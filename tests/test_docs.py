@@ -1,0 +1,29 @@
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_example_of_the_api_page_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path / "home"))
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
+    exec(compile(example, "docs/api.md", "exec"), {"__name__": "example"})
+    printed = capsys.readouterr().out
+    assert "15 of 50 episodes, 1500 steps" in printed
+    assert "'config.json', 'done.json', 'episodes.csv', 'metrics.jsonl'" in printed
+    assert re.search(r"bc\s+0\.3\s+1\s", printed)
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=lambda p: p.name)
+def test_files_that_the_docs_name_exist(page: Path) -> None:
+    text = page.read_text()
+    named = set(
+        re.findall(r"`((?:benchmark|baselines|datasets|results|docs|tests)/[\w/.-]+\.(?:py|md|csv|png|xml))`", text)
+    )
+    missing = sorted(name for name in named if not (ROOT / name).exists())
+    assert not missing, f"{page.name} names files that are not there"

@@ -1,0 +1,166 @@
+"""What holds for the repository as a whole: how it is packaged, who imports whom, what its documents promise."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = {"datasets": [], "baselines": ["datasets"], "benchmark": ["datasets", "baselines"]}  # what each may import
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
+IGNORED = {".git", ".venv", "__pycache__", "build", "dist", "runs", "home"}
+
+
+def project_files() -> Iterator[Path]:
+    """Every file of the project, whether or not git is at hand to list them."""
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in IGNORED and not f.endswith((".egg-info", "_cache"))]
+        yield from (Path(folder) / name for name in files)
+
+
+def modules(floor: str) -> list[Path]:
+    return sorted(path for path in project_files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] == floor)
+
+
+def packages() -> set[str]:
+    folders = {path.parent.relative_to(ROOT) for floor in FLOORS for path in modules(floor)}
+    return {"lamobench", *(".".join(("lamobench", *folder.parts)) for folder in folders)}
+
+
+def make_targets() -> set[str]:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    return set(phony.split())
+
+
+def test_pyproject_lists_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    listed = project["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted(packages())
+    assert {"lamobench.datasets.sources", "lamobench.benchmark"} < packages()
+
+
+def test_datasets_and_its_folders_have_no_init() -> None:
+    """A regular package here would hide Hugging Face's `datasets` from whoever stands in the repository root."""
+    assert not list((ROOT / "datasets").rglob("__init__.py"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy, since building leaves folders behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for path in project_files():
+        copy = folder / "source" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, folder / "source"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_a_wheel_carries_every_module_and_data_file(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        carried = {name.removeprefix("lamobench/") for name in archive.namelist() if name.startswith("lamobench/")}
+    code = {str(path.relative_to(ROOT)) for floor in FLOORS for path in modules(floor)} | {"__init__.py"}
+    folders = ("datasets/assets", "benchmark/models", "results/reported")
+    data = {name for path in project_files() if (name := str(path.relative_to(ROOT))).startswith(folders)}
+    assert {"datasets/assets/reacher2d.xml", "benchmark/models/gpt2-mini/model.safetensors"} <= data
+    assert carried == code | data
+
+
+def test_an_unpacked_wheel_works_without_the_repository(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import lamobench.benchmark.cli, lamobench.baselines.fields\n"
+        "from lamobench.datasets import reacher2d\n"
+        "assert reacher2d.shared_model().nq == 2\n"
+        "print(reacher2d.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stdout.strip() == str(tmp_path / "lamobench" / "datasets" / "reacher2d.py"), done.stderr
+
+
+def imported_floors(path: Path) -> set[str]:
+    """The floors that a module imports from, wherever in it the import stands."""
+    package = path.relative_to(ROOT).parts[:-1]
+    floors = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (*base, *(node.module or "").split("."))
+            names = [alias.name for alias in node.names] if not "".join(target) else [target[0]]
+            floors |= set(names)
+    return floors & FLOORS.keys()
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_go_one_way(floor: str) -> None:
+    found = {path: imported_floors(path) - {floor, *FLOORS[floor]} for path in modules(floor)}
+    assert not {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
+
+
+def test_the_import_check_sees_imports() -> None:
+    assert imported_floors(ROOT / "benchmark" / "build.py") == {"benchmark", "baselines", "datasets"}
+    assert imported_floors(ROOT / "datasets" / "sources" / "recorded.py") == {"datasets"}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_inside_the_package_imports_are_relative(floor: str) -> None:
+    for path in modules(floor):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            wrong = [name for name in names if name.split(".")[0] in ("lamobench", *FLOORS)]
+            assert not wrong, f"{path.relative_to(ROOT)}: {wrong}"
+
+
+def test_no_file_names_a_path_of_somebody_s_machine() -> None:
+    roots = "|".join(("work", "root", "tmp", "home", "Users"))  # put together here: this file is searched too
+    pattern = re.compile(rf"(?<![\w.*~/$}}])/(?:{roots})/\w".encode())
+    found = []
+    for path in project_files():
+        content = path.read_bytes()
+        if b"\0" not in content[:8192] and (match := pattern.search(content)):
+            line = content.count(b"\n", 0, match.start()) + 1
+            found.append(f"{path.relative_to(ROOT)}:{line}")
+    assert not found
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(re.findall(r"^  make ([a-z0-9-]+)", done.stdout, re.M)) == make_targets()
+
+
+@pytest.mark.parametrize("page", DOCUMENTS)
+def test_make_targets_that_the_documents_name_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"(?:`|^ *|&& )make ([a-z][a-z0-9-]*)", text, re.M))
+    assert named <= make_targets()
+    if page == "README.md":
+        assert {"demo", "test"} <= named
+
+
+def test_commands_that_the_readme_shows_are_ones_that_the_program_has() -> None:
+    from lamobench.benchmark import cli
+
+    shown = re.findall(r"^\.venv/bin/lamobench (.*)$", (ROOT / "README.md").read_text(), re.M)
+    assert shown
+    for command in shown:
+        assert cli.parse(command.split()) is not None
+
+
+def test_continuous_integration_runs_what_contributors_are_told_to_run() -> None:
+    assert re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.M) == ["test", "lint"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
