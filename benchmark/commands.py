@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.catalog import find_dataset, find_task
@@ -26,8 +27,9 @@ def train_one(command: "Train") -> None:
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
+    request = run_request(command.data, command.method, command.options)
     config = resolve(
-        _request(command.data, command.method, command.options, command.fraction, command.seed, command.data_seed)
+        replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed),
     )
     root = command.options.runs
     bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
@@ -89,18 +91,17 @@ def evaluate_run(command: "Evaluate") -> None:
 
 def run_sweep(command: "Sweep") -> None:
     """`lamobench sweep`."""
-    import os
     import time
 
-    from .sweep import grid, sweep
+    from .sweep import cores, grid, sweep
 
     _check_threads(command.threads)
-    requests = [(m, _request(command.data, m, command.options, 1.0, 0, None)) for m in command.methods]
-    every = [run for method, request in requests for run in grid(request, [method], command.fractions, command.seeds)]
+    requests = [run_request(command.data, method, command.options) for method in command.methods]
+    every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
     runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
     root = command.options.runs
     done = sum(is_done(root, run) for run in runs)
-    jobs = command.jobs or max(1, (os.cpu_count() or 1) // command.threads)
+    jobs = command.jobs or max(1, cores() // command.threads)
     print(f"{len(runs)} runs on {command.data}, {done} done already, {jobs} at a time, in {root}", flush=True)
     bar, started = SweepBar(jobs), time.monotonic()
     try:
@@ -133,18 +134,14 @@ def write_leaderboard(command: "Leaderboard") -> None:
         print(f"left out: {line}", file=sys.stderr)
 
 
-def _request(
-    data: str, method: str, options: "RunOptions", fraction: float, seed: int, data_seed: int | None
-) -> RunRequest:
+def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
+    """What the options ask for, with the first seed on all of the data."""
     budget: dict[str, Any] = dict(_named_value("--budget", text) for text in options.budget)
     if options.steps:
         budget = _shorter(options, data, method) | budget
     return RunRequest(
         dataset=data,
         method=method,
-        fraction=fraction,
-        seed=seed,
-        data_seed=data_seed,
         source=options.source,
         profile=options.profile,
         lm=options.lm,

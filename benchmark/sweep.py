@@ -72,10 +72,14 @@ class State:
         return max(sum(costs) / jobs, max(costs, default=0.0))
 
 
-def grid(base: RunRequest, methods: Sequence[str], fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
-    """Every combination of methods, fractions and seeds on one data set, resolved."""
-    combinations = product(methods, fractions, seeds)
-    return [resolve(replace(base, method=m, fraction=f, seed=s)) for m, f, s in combinations]
+def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
+    """One method at every combination of fractions and seeds, resolved."""
+    return [resolve(replace(request, fraction=f, seed=s)) for f, s in product(fractions, seeds)]
+
+
+def cores() -> int:
+    """Processor cores that this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cost(run: RunConfig) -> float:
@@ -101,7 +105,7 @@ def sweep(
     state = State(sorted(unique.values(), key=cost, reverse=True))
     state.finished = [run.id for run in state.runs if is_done(root, run)]
     waiting = [run for run in state.runs if run.id not in set(state.finished)]
-    jobs = min(jobs or max(1, (os.cpu_count() or 1) // threads), max(1, len(waiting)))
+    jobs = min(jobs or max(1, cores() // threads), max(1, len(waiting)))
     pool = _Pool(root, threads, device)
     try:
         _supervise(state, waiting, pool, jobs, show or (lambda _: None))

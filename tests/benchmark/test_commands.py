@@ -227,14 +227,14 @@ def four_evaluations(monkeypatch: pytest.MonkeyPatch) -> Budget:
 
 
 def test_other_steps_keep_as_many_evaluations(four_evaluations: Budget) -> None:
-    request = commands._request("reacher2d-medium", "bc", RunOptions(steps=40), 1.0, 0, None)
+    request = commands.run_request("reacher2d-medium", "bc", RunOptions(steps=40))
     assert request.budget == {"steps": 40, "evaluate_every": 10}
-    assert commands._request("reacher2d-medium", "bc", RunOptions(), 1.0, 0, None).budget == {}
+    assert commands.run_request("reacher2d-medium", "bc", RunOptions()).budget == {}
 
 
 def test_what_is_asked_for_explicitly_wins(four_evaluations: Budget) -> None:
     options = RunOptions(steps=40, budget=("evaluate-every=20", "batch_size=8"))
-    request = commands._request("reacher2d-medium", "bc", options, 1.0, 0, None)
+    request = commands.run_request("reacher2d-medium", "bc", options)
     assert request.budget == {"steps": 40, "evaluate_every": "20", "batch_size": "8"}
 
 
@@ -243,7 +243,7 @@ def test_steps_that_cannot_be_spread_are_refused(four_evaluations: Budget, steps
     with pytest.raises(
         UserError, match=rf"--steps {steps} can't be spread over bc's 4 evaluations; give a multiple of 4"
     ):
-        commands._request("reacher2d-medium", "bc", RunOptions(steps=steps), 1.0, 0, None)
+        commands.run_request("reacher2d-medium", "bc", RunOptions(steps=steps))
 
 
 def test_the_shortest_runs_that_the_help_promises_exist(run: Run, tmp_path: Path) -> None:
