@@ -55,9 +55,9 @@ PROFILES: dict[str, dict[str, TaskSettings]] = {
     "cpu": {
         "reacher2d": TaskSettings(
             budget={
-                "": Budget(600, evaluate_every=150, evaluation_episodes=20, headline_evaluations=2, batch_size=32),
+                "": Budget(800, evaluate_every=200, evaluation_episodes=20, headline_evaluations=2, batch_size=32),
                 "bc": Budget(1200, evaluate_every=300, evaluation_episodes=20, headline_evaluations=2, batch_size=256),
-                "cql": Budget(1600, evaluate_every=400, evaluation_episodes=20, headline_evaluations=2, batch_size=64),
+                "cql": Budget(2000, evaluate_every=500, evaluation_episodes=20, headline_evaluations=2, batch_size=64),
             },
             overrides={
                 **{method: {**_SEQUENCE, "lora_dropout": 0.0} for method in LAMO_METHODS},
@@ -71,7 +71,7 @@ PROFILES: dict[str, dict[str, TaskSettings]] = {
                     "conservative_weight": 1.0,
                     "discount": 0.95,
                     "target_rate": 0.02,
-                    "cloning_steps": 600,
+                    "cloning_steps": 700,
                 },
             },
         ),

@@ -33,8 +33,8 @@ def load_language_model(
     """The GPT-2 `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
 
     `name` is "gpt2-mini" (ships with the package), "gpt2", "gpt2-medium" or the path of a folder with a GPT-2
-    checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" for the short
-    sequences of a decision transformer on a CPU.
+    checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a
+    CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
     arrangement of values; each control keeps less of it than the one before:

@@ -17,9 +17,10 @@ def test_a_later_token_leaves_earlier_outputs_alone() -> None:
     assert ((after - before)[:, 4:].abs().amax(-1) > 1e-5).all()  # and every later one sees it
 
 
-def test_attention_equals_the_fused_kernel() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # float64 takes the path of plain products
+def test_attention_equals_the_fused_kernel(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(3, 2, 9, 8, requires_grad=True) for _ in range(3))
+    query, key, value = (torch.randn(3, 2, 9, 8, dtype=dtype, requires_grad=True) for _ in range(3))
     ours = causal_attention(query, key, value, 0.0)
     theirs = F.scaled_dot_product_attention(query, key, value, is_causal=True)
     torch.testing.assert_close(ours, theirs)
