@@ -72,14 +72,32 @@ class DataRecord:
 
     def run(self) -> None:
         """Record, then say what there is."""
-        from ..datasets.cache import folder_of
         from ..datasets.sources.recorded import record_dataset
+        from .display import print_summary
 
-        data = record_dataset(self.name, self.force)
-        print(
-            f"{self.name}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}"
-        )
-        print(f"in {folder_of(self.name, 'recorded')}")
+        print_summary(record_dataset(self.name, self.force))
+
+
+@dataclass(frozen=True)
+class DataFetch:
+    """Download a data set's public file, or import one that was brought by hand. The only data command that uses
+    the network; goes on with a download that was interrupted, and does nothing if the data set is there already."""
+
+    name: Positional[str]
+    """Data set to fetch."""
+    source: str = "auto"
+    """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
+    from_: Annotated[Path | None, arg(name="from")] = None
+    """A file to import instead of downloading it; it stays where it is."""
+    force: bool = False
+    """Fetch it again, in the place of the one that is there."""
+
+    def run(self) -> None:
+        """Fetch, then say what there is."""
+        from ..datasets.sources.fetched import fetch_dataset
+        from .display import print_summary
+
+        print_summary(fetch_dataset(self.name, self.source, self.from_, self.force))
 
 
 @dataclass(frozen=True)
@@ -243,13 +261,14 @@ Data = (
     Annotated[DataList, subcommand("list")]
     | Annotated[DataShow, subcommand("show")]
     | Annotated[DataRecord, subcommand("record")]
+    | Annotated[DataFetch, subcommand("fetch")]
     | Annotated[DataVerify, subcommand("verify")]
 )
 
 
 @dataclass(frozen=True)
 class DataGroup:
-    """Data sets: list, show, record, verify."""
+    """Data sets: list, show, record, fetch, verify."""
 
     command: Data
 
