@@ -10,9 +10,10 @@ import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
+from tyro import MISSING
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
@@ -98,6 +99,63 @@ class DataFetch:
         from .display import print_summary
 
         print_summary(fetch_dataset(self.name, self.source, self.from_, self.force))
+
+
+@dataclass(frozen=True)
+class DataImport:
+    """Import a Minari data set of your own, recorded in the environment of one of the tasks."""
+
+    name: Positional[str]
+    """The name it gets here."""
+    minari: str = MISSING
+    """Its Minari id, as `minari list local` shows it."""
+    root: Path | None = None
+    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    force: bool = False
+    """Import it again, in the place of the one that is there."""
+
+    def run(self) -> None:
+        """Import, then say what there is."""
+        from ..datasets.sources.imported import import_dataset
+        from .display import print_summary
+
+        print_summary(import_dataset(self.name, self.minari, self.root, self.force))
+
+
+@dataclass(frozen=True)
+class DataExport:
+    """Write a data set as a Minari data set, for Minari's own tools and everybody who reads its format."""
+
+    name: Positional[str]
+    """Data set to export."""
+    to: Literal["minari"] = "minari"
+    """Format."""
+    source: str = "auto"
+    """Where it comes from; auto takes the first source at hand."""
+    root: Path | None = None
+    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+
+    def run(self) -> None:
+        """Export, then say where it is."""
+        from ..datasets.sources.exported import export_to_minari
+
+        minari_id, root = export_to_minari(self.name, self.source, self.root)
+        print(f"{self.name} is Minari's {minari_id} in {root}")
+
+
+@dataclass(frozen=True)
+class DataRemove:
+    """Delete a data set from this machine: its copies in the cache, and what they were made from here."""
+
+    name: Positional[str]
+    """Data set to remove."""
+
+    def run(self) -> None:
+        """Remove, then say what is gone."""
+        from ..datasets.sources.removed import remove_dataset
+
+        for path in remove_dataset(self.name):
+            print(f"removed {path}")
 
 
 @dataclass(frozen=True)
@@ -262,13 +320,16 @@ Data = (
     | Annotated[DataShow, subcommand("show")]
     | Annotated[DataRecord, subcommand("record")]
     | Annotated[DataFetch, subcommand("fetch")]
+    | Annotated[DataImport, subcommand("import")]
+    | Annotated[DataExport, subcommand("export")]
+    | Annotated[DataRemove, subcommand("remove")]
     | Annotated[DataVerify, subcommand("verify")]
 )
 
 
 @dataclass(frozen=True)
 class DataGroup:
-    """Data sets: list, show, record, fetch, verify."""
+    """Data sets: list, show, record, fetch, import, export, remove, verify."""
 
     command: Data
 

@@ -7,10 +7,13 @@ source that can read it (`sources/`) or a player that can record it (`recording/
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import storage
 from .errors import UserError, choose
 from .tasks import TASKS, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .trajectories import Trajectories
 
 
@@ -52,7 +55,17 @@ class D4RL:
         return self.address.rpartition("/")[2]
 
 
-Source = Recorded | D4RL
+@dataclass(frozen=True)
+class Minari:
+    """A user's own data set, imported from Minari's folder."""
+
+    minari_id: str
+
+    name: ClassVar[str] = "minari"
+    automatic: ClassVar[bool] = True
+
+
+Source = Recorded | D4RL | Minari
 
 
 @dataclass(frozen=True)
@@ -171,19 +184,38 @@ def find_task(name: str) -> Task:
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set of that name, or of D4RL's name for it; a `UserError` names the valid ones."""
+    """The data set of that name, of D4RL's name for it, or the user's own; a `UserError` names the valid ones."""
     name = ALIASES.get(name, name)
+    known = DATASETS | {dataset.name: dataset for dataset in own_datasets()}
     if name in OLDER:
         return OLDER[name]
-    return DATASETS[choose("data set", name, list(DATASETS), hint="`lamobench data list` describes them")]
+    return known[choose("data set", name, list(known), hint="`lamobench data list` describes them")]
 
 
 def all_datasets() -> list[Dataset]:
-    """Every data set in catalog order, then the older versions that are at hand."""
+    """Every data set in catalog order, then the older versions that are at hand, then the user's own."""
     from . import cache
 
     at_hand = [d for d in OLDER.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
-    return [*DATASETS.values(), *at_hand]
+    return [*DATASETS.values(), *at_hand, *own_datasets()]
+
+
+def own_datasets() -> list[Dataset]:
+    """The data sets that the user imported: what is cached under a name that the catalog does not have."""
+    folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
+    return [_own_dataset(folder) for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
+
+
+def _own_dataset(folder: "Path") -> Dataset:
+    from . import cache
+
+    try:
+        provenance = cache.read_meta(folder)["provenance"]
+    except UserError:  # it is listed as damaged, and whoever opens it is told what is wrong
+        provenance = {"env_id": "", "origin": ""}
+    minari_id = provenance["origin"].removeprefix("minari ")
+    tasks = [task.name for task in TASKS.values() if task.env_id == provenance["env_id"]] or ["unknown"]
+    return Dataset(folder.parent.name, tasks[0], f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
 
 
 def recording_of(dataset: Dataset) -> Recorded:
@@ -209,8 +241,10 @@ def file_of(dataset: Dataset, source: str = "auto") -> D4RL:
 
 def command_to_get(name: str, source: str) -> str:
     """What to type to put a data set into the cache."""
-    if source == "recorded":
+    if source == Recorded.name:
         return f"lamobench data record {name}"
+    if source == Minari.name:
+        return f"lamobench data import {name} --minari ID"
     return f"lamobench data fetch {name}" + ("" if source == "d4rl" else f" --source {source}")
 
 
@@ -253,10 +287,9 @@ def _status_row(dataset: Dataset, source: Source) -> dict[str, Any]:
     if not folder.is_dir():
         return row | {"state": "absent", "episodes": episodes} | unknown | {"command": command}
     try:
-        meta, _ = cache.read_meta(folder), cache.open_cached(folder)
+        meta, _, normalise = cache.read_meta(folder), cache.open_cached(folder), find_task(dataset.task).normalise
     except UserError:
         return row | {"state": "damaged", "episodes": episodes} | unknown | {"command": f"{command} --force"}
-    normalise = find_task(dataset.task).normalise
     return row | {
         "state": "ready",
         "episodes": meta["episodes"],

@@ -41,15 +41,20 @@ def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) ->
     minari_id = recording_of(dataset).minari_id
     target = root / minari_id
     with tempfile.TemporaryDirectory(dir=root, prefix=".recording.") as scratch:
-        with _minari_root(Path(scratch)):
+        with temporary_minari_root(Path(scratch)):
             _collect(dataset, find_task(dataset.task))
         trajectories = read(minari_id, Path(scratch), dataset=dataset.name, source="recorded")
         with place(target) as temporary:
             os.rename(Path(scratch) / minari_id / "data", temporary / "data")
-    for namespace in list(target.relative_to(root).parents)[:-1]:
+    name_namespaces(root, minari_id)
+    return trajectories
+
+
+def name_namespaces(root: Path, minari_id: str) -> None:
+    """Make the folders above a data set namespaces that Minari knows."""
+    for namespace in list(Path(minari_id).parents)[:-1]:
         if not (root / namespace / NAMESPACE_FILE).exists():
             storage.write_json(root / namespace / NAMESPACE_FILE, {})
-    return trajectories
 
 
 def episode_seeds(record_seed: int, episodes: int) -> list[int]:
@@ -79,7 +84,7 @@ def _collect(dataset: Dataset, task: Task) -> None:
 
 
 @contextmanager
-def _minari_root(root: Path) -> Iterator[None]:
+def temporary_minari_root(root: Path) -> Iterator[None]:
     """Let Minari write below `root`; only the environment of the process tells it, so this is not for threads."""
     before = os.environ.get("MINARI_DATASETS_PATH")
     os.environ["MINARI_DATASETS_PATH"] = str(root)
