@@ -7,6 +7,8 @@ Two things are not D4RL's: FrankaKitchen-v1 blurs the robot's observed joints by
 environment by 10 %; and neither varies the start, so episodes differ by that noise and the policy's own alone.
 """
 
+import contextlib
+import io
 from typing import Any
 
 import gymnasium
@@ -60,7 +62,8 @@ class D4RLObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
 
 def make_kitchen(task: Task, **options: Any) -> gymnasium.Env:
     """The environment of a kitchen task: +1 when a sub-goal is done first, terminated when all are done."""
-    import gymnasium_robotics
+    with contextlib.redirect_stderr(io.StringIO()):  # importing it prints a notice on robot hands, which no task has
+        import gymnasium_robotics
 
     if task.env_id not in gymnasium.registry:
         gymnasium.register_envs(gymnasium_robotics)
