@@ -57,7 +57,8 @@ def make_spec(config: RunConfig, subset: Subset) -> Spec:
     environment = make_environment(task)
     box = environment.action_space
     mean, std = subset.observation_moments()
-    spec = Spec(len(mean), len(box.low), box.low, box.high, mean, std, task.horizon, task.return_scale)
+    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))  # demonstrations may run over the task's limit
+    spec = Spec(len(mean), len(box.low), box.low, box.high, mean, std, horizon, task.return_scale)
     environment.close()
     return spec
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..datasets.cache import folder_of
+from ..datasets.trajectories import Trajectories
 from .sweep import State
 
 
@@ -46,6 +48,14 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
             print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
         else:
             print(f"{name:<20}{_cell(value)}")
+
+
+def print_summary(data: Trajectories) -> None:
+    """Print what a data set that was just made holds, where it comes from, and where it is."""
+    dataset, source = data.provenance.dataset, data.provenance.source
+    print(f"{dataset}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}")
+    print(f"from {data.provenance.origin}")
+    print(f"in {folder_of(dataset, source)}")
 
 
 def duration(seconds: float) -> str:

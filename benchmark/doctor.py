@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..datasets import cache
-from ..datasets.catalog import DATASETS, command_to_get, find_dataset, status
+from ..datasets.catalog import all_datasets, command_to_get, find_dataset, status
 from ..datasets.errors import UserError
 from ..datasets.storage import home
 
@@ -51,14 +51,12 @@ def language_models() -> list[dict[str, Any]]:
 
 def verify_data(names: Sequence[str]) -> list[dict[str, Any]]:
     """Check every byte of the data sets at hand. Keys: dataset, source, state ("intact", "damaged", "absent"), note."""
-    for name in names:
-        find_dataset(name)
+    wanted = [find_dataset(name) for name in names] or all_datasets()
     rows = []
-    for dataset in DATASETS.values():
-        for source in dataset.sources:
-            folder = cache.folder_of(dataset.name, source)
-            if dataset.name in names or (not names and folder.is_dir()):
-                rows.append({"dataset": dataset.name, "source": source, **_verified(dataset.name, source)})
+    for dataset in wanted:
+        at_hand = [source for source in dataset.source_names if cache.folder_of(dataset.name, source).is_dir()]
+        for source in at_hand or dataset.source_names[: 1 if names else 0]:
+            rows.append({"dataset": dataset.name, "source": source, **_verified(dataset.name, source)})
     return rows
 
 

@@ -1,36 +1,71 @@
-"""Every task and data set by name. Plain data: importing this module loads no numerical library.
+"""Every data set by name, and where it comes from. Plain data: importing this module loads no numerical library.
 
-A new task is one `Task` and its environment (`environments.py`); a new data set is one `Dataset` and a source that can
-read it (`sources/`) or a player that can record it (`recording/`).
+A new task is one `Task` (`tasks.py`) and its environment (`environments.py`); a new data set is one `Dataset` and a
+source that can read it (`sources/`) or a player that can record it (`recording/`).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import storage
 from .errors import UserError, choose
+from .tasks import TASKS, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .trajectories import Trajectories
 
 
 @dataclass(frozen=True)
-class Task:
-    """An environment with everything that turns its returns into scores and steers a return-conditioned policy."""
+class Recorded:
+    """Made on the user's own machine, in the real simulator, by a player of `recording/`."""
 
-    name: str
-    env_id: str  # Gymnasium id
-    simulator: str  # the installed package whose version decides the physics
-    horizon: int  # environment steps after which an episode is cut
-    reference_scores: tuple[float, float]  # the returns that score 0 and 100
-    score_source: str  # who published the reference scores
-    # Returns to condition on. The first one is ranked: fixed here before any training, never picked afterwards.
-    target_returns: tuple[float, ...]
-    return_scale: float  # returns-to-go are divided by this before a network sees them
+    episodes: int
+    minari_id: str  # the Minari id under which the recording is stored
+    record_seed: int  # the seed of the recording; not one that the player was tuned on
 
-    def normalise(self, episode_return: float) -> float:
-        """The score of a return: 0 at the lower reference return, 100 at the upper one, linear and not clipped."""
-        low, high = self.reference_scores
-        return 100.0 * (episode_return - low) / (high - low)
+    name: ClassVar[str] = "recorded"
+    automatic: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class D4RL:
+    """A public HDF5 file of D4RL, fetched once and read without D4RL's package."""
+
+    d4rl_id: str  # the id under which D4RL registers it, version included
+    address: str
+    observation_size: int
+    action_size: int
+    legacy: bool = False  # keep the stored rewards, which in kitchen files count the satisfied sub-goals at every step
+
+    @property
+    def name(self) -> str:
+        """The source's name in the cache, in commands and in every row."""
+        return "d4rl-legacy" if self.legacy else "d4rl"
+
+    @property
+    def automatic(self) -> bool:
+        """Whether `auto` may choose it; what is known to be faulty has to be asked for by name."""
+        return not self.legacy
+
+    @property
+    def file_name(self) -> str:
+        """The file's name, here and on D4RL's server."""
+        return self.address.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Minari:
+    """A user's own data set, imported from Minari's folder."""
+
+    minari_id: str
+
+    name: ClassVar[str] = "minari"
+    automatic: ClassVar[bool] = True
+
+
+Source = Recorded | D4RL | Minari
 
 
 @dataclass(frozen=True)
@@ -40,28 +75,64 @@ class Dataset:
     name: str
     task: str
     description: str
-    sources: tuple[str, ...]  # in the order in which "auto" tries them
-    episodes: int
+    sources: tuple[Source, ...]  # in the order in which "auto" tries them
     published_fractions: tuple[float, ...]  # the shares of episodes with published scores; empty if there are none
-    minari_id: str  # the Minari id under which `recorded` stores it
-    record_seed: int  # the seed of the recording; not one that the player was tuned on
+
+    @property
+    def source_names(self) -> list[str]:
+        """The names of its sources, in order."""
+        return [source.name for source in self.sources]
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            name="reacher2d",
-            env_id="lamobench/Reacher2d-v0",
-            simulator="mujoco",
-            horizon=100,
-            reference_scores=(0.0, 100.0),
-            score_source="LaMo, Table 5: the score is the return",
-            target_returns=(76.0, 40.0),  # LaMo, Table 6; the higher one first, as in its code
-            return_scale=10.0,
-        ),
-    )
+D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"  # as in D4RL, d4rl/infos.py: DATASET_URLS
+
+LOCOMOTION_SIZES = {"hopper": (11, 3), "halfcheetah": (17, 6), "walker2d": (17, 6), "ant": (111, 8)}  # (S, A) of v2
+QUALITIES = {
+    "medium": "A policy stopped at about a third of an expert's return",
+    "medium-replay": "All that the medium policy's training had seen until it was stopped",
+    "medium-expert": "Half of it by the medium policy, half by an expert",
 }
+PUBLISHED_FRACTIONS = {  # LaMo, Tables 3, 8, 9 and 11
+    "medium": (0.005, 0.01, 0.1, 1.0),
+    "medium-replay": (0.01,),
+    "medium-expert": (1.0,),
+    "ant-medium": (0.005, 0.01, 0.1),
+    "ant-medium-replay": (),
+    "ant-medium-expert": (),
+}
+
+
+def _locomotion(task: str, quality: str, version: int) -> Dataset:
+    """One of D4RL's locomotion files; the catalog's plain name means version 2."""
+    name = f"{task}-{quality}"
+    file = f"gym_mujoco_v{version}/{name.replace('-', '_')}-v{version}.hdf5"
+    if version == 0:  # before the names were put in order
+        owner = "walker" if name == "walker2d-medium-replay" else task
+        file = f"gym_mujoco/{owner}_{'mixed' if quality == 'medium-replay' else quality.replace('-', '_')}.hdf5"
+    return Dataset(
+        name=name if version == 2 else f"{name}-v{version}",
+        task=task,
+        description=QUALITIES[quality],
+        sources=(D4RL(f"{name}-v{version}", f"{D4RL_SERVER}/{file}", *LOCOMOTION_SIZES[task]),),
+        published_fractions=PUBLISHED_FRACTIONS.get(name, PUBLISHED_FRACTIONS[quality]) if version == 2 else (),
+    )
+
+
+def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
+    """One of D4RL's kitchen files, with its rewards put right and as they are stored."""
+    d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
+    return Dataset(
+        name=f"kitchen-{quality}",
+        task="kitchen-mixed" if quality == "mixed" else "kitchen",
+        description={
+            "complete": "People who do all four sub-goals, in order",
+            "partial": "People who do all kinds of things; some demonstrations do all four sub-goals",
+            "mixed": "The same demonstrations for other sub-goals, which none of them does all of",
+        }[quality],
+        sources=(D4RL(d4rl_id, address, 60, 9), D4RL(d4rl_id, address, 60, 9, legacy=True)),
+        published_fractions=published_fractions,
+    )
+
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -70,23 +141,40 @@ DATASETS: dict[str, Dataset] = {
             name="reacher2d-medium",
             task="reacher2d",
             description="As many episodes as LaMo's Reacher2d set and about its mean return, 36, by a noisy player",
-            sources=("recorded",),
-            episodes=50,
+            sources=(
+                # The first seed from 0 on whose 50 episodes have a mean return within 1 of the published 36.
+                Recorded(episodes=50, minari_id="lamobench/reacher2d/medium-v0", record_seed=4),
+            ),
             published_fractions=(0.1, 0.3, 1.0),  # LaMo, Table 1
-            minari_id="lamobench/reacher2d/medium-v0",
-            record_seed=4,  # the first from 0 on whose 50 episodes have a mean return within 1 of the published 36
         ),
         Dataset(
             name="reacher2d-medium-large",
             task="reacher2d",
             description="Ten times reacher2d-medium: an independent draw by the same player",
-            sources=("recorded",),
-            episodes=500,
+            sources=(Recorded(episodes=500, minari_id="lamobench/reacher2d/medium-large-v0", record_seed=1),),
             published_fractions=(),
-            minari_id="lamobench/reacher2d/medium-large-v0",
-            record_seed=1,
         ),
+        *(_locomotion(task, quality, version=2) for task in LOCOMOTION_SIZES for quality in QUALITIES),
+        _kitchen("complete", "mini_kitchen_microwave_kettle_light_slider", (0.3, 0.5, 1.0)),  # LaMo, Table 1
+        _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
+        _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
     )
+}
+
+# Other data than v2's, whose scores are not comparable: data sets of their own, found by their full name and listed
+# only when they are at hand.
+OLDER: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        _locomotion(task, quality, version) for version in (0, 1) for task in LOCOMOTION_SIZES for quality in QUALITIES
+    )
+}
+
+# D4RL's names of what the catalog calls otherwise.
+ALIASES: dict[str, str] = {
+    **{f"{name}-v2": name for name, dataset in DATASETS.items() if dataset.task in LOCOMOTION_SIZES},
+    **{f"{name}-v0": name for name, dataset in DATASETS.items() if dataset.task.startswith("kitchen")},
+    **{f"{task}-mixed-v0": f"{task}-medium-replay-v0" for task in LOCOMOTION_SIZES},
 }
 
 
@@ -96,13 +184,68 @@ def find_task(name: str) -> Task:
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set of that name; a `UserError` names the valid ones."""
-    return DATASETS[choose("data set", name, list(DATASETS), hint="`lamobench data list` describes them")]
+    """The data set of that name, of D4RL's name for it, or the user's own; a `UserError` names the valid ones."""
+    name = ALIASES.get(name, name)
+    known = DATASETS | {dataset.name: dataset for dataset in own_datasets()}
+    if name in OLDER:
+        return OLDER[name]
+    return known[choose("data set", name, list(known), hint="`lamobench data list` describes them")]
+
+
+def all_datasets() -> list[Dataset]:
+    """Every data set in catalog order, then the older versions that are at hand, then the user's own."""
+    from . import cache
+
+    at_hand = [d for d in OLDER.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
+    return [*DATASETS.values(), *at_hand, *own_datasets()]
+
+
+def own_datasets() -> list[Dataset]:
+    """The data sets that the user imported: what is cached under a name that the catalog does not have."""
+    folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
+    return [_own_dataset(folder) for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
+
+
+def _own_dataset(folder: "Path") -> Dataset:
+    from . import cache
+
+    try:
+        provenance = cache.read_meta(folder)["provenance"]
+    except UserError:  # it is listed as damaged, and whoever opens it is told what is wrong
+        provenance = {"env_id": "", "origin": ""}
+    minari_id = provenance["origin"].removeprefix("minari ")
+    tasks = [task.name for task in TASKS.values() if task.env_id == provenance["env_id"]] or ["unknown"]
+    return Dataset(folder.parent.name, tasks[0], f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
+
+
+def recording_of(dataset: Dataset) -> Recorded:
+    """How the data set is recorded; a `UserError` if it can't be."""
+    for source in dataset.sources:
+        if isinstance(source, Recorded):
+            return source
+    raise UserError(f"data set '{dataset.name}' can't be recorded, only read from: {', '.join(dataset.source_names)}")
+
+
+def file_of(dataset: Dataset, source: str = "auto") -> D4RL:
+    """The public file of a data set, `auto`: the first one; a `UserError` if it has none, or none of that name."""
+    files = {candidate.name: candidate for candidate in dataset.sources if isinstance(candidate, D4RL)}
+    if not files:
+        raise UserError(
+            f"data set '{dataset.name}' can't be fetched; to get it, type: "
+            f"{command_to_get(dataset.name, dataset.sources[0].name)}"
+        )
+    if source == "auto":
+        return next(iter(files.values()))
+    return files[choose(f"file of data set '{dataset.name}'", source, list(files))]
 
 
 def command_to_get(name: str, source: str) -> str:
     """What to type to put a data set into the cache."""
-    return f"lamobench data record {name}" if source == "recorded" else f"lamobench data fetch {name} --source {source}"
+    if source == Recorded.name:
+        return f"lamobench data record {name}"
+    if source == Minari.name:
+        return f"lamobench data import {name} --minari ID"
+    return f"lamobench data fetch {name}" + ("" if source == "d4rl" else f" --source {source}")
 
 
 def load(name: str, source: str = "auto") -> "Trajectories":
@@ -114,14 +257,14 @@ def load(name: str, source: str = "auto") -> "Trajectories":
 
     dataset = find_dataset(name)
     if source != "auto":
-        choose(f"source of data set '{name}'", source, ["auto", *dataset.sources])
-    wanted = dataset.sources if source == "auto" else (source,)
-    folders = [cache.folder_of(name, candidate) for candidate in wanted]
+        choose(f"source of data set '{dataset.name}'", source, ["auto", *dataset.source_names])
+    wanted = [s.name for s in dataset.sources if s.automatic] if source == "auto" else [source]
+    folders = [cache.folder_of(dataset.name, candidate) for candidate in wanted]
     for folder in folders:
         if folder.is_dir():
             return cache.open_cached(folder)
-    command = command_to_get(name, wanted[0])
-    raise UserError(f"data set '{name}' is not in {folders[0].parent}; to get it, type: {command}")
+    command = command_to_get(dataset.name, wanted[0])
+    raise UserError(f"data set '{dataset.name}' is not in {folders[0].parent}; to get it, type: {command}")
 
 
 def status() -> list[dict[str, Any]]:
@@ -130,23 +273,23 @@ def status() -> list[dict[str, Any]]:
     Keys: dataset, task, source, state ("ready", "absent" or "damaged"), episodes, steps, score_mean, score_std and
     score_best (over episodes), megabytes, command (what to type, or empty when ready). What is not known is None.
     """
-    return [_status_row(dataset, source) for dataset in DATASETS.values() for source in dataset.sources]
+    return [_status_row(dataset, source) for dataset in all_datasets() for source in dataset.sources]
 
 
-def _status_row(dataset: Dataset, source: str) -> dict[str, Any]:
+def _status_row(dataset: Dataset, source: Source) -> dict[str, Any]:
     from . import cache
 
-    command = command_to_get(dataset.name, source)
-    row: dict[str, Any] = {"dataset": dataset.name, "task": dataset.task, "source": source}
+    command = command_to_get(dataset.name, source.name)
+    row: dict[str, Any] = {"dataset": dataset.name, "task": dataset.task, "source": source.name}
     unknown = dict.fromkeys(("steps", "score_mean", "score_std", "score_best", "megabytes"))
-    folder = cache.folder_of(dataset.name, source)
+    episodes = source.episodes if isinstance(source, Recorded) else None
+    folder = cache.folder_of(dataset.name, source.name)
     if not folder.is_dir():
-        return row | {"state": "absent", "episodes": dataset.episodes} | unknown | {"command": command}
+        return row | {"state": "absent", "episodes": episodes} | unknown | {"command": command}
     try:
-        meta, _ = cache.read_meta(folder), cache.open_cached(folder)
+        meta, _, normalise = cache.read_meta(folder), cache.open_cached(folder), find_task(dataset.task).normalise
     except UserError:
-        return row | {"state": "damaged", "episodes": dataset.episodes} | unknown | {"command": f"{command} --force"}
-    normalise = find_task(dataset.task).normalise
+        return row | {"state": "damaged", "episodes": episodes} | unknown | {"command": f"{command} --force"}
     return row | {
         "state": "ready",
         "episodes": meta["episodes"],

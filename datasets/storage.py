@@ -1,5 +1,6 @@
 """Where files live and how they are written: whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .errors import UserError
 
 
 def home() -> Path:
@@ -65,3 +68,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, whole or not at all; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+@contextmanager
+def plain_disk_errors() -> Iterator[None]:
+    """Turn a full or closed disk into a `UserError` of one line; every other error passes."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or home()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"no space left for {place}; free some, or set LAMOBENCH_HOME to a larger disk, and type it again"
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{place} can't be read or written ({error.strerror}); mend its permissions") from None
+        raise

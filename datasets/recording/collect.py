@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from .. import storage
 from ..cache import Place
-from ..catalog import Dataset, Task, find_task
+from ..catalog import Dataset, find_task, recording_of
 from ..environments import make_environment
 from ..sources.minari import read
+from ..tasks import Task
 from ..trajectories import Trajectories
 from . import reacher2d
 
@@ -30,24 +31,30 @@ PLAYERS: dict[str, tuple[str, Callable[[gymnasium.Env, int], None]]] = {
 
 
 def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) -> Trajectories:
-    """Play `dataset.episodes` episodes and store them under `root` by the data set's Minari id; return what was stored.
+    """Play the episodes of a data set's `Recorded` source, store them under `root`, and return what was stored.
 
-    The same seed and simulator give the same data. The recording is read back and checked before it appears, whole, in
-    its folder; `place` says what happens to one that is there: `storage.whole_folder` keeps it, `cache.replaced_folder`
-    takes its place.
+    They are stored by their Minari id. The same seed and simulator give the same data. The recording is read back and
+    checked before it appears, whole, in its folder; `place` says what happens to one that is there:
+    `storage.whole_folder` keeps it, `cache.replaced_folder` takes its place.
     """
     root.mkdir(parents=True, exist_ok=True)
-    target = root / dataset.minari_id
+    minari_id = recording_of(dataset).minari_id
+    target = root / minari_id
     with tempfile.TemporaryDirectory(dir=root, prefix=".recording.") as scratch:
-        with _minari_root(Path(scratch)):
+        with temporary_minari_root(Path(scratch)):
             _collect(dataset, find_task(dataset.task))
-        trajectories = read(dataset.minari_id, Path(scratch), dataset=dataset.name, source="recorded")
+        trajectories = read(minari_id, Path(scratch), dataset=dataset.name, source="recorded")
         with place(target) as temporary:
-            os.rename(Path(scratch) / dataset.minari_id / "data", temporary / "data")
-    for namespace in list(target.relative_to(root).parents)[:-1]:
+            os.rename(Path(scratch) / minari_id / "data", temporary / "data")
+    name_namespaces(root, minari_id)
+    return trajectories
+
+
+def name_namespaces(root: Path, minari_id: str) -> None:
+    """Make the folders above a data set namespaces that Minari knows."""
+    for namespace in list(Path(minari_id).parents)[:-1]:
         if not (root / namespace / NAMESPACE_FILE).exists():
             storage.write_json(root / namespace / NAMESPACE_FILE, {})
-    return trajectories
 
 
 def episode_seeds(record_seed: int, episodes: int) -> list[int]:
@@ -57,26 +64,27 @@ def episode_seeds(record_seed: int, episodes: int) -> list[int]:
 
 def _collect(dataset: Dataset, task: Task) -> None:
     algorithm, play_episode = PLAYERS[dataset.task]
+    recording = recording_of(dataset)
     env = minari.DataCollector(make_environment(task), data_format="hdf5", jpeg_encoding=False)
-    seeds = episode_seeds(dataset.record_seed, dataset.episodes)
+    seeds = episode_seeds(recording.record_seed, recording.episodes)
     for seed in tqdm(seeds, desc=f"recording {dataset.name}", unit=" episodes", leave=False, disable=None):
         play_episode(env, seed)
     with warnings.catch_warnings():
         # Minari wants an address and a link from everyone; a recording on somebody's own machine has neither.
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
         env.create_dataset(
-            dataset.minari_id,
+            recording.minari_id,
             eval_env=task.env_id,
             algorithm_name=algorithm,
             author="lamobench",
-            description=f"{dataset.description} (seed {dataset.record_seed})",
+            description=f"{dataset.description} (seed {recording.record_seed})",
             requirements=[f"{package}=={version(package)}" for package in (task.simulator, "gymnasium")],
         )
     env.close()
 
 
 @contextmanager
-def _minari_root(root: Path) -> Iterator[None]:
+def temporary_minari_root(root: Path) -> Iterator[None]:
     """Let Minari write below `root`; only the environment of the process tells it, so this is not for threads."""
     before = os.environ.get("MINARI_DATASETS_PATH")
     os.environ["MINARI_DATASETS_PATH"] = str(root)

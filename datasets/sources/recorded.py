@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from .. import cache, storage
-from ..catalog import find_dataset
-from ..errors import UserError
+from ..catalog import find_dataset, recording_of
 from ..trajectories import Trajectories
 from . import minari
 
@@ -22,17 +21,16 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
     With `force` both are made anew, in the place of the old ones. Any number of processes may do this at once.
     """
     dataset = find_dataset(name)
-    if SOURCE not in dataset.sources:
-        raise UserError(f"data set '{name}' can't be recorded, only read from: {', '.join(dataset.sources)}")
+    minari_id = recording_of(dataset).minari_id
     folder = cache.folder_of(name, SOURCE)
     if folder.is_dir() and not force:
         return cache.open_cached(folder)
-    if force or not (minari_root() / dataset.minari_id).is_dir():
+    if force or not (minari_root() / minari_id).is_dir():
         from ..recording.collect import record  # only here: it loads the simulator
 
         trajectories = record(dataset, minari_root(), place=cache.replaced_folder if force else storage.whole_folder)
     else:
-        trajectories = minari.read(dataset.minari_id, minari_root(), dataset=name, source=SOURCE)
+        trajectories = minari.read(minari_id, minari_root(), dataset=name, source=SOURCE)
     store = cache.replace if force else cache.save
     store(trajectories)
     return trajectories

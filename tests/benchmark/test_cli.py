@@ -52,8 +52,9 @@ print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
     assert float(seconds) < 1.0  # of processor time, interpreter included
 
 
+DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify")
 COMMANDS = [
-    *("data", "data list", "data show", "data record", "data verify"),
+    *("data", *(f"data {name}" for name in DATA_COMMANDS)),
     *("train", "evaluate", "sweep", "leaderboard", "lm", "lm list", "lm pretrain", "doctor"),
 ]
 
@@ -77,7 +78,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
     ("arguments", "line"),
     [
         ("trian", r"Unrecognized options: trian .*train"),
-        ("data", r"Expected one of \{list, show, record, verify\}"),
+        ("data", r"Expected one of \{list, show, record, fetch, import, export, remove, verify\}"),
         ("lm", r"Expected one of \{list, pretrain\}"),
         ("train", r"Missing .*Data set to train on"),
         ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),

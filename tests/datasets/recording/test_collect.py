@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from lamobench.datasets import cache, storage
-from lamobench.datasets.catalog import DATASETS, Dataset
+from lamobench.datasets.catalog import DATASETS, Dataset, recording_of
 from lamobench.datasets.recording import collect
 from lamobench.datasets.sources.minari import read
 
 MEDIUM = DATASETS["reacher2d-medium"]
+MINARI_ID = recording_of(MEDIUM).minari_id
 
 
 def small(seed: int = 11, episodes: int = 3) -> Dataset:
-    return replace(MEDIUM, record_seed=seed, episodes=episodes)
+    return replace(MEDIUM, sources=(replace(recording_of(MEDIUM), record_seed=seed, episodes=episodes),))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_mean_return_is_near_the_published_one_and_spreads_widely(sixty: Path) -> None:
-    data = read(MEDIUM.minari_id, sixty, "reacher2d-medium", "recorded")
+    data = read(MINARI_ID, sixty, "reacher2d-medium", "recorded")
     assert (data.num_episodes, set(data.lengths)) == (60, {100})
     assert 30 < data.returns.mean() < 42
     assert 15 < data.returns.std() < 27
@@ -40,8 +41,8 @@ def test_the_mean_return_is_near_the_published_one_and_spreads_widely(sixty: Pat
 
 def test_it_is_a_minari_data_set_for_minari_itself(sixty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(sixty))
-    assert list(minari.list_local_datasets()) == [MEDIUM.minari_id]
-    data = minari.load_dataset(MEDIUM.minari_id)
+    assert list(minari.list_local_datasets()) == [MINARI_ID]
+    data = minari.load_dataset(MINARI_ID)
     assert (data.total_episodes, data.total_steps) == (60, 6000)
     env = data.recover_environment()
     assert env.spec is not None
@@ -58,7 +59,7 @@ def test_it_is_a_minari_data_set_for_minari_itself(sixty: Path, monkeypatch: pyt
 def test_the_same_seed_gives_the_same_content(tmp_path: Path) -> None:
     def content(name: str, seed: int) -> str:
         collect.record(small(seed), tmp_path / name)
-        return read(MEDIUM.minari_id, tmp_path / name, "reacher2d-medium").content_hash
+        return read(MINARI_ID, tmp_path / name, "reacher2d-medium").content_hash
 
     assert content("a", seed=11) == content("b", seed=11) != content("c", seed=12)
 
@@ -96,7 +97,7 @@ def test_a_recording_that_fails_leaves_what_was_there(
 ) -> None:
     collect.record(small(), tmp_path)
     before = sorted(path for path in tmp_path.rglob("*"))
-    content = read(MEDIUM.minari_id, tmp_path, "reacher2d-medium").content_hash
+    content = read(MINARI_ID, tmp_path, "reacher2d-medium").content_hash
 
     def falls_over(env: gymnasium.Env, seed: int) -> None:
         env.reset(seed=0)
@@ -106,12 +107,12 @@ def test_a_recording_that_fails_leaves_what_was_there(
     with pytest.raises(RuntimeError, match="fell over"):
         collect.record(small(seed=12), tmp_path, place=place)
     assert sorted(path for path in tmp_path.rglob("*")) == before
-    assert read(MEDIUM.minari_id, tmp_path, "reacher2d-medium").content_hash == content
+    assert read(MINARI_ID, tmp_path, "reacher2d-medium").content_hash == content
 
 
 def test_placing_keeps_or_replaces(tmp_path: Path) -> None:
     def content() -> str:
-        return read(MEDIUM.minari_id, tmp_path, "reacher2d-medium").content_hash
+        return read(MINARI_ID, tmp_path, "reacher2d-medium").content_hash
 
     collect.record(small(seed=11), tmp_path)
     first = content()

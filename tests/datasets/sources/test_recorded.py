@@ -18,7 +18,8 @@ NAME = "reacher2d-medium"
 @pytest.fixture
 def home(lamobench_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and a catalog in which the data set has three episodes only."""
-    monkeypatch.setitem(catalog.DATASETS, NAME, replace(catalog.DATASETS[NAME], episodes=3))
+    shorter = replace(catalog.recording_of(catalog.DATASETS[NAME]), episodes=3)
+    monkeypatch.setitem(catalog.DATASETS, NAME, replace(catalog.DATASETS[NAME], sources=(shorter,)))
     return lamobench_home
 
 
@@ -42,7 +43,7 @@ def test_what_is_there_is_opened_and_not_made_again(home: Path) -> None:
 
 def test_a_lost_cache_is_made_from_the_recording(home: Path) -> None:
     first = record_dataset(NAME)
-    recording = home / "minari" / catalog.DATASETS[NAME].minari_id
+    recording = home / "minari" / catalog.recording_of(catalog.DATASETS[NAME]).minari_id
     inode = recording.stat().st_ino
     cache.remove(NAME, "recorded")
     assert record_dataset(NAME).content_hash == first.content_hash
@@ -51,7 +52,7 @@ def test_a_lost_cache_is_made_from_the_recording(home: Path) -> None:
 
 def test_force_mends_damaged_files(home: Path) -> None:
     first = record_dataset(NAME)
-    damaged = [home / "minari" / catalog.DATASETS[NAME].minari_id / "data" / "main_data.hdf5"]
+    damaged = [home / "minari" / catalog.recording_of(catalog.DATASETS[NAME]).minari_id / "data" / "main_data.hdf5"]
     damaged.append(cache.folder_of(NAME, "recorded") / "rewards.npy")
     for path in damaged:
         path.write_bytes(path.read_bytes()[:-7])
@@ -77,12 +78,11 @@ def test_a_forced_recording_that_is_no_good_replaces_nothing(home: Path, monkeyp
     assert not [path for path in home.rglob(".*") if path.is_dir()]
 
 
-def test_bad_names_record_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_names_record_nothing(home: Path) -> None:
     with pytest.raises(UserError, match="unknown data set 'reacher3d-medium'; did you mean"):
         record_dataset("reacher3d-medium")
-    monkeypatch.setitem(catalog.DATASETS, NAME, replace(catalog.DATASETS[NAME], sources=("d4rl",)))
-    with pytest.raises(UserError, match="can't be recorded, only read from: d4rl"):
-        record_dataset(NAME)
+    with pytest.raises(UserError, match="'hopper-medium' can't be recorded, only read from: d4rl"):
+        record_dataset("hopper-medium")
     assert not home.exists()
 
 
@@ -95,7 +95,8 @@ from lamobench.datasets.recording import collect
 from lamobench.datasets.sources.recorded import record_dataset
 
 name, mine, other = "reacher2d-medium", Path(sys.argv[1]), Path(sys.argv[2])
-catalog.DATASETS[name] = replace(catalog.DATASETS[name], episodes=3)
+shorter = replace(catalog.recording_of(catalog.DATASETS[name]), episodes=3)
+catalog.DATASETS[name] = replace(catalog.DATASETS[name], sources=(shorter,))
 algorithm, play = collect.PLAYERS["reacher2d"]
 
 def play_when_both_record(env, seed):

@@ -1,0 +1,71 @@
+"""FrankaKitchen as D4RL's kitchen data have it: 60 observations, and when a sub-goal is done.
+
+An observation is the robot's 9 joint positions, the objects' 21, and 30 goal values that repeat the layout of the first
+30: the wanted positions at the entries of the task's sub-goals, zero everywhere else (D4RL, `d4rl/kitchen`).
+
+Two things are not D4RL's: FrankaKitchen-v1 blurs the robot's observed joints by 1 % of their nominal noise, D4RL's
+environment by 10 %; and neither varies the start, so episodes differ by that noise and the policy's own alone.
+"""
+
+import contextlib
+import io
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from .tasks import Task
+from .trajectories import Array
+
+JOINTS, OBJECTS = 9, 21
+DONE_WITHIN = 0.3  # distance to the wanted positions, in joint space (BONUS_THRESH, there and in FrankaKitchen-v1)
+ELEMENTS: dict[str, tuple[slice, tuple[float, ...]]] = {  # the entries of a sub-goal's object and the wanted positions
+    "bottom burner": (slice(11, 13), (-0.88, -0.01)),
+    "light switch": (slice(17, 19), (-0.69, -0.05)),
+    "slide cabinet": (slice(19, 20), (0.37,)),
+    "microwave": (slice(22, 23), (-0.75,)),
+    "kettle": (slice(23, 30), (-0.23, 0.75, 1.62, 0.99, 0.0, 0.0, -0.06)),
+}
+
+
+def goal_vector(sub_goals: tuple[str, ...]) -> Array:
+    """(30,) float64: the goal part of an observation."""
+    goal = np.zeros(JOINTS + OBJECTS)
+    for name in sub_goals:
+        entries, wanted = ELEMENTS[name]
+        goal[entries] = wanted
+    return goal
+
+
+def satisfied(observations: Array, sub_goals: tuple[str, ...]) -> Array:
+    """(T, G) bool: which of the G sub-goals the objects satisfy in each of the observations (T, 60)."""
+    distances = [
+        np.linalg.norm(observations[:, entries] - np.asarray(wanted), axis=1)
+        for entries, wanted in (ELEMENTS[name] for name in sub_goals)
+    ]
+    return np.stack(distances, axis=1) < DONE_WITHIN
+
+
+class D4RLObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
+    """FrankaKitchen-v1 with D4RL's flat observation; joint velocities are left out, as there."""
+
+    def __init__(self, env: gymnasium.Env, sub_goals: tuple[str, ...]) -> None:
+        super().__init__(env)
+        self._goal = goal_vector(sub_goals)
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2 * (JOINTS + OBJECTS),), np.float64)
+
+    def observation(self, observation: dict[str, Any]) -> Array:
+        """(60,) float64 from v1's (59,): joint positions 0 to 8, object positions 18 to 38, goal."""
+        state = observation["observation"]
+        return np.concatenate([state[:JOINTS], state[2 * JOINTS : 2 * JOINTS + OBJECTS], self._goal])
+
+
+def make_kitchen(task: Task, **options: Any) -> gymnasium.Env:
+    """The environment of a kitchen task: +1 when a sub-goal is done first, terminated when all are done."""
+    with contextlib.redirect_stderr(io.StringIO()):  # importing it prints a notice on robot hands, which no task has
+        import gymnasium_robotics
+
+    if task.env_id not in gymnasium.registry:
+        gymnasium.register_envs(gymnasium_robotics)
+    env = gymnasium.make(task.env_id, tasks_to_complete=list(task.sub_goals), **options)
+    return D4RLObservation(env, task.sub_goals)

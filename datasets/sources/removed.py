@@ -1,0 +1,36 @@
+"""Deletes data sets from this machine."""
+
+import shutil
+from pathlib import Path
+
+from .. import cache
+from ..catalog import D4RL, Recorded, find_dataset
+from ..errors import UserError
+from .fetched import download_folder
+from .recorded import minari_root
+
+
+def remove_dataset(name: str) -> list[Path]:
+    """Delete a data set: its cached copies, its recording and its downloaded file. Returns what is gone.
+
+    A Minari data set that was imported, and a file that was brought by hand, stay where they are. A `UserError` if
+    there is nothing to delete.
+    """
+    dataset = find_dataset(name)
+    gone = []
+    for source in dataset.sources:
+        folder = cache.folder_of(dataset.name, source.name)
+        if folder.is_dir():
+            cache.remove(dataset.name, source.name)
+            gone.append(folder)
+        if isinstance(source, Recorded) and (minari_root() / source.minari_id).is_dir():
+            shutil.rmtree(minari_root() / source.minari_id)
+            gone.append(minari_root() / source.minari_id)
+        if isinstance(source, D4RL):
+            files = [download_folder() / f"{source.file_name}{suffix}" for suffix in ("", ".part", ".part.json")]
+            for file in filter(Path.is_file, files):
+                file.unlink()
+                gone.append(file)
+    if not gone:
+        raise UserError(f"nothing of data set '{dataset.name}' is here; `lamobench data list` shows what is")
+    return gone

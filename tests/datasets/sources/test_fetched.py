@@ -1,0 +1,218 @@
+import functools
+import http.server
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamobench.datasets import cache, catalog, storage
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.sources import fetched
+from lamobench.datasets.sources.fetched import download_folder, fetch_dataset
+
+from .d4rl_files import kitchen, locomotion
+
+NAME = "hopper-medium"
+FILE = "hopper_medium-v2.hdf5"
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that a server offers, in place of D4RL's."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        dataset = catalog.DATASETS[NAME]
+        file = replace(catalog.file_of(dataset), address=f"http://127.0.0.1:{server.server_port}/{FILE}")
+        monkeypatch.setitem(catalog.DATASETS, NAME, replace(dataset, sources=(file,)))
+        yield folder
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def stamps(home: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_a_file_is_downloaded_and_opens_from_the_cache(served: Path, lamobench_home: Path) -> None:
+    arrays = locomotion(served / FILE)
+    data = fetch_dataset(NAME)
+    opened = catalog.load(NAME)
+    assert opened.content_hash == data.content_hash
+    np.testing.assert_array_equal(opened.rewards, arrays["rewards"])
+    assert opened.provenance.origin.startswith(f"{FILE}; sha256 ")
+    before = stamps(lamobench_home)
+    (served / FILE).unlink()
+    assert fetch_dataset(NAME).content_hash == data.content_hash, "it is there already, and not asked for again"
+    assert stamps(lamobench_home) == before
+
+
+def test_a_lost_cache_is_made_from_the_downloaded_file(served: Path, lamobench_home: Path) -> None:
+    locomotion(served / FILE)
+    first = fetch_dataset(NAME)
+    cache.remove(NAME, "d4rl")
+    (served / FILE).unlink()
+    assert fetch_dataset(NAME).content_hash == first.content_hash
+
+
+def test_force_takes_the_place_of_both(served: Path, lamobench_home: Path) -> None:
+    locomotion(served / FILE)
+    first = fetch_dataset(NAME)
+    locomotion(served / FILE, rewards=np.ones(17, np.float32))
+    assert fetch_dataset(NAME, force=True).content_hash != first.content_hash
+    assert catalog.load(NAME).rewards.sum() == 17
+
+
+def test_a_failed_download_says_what_to_do_and_leaves_what_was_there(served: Path, lamobench_home: Path) -> None:
+    locomotion(served / FILE)
+    first = fetch_dataset(NAME)
+    before = stamps(lamobench_home)
+    for spoil in (lambda path: path.unlink(), lambda path: path.write_text("<html>moved</html>")):
+        spoil(served / FILE)
+        with pytest.raises(UserError, match=r"; type it again, or on a connected machine: curl -fLO http.*") as caught:
+            fetch_dataset(NAME, force=True)
+        assert str(caught.value).endswith(f"type: lamobench data fetch {NAME} --from {FILE}")
+        assert "\n" not in str(caught.value)
+        assert stamps(lamobench_home) == before
+    assert cache.verify(cache.folder_of(NAME, "d4rl")).content_hash == first.content_hash
+
+
+def test_a_file_brought_by_hand_stays_where_it_is(tmp_path: Path, lamobench_home: Path) -> None:
+    locomotion(tmp_path / FILE)
+    data = fetch_dataset(NAME, path=tmp_path / FILE)
+    assert (tmp_path / FILE).exists()
+    assert not download_folder().exists()
+    assert catalog.load("hopper-medium-v2").content_hash == data.content_hash
+
+
+def test_importing_other_data_over_it_needs_force(tmp_path: Path, lamobench_home: Path) -> None:
+    locomotion(tmp_path / FILE)
+    first = fetch_dataset(NAME, path=tmp_path / FILE)
+    assert fetch_dataset(NAME, path=tmp_path / FILE).content_hash == first.content_hash
+    locomotion(tmp_path / FILE, rewards=np.ones(17, np.float32))
+    with pytest.raises(UserError, match="holds other data"):
+        fetch_dataset(NAME, path=tmp_path / FILE)
+    assert catalog.load(NAME).content_hash == first.content_hash
+    fetch_dataset(NAME, path=tmp_path / FILE, force=True)
+    assert catalog.load(NAME).rewards.sum() == 17
+
+
+def test_kitchen_comes_in_two_sources_from_one_file(tmp_path: Path, lamobench_home: Path) -> None:
+    sub_goals = catalog.find_task("kitchen").sub_goals
+    kitchen(tmp_path / "file.hdf5", [[set(), {"kettle"}, {"kettle"}]], sub_goals)
+    fetch_dataset("kitchen-complete", source="d4rl-legacy", path=tmp_path / "file.hdf5")
+    with pytest.raises(UserError, match=r"type: lamobench data fetch kitchen-complete$"):
+        catalog.load("kitchen-complete")
+    fetch_dataset("kitchen-complete-v0", path=tmp_path / "file.hdf5")
+    assert list(catalog.load("kitchen-complete").returns) == [1]
+    assert list(catalog.load("kitchen-complete", "d4rl-legacy").returns) == [2]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(
+    tmp_path: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    locomotion(tmp_path / FILE)
+    if force:
+        fetch_dataset(NAME, path=tmp_path / FILE)
+    before = stamps(lamobench_home)
+
+    def full(path: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(UserError, match=r"no space left for .*; free some, or set LAMOBENCH_HOME to a larger disk"):
+            fetch_dataset(NAME, path=tmp_path / FILE, force=force)
+    assert stamps(lamobench_home) == before
+    assert not [path for path in lamobench_home.rglob(".*") if path.is_dir()], "no temporary folder is left"
+
+
+def test_a_disk_that_fills_during_a_download_is_one_line(
+    served: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lamobench.datasets.download._transfer", full)
+    with pytest.raises(UserError, match=r"no space left for "):
+        fetch_dataset(NAME)
+    assert not (download_folder() / FILE).exists()
+
+
+def test_other_disk_errors_are_not_hidden() -> None:
+    with pytest.raises(OSError, match="I/O error"), storage.plain_disk_errors():
+        raise OSError(5, "I/O error")
+    with pytest.raises(UserError, match="can't be read or written"), storage.plain_disk_errors():
+        raise PermissionError(13, "Permission denied", "/file")
+
+
+def test_bad_names_fetch_nothing(lamobench_home: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'hopper-medium'"):
+        fetch_dataset("hoper-medium")
+    with pytest.raises(UserError, match=r"'reacher2d-medium' can't be fetched; .* lamobench data record"):
+        fetch_dataset("reacher2d-medium")
+    with pytest.raises(UserError, match="no file"):
+        fetch_dataset(NAME, path=lamobench_home / "absent.hdf5")
+    assert not lamobench_home.exists()
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from lamobench.datasets import cache
+from lamobench.datasets.sources.fetched import fetch_dataset
+
+file, mine, other = map(Path, sys.argv[1:])
+meta = cache._meta
+
+def when_both_write(trajectories):
+    mine.touch()
+    deadline = time.monotonic() + 60
+    while not other.exists():
+        assert time.monotonic() < deadline, "the other process never began"
+        time.sleep(0.01)
+    return meta(trajectories)
+
+cache._meta = when_both_write
+print(fetch_dataset("hopper-medium", path=file, force=FORCE).content_hash)
+"""
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_two_processes_importing_at_once_both_succeed(tmp_path: Path, lamobench_home: Path, force: bool) -> None:
+    locomotion(tmp_path / FILE)
+    flags = [str(tmp_path / "a"), str(tmp_path / "b")]
+    code = RACER.replace("FORCE", str(force))
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / FILE), *order],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for order in (flags, flags[::-1])
+    ]
+    results = [racer.communicate(timeout=120) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0], results
+    verified = cache.verify(cache.folder_of(NAME, "d4rl"))
+    assert [result[0].strip() for result in results] == [verified.content_hash] * 2
+    assert not [path for path in lamobench_home.rglob(".*") if path.is_dir()], "no temporary folder is left"
+
+
+def test_the_download_folder_is_below_the_home(lamobench_home: Path) -> None:
+    assert fetched.download_folder() == lamobench_home / "downloads"
