@@ -1,8 +1,9 @@
 """Conservative Q-Learning (Kumar et al. 2020, arXiv 2006.04779) on soft actor-critic with automatic entropy.
 
-The variant is CQL(H) of the paper's Equation 4, with the importance-sampled soft maximum of its Appendix F: actions
-drawn from the uniform distribution and from the current policy at s and at s'. Defaults are the published code's as
-CORL configures it for locomotion.
+The variant is CQL(H) of the paper's Equation 4, without its factor 1/2 on the Bellman error, as in the authors' code,
+and with the importance-sampled soft maximum of its Appendix F over actions drawn from the uniform distribution and from
+the current policy at s, and, as only the code has it, at s'. Defaults are the published code's as CORL configures it
+for locomotion.
 """
 
 import copy
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler
-from .fields import Amount, Count, Delay, Share
+from .fields import Amount, Count, Delay, Positive, Share
 from .networks import Ensemble, mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
@@ -31,12 +32,12 @@ class CQLConfig:
     actor_learning_rate: Amount = 3e-5  # CORL; CQL's Appendix F: 3e-5 to 1e-4
     critic_learning_rate: Amount = 3e-4  # CQL's Appendix F
     target_rate: Share = 5e-3  # share of the critic that moves into its target at each step; CQL's code
-    conservative_weight: Amount = 10.0  # alpha of Equation 4; CORL: 10 for locomotion, CQL's code: 5
+    conservative_weight: Amount = 10.0  # alpha, as the code scales it; CORL: 10, CQL's code: 5 or 10 without Lagrange
     sampled_actions: Count = 10  # drawn from each of the three proposals; CQL's code
-    initial_temperature: Amount = 1.0  # of the entropy bonus
+    initial_temperature: Positive = 1.0  # of the entropy bonus
     target_entropy: float | None = None  # None: -A, as in soft actor-critic
     backup_entropy: bool = False  # whether the Bellman target carries the entropy bonus; CQL's code: no
-    cloning_steps: Delay = 0  # the actor clones the data in its first ones; CQL's code: 40,000 of 1M, CORL: 0
+    cloning_steps: Delay = 0  # the actor clones the data in its first ones; CQL's code: 40,000 of 3M, CORL: 0
     clip_gap: Amount | None = None  # bound on each sample's conservative gap; CQL's code: none
 
 

@@ -189,7 +189,7 @@ class RunOptions:
     lm: str = ""
     """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
     precision: str = "float32"
-    """Of matrix products: float32 or bfloat16 (fast where the processor has it; its rows are its own)."""
+    """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()
@@ -240,6 +240,8 @@ class Evaluate:
     """Target returns; none given: all of the task's."""
     seed: int = 1_000_000
     """Of the starts; training evaluations use the run's own seed."""
+    threads: int = 1
+    """Processor threads."""
     device: str = "auto"
     """auto, cpu or cuda."""
     json: bool = False
@@ -292,6 +294,8 @@ class Leaderboard:
     """Folder to write to."""
     json: bool = False
     """Print the rows as JSON instead of a table."""
+    markdown: bool = False
+    """Print the table as Markdown, for a README or a paper."""
 
     def run(self) -> None:
         """Write the files and print the table."""
@@ -406,7 +410,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
     except OSError as error:  # a full disk, a folder that may not be written
-        sys.exit(_complain(f"{error.strerror or error}: {error.filename or 'unnamed'}; free it, or choose another"))
+        sys.exit(_complain(f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"))
 
 
 def parse(arguments: list[str]) -> Any:

@@ -6,6 +6,7 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def collect(runs_root: Path) -> pd.DataFrame:
     """
     folders = [path for path in sorted(runs_root.iterdir()) if _is_run(path)] if runs_root.is_dir() else []
     if not folders:
-        raise UserError(f"no runs in '{runs_root}'; make some with `lamobench train` or `lamobench sweep`")
+        inside = sorted({str(path.parent) for path in runs_root.glob("*/*") if _is_run(path)})
+        hint = f"there are some in {', '.join(inside)}" if inside else "make some with `lamobench sweep`"
+        raise UserError(f"no runs in '{runs_root}'; {hint}")
     return pd.DataFrame([read_run(folder) for folder in folders])
 
 
@@ -49,7 +52,8 @@ def left_out(runs: pd.DataFrame) -> list[str]:
 
 
 def _is_run(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")  # a dot marks a folder that is being written
+    """By its name, the end of `RunConfig.id`: folders of runs may lie beside runs, and are nobody's to judge."""
+    return path.is_dir() and re.search(r"-s\d+-[0-9a-f]{10}$", path.name) is not None
 
 
 def read_run(folder: Path) -> dict[str, Any]:

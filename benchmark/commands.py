@@ -50,11 +50,15 @@ def train_one(command: "Train") -> None:
 
 def evaluate_run(command: "Evaluate") -> None:
     """`lamobench evaluate`."""
+    import torch
+
     from .build import build_policy, training_subset
     from .checkpoint import load_policy
     from .rollout import evaluation_seeds, rollout
     from .train import autocast, choose_device
 
+    _check_threads(command.threads)
+    torch.set_num_threads(command.threads)
     config = read_config(command.run_folder)
     if not (command.run_folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")
@@ -96,6 +100,8 @@ def run_sweep(command: "Sweep") -> None:
     from .sweep import cores, grid, sweep
 
     _check_threads(command.threads)
+    if command.jobs < 0:
+        raise UserError(f"jobs is {command.jobs}; give 1 or more, or 0 for one a core")
     requests = [run_request(command.data, method, command.options) for method in command.methods]
     every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
     runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
@@ -118,7 +124,7 @@ def write_leaderboard(command: "Leaderboard") -> None:
     from .collect import collect, left_out
     from .figures import learning_curves, scores
     from .leaderboard import leaderboard, write_csv
-    from .tables import as_table
+    from .tables import as_markdown, as_table
 
     runs = collect(command.runs)
     frame = leaderboard(runs)
@@ -127,6 +133,8 @@ def write_leaderboard(command: "Leaderboard") -> None:
     scores(runs, command.output / "scores.png")
     if command.json:
         print(frame.to_json(orient="records", indent=2))
+    elif command.markdown:
+        print(as_markdown(frame))
     else:
         print(as_table(frame))
         print(f"\nwritten to {command.output}: leaderboard.csv, learning_curves.png, scores.png")

@@ -1,7 +1,8 @@
 """A run's configuration: from what a user asks for to every number that defines the run, and its id.
 
 Resolving opens the data set, so that the content it will train on is part of the id: a run can be told from another by
-its folder's name alone, and nothing that changes results can change unseen.
+its folder's name alone, and no choice that changes results can change unseen. Device, threads and library versions are
+not part of it: they change rounding, and `done.json` records them.
 """
 
 import hashlib
@@ -110,13 +111,20 @@ def resolve(request: RunRequest) -> RunConfig:
         lm=lm,
         lm_hash=model_hash(lm, method.weights, request.seed) if lm else "",
         corpus_hash=corpus_hash(language_corpus(policy, lm)),
-        profile=request.profile,
+        profile=_named_profile(request),
         seed=request.seed,
         precision=request.precision,
         **asdict(budget),
         policy=json.loads(json.dumps(asdict(policy))),  # as it will read in config.json: tuples become lists
         version=importlib.metadata.version("lamobench"),
     )
+
+
+def _named_profile(request: RunRequest) -> str:
+    """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
+    changes = [request.precision] if request.precision != "float32" else []
+    changes += ["changed"] if request.budget or request.settings else []
+    return f"{request.profile} ({', '.join(changes)})" if changes else request.profile
 
 
 def changed(config: Any, changes: dict[str, Any], kind: str) -> Any:

@@ -28,13 +28,26 @@ COLOURS = {
     "lamo": "#0B4F9E",
     "lamo-random": "#3D9BD9",
     "lamo-permuted": "#A23B72",
+    "lamo-initialised": "#871EF0",
     "dt": "#DE7900",
     "cql": "#1A8A5F",
     "bc": "#333333",
 }
 FALLBACK_COLOUR = "#7A7A7A"
-DASHES = {"lamo-random": (5.0, 1.6), "lamo-permuted": (2.0, 1.4)}  # controls of LaMo; on and off, in line widths
-MARKERS = {"lamo": "o", "lamo-random": "o", "lamo-permuted": "o", "dt": "s", "cql": "D", "bc": "^"}
+DASHES = {
+    "lamo-random": (5.0, 1.6),
+    "lamo-permuted": (2.0, 1.4),
+    "lamo-initialised": (1.0, 1.0),
+}  # controls of LaMo; on and off, in line widths
+MARKERS = {
+    "lamo": "o",
+    "lamo-random": "o",
+    "lamo-permuted": "o",
+    "lamo-initialised": "o",
+    "dt": "s",
+    "cql": "D",
+    "bc": "^",
+}
 
 INK, MUTED, GRID = "#1F2328", "#59636E", "#E4E8EC"
 COLUMNS = 2  # panels side by side

@@ -29,7 +29,7 @@ class TaskSettings:
     overrides: dict[str, dict[str, Any]]
 
 
-LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted")
+LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
 
 # The paper's Reacher2d runs: 37,500 steps, scored over the last 12,500 (Appendix D), K = 5 (Table 6).
 _PAPER_REACHER2D = Budget(steps=37_500, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=5)

@@ -88,15 +88,6 @@ def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
     return hashlib.sha256(f"{_files_sha256(stamps)}{control}".encode()).hexdigest()
 
 
-def language_model_exists(name: str) -> bool:
-    """Whether `load_language_model` would find a checkpoint called `name` on this machine."""
-    try:
-        model_folder(name)
-    except UserError:
-        return False
-    return True
-
-
 def model_folder(name: str) -> Path:
     """The folder of the checkpoint `name`, searched in the package, `$LAMOBENCH_HOME/models` and Hugging Face's cache.
 
@@ -159,6 +150,8 @@ def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{folder}/config.json is not JSON ({error}); copy it anew") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{folder}/config.json holds no model's configuration; copy it anew")
     if config.get("model_type") != "gpt2":
         raise UserError(
             f"language model '{name}' is of type '{config.get('model_type')}' (in {folder}/config.json), expected "

@@ -17,7 +17,7 @@ from .statistics import summarise
 
 TRACK = "offline"
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile")  # one row each
-PAPER_SOURCES = ("d4rl", "dqn_replay")  # the data that the paper used
+PAPER_SOURCES = ("d4rl", "d4rl-legacy", "dqn_replay")  # the data that the paper used
 REPORTED = Path(__file__).resolve().parents[1] / "results" / "reported" / "lamo.csv"
 
 # Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
@@ -158,7 +158,8 @@ def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None
 
 def _paper_score(row: dict[str, Any]) -> tuple[float, float]:
     """The published score and spread that `row` may be set beside; NaN where data, budget or model differ."""
-    if row["source"] not in PAPER_SOURCES or row["profile"] != "paper":
+    legacy = row["task"].startswith("kitchen")  # the paper trained on kitchen's rewards as they are stored
+    if row["source"] not in PAPER_SOURCES or legacy != (row["source"] == "d4rl-legacy") or row["profile"] != "paper":
         return math.nan, math.nan
     score, std, lm = _reported().get((row["dataset"], row["fraction"], row["method"]), (math.nan, math.nan, ""))
     return (score, std) if row["lm"] in ("", lm) else (math.nan, math.nan)

@@ -21,6 +21,7 @@ _ALL = (
         "lamo-random", "LaMo, random weights", "control: the same with scale-matched random frozen weights", "random"
     ),
     Method("lamo-permuted", "LaMo, permuted weights", "control: each frozen tensor's values shuffled", "permuted"),
+    Method("lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", "initialised"),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic"),
     Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),

@@ -28,6 +28,7 @@ class Episode:
     length: int  # steps
 
 
+STARTS = 2  # tells the stream of evaluation starts from that of batches (`train.BATCHES`)
 COLUMNS = ["step", "target_return", "episode", "seed", "return", "length"]
 
 
@@ -50,7 +51,7 @@ def parse_episodes(text: str) -> list[Episode]:
 
 def evaluation_seeds(run_seed: int, evaluation: int, episodes: int) -> list[int]:
     """Reset seeds of an evaluation: fresh starts at each evaluation, the same for every method with this run seed."""
-    sequence = np.random.SeedSequence([run_seed, evaluation])
+    sequence = np.random.SeedSequence([run_seed, evaluation, STARTS])
     return [int(seed) for seed in sequence.generate_state(episodes, np.uint32)]
 
 

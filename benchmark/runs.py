@@ -35,7 +35,7 @@ def read_config(folder: Path) -> RunConfig:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder} holds no run: there is no config.json in it") from None
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); delete the folder to run it again") from None
+        raise UserError(f"{path} is no run's configuration ({error}); give the folder of a run") from None
 
 
 def write_logs(folder: Path, progress: Progress) -> None:
@@ -45,15 +45,16 @@ def write_logs(folder: Path, progress: Progress) -> None:
 
 
 @contextmanager
-def open_run(root: Path, config: RunConfig) -> Iterator[Path]:
-    """The run's folder, made if need be and locked against a second process until the end of the `with` block."""
+def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path]:
+    """The run's folder, made if need be and locked against a second process until the end of the `with` block.
+
+    While another process works on it: a `UserError`, or with `wait` patience until that process has let go.
+    """
     folder = run_folder(root, config)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # the kernel drops it when the process dies, however it dies
+        try:  # the kernel drops the lock when the process dies, however it dies
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"run {config.id} is being worked on by another process; wait for it or stop it") from None
         if not (folder / "config.json").exists():

@@ -2,7 +2,8 @@
 
 Each worker is one process with one thread of its own (more with `threads`), trains one run at a time and reports its
 steps. Finished runs are skipped, unfinished ones go on from their checkpoints, the longest start first. A worker that
-dies (killed, out of memory) is replaced and its run tried again; when the parent dies, its workers follow at once.
+dies (killed, out of memory) is replaced and its run tried again; when the parent dies, its workers follow at once. Two
+sweeps over the same runs share them: one waits for what the other is working on, and finds it done.
 """
 
 import multiprocessing
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 from ..datasets.errors import UserError
 from .config import RunConfig, RunRequest, resolve
+from .hyperparameters import LAMO_METHODS
 from .runs import is_done
 
 START_METHOD: Final = "spawn"  # a fork would take along the parent's threads and GPU context
@@ -28,7 +30,7 @@ ATTEMPTS = 3  # how often a run is started before its worker's death counts as t
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included: for the
 # order of runs and the first estimates of the time left, until a run of the method reports what it takes here.
-TYPICAL_COST = {"lamo": 0.05, "lamo-random": 0.05, "lamo-permuted": 0.05, "dt": 0.03, "cql": 0.015, "bc": 0.01}
+TYPICAL_COST = {**dict.fromkeys(LAMO_METHODS, 0.05), "dt": 0.03, "cql": 0.015, "bc": 0.01}
 UNKNOWN_COST = 0.03  # of a method that is not listed
 
 
@@ -215,7 +217,7 @@ def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
         except EOFError:
             return
         try:
-            train(run, root, device, report=_Pace(pipe).report)
+            train(run, root, device, report=_Pace(pipe).report, wait=True)
         except UserError as error:
             pipe.send(("failed", str(error)))
         except Exception as error:  # a defect: the sweep goes on, and the whole story is on the terminal

@@ -25,6 +25,7 @@ from .config import RunConfig
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
 from .runs import is_done, open_run, run_folder, write_logs
 
+BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
 CHECKPOINT_SECONDS = 30.0  # a crash costs at most about this much training
 
@@ -36,17 +37,20 @@ class DivergedError(UserError):
 Report = Callable[[int, int], None]  # called with (steps done, steps in all)
 
 
-def train(config: RunConfig, root: Path, device: str = "auto", report: Report | None = None) -> Path:
+def train(
+    config: RunConfig, root: Path, device: str = "auto", report: Report | None = None, wait: bool = False
+) -> Path:
     """Train and evaluate one run, from its last checkpoint if there is one; returns its folder.
 
     A finished run is left as it is. A run that was killed ends with the same numbers as one that was not. What doesn't
-    fit is found before anything is written.
+    fit is found before anything is written. While another process works on the run: a `UserError`, or with `wait`
+    patience.
     """
     folder, chosen = run_folder(root, config), choose_device(device)
     if is_done(root, config):
         return folder
     training = _Training(config, folder, chosen, report or (lambda done, total: None))
-    with open_run(root, config):
+    with open_run(root, config, wait):
         if not is_done(root, config):  # another process may have finished it meanwhile
             training.run()
     return folder
@@ -93,7 +97,7 @@ class _Training:
         self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self.rng = np.random.default_rng([config.seed, 1])  # of batches alone
+        self.rng = np.random.default_rng([config.seed, 0, BATCHES])
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
         self.saved_at = time.monotonic()
 
@@ -182,8 +186,8 @@ class _Training:
     def fail(self, what: str) -> NoReturn:
         """Stop before anything broken is written."""
         kept = "its last good checkpoint is kept" if self.checkpoint.exists() else "it had no checkpoint yet"
-        rate = next(field for field in self.config.policy if field.endswith("learning_rate"))
-        lower = f"--set {rate}={self.config.policy[rate] / 10:g}"
+        rates = [field for field in self.config.policy if field.endswith("learning_rate")]
+        lower = ", ".join(f"--set {rate}={self.config.policy[rate] / 10:g}" for rate in rates)
         message = f"run {self.config.id}: {what}; {kept}; try a lower learning rate, e.g. {lower}"
         write_json(self.folder / "failed.json", {"message": message, "step": self.progress.step})
         raise DivergedError(message)
@@ -206,7 +210,7 @@ class _Training:
 
 
 def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """Linear warm-up, then constant or a half cosine to zero at the last step."""
+    """Linear warm-up, then constant or a half cosine that would reach zero one step after the last."""
     warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
     if settings.decay == "cosine":
         return warmup * 0.5 * (1.0 + math.cos(math.pi * step / steps))

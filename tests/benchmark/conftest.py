@@ -45,7 +45,7 @@ def write_run(root: Path, returns: Any, **changes: Any) -> Path:
     config |= {"data_seed": changes.get("seed", 0)} | changes
     config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
     name = "-".join(str(config[key]) for key in ("dataset", "fraction", "method", "seed", "data_seed", "steps"))
-    folder = root / name
+    folder = root / f"{name}-s{config['seed']}-{'0' * 10}"  # by the end of its name, a folder is known as a run
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "done.json").write_text(json.dumps(DONE))

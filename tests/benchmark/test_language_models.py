@@ -14,7 +14,6 @@ from lamobench.benchmark.language_models import (
     generate,
     held_out_loss,
     language_loss,
-    language_model_exists,
     load_language_model,
     load_tokenizer,
     model_hash,
@@ -143,12 +142,10 @@ def test_hash_follows_content_weights_and_seed(checkpoint: Path) -> None:
 
 
 def test_a_published_model_is_found_under_home(checkpoint: Path, tmp_path: Path) -> None:
-    assert not language_model_exists("gpt2")
     with pytest.raises(UserError, match=r"hf download openai-community/gpt2 .* put that folder at .*/home/models/gpt2"):
         load_language_model("gpt2")
     (tmp_path / "home" / "models").mkdir(parents=True)
     checkpoint.rename(tmp_path / "home" / "models" / "gpt2")
-    assert language_model_exists("gpt2")
     assert load_language_model("gpt2").config.n_embd == 16
 
 
@@ -159,13 +156,10 @@ def test_a_published_model_is_found_in_the_hugging_face_cache(
         return str(checkpoint / file) if repository == PUBLISHED["gpt2-medium"] else None
 
     monkeypatch.setattr("lamobench.benchmark.language_models.try_to_load_from_cache", cached)
-    assert language_model_exists("gpt2-medium")
-    assert not language_model_exists("gpt2")
     assert load_language_model("gpt2-medium").config.n_embd == 16
 
 
 def test_unknown_names_and_weights(checkpoint: Path) -> None:
-    assert not language_model_exists("gpt2-mnii")
     with pytest.raises(UserError, match="unknown language model 'gpt2-mnii'; did you mean 'gpt2-mini'"):
         load_language_model("gpt2-mnii")
     with pytest.raises(UserError, match="unknown weights 'frozen'"):

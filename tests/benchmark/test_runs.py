@@ -39,7 +39,7 @@ def test_a_second_one_on_the_same_run_is_told_so(config: RunConfig, tmp_path: Pa
 @pytest.mark.parametrize("content", ["{", "[]", '{"dataset": "reacher2d-medium"}', ""])
 def test_a_damaged_config_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"config.json cannot be read .*; delete the folder to run it again"):
+    with pytest.raises(UserError, match=r"config.json is no run's configuration .*; give the folder of a run"):
         read_config(tmp_path)
 
 
