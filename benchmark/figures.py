@@ -34,11 +34,8 @@ COLOURS = {
     "bc": "#333333",
 }
 FALLBACK_COLOUR = "#7A7A7A"
-DASHES = {
-    "lamo-random": (5.0, 1.6),
-    "lamo-permuted": (2.0, 1.4),
-    "lamo-initialised": (1.0, 1.0),
-}  # controls of LaMo; on and off, in line widths
+# Controls of LaMo: on and off, in line widths.
+DASHES = {"lamo-random": (5.0, 1.6), "lamo-permuted": (2.0, 1.4), "lamo-initialised": (1.0, 1.0)}
 MARKERS = {
     "lamo": "o",
     "lamo-random": "o",

@@ -158,7 +158,7 @@ def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None
 
 def _paper_score(row: dict[str, Any]) -> tuple[float, float]:
     """The published score and spread that `row` may be set beside; NaN where data, budget or model differ."""
-    legacy = row["task"].startswith("kitchen")  # the paper trained on kitchen's rewards as they are stored
+    legacy = row["dataset"].startswith("kitchen")  # the paper trained on kitchen's rewards as they are stored
     if row["source"] not in PAPER_SOURCES or legacy != (row["source"] == "d4rl-legacy") or row["profile"] != "paper":
         return math.nan, math.nan
     score, std, lm = _reported().get((row["dataset"], row["fraction"], row["method"]), (math.nan, math.nan, ""))

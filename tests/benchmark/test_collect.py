@@ -47,8 +47,17 @@ def test_reads_what_training_writes() -> None:
 def test_no_runs_is_a_clear_error(runs_root: Path, exists: bool) -> None:
     if exists:
         (runs_root / ".half-written").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"no runs in '.*runs'; make some with `lamobench train`"):
+    with pytest.raises(UserError, match=r"no runs in '.*runs'; make some with `lamobench sweep`"):
         collect(runs_root)
+
+
+def test_folders_of_runs_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
+    """Obeying an advice to delete them would cost every run in them."""
+    run = write_run(RETURNS)
+    with pytest.raises(UserError, match=rf"no runs in '.*'; there are some in {runs_root}$"):
+        collect(runs_root.parent)
+    (runs_root / "a-folder" / "of-others").mkdir(parents=True)
+    assert collect(runs_root)["run_id"].tolist() == [run.name]
 
 
 def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: WriteRun) -> None:
@@ -60,8 +69,8 @@ def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: Wri
     runs = collect(runs_root)
     assert list(runs["status"]) == ["finished", "unfinished", "failed"]
     unfinished, failure = left_out(runs)
-    assert unfinished.endswith("-1-1-300: unfinished: start the same command again to finish it")
-    assert failure.endswith("-2-2-300: failed: the loss became nan; lower the learning rate")
+    assert unfinished.endswith("-1-1-300-s1-0000000000: unfinished: start the same command again to finish it")
+    assert failure.endswith("-2-2-300-s2-0000000000: failed: the loss became nan; lower the learning rate")
     assert leaderboard(runs)["seeds"].tolist() == [1]
 
 

@@ -211,3 +211,11 @@ def test_an_optional_number_can_be_given_and_taken_back() -> None:
     config = changed(CQLConfig(), {"clip_gap": "3", "target_entropy": "-1.5"}, "setting")
     assert (config.clip_gap, config.target_entropy) == (3.0, -1.5)
     assert changed(config, {"clip_gap": "null"}, "setting").clip_gap is None
+
+
+def test_what_differs_from_the_profile_shows_in_its_name(tiny_request: Callable[..., RunRequest]) -> None:
+    plain = replace(tiny_request("bc"), budget={}, settings={})
+    assert resolve(plain).profile == "cpu"
+    assert resolve(replace(plain, settings={"learning_rate": 0.1})).profile == "cpu (changed)"
+    assert resolve(replace(plain, budget={"batch_size": 3})).profile == "cpu (changed)"
+    assert resolve(replace(plain, precision="bfloat16", budget={"batch_size": 3})).profile == "cpu (bfloat16, changed)"

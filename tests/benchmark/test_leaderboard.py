@@ -55,15 +55,17 @@ def test_columns_and_values_by_hand(runs_root: Path, write_run: WriteRun) -> Non
 
 
 def test_rows_keep_fractions_methods_models_profiles_and_sources_apart(runs_root: Path, write_run: WriteRun) -> None:
-    for changes in (
-        {},
-        {"fraction": 1.0},
-        {"method": "dt"},
-        {"lm": "gpt2"},
-        {"profile": "paper"},
-        {"source": "minari"},
+    for number, changes in enumerate(
+        (
+            {},
+            {"fraction": 1.0},
+            {"method": "dt"},
+            {"lm": "gpt2"},
+            {"profile": "paper"},
+            {"source": "minari"},
+        )
     ):
-        write_run(flat(1.0), **changes, steps=300).rename(runs_root / f"run {changes}")
+        write_run(flat(1.0), **changes, steps=300).rename(runs_root / f"run-s{number}-0000000000")
     assert len(leaderboard(collect(runs_root))) == 6
 
 
@@ -171,6 +173,7 @@ def test_a_damaged_run_does_not_turn_counts_into_decimals(tmp_path: Path, runs_r
     assert (row["seeds"], row["train_steps"], row["episodes_in_subset"]) == ("1", "300", "50")
 
 
+KITCHEN = {"method": "lamo", "lm": "gpt2-medium", "dataset": "kitchen-complete", "fraction": 0.3}
 PAPER = {"task": "reacher2d", "source": "d4rl", "profile": "paper", "dataset": "hopper-medium", "fraction": 0.005}
 
 
@@ -179,9 +182,13 @@ PAPER = {"task": "reacher2d", "source": "d4rl", "profile": "paper", "dataset": "
     [
         ({"method": "dt"}, 35.8, 6.6),
         ({"method": "lamo", "lm": "gpt2"}, 57.0, 7.1),
-        ({"method": "lamo-random", "lm": "gpt2"}, 43.5, 2.8),
+        ({"method": "lamo-initialised", "lm": "gpt2"}, 43.5, 2.8),
+        ({"method": "lamo-random", "lm": "gpt2"}, math.nan, math.nan),
+        ({"method": "dt", "profile": "paper (changed)"}, math.nan, math.nan),
         ({"method": "dt", "dataset": "hopper-medium-expert", "fraction": 1.0}, 107.6, math.nan),
-        ({"method": "lamo", "lm": "gpt2-medium", "dataset": "kitchen-complete", "fraction": 0.3}, 45.9, 2.9),
+        (KITCHEN | {"source": "d4rl-legacy"}, 45.9, 2.9),
+        (KITCHEN, math.nan, math.nan),
+        ({"method": "dt", "source": "d4rl-legacy"}, math.nan, math.nan),
         ({"method": "lamo", "lm": "gpt2", "dataset": "kitchen-partial", "fraction": 1.0}, math.nan, math.nan),
         ({"method": "lamo", "lm": "gpt2-medium"}, math.nan, math.nan),
         ({"method": "lamo", "lm": "gpt2-mini"}, math.nan, math.nan),

@@ -1,0 +1,67 @@
+"""`make setup` on machines that lack something: one line that says what to do. The interpreters are stand-ins."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OLD = '#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n'  # fails the check of its version
+NO_VENV = '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\nexit 0\n'
+# Makes a "virtual environment" whose pip can't find any package.
+NO_INDEX = """#!/bin/sh
+if [ "$2" = venv ]; then
+  mkdir -p "$4/bin"
+  printf '#!/bin/sh\\necho "ERROR: No matching distribution found for torch==2.13.0"\\nexit 1\\n' > "$4/bin/pip"
+  chmod +x "$4/bin/pip"
+fi
+exit 0
+"""
+
+
+def make_setup(folder: Path, python: str) -> subprocess.CompletedProcess[str]:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    command = ["make", "setup", f"PYTHON={python}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def stand_in(folder: Path, script: str) -> str:
+    (folder / "python").write_text(script)
+    (folder / "python").chmod(0o755)
+    return str(folder / "python")
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "line"),
+    [
+        (OLD, "lamobench needs Python 3.11 or newer, but '{python}' is Python 3.9.2; install one, then: make setup"),
+        (NO_VENV, "'{python}' comes without its venv module; install it (Debian, Ubuntu: python3-venv), then: make"),
+        (NO_INDEX, "packages could not be installed (ERROR: No matching distribution found for torch==2.13.0); check"),
+    ],
+)
+def test_what_is_missing_gets_one_line(tmp_path: Path, interpreter: str, line: str) -> None:
+    python = stand_in(tmp_path, interpreter)
+    result = make_setup(tmp_path, python)
+    assert result.returncode != 0
+    first, *rest = result.stderr.strip().splitlines()
+    assert first.startswith("make: " + line.format(python=python))
+    assert all(other.startswith("make: ***") for other in rest)  # make's own
+    assert not (tmp_path / ".venv" / "ready").exists()
+
+
+def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
+    result = make_setup(tmp_path, "no-such-python")
+    assert "make: lamobench needs Python 3.11 or newer, but 'no-such-python' is" in result.stderr
+
+
+def test_what_is_set_up_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "ready").touch()
+    result = subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0
+    assert result.stderr == ""
