@@ -46,6 +46,8 @@ def train_one(command: "Train") -> None:
     target = config.target_returns[0]
     print(f"{'already done: ' if already else ''}{folder}")
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
+    trained, total = run["params_trainable"], run["params_total"]
+    print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
 
 
 def evaluate_run(command: "Evaluate") -> None:
