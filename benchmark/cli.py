@@ -10,13 +10,13 @@ import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
-from tyro import MISSING
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
+from .cli_data import DataGroup
 from .methods import METHODS
 from .pretrain_config import PretrainConfig
 
@@ -25,157 +25,6 @@ DESCRIPTION = """Does what a model learned before reinforcement learning help it
 An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
 
 RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class DataList:
-    """List every data set: what is at hand, and what to type for the rest."""
-
-    json: bool = False
-    """Print JSON instead of a table."""
-
-    def run(self) -> None:
-        """Print the table."""
-        from ..datasets.catalog import status
-        from .display import print_rows
-
-        print_rows(status(), self.json)
-
-
-@dataclass(frozen=True)
-class DataShow:
-    """Describe a data set: sizes, returns and lengths, as text."""
-
-    name: Positional[str]
-    """Data set, a name of `lamobench data list`."""
-    source: str = "auto"
-    """Where it comes from; auto takes the first source at hand."""
-    json: bool = False
-    """Print JSON instead of text."""
-
-    def run(self) -> None:
-        """Print the description."""
-        from ..datasets.catalog import load
-        from ..datasets.summary import describe
-        from .display import print_description
-
-        print_description(describe(load(self.name, self.source)), self.json)
-
-
-@dataclass(frozen=True)
-class DataRecord:
-    """Record a data set in its real simulator, unless it is there already."""
-
-    name: Positional[str]
-    """Data set to record."""
-    force: bool = False
-    """Record it again, in the place of the one that is there."""
-
-    def run(self) -> None:
-        """Record, then say what there is."""
-        from ..datasets.sources.recorded import record_dataset
-        from .display import print_summary
-
-        print_summary(record_dataset(self.name, self.force))
-
-
-@dataclass(frozen=True)
-class DataFetch:
-    """Download a data set's public file, or import one that was brought by hand. The only data command that uses
-    the network; goes on with a download that was interrupted, and does nothing if the data set is there already."""
-
-    name: Positional[str]
-    """Data set to fetch."""
-    source: str = "auto"
-    """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
-    from_: Annotated[Path | None, arg(name="from")] = None
-    """A file to import instead of downloading it; it stays where it is."""
-    force: bool = False
-    """Fetch it again, in the place of the one that is there."""
-
-    def run(self) -> None:
-        """Fetch, then say what there is."""
-        from ..datasets.sources.fetched import fetch_dataset
-        from .display import print_summary
-
-        print_summary(fetch_dataset(self.name, self.source, self.from_, self.force))
-
-
-@dataclass(frozen=True)
-class DataImport:
-    """Import a Minari data set of your own, recorded in the environment of one of the tasks."""
-
-    name: Positional[str]
-    """The name it gets here."""
-    minari: str = MISSING
-    """Its Minari id, as `minari list local` shows it."""
-    root: Path | None = None
-    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
-    force: bool = False
-    """Import it again, in the place of the one that is there."""
-
-    def run(self) -> None:
-        """Import, then say what there is."""
-        from ..datasets.sources.imported import import_dataset
-        from .display import print_summary
-
-        print_summary(import_dataset(self.name, self.minari, self.root, self.force))
-
-
-@dataclass(frozen=True)
-class DataExport:
-    """Write a data set as a Minari data set, for Minari's own tools and everybody who reads its format."""
-
-    name: Positional[str]
-    """Data set to export."""
-    to: Literal["minari"] = "minari"
-    """Format."""
-    source: str = "auto"
-    """Where it comes from; auto takes the first source at hand."""
-    root: Path | None = None
-    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
-
-    def run(self) -> None:
-        """Export, then say where it is."""
-        from ..datasets.sources.exported import export_to_minari
-
-        minari_id, root = export_to_minari(self.name, self.source, self.root)
-        print(f"{self.name} is Minari's {minari_id} in {root}")
-
-
-@dataclass(frozen=True)
-class DataRemove:
-    """Delete a data set from this machine: its copies in the cache, and what they were made from here."""
-
-    name: Positional[str]
-    """Data set to remove."""
-
-    def run(self) -> None:
-        """Remove, then say what is gone."""
-        from ..datasets.sources.removed import remove_dataset
-
-        for path in remove_dataset(self.name):
-            print(f"removed {path}")
-
-
-@dataclass(frozen=True)
-class DataVerify:
-    """Read every byte of the data sets at hand and compare it with the hashes that were stored with it."""
-
-    names: Positional[tuple[str, ...]] = ()
-    """Data sets to verify; none given: all that are there."""
-    json: bool = False
-    """Print JSON instead of lines."""
-
-    def run(self) -> None:
-        """Verify; a damaged data set ends the command with status 2, after all were read."""
-        from .display import print_rows
-        from .doctor import verify_data
-
-        rows = verify_data(self.names)
-        print_rows(rows, self.json)
-        if any(row["state"] != "intact" for row in rows):
-            raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")
 
 
 @dataclass(frozen=True)
@@ -317,29 +166,6 @@ class Doctor:
         from .doctor import findings
 
         print_rows(findings(), self.json)
-
-
-Data = (
-    Annotated[DataList, subcommand("list")]
-    | Annotated[DataShow, subcommand("show")]
-    | Annotated[DataRecord, subcommand("record")]
-    | Annotated[DataFetch, subcommand("fetch")]
-    | Annotated[DataImport, subcommand("import")]
-    | Annotated[DataExport, subcommand("export")]
-    | Annotated[DataRemove, subcommand("remove")]
-    | Annotated[DataVerify, subcommand("verify")]
-)
-
-
-@dataclass(frozen=True)
-class DataGroup:
-    """Data sets: list, show, record, fetch, import, export, remove, verify."""
-
-    command: Data
-
-    def run(self) -> None:
-        """Run the chosen command."""
-        self.command.run()
 
 
 @dataclass(frozen=True)
