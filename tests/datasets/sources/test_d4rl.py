@@ -247,4 +247,4 @@ def test_check_file_finds_damage(tmp_path: Path, spoil: Callable[[Path], Any], m
 
 def test_check_file_accepts_what_is_whole(tmp_path: Path) -> None:
     locomotion(tmp_path / "file.hdf5")
-    check_file(tmp_path / "file.hdf5")
+    assert check_file(tmp_path / "file.hdf5") is None  # and raises nothing
