@@ -133,12 +133,6 @@ def encode(paragraphs: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> A
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype)
 
 
-def blocks(ids: Array, length: int) -> Array:
-    """View of `ids` (tokens,) as (n, length) consecutive blocks; the remainder is left out."""
-    count = len(ids) // length
-    return ids[: count * length].reshape(count, length)
-
-
 def sample_blocks(ids: Array, batch: int, length: int, rng: np.random.Generator) -> Array:
     """(batch, length) int64: runs of `length` tokens of `ids` at independent random offsets."""
     if len(ids) < length:

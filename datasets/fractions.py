@@ -27,13 +27,6 @@ class Subset:
         """Steps of the chosen episodes."""
         return int(self.trajectories.lengths[self.episodes].sum())
 
-    def steps(self) -> Array:
-        """(num_steps,) int64: the flat index of every step of the chosen episodes, ascending."""
-        offsets, lengths = self.trajectories.offsets[self.episodes], self.trajectories.lengths[self.episodes]
-        starts = np.cumsum(lengths) - lengths
-        steps: Array = np.repeat(offsets - starts, lengths) + np.arange(lengths.sum())
-        return steps
-
     def observation_moments(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the chosen episodes' observations, each (S,) float32."""
         observations = self.trajectories.observations

@@ -132,6 +132,7 @@ def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
         "lamo": lamo,
         "lamo-random": lamo,
         "lamo-permuted": lamo,
+        "lamo-initialised": lamo,
     }
 
 

@@ -25,7 +25,7 @@ from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
 
 Requests = Callable[..., RunRequest]
-METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted"]
+METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:

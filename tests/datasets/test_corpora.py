@@ -7,7 +7,6 @@ from transformers import GPT2TokenizerFast, PreTrainedTokenizerFast
 from lamobench.datasets import corpora, prose
 from lamobench.datasets.corpora import (
     END_OF_TEXT,
-    blocks,
     corpus_paragraphs,
     encode,
     load_corpus,
@@ -236,10 +235,8 @@ def test_text_that_can_not_be_used(text_file: Path, tokenizer: GPT2TokenizerFast
         load_corpus(str(text_file), tokenizer)
 
 
-def test_blocks_and_samples() -> None:
+def test_samples_are_consecutive_and_drawn_from_everywhere() -> None:
     ids = np.arange(10, dtype=np.uint16)
-    assert blocks(ids, 4).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert np.shares_memory(blocks(ids, 4), ids)
     sample = sample_blocks(ids, 500, 4, np.random.default_rng(0))
     assert sample.dtype == np.int64
     np.testing.assert_array_equal(sample - sample[:, :1], np.tile(np.arange(4), (500, 1)))
