@@ -1,0 +1,128 @@
+"""Small neural policies in plain NumPy, and the files that a search leaves them in. Shapes: S observation, A action."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ..errors import UserError
+from ..storage import whole_file
+from ..trajectories import Array
+
+PLAYERS_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "players"
+LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A perceptron with two hidden layers of rectifiers and a hyperbolic tangent at the end."""
+
+    centre: Array  # (S,) float32: subtracted from an observation; S may leave out what the observation ends with
+    scale: Array  # (S,) float32: then divided by
+    layers: tuple[tuple[Array, Array], ...]  # (out, in) and (out,) float32 each
+
+    def normalise(self, observation: Array) -> Array:
+        """(S,) float32: what the network sees of an observation that begins with the S numbers."""
+        seen: Array = (observation[: len(self.centre)].astype(np.float32) - self.centre) / self.scale
+        return seen
+
+    def act(self, observation: Array) -> Array:
+        """(A,) float32 in [-1, 1]: the action without noise."""
+        return self.respond(self.normalise(observation))
+
+    def respond(self, normalised: Array) -> Array:
+        """(A,) float32 in [-1, 1] to what `normalise` returns."""
+        hidden = normalised
+        for weight, bias in self.layers[:-1]:
+            hidden = np.maximum(weight @ hidden + bias, 0.0)
+        weight, bias = self.layers[-1]
+        action: Array = np.tanh(weight @ hidden + bias)
+        return action
+
+
+def with_noise(action: Array, noise: float, rng: np.random.Generator) -> Array:
+    """(A,) float32: the action with Gaussian noise of that standard deviation, cut to [-1, 1]."""
+    noisy: Array = np.clip(action + noise * rng.standard_normal(len(action)), -1.0, 1.0).astype(np.float32)
+    return noisy
+
+
+def play(env: gymnasium.Env, actor: Actor, noise: float, seed: int) -> float:
+    """Play one episode with the actor's noisy actions and return its return; all of it follows from `seed`."""
+    env_seed, noise_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
+    rng = np.random.default_rng(noise_seed)
+    observation, _ = env.reset(seed=env_seed)
+    episode_return, over = 0.0, False
+    while not over:
+        action = with_noise(actor.act(observation), noise, rng)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        episode_return += float(reward)
+        over = terminated or truncated
+    return episode_return
+
+
+@dataclass(frozen=True)
+class Players:
+    """What a search leaves: its actors on the way to the medium one, the medium one, and the best."""
+
+    replay: tuple[Actor, ...]  # in the search's order; the last one is the medium one
+    expert: Actor
+    noise: float  # standard deviation of the search's Gaussian exploration noise, in action units
+    facts: Mapping[str, Any]  # task, seed, settings, learning curve, returns, versions: what `search.py` knows
+
+    @property
+    def medium(self) -> Actor:
+        """The actor whose mean return is nearest a third of the expert's reference."""
+        return self.replay[-1]
+
+
+def shipped(actor: Actor) -> Actor:
+    """The actor with its weights rounded as `save_players` stores them, to 16 bits."""
+    rounded = tuple((_rounded(weight), _rounded(bias)) for weight, bias in actor.layers)
+    return Actor(actor.centre, actor.scale, rounded)
+
+
+def _rounded(array: Array) -> Array:
+    return array.astype(np.float16).astype(np.float32)
+
+
+def save_players(path: Path, players: Players) -> None:
+    """Write the file, whole or not at all: float16 weights, the actors of each layer stacked, and the facts as JSON."""
+    from safetensors.numpy import save_file
+
+    actors = [*players.replay, players.expert]
+    tensors = {"centre": players.expert.centre, "scale": players.expert.scale}
+    for layer in range(LAYERS):
+        for part, name in enumerate(("weight", "bias")):
+            stacked = np.stack([actor.layers[layer][part] for actor in actors])
+            tensors[f"{name}_{layer + 1}"] = stacked.astype(np.float16)
+    facts = {**players.facts, "noise": players.noise}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"facts": json.dumps(facts, sort_keys=True, allow_nan=False)})
+
+
+def load_players(path: Path) -> Players:
+    """Read what `save_players` wrote; a file that is missing or is something else is a `UserError`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            facts = json.loads(file.metadata()["facts"])
+            tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 -- not a dict
+        actors = _unstack(tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a file of `lamobench data search` ({error}); make it again: lamobench data search TASK"
+        ) from None
+    return Players(tuple(actors[:-1]), actors[-1], float(facts["noise"]), facts)
+
+
+def _unstack(tensors: Mapping[str, Array]) -> list[Actor]:
+    layers = [(tensors[f"weight_{n + 1}"], tensors[f"bias_{n + 1}"]) for n in range(LAYERS)]
+    return [
+        Actor(tensors["centre"], tensors["scale"], tuple((weight[i], bias[i]) for weight, bias in layers))
+        for i in range(len(layers[0][0]))
+    ]

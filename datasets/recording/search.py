@@ -1,0 +1,187 @@
+"""Finds the behaviour policies of the locomotion tasks: TD3 from nothing, with a snapshot of the actor now and then.
+
+The same task, seed and steps give the same file on the same kind of processor and version of PyTorch; elsewhere the
+last bits of a product differ, and with them, some thousand steps later, everything.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ..environments import make_environment
+from ..errors import UserError, choose
+from ..tasks import TASKS, Task
+from ..trajectories import Array
+from .actors import Actor, Players, play, save_players, shipped, with_noise
+from .td3 import TD3, Replay, Settings
+
+ALGORITHM = "TD3 with normalised critics"
+
+STEPS: dict[str, int] = {"hopper": 300_000, "halfcheetah": 450_000, "walker2d": 450_000, "ant": 450_000}
+
+SNAPSHOTS = 32  # the n-th after (n / 32) squared of the steps: dense at the start, where returns rise fast
+EPISODES = 10  # with which each snapshot is evaluated
+FRESH_EPISODES = 20  # with which the chosen ones are evaluated again: the best of many evaluations flatters
+# The seeds of both kinds of episodes, for every search alike; recordings take theirs from other sequences.
+EVALUATION_SEEDS, FRESH_SEEDS = (
+    [int(seed) for seed in np.random.SeedSequence(entropy).generate_state(count, np.uint64)]
+    for entropy, count in ((710_001, EPISODES), (710_002, FRESH_EPISODES))
+)
+MEDIUM_SCORE, RISING_SCORE = 100 / 3, 50.0
+
+
+Transition = tuple[
+    Array, Array, float, Array, bool
+]  # observation, action, reward, what followed, whether it was the end
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The actor at some point of the search, and how well it plays with the search's noise."""
+
+    step: int  # environment steps of the search until then
+    actor: Actor
+    mean_return: float  # over EPISODES episodes
+    score: float  # the same, normalised
+
+
+def search_players(
+    task_name: str, output: Path, seed: int = 0, steps: int = 0, report: Callable[[Snapshot], None] | None = None
+) -> Players:
+    """Search, choose and write the players of a task to `output`; 0 steps means the task's own number.
+
+    `report` is told of every snapshot. A `UserError` says what is wrong with the arguments.
+    """
+    task = TASKS[choose("task to search players for", task_name, list(STEPS))]
+    if output.exists():
+        raise UserError(f"{output} is there already; delete it, or name another file: --output FILE")
+    if seed < 0:
+        raise UserError(f"seed {seed}: expected 0 or more; for example --seed 0")
+    settings, steps = Settings(), steps or STEPS[task.name]
+    if steps <= settings.random_steps:
+        raise UserError(
+            f"{steps} steps: expected more than the {settings.random_steps} random ones a search begins with"
+        )
+    torch.set_num_threads(1)  # sums over several threads could differ from run to run
+    snapshots = []
+    for snapshot in search(task, settings, seed, steps):
+        snapshots.append(snapshot)
+        if report:
+            report(snapshot)
+    players = choose_players(task, snapshots, settings, {"seed": seed, "steps": steps})
+    save_players(output, players)
+    return players
+
+
+def snapshot_steps(settings: Settings, steps: int) -> list[int]:
+    """The environment steps after which an actor is kept; the last one is the end of the search."""
+    first = settings.random_steps
+    return [first + round((steps - first) * (n / SNAPSHOTS) ** 2) for n in range(1, SNAPSHOTS + 1)]
+
+
+def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Snapshot]:
+    """Train for that many environment steps and yield the actor, evaluated, at each of `snapshot_steps`."""
+    env, evaluation_env, keep = make_environment(task), make_environment(task), snapshot_steps(settings, steps)
+    env_seed, random_seed, network_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(3))
+    rng = np.random.default_rng(random_seed)
+    observation, _ = env.reset(seed=env_seed)
+    walk = random_walk(env, observation, settings.random_steps, rng)
+    centre, scale = normalisation(np.stack([step[0] for step in walk]))
+    action_size = len(walk[0][1])
+    learner = TD3(len(centre), action_size, settings, network_seed)
+    actor = Actor(centre, scale, layers_of(learner.actor))
+    replay = Replay(steps, len(centre), action_size)
+    for before, action, paid, after, terminal in walk:
+        replay.add(actor.normalise(before), action, paid, actor.normalise(after), terminal)
+    observation, _ = env.reset()
+    rest = range(settings.random_steps + 1, steps + 1)
+    for step in tqdm(rest, desc=f"searching {task.name}", unit=" steps", leave=False, disable=None):
+        action = with_noise(actor.act(observation), settings.exploration_noise, rng)
+        after, reward, terminated, truncated, _ = env.step(action)
+        replay.add(actor.normalise(observation), action, float(reward), actor.normalise(after), terminated)
+        observation = env.reset()[0] if terminated or truncated else after
+        learner.update(replay.sample(rng, settings.batch_size))
+        if step in keep:
+            yield evaluate(evaluation_env, task, shipped(actor), settings.exploration_noise, step)
+
+
+def random_walk(env: gymnasium.Env, observation: Array, steps: int, rng: np.random.Generator) -> list[Transition]:
+    """That many steps of uniformly random actions, from an environment that has just been reset."""
+    walk: list[Transition] = []
+    for _ in range(steps):
+        action = rng.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
+        after, reward, terminated, truncated, _ = env.step(action)
+        walk.append((observation, action, float(reward), after, terminated))
+        observation = env.reset()[0] if terminated or truncated else after
+    return walk
+
+
+def normalisation(observations: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation, (S,) float32 each, of (T, >= S) observations.
+
+    What an observation ends with and never varies is left out: of Ant's 111 numbers the last 84 are always zero.
+    """
+    deviation = observations.std(axis=0)
+    size = int(np.flatnonzero(deviation)[-1]) + 1
+    if not deviation[:size].all():
+        raise ValueError(f"observations never vary at {np.flatnonzero(deviation[:size] == 0).tolist()}")
+    return observations[:, :size].mean(axis=0).astype(np.float32), deviation[:size].astype(np.float32)
+
+
+def layers_of(network: nn.Sequential) -> tuple[tuple[Array, Array], ...]:
+    """Weights and biases of a network's linear layers as arrays that share its memory, so they follow its training."""
+    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return tuple((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linear)
+
+
+def evaluate(env: gymnasium.Env, task: Task, actor: Actor, noise: float, step: int) -> Snapshot:
+    """The actor with its mean return over the evaluation's fixed episodes."""
+    mean_return = float(np.mean([play(env, actor, noise, seed) for seed in EVALUATION_SEEDS]))
+    return Snapshot(step, actor, mean_return, task.normalise(mean_return))
+
+
+def choose_medium(snapshots: Sequence[Snapshot]) -> int:
+    """The index of the snapshot whose score is nearest a third of an expert's, on the way up.
+
+    Only snapshots until the first that scores 50 count, so that a good search's later stumble is not taken for it.
+    """
+    risen = next((n for n, snapshot in enumerate(snapshots) if snapshot.score >= RISING_SCORE), len(snapshots) - 1)
+    return min(range(risen + 1), key=lambda n: abs(snapshots[n].score - MEDIUM_SCORE))
+
+
+def choose_players(task: Task, snapshots: Sequence[Snapshot], settings: Settings, run: dict[str, Any]) -> Players:
+    """The snapshots until the medium one, and the best one; both are evaluated again, with and without noise."""
+    medium = choose_medium(snapshots)
+    expert = max(range(len(snapshots)), key=lambda n: snapshots[n].mean_return)
+    env = make_environment(task)
+    facts = run | {
+        "task": task.name,
+        "algorithm": ALGORITHM,
+        "settings": asdict(settings),
+        "curve": [[snapshot.step, round(snapshot.mean_return, 1)] for snapshot in snapshots],
+        "versions": {package: version(package) for package in ("torch", "numpy", "gymnasium", task.simulator)},
+        "medium": _fresh_returns(env, snapshots[medium], settings.exploration_noise),
+        "expert": _fresh_returns(env, snapshots[expert], settings.exploration_noise),
+    }
+    replay = tuple(snapshot.actor for snapshot in snapshots[: medium + 1])
+    return Players(replay, snapshots[expert].actor, settings.exploration_noise, facts)
+
+
+def _fresh_returns(env: gymnasium.Env, snapshot: Snapshot, noise: float) -> dict[str, float]:
+    """Mean returns over episodes that had no part in choosing the snapshot."""
+    with_it = [play(env, snapshot.actor, noise, seed) for seed in FRESH_SEEDS]
+    without = [play(env, snapshot.actor, 0.0, seed) for seed in FRESH_SEEDS]
+    return {
+        "step": snapshot.step,
+        "mean_return": round(float(np.mean(with_it)), 1),
+        "standard_deviation": round(float(np.std(with_it)), 1),
+        "mean_return_without_noise": round(float(np.mean(without)), 1),
+    }
