@@ -99,7 +99,8 @@ def run_sweep(command: "Sweep") -> None:
     """`lamobench sweep`."""
     import time
 
-    from .sweep import cores, grid, sweep
+    from ..datasets.processes import cores
+    from .sweep import grid, sweep
 
     _check_threads(command.threads)
     if command.jobs < 0:

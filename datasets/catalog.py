@@ -24,6 +24,7 @@ class Recorded:
     episodes: int
     minari_id: str  # the Minari id under which the recording is stored
     record_seed: int  # the seed of the recording; not one that the player was tuned on
+    grade: str = "medium"  # how well the player plays, in the player's own terms
 
     name: ClassVar[str] = "recorded"
     automatic: ClassVar[bool] = True
@@ -56,6 +57,18 @@ class D4RL:
 
 
 @dataclass(frozen=True)
+class DQNReplay:
+    """A million frames of the public DQN replay data of an Atari game (Agarwal et al. 2020)."""
+
+    game: str  # as the public bucket names it, e.g. "Breakout"
+    run: int  # 1 to 5: which of the five agents
+    checkpoint: int  # 0 to 50: which million of its 50
+
+    name: ClassVar[str] = "dqn_replay"
+    automatic: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Minari:
     """A user's own data set, imported from Minari's folder."""
 
@@ -65,7 +78,7 @@ class Minari:
     automatic: ClassVar[bool] = True
 
 
-Source = Recorded | D4RL | Minari
+Source = Recorded | D4RL | DQNReplay | Minari
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,18 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
     )
 
 
+def _atari(game: str, published_fractions: tuple[float, ...]) -> Dataset:
+    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari."""
+    name = f"{game.lower()}-medium"
+    return Dataset(
+        name=name,
+        task=game.lower(),
+        description="The eleventh million frames of a DQN agent's training; recorded: players that see the emulator",
+        sources=(DQNReplay(game, run=1, checkpoint=10),),
+        published_fractions=published_fractions,
+    )
+
+
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
@@ -158,6 +183,9 @@ DATASETS: dict[str, Dataset] = {
         _kitchen("complete", "mini_kitchen_microwave_kettle_light_slider", (0.3, 0.5, 1.0)),  # LaMo, Table 1
         _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
         _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
+        *(_atari(game, (0.1, 1.0)) for game in ("Breakout", "Qbert", "Pong")),  # LaMo, Table 2
+        _atari("Seaquest", ()),
+        *(_atari(game, (0.1,)) for game in ("Freeway", "Asterix")),  # LaMo, Table 10
     )
 }
 
@@ -263,8 +291,8 @@ def load(name: str, source: str = "auto") -> "Trajectories":
     for folder in folders:
         if folder.is_dir():
             return cache.open_cached(folder)
-    command = command_to_get(dataset.name, wanted[0])
-    raise UserError(f"data set '{dataset.name}' is not in {folders[0].parent}; to get it, type: {command}")
+    commands = ", or: ".join(command_to_get(dataset.name, candidate) for candidate in wanted)
+    raise UserError(f"data set '{dataset.name}' is not in {folders[0].parent}; to get it, type: {commands}")
 
 
 def status() -> list[dict[str, Any]]:
