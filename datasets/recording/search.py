@@ -12,8 +12,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
-from torch import nn
 from tqdm import tqdm
 
 from ..environments import make_environment
@@ -21,6 +19,7 @@ from ..errors import UserError, choose
 from ..tasks import TASKS, Task
 from ..trajectories import Array
 from .actors import Actor, Players, play, save_players, shipped, with_noise
+from .perceptron import Perceptrons
 from .td3 import TD3, Replay, Settings
 
 ALGORITHM = "TD3 with normalised critics"
@@ -70,7 +69,6 @@ def search_players(
         raise UserError(
             f"{steps} steps: expected more than the {settings.random_steps} random ones a search begins with"
         )
-    torch.set_num_threads(1)  # sums over several threads could differ from run to run
     snapshots = []
     for snapshot in search(task, settings, seed, steps):
         snapshots.append(snapshot)
@@ -90,13 +88,13 @@ def snapshot_steps(settings: Settings, steps: int) -> list[int]:
 def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Snapshot]:
     """Train for that many environment steps and yield the actor, evaluated, at each of `snapshot_steps`."""
     env, evaluation_env, keep = make_environment(task), make_environment(task), snapshot_steps(settings, steps)
-    env_seed, random_seed, network_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(3))
+    env_seed, random_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     rng = np.random.default_rng(random_seed)
     observation, _ = env.reset(seed=env_seed)
     walk = random_walk(env, observation, settings.random_steps, rng)
     centre, scale = normalisation(np.stack([step[0] for step in walk]))
     action_size = len(walk[0][1])
-    learner = TD3(len(centre), action_size, settings, network_seed)
+    learner = TD3(len(centre), action_size, settings, rng)
     actor = Actor(centre, scale, layers_of(learner.actor))
     replay = Replay(steps, len(centre), action_size)
     for before, action, paid, after, terminal in walk:
@@ -136,10 +134,9 @@ def normalisation(observations: Array) -> tuple[Array, Array]:
     return observations[:, :size].mean(axis=0).astype(np.float32), deviation[:size].astype(np.float32)
 
 
-def layers_of(network: nn.Sequential) -> tuple[tuple[Array, Array], ...]:
-    """Weights and biases of a network's linear layers as arrays that share its memory, so they follow its training."""
-    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return tuple((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linear)
+def layers_of(actor: Perceptrons) -> tuple[tuple[Array, Array], ...]:
+    """The weights and biases of one network as views, which follow its training."""
+    return tuple((weight[0].T, bias[0, 0]) for weight, bias in zip(actor.weights, actor.biases, strict=True))
 
 
 def evaluate(env: gymnasium.Env, task: Task, actor: Actor, noise: float, step: int) -> Snapshot:
@@ -167,7 +164,7 @@ def choose_players(task: Task, snapshots: Sequence[Snapshot], settings: Settings
         "algorithm": ALGORITHM,
         "settings": asdict(settings),
         "curve": [[snapshot.step, round(snapshot.mean_return, 1)] for snapshot in snapshots],
-        "versions": {package: version(package) for package in ("torch", "numpy", "gymnasium", task.simulator)},
+        "versions": {package: version(package) for package in ("numpy", "gymnasium", task.simulator)},
         "medium": _fresh_returns(env, snapshots[medium], settings.exploration_noise),
         "expert": _fresh_returns(env, snapshots[expert], settings.exploration_noise),
     }

@@ -5,15 +5,13 @@ rate be stable, and the actor has 64 units a layer, since it is shipped. Shapes:
 hidden units.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from ..trajectories import Array
+from .perceptron import Adam, Perceptrons
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Settings:
     batch_size: int = 128  # transitions (paper: 100)
     learning_rate: float = 1e-3  # of actor and critics
     discount: float = 0.99
-    target_rate: float = 0.005  # share of the way that targets go towards their networks with every update
+    target_rate: float = 0.01  # share of their way that targets go when they move, every `actor_every` (paper: 0.005)
     target_noise: float = 0.2  # standard deviation of the noise on the target's action, in action units
     target_noise_limit: float = 0.5  # and the value at which it is cut
     exploration_noise: float = 0.1  # standard deviation of the noise on actions, in action units
@@ -37,11 +35,11 @@ class Settings:
 class Batch:
     """Transitions: what was seen, done and paid, what was seen next, and whether that is worth nothing more."""
 
-    observations: Tensor  # (B, S), normalised
-    actions: Tensor  # (B, A)
-    rewards: Tensor  # (B,)
-    next_observations: Tensor  # (B, S), normalised
-    terminals: Tensor  # (B,): 1 where the agent fell; an episode that was cut at its horizon goes on in this respect
+    observations: Array  # (B, S), normalised
+    actions: Array  # (B, A)
+    rewards: Array  # (B,)
+    next_observations: Array  # (B, S), normalised
+    terminals: Array  # (B,): 1 where the agent fell; an episode that was cut at its horizon goes on in this respect
 
 
 class Replay:
@@ -63,93 +61,52 @@ class Replay:
 
     def sample(self, rng: np.random.Generator, batch_size: int) -> Batch:
         """Transitions drawn uniformly, with replacement."""
-        rows = torch.from_numpy(self.rows[rng.integers(self.size, size=batch_size)])
+        rows = self.rows[rng.integers(self.size, size=batch_size)]
         first, second, third, fourth = self.splits
         return Batch(rows[:, :first], rows[:, first:second], rows[:, second], rows[:, third:fourth], rows[:, fourth])
 
 
-class Critics(nn.Module):
-    """Two Q-functions side by side, so that one batched product serves both."""
-
-    def __init__(self, observation_size: int, action_size: int, units: int) -> None:
-        super().__init__()
-        sizes = [observation_size + action_size, units, units, 1]
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        for fan_in, fan_out in pairwise(sizes):
-            bound = fan_in**-0.5  # as torch.nn.Linear
-            self.weights.append(nn.Parameter(torch.empty(2, fan_in, fan_out).uniform_(-bound, bound)))
-            self.biases.append(nn.Parameter(torch.empty(2, 1, fan_out).uniform_(-bound, bound)))
-
-    def forward(self, observations: Tensor, actions: Tensor, count: int = 2) -> Tensor:
-        """(count, B) values of (B, S) observations and (B, A) actions, by the first `count` of the two."""
-        layers = list(zip(self.weights, self.biases, strict=True))
-        if count < 2:
-            layers = [(weight[:count], bias[:count]) for weight, bias in layers]
-        hidden = torch.cat((observations, actions), dim=1).expand(count, -1, -1)  # (count, B, S + A)
-        for weight, bias in layers[:-1]:
-            hidden = torch.baddbmm(bias, hidden, weight)  # (count, B, H)
-            hidden = functional.relu(functional.layer_norm(hidden, hidden.shape[-1:]))
-        weight, bias = layers[-1]
-        return torch.baddbmm(bias, hidden, weight).squeeze(-1)
-
-
-def make_actor(observation_size: int, action_size: int, units: int) -> nn.Sequential:
-    """(B, S) normalised observations to (B, A) actions in [-1, 1]."""
-    layers = [nn.Linear(observation_size, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(units, action_size), nn.Tanh())
-
-
 class TD3:
-    """Actor, critics, their targets and their optimisers."""
+    """An actor, two critics, the slow copies of both that targets come from, and their optimisers."""
 
-    def __init__(self, observation_size: int, action_size: int, settings: Settings, seed: int) -> None:
-        self.settings = settings
-        self.random = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.actor = make_actor(observation_size, action_size, settings.actor_units)
-            self.critics = Critics(observation_size, action_size, settings.critic_units)
-        self.target_actor = make_actor(observation_size, action_size, settings.actor_units).requires_grad_(False)
-        self.target_critics = Critics(observation_size, action_size, settings.critic_units).requires_grad_(False)
-        self.target_actor.load_state_dict(self.actor.state_dict())
-        self.target_critics.load_state_dict(self.critics.state_dict())
-        self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), settings.learning_rate, fused=True)
-        self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), settings.learning_rate, fused=True)
-        self.updates = 0
+    def __init__(self, observation_size: int, action_size: int, settings: Settings, rng: np.random.Generator) -> None:
+        self.settings, self.rng, self.updates = settings, rng, 0
+        units, inputs = settings.critic_units, observation_size + action_size
+        self.actor = Perceptrons(1, [observation_size, *[settings.actor_units] * 2, action_size], False, rng)
+        self.critics = Perceptrons(2, [inputs, units, units, 1], True, rng)
+        self.target_actor, self.target_critics = deepcopy((self.actor, self.critics))
+        self.actor_optimizer = Adam(self.actor.parameters, settings.learning_rate)
+        self.critic_optimizer = Adam(self.critics.parameters, settings.learning_rate)
 
     def update(self, batch: Batch) -> None:
-        """One step of the critics; with every `actor_every`-th also one of the actor and of the targets."""
-        values = self.critics(batch.observations, batch.actions)
-        loss = functional.mse_loss(values, self.targets(batch).expand_as(values), reduction="sum") / values.shape[1]
-        self.critic_optimizer.zero_grad()
-        loss.backward()
-        self.critic_optimizer.step()
+        """One step of the critics; with every `actor_every`-th also one of the actor and of the slow copies."""
+        values, tape = self.critics.forward(np.concatenate((batch.observations, batch.actions), axis=1))
+        errors = values - self.targets(batch)[:, None]  # (2, B, 1)
+        self.critic_optimizer.step(self.critics.parameter_gradient(tape, errors * (2.0 / len(batch.rewards))))
         self.updates += 1
         if self.updates % self.settings.actor_every == 0:
             self._improve_actor(batch.observations)
-            self._follow(self.target_critics, self.critics)
             self._follow(self.target_actor, self.actor)
+            self._follow(self.target_critics, self.critics)
 
-    @torch.no_grad()
-    def targets(self, batch: Batch) -> Tensor:
+    def targets(self, batch: Batch) -> Array:
         """(B,): reward plus the discounted smaller of two target values of a slightly noisy action (eqs. 14 and 15)."""
         settings = self.settings
-        noise = torch.randn(batch.actions.shape, generator=self.random) * settings.target_noise
-        noise = noise.clamp_(-settings.target_noise_limit, settings.target_noise_limit)
-        actions = (self.target_actor(batch.next_observations) + noise).clamp_(-1.0, 1.0)
-        smaller = self.target_critics(batch.next_observations, actions).amin(dim=0)
-        return batch.rewards + settings.discount * (1.0 - batch.terminals) * smaller
+        noise = settings.target_noise * self.rng.standard_normal(batch.actions.shape, np.float32)
+        np.clip(noise, -settings.target_noise_limit, settings.target_noise_limit, out=noise)
+        actions = np.clip(np.tanh(self.target_actor.forward(batch.next_observations)[0][0]) + noise, -1.0, 1.0)
+        values, _ = self.target_critics.forward(np.concatenate((batch.next_observations, actions), axis=1))
+        targets: Array = batch.rewards + settings.discount * (1.0 - batch.terminals) * values[..., 0].min(axis=0)
+        return targets
 
-    def _improve_actor(self, observations: Tensor) -> None:
-        self.critics.requires_grad_(False)
-        loss = -self.critics(observations, self.actor(observations), count=1).mean()
-        self.actor_optimizer.zero_grad()
-        loss.backward()
-        self.actor_optimizer.step()
-        self.critics.requires_grad_(True)
+    def _improve_actor(self, observations: Array) -> None:
+        """One step up the first critic's mean value of the actor's actions (eq. 3)."""
+        before_tanh, actor_tape = self.actor.forward(observations)
+        actions = np.tanh(before_tanh[0])
+        values, tape = self.critics.forward(np.concatenate((observations, actions), axis=1), first=1)
+        down = np.full_like(values, -1.0 / len(observations))
+        back = self.critics.input_gradient(tape, down)[:, :, observations.shape[1] :] * (1.0 - actions**2)
+        self.actor_optimizer.step(self.actor.parameter_gradient(actor_tape, back))
 
-    @torch.no_grad()
-    def _follow(self, target: nn.Module, network: nn.Module) -> None:
-        for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-            slow.lerp_(fast, self.settings.target_rate)
+    def _follow(self, slow: Perceptrons, fast: Perceptrons) -> None:
+        slow.parameters += self.settings.target_rate * (fast.parameters - slow.parameters)

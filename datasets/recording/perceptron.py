@@ -1,0 +1,132 @@
+"""Small multilayer perceptrons with their gradients, in plain NumPy.
+
+At a hundred units a layer a deep-learning framework spends most of a step on its own bookkeeping; this takes less than
+half the time. Shapes: N networks side by side, B batch, I and O a layer's inputs and outputs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ..trajectories import Array
+
+EPSILON = 1e-5  # added to variances, as in torch.nn.LayerNorm
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a forward pass leaves for the backward pass."""
+
+    inputs: list[Array]  # of each layer: (N, B, I), the first one (B, I)
+    normalised: list[Array]  # of each hidden layer, before the rectifier: (N, B, O)
+    deviations: list[Array]  # of each hidden layer: (N, B, 1), what it was divided by
+
+
+class Perceptrons:
+    """N networks of the same sizes: linear layers, rectified, after layer normalisation if wanted; the last is linear.
+
+    All parameters lie in one flat array, so an optimiser or a moving average is a few array operations.
+    """
+
+    def __init__(self, count: int, sizes: list[int], normalise: bool, rng: np.random.Generator) -> None:
+        self.normalise = normalise
+        shapes = [shape for pair in pairwise(sizes) for shape in ((count, *pair), (count, 1, pair[1]))]
+        self.parameters = np.empty(sum(int(np.prod(shape)) for shape in shapes), np.float32)
+        views = split(self.parameters, shapes)
+        self.shapes, self.weights, self.biases = shapes, views[::2], views[1::2]  # (N, I, O) and (N, 1, O) for a layer
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            bound = weight.shape[1] ** -0.5  # as torch.nn.Linear
+            weight[:] = rng.uniform(-bound, bound, weight.shape)
+            bias[:] = rng.uniform(-bound, bound, bias.shape)
+
+    def forward(self, inputs: Array, first: int | None = None) -> tuple[Array, Tape]:
+        """(N, B, O) of (B, I), by the first so many of the networks, and what `backward` wants."""
+        tape, hidden = Tape([], [], []), inputs
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            tape.inputs.append(hidden)
+            hidden = np.matmul(hidden, weight[:first])
+            hidden += bias[:first]
+            if layer < len(self.weights) - 1:
+                if self.normalise:
+                    hidden -= _mean(hidden)
+                    deviation = np.sqrt(_mean_product(hidden, hidden) + EPSILON)
+                    hidden /= deviation
+                    tape.deviations.append(deviation)
+                tape.normalised.append(hidden)
+                hidden = np.maximum(hidden, 0.0)
+        return hidden, tape
+
+    def parameter_gradient(self, tape: Tape, output_gradient: Array) -> Array:
+        """The flat gradient for the parameters, given that for (N, B, O) outputs, of all N networks."""
+        gradient = np.empty_like(self.parameters)
+        views = split(gradient, self.shapes)
+        for layer, back in self._backward(tape, output_gradient):
+            np.matmul(tape.inputs[layer].swapaxes(-1, -2), back, out=views[2 * layer])
+            np.sum(back, axis=1, keepdims=True, out=views[2 * layer + 1])
+        return gradient
+
+    def input_gradient(self, tape: Tape, output_gradient: Array) -> Array:
+        """(N, B, I): the gradient for the inputs, given that for the outputs of the networks that were asked."""
+        for layer, back in self._backward(tape, output_gradient):
+            if layer == 0:
+                return np.matmul(back, self.weights[0][: len(back)].swapaxes(1, 2))
+        raise AssertionError
+
+    def _backward(self, tape: Tape, output_gradient: Array) -> Iterator[tuple[int, Array]]:
+        """For each layer, last to first: its number and the gradient for what it computes before normalisation."""
+        back = output_gradient
+        for layer in range(len(self.weights) - 1, -1, -1):
+            yield layer, back
+            if layer > 0:
+                across = self.weights[layer][: len(back)].swapaxes(1, 2)
+                back = back * across if back.shape[-1] == 1 else np.matmul(back, across)  # matmul is slow at one output
+                normalised = tape.normalised[layer - 1]
+                back *= normalised > 0.0
+                if self.normalise:
+                    projection = _mean_product(back, normalised)
+                    back -= _mean(back)
+                    back -= normalised * projection
+                    back /= tape.deviations[layer - 1]
+
+
+def split(flat: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
+    """Views of consecutive parts of a flat array, in those shapes."""
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+
+
+def _mean(array: Array) -> Array:
+    """(N, B, 1): the mean over the last axis."""
+    mean: Array = np.einsum("nbo->nb", array)[..., None] / array.shape[-1]
+    return mean
+
+
+def _mean_product(first: Array, second: Array) -> Array:
+    """(N, B, 1): the mean over the last axis of the product; einsum does without an array for the product."""
+    mean: Array = np.einsum("nbo,nbo->nb", first, second)[..., None] / first.shape[-1]
+    return mean
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015) for a flat array of parameters, which it changes in place."""
+
+    def __init__(self, parameters: Array, learning_rate: float) -> None:
+        self.parameters, self.learning_rate, self.steps = parameters, learning_rate, 0
+        self.mean, self.square = np.zeros_like(parameters), np.zeros_like(parameters)
+
+    def step(self, gradient: Array) -> None:
+        """One step down a gradient, which is overwritten."""
+        self.steps += 1
+        self.mean += 0.1 * (gradient - self.mean)
+        np.multiply(gradient, gradient, out=gradient)
+        gradient -= self.square
+        gradient *= 0.001
+        self.square += gradient
+        correction = (1 - 0.999**self.steps) ** 0.5
+        np.sqrt(self.square, out=gradient)
+        gradient += 1e-8 * correction
+        np.divide(self.mean, gradient, out=gradient)
+        gradient *= self.learning_rate * correction / (1 - 0.9**self.steps)
+        self.parameters -= gradient
