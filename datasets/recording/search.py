@@ -24,9 +24,9 @@ from .td3 import TD3, Replay, Settings
 
 ALGORITHM = "TD3 with normalised critics"
 
-STEPS: dict[str, int] = {"hopper": 300_000, "halfcheetah": 450_000, "walker2d": 450_000, "ant": 450_000}
+STEPS: dict[str, int] = {"hopper": 206_000, "halfcheetah": 266_000, "walker2d": 266_000, "ant": 299_000}
 
-SNAPSHOTS = 32  # the n-th after (n / 32) squared of the steps: dense at the start, where returns rise fast
+SPACING = 250  # the n-th snapshot is taken 250 times n squared steps after the random ones
 EPISODES = 10  # with which each snapshot is evaluated
 FRESH_EPISODES = 20  # with which the chosen ones are evaluated again: the best of many evaluations flatters
 # The seeds of both kinds of episodes, for every search alike; recordings take theirs from other sequences.
@@ -65,10 +65,8 @@ def search_players(
     if seed < 0:
         raise UserError(f"seed {seed}: expected 0 or more; for example --seed 0")
     settings, steps = Settings(), steps or STEPS[task.name]
-    if steps <= settings.random_steps:
-        raise UserError(
-            f"{steps} steps: expected more than the {settings.random_steps} random ones a search begins with"
-        )
+    if steps < (fewest := settings.random_steps + SPACING):
+        raise UserError(f"{steps} steps: expected at least {fewest}, after which the first actor is kept; or --steps 0")
     snapshots = []
     for snapshot in search(task, settings, seed, steps):
         snapshots.append(snapshot)
@@ -80,9 +78,9 @@ def search_players(
 
 
 def snapshot_steps(settings: Settings, steps: int) -> list[int]:
-    """The environment steps after which an actor is kept; the last one is the end of the search."""
-    first = settings.random_steps
-    return [first + round((steps - first) * (n / SNAPSHOTS) ** 2) for n in range(1, SNAPSHOTS + 1)]
+    """The environment steps after which an actor is kept: further and further apart, as returns rise fast at first."""
+    squares = range(1, 1 + int(((steps - settings.random_steps) / SPACING) ** 0.5))
+    return [settings.random_steps + SPACING * n**2 for n in squares]
 
 
 def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Snapshot]:
@@ -92,19 +90,18 @@ def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Sn
     rng = np.random.default_rng(random_seed)
     observation, _ = env.reset(seed=env_seed)
     walk = random_walk(env, observation, settings.random_steps, rng)
-    centre, scale = normalisation(np.stack([step[0] for step in walk]))
-    action_size = len(walk[0][1])
-    learner = TD3(len(centre), action_size, settings, rng)
-    actor = Actor(centre, scale, layers_of(learner.actor))
-    replay = Replay(steps, len(centre), action_size)
+    size, action_size = varying_size(np.stack([step[0] for step in walk])), len(walk[0][1])
+    learner = TD3(size, action_size, settings, rng)
+    actor = Actor(layers_of(learner.actor))
+    replay = Replay(steps, size, action_size)
     for before, action, paid, after, terminal in walk:
-        replay.add(actor.normalise(before), action, paid, actor.normalise(after), terminal)
+        replay.add(before[:size], action, paid, after[:size], terminal)
     observation, _ = env.reset()
     rest = range(settings.random_steps + 1, steps + 1)
     for step in tqdm(rest, desc=f"searching {task.name}", unit=" steps", leave=False, disable=None):
         action = with_noise(actor.act(observation), settings.exploration_noise, rng)
         after, reward, terminated, truncated, _ = env.step(action)
-        replay.add(actor.normalise(observation), action, float(reward), actor.normalise(after), terminated)
+        replay.add(observation[:size], action, float(reward), after[:size], terminated)
         observation = env.reset()[0] if terminated or truncated else after
         learner.update(replay.sample(rng, settings.batch_size))
         if step in keep:
@@ -122,16 +119,9 @@ def random_walk(env: gymnasium.Env, observation: Array, steps: int, rng: np.rand
     return walk
 
 
-def normalisation(observations: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation, (S,) float32 each, of (T, >= S) observations.
-
-    What an observation ends with and never varies is left out: of Ant's 111 numbers the last 84 are always zero.
-    """
-    deviation = observations.std(axis=0)
-    size = int(np.flatnonzero(deviation)[-1]) + 1
-    if not deviation[:size].all():
-        raise ValueError(f"observations never vary at {np.flatnonzero(deviation[:size] == 0).tolist()}")
-    return observations[:, :size].mean(axis=0).astype(np.float32), deviation[:size].astype(np.float32)
+def varying_size(observations: Array) -> int:
+    """With how many numbers of (T, S) observations the constant rest is left out: Ant's last 84 of 111 are zeros."""
+    return int(np.flatnonzero(observations.std(axis=0))[-1]) + 1
 
 
 def layers_of(actor: Perceptrons) -> tuple[tuple[Array, Array], ...]:
