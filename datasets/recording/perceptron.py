@@ -4,9 +4,12 @@ At a hundred units a layer a deep-learning framework spends most of a step on it
 half the time. Shapes: N networks side by side, B batch, I and O a layer's inputs and outputs.
 """
 
+import math
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
@@ -32,14 +35,22 @@ class Perceptrons:
 
     def __init__(self, count: int, sizes: list[int], normalise: bool, rng: np.random.Generator) -> None:
         self.normalise = normalise
-        shapes = [shape for pair in pairwise(sizes) for shape in ((count, *pair), (count, 1, pair[1]))]
-        self.parameters = np.empty(sum(int(np.prod(shape)) for shape in shapes), np.float32)
-        views = split(self.parameters, shapes)
-        self.shapes, self.weights, self.biases = shapes, views[::2], views[1::2]  # (N, I, O) and (N, 1, O) for a layer
+        self.shapes = [shape for pair in pairwise(sizes) for shape in ((count, *pair), (count, 1, pair[1]))]
+        self._hold(np.empty(sum(math.prod(shape) for shape in self.shapes), np.float32))
         for weight, bias in zip(self.weights, self.biases, strict=True):
             bound = weight.shape[1] ** -0.5  # as torch.nn.Linear
             weight[:] = rng.uniform(-bound, bound, weight.shape)
             bias[:] = rng.uniform(-bound, bound, bias.shape)
+
+    def copy(self) -> Self:
+        """The same networks with parameters of their own; `copy.deepcopy` would part the flat array from its views."""
+        twin = copy(self)
+        twin._hold(self.parameters.copy())
+        return twin
+
+    def _hold(self, parameters: Array) -> None:
+        self.parameters, views = parameters, split(parameters, self.shapes)
+        self.weights, self.biases = views[::2], views[1::2]  # (N, I, O) and (N, 1, O) for each layer
 
     def forward(self, inputs: Array, first: int | None = None) -> tuple[Array, Tape]:
         """(N, B, O) of (B, I), by the first so many of the networks, and what `backward` wants."""
@@ -93,7 +104,7 @@ class Perceptrons:
 
 def split(flat: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
     """Views of consecutive parts of a flat array, in those shapes."""
-    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 

@@ -1,7 +1,8 @@
 """Finds the behaviour policies of the locomotion tasks: TD3 from nothing, with a snapshot of the actor now and then.
 
-The same task, seed and steps give the same file on the same kind of processor and version of PyTorch; elsewhere the
-last bits of a product differ, and with them, some thousand steps later, everything.
+The same task, seed and steps give the same weights on the same kind of processor with the same versions of NumPy and
+simulator; elsewhere the last bits of a product differ, and with them, some thousand steps later, everything. Steps only
+say when to stop: a longer search begins with the shorter one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ ALGORITHM = "TD3 with normalised critics"
 
 STEPS: dict[str, int] = {"hopper": 206_000, "halfcheetah": 266_000, "walker2d": 266_000, "ant": 299_000}
 
+REPLAY_ACTORS = 10  # how many from the first snapshot to the medium one ship, evenly chosen: 10 kB each
 SPACING = 250  # the n-th snapshot is taken 250 times n squared steps after the random ones
 EPISODES = 10  # with which each snapshot is evaluated
 FRESH_EPISODES = 20  # with which the chosen ones are evaluated again: the best of many evaluations flatters
@@ -37,9 +39,8 @@ EVALUATION_SEEDS, FRESH_SEEDS = (
 MEDIUM_SCORE, RISING_SCORE = 100 / 3, 50.0
 
 
-Transition = tuple[
-    Array, Array, float, Array, bool
-]  # observation, action, reward, what followed, whether it was the end
+# Observation, action, reward, next observation, and whether the episode terminated there.
+Transition = tuple[Array, Array, float, Array, bool]
 
 
 @dataclass(frozen=True)
@@ -144,22 +145,27 @@ def choose_medium(snapshots: Sequence[Snapshot]) -> int:
     return min(range(risen + 1), key=lambda n: abs(snapshots[n].score - MEDIUM_SCORE))
 
 
+def choose_replay(medium: int) -> list[int]:
+    """Indices of REPLAY_ACTORS snapshots, or as many as there are, evenly from the first to the medium one."""
+    return [round(n) for n in np.linspace(0, medium, min(REPLAY_ACTORS, medium + 1))]
+
+
 def choose_players(task: Task, snapshots: Sequence[Snapshot], settings: Settings, run: dict[str, Any]) -> Players:
-    """The snapshots until the medium one, and the best one; both are evaluated again, with and without noise."""
-    medium = choose_medium(snapshots)
-    expert = max(range(len(snapshots)), key=lambda n: snapshots[n].mean_return)
+    """The medium snapshot, those on the way to it, and the best one; medium and best are evaluated again."""
+    replay = [snapshots[n] for n in choose_replay(choose_medium(snapshots))]
+    expert = max(snapshots, key=lambda snapshot: snapshot.mean_return)
     env = make_environment(task)
     facts = run | {
         "task": task.name,
         "algorithm": ALGORITHM,
         "settings": asdict(settings),
         "curve": [[snapshot.step, round(snapshot.mean_return, 1)] for snapshot in snapshots],
+        "replay_steps": [snapshot.step for snapshot in replay],
+        "medium": _fresh_returns(env, replay[-1], settings.exploration_noise),
+        "expert": _fresh_returns(env, expert, settings.exploration_noise),
         "versions": {package: version(package) for package in ("numpy", "gymnasium", task.simulator)},
-        "medium": _fresh_returns(env, snapshots[medium], settings.exploration_noise),
-        "expert": _fresh_returns(env, snapshots[expert], settings.exploration_noise),
     }
-    replay = tuple(snapshot.actor for snapshot in snapshots[: medium + 1])
-    return Players(replay, snapshots[expert].actor, settings.exploration_noise, facts)
+    return Players(tuple(s.actor for s in replay), expert.actor, settings.exploration_noise, facts)
 
 
 def _fresh_returns(env: gymnasium.Env, snapshot: Snapshot, noise: float) -> dict[str, float]:

@@ -1,11 +1,9 @@
-"""TD3 (Fujimoto, van Hoof and Meger, 2018) for one CPU core: a small actor that ships, two wider critics.
+"""TD3 (Fujimoto, van Hoof and Meger, 2018) in NumPy, for one CPU core: a small actor that ships, two wider critics.
 
-What differs from the paper: the critics normalise their hidden layers, which lets a small batch and a high learning
-rate be stable, and the actor has 64 units a layer, since it is shipped. Shapes: B batch, S observation, A action, H
-hidden units.
+What differs from the paper, but for sizes and rates: the critics normalise their hidden layers (Ba et al., 2016), which
+keeps values from running away. Shapes: B batch, S observation, A action.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +19,10 @@ class Settings:
     actor_units: int = 64  # of each of two hidden layers; what ships grows with its square (paper: 400 and 300)
     critic_units: int = 128  # of each of two hidden layers; most of the time goes here (paper: 400 and 300)
     batch_size: int = 128  # transitions (paper: 100)
-    actor_learning_rate: float = (
-        3e-4  # at the paper's 0.001, Hopper's actions soon lay at their bounds and stayed there
-    )
-    critic_learning_rate: float = 1e-3
+    # Of the actor. At the paper's 0.001, Hopper's actor soon put a third of its actions at their bounds, where there is
+    # no gradient; at this rate half as many.
+    actor_learning_rate: float = 3e-4
+    critic_learning_rate: float = 1e-3  # of the critics, as in the paper
     discount: float = 0.99
     target_rate: float = 0.01  # share of their way that targets go when they move, every `actor_every` (paper: 0.005)
     target_noise: float = 0.2  # standard deviation of the noise on the target's action, in action units
@@ -77,7 +75,7 @@ class TD3:
         units, inputs = settings.critic_units, observation_size + action_size
         self.actor = Perceptrons(1, [observation_size, *[settings.actor_units] * 2, action_size], False, rng)
         self.critics = Perceptrons(2, [inputs, units, units, 1], True, rng)
-        self.target_actor, self.target_critics = deepcopy((self.actor, self.critics))
+        self.target_actor, self.target_critics = self.actor.copy(), self.critics.copy()
         self.actor_optimizer = Adam(self.actor.parameters, settings.actor_learning_rate)
         self.critic_optimizer = Adam(self.critics.parameters, settings.critic_learning_rate)
 
