@@ -91,7 +91,7 @@ def save_players(path: Path, players: Players) -> None:
     for layer in range(LAYERS):
         for part, name in enumerate(("weight", "bias")):
             stacked = np.stack([actor.layers[layer][part] for actor in actors])
-            tensors[f"{name}_{layer + 1}"] = stacked.astype(np.float16)
+            tensors[f"{name}_{layer + 1}"] = np.ascontiguousarray(stacked, np.float16)  # safetensors asks for it
     facts = {**players.facts, "noise": players.noise}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"facts": json.dumps(facts, sort_keys=True, allow_nan=False)})

@@ -23,13 +23,13 @@ from tqdm import tqdm
 
 from .. import storage
 from ..cache import Place
-from ..catalog import Dataset, find_task, recording_of
+from ..catalog import LOCOMOTION_SIZES, Dataset, find_task, recording_of
 from ..environments import make_environment
 from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task
 from ..trajectories import Trajectories
-from . import reacher2d
+from . import locomotion, reacher2d
 from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
@@ -47,6 +47,7 @@ class Player:
 
 PLAYERS: dict[str, Player] = {
     "reacher2d": Player(reacher2d.ALGORITHM, reacher2d.play_episode),
+    **{task: Player(locomotion.ALGORITHM, partial(locomotion.play_episode, task)) for task in LOCOMOTION_SIZES},
 }
 
 
