@@ -79,11 +79,12 @@ def shipped(actor: Actor) -> Actor:
 
 
 def _rounded(array: Array) -> Array:
-    return array.astype(np.float16).astype(np.float32)
+    # In one order in memory, as it comes from a file: it decides the last bits of a product.
+    return np.ascontiguousarray(array, np.float16).astype(np.float32)
 
 
 def save_players(path: Path, players: Players) -> None:
-    """Write the file, whole or not at all: float16 weights, the actors of each layer stacked, and the facts as JSON."""
+    """Write what a search leaves, whole or not at all: `shipped` actors, stacked by layer, and the facts as JSON."""
     from safetensors.numpy import save_file
 
     actors = [*players.replay, players.expert]
@@ -91,7 +92,7 @@ def save_players(path: Path, players: Players) -> None:
     for layer in range(LAYERS):
         for part, name in enumerate(("weight", "bias")):
             stacked = np.stack([actor.layers[layer][part] for actor in actors])
-            tensors[f"{name}_{layer + 1}"] = np.ascontiguousarray(stacked, np.float16)  # safetensors asks for it
+            tensors[f"{name}_{layer + 1}"] = stacked.astype(np.float16)
     facts = {**players.facts, "noise": players.noise}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"facts": json.dumps(facts, sort_keys=True, allow_nan=False)})
