@@ -21,11 +21,14 @@ LAYERS = 3
 class Actor:
     """A perceptron with two hidden layers of rectifiers and a hyperbolic tangent at the end."""
 
+    centre: Array  # (S,) float32: subtracted from the S numbers with which an observation begins; no others are seen
+    scale: Array  # (S,) float32: they are divided by it then
     layers: tuple[tuple[Array, Array], ...]  # (out, in) and (out,) float32 each
 
     def observe(self, observation: Array) -> Array:
-        """(S,) float32: the numbers that the network sees, with which an observation begins."""
-        return observation[: self.layers[0][0].shape[1]].astype(np.float32)
+        """(S,) float32: what the network sees of an observation."""
+        seen: Array = (observation[: len(self.centre)].astype(np.float32) - self.centre) / self.scale
+        return seen
 
     def act(self, observation: Array) -> Array:
         """(A,) float32 in [-1, 1]: the action without noise."""
@@ -75,7 +78,7 @@ class Players:
 def shipped(actor: Actor) -> Actor:
     """The actor with its weights rounded as `save_players` stores them, to 16 bits."""
     rounded = tuple((_rounded(weight), _rounded(bias)) for weight, bias in actor.layers)
-    return Actor(rounded)
+    return Actor(actor.centre, actor.scale, rounded)
 
 
 def _rounded(array: Array) -> Array:
@@ -88,7 +91,7 @@ def save_players(path: Path, players: Players) -> None:
     from safetensors.numpy import save_file
 
     actors = [*players.replay, players.expert]
-    tensors = {}
+    tensors = {"centre": players.expert.centre, "scale": players.expert.scale}
     for layer in range(LAYERS):
         for part, name in enumerate(("weight", "bias")):
             stacked = np.stack([actor.layers[layer][part] for actor in actors])
@@ -116,4 +119,7 @@ def load_players(path: Path) -> Players:
 
 def _unstack(tensors: Mapping[str, Array]) -> list[Actor]:
     layers = [(tensors[f"weight_{n + 1}"], tensors[f"bias_{n + 1}"]) for n in range(LAYERS)]
-    return [Actor(tuple((weight[i], bias[i]) for weight, bias in layers)) for i in range(len(layers[0][0]))]
+    return [
+        Actor(tensors["centre"], tensors["scale"], tuple((weight[i], bias[i]) for weight, bias in layers))
+        for i in range(len(layers[0][0]))
+    ]

@@ -28,6 +28,7 @@ ALGORITHM = "TD3 with normalised critics"
 STEPS: dict[str, int] = {"hopper": 206_000, "halfcheetah": 266_000, "walker2d": 266_000, "ant": 299_000}
 
 REPLAY_ACTORS = 10  # how many from the first snapshot to the medium one ship, evenly chosen: 10 kB each
+LEAST_SPREAD = 0.2  # radians, metres, or either per second
 SPACING = 250  # the n-th snapshot is taken 250 times n squared steps after the random ones
 EPISODES = 10  # with which each snapshot is evaluated
 FRESH_EPISODES = 20  # with which the chosen ones are evaluated again: the best of many evaluations flatters
@@ -91,18 +92,18 @@ def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Sn
     rng = np.random.default_rng(random_seed)
     observation, _ = env.reset(seed=env_seed)
     walk = random_walk(env, observation, settings.random_steps, rng)
-    size, action_size = varying_size(np.stack([step[0] for step in walk])), len(walk[0][1])
-    learner = TD3(size, action_size, settings, rng)
-    actor = Actor(layers_of(learner.actor))
-    replay = Replay(steps, size, action_size)
+    centre, scale = normalisation(np.stack([step[0] for step in walk]))
+    learner = TD3(len(centre), len(walk[0][1]), settings, rng)
+    actor = Actor(centre, scale, layers_of(learner.actor))
+    replay = Replay(steps, len(centre), len(walk[0][1]))
     for before, action, paid, after, terminal in walk:
-        replay.add(before[:size], action, paid, after[:size], terminal)
+        replay.add(actor.observe(before), action, paid, actor.observe(after), terminal)
     observation, _ = env.reset()
     rest = range(settings.random_steps + 1, steps + 1)
     for step in tqdm(rest, desc=f"searching {task.name}", unit=" steps", leave=False, disable=None):
         action = with_noise(actor.act(observation), settings.exploration_noise, rng)
         after, reward, terminated, truncated, _ = env.step(action)
-        replay.add(observation[:size], action, float(reward), after[:size], terminated)
+        replay.add(actor.observe(observation), action, float(reward), actor.observe(after), terminated)
         observation = env.reset()[0] if terminated or truncated else after
         learner.update(replay.sample(rng, settings.batch_size))
         if step in keep:
@@ -120,9 +121,16 @@ def random_walk(env: gymnasium.Env, observation: Array, steps: int, rng: np.rand
     return walk
 
 
-def varying_size(observations: Array) -> int:
-    """With how many numbers of (T, S) observations the constant rest is left out: Ant's last 84 of 111 are zeros."""
-    return int(np.flatnonzero(observations.std(axis=0))[-1]) + 1
+def normalisation(observations: Array) -> tuple[Array, Array]:
+    """Mean and spread, (S,) float32 each, of the numbers with which (T, >= S) observations of random actions begin.
+
+    The spread is the standard deviation, but at least LEAST_SPREAD: Hopper's height hardly varies until it learns to
+    hop, and then by 25 of its standard deviations. Constants at the end are left out: Ant's last 84 of 111 are zeros.
+    """
+    deviation = observations.std(axis=0)
+    size = int(np.flatnonzero(deviation)[-1]) + 1
+    spread = np.maximum(deviation[:size], LEAST_SPREAD)
+    return observations[:, :size].mean(axis=0).astype(np.float32), spread.astype(np.float32)
 
 
 def layers_of(actor: Perceptrons) -> tuple[tuple[Array, Array], ...]:

@@ -19,12 +19,9 @@ class Settings:
     actor_units: int = 64  # of each of two hidden layers; what ships grows with its square (paper: 400 and 300)
     critic_units: int = 128  # of each of two hidden layers; most of the time goes here (paper: 400 and 300)
     batch_size: int = 128  # transitions (paper: 100)
-    # Of the actor. At the paper's 0.001, Hopper's actor soon put a third of its actions at their bounds, where there is
-    # no gradient; at this rate half as many.
-    actor_learning_rate: float = 3e-4
-    critic_learning_rate: float = 1e-3  # of the critics, as in the paper
+    learning_rate: float = 1e-3  # of actor and critics
     discount: float = 0.99
-    target_rate: float = 0.01  # share of their way that targets go when they move, every `actor_every` (paper: 0.005)
+    target_rate: float = 0.005  # share of their way that targets go when they move, every `actor_every`
     target_noise: float = 0.2  # standard deviation of the noise on the target's action, in action units
     target_noise_limit: float = 0.5  # and the value at which it is cut
     exploration_noise: float = 0.1  # standard deviation of the noise on actions, in action units
@@ -76,8 +73,8 @@ class TD3:
         self.actor = Perceptrons(1, [observation_size, *[settings.actor_units] * 2, action_size], False, rng)
         self.critics = Perceptrons(2, [inputs, units, units, 1], True, rng)
         self.target_actor, self.target_critics = self.actor.copy(), self.critics.copy()
-        self.actor_optimizer = Adam(self.actor.parameters, settings.actor_learning_rate)
-        self.critic_optimizer = Adam(self.critics.parameters, settings.critic_learning_rate)
+        self.actor_optimizer = Adam(self.actor.parameters, settings.learning_rate)
+        self.critic_optimizer = Adam(self.critics.parameters, settings.learning_rate)
 
     def update(self, batch: Batch) -> None:
         """One step of the critics; with every `actor_every`-th also one of the actor and of the slow copies."""

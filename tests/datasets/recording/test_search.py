@@ -24,7 +24,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def snapshot(step: int, score: float) -> Snapshot:
-    return Snapshot(step, Actor(()), score, score)
+    return Snapshot(step, Actor(np.zeros(0), np.ones(0), ()), score, score)
 
 
 @pytest.mark.usefixtures("short")
@@ -54,7 +54,17 @@ def test_constants_at_the_end_of_an_observation_are_not_seen() -> None:
     env = make_environment(find_task("ant"))
     observation, _ = env.reset(seed=0)
     walk = search.random_walk(env, observation, 50, np.random.default_rng(0))
-    assert search.varying_size(np.stack([step[0] for step in walk])) == 27
+    centre, scale = search.normalisation(np.stack([step[0] for step in walk]))
+    assert len(centre) == len(scale) == 27
+
+
+def test_normalisation_divides_by_no_less_than_the_least_spread() -> None:
+    observations = np.column_stack((np.linspace(-3, 5, 101), np.linspace(0, 1e-3, 101), np.full(101, 7.0)))
+    centre, scale = search.normalisation(observations)
+    np.testing.assert_allclose(centre, [1.0, 5e-4], rtol=1e-5)
+    np.testing.assert_allclose(scale, [np.linspace(-3, 5, 101).std(), search.LEAST_SPREAD], rtol=1e-5)
+    actor = Actor(centre, scale, ())
+    np.testing.assert_allclose(actor.observe(np.array([1.0, 0.2, 7.0])), [0.0, 0.9975], rtol=1e-5)
 
 
 def test_a_time_limit_is_no_terminal() -> None:
@@ -85,7 +95,8 @@ def test_recordings_and_both_evaluations_share_no_seed() -> None:
 def test_shipped_weights_survive_the_file_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     sizes = [(8, 11), (8, 8), (3, 8)]
-    actor = Actor(tuple((rng.standard_normal(s, np.float32), rng.standard_normal(s[0], np.float32)) for s in sizes))
+    layers = tuple((rng.standard_normal(s, np.float32), rng.standard_normal(s[0], np.float32)) for s in sizes)
+    actor = Actor(np.zeros(11, np.float32), np.ones(11, np.float32), layers)
     rounded = shipped(actor)
     save_players(tmp_path / "file", search.Players((rounded,), rounded, 0.1, {}))
     for (weight, bias), (kept, kept_bias) in zip(

@@ -121,4 +121,4 @@ def test_the_critics_step_goes_down_their_mean_squared_error() -> None:
     moved = before - learner.critics.parameters
     # Adam's first step has the gradient's sign and the learning rate's size, wherever the gradient is not tiny.
     clear = np.abs(expected) > 1e-4
-    np.testing.assert_allclose(moved[clear], NOISELESS.critic_learning_rate * np.sign(expected[clear]), rtol=1e-2)
+    np.testing.assert_allclose(moved[clear], NOISELESS.learning_rate * np.sign(expected[clear]), rtol=1e-2)
