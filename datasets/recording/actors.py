@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import UserError
 from ..storage import whole_file
 from ..trajectories import Array
+from .sac import draw
 
 PLAYERS_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "players"
 LAYERS = 3
@@ -19,7 +20,7 @@ LAYERS = 3
 
 @dataclass(frozen=True)
 class Actor:
-    """A perceptron with two hidden layers of rectifiers and a hyperbolic tangent at the end."""
+    """A soft actor-critic's policy: two hidden layers of rectifiers to the means and spreads of squashed Gaussians."""
 
     centre: Array  # (S,) float32: subtracted from the S numbers with which an observation begins; no others are seen
     scale: Array  # (S,) float32: they are divided by it then
@@ -30,31 +31,25 @@ class Actor:
         seen: Array = (observation[: len(self.centre)].astype(np.float32) - self.centre) / self.scale
         return seen
 
-    def act(self, observation: Array) -> Array:
-        """(A,) float32 in [-1, 1]: the action without noise."""
+    def act(self, observation: Array, rng: np.random.Generator | None = None) -> Array:
+        """(A,) float32 in [-1, 1]: an action drawn from the policy, or its mean where there is nothing to draw with."""
         hidden = self.observe(observation)
         for weight, bias in self.layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0.0)
         weight, bias = self.layers[-1]
-        action: Array = np.tanh(weight @ hidden + bias)
+        outputs = weight @ hidden + bias
+        action: Array = draw(outputs, rng).actions if rng else np.tanh(outputs[: len(outputs) // 2])
         return action
 
 
-def with_noise(action: Array, noise: float, rng: np.random.Generator) -> Array:
-    """(A,) float32: the action with Gaussian noise of that standard deviation, cut to [-1, 1]."""
-    noisy: Array = np.clip(action + noise * rng.standard_normal(len(action)), -1.0, 1.0).astype(np.float32)
-    return noisy
-
-
-def play(env: gymnasium.Env, actor: Actor, noise: float, seed: int) -> float:
-    """Play one episode with the actor's noisy actions and return its return; all of it follows from `seed`."""
-    env_seed, noise_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
-    rng = np.random.default_rng(noise_seed)
+def play(env: gymnasium.Env, actor: Actor, seed: int, drawn: bool = True) -> float:
+    """Play one episode and return its return; all of it follows from `seed`. Actions are drawn or, else, means."""
+    env_seed, policy_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
+    rng = np.random.default_rng(policy_seed) if drawn else None
     observation, _ = env.reset(seed=env_seed)
     episode_return, over = 0.0, False
     while not over:
-        action = with_noise(actor.act(observation), noise, rng)
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = env.step(actor.act(observation, rng))
         episode_return += float(reward)
         over = terminated or truncated
     return episode_return
@@ -66,7 +61,6 @@ class Players:
 
     replay: tuple[Actor, ...]  # in the search's order; the last one is the medium one
     expert: Actor
-    noise: float  # standard deviation of the search's Gaussian exploration noise, in action units
     facts: Mapping[str, Any]  # task, seed, settings, learning curve, returns, versions: what `search.py` knows
 
     @property
@@ -96,9 +90,8 @@ def save_players(path: Path, players: Players) -> None:
         for part, name in enumerate(("weight", "bias")):
             stacked = np.stack([actor.layers[layer][part] for actor in actors])
             tensors[f"{name}_{layer + 1}"] = stacked.astype(np.float16)
-    facts = {**players.facts, "noise": players.noise}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(facts, sort_keys=True, allow_nan=False)})
+        save_file(tensors, temporary, metadata={"facts": json.dumps(players.facts, sort_keys=True, allow_nan=False)})
 
 
 def load_players(path: Path) -> Players:
@@ -114,7 +107,7 @@ def load_players(path: Path) -> Players:
         raise UserError(
             f"{path} is not a file of `lamobench data search` ({error}); make it again: lamobench data search TASK"
         ) from None
-    return Players(tuple(actors[:-1]), actors[-1], float(facts["noise"]), facts)
+    return Players(tuple(actors[:-1]), actors[-1], facts)
 
 
 def _unstack(tensors: Mapping[str, Array]) -> list[Actor]:

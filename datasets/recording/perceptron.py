@@ -15,26 +15,21 @@ import numpy as np
 
 from ..trajectories import Array
 
-EPSILON = 1e-5  # added to variances, as in torch.nn.LayerNorm
-
 
 @dataclass(frozen=True)
 class Tape:
     """What a forward pass leaves for the backward pass."""
 
     inputs: list[Array]  # of each layer: (N, B, I), the first one (B, I)
-    normalised: list[Array]  # of each hidden layer, before the rectifier: (N, B, O)
-    deviations: list[Array]  # of each hidden layer: (N, B, 1), what it was divided by
 
 
 class Perceptrons:
-    """N networks of the same sizes: linear layers, rectified, after layer normalisation if wanted; the last is linear.
+    """N networks of the same sizes: linear layers, rectified but for the last.
 
     All parameters lie in one flat array, so an optimiser or a moving average is a few array operations.
     """
 
-    def __init__(self, count: int, sizes: list[int], normalise: bool, rng: np.random.Generator) -> None:
-        self.normalise = normalise
+    def __init__(self, count: int, sizes: list[int], rng: np.random.Generator) -> None:
         self.shapes = [shape for pair in pairwise(sizes) for shape in ((count, *pair), (count, 1, pair[1]))]
         self._hold(np.empty(sum(math.prod(shape) for shape in self.shapes), np.float32))
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -52,21 +47,15 @@ class Perceptrons:
         self.parameters, views = parameters, split(parameters, self.shapes)
         self.weights, self.biases = views[::2], views[1::2]  # (N, I, O) and (N, 1, O) for each layer
 
-    def forward(self, inputs: Array, first: int | None = None) -> tuple[Array, Tape]:
-        """(N, B, O) of (B, I), by the first so many of the networks, and what `backward` wants."""
-        tape, hidden = Tape([], [], []), inputs
+    def forward(self, inputs: Array) -> tuple[Array, Tape]:
+        """(N, B, O) of (B, I), and what the gradients want."""
+        tape, hidden = Tape([]), inputs
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             tape.inputs.append(hidden)
-            hidden = np.matmul(hidden, weight[:first])
-            hidden += bias[:first]
+            hidden = np.matmul(hidden, weight)
+            hidden += bias
             if layer < len(self.weights) - 1:
-                if self.normalise:
-                    hidden -= _mean(hidden)
-                    deviation = np.sqrt(_mean_product(hidden, hidden) + EPSILON)
-                    hidden /= deviation
-                    tape.deviations.append(deviation)
-                tape.normalised.append(hidden)
-                hidden = np.maximum(hidden, 0.0)
+                np.maximum(hidden, 0.0, out=hidden)
         return hidden, tape
 
     def parameter_gradient(self, tape: Tape, output_gradient: Array) -> Array:
@@ -79,45 +68,25 @@ class Perceptrons:
         return gradient
 
     def input_gradient(self, tape: Tape, output_gradient: Array) -> Array:
-        """(N, B, I): the gradient for the inputs, given that for the outputs of the networks that were asked."""
-        for layer, back in self._backward(tape, output_gradient):
-            if layer == 0:
-                return np.matmul(back, self.weights[0][: len(back)].swapaxes(1, 2))
-        raise AssertionError
+        """(N, B, I): each network's gradient for the inputs, given that for its outputs."""
+        *_, (_, back) = self._backward(tape, output_gradient)
+        return np.matmul(back, self.weights[0].swapaxes(1, 2))
 
     def _backward(self, tape: Tape, output_gradient: Array) -> Iterator[tuple[int, Array]]:
-        """For each layer, last to first: its number and the gradient for what it computes before normalisation."""
+        """For each layer, last to first: its number and the gradient for its outputs before they are rectified."""
         back = output_gradient
         for layer in range(len(self.weights) - 1, -1, -1):
             yield layer, back
             if layer > 0:
-                across = self.weights[layer][: len(back)].swapaxes(1, 2)
+                across = self.weights[layer].swapaxes(1, 2)
                 back = back * across if back.shape[-1] == 1 else np.matmul(back, across)  # matmul is slow at one output
-                normalised = tape.normalised[layer - 1]
-                back *= normalised > 0.0
-                if self.normalise:
-                    projection = _mean_product(back, normalised)
-                    back -= _mean(back)
-                    back -= normalised * projection
-                    back /= tape.deviations[layer - 1]
+                back *= tape.inputs[layer] > 0.0
 
 
 def split(flat: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
     """Views of consecutive parts of a flat array, in those shapes."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
-
-
-def _mean(array: Array) -> Array:
-    """(N, B, 1): the mean over the last axis."""
-    mean: Array = np.einsum("nbo->nb", array)[..., None] / array.shape[-1]
-    return mean
-
-
-def _mean_product(first: Array, second: Array) -> Array:
-    """(N, B, 1): the mean over the last axis of the product; einsum does without an array for the product."""
-    mean: Array = np.einsum("nbo,nbo->nb", first, second)[..., None] / first.shape[-1]
-    return mean
 
 
 class Adam:

@@ -1,4 +1,4 @@
-"""Finds the behaviour policies of the locomotion tasks: TD3 from nothing, with a snapshot of the actor now and then.
+"""Finds the behaviour policies of the locomotion tasks: soft actor-critic, with a snapshot of its actor now and then.
 
 The same task, seed and steps give the same weights on the same kind of processor with the same versions of NumPy and
 simulator; elsewhere the last bits of a product differ, and with them, some thousand steps later, everything. Steps only
@@ -19,11 +19,11 @@ from ..environments import make_environment
 from ..errors import UserError, choose
 from ..tasks import TASKS, Task
 from ..trajectories import Array
-from .actors import Actor, Players, play, save_players, shipped, with_noise
+from .actors import Actor, Players, play, save_players, shipped
 from .perceptron import Perceptrons
-from .td3 import TD3, Replay, Settings
+from .sac import Replay, Settings, SoftActorCritic
 
-ALGORITHM = "TD3 with normalised critics"
+ALGORITHM = "soft actor-critic"
 
 STEPS: dict[str, int] = {"hopper": 206_000, "halfcheetah": 266_000, "walker2d": 266_000, "ant": 299_000}
 
@@ -46,7 +46,7 @@ Transition = tuple[Array, Array, float, Array, bool]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The actor at some point of the search, and how well it plays with the search's noise."""
+    """The actor at some point of the search, and how well its draws play."""
 
     step: int  # environment steps of the search until then
     actor: Actor
@@ -93,7 +93,7 @@ def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Sn
     observation, _ = env.reset(seed=env_seed)
     walk = random_walk(env, observation, settings.random_steps, rng)
     centre, scale = normalisation(np.stack([step[0] for step in walk]))
-    learner = TD3(len(centre), len(walk[0][1]), settings, rng)
+    learner = SoftActorCritic(len(centre), len(walk[0][1]), settings, rng)
     actor = Actor(centre, scale, layers_of(learner.actor))
     replay = Replay(steps, len(centre), len(walk[0][1]))
     for before, action, paid, after, terminal in walk:
@@ -101,13 +101,13 @@ def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Sn
     observation, _ = env.reset()
     rest = range(settings.random_steps + 1, steps + 1)
     for step in tqdm(rest, desc=f"searching {task.name}", unit=" steps", leave=False, disable=None):
-        action = with_noise(actor.act(observation), settings.exploration_noise, rng)
+        action = actor.act(observation, rng)
         after, reward, terminated, truncated, _ = env.step(action)
         replay.add(actor.observe(observation), action, float(reward), actor.observe(after), terminated)
         observation = env.reset()[0] if terminated or truncated else after
         learner.update(replay.sample(rng, settings.batch_size))
         if step in keep:
-            yield evaluate(evaluation_env, task, shipped(actor), settings.exploration_noise, step)
+            yield evaluate(evaluation_env, task, shipped(actor), step)
 
 
 def random_walk(env: gymnasium.Env, observation: Array, steps: int, rng: np.random.Generator) -> list[Transition]:
@@ -138,9 +138,9 @@ def layers_of(actor: Perceptrons) -> tuple[tuple[Array, Array], ...]:
     return tuple((weight[0].T, bias[0, 0]) for weight, bias in zip(actor.weights, actor.biases, strict=True))
 
 
-def evaluate(env: gymnasium.Env, task: Task, actor: Actor, noise: float, step: int) -> Snapshot:
+def evaluate(env: gymnasium.Env, task: Task, actor: Actor, step: int) -> Snapshot:
     """The actor with its mean return over the evaluation's fixed episodes."""
-    mean_return = float(np.mean([play(env, actor, noise, seed) for seed in EVALUATION_SEEDS]))
+    mean_return = float(np.mean([play(env, actor, seed) for seed in EVALUATION_SEEDS]))
     return Snapshot(step, actor, mean_return, task.normalise(mean_return))
 
 
@@ -169,20 +169,20 @@ def choose_players(task: Task, snapshots: Sequence[Snapshot], settings: Settings
         "settings": asdict(settings),
         "curve": [[snapshot.step, round(snapshot.mean_return, 1)] for snapshot in snapshots],
         "replay_steps": [snapshot.step for snapshot in replay],
-        "medium": _fresh_returns(env, replay[-1], settings.exploration_noise),
-        "expert": _fresh_returns(env, expert, settings.exploration_noise),
+        "medium": _fresh_returns(env, replay[-1]),
+        "expert": _fresh_returns(env, expert),
         "versions": {package: version(package) for package in ("numpy", "gymnasium", task.simulator)},
     }
-    return Players(tuple(s.actor for s in replay), expert.actor, settings.exploration_noise, facts)
+    return Players(tuple(s.actor for s in replay), expert.actor, facts)
 
 
-def _fresh_returns(env: gymnasium.Env, snapshot: Snapshot, noise: float) -> dict[str, float]:
+def _fresh_returns(env: gymnasium.Env, snapshot: Snapshot) -> dict[str, float]:
     """Mean returns over episodes that had no part in choosing the snapshot."""
-    with_it = [play(env, snapshot.actor, noise, seed) for seed in FRESH_SEEDS]
-    without = [play(env, snapshot.actor, 0.0, seed) for seed in FRESH_SEEDS]
+    drawn = [play(env, snapshot.actor, seed) for seed in FRESH_SEEDS]
+    means = [play(env, snapshot.actor, seed, drawn=False) for seed in FRESH_SEEDS]
     return {
         "step": snapshot.step,
-        "mean_return": round(float(np.mean(with_it)), 1),
-        "standard_deviation": round(float(np.std(with_it)), 1),
-        "mean_return_without_noise": round(float(np.mean(without)), 1),
+        "mean_return": round(float(np.mean(drawn)), 1),
+        "standard_deviation": round(float(np.std(drawn)), 1),
+        "mean_return_of_mean_actions": round(float(np.mean(means)), 1),
     }
