@@ -1,15 +1,15 @@
 """The player of Hopper, HalfCheetah, Walker2d and Ant: small neural policies that this suite's own search found.
 
 `search.py` found them, `lamobench data search TASK` does it again, and `assets/players/` holds what ships: for each
-task the search's actors from its first snapshot until the medium one, and the best one it came to. Every action carries
-the search's exploration noise, Gaussian of standard deviation 0.1 and cut to the action space, as D4RL's sets hold
-samples of stochastic policies; the returns by which actors were chosen were measured with it.
+task some of the search's actors from its first snapshot until the medium one, and the best one it came to. They are the
+stochastic policies of soft actor-critic, as those behind D4RL's sets are, and every action is drawn from them, in the
+search, in its evaluations and here.
 
 - `medium`: the actor whose mean return was nearest a third of the expert's reference return.
 - `medium-replay`: the actors from the first to the medium one, in the search's order, each for an equal share of the
-  episodes. It replays the search's policies anew, rather than storing its replay buffer: that would be hundreds of
-  megabytes, and this takes about a hundred kilobytes. So the uniformly random actions at the start of a search are not
-  in it, every episode is played by one actor to its end, and actors are spaced as `search.snapshot_steps` says.
+  episodes. It plays the search's policies anew, rather than storing its replay buffer, which would be hundreds of
+  megabytes where this is a hundred kilobytes. So the uniformly random actions at the start of a search are not in it,
+  an episode is played by one actor to its end, and actors are spaced as `search.snapshot_steps` says.
 - `medium-expert`: the first half of the episodes by the medium actor, the second half by the best one that was found,
   called expert as in D4RL although it need not score 100.
 """
@@ -22,7 +22,7 @@ from ..errors import choose
 from .actors import PLAYERS_FOLDER, Actor, Players, load_players, play
 from .part import Part
 
-ALGORITHM = "policies of this suite's own TD3 search, with its exploration noise"
+ALGORITHM = "soft actor-critic, the policies of this suite's own search"
 GRADES = ["medium", "medium-replay", "medium-expert"]
 
 
@@ -33,9 +33,8 @@ def players(task_name: str) -> Players:
 
 
 def play_episode(task_name: str, env: gymnasium.Env, grade: str, part: Part) -> None:
-    """Play one episode; the start and the noise follow from the part's seed, the actor from grade and number."""
-    known = players(task_name)
-    play(env, choose_actor(known, grade, part), known.noise, part.seed)
+    """Play one episode; the start and the draws follow from the part's seed, the actor from grade and number."""
+    play(env, choose_actor(players(task_name), grade, part), part.seed)
 
 
 def choose_actor(known: Players, grade: str, part: Part) -> Actor:

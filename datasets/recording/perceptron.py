@@ -70,7 +70,8 @@ class Perceptrons:
     def input_gradient(self, tape: Tape, output_gradient: Array) -> Array:
         """(N, B, I): each network's gradient for the inputs, given that for its outputs."""
         *_, (_, back) = self._backward(tape, output_gradient)
-        return np.matmul(back, self.weights[0].swapaxes(1, 2))
+        gradient: Array = np.matmul(back, self.weights[0].swapaxes(1, 2))
+        return gradient
 
     def _backward(self, tape: Tape, output_gradient: Array) -> Iterator[tuple[int, Array]]:
         """For each layer, last to first: its number and the gradient for its outputs before they are rectified."""
@@ -83,7 +84,7 @@ class Perceptrons:
                 back *= tape.inputs[layer] > 0.0
 
 
-def split(flat: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
+def split(flat: Array, shapes: list[tuple[int, int, int]]) -> list[Array]:
     """Views of consecutive parts of a flat array, in those shapes."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]

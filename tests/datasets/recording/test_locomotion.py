@@ -20,7 +20,7 @@ def test_shipped_files_are_small_and_hold_what_the_search_says(task: str) -> Non
     known = players(task)
     observation_size, action_size = LOCOMOTION_SIZES[task]
     shapes = [weight.shape for weight, _ in known.expert.layers]
-    assert shapes == [(64, 27 if task == "ant" else observation_size), (64, 64), (action_size, 64)]
+    assert shapes == [(64, 27 if task == "ant" else observation_size), (64, 64), (2 * action_size, 64)]
     assert (PLAYERS_FOLDER / f"{task}.safetensors").stat().st_size < 150_000
     assert known.facts["task"] == task
     assert known.facts["replay_steps"][-1] == known.facts["medium"]["step"]
@@ -46,7 +46,7 @@ def test_medium_is_near_a_third_and_expert_well_above(task: str) -> None:
 def test_a_recording_is_as_good_as_the_file_says(task: str) -> None:
     known, env = players(task), make_environment(find_task(task))
     for actor, facts in ((known.medium, known.facts["medium"]), (known.expert, known.facts["expert"])):
-        returns = [play(env, actor, known.noise, seed) for seed in range(8)]
+        returns = [play(env, actor, seed) for seed in range(8)]
         spread = 4 * facts["standard_deviation"] / np.sqrt(len(returns)) + 0.05 * abs(facts["mean_return"])
         assert abs(np.mean(returns) - facts["mean_return"]) < spread
 
@@ -85,15 +85,15 @@ def test_grades_name_the_actors_of_the_docstring() -> None:
     ]
 
 
-def test_noise_is_the_searches_own_and_actions_stay_in_their_space() -> None:
+def test_actions_are_draws_that_stay_in_their_space() -> None:
     env = Recorder(make_environment(find_task("halfcheetah")))
     play_episode("halfcheetah", env, "medium", Part(seed=1, number=0, total=1))
     actions = np.stack([step[0] for step in env.steps])
-    quiet = np.stack([players("halfcheetah").medium.act(one) for one in env.observations[:-1]])
+    means = np.stack([players("halfcheetah").medium.act(one) for one in env.observations[:-1]])
     assert actions.dtype == np.float32
     assert np.abs(actions).max() <= 1
-    inside = np.abs(quiet) < 0.6  # far enough from the bounds that nothing is cut
-    assert (actions - quiet)[inside].std() == pytest.approx(0.1, rel=0.1)
+    assert 0.02 < (actions - means).std() < 1
+    assert abs((actions - means).mean()) < 0.1
 
 
 def test_an_unknown_grade_is_named() -> None:

@@ -7,9 +7,9 @@ from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording import search
-from lamobench.datasets.recording.actors import Actor, load_players, play, save_players, shipped
+from lamobench.datasets.recording.actors import Actor, Players, load_players, play, save_players, shipped
+from lamobench.datasets.recording.sac import Settings
 from lamobench.datasets.recording.search import Snapshot
-from lamobench.datasets.recording.td3 import Settings
 
 SHORT = Settings(random_steps=300, critic_units=16, actor_units=8, batch_size=32)
 
@@ -37,10 +37,9 @@ def test_a_search_leaves_a_file_that_plays_and_the_same_seed_the_same_file(tmp_p
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
     loaded, env = load_players(tmp_path / "a"), make_environment(find_task("hopper"))
     for ours, theirs in zip((*players.replay, players.expert), (*loaded.replay, loaded.expert), strict=True):
-        assert play(env, ours, 0.1, 3) == play(env, theirs, 0.1, 3), "what was evaluated is what ships"
+        assert play(env, ours, 3) == play(env, theirs, 3), "what was evaluated is what ships"
     assert loaded.facts["curve"] == [[one.step, round(one.mean_return, 1)] for one in seen]
     assert loaded.facts["seed"] == 5
-    assert loaded.noise == SHORT.exploration_noise
 
 
 @pytest.mark.usefixtures("short")
@@ -94,11 +93,11 @@ def test_recordings_and_both_evaluations_share_no_seed() -> None:
 
 def test_shipped_weights_survive_the_file_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    sizes = [(8, 11), (8, 8), (3, 8)]
+    sizes = [(8, 11), (8, 8), (6, 8)]
     layers = tuple((rng.standard_normal(s, np.float32), rng.standard_normal(s[0], np.float32)) for s in sizes)
     actor = Actor(np.zeros(11, np.float32), np.ones(11, np.float32), layers)
     rounded = shipped(actor)
-    save_players(tmp_path / "file", search.Players((rounded,), rounded, 0.1, {}))
+    save_players(tmp_path / "file", Players((rounded,), rounded, {}))
     for (weight, bias), (kept, kept_bias) in zip(
         rounded.layers, load_players(tmp_path / "file").medium.layers, strict=True
     ):
