@@ -5,6 +5,7 @@ Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
@@ -52,3 +53,29 @@ def add_lora(model: GPT2LMHeadModel, pairs: str, rank: int, alpha: float, dropou
         bias="lora_only" if pairs == "separate" else "none",
     )
     inject_adapter_in_model(lora, model)
+
+
+class WeightDistance(nn.Module):
+    """How far the weights of a language model are from where they began: a sum of squares.
+
+    Low-rank updates count by what they add to a weight, `scaling * B A`, whose squared norm is `<B^T B, A A^T>`; it
+    begins at zero. Every other trained tensor is compared with a copy of itself.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.names = [name for name, p in model.named_parameters() if p.requires_grad and ".lora_" not in name]
+        for number, name in enumerate(self.names):
+            self.register_buffer(f"start_{number}", model.get_parameter(name).detach().clone(), persistent=False)
+
+    def forward(self, model: nn.Module) -> Tensor:
+        """The distance of `model`, which has to be the one it was made with."""
+        terms = [
+            (model.get_parameter(name) - self.get_buffer(f"start_{number}")).square().sum()
+            for number, name in enumerate(self.names)
+        ]
+        for layer in model.modules():
+            if isinstance(layer, LoraLayer):
+                down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # (r, in), (out, r)
+                terms.append(layer.scaling["default"] ** 2 * ((up.T @ up) * (down @ down.T)).sum())
+        return torch.stack(terms).sum() if terms else torch.zeros(())

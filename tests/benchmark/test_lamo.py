@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from lamobench.baselines.policy import History, Spec
-from lamobench.benchmark.adapters import add_lora
+from lamobench.benchmark.adapters import SplitProjection, add_lora
 from lamobench.benchmark.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler
 from lamobench.benchmark.language_models import load_language_model, load_tokenizer
 from lamobench.datasets.corpora import Corpus, load_corpus
@@ -192,6 +192,47 @@ def test_the_loss_adds_the_weighted_language_loss(make_lamo: Callable[..., LaMo]
     alone, _ = policy.loss(LaMoBatch(batch.contexts, None))
     torch.testing.assert_close(metrics["action_error"], alone.detach())
     torch.testing.assert_close(loss, alone + 0.3 * expected)
+
+
+@pytest.mark.parametrize("adaptation", ["lora", "full"])
+def test_the_weight_anchor_measures_and_shortens_the_way_from_the_start(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path, adaptation: str
+) -> None:
+    def way(anchor: float) -> float:
+        policy = make_lamo(adaptation=adaptation, weight_anchor=anchor)
+        assert float(policy.loss(policy.sampler(subset).sample(4, np.random.default_rng(0)))[1]["weight_distance"]) == 0
+        measured = train_some(policy, subset, 20)
+        for layer in [module for module in policy.modules() if isinstance(module, LoraLayer)]:
+            layer.merge()
+        before = load_language_model(str(tiny_gpt2))
+        if adaptation == "lora":
+            for block in before.transformer.h:
+                block.attn.c_attn = SplitProjection(block.attn.c_attn)
+        start = dict(before.named_parameters())
+        moved = {name.replace(".base_layer", ""): p for name, p in policy.language_model.named_parameters()}
+        distance = sum(float((moved[name] - tensor).square().sum()) for name, tensor in start.items())
+        assert policy.weight_distance is not None
+        if adaptation == "full":
+            assert float(policy.weight_distance(policy.language_model)) == pytest.approx(distance, rel=1e-3)
+        assert distance == pytest.approx(float(measured[-1]["weight_distance"]), rel=0.2)
+        return distance
+
+    assert way(10.0) < 0.5 * way(1e-6)
+
+
+def test_the_output_anchor_holds_the_predictions_where_they_were(
+    make_lamo: Callable[..., LaMo], subset: Subset, corpus: Corpus
+) -> None:
+    def divergence(anchor: float) -> float:
+        policy = make_lamo(output_anchor=anchor, language_weight=1e-9, dropout=0.0, lora_dropout=0.0)
+        measured = train_some(policy, subset, 40)
+        assert float(measured[0]["output_divergence"]) == pytest.approx(0, abs=1e-5)
+        assert policy.initial_model is not None
+        assert not any(p.requires_grad for p in policy.initial_model.parameters())
+        assert {name for name, _ in policy.named_parameters() if "initial_model" in name} <= policy.rebuilt()
+        return float(measured[-1]["output_divergence"])
+
+    assert divergence(10.0) < 0.3 * divergence(1e-9)
 
 
 def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
