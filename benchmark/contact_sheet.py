@@ -127,12 +127,16 @@ def _draw(rows: list[Strip], title: str, about: str, path: Path) -> None:
             _write(figure, margin, top, row.heading, size=9.0, weight="bold")
             for column, (frame, step, so_far) in enumerate(zip(row.frames, row.steps, row.returns, strict=True)):
                 left, bottom = margin + column * (width + GAP), top + HEADING + height
-                enlarged = frame.repeat(times, axis=0).repeat(times, axis=1)
-                figure.figimage(enlarged, left, total_height - bottom, cmap="gray", vmin=0, vmax=255)
+                figure.figimage(_coloured(frame.repeat(times, 0).repeat(times, 1)), left, total_height - bottom)
                 _write(figure, left, bottom + 6, f"step {step:,}", size=8.0, color=MUTED)
                 _write(figure, left + width, bottom + 6, readable(so_far), size=8.0, ha="right")
         with whole_file(path) as temporary:
             figure.savefig(temporary, format="png")
+
+
+def _coloured(frame: Array) -> Array:
+    """(H, W, 3) uint8; what has three channels already is left as it is."""
+    return frame if frame.ndim == 3 else frame[..., None].repeat(3, axis=2)
 
 
 def _write(figure: Figure, x: float, y: float, text: str, **style: object) -> None:
