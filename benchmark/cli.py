@@ -67,14 +67,19 @@ class Train:
     threads: int = 1
     """Processor threads."""
     options: RunOptions = field(default_factory=RunOptions)
+    describe: bool = False
+    """Train nothing; print what the policy is made of, and what of it would be trained."""
     json: bool = False
     """Print the result as JSON."""
 
     def run(self) -> None:
         """Train with a progress bar, then print the score."""
-        from .commands import train_one
+        from .commands import describe_run, train_one
 
-        train_one(self)
+        if self.describe:
+            describe_run(self)
+        else:
+            train_one(self)
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,32 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """Train LaMo with one part changed at a time, and compare each variant with LaMo, seed by seed: a table as CSV and
+    a figure for each data set. Finished runs are skipped."""
+
+    data: Positional[tuple[str, ...]] = ("reacher2d-medium-large", "kitchen-complete")
+    """Data sets."""
+    fractions: tuple[float, ...] = (0.1, 0.3)
+    """Share of whole episodes, one for each data set."""
+    variants: tuple[str, ...] = ()
+    """Variants; none given: all of them."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds; seed s trains on subset s."""
+    jobs: int = 0
+    """Runs at a time; 0: one a core."""
+    output: Path = Path("results")
+    """Folder for ablation_lamo.csv and the figures."""
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def run(self) -> None:
+        """Train, compare, print the table."""
+        from .commands import ablate
+
+        ablate(self)
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """Collect finished runs: leaderboard.csv, learning_curves.png and scores.png, and the table on the terminal."""
 
@@ -166,6 +197,26 @@ class Doctor:
         from .doctor import findings
 
         print_rows(findings(), self.json)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure speed and memory on this machine, ours beside what one would use instead."""
+
+    output: Path = Path("results/bench.csv")
+    """File for the measurements."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Measure, write the file, print the table."""
+        from ..datasets.storage import write_rows
+        from .bench import run_benches
+        from .display import print_rows
+
+        rows = run_benches(lambda name: print(f"measuring: {name}", file=sys.stderr, flush=True))
+        write_rows(self.output, rows)
+        print_rows(rows, self.json)
 
 
 @dataclass(frozen=True)
@@ -219,8 +270,10 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Ablation, subcommand("ablation")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
+    | Annotated[Bench, subcommand("bench")]
 )
 
 
