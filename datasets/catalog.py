@@ -108,10 +108,10 @@ QUALITIES = {
 }
 LOCOMOTION_STEPS = {"medium": 1_000_000, "medium-expert": 2_000_000}  # Fu et al. 2020; replays end as they learned
 # Episodes and seed of each recording: as many episodes as make about 200,000 steps.
-RECORDED = {
-    "hopper-medium": (600, 101),
-    "hopper-medium-replay": (1000, 102),
-    "hopper-medium-expert": (300, 103),
+RECORDINGS = {
+    "hopper-medium": (530, 101),
+    "hopper-medium-replay": (1280, 102),
+    "hopper-medium-expert": (325, 103),
     "halfcheetah-medium": (200, 111),
     "halfcheetah-medium-replay": (200, 112),
     "halfcheetah-medium-expert": (200, 113),
@@ -141,7 +141,7 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
         file = f"gym_mujoco/{owner}_{'mixed' if quality == 'medium-replay' else quality.replace('-', '_')}.hdf5"
     sizes = LOCOMOTION_SIZES[task]
     public = D4RL(f"{name}-v{version}", f"{D4RL_SERVER}/{file}", *sizes, steps=LOCOMOTION_STEPS.get(quality))
-    episodes, seed = RECORDED[name]
+    episodes, seed = RECORDINGS[name]
     own = Recorded(episodes, f"lamobench/{task}/{quality}-v0", record_seed=seed, grade=quality)
     return Dataset(
         name=name if version == 2 else f"{name}-v{version}",
