@@ -64,15 +64,15 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class DataFetch:
-    """Download a data set's public file, or import one that was brought by hand. The only data command that uses
-    the network; goes on with a download that was interrupted, and does nothing if the data set is there already."""
+    """Download a data set's public files, or import them from where they were brought by hand. Goes on with a download
+    that was interrupted, and does nothing if the data set is there already."""
 
     name: Positional[str]
     """Data set to fetch."""
     source: str = "auto"
     """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
     from_: Annotated[Path | None, arg(name="from")] = None
-    """A file to import instead of downloading it; it stays where it is."""
+    """A file, or for Atari the folder of the four files, to import instead of downloading; it stays where it is."""
     force: bool = False
     """Fetch it again, in the place of the one that is there."""
 

@@ -34,21 +34,33 @@ def folder_of(name: str, source: str) -> Path:
     return storage.home() / "datasets" / name / source
 
 
-def save(trajectories: Trajectories) -> Path:
+@contextmanager
+def scratch_folder(name: str, source: str) -> Iterator[Path]:
+    """An empty folder on the cache's disk, deleted in the end: for arrays of a data set that may not fit in memory.
+
+    `save` and `replace`, given the folder, take over the `.npy` files in it that the data set maps.
+    """
+    parent = folder_of(name, source).parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{source}.scratch.") as scratch:
+        yield Path(scratch).resolve()
+
+
+def save(trajectories: Trajectories, scratch: Path | None = None) -> Path:
     """Check and store a data set; one with the same content that is there already is kept.
 
     Raises a `UserError`, and changes nothing, if the data break a contract or other content is there.
     """
-    folder, written = _write(trajectories, storage.whole_folder)
+    folder, written = _write(trajectories, storage.whole_folder, scratch)
     found = read_meta(folder)["content_hash"]
     if found != written:
         raise UserError(f"{folder} holds other data ({found[:12]}, not {written[:12]}); {_again(folder)}")
     return folder
 
 
-def replace(trajectories: Trajectories) -> Path:
+def replace(trajectories: Trajectories, scratch: Path | None = None) -> Path:
     """Check and store a data set in the place of whatever is there, which is kept if anything goes wrong."""
-    return _write(trajectories, replaced_folder)[0]
+    return _write(trajectories, replaced_folder, scratch)[0]
 
 
 def open_cached(folder: Path) -> Trajectories:
@@ -131,14 +143,18 @@ def _set_aside(path: Path) -> Path | None:
     return aside
 
 
-def _write(trajectories: Trajectories, place: Place) -> tuple[Path, str]:
+def _write(trajectories: Trajectories, place: Place, scratch: Path | None) -> tuple[Path, str]:
     """The folder and the content hash of what was meant to be in it."""
     trajectories.check()
     folder = folder_of(trajectories.provenance.dataset, trajectories.provenance.source)
     meta = _meta(trajectories)
     with place(folder) as temporary:
         for name in Trajectories.ARRAYS:
-            np.save(temporary / f"{name}.npy", getattr(trajectories, name), allow_pickle=False)
+            array, file = getattr(trajectories, name), temporary / f"{name}.npy"
+            if scratch is not None and isinstance(array, np.memmap) and Path(array.filename).parent == scratch:
+                os.rename(array.filename, file)  # the map stays valid: it is of the file, not of its name
+            else:
+                np.save(file, array, allow_pickle=False)
         storage.write_json(temporary / META, meta)
     return folder, meta["content_hash"]
 

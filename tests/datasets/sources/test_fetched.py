@@ -14,7 +14,9 @@ from lamobench.datasets import cache, catalog, storage
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources import fetched
 from lamobench.datasets.sources.fetched import download_folder, fetch_dataset
+from lamobench.datasets.sources.removed import remove_dataset
 
+from . import dqn_replay_files
 from .d4rl_files import kitchen, locomotion
 
 NAME = "hopper-medium"
@@ -59,6 +61,28 @@ def test_a_file_is_downloaded_and_opens_from_the_cache(served: Path, lamobench_h
     (served / FILE).unlink()
     assert fetch_dataset(NAME).content_hash == data.content_hash, "it is there already, and not asked for again"
     assert stamps(lamobench_home) == before
+
+
+def test_the_four_files_of_dqn_replay_are_downloaded(
+    served: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = catalog.file_of(catalog.find_dataset("breakout-medium"))
+    here = catalog.file_of(catalog.find_dataset(NAME)).address.rpartition("/")[0]
+    monkeypatch.setattr(catalog, "DQN_REPLAY_SERVER", here)
+    folder = served / source.folder
+    dqn_replay_files.write(folder, dqn_replay_files.rows(dqn_replay_files.games()), terminal=None)
+    with pytest.raises(UserError, match=r"terminal.*can't be downloaded: the server says 404") as caught:
+        fetch_dataset("breakout-medium")
+    assert f"curl -fLO '{here}/{source.folder}/$store$_{{observation,action,reward,terminal}}_ckpt.10.gz'" in str(
+        caught.value
+    )
+    assert str(caught.value).endswith("type: lamobench data fetch breakout-medium --from FOLDER")
+    assert len([path for path in (download_folder() / source.folder).iterdir() if path.suffix == ".gz"]) == 3
+    dqn_replay_files.write(folder, dqn_replay_files.rows(dqn_replay_files.games()))
+    (folder / source.file_names["observation"]).unlink()  # it is there, and not asked for again
+    data = fetch_dataset("breakout-medium")
+    assert catalog.load("breakout-medium").content_hash == data.content_hash
+    assert [path.suffix for path in remove_dataset("breakout-medium")] == ["", ".gz", ".gz", ".gz", ".gz"]
 
 
 def test_a_lost_cache_is_made_from_the_downloaded_file(served: Path, lamobench_home: Path) -> None:
