@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..baselines.fields import Amount, Bounds, Count, Delay, Share
 from ..baselines.policy import History, OptimizerSettings, Policy, Spec
-from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
+from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
 from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
@@ -101,7 +101,7 @@ class LaMo(Policy):
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
         """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
         super().__init__()
-        self.config, self.context, self.corpus = config, config.context, corpus
+        self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
         shape = language_model.config
         if 3 * config.context > shape.n_positions:
             raise UserError(
@@ -120,18 +120,18 @@ class LaMo(Policy):
 
     def sampler(self, subset: Subset) -> LaMoSampler:
         """Windows of K steps, with English where the language loss is on."""
-        contexts = ContextSampler(subset, self.context)
+        contexts = ContextSampler(subset, self.context, self.view)
         return LaMoSampler(contexts, self.corpus, self.config.language_batch, self.language_length)
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 5: the action error plus lambda times the language loss."""
-        action_error = masked_action_error(self.model.predict(batch.contexts), batch.contexts)
-        metrics = {"action_error": action_error.detach()}
+        imitation = action_error(self.model.predict(batch.contexts), batch.contexts)
+        metrics = {"action_error": imitation.detach()}
         if batch.language is None:
-            return action_error, metrics
+            return imitation, metrics
         language = language_loss(self.language_model, batch.language)
         metrics["language_loss"] = language.detach()
-        return action_error + self.config.language_weight * language, metrics
+        return imitation + self.config.language_weight * language, metrics
 
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
