@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d test lint format doctor gpt2-mini clean
+.PHONY: help setup demo reacher2d test lint format doctor bench gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,9 @@ format: setup ## let ruff format and sort imports
 
 doctor: setup ## what is installed, what is at hand, what each target would need
 	@$(BIN)/lamobench doctor
+
+bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv
+	@$(BIN)/lamobench bench
 
 gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)
 	@$(BIN)/lamobench lm pretrain runs/gpt2-mini
