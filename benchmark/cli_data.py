@@ -86,12 +86,14 @@ class DataFetch:
 
 @dataclass(frozen=True)
 class DataImport:
-    """Import a Minari data set of your own, recorded in the environment of one of the tasks."""
+    """Import a Minari data set, your own or a public one; its environment decides the task."""
 
     name: Positional[str]
     """The name it gets here."""
     minari: str = MISSING
-    """Its Minari id, as `minari list local` shows it."""
+    """Its Minari id, as `minari list local` or, with --remote, `minari list remote` shows it."""
+    remote: bool = False
+    """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
     root: Path | None = None
     """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
     force: bool = False
@@ -102,7 +104,7 @@ class DataImport:
         from ..datasets.sources.imported import import_dataset
         from .display import print_summary
 
-        print_summary(import_dataset(self.name, self.minari, self.root, self.force))
+        print_summary(import_dataset(self.name, self.minari, self.root, self.force, self.remote))
 
 
 @dataclass(frozen=True)

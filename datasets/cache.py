@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .catalog import command_to_get
+from .catalog import command_to_get, task_from
 from .errors import UserError
 from .trajectories import Array, Provenance, Trajectories, array_hash, combine_hashes
 
@@ -25,6 +25,8 @@ FORMAT = 1  # raise it when the layout changes: older folders are then refused w
 META = "meta.json"
 META_KEYS = ("content_hash", "episodes", "steps", "return_mean", "return_std", "return_best")
 
+# Of an imported data set, which the catalog does not know: the name of its task, or all fields of a task of its own.
+TaskEntry = str | dict[str, Any] | None
 # How a finished folder takes its place: `storage.whole_folder` or `replaced_folder`.
 Place = Callable[[Path], AbstractContextManager[Path]]
 
@@ -46,21 +48,21 @@ def scratch_folder(name: str, source: str) -> Iterator[Path]:
         yield Path(scratch).resolve()
 
 
-def save(trajectories: Trajectories, scratch: Path | None = None) -> Path:
+def save(trajectories: Trajectories, scratch: Path | None = None, task: TaskEntry = None) -> Path:
     """Check and store a data set; one with the same content that is there already is kept.
 
     Raises a `UserError`, and changes nothing, if the data break a contract or other content is there.
     """
-    folder, written = _write(trajectories, storage.whole_folder, scratch)
+    folder, written = _write(trajectories, storage.whole_folder, scratch, task)
     found = read_meta(folder)["content_hash"]
     if found != written:
         raise UserError(f"{folder} holds other data ({found[:12]}, not {written[:12]}); {_again(folder)}")
     return folder
 
 
-def replace(trajectories: Trajectories, scratch: Path | None = None) -> Path:
+def replace(trajectories: Trajectories, scratch: Path | None = None, task: TaskEntry = None) -> Path:
     """Check and store a data set in the place of whatever is there, which is kept if anything goes wrong."""
-    return _write(trajectories, replaced_folder, scratch)[0]
+    return _write(trajectories, replaced_folder, scratch, task)[0]
 
 
 def open_cached(folder: Path) -> Trajectories:
@@ -104,6 +106,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         form, names = meta["format"], set(meta["arrays"])
         _ = Provenance(**meta["provenance"]), [meta[key] for key in META_KEYS]
         _ = [array[key] for array in meta["arrays"].values() for key in ("shape", "dtype", "sha256")]
+        _ = task_from(meta["task"]) if isinstance(meta.get("task"), dict) else None
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {_again(folder)}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -143,18 +146,19 @@ def _set_aside(path: Path) -> Path | None:
     return aside
 
 
-def _write(trajectories: Trajectories, place: Place, scratch: Path | None) -> tuple[Path, str]:
+def _write(trajectories: Trajectories, place: Place, scratch: Path | None, task: TaskEntry) -> tuple[Path, str]:
     """The folder and the content hash of what was meant to be in it."""
     trajectories.check()
     folder = folder_of(trajectories.provenance.dataset, trajectories.provenance.source)
-    meta = _meta(trajectories)
+    meta = _meta(trajectories) | ({} if task is None else {"task": task})
     with place(folder) as temporary:
         for name in Trajectories.ARRAYS:
-            array, file = getattr(trajectories, name), temporary / f"{name}.npy"
-            if scratch is not None and isinstance(array, np.memmap) and Path(array.filename).parent == scratch:
-                os.rename(array.filename, file)  # the map stays valid: it is of the file, not of its name
+            array, target = getattr(trajectories, name), temporary / f"{name}.npy"
+            mapped = Path(array.filename or "") if isinstance(array, np.memmap) else None
+            if scratch is not None and mapped is not None and mapped.parent == scratch:
+                os.rename(mapped, target)  # the map stays valid: it is of the file, not of its name
             else:
-                np.save(file, array, allow_pickle=False)
+                np.save(target, array, allow_pickle=False)
         storage.write_json(temporary / META, meta)
     return folder, meta["content_hash"]
 

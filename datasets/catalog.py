@@ -242,8 +242,11 @@ ALIASES: dict[str, str] = {
 
 
 def find_task(name: str) -> Task:
-    """The task of that name; a `UserError` names the valid ones."""
-    return TASKS[choose("task", name, list(TASKS))]
+    """The task of that name, of the catalog or of an imported data set; a `UserError` names the valid ones."""
+    if name in TASKS:
+        return TASKS[name]
+    own = own_tasks()
+    return own[name] if name in own else TASKS[choose("task", name, [*TASKS, *own])]
 
 
 def find_dataset(name: str) -> Dataset:
@@ -265,20 +268,44 @@ def all_datasets() -> list[Dataset]:
 
 def own_datasets() -> list[Dataset]:
     """The data sets that the user imported: what is cached under a name that the catalog does not have."""
+    return [_own_dataset(folder) for folder in _own_folders()]
+
+
+def own_tasks() -> dict[str, Task]:
+    """The tasks that imported data sets brought with them, each of the data set's own name."""
+    entries = [_own_meta(folder).get("task") for folder in _own_folders()]
+    return {entry["name"]: task_from(entry) for entry in entries if isinstance(entry, dict)}
+
+
+def _own_folders() -> "list[Path]":
     folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
-    return [_own_dataset(folder) for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
+    return [folder for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
 
 
-def _own_dataset(folder: "Path") -> Dataset:
+def _own_meta(folder: "Path") -> dict[str, Any]:
+    """What is stored of an imported data set; nothing if that is damaged: whoever opens it is told what is wrong."""
     from . import cache
 
     try:
-        provenance = cache.read_meta(folder)["provenance"]
-    except UserError:  # it is listed as damaged, and whoever opens it is told what is wrong
-        provenance = {"env_id": "", "origin": ""}
-    minari_id = provenance["origin"].removeprefix("minari ")
-    tasks = [task.name for task in TASKS.values() if task.env_id == provenance["env_id"]] or ["unknown"]
-    return Dataset(folder.parent.name, tasks[0], f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
+        return cache.read_meta(folder)
+    except UserError:
+        return {"provenance": {"env_id": "", "origin": ""}}
+
+
+def task_from(entry: dict[str, Any]) -> Task:
+    """A task from its fields as JSON has them, which knows lists only."""
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return Task(**fields)
+
+
+def _own_dataset(folder: "Path") -> Dataset:
+    meta = _own_meta(folder)
+    minari_id = meta["provenance"]["origin"].partition(";")[0].removeprefix("minari ")
+    env_id = meta["provenance"]["env_id"]
+    tasks = [task.name for task in TASKS.values() if task.env_id == env_id] or ["unknown"]
+    entry = meta.get("task", tasks[0])  # what earlier versions imported has none
+    task = entry["name"] if isinstance(entry, dict) else entry
+    return Dataset(folder.parent.name, task, f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
 
 
 def recording_of(dataset: Dataset) -> Recorded:

@@ -23,6 +23,8 @@ class Task:
     # Learning sees rewards, and so returns-to-go and target returns, clipped to [-1, 1]; scores never are clipped.
     clip_rewards: bool = False
     sticky_actions: float = 0.0  # Atari: the probability that the emulator repeats its last action instead of the given
+    # Of the task of an imported data set (`own_tasks.py`): the options of its environment, as JSON.
+    env_options: str | None = None
 
     def normalise(self, episode_return: float) -> float:
         """The score of a return: 0 at the lower reference return, 100 at the upper one, linear and not clipped."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..catalog import D4RL, DATASETS, OLDER, Dataset, find_task
 from ..errors import UserError
-from ..kitchen import satisfied
+from ..kitchen import done_so_far, satisfied
 from ..tasks import Task
 from ..trajectories import Array, Provenance, Trajectories
 
@@ -116,10 +116,8 @@ def sub_goal_rewards(
 
     A file's reward t is the number of sub-goals that observation t satisfies; the environment pays 1 on the step that
     leads to the first observation that satisfies a sub-goal. So step t gets what is new in observation t + 1, the first
-    step also what its own observation satisfies, and the last step, whose outcome nobody recorded, nothing.
-
-    A count alone can't tell whether a sub-goal came undone and another was done instead. The observations can, and are
-    used wherever they agree with all counts of an episode; elsewhere a new maximum of the counts pays its difference.
+    step also what its own observation satisfies, and the last step, whose outcome nobody recorded, nothing. What was
+    done is decided by `kitchen.done_so_far`.
     """
     most = len(task.sub_goals)
     if not np.isin(counts, np.arange(most + 1)).all():
@@ -130,12 +128,8 @@ def sub_goal_rewards(
     done = satisfied(observations, task.sub_goals)
     rewards, doubtful = np.zeros(len(counts), np.float32), 0
     for start, end in pairwise(offsets):
-        episode, stored = done[start:end], counts[start:end]
-        if (episode.sum(axis=1) == stored).all():
-            so_far = np.logical_or.accumulate(episode).sum(axis=1)
-        else:
-            doubtful += 1
-            so_far = np.maximum.accumulate(stored)
+        so_far, agree = done_so_far(done[start:end], counts[start:end])
+        doubtful += not agree
         new = np.diff(so_far, prepend=0)
         rewards[start : end - 1] = new[1:]
         rewards[start] += new[0]

@@ -165,7 +165,7 @@ def _columns(paths: dict[str, Path]) -> tuple[Array, Array, Array]:
 
 
 @contextmanager
-def _content(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any]]]:
+def _content(path: Path) -> Iterator[tuple[gzip.GzipFile, tuple[int, ...], np.dtype[Any]]]:
     """The array in a gzip'd `.npy` file, to be read to its end: what follows its header, its shape and its type."""
     try:
         with gzip.open(path, "rb") as file:
@@ -177,7 +177,7 @@ def _content(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[
         raise UserError(f"{path} is damaged or cut short ({error}); download or copy it again") from None
 
 
-def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(file: gzip.GzipFile, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         shape, by_columns, dtype = HEADERS[npy.read_magic(file)](file)
     except (ValueError, KeyError):
@@ -187,7 +187,7 @@ def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]
     return shape, dtype
 
 
-def _bytes(file: IO[bytes], count: int) -> bytes:
+def _bytes(file: gzip.GzipFile, count: int) -> bytes:
     content = file.read(count)
     if len(content) < count:
         raise EOFError("fewer rows than it says")

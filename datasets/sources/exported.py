@@ -46,6 +46,9 @@ def export_to_minari(name: str, source: str = "auto", root: Path | None = None) 
 def _write(minari_id: str, trajectories: Trajectories, task: Task) -> None:
     provenance = trajectories.provenance
     env = make_environment(task)
+    spec = env.unwrapped.spec  # with its options, and without the wrappers, which are this suite's
+    assert spec is not None
+    spec.max_episode_steps = task.horizon
     space = gymnasium.spaces.Box(
         -np.inf, np.inf, trajectories.observations.shape[1:], trajectories.observations.dtype.type
     )
@@ -55,8 +58,8 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task) -> None:
         minari.create_dataset_from_buffers(
             minari_id,
             list(_episodes(trajectories)),
-            env=task.env_id,
-            eval_env=task.env_id,
+            env=spec,
+            eval_env=spec,
             observation_space=space,
             action_space=env.action_space,
             author="lamobench",

@@ -73,8 +73,8 @@ def test_a_damaged_import_is_listed_with_what_to_type(minari_folder: Path) -> No
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hopper-medium", "is a data set of the catalog; give the import another name"),
-        ("hopper-medium-v0", "is a data set of the catalog"),
+        ("hopper-medium", "is a name of the catalog; give the import another name"),
+        ("hopper-medium-v0", "is a name of the catalog"),
         ("../hopper", "is no name for a data set"),
         ("", "is no name for a data set"),
         ("mine", "no Minari data set 'me/absent-v0'"),
