@@ -66,6 +66,8 @@ def _downloaded(minari_id: str) -> Iterator[Path]:
         try:
             with temporary_minari_root(Path(scratch)), storage.plain_disk_errors():
                 package.download_dataset(minari_id)
+        except UserError:
+            raise
         except Exception as error:  # Minari's remotes raise whatever their HTTP libraries do
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(

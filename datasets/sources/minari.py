@@ -88,7 +88,8 @@ def environment_of(minari_id: str, root: Path) -> Environment:
         raise UserError(f"Minari data set '{minari_id}' names no environment, so no policy can be evaluated on it")
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     scores = (float(low), float(high)) if low is not None and high is not None and low < high else None
-    return Environment(spec["id"], spec["kwargs"], spec["max_episode_steps"], scores)
+    options = {key: value for key, value in spec["kwargs"].items() if key != "render_mode"}  # how it was watched
+    return Environment(spec["id"], options, spec["max_episode_steps"], scores)
 
 
 def _open(minari_id: str, root: Path) -> minari.MinariDataset:

@@ -245,7 +245,7 @@ def test_other_damaged_metadata_are_refused(root: Path, changed: dict[str, Any],
 
 
 def test_reading_needs_room_for_the_data_once(root: Path) -> None:
-    """No code reads an episode twice or keeps it: the peak is the arrays, one episode, and Minari's own small things."""
+    """The peak is the arrays, one episode, and Minari's own small things."""
     space = spaces.Box(-np.inf, np.inf, (100,), np.float32)
     rng = np.random.default_rng(0)
     stored([episode(100, observations=rng.normal(size=(101, 100)).astype(np.float32)) for _ in range(100)], space)
