@@ -101,10 +101,14 @@ class DataImport:
 
     def run(self) -> None:
         """Import, then say what there is."""
+        from ..datasets.catalog import find_dataset, find_task
         from ..datasets.sources.imported import import_dataset
         from .display import print_summary
 
         print_summary(import_dataset(self.name, self.minari, self.root, self.force, self.remote))
+        task = find_task(find_dataset(self.name).task)
+        low, high = task.reference_scores
+        print(f"task {task.name}, {task.env_id}: scores 0 and 100 at {low:g} and {high:g} ({task.score_source})")
 
 
 @dataclass(frozen=True)
