@@ -32,7 +32,7 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
     """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off."""
-    if not isinstance(settings, LaMoConfig) or settings.language_weight == 0:
+    if not isinstance(settings, LaMoConfig) or not settings.needs_english:
         return None
     return load_corpus(settings.corpus, load_tokenizer(lm))
 

@@ -67,14 +67,19 @@ class Train:
     threads: int = 1
     """Processor threads."""
     options: RunOptions = field(default_factory=RunOptions)
+    describe: bool = False
+    """Train nothing; print what the policy is made of, and what of it would be trained."""
     json: bool = False
     """Print the result as JSON."""
 
     def run(self) -> None:
         """Train with a progress bar, then print the score."""
-        from .commands import train_one
+        from .commands import describe_run, train_one
 
-        train_one(self)
+        if self.describe:
+            describe_run(self)
+        else:
+            train_one(self)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ _HOPPER_LAMO = dict.fromkeys(LAMO_METHODS, _LINEAR)  # LaMo, Appendix B
 _ATARI_LAMO = {
     "context": 30,
     "head": "linear",
+    "lora_pairs": "joint",
     "lora_rank": 32,
     "lora_alpha": 32.0,
     "lora_dropout": 0.0,
