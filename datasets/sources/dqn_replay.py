@@ -71,7 +71,7 @@ def read(folder: Path, dataset: Dataset, source: DQNReplay, scratch: Path) -> Tr
         provenance=Provenance(
             dataset=dataset.name,
             source=source.name,
-            origin=_origin(source, int(padding.sum())),
+            origin=_origin(source, int(padding.sum()), cut=not terminals[kept][-1]),
             env_id=ENVIRONMENT.format(game=source.game),
             simulator=SIMULATOR,
         ),
@@ -86,12 +86,14 @@ def check_file(path: Path) -> None:
             _bytes(file, min(BLOCK, shape[0] - start) * size)
 
 
-def _origin(source: DQNReplay, padding: int) -> str:
-    return (
-        f"DQN replay, {source.game}, run {source.run}, checkpoint {source.checkpoint}; rewards were stored clipped to "
-        f"[-1, 1]; {padding} rows of padding and the last row, which is of another time, are left out; the last frames "
-        "stand in for those after an episode's last action; the end of the file cuts the last episode"
-    )
+def _origin(source: DQNReplay, padding: int, cut: bool) -> str:
+    notes = [
+        f"DQN replay, {source.game}, run {source.run}, checkpoint {source.checkpoint}",
+        "rewards were stored clipped to [-1, 1]",
+        f"{padding} rows of padding and the last row, which is of another time, are left out",
+        "no frames after an episode's last action are stored: the last ones stand in",
+    ]
+    return "; ".join([*notes, "the end of the file cuts the last episode"] if cut else notes)
 
 
 def _kept(ends: Array, padding: Array) -> Array:

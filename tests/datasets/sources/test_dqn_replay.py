@@ -50,6 +50,7 @@ def test_what_is_read_is_what_was_played(tmp_path: Path) -> None:
     assert (data.provenance.env_id, data.provenance.source) == ("BreakoutNoFrameskip-v0", "dqn_replay")
     assert "9 rows of padding and the last row, which is of another time, are left out" in data.provenance.origin
     assert "rewards were stored clipped" in data.provenance.origin
+    assert "the end of the file cuts the last episode" in data.provenance.origin
     assert isinstance(data.observations, np.memmap)
 
 
@@ -85,6 +86,7 @@ def test_a_file_that_is_cut_inside_padding_has_no_episode_of_it(tmp_path: Path) 
     data = read(tmp_path, tmp_path / "scratch")
     assert data.lengths.tolist() == [4, 6]
     assert not data.timeouts.any()
+    assert "cuts" not in data.provenance.origin
     assert len(data.last_observations) == 2
 
 

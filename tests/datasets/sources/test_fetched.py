@@ -185,6 +185,14 @@ def test_other_disk_errors_are_not_hidden() -> None:
         raise PermissionError(13, "Permission denied", "/file")
 
 
+@pytest.mark.parametrize(
+    "words", ["Not enough free space to write 9 bytes after offset 8", "9 requested and 8 written"]
+)
+def test_numpy_s_words_for_a_full_disk_are_known(words: str) -> None:
+    with pytest.raises(UserError, match="no space left for"), storage.plain_disk_errors():
+        raise OSError(words)
+
+
 def test_bad_names_fetch_nothing(lamobench_home: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'hopper-medium'"):
         fetch_dataset("hoper-medium")
