@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .catalog import command_to_get, task_from
+from .catalog import command_to_get
 from .errors import UserError
+from .tasks import task_from
 from .trajectories import Array, Provenance, Trajectories, array_hash, combine_hashes
 
 FORMAT = 1  # raise it when the layout changes: older folders are then refused with a line that says what to type

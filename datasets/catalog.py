@@ -7,13 +7,10 @@ source that can read it (`sources/`) or a player that can record it (`recording/
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import storage
 from .errors import UserError, choose
 from .tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .trajectories import Trajectories
 
 
@@ -255,12 +252,16 @@ def find_task(name: str) -> Task:
     """The task of that name, of the catalog or of an imported data set; a `UserError` names the valid ones."""
     if name in TASKS:
         return TASKS[name]
+    from .own_datasets import own_tasks
+
     own = own_tasks()
     return own[name] if name in own else TASKS[choose("task", name, [*TASKS, *own])]
 
 
 def find_dataset(name: str) -> Dataset:
     """The data set of that name, of D4RL's name for it, or the user's own; a `UserError` names the valid ones."""
+    from .own_datasets import own_datasets
+
     name = ALIASES.get(name, name)
     known = DATASETS | {dataset.name: dataset for dataset in own_datasets()}
     if name in OLDER:
@@ -271,51 +272,10 @@ def find_dataset(name: str) -> Dataset:
 def all_datasets() -> list[Dataset]:
     """Every data set in catalog order, then the older versions that are at hand, then the user's own."""
     from . import cache
+    from .own_datasets import own_datasets
 
     at_hand = [d for d in OLDER.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
     return [*DATASETS.values(), *at_hand, *own_datasets()]
-
-
-def own_datasets() -> list[Dataset]:
-    """The data sets that the user imported: what is cached under a name that the catalog does not have."""
-    return [_own_dataset(folder) for folder in _own_folders()]
-
-
-def own_tasks() -> dict[str, Task]:
-    """The tasks that imported data sets brought with them, each of the data set's own name."""
-    entries = [_own_meta(folder).get("task") for folder in _own_folders()]
-    return {entry["name"]: task_from(entry) for entry in entries if isinstance(entry, dict)}
-
-
-def _own_folders() -> "list[Path]":
-    folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
-    return [folder for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
-
-
-def _own_meta(folder: "Path") -> dict[str, Any]:
-    """What is stored of an imported data set; nothing if that is damaged: whoever opens it is told what is wrong."""
-    from . import cache
-
-    try:
-        return cache.read_meta(folder)
-    except UserError:
-        return {"provenance": {"env_id": "", "origin": ""}}
-
-
-def task_from(entry: dict[str, Any]) -> Task:
-    """A task from its fields as JSON has them, which knows lists only."""
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Task(**fields)
-
-
-def _own_dataset(folder: "Path") -> Dataset:
-    meta = _own_meta(folder)
-    minari_id = meta["provenance"]["origin"].partition(";")[0].removeprefix("minari ")
-    env_id = meta["provenance"]["env_id"]
-    tasks = [task.name for task in TASKS.values() if task.env_id == env_id] or ["unknown"]
-    entry = meta.get("task", tasks[0])  # what earlier versions imported has none
-    task = entry["name"] if isinstance(entry, dict) else entry
-    return Dataset(folder.parent.name, task, f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
 
 
 def recording_of(dataset: Dataset) -> Recorded:

@@ -1,6 +1,7 @@
 """Every task by name: an environment, and what turns its returns into scores. Plain data, light to import."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Task:
         """The score of a return: 0 at the lower reference return, 100 at the upper one, linear and not clipped."""
         low, high = self.reference_scores
         return 100.0 * (episode_return - low) / (high - low)
+
+
+def task_from(entry: dict[str, Any]) -> Task:
+    """A task from its fields as JSON has them, which knows lists only."""
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return Task(**fields)
 
 
 D4RL_SCORES = "D4RL, d4rl/infos.py: REF_MIN_SCORE and REF_MAX_SCORE"

@@ -85,6 +85,23 @@ def test_the_four_files_of_dqn_replay_are_downloaded(
     assert [path.suffix for path in remove_dataset("breakout-medium")] == ["", ".gz", ".gz", ".gz", ".gz"]
 
 
+def test_a_page_in_the_place_of_frames_leaves_what_was_there(
+    served: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = catalog.file_of(catalog.find_dataset("breakout-medium"))
+    monkeypatch.setattr(
+        catalog, "DQN_REPLAY_SERVER", catalog.file_of(catalog.find_dataset(NAME)).address[: -len(FILE) - 1]
+    )
+    dqn_replay_files.write(served / source.folder, dqn_replay_files.rows(dqn_replay_files.games()))
+    first = fetch_dataset("breakout-medium")
+    before = stamps(lamobench_home)
+    (served / source.folder / source.file_names["observation"]).write_text("<html>moved</html>")
+    with pytest.raises(UserError, match=r"gave a file that is no good: .*Not a gzipped file"):
+        fetch_dataset("breakout-medium", force=True)
+    assert stamps(lamobench_home) == before
+    assert cache.verify(cache.folder_of("breakout-medium", "dqn_replay")).content_hash == first.content_hash
+
+
 def test_a_lost_cache_is_made_from_the_downloaded_file(served: Path, lamobench_home: Path) -> None:
     locomotion(served / FILE)
     first = fetch_dataset(NAME)
@@ -221,18 +238,23 @@ def when_both_write(trajectories):
     return meta(trajectories)
 
 cache._meta = when_both_write
-print(fetch_dataset("hopper-medium", path=file, force=FORCE).content_hash)
+print(fetch_dataset("NAME", path=file, force=FORCE).content_hash)
 """
 
 
+@pytest.mark.parametrize("name", [NAME, "breakout-medium"])
 @pytest.mark.parametrize("force", [False, True])
-def test_two_processes_importing_at_once_both_succeed(tmp_path: Path, lamobench_home: Path, force: bool) -> None:
+def test_two_processes_importing_at_once_both_succeed(
+    tmp_path: Path, lamobench_home: Path, force: bool, name: str
+) -> None:
+    dqn_replay_files.write(tmp_path, dqn_replay_files.rows(dqn_replay_files.games()))
     locomotion(tmp_path / FILE)
+    path = tmp_path / FILE if name == NAME else tmp_path
     flags = [str(tmp_path / "a"), str(tmp_path / "b")]
-    code = RACER.replace("FORCE", str(force))
+    code = RACER.replace("FORCE", str(force)).replace("NAME", name)
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / FILE), *order],
+            [sys.executable, "-c", code, str(path), *order],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -241,7 +263,7 @@ def test_two_processes_importing_at_once_both_succeed(tmp_path: Path, lamobench_
     ]
     results = [racer.communicate(timeout=120) for racer in racers]
     assert [racer.returncode for racer in racers] == [0, 0], results
-    verified = cache.verify(cache.folder_of(NAME, "d4rl"))
+    verified = cache.verify(cache.folder_of(name, "d4rl" if name == NAME else "dqn_replay"))
     assert [result[0].strip() for result in results] == [verified.content_hash] * 2
     assert not [path for path in lamobench_home.rglob(".*") if path.is_dir()], "no temporary folder is left"
 
