@@ -24,7 +24,8 @@ from .trajectories import Trajectories
 # The package that decides the physics, by the package that an environment is from.
 SIMULATORS = {"gymnasium_robotics": "mujoco", "gymnasium.envs.mujoco": "mujoco", "ale_py": "ale-py"}
 IMAGE = (84, 84)  # frames of this shape are stacked, as those of the catalog's Atari tasks
-OWN_SCORES = "the data set's own worst and best episode"
+MINARI_SCORES = "Minari's metadata: ref_min_score and ref_max_score"
+OWN_SCORES = "the data set's own worst and best episode, or one more than all of them where all are the same"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def make_own_task(trajectories: Trajectories, environment: Environment) -> Task:
         env_id=environment.env_id,
         simulator=_simulator(environment),
         horizon=environment.horizon or int(trajectories.lengths.max()),
-        reference_scores=known or (worst if worst < best else best - 1.0, best),
-        score_source="Minari's metadata: ref_min_score, ref_max_score" if known else OWN_SCORES,
+        reference_scores=known or (worst, best if worst < best else worst + 1.0),
+        score_source=MINARI_SCORES if known else OWN_SCORES,
         target_returns=(best,),
         return_scale=10.0 ** math.floor(math.log10(largest)) if largest > 0 else 1.0,
         frame_stack=4 if trajectories.observations.shape[1:] == IMAGE else 0,

@@ -1,5 +1,6 @@
 """Minari's kitchen data: FrankaKitchen-v1's dictionaries, and rewards paid at every step."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def episode(done: list[set[str]], rewards: list[float], sub_goals: tuple[str, ..
 def write(root: Path, buffers: list[EpisodeBuffer], sub_goals: tuple[str, ...] = SUB_GOALS, **options: Any) -> str:
     root.mkdir(exist_ok=True)
     make_environment(catalog.find_task("kitchen")).close()
-    spec = gymnasium.spec("FrankaKitchen-v1")
+    spec = copy.deepcopy(gymnasium.spec("FrankaKitchen-v1"))  # not to change what is registered
     spec.kwargs = {"tasks_to_complete": list(sub_goals), "remove_task_when_completed": False} | options
     goals = spaces.Dict({name: spaces.Box(-np.inf, np.inf, (len(ELEMENTS[name][1]),)) for name in sub_goals})
     state = spaces.Box(-np.inf, np.inf, (59,), np.float64)
