@@ -80,12 +80,16 @@ def _downloaded(minari_id: str) -> Iterator[Path]:
 
 def _catalog_task(trajectories: Trajectories) -> Task | None:
     """The catalog's task with the environment, the shapes and, in the kitchen, the sub-goals of the data."""
-    for task in TASKS.values():
-        if task.env_id == trajectories.provenance.env_id and _fits(trajectories, task):
-            goal = trajectories.observations[0, -goal_vector(()).size :] if task.sub_goals else None
-            if goal is None or np.allclose(goal, goal_vector(task.sub_goals)):
-                return task
-    return None
+    candidates = [task for task in TASKS.values() if task.env_id == trajectories.provenance.env_id]
+    return next((task for task in candidates if _same_goal(trajectories, task) and _fits(trajectories, task)), None)
+
+
+def _same_goal(trajectories: Trajectories, task: Task) -> bool:
+    """Whether the goal that kitchen observations end in is the task's; true of every other task."""
+    if not task.sub_goals:
+        return True
+    goal = goal_vector(task.sub_goals).astype(np.float32)
+    return np.array_equal(trajectories.observations[0, -len(goal) :], goal)
 
 
 def _fits(trajectories: Trajectories, task: Task) -> bool:
