@@ -76,6 +76,14 @@ class Arm:
             if np.abs(posture - self.joints).max() < 0.07:
                 return
 
+    def pass_by(self, posture: Array, grip: float, within: float = 0.5, steps: int = 25) -> Motion:
+        """Turn all joints until each is `within` radians of the posture (7,), without a stop there."""
+        for _ in range(steps):
+            turn = posture - self.joints
+            if np.abs(turn).max() < within:
+                return
+            yield self._action(turn, grip)
+
     def reach(self, point: Array, facing: Array, grip: float, tolerance: float, steps: int) -> Motion:
         """Move the hand in a straight line until it is within `tolerance` metres of the point, for `steps` at most."""
         for _ in range(steps):

@@ -8,6 +8,7 @@ passes, which is what makes two demonstrations differ besides the noise of their
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -17,13 +18,12 @@ from ..trajectories import Array
 from .kitchen_arm import CLOSED, OPEN, Arm, Kinematics, Motion, facing
 
 # Metres in the world, and radians.
-DOOR_HINGE, DOOR_BAR = np.array([-1.128, 0.455]), np.array([-0.642, 0.493, 1.792])  # of the microwave
 KNOBS = {  # the axis, at the depth at which the fingertips meet the bar but not the disc behind it
     "bottom burner": np.array([-0.256, 0.602, 2.226]),
     "top burner": np.array([-0.256, 0.596, 2.340]),
 }
 KNOB_LEVER = 0.046  # above the axis: near the end of the bar, which the disc leaves free there
-WELL_DONE = 0.24  # how near the microwave's door comes to where it is wanted; 0.3 is near enough
+WELL_DONE = 0.24  # how near a door is brought to where it is wanted; 0.3 is near enough
 
 # Where the hand is before it touches anything, and its yaw.
 ENTRIES: dict[str, tuple[tuple[float, float, float], float]] = {
@@ -33,7 +33,9 @@ ENTRIES: dict[str, tuple[tuple[float, float, float], float]] = {
     "top burner": ((-0.33, 0.46, 2.39), 0.0),
     "light switch": ((-0.27, 0.44, 2.28), 0.0),
     "slide cabinet": ((-0.22, 0.44, 2.56), 0.0),
+    "hinge cabinet": ((-0.48, 0.45, 2.60), 0.0),
 }
+COUNTER = 2.05  # a height: on its way past it the hand draws back first, or it shuts the microwave and tips the kettle
 START = np.array([0.148, -1.74, 1.844, -2.477, 0.260, 0.713, 1.595])  # radians: the joints an episode begins with
 
 
@@ -47,30 +49,63 @@ def entry_postures(model: mujoco.MjModel) -> dict[str, Array]:
     }
 
 
+@dataclass(frozen=True)
+class Door:
+    """A door with a bar to pull. Metres, and radians from shut, positive as it opens."""
+
+    name: str
+    entry: int  # of its angle in the state's positions
+    direction: float  # the sign of that angle when it is open
+    hinge: tuple[float, float]
+    bar: tuple[float, float, float]  # when it is shut
+    yaw: float  # of the hand when it is shut
+    turning: float  # of the hand towards +x, per radian of the door
+    depth: float  # how far the point between the fingers is beyond the bar
+    lead: float  # how far ahead of the door the hand is sent
+    steps: int  # at most, to pull
+
+    def bar_at(self, opened: float) -> Array:
+        """(3,) where the bar is when the door stands open by an angle."""
+        cos, sin = np.cos(opened), self.direction * np.sin(opened)
+        x, y = self.bar[0] - self.hinge[0], self.bar[1] - self.hinge[1]
+        return np.array([self.hinge[0] + cos * x - sin * y, self.hinge[1] + sin * x + cos * y, self.bar[2]])
+
+
+MICROWAVE = Door(
+    "microwave", 22, -1.0, (-1.128, 0.455), (-0.642, 0.493, 1.792), yaw=0.3, turning=0.3, depth=0.005, lead=0.12, steps=50
+)
+CABINET = Door(
+    "hinge cabinet", 21, 1.0, (-0.224, 0.71), (-0.526, 0.583, 2.6), yaw=-0.15, turning=0.0, depth=-0.005, lead=0.15, steps=70
+)
+
+
 def distance(arm: Arm, name: str) -> float:
     """How far the sub-task's object is from where it is wanted, as the environment measures it."""
     entries, wanted = ELEMENTS[name]
     return float(np.linalg.norm(arm.data.qpos[entries] - np.asarray(wanted)))
 
 
-def open_microwave(arm: Arm, shift: Array) -> Motion:
-    """Grasp the bar and pull it along the door's arc; the hand turns with the door, but by less."""
+def open_door(arm: Arm, shift: Array, door: Door) -> Motion:
+    """Grasp a door's bar and pull it along its arc; the hand turns with the door, but by less."""
 
-    def grasp(angle: float) -> tuple[Array, Array]:  # the hand's place and orientation when the door stands at `angle`
-        hand = facing(0.3 + 0.3 * angle)
-        return _door_bar(angle) + 0.005 * hand[:, 2], hand
+    def grasp(opened: float) -> tuple[Array, Array]:  # the hand's place and orientation when the door stands there
+        hand = facing(door.yaw - door.turning * opened)
+        return door.bar_at(opened) + door.depth * hand[:, 2], hand
 
-    place, hand = grasp(_position(arm, "microwave"))
-    if _position(arm, "microwave") > -0.1:
-        yield from _enter(arm, "microwave", shift, OPEN)
-    else:  # the door hides the way that the posture was made for
+    def opened() -> float:
+        return door.direction * float(arm.data.qpos[door.entry])
+
+    place, hand = grasp(opened())
+    if opened() < 0.1:
+        yield from _enter(arm, door.name, shift, OPEN)
+    else:  # it stands where the posture was not made for
         yield from arm.reach(place - 0.13 * hand[:, 2], hand, OPEN, tolerance=0.02, steps=15)
     yield from arm.reach(place + 0.2 * shift, hand, OPEN, tolerance=0.02, steps=15)
     for _ in range(4):
-        yield arm.towards(grasp(_position(arm, "microwave"))[0], hand, CLOSED)
-    for _ in range(50):
-        yield arm.towards(*grasp(max(_position(arm, "microwave") - 0.12, -0.9)), CLOSED, stride=0.1)
-        if arm.opening < 0.012 or distance(arm, "microwave") < WELL_DONE:  # the fingers slipped off, or it is done
+        yield arm.towards(grasp(opened())[0], hand, CLOSED)
+    for _ in range(door.steps):
+        yield arm.towards(*grasp(opened() + door.lead), CLOSED, stride=0.1)
+        if arm.opening < 0.012 or distance(arm, door.name) < WELL_DONE:  # the fingers slipped off, or it is done
             break
     yield from arm.hold(OPEN, steps=3)
     yield from arm.back_off(0.10, np.zeros(3), OPEN)
@@ -79,9 +114,8 @@ def open_microwave(arm: Arm, shift: Array) -> Motion:
 def push_kettle(arm: Arm, shift: Array) -> Motion:
     """Push the kettle's body away, onto the back burner, with both fingers, and against its turning."""
     hand = facing()
-    _, y, z = ENTRIES["kettle"][0]
-    before = np.array([_position(arm, "kettle"), y, z]) + shift
-    yield from arm.take_posture(entry_postures(arm.model)["kettle"], before, hand, OPEN)
+    aside = _position(arm, "kettle") - ENTRIES["kettle"][0][0]
+    yield from _enter(arm, "kettle", shift + [aside, 0.0, 0.0], OPEN)
     for _ in range(60):
         x, y, _, _, _, _, turned = arm.data.qpos[ELEMENTS["kettle"][0]]
         if y > 0.70:
@@ -131,27 +165,23 @@ def slide_cabinet(arm: Arm, shift: Array) -> Motion:
 
 
 SCRIPTS: dict[str, Callable[[Arm, Array], Motion]] = {
-    "microwave": open_microwave,
+    "microwave": functools.partial(open_door, door=MICROWAVE),
     "kettle": push_kettle,
     "bottom burner": functools.partial(turn_knob, name="bottom burner"),
     "top burner": functools.partial(turn_knob, name="top burner"),
     "light switch": switch_light,
     "slide cabinet": slide_cabinet,
+    "hinge cabinet": functools.partial(open_door, door=CABINET),
 }
 
 
 def _enter(arm: Arm, name: str, shift: Array, grip: float) -> Motion:
     point, yaw = ENTRIES[name]
-    return arm.take_posture(entry_postures(arm.model)[name], np.array(point) + shift, facing(yaw), grip)
+    if (arm.position[2] > COUNTER) != (point[2] > COUNTER):
+        yield from arm.pass_by(START, grip)
+    yield from arm.take_posture(entry_postures(arm.model)[name], np.array(point) + shift, facing(yaw), grip)
 
 
 def _position(arm: Arm, name: str) -> float:
     """The first of the sub-task's positions: an angle in radians, or metres for the kettle (x) and the cabinet."""
     return float(arm.data.qpos[ELEMENTS[name][0].start])
-
-
-def _door_bar(angle: float) -> Array:
-    """(3,) where the bar of the microwave's door is when the door stands at `angle` radians, 0 being shut."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    x, y = DOOR_BAR[:2] - DOOR_HINGE
-    return np.array([DOOR_HINGE[0] + cos * x - sin * y, DOOR_HINGE[1] + sin * x + cos * y, DOOR_BAR[2]])
