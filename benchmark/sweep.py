@@ -18,14 +18,14 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ..datasets.errors import UserError
+from ..datasets.processes import START_METHOD, cores, follow_parent
 from .config import RunConfig, RunRequest, resolve
 from .hyperparameters import LAMO_METHODS
 from .runs import is_done
 
-START_METHOD: Final = "spawn"  # a fork would take along the parent's threads and GPU context
 ATTEMPTS = 3  # how often a run is started before its worker's death counts as the run's failure
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included: for the
@@ -77,11 +77,6 @@ class State:
 def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
     """One method at every combination of fractions and seeds, resolved."""
     return [resolve(replace(request, fraction=f, seed=s)) for f, s in product(fractions, seeds)]
-
-
-def cores() -> int:
-    """Processor cores that this process may use, which may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cost(run: RunConfig) -> float:
@@ -205,7 +200,7 @@ class _Pool:
 def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
     """A worker's life: take a run, train it, say how it went; end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     import torch
 
     from .train import train
@@ -226,14 +221,6 @@ def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
             pipe.send(("failed", f"run {run.id}: {type(error).__name__}: {first}"))
         else:
             pipe.send(("done",))
-
-
-def _follow_parent() -> None:
-    """End this process once its parent is gone: an orphan would hold the run's lock and go on for hours."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # a worker has one
-    parent.join()  # returns at once if it died before this process got here
-    os._exit(1)
 
 
 @dataclass

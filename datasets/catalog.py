@@ -4,7 +4,7 @@ A new task is one `Task` (`tasks.py`) and its environment (`environments.py`); a
 source that can read it (`sources/`) or a player that can record it (`recording/`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import storage
@@ -24,6 +24,7 @@ class Recorded:
     episodes: int
     minari_id: str  # the Minari id under which the recording is stored
     record_seed: int  # the seed of the recording; not one that the player was tuned on
+    grade: str = "medium"  # how well the player plays, in the player's own terms
 
     name: ClassVar[str] = "recorded"
     automatic: ClassVar[bool] = True
@@ -38,6 +39,7 @@ class D4RL:
     observation_size: int
     action_size: int
     legacy: bool = False  # keep the stored rewards, which in kitchen files count the satisfied sub-goals at every step
+    steps: int | None = None  # about as many as it has, as D4RL's authors say; None if they do not
 
     @property
     def name(self) -> str:
@@ -56,6 +58,18 @@ class D4RL:
 
 
 @dataclass(frozen=True)
+class DQNReplay:
+    """A million frames of the public DQN replay data of an Atari game (Agarwal et al. 2020)."""
+
+    game: str  # as the public bucket names it, e.g. "Breakout"
+    run: int  # 1 to 5: which of the five agents
+    checkpoint: int  # 0 to 50: which million of its 50
+
+    name: ClassVar[str] = "dqn_replay"
+    automatic: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Minari:
     """A user's own data set, imported from Minari's folder."""
 
@@ -65,7 +79,7 @@ class Minari:
     automatic: ClassVar[bool] = True
 
 
-Source = Recorded | D4RL | Minari
+Source = Recorded | D4RL | DQNReplay | Minari
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ QUALITIES = {
     "medium-replay": "All that the medium policy's training had seen until it was stopped",
     "medium-expert": "Half of it by the medium policy, half by an expert",
 }
+LOCOMOTION_STEPS = {"medium": 1_000_000, "medium-expert": 2_000_000}  # Fu et al. 2020; replays end as they learned
 PUBLISHED_FRACTIONS = {  # LaMo, Tables 3, 8, 9 and 11
     "medium": (0.005, 0.01, 0.1, 1.0),
     "medium-replay": (0.01,),
@@ -113,7 +128,14 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
         name=name if version == 2 else f"{name}-v{version}",
         task=task,
         description=QUALITIES[quality],
-        sources=(D4RL(f"{name}-v{version}", f"{D4RL_SERVER}/{file}", *LOCOMOTION_SIZES[task]),),
+        sources=(
+            D4RL(
+                f"{name}-v{version}",
+                f"{D4RL_SERVER}/{file}",
+                *LOCOMOTION_SIZES[task],
+                steps=LOCOMOTION_STEPS.get(quality),
+            ),
+        ),
         published_fractions=PUBLISHED_FRACTIONS.get(name, PUBLISHED_FRACTIONS[quality]) if version == 2 else (),
     )
 
@@ -121,6 +143,7 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
 def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
     """One of D4RL's kitchen files, with its rewards put right and as they are stored."""
     d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
+    data = D4RL(d4rl_id, address, 60, 9, steps=3_680 if quality == "complete" else 136_950)  # Fu et al. 2020
     return Dataset(
         name=f"kitchen-{quality}",
         task="kitchen-mixed" if quality == "mixed" else "kitchen",
@@ -129,7 +152,19 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
             "partial": "People who do all kinds of things; some demonstrations do all four sub-goals",
             "mixed": "The same demonstrations for other sub-goals, which none of them does all of",
         }[quality],
-        sources=(D4RL(d4rl_id, address, 60, 9), D4RL(d4rl_id, address, 60, 9, legacy=True)),
+        sources=(data, replace(data, legacy=True)),
+        published_fractions=published_fractions,
+    )
+
+
+def _atari(game: str, published_fractions: tuple[float, ...]) -> Dataset:
+    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari."""
+    name = f"{game.lower()}-medium"
+    return Dataset(
+        name=name,
+        task=game.lower(),
+        description="The eleventh million frames of a DQN agent's training; recorded: players that see the emulator",
+        sources=(DQNReplay(game, run=1, checkpoint=10),),
         published_fractions=published_fractions,
     )
 
@@ -158,6 +193,9 @@ DATASETS: dict[str, Dataset] = {
         _kitchen("complete", "mini_kitchen_microwave_kettle_light_slider", (0.3, 0.5, 1.0)),  # LaMo, Table 1
         _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
         _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
+        *(_atari(game, (0.1, 1.0)) for game in ("Breakout", "Qbert", "Pong")),  # LaMo, Table 2
+        _atari("Seaquest", ()),
+        *(_atari(game, (0.1,)) for game in ("Freeway", "Asterix")),  # LaMo, Table 10
     )
 }
 
@@ -263,25 +301,28 @@ def load(name: str, source: str = "auto") -> "Trajectories":
     for folder in folders:
         if folder.is_dir():
             return cache.open_cached(folder)
-    command = command_to_get(dataset.name, wanted[0])
-    raise UserError(f"data set '{dataset.name}' is not in {folders[0].parent}; to get it, type: {command}")
+    commands = ", or: ".join(command_to_get(dataset.name, candidate) for candidate in wanted)
+    raise UserError(f"data set '{dataset.name}' is not in {folders[0].parent}; to get it, type: {commands}")
 
 
 def status() -> list[dict[str, Any]]:
     """One row for each data set and source, in catalog order: what it holds, or the command that gets it.
 
     Keys: dataset, task, source, state ("ready", "absent" or "damaged"), episodes, steps, score_mean, score_std and
-    score_best (over episodes), megabytes, command (what to type, or empty when ready). What is not known is None.
+    score_best (over episodes), megabytes (on disk; when absent, `sizes.expected_megabytes`), command (what to type, or
+    empty when ready). What is not known is None.
     """
     return [_status_row(dataset, source) for dataset in all_datasets() for source in dataset.sources]
 
 
 def _status_row(dataset: Dataset, source: Source) -> dict[str, Any]:
     from . import cache
+    from .sizes import expected_megabytes
 
     command = command_to_get(dataset.name, source.name)
     row: dict[str, Any] = {"dataset": dataset.name, "task": dataset.task, "source": source.name}
-    unknown = dict.fromkeys(("steps", "score_mean", "score_std", "score_best", "megabytes"))
+    unknown = dict.fromkeys(("steps", "score_mean", "score_std", "score_best"))
+    unknown["megabytes"] = expected_megabytes(dataset, source)
     episodes = source.episodes if isinstance(source, Recorded) else None
     folder = cache.folder_of(dataset.name, source.name)
     if not folder.is_dir():

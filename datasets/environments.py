@@ -18,6 +18,10 @@ def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.En
     options: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True}
     if task.env_id == "lamobench/Reacher2d-v0":
         from . import reacher2d  # noqa: F401 -- importing it registers it
+    if task.frame_stack:
+        from .atari import make_atari
+
+        return make_atari(task, **options)
     if task.env_id == "FrankaKitchen-v1":
         from .kitchen import make_kitchen
 

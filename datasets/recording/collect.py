@@ -1,48 +1,68 @@
-"""Records a catalog data set in the real simulator, as a real Minari data set, by Minari's own `DataCollector`."""
+"""Records a catalog data set in the real simulator, as a real Minari data set."""
 
 import os
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import gymnasium
+import h5py
 import minari
 import numpy as np
+from minari.data_collector import EpisodeBuffer
 from tqdm import tqdm
 
 from .. import storage
 from ..cache import Place
 from ..catalog import Dataset, find_task, recording_of
 from ..environments import make_environment
+from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task
 from ..trajectories import Trajectories
 from . import reacher2d
+from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
+WORTH_A_PROCESS = 20_000  # environment steps: fewer are played sooner than a worker process has started
 
-# A player plays one whole episode from a seed; the wrapper around the environment does the recording.
-PLAYERS: dict[str, tuple[str, Callable[[gymnasium.Env, int], None]]] = {
-    "reacher2d": (reacher2d.ALGORITHM, reacher2d.play_episode),
+
+@dataclass(frozen=True)
+class Player:
+    """What plays the episodes of a task's recordings."""
+
+    algorithm: str  # in a few words, for the data set's metadata
+    # Plays one whole episode of a grade, from reset to end; the wrapper around the environment records it.
+    play: Callable[[gymnasium.Env, str, Part], None]
+
+
+PLAYERS: dict[str, Player] = {
+    "reacher2d": Player(reacher2d.ALGORITHM, reacher2d.play_episode),
 }
 
 
 def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) -> Trajectories:
     """Play the episodes of a data set's `Recorded` source, store them under `root`, and return what was stored.
 
-    They are stored by their Minari id. The same seed and simulator give the same data. The recording is read back and
-    checked before it appears, whole, in its folder; `place` says what happens to one that is there:
-    `storage.whole_folder` keeps it, `cache.replaced_folder` takes its place.
+    They are stored by their Minari id. The same seed and simulator give the same data, however many processes play. The
+    recording is read back and checked before it appears, whole, in its folder; `place` says what happens to one that is
+    there: `storage.whole_folder` keeps it, `cache.replaced_folder` takes its place.
     """
     root.mkdir(parents=True, exist_ok=True)
     minari_id = recording_of(dataset).minari_id
     target = root / minari_id
     with tempfile.TemporaryDirectory(dir=root, prefix=".recording.") as scratch:
         with temporary_minari_root(Path(scratch)):
-            _collect(dataset, find_task(dataset.task))
+            _write(dataset, find_task(dataset.task))
         trajectories = read(minari_id, Path(scratch), dataset=dataset.name, source="recorded")
         with place(target) as temporary:
             os.rename(Path(scratch) / minari_id / "data", temporary / "data")
@@ -57,30 +77,125 @@ def name_namespaces(root: Path, minari_id: str) -> None:
             storage.write_json(root / namespace / NAMESPACE_FILE, {})
 
 
-def episode_seeds(record_seed: int, episodes: int) -> list[int]:
-    """A seed for each episode; those of two recordings have nothing in common."""
-    return [int(seed) for seed in np.random.SeedSequence(record_seed).generate_state(episodes, np.uint64)]
+def parts(record_seed: int, episodes: int) -> list[Part]:
+    """The episodes of a recording, each with a seed of its own; those of two recordings have nothing in common."""
+    seeds = np.random.SeedSequence(record_seed).generate_state(episodes, np.uint64)
+    return [Part(int(seed), number, episodes) for number, seed in enumerate(seeds)]
 
 
-def _collect(dataset: Dataset, task: Task) -> None:
-    algorithm, play_episode = PLAYERS[dataset.task]
+class Recorder(gymnasium.Wrapper):  # type: ignore[misc]
+    """Keeps one episode: all that passes through `reset` and `step`."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin the episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.seed, self.observations = seed, [observation]
+        self.steps: list[tuple[Any, float, bool, bool]] = []
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.observations.append(observation)
+        self.steps.append((action, float(reward), bool(terminated), bool(truncated)))
+        return observation, float(reward), bool(terminated), bool(truncated), info
+
+    def episode(self, number: int) -> EpisodeBuffer:
+        """The episode; one that its player left before its end counts as truncated."""
+        actions, rewards, terminations, truncations = (list(column) for column in zip(*self.steps, strict=True))
+        truncations[-1] = truncations[-1] or not terminations[-1]
+        return EpisodeBuffer(
+            id=number,
+            seed=self.seed,
+            observations=np.stack(self.observations),
+            actions=np.stack(actions),
+            rewards=rewards,
+            terminations=terminations,
+            truncations=truncations,
+        )
+
+
+def _write(dataset: Dataset, task: Task) -> None:
+    """Play, and let Minari write what was played to its current root."""
     recording = recording_of(dataset)
-    env = minari.DataCollector(make_environment(task), data_format="hdf5", jpeg_encoding=False)
-    seeds = episode_seeds(recording.record_seed, recording.episodes)
-    for seed in tqdm(seeds, desc=f"recording {dataset.name}", unit=" episodes", leave=False, disable=None):
-        play_episode(env, seed)
-    with warnings.catch_warnings():
+    env = make_environment(task)
+    bar = tqdm(total=recording.episodes, desc=f"recording {dataset.name}", unit=" episodes", leave=False, disable=None)
+    with warnings.catch_warnings(), closing(_played(dataset, task)) as episodes, bar:
         # Minari wants an address and a link from everyone; a recording on somebody's own machine has neither.
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
-        env.create_dataset(
+        data = minari.create_dataset_from_buffers(
             recording.minari_id,
+            _counted(episodes, bar),
+            env=env.unwrapped.spec,
             eval_env=task.env_id,
-            algorithm_name=algorithm,
+            observation_space=env.observation_space,
+            action_space=env.action_space,
+            algorithm_name=PLAYERS[dataset.task].algorithm,
             author="lamobench",
-            description=f"{dataset.description} (seed {recording.record_seed})",
+            description=f"{dataset.description} ({recording.grade}, seed {recording.record_seed})",
             requirements=[f"{package}=={version(package)}" for package in (task.simulator, "gymnasium")],
+            data_format="hdf5",
+            jpeg_encoding=False,
         )
+    if task.frame_stack:
+        _compress(data.storage.data_path / "main_data.hdf5")
+        data.storage.update_metadata({"dataset_size": data.storage.get_size()})
     env.close()
+
+
+def _counted(episodes: Iterator[EpisodeBuffer], bar: Any) -> Iterator[EpisodeBuffer]:
+    for episode in episodes:
+        yield episode
+        bar.update()
+
+
+def _played(dataset: Dataset, task: Task) -> Generator[EpisodeBuffer, None, None]:
+    """The episodes in order, played by as many processes as are worth it."""
+    recording = recording_of(dataset)
+    todo = parts(recording.record_seed, recording.episodes)
+    workers = min(cores(), len(todo), max(1, len(todo) * task.horizon // WORTH_A_PROCESS))
+    if workers == 1:
+        env = Recorder(make_environment(task))
+        for part in todo:
+            yield _play(env, dataset.task, recording.grade, part)
+        env.close()
+        return
+    pool = ProcessPoolExecutor(workers, get_context(START_METHOD), _start_worker, (dataset.task,))
+    try:
+        yield from pool.map(partial(_play_in_worker, recording.grade), todo)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _play(env: Recorder, task_name: str, grade: str, part: Part) -> EpisodeBuffer:
+    PLAYERS[task_name].play(env, grade, part)
+    return env.episode(part.number)
+
+
+_worker: tuple[Recorder, str]  # a worker process's environment and the name of its task
+
+
+def _start_worker(task_name: str) -> None:
+    global _worker
+    threading.Thread(target=follow_parent, daemon=True).start()
+    _worker = Recorder(make_environment(find_task(task_name))), task_name
+
+
+def _play_in_worker(grade: str, part: Part) -> EpisodeBuffer:
+    return _play(*_worker, grade, part)
+
+
+def _compress(path: Path) -> None:
+    """Pack a Minari file's arrays without loss: frames shrink to a few percent, and h5py unpacks them unasked."""
+    packed = path.with_suffix(".packed")
+    with h5py.File(path, "r") as source, h5py.File(packed, "w", track_order=True) as target:
+        for name, episode in source.items():
+            group = target.create_group(name)
+            group.attrs.update(episode.attrs)
+            for key, array in episode.items():
+                chunks = (min(len(array), 16), *array.shape[1:])
+                group.create_dataset(key, data=array[()], chunks=chunks, compression="gzip", compression_opts=1)
+    os.replace(packed, path)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import gymnasium
 import numpy as np
 
 from ..trajectories import Array
+from .part import Part
 
 ALGORITHM = "inverse kinematics and PD, with a random gain and white noise per episode"
 
@@ -29,9 +30,9 @@ UPPER, LOWER, ROTATION, ELBOW_RANGE = 0.6, 0.45, 0.785, (-2.0, 3.5)
 STEP_SECONDS = 0.15
 
 
-def play_episode(env: gymnasium.Env, seed: int) -> None:
-    """Play one episode; the environment's start, the player's gain and its noise follow from `seed` alone."""
-    env_seed, player_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
+def play_episode(env: gymnasium.Env, grade: str, part: Part) -> None:
+    """Play one episode; its start, the player's gain and its noise follow from the part's seed. One grade: "medium"."""
+    env_seed, player_seed = (int(s) for s in np.random.SeedSequence(part.seed).generate_state(2))
     rng = np.random.default_rng(player_seed)
     gain, noise = rng.uniform(*GAIN), rng.uniform(*NOISE)
     observation, _ = env.reset(seed=env_seed)

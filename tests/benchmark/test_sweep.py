@@ -214,9 +214,9 @@ def test_a_worker_in_the_middle_of_a_long_step_follows_too() -> None:
     """It does not wait for the next time that it would report: here it never would."""
     program = (
         "import multiprocessing, threading, time\n"
-        "from lamobench.benchmark.sweep import _follow_parent\n"
+        "from lamobench.datasets.processes import follow_parent\n"
         "def work():\n"
-        "    threading.Thread(target=_follow_parent, daemon=True).start()\n"
+        "    threading.Thread(target=follow_parent, daemon=True).start()\n"
         "    print('working', flush=True)\n"
         "    time.sleep(60)\n"
         "multiprocessing.get_context('fork').Process(target=work).start()\n"

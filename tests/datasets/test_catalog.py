@@ -68,7 +68,7 @@ def test_auto_takes_the_first_source_that_is_there(make_trajectories: Make, monk
     several = replace(own, sources=(replace(file, legacy=True), file, *own.sources))
     monkeypatch.setitem(catalog.DATASETS, several.name, several)
     cache.save(make_trajectories(source="d4rl-legacy"))
-    with pytest.raises(UserError, match=r"type: lamobench data fetch reacher2d-medium$"):
+    with pytest.raises(UserError, match=r"data fetch reacher2d-medium, or: lamobench data record reacher2d-medium$"):
         catalog.load(several.name)
     cache.save(make_trajectories(source="recorded"))
     assert catalog.load(several.name).provenance.source == "recorded"

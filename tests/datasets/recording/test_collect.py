@@ -11,6 +11,7 @@ import pytest
 from lamobench.datasets import cache, storage
 from lamobench.datasets.catalog import DATASETS, Dataset, recording_of
 from lamobench.datasets.recording import collect
+from lamobench.datasets.recording.part import Part
 from lamobench.datasets.sources.minari import read
 
 MEDIUM = DATASETS["reacher2d-medium"]
@@ -64,14 +65,38 @@ def test_the_same_seed_gives_the_same_content(tmp_path: Path) -> None:
     assert content("a", seed=11) == content("b", seed=11) != content("c", seed=12)
 
 
+def test_worker_processes_record_what_one_process_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collect.record(small(), tmp_path / "one")
+    monkeypatch.setattr(collect, "WORTH_A_PROCESS", 100)
+    monkeypatch.setattr(collect, "cores", lambda: 2)
+    collect.record(small(), tmp_path / "two")
+    one, two = (read(MINARI_ID, tmp_path / name, "reacher2d-medium").content_hash for name in ("one", "two"))
+    assert one == two
+
+
+def test_an_episode_that_its_player_leaves_early_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves(env: gymnasium.Env, grade: str, part: Part) -> None:
+        env.reset(seed=part.number)
+        for _ in range(3 + part.number):
+            env.step(env.action_space.sample())
+
+    monkeypatch.setitem(collect.PLAYERS, "reacher2d", collect.Player("bored", leaves))
+    data = collect.record(small(), tmp_path)
+    assert data.lengths.tolist() == [3, 4, 5]
+    assert np.flatnonzero(data.timeouts).tolist() == [2, 6, 11]
+
+
 def test_every_data_set_that_can_be_recorded_has_a_player() -> None:
-    recorded = {dataset.task for dataset in DATASETS.values() if "recorded" in dataset.sources}
+    recorded = {dataset.task for dataset in DATASETS.values() if "recorded" in dataset.source_names}
     assert recorded <= collect.PLAYERS.keys()
 
 
 def test_episode_seeds_are_nested_for_one_recording_and_disjoint_between_two() -> None:
-    assert collect.episode_seeds(5, 20) == collect.episode_seeds(5, 50)[:20]
-    assert len({*collect.episode_seeds(5, 50), *collect.episode_seeds(6, 50)}) == 100
+    def seeds(record_seed: int, episodes: int) -> list[int]:
+        return [part.seed for part in collect.parts(record_seed, episodes)]
+
+    assert seeds(5, 20) == seeds(5, 50)[:20]
+    assert len({*seeds(5, 50), *seeds(6, 50)}) == 100
 
 
 def test_recording_says_nothing_and_leaves_nothing_but_the_data_set(
@@ -99,11 +124,11 @@ def test_a_recording_that_fails_leaves_what_was_there(
     before = sorted(path for path in tmp_path.rglob("*"))
     content = read(MINARI_ID, tmp_path, "reacher2d-medium").content_hash
 
-    def falls_over(env: gymnasium.Env, seed: int) -> None:
+    def falls_over(env: gymnasium.Env, grade: str, part: Part) -> None:
         env.reset(seed=0)
         raise RuntimeError("the player fell over")
 
-    monkeypatch.setitem(collect.PLAYERS, "reacher2d", ("clumsy", falls_over))
+    monkeypatch.setitem(collect.PLAYERS, "reacher2d", collect.Player("clumsy", falls_over))
     with pytest.raises(RuntimeError, match="fell over"):
         collect.record(small(seed=12), tmp_path, place=place)
     assert sorted(path for path in tmp_path.rglob("*")) == before

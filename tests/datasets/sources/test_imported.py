@@ -91,7 +91,10 @@ def test_imports_that_can_not_be_are_refused(
 @pytest.mark.parametrize(
     ("env_id", "message"),
     [
-        ("InvertedPendulum-v5", r"is of environment 'InvertedPendulum-v5', which no task has \(they have: Ant-v5,"),
+        (
+            "InvertedPendulum-v5",
+            r"is of environment 'InvertedPendulum-v5', which no task has \(they have: ALE/Asterix-v5,",
+        ),
         ("Ant-v5", r"shapes \(\(105,\), \(8,\)\), but task 'ant' has \(\(111,\), \(8,\)\)"),
     ],
 )

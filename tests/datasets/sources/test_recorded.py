@@ -81,8 +81,8 @@ def test_a_forced_recording_that_is_no_good_replaces_nothing(home: Path, monkeyp
 def test_bad_names_record_nothing(home: Path) -> None:
     with pytest.raises(UserError, match="unknown data set 'reacher3d-medium'; did you mean"):
         record_dataset("reacher3d-medium")
-    with pytest.raises(UserError, match="'hopper-medium' can't be recorded, only read from: d4rl"):
-        record_dataset("hopper-medium")
+    with pytest.raises(UserError, match="'hopper-medium-v1' can't be recorded, only read from: d4rl"):
+        record_dataset("hopper-medium-v1")
     assert not home.exists()
 
 
@@ -97,17 +97,17 @@ from lamobench.datasets.sources.recorded import record_dataset
 name, mine, other = "reacher2d-medium", Path(sys.argv[1]), Path(sys.argv[2])
 shorter = replace(catalog.recording_of(catalog.DATASETS[name]), episodes=3)
 catalog.DATASETS[name] = replace(catalog.DATASETS[name], sources=(shorter,))
-algorithm, play = collect.PLAYERS["reacher2d"]
+player = collect.PLAYERS["reacher2d"]
 
-def play_when_both_record(env, seed):
+def play_when_both_record(env, grade, part):
     mine.touch()
     deadline = time.monotonic() + 60
     while not other.exists():
         assert time.monotonic() < deadline, "the other process never began"
         time.sleep(0.01)
-    play(env, seed)
+    player.play(env, grade, part)
 
-collect.PLAYERS["reacher2d"] = (algorithm, play_when_both_record)
+collect.PLAYERS["reacher2d"] = replace(player, play=play_when_both_record)
 print(record_dataset(name).content_hash)
 """
 
