@@ -3,11 +3,14 @@
 D4RL's kitchen data are people's: 19 demonstrations of all four sub-goals in order (`complete`), and 601 that do four of
 seven sub-tasks in various orders, of which some (`partial`) or none (`mixed`) do all four sub-goals (Fu et al. 2020,
 arXiv:2004.07219). These are their analogues by a machine, and less varied than people are. An action is the script's
-plus white noise, cut to the range of actions; the scripts read the simulator's state, which observations hold as well.
+plus white noise, cut to the range of actions. The scripts read the simulator's state, of which an observation holds the
+positions with a little noise.
 
-A demonstration ends where the environment ends it: when all of the task's sub-goals are done, or at the horizon. One that
-has come to the end of its order before that holds still for `STILL` steps and stops there, and as nothing of the
-environment's ended it, its last step is a timeout. (D4RL's files call every demonstration's end a terminal.)
+The environment ends a demonstration when all of the task's sub-goals are done, or at the horizon. One that has come to
+the end of its order before holds still for `STILL` steps and stops; as nothing of the environment's has ended, its last
+step is a timeout. (D4RL's files call the end of every demonstration terminal.)
+
+Scripts and ranges were tuned on environment and player seeds that no recording uses.
 """
 
 from collections.abc import Callable
@@ -18,17 +21,17 @@ import numpy as np
 
 from ..kitchen import DONE_WITHIN
 from ..tasks import TASKS
-from ..trajectories import Array
 from .kitchen_arm import CLOSED, Arm, Motion
 from .kitchen_scripts import SCRIPTS, distance
+from .part import Part
 
 ALGORITHM = "scripted arm, by inverse kinematics, with an order, white noise and a speed of its own per episode"
 
 STILL = 10
 JITTER = (0.005, 0.02)  # metres: standard deviation of where a script goes; uniform over episodes
 SPEED = (0.75, 1.1)  # of a script's joint turns; uniform over episodes
-CAREFUL = (0.02, 0.12)  # standard deviation of the noise of actions, whose range is -1 to 1; uniform over episodes
-CLUMSY = (0.15, 0.40)  # the same of the players who fail
+CAREFUL = (0.02, 0.12)  # standard deviation of an action's noise, where actions lie in -1 to 1; uniform over episodes
+CLUMSY = (0.15, 0.40)  # the same for players who often fail, and try once only
 
 TARGET = TASKS["kitchen"].sub_goals
 MIXED_TARGET = TASKS["kitchen-mixed"].sub_goals
@@ -45,7 +48,7 @@ class Demonstration:
     attempts: int  # at a sub-task, before the next one's turn comes
 
 
-def play_episode(env: gymnasium.Env, grade: str, part: "Part") -> None:
+def play_episode(env: gymnasium.Env, grade: str, part: Part) -> None:
     """Play one episode; all of it follows from the grade and the part."""
     env_seed, player_seed = (int(s) for s in np.random.SeedSequence(part.seed).generate_state(2))
     rng = np.random.default_rng(player_seed)
@@ -74,13 +77,13 @@ def complete(rng: np.random.Generator, number: int) -> Demonstration:
 
 
 def partial(rng: np.random.Generator, number: int) -> Demonstration:
-    """Every fifth demonstration is of all four sub-goals in their order, the others of anything; a quarter is clumsy."""
+    """Every fifth demonstration is of all four sub-goals in order, the others of anything; a quarter are clumsy."""
     order = TARGET if number % 5 == 0 else any_order(rng)
     return _demonstration(rng, order, clumsy=rng.random() < 0.25)
 
 
 def mixed(rng: np.random.Generator, number: int) -> Demonstration:
-    """Demonstrations of anything but of all four of the mixed task's sub-goals; a quarter is clumsy."""
+    """Demonstrations of anything but of all four of the mixed task's sub-goals; a quarter are clumsy."""
     order = any_order(rng)
     while set(order) >= set(MIXED_TARGET):
         order = any_order(rng)
@@ -103,7 +106,7 @@ def any_order(rng: np.random.Generator) -> tuple[str, ...]:
     chosen = [names[index] for index in rng.permutation(len(names))[:count]]
     if rng.random() < 0.5:
         chosen.sort(key=names.index)
-    return tuple(sorted(chosen, key="hinge cabinet".__eq__))
+    return tuple(sorted(chosen, key=lambda name: name == "hinge cabinet"))
 
 
 def _demonstration(rng: np.random.Generator, order: tuple[str, ...], clumsy: bool) -> Demonstration:

