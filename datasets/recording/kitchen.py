@@ -100,7 +100,7 @@ GRADES: dict[str, Callable[[np.random.Generator, int], Demonstration]] = {
 def any_order(rng: np.random.Generator) -> tuple[str, ...]:
     """Two to four of all sub-tasks: half of the time in the order of `SCRIPTS`, else in any.
 
-    The hinge cabinet is always last: its open door is in the way of what is left of it and right of it.
+    The hinge cabinet is always last: what is done near its open door afterwards would shut it, or not be done at all.
     """
     names, count = list(SCRIPTS), rng.choice([2, 3, 4], p=[0.1, 0.2, 0.7])
     chosen = [names[index] for index in rng.permutation(len(names))[:count]]
