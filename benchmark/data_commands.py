@@ -120,8 +120,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
         "mean": row["score_mean"],
         "best": row["score_best"],
         "size": f"{size:>8}",
-        "on disk": {"ready": "yes", "absent": "no: ", "damaged": "damaged: "}[row["state"]]
-        + " ".join([verb, *options]),
+        "on disk": STATES[row["state"]] + " ".join([verb, *options]),
     }
 
 
