@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from lamobench.benchmark.describe import describe_policy
 from lamobench.benchmark.lamo import LaMo
 from lamobench.benchmark.legacy_model import faulty_policy
 from lamobench.benchmark.rollout import parse_episodes
+from lamobench.datasets import cache
+from lamobench.datasets.catalog import DATASETS, Recorded
+from lamobench.datasets.trajectories import Provenance, Trajectories
 from lamobench.datasets.windows import View
 
 Requests = Callable[..., RunRequest]
@@ -122,6 +126,50 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
         run = read_run(folders[1])
         assert (run["target_return"], run["score"]) == (better, 7.0)
     assert read_run(folders[0])["target_return"] == 76.0
+
+
+@pytest.fixture
+def breakout_data() -> Trajectories:
+    """Three games of six frames of noise, in which every second step pays 4."""
+    rng, ends = np.random.default_rng(0), np.arange(18) % 6 == 5
+    return Trajectories(
+        observations=rng.integers(0, 256, (18, 84, 84), np.uint8),
+        actions=rng.integers(0, 4, 18),
+        rewards=np.tile([0, 4], 9).astype(np.float32),
+        terminals=ends,
+        timeouts=np.zeros(18, bool),
+        offsets=np.array([0, 6, 12, 18]),
+        last_observations=rng.integers(0, 256, (3, 84, 84), np.uint8),
+        provenance=Provenance("breakout-medium", "recorded", "a test", "ALE/Breakout-v5", "ale-py"),
+    )
+
+
+def test_the_faults_of_atari_reach_a_run(
+    breakout_data: Trajectories, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
+    dataset = replace(DATASETS["breakout-medium"], sources=(source,))
+    monkeypatch.setitem(DATASETS, "breakout-medium", dataset)
+    cache.save(breakout_data)
+    seen: list[View] = []
+
+    def played(*_: Any, view: View, **__: Any) -> list[Any]:
+        seen.append(view)
+        return []
+
+    monkeypatch.setattr(loop, "rollout", played)
+    budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
+    settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
+    for legacy in ((), ("unclipped-evaluation", "tanh-logits")):
+        config = resolve(RunRequest("breakout-medium", "dt", budget=budget, settings=settings, legacy=legacy))
+        loop.train(config, tmp_path, "cpu")
+        policy = built(config)
+        batch = policy.sampler(training_subset(config)).sample(4, np.random.default_rng(0))
+        assert batch.returns_to_go.max() <= 3.0  # training clips rewards, whatever evaluation does
+        for parameter in policy.model.head.parameters():
+            parameter.data.mul_(1e3)
+        assert bool((policy.model.predict(batch).abs() <= 1.0).all()) == bool(legacy)
+    assert [view.clip_rewards for view in seen] == [True, False]
 
 
 def test_seeds_that_are_averaged_have_one_target() -> None:
