@@ -55,7 +55,7 @@ _ALL = (
         "no-positions",
         "GPT-2's position embeddings are left out, for trajectories and English alike",
         "experiment-d4rl/decision_transformer/models/trajectory_gpt2_LoRA.py:853,949-950",
-        "the language model starts with a higher loss on English",
+        "no parameters are position embeddings, and the loss on English starts higher",
         methods=LAMO_METHODS,
     ),
     Fault(
