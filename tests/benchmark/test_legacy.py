@@ -1,7 +1,9 @@
 """Which fault can be where, and what a run with one is called."""
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +122,11 @@ def test_a_short_run_has_the_shape_of_a_long_one(steps: int) -> None:
     for share in (0.13, 0.2, 0.3):
         step = round(share * steps) - 1
         assert cumulative_factor(step, scale) == pytest.approx(cumulative_factor(round(share * 100_000) - 1), abs=1e-3)
+
+
+def test_the_documentation_describes_every_fault() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "offline.md").read_text()
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.M) == list(FAULTS)
 
 
 def test_settings_and_faults_show_side_by_side(home: Any) -> None:

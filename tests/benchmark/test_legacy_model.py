@@ -19,7 +19,8 @@ from lamobench.benchmark.collect import read_run, with_one_target
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.describe import describe_policy
 from lamobench.benchmark.lamo import LaMo
-from lamobench.benchmark.legacy_model import faulty_policy
+from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
+from lamobench.benchmark.legacy_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.rollout import parse_episodes
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import DATASETS, Recorded
@@ -78,6 +79,17 @@ def test_no_positions_leaves_them_out_for_trajectories_and_english(tiny_request:
     parts = {row["part"]: row for row in describe_policy(built(faulty))}
     assert "language model: position embeddings" not in parts
     assert "language model: position embeddings" in {row["part"] for row in describe_policy(built(default))}
+
+
+def test_a_language_model_without_positions_begins_with_a_higher_loss() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
+    ids = torch.tensor([load_tokenizer("gpt2-mini")(text)["input_ids"][:128]])
+
+    def loss(*legacy: str) -> float:
+        model = load_language_model("gpt2-mini", "pretrained", 0, "sdpa").eval()
+        return float(language_loss(faulty_language_model(model, legacy), ids))
+
+    assert loss("no-positions") > loss() + 0.5
 
 
 def test_a_fault_in_the_network_changes_no_initial_weight(tiny_request: Requests) -> None:
