@@ -87,9 +87,9 @@ def test_a_language_model_without_positions_begins_with_a_higher_loss() -> None:
 
     def loss(*legacy: str) -> float:
         model = load_language_model("gpt2-mini", "pretrained", 0, "sdpa").eval()
-        return float(language_loss(faulty_language_model(model, legacy), ids))
+        return float(language_loss(faulty_language_model(model, legacy), ids).detach())
 
-    assert loss("no-positions") > loss() + 0.5
+    assert loss("no-positions") > loss() + 0.2
 
 
 def test_a_fault_in_the_network_changes_no_initial_weight(tiny_request: Requests) -> None:
