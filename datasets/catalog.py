@@ -172,19 +172,27 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
     )
 
 
+# Episodes as D4RL has them; the seeds are none that the player was tuned on, and not chosen among others.
+KITCHEN_RECORDINGS = {
+    "complete": Recorded(19, "lamobench/kitchen/complete-v0", record_seed=31, grade="complete"),
+    "partial": Recorded(601, "lamobench/kitchen/partial-v0", record_seed=32, grade="partial"),
+    "mixed": Recorded(601, "lamobench/kitchen/mixed-v0", record_seed=33, grade="mixed"),
+}
+
+
 def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
-    """One of D4RL's kitchen files, with its rewards put right and as they are stored."""
+    """One of D4RL's kitchen files, with its rewards put right and as they are stored, and its recorded analogue."""
     d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
     data = D4RL(d4rl_id, address, 60, 9, steps=3_680 if quality == "complete" else 136_950)  # Fu et al. 2020
     return Dataset(
         name=f"kitchen-{quality}",
         task="kitchen-mixed" if quality == "mixed" else "kitchen",
         description={
-            "complete": "People who do all four sub-goals, in order",
-            "partial": "People who do all kinds of things; some demonstrations do all four sub-goals",
-            "mixed": "The same demonstrations for other sub-goals, which none of them does all of",
+            "complete": "All four sub-goals, in order; by people, or recorded: by a script",
+            "partial": "All kinds of things, now and then all four sub-goals; by people, or recorded: by a script",
+            "mixed": "All kinds of things, never all four of other sub-goals; by people, or recorded: by a script",
         }[quality],
-        sources=(data, replace(data, legacy=True)),
+        sources=(data, KITCHEN_RECORDINGS[quality], replace(data, legacy=True)),
         published_fractions=published_fractions,
     )
 
