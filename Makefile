@@ -11,11 +11,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d test lint format doctor gpt2-mini clean
+.PHONY: help setup demo reacher2d recorded-data test lint format doctor bench gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
@@ -42,6 +42,9 @@ reacher2d: setup ## the paper's Reacher2d table: as many episodes, its fractions
 	@$(SWEEP) reacher2d-medium --fractions 0.1 0.3 1 --runs runs/reacher2d
 	@$(BIN)/lamobench leaderboard --runs runs/reacher2d --output results/reacher2d
 
+recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
+	@$(BIN)/lamobench data survey --output results/recorded_data.csv
+
 test: setup ## every test
 	@$(BIN)/python -m pytest
 
@@ -56,6 +59,9 @@ format: setup ## let ruff format and sort imports
 
 doctor: setup ## what is installed, what is at hand, what each target would need
 	@$(BIN)/lamobench doctor
+
+bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv
+	@$(BIN)/lamobench bench
 
 gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)
 	@$(BIN)/lamobench lm pretrain runs/gpt2-mini

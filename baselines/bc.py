@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler
 from .fields import Amount, Count
-from .networks import mlp
+from .networks import FrameEncoder, mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
 
@@ -25,32 +25,46 @@ class BCConfig:
 
 
 class BC(Policy):
-    """A deterministic policy pi(s) = tanh(MLP(s)), scaled to the action space."""
+    """A deterministic policy pi(s) = tanh(MLP(s)), scaled to the action space, or a classifier of discrete actions.
+
+    Images go through the convolutions of deep Q-learning first, whose output is as wide as the first hidden layer.
+    """
 
     def __init__(self, config: BCConfig, spec: Spec) -> None:
         super().__init__()
-        self.config = config
-        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
-        self.actor = mlp((spec.observation_dim, *config.hidden, spec.action_dim))
+        self.config, self.view, self.discrete = config, spec.view, spec.discrete
+        self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
+        self.bounds = ActionBounds(spec)
+        self.actor = _network(config.hidden, spec)
 
     def sampler(self, subset: Subset) -> TransitionSampler:
         """Single transitions."""
-        return TransitionSampler(subset)
+        return TransitionSampler(subset, self.view)
 
     def policy(self, observations: Tensor) -> Tensor:
-        """Actions (B, A) for observations (B, S)."""
-        return self.bounds.from_unit(torch.tanh(self.actor(self.normalize(observations))))
+        """Actions (B, A), or logits of discrete ones, for observations (B, S) or frames (B, F, 84, 84)."""
+        output = self.actor(self.normalize(observations))
+        return output if self.discrete else self.bounds.from_unit(torch.tanh(output))
 
     def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean squared error over batch and action dimensions."""
-        loss = F.mse_loss(self.policy(batch.observations), batch.actions)
+        """Mean squared error over batch and action dimensions; cross entropy of discrete actions."""
+        predicted = self.policy(batch.observations)
+        loss = F.cross_entropy(predicted, batch.actions) if self.discrete else F.mse_loss(predicted, batch.actions)
         return loss, {"action_error": loss.detach()}
 
     def act(self, history: History) -> Tensor:
         """Act on the newest observation alone."""
-        return self.policy(history.observations[:, -1])
+        newest = self.policy(history.observations if self.view.frames else history.observations[:, -1])
+        return newest.argmax(-1) if self.discrete else newest
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group."""
         group = {"params": list(self.parameters()), "lr": self.config.learning_rate}
         return OptimizerSettings([group | {"weight_decay": self.config.weight_decay}], decay=self.config.decay)
+
+
+def _network(hidden: tuple[int, ...], spec: Spec) -> nn.Sequential:
+    if not spec.view.frames:
+        return mlp((spec.observation_dim, *hidden, spec.action_dim))
+    encoder = FrameEncoder(spec.view.frames, hidden[0])
+    return nn.Sequential(encoder, nn.Flatten(), nn.ReLU(), mlp((*hidden, spec.action_dim)))

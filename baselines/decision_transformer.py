@@ -10,7 +10,7 @@ from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
 from .fields import Amount, Count, Delay, Share
 from .policy import History, OptimizerSettings, Policy, Spec
-from .trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
+from .trajectory_model import TokenConfig, TrajectoryModel, action_error
 from .transformer import CausalTransformer
 
 
@@ -40,18 +40,18 @@ class DecisionTransformer(Policy):
         super().__init__()
         if config.width % config.heads:
             raise UserError(f"width {config.width} is no multiple of heads {config.heads}; change one of them")
-        self.config, self.context = config, config.context
+        self.config, self.context, self.view = config, config.context, spec.view
         backbone = CausalTransformer(config.layers, config.heads, config.width, config.dropout, config.activation)
         tokens = TokenConfig(config.width, config.embedding, config.head, norm_before_time=False)
         self.model = TrajectoryModel(tokens, spec, backbone)
 
     def sampler(self, subset: Subset) -> ContextSampler:
         """Windows of K steps."""
-        return ContextSampler(subset, self.context)
+        return ContextSampler(subset, self.context, self.view)
 
     def loss(self, batch: ContextBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean squared error of the predicted actions."""
-        loss = masked_action_error(self.model.predict(batch), batch)
+        """Mean squared error of the predicted actions; cross entropy of discrete ones."""
+        loss = action_error(self.model.predict(batch), batch)
         return loss, {"action_error": loss.detach()}
 
     def act(self, history: History) -> Tensor:

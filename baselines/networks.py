@@ -42,3 +42,31 @@ class Ensemble(nn.Module):
             if layer < len(self.weights) - 1:
                 hidden = F.relu(hidden)
         return hidden
+
+
+class FrameEncoder(nn.Module):
+    """The three convolutions of deep Q-learning (Mnih et al. 2015), applied to every step's stack of frames.
+
+    A stack of F frames of 84 x 84 becomes 64 maps of 7 x 7, then `width` numbers.
+    """
+
+    def __init__(self, frames: int, width: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(frames, 32, kernel_size=8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, kernel_size=4, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, kernel_size=3),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.project = nn.Linear(64 * 7 * 7, width)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map frames (B, F - 1 + K, 84, 84) uint8 to (B, K, width), one row for each of the K steps."""
+        stacks = frames.unfold(1, self.frames, 1).movedim(-1, 2)  # (B, K, F, 84, 84), a view
+        batch, steps = stacks.shape[:2]
+        levels = stacks.flatten(0, 1).to(self.project.weight.dtype) / 255.0
+        return torch.as_tensor(self.project(self.convolutions(levels))).view(batch, steps, -1)

@@ -1,7 +1,8 @@
 """The contract between an algorithm and everything else.
 
 The training loop, checkpoints and evaluation are written once against `Policy` and know nothing of any algorithm.
-Shapes: B batch, E environments, k steps of history (at most the policy's context K), S observation, A action.
+Shapes: B batch, E environments, k steps of history (at most the policy's context K), S observation, A action,
+F stacked frames.
 """
 
 from abc import ABC, abstractmethod
@@ -14,28 +15,31 @@ from torch import Tensor, nn
 
 from ..datasets.fractions import Subset
 from ..datasets.trajectories import Array
+from ..datasets.windows import VECTORS, View
 
 
 @dataclass(frozen=True)
 class Spec:
     """What a policy needs to know of its task and data before it can be built."""
 
-    observation_dim: int  # S
-    action_dim: int  # A
-    action_low: Array  # (A,) lower bounds of the action space
-    action_high: Array  # (A,) upper bounds
+    observation_dim: int  # S; 0 where observations are images
+    action_dim: int  # A, or the number of actions where they are discrete
+    action_low: Array  # (A,) lower bounds of the action space; (0,) for discrete actions
+    action_high: Array  # (A,) upper bounds; (0,) for discrete actions
     observation_mean: Array  # (S,) over the training subset
     observation_std: Array  # (S,)
     horizon: int  # most steps an episode can have
     return_scale: float  # returns-to-go are divided by this before they enter a network
+    discrete: bool = False  # actions are numbers from 0 to A - 1
+    view: View = VECTORS  # how stored steps are seen: stacked frames, clipped rewards
 
 
 @dataclass(frozen=True)
 class History:
     """The last k steps of E environments; the newest step's action is not chosen yet and reads zero."""
 
-    observations: Tensor  # (E, k, S)
-    actions: Tensor  # (E, k, A)
+    observations: Tensor  # (E, k, S), or frames (E, F - 1 + k, H, W) uint8
+    actions: Tensor  # (E, k, A), or (E, k) int64
     returns_to_go: Tensor  # (E, k): the target return minus the rewards collected before each step
     timesteps: Tensor  # (E, k) int64
 
@@ -62,6 +66,7 @@ class Policy(nn.Module, ABC):
     """An algorithm: what it trains on, its losses, and how it acts."""
 
     context: int = 1  # K, the longest history `act` makes use of
+    view: View = VECTORS  # as in its `Spec`
 
     @abstractmethod
     def sampler(self, subset: Subset) -> Sampler:
@@ -73,7 +78,7 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def act(self, history: History) -> Tensor:
-        """Deterministic actions (E, A) inside the action space's bounds."""
+        """Deterministic actions (E, A) inside the action space's bounds, or (E,) int64."""
 
     @abstractmethod
     def optimizer_settings(self) -> OptimizerSettings:

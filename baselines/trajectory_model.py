@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.windows import ContextBatch
+from .networks import FrameEncoder
 from .policy import ActionBounds, History, Normalizer, Spec
 
 
@@ -20,7 +21,7 @@ class TokenConfig:
 
     width: int  # D
     embedding: str  # "linear", or "mlp": LaMo's residual block for each modality
-    head: str  # "linear" with tanh, or "mlp" without
+    head: str  # "linear", with tanh where actions are continuous, or "mlp" without
     norm_before_time: bool  # LayerNorm before the timestep embedding is added (LaMo) or after (Decision Transformer)
 
 
@@ -37,20 +38,34 @@ class ResidualMLP(nn.Module):
         return torch.as_tensor(hidden + self.second(nn.functional.gelu(hidden)))
 
 
+class ResidualEmbedding(nn.Module):
+    """LaMo's embedding of discrete actions: h = E[a], then h + W GELU(h) + b."""
+
+    def __init__(self, actions: int, width: int) -> None:
+        super().__init__()
+        self.table, self.second = nn.Embedding(actions, width), nn.Linear(width, width)
+
+    def forward(self, actions: Tensor) -> Tensor:
+        """Map (...) int64 to (..., D)."""
+        hidden = self.table(actions)
+        return torch.as_tensor(hidden + self.second(nn.functional.gelu(hidden)))
+
+
 class TrajectoryModel(nn.Module):
     """Embeddings, a backbone that maps (B, 3K, D) to (B, 3K, D) causally, and an action head."""
 
     def __init__(self, tokens: TokenConfig, spec: Spec, backbone: nn.Module) -> None:
         super().__init__()
-        embed = ResidualMLP if tokens.embedding == "mlp" else nn.Linear
-        self.embed_return = embed(1, tokens.width)
-        self.embed_state = embed(spec.observation_dim, tokens.width)
-        self.embed_action = embed(spec.action_dim, tokens.width)
+        self.embed_return = _embedding(tokens, 1)
+        self.embed_state = _state_embedding(tokens, spec)
+        self.embed_action = _action_embedding(tokens, spec)
         self.embed_time = nn.Embedding(spec.horizon, tokens.width)
         self.embed_norm = nn.LayerNorm(tokens.width)
         self.backbone = backbone
-        self.head = _head(tokens.head, tokens.width, spec.action_dim)
-        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        self.discrete = spec.discrete
+        self.head = _head(tokens, spec)
+        self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
+        self.bounds = ActionBounds(spec)
         self.norm_before_time, self.return_scale = tokens.norm_before_time, spec.return_scale
 
     def embed(self, data: ContextBatch | History) -> Tensor:
@@ -64,23 +79,52 @@ class TrajectoryModel(nn.Module):
         return torch.as_tensor(steps.flatten(1, 2))
 
     def predict(self, batch: ContextBatch) -> Tensor:
-        """Actions (B, K, A), one for each step's state token."""
+        """Actions, or logits of discrete ones, (B, K, A): one row for each step's state token."""
         hidden = self.backbone(self.embed(batch)[:, :-1])  # nothing that is read looks at the last action's token
         return torch.as_tensor(self.head(hidden[:, 1::3]))
 
     def act(self, history: History) -> Tensor:
-        """The newest step's action (E, A), inside the action space's bounds."""
+        """The newest step's action: (E, A) inside the action space's bounds, or the likeliest one, (E,) int64."""
         tokens = self.embed(history)[:, :-1]  # the newest action is not chosen yet, and nothing looks ahead to it
-        return self.bounds.clip(self.head(self.backbone(tokens)[:, -1]))
+        newest = self.head(self.backbone(tokens)[:, -1])
+        return newest.argmax(-1) if self.discrete else self.bounds.clip(newest)
 
 
-def masked_action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:
-    """Mean squared error over real steps and action dimensions (LaMo, Equation 3, as its code averages it)."""
-    squared = (predicted - batch.actions).square().mean(-1)  # (B, K)
-    return (squared * batch.mask).sum() / batch.mask.sum()
+def action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:
+    """How far predictions (B, K, A) are from the data's actions, over real steps.
+
+    Mean squared error, averaged over action dimensions too (LaMo, Equation 3, as its code averages it); the cross
+    entropy of discrete actions.
+    """
+    if batch.actions.ndim == 2:
+        errors = nn.functional.cross_entropy(predicted.flatten(0, 1), batch.actions.flatten(), reduction="none")
+        errors = errors.view_as(batch.returns_to_go)
+    else:
+        errors = (predicted - batch.actions).square().mean(-1)  # (B, K)
+    return (errors * batch.mask).sum() / batch.mask.sum()
 
 
-def _head(kind: str, width: int, action_dim: int) -> nn.Module:
-    if kind == "mlp":
-        return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, action_dim))
-    return nn.Sequential(nn.Linear(width, action_dim), nn.Tanh())
+def _embedding(tokens: TokenConfig, inputs: int) -> nn.Module:
+    return ResidualMLP(inputs, tokens.width) if tokens.embedding == "mlp" else nn.Linear(inputs, tokens.width)
+
+
+def _state_embedding(tokens: TokenConfig, spec: Spec) -> nn.Module:
+    if not spec.view.frames:
+        return _embedding(tokens, spec.observation_dim)
+    encoder = FrameEncoder(spec.view.frames, tokens.width)
+    return nn.Sequential(encoder, ResidualMLP(tokens.width, tokens.width)) if tokens.embedding == "mlp" else encoder
+
+
+def _action_embedding(tokens: TokenConfig, spec: Spec) -> nn.Module:
+    if not spec.discrete:
+        return _embedding(tokens, spec.action_dim)
+    table = ResidualEmbedding if tokens.embedding == "mlp" else nn.Embedding
+    return table(spec.action_dim, tokens.width)
+
+
+def _head(tokens: TokenConfig, spec: Spec) -> nn.Module:
+    if tokens.head == "mlp":
+        width = tokens.width
+        return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, spec.action_dim))
+    linear = nn.Linear(tokens.width, spec.action_dim)
+    return linear if spec.discrete else nn.Sequential(linear, nn.Tanh())

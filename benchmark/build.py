@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..baselines.bc import BC, BCConfig
@@ -14,6 +15,7 @@ from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset, take_fraction
 from ..datasets.trajectories import combine_hashes
+from ..datasets.windows import View
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig
 from .language_models import load_language_model, load_tokenizer, model_hash
@@ -30,7 +32,7 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
     """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off."""
-    if not isinstance(settings, LaMoConfig) or settings.language_weight == 0:
+    if not isinstance(settings, LaMoConfig) or not settings.needs_english:
         return None
     return load_corpus(settings.corpus, load_tokenizer(lm))
 
@@ -55,12 +57,24 @@ def make_spec(config: RunConfig, subset: Subset) -> Spec:
     """What the policy needs to know of task and data."""
     task = find_task(config.task)
     environment = make_environment(task)
-    box = environment.action_space
-    mean, std = subset.observation_moments()
-    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))  # demonstrations may run over the task's limit
-    spec = Spec(len(mean), len(box.low), box.low, box.high, mean, std, horizon, task.return_scale)
+    space = environment.action_space
     environment.close()
-    return spec
+    discrete = subset.trajectories.discrete
+    nothing = np.zeros(0, np.float32)
+    mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
+    return Spec(
+        observation_dim=len(mean),
+        action_dim=int(space.n) if discrete else len(space.low),
+        action_low=nothing if discrete else space.low,
+        action_high=nothing if discrete else space.high,
+        observation_mean=mean,
+        observation_std=std,
+        # demonstrations may run over the task's limit
+        horizon=max(task.horizon, int(subset.trajectories.lengths.max())),
+        return_scale=task.return_scale,
+        discrete=discrete,
+        view=View(task.frame_stack, task.clip_rewards),
+    )
 
 
 def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:

@@ -67,14 +67,19 @@ class Train:
     threads: int = 1
     """Processor threads."""
     options: RunOptions = field(default_factory=RunOptions)
+    describe: bool = False
+    """Train nothing; print what the policy is made of, and what of it would be trained."""
     json: bool = False
     """Print the result as JSON."""
 
     def run(self) -> None:
         """Train with a progress bar, then print the score."""
-        from .commands import train_one
+        from .commands import describe_run, train_one
 
-        train_one(self)
+        if self.describe:
+            describe_run(self)
+        else:
+            train_one(self)
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,26 @@ class Doctor:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """Measure speed and memory on this machine, ours beside what one would use instead."""
+
+    output: Path = Path("results/bench.csv")
+    """File for the measurements."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Measure, write the file, print the table."""
+        from ..datasets.storage import write_rows
+        from .bench import run_benches
+        from .display import print_rows
+
+        rows = run_benches(lambda name: print(f"measuring: {name}", file=sys.stderr, flush=True))
+        write_rows(self.output, rows)
+        print_rows(rows, self.json)
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """Pre-train a small GPT-2 on English that is at hand; goes on where it was if it was killed."""
 
@@ -221,6 +246,7 @@ Command = (
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
+    | Annotated[Bench, subcommand("bench")]
 )
 
 

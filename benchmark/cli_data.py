@@ -19,30 +19,48 @@ class DataList:
 
     def run(self) -> None:
         """Print the table."""
-        from ..datasets.catalog import status
-        from .display import print_rows
+        from .data_commands import list_data
 
-        print_rows(status(), self.json)
+        list_data(self.json)
 
 
 @dataclass(frozen=True)
 class DataShow:
-    """Describe a data set: sizes, returns and lengths, as text."""
+    """Describe a data set: sizes, scores, published results, returns and lengths, as text and as figures: histograms,
+    and a contact sheet of its worst, median and best episode."""
 
     name: Positional[str]
     """Data set, a name of `lamobench data list`."""
     source: str = "auto"
     """Where it comes from; auto takes the first source at hand."""
+    output: Path | None = None
+    """Folder for the figures; by default `figures` beside the data sets, in $LAMOBENCH_HOME."""
+    figures: bool = True
+    """Write the figures, too."""
     json: bool = False
     """Print JSON instead of text."""
 
     def run(self) -> None:
-        """Print the description."""
-        from ..datasets.catalog import load
-        from ..datasets.summary import describe
-        from .display import print_description
+        """Print the description and write the figures."""
+        from .data_commands import show_data
 
-        print_description(describe(load(self.name, self.source)), self.json)
+        show_data(self)
+
+
+@dataclass(frozen=True)
+class DataSurvey:
+    """Say how good the recorded data is: record what is missing and write one row a data set, as CSV."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Data sets to survey; none given: all that can be recorded."""
+    output: Path = Path("results/recorded_data.csv")
+    """File to write; rows of other data sets that are in it stay."""
+
+    def run(self) -> None:
+        """Record, then say what was written."""
+        from .data_commands import survey_data
+
+        survey_data(self)
 
 
 @dataclass(frozen=True)
@@ -170,12 +188,13 @@ Data = (
     | Annotated[DataExport, subcommand("export")]
     | Annotated[DataRemove, subcommand("remove")]
     | Annotated[DataVerify, subcommand("verify")]
+    | Annotated[DataSurvey, subcommand("survey")]
 )
 
 
 @dataclass(frozen=True)
 class DataGroup:
-    """Data sets: list, show, record, fetch, import, export, remove, verify."""
+    """Data sets: list, show, record, fetch, import, export, remove, verify, survey."""
 
     command: Data
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.catalog import find_dataset, find_task
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
-from .config import RunRequest, resolve
+from .config import RunConfig, RunRequest, resolve
 from .display import SweepBar, duration, print_rows, run_bar
 from .hyperparameters import budget_for
 from .runs import is_done, read_config
@@ -27,10 +27,7 @@ def train_one(command: "Train") -> None:
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
-    request = run_request(command.data, command.method, command.options)
-    config = resolve(
-        replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed),
-    )
+    config = _one_run(command)
     root = command.options.runs
     bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
     already = is_done(root, config)
@@ -48,6 +45,28 @@ def train_one(command: "Train") -> None:
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
     trained, total = run["params_trainable"], run["params_total"]
     print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
+
+
+def describe_run(command: "Train") -> None:
+    """`lamobench train --describe`."""
+    import torch
+
+    from .build import build_policy, training_subset
+    from .describe import describe_policy
+
+    config = _one_run(command)
+    rows = describe_policy(build_policy(config, training_subset(config), torch.device("cpu")))
+    print_rows(rows if command.json else [_grouped(row) for row in rows], command.json)
+
+
+def _one_run(command: "Train") -> RunConfig:
+    request = run_request(command.data, command.method, command.options)
+    return resolve(replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed))
+
+
+def _grouped(row: dict[str, Any]) -> dict[str, Any]:
+    """Large whole numbers as people read them."""
+    return {key: f"{value:>13,}" if isinstance(value, int) else value for key, value in row.items()}
 
 
 def evaluate_run(command: "Evaluate") -> None:

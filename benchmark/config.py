@@ -18,7 +18,7 @@ from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
 from ..datasets.fractions import take_fraction
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, Budget, budget_for, overrides_for
-from .methods import find_method
+from .methods import METHODS, find_method
 
 PRECISIONS = ["float32", "bfloat16"]
 
@@ -95,6 +95,11 @@ def resolve(request: RunRequest) -> RunConfig:
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     trajectories = load(dataset.name, request.source)
     subset = take_fraction(trajectories, request.fraction, data_seed)
+    if trajectories.discrete and not method.discrete:
+        able = ", ".join(other.name for other in METHODS.values() if other.discrete)
+        raise UserError(
+            f"method '{method.name}' has no discrete actions, but '{dataset.name}' has; choose from: {able}"
+        )
     lm = (request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]) if method.weights else ""
     return RunConfig(
         dataset=dataset.name,

@@ -18,21 +18,29 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    if not rows:
-        print("nothing to list")
-        return
+    print("\n".join(table_lines(rows)) if rows else "nothing to list")
+
+
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of an aligned table of rows with the same keys; columns of numbers stand to the right."""
     names = list(rows[0])
     table = [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
     numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
-    for line in [names, *table]:
-        cells = (c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True))
-        print("  ".join(cells).rstrip())
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in [names, *table]
+    ]
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list) and all(isinstance(part, float) for part in value):
+        return ", ".join(f"{part:g}" for part in value) or "none"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
@@ -42,8 +50,9 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps(description, indent=2))
         return
     for name, value in description.items():
-        if isinstance(value, list) and value and isinstance(value[0], str):
-            print(f"\n{name}\n" + "\n".join(f"  {line}" for line in value))
+        if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
+            lines = value if isinstance(value[0], str) else table_lines(value)
+            print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines))
         elif isinstance(value, Mapping):
             print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
         else:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..datasets import cache
-from ..datasets.catalog import all_datasets, command_to_get, find_dataset, status
+from ..datasets.catalog import Recorded, all_datasets, command_to_get, find_dataset, status
 from ..datasets.errors import UserError
 from ..datasets.storage import home
 
@@ -122,6 +122,9 @@ def _targets() -> list[dict[str, Any]]:
     for target, dataset in TARGET_DATA.items():
         need = "nothing more" if dataset in ready else f"nothing: it records {dataset} first"
         rows.append(_row("target", f"make {target}", True, need))
+    recorded = [row["state"] == "ready" for row in status() if row["source"] == Recorded.name]
+    need = "nothing more" if all(recorded) else f"nothing: it records {recorded.count(False)} data sets first"
+    rows.append(_row("target", "make recorded-data", True, need))
     tools = all(shutil.which(tool, path=f"{sys.prefix}/bin") for tool in ("pytest", "ruff", "mypy"))
     rows.append(_row("target", "make test, lint", tools, "nothing more" if tools else "make setup"))
     return [*rows, _row("target", "make gpt2-mini", True, "nothing more; half an hour on one core")]

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..datasets.storage import whole_file
+from .card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
 from .leaderboard import group_runs, leaderboard
 from .tables import method_order, method_title
 
@@ -46,32 +47,7 @@ MARKERS = {
     "bc": "^",
 }
 
-INK, MUTED, GRID = "#1F2328", "#59636E", "#E4E8EC"
 COLUMNS = 2  # panels side by side
-WIDTH = 7.2  # inches; at 700 pixels one point is 1.35 pixels
-MARGIN = 0.22  # inches around everything
-LINE = 0.19  # inches for a line of text
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so the figures are the same everywhere
-    "font.size": 9.0,
-    "text.color": INK,
-    "text.parse_math": False,  # names are shown as they are
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-}
 
 
 @dataclass(frozen=True)
@@ -206,11 +182,11 @@ def _card(
     known = {series.label: series for panel in panels for series in panel.series}
     handles = [_line(known[label], [], []) for label in _labels(panels)] if legend else []
     lines = textwrap.wrap(f"{_source(panels)} {about}", 98)
-    header = LINE * (1.5 + 0.9 * len(lines) + (0.5 if handles else 0.2) + 1.1 * -(-len(handles) // 3))
+    header = header_height(len(lines), len(handles))
     height = 2 * MARGIN + header + rows * panel_height
     with matplotlib.rc_context(STYLE):
-        figure = Figure((WIDTH, height), dpi=200, facecolor="white")
-        _write_header(figure, title, lines, handles)
+        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
+        write_header(figure, title, lines, handles)
         body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
         figure.set_layout_engine("constrained", rect=body, w_pad=0.0, h_pad=0.06, wspace=0.05)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -221,19 +197,6 @@ def _card(
         yield list(grid[: len(panels)])
         with whole_file(path) as temporary:
             figure.savefig(temporary, format="png")
-
-
-def _write_header(figure: Figure, title: str, lines: list[str], handles: list[Line2D]) -> None:
-    """Title, what is shown, and the legend, one under the other from the top left corner."""
-    height = figure.get_figheight()
-    left, top, line = MARGIN / WIDTH, 1 - MARGIN / height, LINE / height
-    below = top - 1.4 * line
-    figure.text(left, top, title, size=13, weight="bold", va="top")
-    figure.text(left, below, "\n".join(lines), size=8.5, color=MUTED, va="top", linespacing=1.35)
-    if handles:
-        where = (left, below - (0.9 * len(lines) + 0.4) * line)
-        style = {"frameon": False, "borderpad": 0, "borderaxespad": 0.3, "handlelength": 2.4, "fontsize": 8.8}
-        figure.legend(handles=handles, ncols=3, loc="upper left", bbox_to_anchor=where, **style)
 
 
 def _source(panels: list[_Panel]) -> str:

@@ -1,26 +1,27 @@
 """LaMo (Shi et al. 2024, arXiv 2310.20587): a Decision Transformer whose backbone is a frozen, pre-trained GPT-2.
 
-What is trained: low-rank updates of every `c_attn` (queries, keys, values), that layer's bias, the embeddings of
-returns, states, actions and timesteps with their LayerNorm, and the action head. Everything else of GPT-2 stays as it
-was before reinforcement learning.
+What is trained: low-rank updates of every layer's queries, keys and values with their biases (`adapters.py`), the
+embeddings of returns, states, actions and timesteps with their LayerNorm, and the action head. Everything else of GPT-2
+stays as it was before reinforcement learning. `lamobench train DATA --describe` prints the parts and their sizes.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
 from ..baselines.fields import Amount, Bounds, Count, Delay, Share
 from ..baselines.policy import History, OptimizerSettings, Policy, Spec
-from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, masked_action_error
+from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
 from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
-from .language_models import language_loss
+from .adapters import WeightDistance, add_lora
+from .language_models import language_loss, next_token_loss
 
 HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
 
@@ -33,10 +34,17 @@ class LaMoConfig:
     embedding: Literal["mlp", "linear"] = "mlp"  # "mlp": residual blocks; "linear" as the paper has it for Hopper
     head: Literal["mlp", "linear"] = "mlp"  # "mlp" without tanh, or "linear" with tanh
     dropout: Share = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
+    adaptation: Literal["lora", "full", "frozen"] = "lora"  # what of GPT-2 is trained: updates, everything, nothing
+    lora_pairs: Literal["separate", "joint"] = (
+        "separate"  # one update each for q, k, v; published code: joint for Atari
+    )
     lora_rank: Count = 16  # Table 7; 32 for Atari
     lora_alpha: Amount = 32.0  # the update is scaled by alpha / rank; published code
     lora_dropout: Share = 0.1  # published code
     language_weight: Amount = 0.0  # lambda of Equation 5; 0: no language forward pass at all
+    # Other ways to keep what GPT-2 knew, which the paper leaves open; both are 0 there.
+    weight_anchor: Amount = 0.0  # weight of the squared distance of GPT-2's weights from the pre-trained ones (L2-SP)
+    output_anchor: Amount = 0.0  # weight of the KL divergence from the pre-trained model's predictions, on English
     language_batch: Count = 2  # sequences of English a step; published code
     language_length: Annotated[int, Bounds(2)] = 1024  # tokens of each; published code; cut to the model's own limit
     corpus: str = "docs"  # English for the language loss: a corpus name or a text file
@@ -46,6 +54,11 @@ class LaMoConfig:
     decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule after warm-up, "constant" as published
     gradient_clip: Amount = 0.25
     epsilon: Amount = 1e-6  # AdamW's; published code
+
+    @property
+    def needs_english(self) -> bool:
+        """Whether any loss is computed on English."""
+        return self.language_weight > 0 or self.output_anchor > 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,7 @@ class LaMo(Policy):
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
         """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
         super().__init__()
-        self.config, self.context, self.corpus = config, config.context, corpus
+        self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
         shape = language_model.config
         if 3 * config.context > shape.n_positions:
             raise UserError(
@@ -109,7 +122,9 @@ class LaMo(Policy):
                 f"{shape.n_positions}; give a context of at most {shape.n_positions // 3}"
             )
         self.language_length = min(config.language_length, shape.n_positions)
-        adapt(language_model, config)
+        self.initial_model = deepcopy(language_model).requires_grad_(False) if config.output_anchor > 0 else None
+        prepare(language_model, config)
+        self.weight_distance = WeightDistance(language_model) if config.weight_anchor > 0 else None
         tokens = TokenConfig(shape.n_embd, config.embedding, config.head, norm_before_time=True)
         self.model = TrajectoryModel(tokens, spec, Backbone(language_model))
 
@@ -120,18 +135,39 @@ class LaMo(Policy):
 
     def sampler(self, subset: Subset) -> LaMoSampler:
         """Windows of K steps, with English where the language loss is on."""
-        contexts = ContextSampler(subset, self.context)
+        contexts = ContextSampler(subset, self.context, self.view)
         return LaMoSampler(contexts, self.corpus, self.config.language_batch, self.language_length)
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Equation 5: the action error plus lambda times the language loss."""
-        action_error = masked_action_error(self.model.predict(batch.contexts), batch.contexts)
-        metrics = {"action_error": action_error.detach()}
-        if batch.language is None:
-            return action_error, metrics
-        language = language_loss(self.language_model, batch.language)
-        metrics["language_loss"] = language.detach()
-        return action_error + self.config.language_weight * language, metrics
+        """Equation 5: the action error plus lambda times the language loss; and the anchors, where they are on."""
+        config, terms = self.config, {"action_error": action_error(self.model.predict(batch.contexts), batch.contexts)}
+        total = terms["action_error"]
+        if batch.language is not None:
+            terms |= self._english(batch.language)
+        if self.weight_distance is not None:
+            terms["weight_distance"] = self.weight_distance(self.language_model)
+        weights = (config.language_weight, config.output_anchor, config.weight_anchor)
+        for name, weight in zip(("language_loss", "output_divergence", "weight_distance"), weights, strict=True):
+            if name in terms:
+                total = total + weight * terms[name]
+        return total, {name: term.detach() for name, term in terms.items()}
+
+    def _english(self, ids: Tensor) -> dict[str, Tensor]:
+        """The losses on English: of predicting it, and of predicting it otherwise than before."""
+        logits = self.language_model(input_ids=ids, use_cache=False).logits.float()
+        terms = {"language_loss": next_token_loss(logits, ids)}
+        if self.initial_model is not None:
+            self.initial_model.eval()  # training mode reaches every module: dropout is not what it knew
+            with torch.no_grad():
+                before = self.initial_model(input_ids=ids, use_cache=False).logits.float()
+            divergence = nn.functional.kl_div(
+                logits.log_softmax(-1).flatten(0, 1),
+                before.log_softmax(-1).flatten(0, 1),
+                reduction="batchmean",
+                log_target=True,
+            )
+            terms["output_divergence"] = divergence
+        return terms
 
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
@@ -161,8 +197,8 @@ class LaMo(Policy):
         return OptimizerSettings([group], c.gradient_clip, c.warmup_steps, c.decay, c.epsilon)
 
 
-def adapt(language_model: Any, config: LaMoConfig) -> None:
-    """Freeze a GPT-2, set its dropout and add low-rank updates to `c_attn` (its bias is trained too, as published).
+def prepare(language_model: Any, config: LaMoConfig) -> None:
+    """Set a GPT-2's dropout and choose what of it is trained.
 
     GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula: operation
     by operation, as transformers has it, it takes a quarter of a step on a CPU.
@@ -173,12 +209,6 @@ def adapt(language_model: Any, config: LaMoConfig) -> None:
     if language_model.config.activation_function == "gelu_new":
         for block in language_model.transformer.h:
             block.mlp.act = nn.GELU(approximate="tanh")
-    lora = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=["c_attn"],
-        fan_in_fan_out=True,  # GPT-2 stores its weights as (in, out)
-        bias="lora_only",
-    )
-    inject_adapter_in_model(lora, language_model)
+    language_model.requires_grad_(config.adaptation == "full")
+    if config.adaptation == "lora":
+        add_lora(language_model, config.lora_pairs, config.lora_rank, config.lora_alpha, config.lora_dropout)

@@ -109,7 +109,11 @@ def language_loss(model: nn.Module, ids: Tensor) -> Tensor:
 
     LaMo's auxiliary loss (Shi et al. 2024, equation 5). Computed in float32 under autocast too.
     """
-    logits: Tensor = model(input_ids=ids, use_cache=False).logits  # (B, L, vocabulary)
+    return next_token_loss(model(input_ids=ids, use_cache=False).logits, ids)
+
+
+def next_token_loss(logits: Tensor, ids: Tensor) -> Tensor:
+    """`language_loss` of logits (B, L, vocabulary)."""
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
 
 

@@ -13,12 +13,11 @@ import pandas as pd
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
+from .reported import OTHER_METRIC, PAPER_SOURCES, read_reported
 from .statistics import summarise
 
 TRACK = "offline"
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile")  # one row each
-PAPER_SOURCES = ("d4rl", "d4rl-legacy", "dqn_replay")  # the data that the paper used
-REPORTED = Path(__file__).resolve().parents[1] / "results" / "reported" / "lamo.csv"
 
 # Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
 COLUMNS = {
@@ -168,15 +167,12 @@ def _paper_score(row: dict[str, Any]) -> tuple[float, float]:
 @functools.cache
 def _reported() -> dict[tuple[str, float, str], tuple[float, float, str]]:
     """(score, std, language model) of every (dataset, fraction, method) that the paper ran under its usual protocol."""
-    if not REPORTED.is_file():
-        raise UserError(f"the published scores are missing: expected '{REPORTED}'; install lamobench again")
-    with REPORTED.open(encoding="utf-8", newline="") as file:
-        return {
-            (cell["dataset"], float(cell["fraction"]), cell["method"]): (
-                float(cell["score"]),
-                float(cell["std"] or "nan"),
-                "gpt2-medium" if cell["note"] == "GPT-2 medium" else "gpt2",
-            )
-            for cell in csv.DictReader(file)
-            if cell["table"] != "13"  # the mean of the three best checkpoints: another metric
-        }
+    return {
+        (cell["dataset"], float(cell["fraction"]), cell["method"]): (
+            float(cell["score"]),
+            float(cell["std"] or "nan"),
+            "gpt2-medium" if cell["note"] == "GPT-2 medium" else "gpt2",
+        )
+        for cell in read_reported()
+        if cell["table"] != OTHER_METRIC
+    }

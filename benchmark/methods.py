@@ -12,18 +12,26 @@ class Method:
     name: str
     title: str  # for tables and figures
     summary: str  # one line for `--help` and the documentation
+    discrete: bool = True  # whether it can choose among discrete actions
     weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
 
 
 _ALL = (
-    Method("lamo", "LaMo", "GPT-2 frozen, low-rank updates, residual MLPs in and out", "pretrained"),
+    Method("lamo", "LaMo", "GPT-2 frozen, low-rank updates, residual MLPs in and out", weights="pretrained"),
     Method(
-        "lamo-random", "LaMo, random weights", "control: the same with scale-matched random frozen weights", "random"
+        "lamo-random",
+        "LaMo, random weights",
+        "control: the same with scale-matched random frozen weights",
+        weights="random",
     ),
-    Method("lamo-permuted", "LaMo, permuted weights", "control: each frozen tensor's values shuffled", "permuted"),
-    Method("lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", "initialised"),
+    Method(
+        "lamo-permuted", "LaMo, permuted weights", "control: each frozen tensor's values shuffled", weights="permuted"
+    ),
+    Method(
+        "lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", weights="initialised"
+    ),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
-    Method("cql", "CQL", "conservative Q-learning on soft actor-critic"),
+    Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
     Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),
 )
 METHODS = {method.name: method for method in _ALL}

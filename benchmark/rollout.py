@@ -1,6 +1,6 @@
 """Batched evaluation: many episodes step side by side, one forward pass of the policy for all of them.
 
-Shapes: E environments, k steps of history, S observation, A action.
+Shapes: E environments, k steps of history, S observation, A action, F stacked frames.
 """
 
 import csv
@@ -89,12 +89,13 @@ def rollout(
 def _play(policy: Policy, slots: list[Any], seeds: list[int], targets: list[float]) -> tuple[Array, Array]:
     """One episode in each slot, in lockstep; finished ones leave the batch. Returns and lengths, each (E,)."""
     first = [slot.reset(seed=seed)[0] for slot, seed in zip(slots, seeds, strict=True)]
-    tape = _Tape(np.stack(first), slots[0].action_space.shape, np.asarray(targets, np.float32), policy.context)
+    tape = _Tape(np.stack(first), slots[0].action_space, np.asarray(targets, np.float32), policy)
     returns, lengths = np.zeros(len(slots)), np.zeros(len(slots), np.int64)
     live = np.arange(len(slots))
     device = next(policy.parameters()).device
     while len(live):
-        actions = policy.act(tape.history(live, device)).float().cpu().numpy()
+        chosen = policy.act(tape.history(live, device))
+        actions = (chosen.float() if chosen.is_floating_point() else chosen).cpu().numpy()
         observations, rewards, over = [], np.zeros(len(live), np.float32), np.zeros(len(live), bool)
         for row, slot in enumerate(live):
             observation, rewards[row], terminated, truncated, _ = slots[slot].step(actions[row])
@@ -110,31 +111,33 @@ def _play(policy: Policy, slots: list[Any], seeds: list[int], targets: list[floa
 class _Tape:
     """The last K steps of each environment. Live environments are in step, so one position serves all."""
 
-    def __init__(self, first: Array, action_shape: tuple[int, ...], targets: Array, context: int) -> None:
-        count = len(first)
-        self.context, self.time = context, 0
-        self.observations = np.zeros((count, context, *first.shape[1:]), np.float32)
-        self.actions = np.zeros((count, context, *action_shape), np.float32)
-        self.returns_to_go = np.zeros((count, context), np.float32)
-        self.observations[:, 0], self.returns_to_go[:, 0] = first, targets
+    def __init__(self, first: Array, actions: Any, targets: Array, policy: Policy) -> None:
+        count, self.context, self.view, self.time = len(first), policy.context, policy.view, 0
+        self.earlier = self.view.earlier_frames  # kept before the first step's: black until they have been seen
+        seen = (count, self.earlier + self.context, *first.shape[1:])
+        self.observations = np.zeros(seen, np.uint8 if self.view.frames else np.float32)
+        kind = np.float32 if actions.dtype.kind == "f" else np.int64
+        self.actions = np.zeros((count, self.context, *actions.shape), kind)
+        self.returns_to_go = np.zeros((count, self.context), np.float32)
+        self.observations[:, self.earlier], self.returns_to_go[:, 0] = first, targets
 
     def history(self, live: Array, device: torch.device) -> History:
         """The newest `min(time + 1, K)` steps of the live environments."""
         size = min(self.time + 1, self.context)
         timesteps = np.tile(np.arange(self.time + 1 - size, self.time + 1), (len(live), 1))
-        arrays = (self.observations[live, :size], self.actions[live, :size], self.returns_to_go[live, :size])
-        observations, taken, returns_to_go, times = (torch.from_numpy(a).to(device) for a in (*arrays, timesteps))
-        return History(observations, taken, returns_to_go, times)
+        seen = self.observations[live, : self.earlier + size]
+        arrays = (seen, self.actions[live, :size], self.returns_to_go[live, :size], timesteps)
+        return History(*(torch.from_numpy(array).to(device) for array in arrays))
 
     def append(self, live: Array, actions: Array, rewards: Array, observations: Array) -> None:
         """Complete the newest step and open the next."""
         now = min(self.time, self.context - 1)
         self.actions[live, now] = actions
-        target = self.returns_to_go[live, now] - rewards
+        target = self.returns_to_go[live, now] - self.view.rewards(rewards)
         if self.time >= self.context - 1:
             for array in (self.observations, self.actions, self.returns_to_go):
                 array[:, :-1] = array[:, 1:]
         following = min(self.time + 1, self.context - 1)
-        self.observations[live, following], self.returns_to_go[live, following] = observations, target
-        self.actions[live, following] = 0.0
+        self.observations[live, self.earlier + following], self.returns_to_go[live, following] = observations, target
+        self.actions[live, following] = 0
         self.time += 1

@@ -4,7 +4,7 @@ A new task is one `Task` (`tasks.py`) and its environment (`environments.py`); a
 source that can read it (`sources/`) or a player that can record it (`recording/`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import storage
@@ -39,6 +39,7 @@ class D4RL:
     observation_size: int
     action_size: int
     legacy: bool = False  # keep the stored rewards, which in kitchen files count the satisfied sub-goals at every step
+    steps: int | None = None  # about as many as it has, as D4RL's authors say; None if they do not
 
     @property
     def name(self) -> str:
@@ -105,6 +106,7 @@ QUALITIES = {
     "medium-replay": "All that the medium policy's training had seen until it was stopped",
     "medium-expert": "Half of it by the medium policy, half by an expert",
 }
+LOCOMOTION_STEPS = {"medium": 1_000_000, "medium-expert": 2_000_000}  # Fu et al. 2020; replays end as they learned
 PUBLISHED_FRACTIONS = {  # LaMo, Tables 3, 8, 9 and 11
     "medium": (0.005, 0.01, 0.1, 1.0),
     "medium-replay": (0.01,),
@@ -126,7 +128,14 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
         name=name if version == 2 else f"{name}-v{version}",
         task=task,
         description=QUALITIES[quality],
-        sources=(D4RL(f"{name}-v{version}", f"{D4RL_SERVER}/{file}", *LOCOMOTION_SIZES[task]),),
+        sources=(
+            D4RL(
+                f"{name}-v{version}",
+                f"{D4RL_SERVER}/{file}",
+                *LOCOMOTION_SIZES[task],
+                steps=LOCOMOTION_STEPS.get(quality),
+            ),
+        ),
         published_fractions=PUBLISHED_FRACTIONS.get(name, PUBLISHED_FRACTIONS[quality]) if version == 2 else (),
     )
 
@@ -134,6 +143,7 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
 def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
     """One of D4RL's kitchen files, with its rewards put right and as they are stored."""
     d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
+    data = D4RL(d4rl_id, address, 60, 9, steps=3_680 if quality == "complete" else 136_950)  # Fu et al. 2020
     return Dataset(
         name=f"kitchen-{quality}",
         task="kitchen-mixed" if quality == "mixed" else "kitchen",
@@ -142,7 +152,7 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
             "partial": "People who do all kinds of things; some demonstrations do all four sub-goals",
             "mixed": "The same demonstrations for other sub-goals, which none of them does all of",
         }[quality],
-        sources=(D4RL(d4rl_id, address, 60, 9), D4RL(d4rl_id, address, 60, 9, legacy=True)),
+        sources=(data, replace(data, legacy=True)),
         published_fractions=published_fractions,
     )
 
@@ -299,17 +309,20 @@ def status() -> list[dict[str, Any]]:
     """One row for each data set and source, in catalog order: what it holds, or the command that gets it.
 
     Keys: dataset, task, source, state ("ready", "absent" or "damaged"), episodes, steps, score_mean, score_std and
-    score_best (over episodes), megabytes, command (what to type, or empty when ready). What is not known is None.
+    score_best (over episodes), megabytes (on disk; when absent, `sizes.expected_megabytes`), command (what to type, or
+    empty when ready). What is not known is None.
     """
     return [_status_row(dataset, source) for dataset in all_datasets() for source in dataset.sources]
 
 
 def _status_row(dataset: Dataset, source: Source) -> dict[str, Any]:
     from . import cache
+    from .sizes import expected_megabytes
 
     command = command_to_get(dataset.name, source.name)
     row: dict[str, Any] = {"dataset": dataset.name, "task": dataset.task, "source": source.name}
-    unknown = dict.fromkeys(("steps", "score_mean", "score_std", "score_best", "megabytes"))
+    unknown = dict.fromkeys(("steps", "score_mean", "score_std", "score_best"))
+    unknown["megabytes"] = expected_megabytes(dataset, source)
     episodes = source.episodes if isinstance(source, Recorded) else None
     folder = cache.folder_of(dataset.name, source.name)
     if not folder.is_dir():

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .catalog import Dataset
+from .tasks import Task
 from .trajectories import Array, Trajectories
 
 BINS = 10
@@ -35,6 +37,20 @@ def describe(trajectories: Trajectories) -> dict[str, Any]:
         "lengths": _spread(trajectories.lengths),
         "return_histogram": histogram(trajectories.returns),
         "length_histogram": histogram(trajectories.lengths),
+    }
+
+
+def describe_scores(trajectories: Trajectories, dataset: Dataset, task: Task) -> dict[str, Any]:
+    """What the catalog fixes for a data set and its task, and how the episodes score by it; plain values."""
+    low, high = task.reference_scores
+    return {
+        "task": task.name,
+        "horizon": task.horizon,
+        "reference_scores": {"0 at": low, "100 at": high},
+        "score_source": task.score_source,
+        "target_returns": list(task.target_returns),
+        "published_fractions": list(dataset.published_fractions),
+        "scores": _spread(np.array([task.normalise(value) for value in trajectories.returns])),
     }
 
 

@@ -1,7 +1,11 @@
 """Vectorised sampling of training batches: K-step contexts and single transitions.
 
-Shapes: B batch, K context, S observation, A action. Each sampler precomputes what it can once and then only gathers;
-the data set is never copied. Indices come from the caller's NumPy generator, so a run's batches are the run's own.
+Shapes: B batch, K context, S observation, A action, F stacked frames. Each sampler precomputes what it can once and
+then only gathers; the data set is never copied. Indices come from the caller's NumPy generator, so a run's batches are
+the run's own.
+
+Images are stored as single frames and stacked here. A batch holds each frame once: K steps that see F frames each are
+F - 1 + K frames, the newest last, black before an episode's first.
 """
 
 from dataclasses import dataclass
@@ -13,6 +17,27 @@ from torch import Tensor
 
 from .fractions import Subset
 from .trajectories import Array, Trajectories
+
+
+@dataclass(frozen=True)
+class View:
+    """How learning sees the stored steps of a task."""
+
+    frames: int = 0  # F, the frames of an image task that a policy sees at once; 0: observations are vectors
+    clip_rewards: bool = False  # to [-1, 1], as deep Q-learning on Atari does; what is stored stays as it is
+
+    @property
+    def earlier_frames(self) -> int:
+        """How many frames before a step's own it is seen with: F - 1, or none."""
+        return max(0, self.frames - 1)
+
+    def rewards(self, rewards: Array) -> Array:
+        """The rewards that learning sees, in data and evaluation alike: the one place where any are clipped."""
+        clipped: Array = np.clip(rewards, -1.0, 1.0) if self.clip_rewards else np.asarray(rewards)
+        return clipped
+
+
+VECTORS = View()
 
 
 class _Batch:
@@ -30,7 +55,7 @@ class ContextBatch(_Batch):
     during evaluation; the published code pads on the left.
     """
 
-    observations: Tensor  # (B, K, S)
+    observations: Tensor  # (B, K, S), or frames (B, F - 1 + K, H, W) uint8
     actions: Tensor  # (B, K, A) float32, or (B, K) int64 for discrete actions
     returns_to_go: Tensor  # (B, K): undiscounted sum of the rewards from this step on
     timesteps: Tensor  # (B, K) int64: steps since the episode's start
@@ -41,18 +66,19 @@ class ContextBatch(_Batch):
 class TransitionBatch(_Batch):
     """Independent steps. `terminals` says that no value lies beyond; a timeout is not a terminal."""
 
-    observations: Tensor  # (B, S)
+    observations: Tensor  # (B, S), or frames (B, F, H, W) uint8
     actions: Tensor  # (B, A) float32, or (B,) int64
     rewards: Tensor  # (B,)
-    next_observations: Tensor  # (B, S)
+    next_observations: Tensor  # as observations
     terminals: Tensor  # (B,) float32: 1 where the environment ended the episode
 
 
-def returns_to_go(trajectories: Trajectories) -> Array:
-    """(T,) float32: for each step, the undiscounted sum of rewards from it to its episode's end."""
-    total = np.cumsum(np.asarray(trajectories.rewards, np.float64))
+def returns_to_go(trajectories: Trajectories, view: View = VECTORS) -> Array:
+    """(T,) float32: for each step, the undiscounted sum of the rewards seen from it to its episode's end."""
+    rewards = view.rewards(trajectories.rewards).astype(np.float64)
+    total = np.cumsum(rewards)
     at_end = np.repeat(total[trajectories.offsets[1:] - 1], trajectories.lengths)
-    return (at_end - total + trajectories.rewards).astype(np.float32)
+    return (at_end - total + rewards).astype(np.float32)
 
 
 class _StepDraw:
@@ -74,10 +100,10 @@ class _StepDraw:
 class ContextSampler:
     """Samples `ContextBatch`es of K steps; a window starts at each step of the subset with equal probability."""
 
-    def __init__(self, subset: Subset, context: int) -> None:
-        self.data, self.context = subset.trajectories, context
+    def __init__(self, subset: Subset, context: int, view: View = VECTORS) -> None:
+        self.data, self.context, self.view = subset.trajectories, context, view
         self._steps = _StepDraw(subset)
-        self._returns_to_go = returns_to_go(self.data)
+        self._returns_to_go = returns_to_go(self.data, view)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> ContextBatch:
         """Draw B windows."""
@@ -90,7 +116,7 @@ class ContextSampler:
         mask = index < episode_end[:, None]
         index = np.where(mask, index, start[:, None])  # any row of the same window: it is multiplied away below
         return ContextBatch(
-            observations=_gather(self.data.observations, index, mask),
+            observations=_stacked(self.data.observations, start, self.context, self.view, episode_start, episode_end),
             actions=_gather(self.data.actions, index, mask),
             returns_to_go=_gather(self._returns_to_go, index, mask),
             timesteps=torch.from_numpy(np.where(mask, index - episode_start[:, None], 0)),
@@ -101,23 +127,38 @@ class ContextSampler:
 class TransitionSampler:
     """Samples `TransitionBatch`es, every step of the subset with equal probability."""
 
-    def __init__(self, subset: Subset) -> None:
-        self.data, self.episodes = subset.trajectories, subset.episodes
+    def __init__(self, subset: Subset, view: View = VECTORS) -> None:
+        self.data, self.episodes, self.view = subset.trajectories, subset.episodes, view
         self._steps = _StepDraw(subset)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> TransitionBatch:
         """Draw B transitions."""
         step, row = self._steps.draw(batch_size, rng)
-        last = step + 1 == self._steps.ends[row]
-        next_observations = np.asarray(self.data.observations[np.where(last, step, step + 1)])
-        next_observations[last] = self.data.last_observations[self.episodes[row[last]]]
+        observations, next_observations = self._observations(step, row)
         return TransitionBatch(
-            observations=torch.from_numpy(np.asarray(self.data.observations[step])),
+            observations=observations,
             actions=torch.from_numpy(np.asarray(self.data.actions[step])),
-            rewards=torch.from_numpy(np.asarray(self.data.rewards[step])),
-            next_observations=torch.from_numpy(next_observations),
+            rewards=torch.from_numpy(self.view.rewards(self.data.rewards[step])),
+            next_observations=next_observations,
             terminals=torch.from_numpy(self.data.terminals[step].astype(np.float32)),
         )
+
+    def _observations(self, step: Array, row: Array) -> tuple[Tensor, Tensor]:
+        """Before and after the steps (B,) of the subset's episodes `row` (B,)."""
+        starts, ends = self._steps.starts[row], self._steps.ends[row]
+        seen = _stacked(self.data.observations, step, 2, self.view, starts, ends)
+        last = np.flatnonzero(step + 1 == ends)
+        seen[last, -1] = torch.from_numpy(np.asarray(self.data.last_observations[self.episodes[row[last]]]))
+        if self.view.frames:
+            return seen[:, :-1], seen[:, 1:]
+        return seen[:, 0].contiguous(), seen[:, 1].contiguous()
+
+
+def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array, ends: Array) -> Tensor:
+    """(B, F - 1 + K, H, W): what is seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
+    index = step[:, None] + np.arange(-view.earlier_frames, context)
+    inside = (index >= starts[:, None]) & (index < ends[:, None])
+    return _gather(frames, np.where(inside, index, step[:, None]), inside)
 
 
 def _gather(array: Array, index: Array, mask: Array) -> Tensor:

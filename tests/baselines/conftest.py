@@ -6,7 +6,8 @@ import pytest
 
 from lamobench.baselines.policy import Spec
 from lamobench.datasets.fractions import Subset, take_fraction
-from lamobench.datasets.trajectories import Provenance, Trajectories
+from lamobench.datasets.trajectories import Array, Provenance, Trajectories
+from lamobench.datasets.windows import View
 
 
 @pytest.fixture
@@ -46,6 +47,46 @@ def five_trajectories() -> Subset:
         timeouts=timeouts,
         offsets=offsets,
         last_observations=rng.normal(size=(5, 3)).astype(np.float32),
+        provenance=Provenance("toy", "recorded", "a test", "toy", "none"),
+    )
+    return take_fraction(trajectories, 1.0, 0)
+
+
+@pytest.fixture
+def atari_spec(make_spec: Callable[..., Spec]) -> Spec:
+    """Four stacked frames, five discrete actions, clipped rewards."""
+    nothing = np.zeros(0, np.float32)
+    return make_spec(
+        observation_dim=0,
+        action_dim=5,
+        action_low=nothing,
+        action_high=nothing,
+        observation_mean=nothing,
+        observation_std=nothing,
+        discrete=True,
+        view=View(frames=4, clip_rewards=True),
+    )
+
+
+@pytest.fixture
+def three_games() -> Subset:
+    """Three short games of random patterns, so that what to do can only be told from the frames."""
+    rng = np.random.default_rng(5)
+
+    def patterns(count: int) -> Array:
+        return (255 * rng.integers(0, 2, (count, 12, 12), np.uint8)).repeat(7, axis=1).repeat(7, axis=2)
+
+    offsets = np.array([0, 6, 11, 15])
+    terminals = np.zeros(15, bool)
+    terminals[offsets[1:] - 1] = True
+    trajectories = Trajectories(
+        observations=patterns(15),
+        actions=rng.integers(0, 5, 15),
+        rewards=rng.integers(0, 5, 15).astype(np.float32),
+        terminals=terminals,
+        timeouts=np.zeros(15, bool),
+        offsets=offsets,
+        last_observations=patterns(3),
         provenance=Provenance("toy", "recorded", "a test", "toy", "none"),
     )
     return take_fraction(trajectories, 1.0, 0)

@@ -8,7 +8,7 @@ import transformers
 
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, Spec
-from lamobench.baselines.trajectory_model import masked_action_error
+from lamobench.baselines.trajectory_model import action_error
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.windows import ContextBatch
 
@@ -116,7 +116,7 @@ def test_the_error_is_the_mean_over_real_steps_and_dimensions(batch: ContextBatc
         for b, k, a in np.ndindex(*batch.actions.shape)
         if batch.mask[b, k]
     ]
-    assert float(masked_action_error(predicted, batch)) == pytest.approx(np.mean(squares), rel=1e-5)
+    assert float(action_error(predicted, batch)) == pytest.approx(np.mean(squares), rel=1e-5)
 
 
 def test_actions_stay_inside_the_bounds(make_spec: Callable[..., Spec], batch: ContextBatch) -> None:

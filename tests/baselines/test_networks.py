@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from lamobench.baselines.networks import Ensemble, mlp
+from lamobench.baselines.networks import Ensemble, FrameEncoder, mlp
 
 
 def test_mlp_is_linear_layers_with_relu_between_them() -> None:
@@ -42,3 +42,14 @@ def test_a_frozen_ensemble_passes_gradients_to_its_inputs_alone() -> None:
     assert inputs.grad is not None
     assert inputs.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in ensemble.parameters())
+
+
+def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own() -> None:
+    torch.manual_seed(0)
+    encoder, frames = FrameEncoder(4, 8), torch.randint(0, 256, (2, 3 + 5, 84, 84), dtype=torch.uint8)
+    together = encoder(frames)
+    assert together.shape == (2, 5, 8)
+    for step in range(5):
+        torch.testing.assert_close(encoder(frames[:, step : step + 4])[:, 0], together[:, step])
+    levels = encoder.convolutions(frames[:, :4].float() / 255)  # the newest frame is the last channel
+    torch.testing.assert_close(encoder.project(levels), together[:, 0])

@@ -52,7 +52,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
     assert float(seconds) < 1.0  # of processor time, interpreter included
 
 
-DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify")
+DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify", "survey")
 COMMANDS = [
     *("data", *(f"data {name}" for name in DATA_COMMANDS)),
     *("train", "evaluate", "sweep", "leaderboard", "lm", "lm list", "lm pretrain", "doctor"),
@@ -78,7 +78,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
     ("arguments", "line"),
     [
         ("trian", r"Unrecognized options: trian .*train"),
-        ("data", r"Expected one of \{list, show, record, fetch, import, export, remove, verify\}"),
+        ("data", r"Expected one of \{list, show, record, fetch, import, export, remove, verify, survey\}"),
         ("lm", r"Expected one of \{list, pretrain\}"),
         ("train", r"Missing .*Data set to train on"),
         ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),

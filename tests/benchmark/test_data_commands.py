@@ -1,5 +1,6 @@
 """The data commands as they are typed; what they do is tested with the data floor."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.cli import main
+from lamobench.datasets.errors import UserError
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_data_set_comes_is_shown_and_goes(
     assert run(monkeypatch, "data", "remove", "hopper-medium") == 0
     assert capsys.readouterr().out.startswith("removed ")
     assert run(monkeypatch, "data", "show", "hopper-medium") == 2
-    assert run(monkeypatch, "data", "show", "mine") == 0
+    assert run(monkeypatch, "data", "show", "mine", "--no-figures") == 0
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,80 @@ def test_mistakes_are_one_line_and_status_2(
     assert message in complaint
     assert complaint.count("\n") == 1
     assert not home.exists()
+
+
+@pytest.fixture
+def no_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("nothing here can draw")
+
+    monkeypatch.setattr("lamobench.benchmark.contact_sheet.render", refuse)
+
+
+@pytest.mark.usefixtures("no_renderer")
+def test_show_says_how_a_data_set_scores_and_what_is_published(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "data", "fetch", "hopper-medium", "--from", file)
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "show", "hopper-medium") == 0
+    shown = capsys.readouterr()
+    lines = dict(line.split(maxsplit=1) for line in shown.out.splitlines() if " " in line.strip())
+    assert lines["reference_scores"] == "0 at -20.3, 100 at 3234.3"
+    assert lines["target_returns"] == "3600, 1800"
+    assert lines["published_fractions"] == "0.005, 0.01, 0.1, 1"
+    assert lines["published_by"] == "LaMo, on this data"
+    assert lines["lamo"] == "57.0 ±7.1  52.0 ±4.6   73.7 ±3.5  74.1 ±5.3"
+    written = home / "figures" / "hopper-medium-d4rl.png"
+    assert shown.out.endswith(f"written: {written}\n")
+    assert written.is_file()
+    assert shown.err == "lamobench: no contact sheet: nothing here can draw\n"
+
+
+@pytest.mark.usefixtures("home", "no_renderer")
+def test_show_as_json_is_json_alone(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "data", "fetch", "hopper-medium", "--from", file)
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "show", "hopper-medium", "--json", "--output", tmp_path / "drawn") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["reference_scores"] == {"0 at": -20.272305, "100 at": 3234.3}
+    assert described["scores"]["max"] == pytest.approx(100 * (5 + 20.272305) / (3234.3 + 20.272305))
+    assert {row["table"] for row in described["published_scores"]} >= {"3", "16"}
+    assert described["figures"] == [str(tmp_path / "drawn" / "hopper-medium-d4rl.png")]
+    assert run(monkeypatch, "data", "show", "hopper-medium", "--json", "--no-figures") == 0
+    assert json.loads(capsys.readouterr().out)["figures"] == []
+
+
+@pytest.mark.usefixtures("home")
+def test_list_has_a_block_a_task_and_says_what_the_rest_would_take(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "data", "fetch", "hopper-medium", "--from", file)
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert "hopper: a return of -20.2723 scores 0, 3234.3 scores 100" in lines
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert rows["hopper-medium"][:5] == ["d4rl", "2", "9", "0.8", "0.8"]
+    assert rows["hopper-medium"][-1] == "yes"
+    assert rows["reacher2d-medium"] == ["recorded", "50", *"---", "~0.3", "MB", "no:", "record"]
+    assert ["d4rl-legacy", "-", "-", "-", "-", "~39", "MB", "no:", "fetch", "--source", "d4rl-legacy"] in [
+        line.split()[1:] for line in lines
+    ]
+    assert rows["hopper-medium-expert"][-4:] == ["~124", "MB", "no:", "fetch"]
+
+
+@pytest.mark.usefixtures("home")
+def test_survey_says_what_it_finds_and_where_it_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    assert run(monkeypatch, "data", "survey", "reacher2d-medium", "--output", table) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("reacher2d-medium: 50 episodes, 5000 steps, mean return 36.340, mean score 36.34")
+    assert "recorded in" in first
+    assert second == f"written: {table}"
+    assert run(monkeypatch, "data", "survey", "hopper-medium", "--output", table) == 2

@@ -45,6 +45,18 @@ def test_no_rows_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "nothing to list\n"
 
 
+def test_a_description_can_hold_numbers_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    print_description({"targets": [3600.0, 0.5], "none": [], "table": [{"a": "x", "b": 1}]}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "targets             3600, 0.5",
+        "none                none",
+        "",
+        "table",
+        "  a  b",
+        "  x  1",
+    ]
+
+
 def test_a_description_has_values_then_histograms(capsys: pytest.CaptureFixture[str]) -> None:
     description = {"episodes": 5, "return": {"mean": 1.25, "best": None}, "returns": ["0-1 ##", "1-2 #"]}
     print_description(description, as_json=False)

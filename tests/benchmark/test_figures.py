@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from lamobench.benchmark import figures
+from lamobench.benchmark.card import INK, MUTED
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.figures import COLOURS, FALLBACK_COLOUR, learning_curves, scores
 from lamobench.benchmark.leaderboard import leaderboard
@@ -200,10 +200,10 @@ def test_colours_stay_apart_for_every_eye(vision: str) -> None:
     assert min(distances.values()) > 15, min(distances, key=distances.__getitem__)
 
 
-@pytest.mark.parametrize("colour", [*COLOURS.values(), FALLBACK_COLOUR, figures.INK, figures.MUTED])
+@pytest.mark.parametrize("colour", [*COLOURS.values(), FALLBACK_COLOUR, INK, MUTED])
 def test_colours_stand_out_from_white(colour: str) -> None:
     luminance = float(np.asarray([0.2126, 0.7152, 0.0722]) @ linear_rgb(colour))
-    assert 1.05 / (luminance + 0.05) >= (4.5 if colour in (figures.INK, figures.MUTED) else 3.0)
+    assert 1.05 / (luminance + 0.05) >= (4.5 if colour in (INK, MUTED) else 3.0)
 
 
 def test_every_method_has_a_colour() -> None:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from lamobench.baselines.policy import History, Spec
+from lamobench.benchmark.adapters import SplitProjection, add_lora
 from lamobench.benchmark.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler
 from lamobench.benchmark.language_models import load_language_model, load_tokenizer
 from lamobench.datasets.corpora import Corpus, load_corpus
@@ -79,12 +81,15 @@ def test_what_is_frozen_stays_and_all_else_moves(
     train_some(policy, subset, 5)
     for name, parameter in policy.named_parameters():
         assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
-    frozen = {name: p for name, p in policy.named_parameters() if not p.requires_grad}
-    loaded = dict(load_language_model(str(tiny_gpt2)).named_parameters())
-    prefix = "model.backbone.language_model."
-    for name, parameter in frozen.items():
-        assert torch.equal(parameter, loaded[name.removeprefix(prefix).replace("base_layer.", "")]), name
-    assert len(frozen) == len(loaded) - 2  # all but the biases of c_attn
+    loaded = load_language_model(str(tiny_gpt2))
+    for ours, theirs in zip(policy.language_model.transformer.h, loaded.transformer.h, strict=True):
+        parts = [layer.base_layer.weight.T for layer in (ours.attn.c_attn.q, ours.attn.c_attn.k, ours.attn.c_attn.v)]
+        assert torch.equal(torch.cat(parts, dim=1), theirs.attn.c_attn.weight)
+    frozen = {name for name, p in policy.named_parameters() if not p.requires_grad and "c_attn" not in name}
+    tensors, prefix = dict(loaded.named_parameters()), "model.backbone.language_model."
+    assert {name.removeprefix(prefix) for name in frozen} == {name for name in tensors if "c_attn" not in name}
+    for name in frozen:
+        assert torch.equal(dict(policy.named_parameters())[name], tensors[name.removeprefix(prefix)]), name
 
 
 def test_what_is_trained_is_what_the_paper_trains(make_lamo: Callable[..., LaMo]) -> None:
@@ -92,7 +97,9 @@ def test_what_is_trained_is_what_the_paper_trains(make_lamo: Callable[..., LaMo]
     trained = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
     adapted = {name for name in trained if "language_model" in name}
     assert {name.rpartition("c_attn.")[2] for name in adapted} == {
-        *("lora_A.default.weight", "lora_B.default.weight", "base_layer.bias")
+        f"{part}.{tensor}"
+        for part in "qkv"
+        for tensor in ("lora_A.default.weight", "lora_B.default.weight", "base_layer.bias")
     }
     assert {name.split(".")[1] for name in trained - adapted} == {
         *("embed_return", "embed_state", "embed_action", "embed_time", "embed_norm", "head")
@@ -100,6 +107,30 @@ def test_what_is_trained_is_what_the_paper_trains(make_lamo: Callable[..., LaMo]
     assert {id(p) for group in policy.optimizer_settings().groups for p in group["params"]} == {
         id(parameter) for parameter in policy.parameters() if parameter.requires_grad
     }
+
+
+@pytest.mark.parametrize(("adaptation", "trained"), [("frozen", 0.0), ("full", 1.0)])
+def test_all_or_nothing_of_the_language_model_can_be_trained(
+    make_lamo: Callable[..., LaMo], subset: Subset, adaptation: str, trained: float
+) -> None:
+    policy = make_lamo(adaptation=adaptation)
+    parameters = list(policy.language_model.parameters())
+    assert sum(p.numel() for p in parameters if p.requires_grad) == trained * sum(p.numel() for p in parameters)
+    before = policy.language_model.transformer.h[1].mlp.c_fc.weight.detach().clone()
+    train_some(policy, subset, 2)
+    assert torch.equal(policy.language_model.transformer.h[1].mlp.c_fc.weight, before) != bool(trained)
+    assert not any(isinstance(module, LoraLayer) for module in policy.modules())
+
+
+@pytest.mark.parametrize(("pairs", "rank", "expected"), [("separate", 16, 912_384), ("joint", 32, 1_179_648)])
+def test_as_many_parameters_of_gpt2_small_are_trained_as_published(pairs: str, rank: int, expected: int) -> None:
+    """0.7 % of the transformer for D4RL (884,736 of the updates, 27,648 biases), as the paper says; and Atari's."""
+    with torch.device("meta"):
+        model = GPT2LMHeadModel(GPT2Config())
+        total = sum(parameter.numel() for parameter in model.parameters())
+        add_lora(model, pairs, rank, 32.0, 0.1)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert (total, trained) == (124_439_808, expected)
 
 
 def test_low_rank_updates_begin_at_zero_and_merge_into_the_weights(
@@ -117,17 +148,18 @@ def test_low_rank_updates_begin_at_zero_and_merge_into_the_weights(
         apart = policy.model.predict(batch.contexts)
         layers = [module for module in policy.modules() if isinstance(module, LoraLayer)]
         expected = [
-            layer.base_layer.weight + 8.0 / 2 * (layer.lora_B["default"].weight @ layer.lora_A["default"].weight).T
+            layer.base_layer.weight + 8.0 / 2 * (layer.lora_B["default"].weight @ layer.lora_A["default"].weight)
             for layer in layers
         ]
         for layer in layers:
             layer.merge()
         merged = policy.model.predict(batch.contexts)
-    assert len(layers) == 2
+    assert len(layers) == 2 * 3
     torch.testing.assert_close(merged, apart, rtol=1e-5, atol=1e-5)
     for layer, weight in zip(layers, expected, strict=True):
         torch.testing.assert_close(layer.base_layer.weight, weight)
-    assert not torch.equal(expected[0], load_language_model(str(tiny_gpt2)).transformer.h[0].attn.c_attn.weight)
+    fused = load_language_model(str(tiny_gpt2)).transformer.h[0].attn.c_attn.weight
+    assert not torch.equal(expected[0], fused[:, :16].T)
 
 
 def test_without_language_loss_there_is_no_language_forward(
@@ -160,6 +192,47 @@ def test_the_loss_adds_the_weighted_language_loss(make_lamo: Callable[..., LaMo]
     alone, _ = policy.loss(LaMoBatch(batch.contexts, None))
     torch.testing.assert_close(metrics["action_error"], alone.detach())
     torch.testing.assert_close(loss, alone + 0.3 * expected)
+
+
+@pytest.mark.parametrize("adaptation", ["lora", "full"])
+def test_the_weight_anchor_measures_and_shortens_the_way_from_the_start(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path, adaptation: str
+) -> None:
+    def way(anchor: float) -> float:
+        policy = make_lamo(adaptation=adaptation, weight_anchor=anchor)
+        assert float(policy.loss(policy.sampler(subset).sample(4, np.random.default_rng(0)))[1]["weight_distance"]) == 0
+        measured = train_some(policy, subset, 20)
+        for layer in [module for module in policy.modules() if isinstance(module, LoraLayer)]:
+            layer.merge()
+        before = load_language_model(str(tiny_gpt2))
+        if adaptation == "lora":
+            for block in before.transformer.h:
+                block.attn.c_attn = SplitProjection(block.attn.c_attn)
+        start = dict(before.named_parameters())
+        moved = {name.replace(".base_layer", ""): p for name, p in policy.language_model.named_parameters()}
+        distance = sum(float((moved[name] - tensor).square().sum()) for name, tensor in start.items())
+        assert policy.weight_distance is not None
+        if adaptation == "full":
+            assert float(policy.weight_distance(policy.language_model)) == pytest.approx(distance, rel=1e-3)
+        assert distance == pytest.approx(float(measured[-1]["weight_distance"]), rel=0.2)
+        return distance
+
+    assert way(10.0) < 0.5 * way(1e-6)
+
+
+def test_the_output_anchor_holds_the_predictions_where_they_were(
+    make_lamo: Callable[..., LaMo], subset: Subset, corpus: Corpus
+) -> None:
+    def divergence(anchor: float) -> float:
+        policy = make_lamo(output_anchor=anchor, language_weight=1e-9, dropout=0.0, lora_dropout=0.0)
+        measured = train_some(policy, subset, 40)
+        assert float(measured[0]["output_divergence"]) == pytest.approx(0, abs=1e-5)
+        assert policy.initial_model is not None
+        assert not any(p.requires_grad for p in policy.initial_model.parameters())
+        assert {name for name, _ in policy.named_parameters() if "initial_model" in name} <= policy.rebuilt()
+        return float(measured[-1]["output_divergence"])
+
+    assert divergence(10.0) < 0.3 * divergence(1e-9)
 
 
 def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset: Subset) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lamobench.benchmark import leaderboard as module
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.leaderboard import COLUMNS, leaderboard, write_csv
+from lamobench.benchmark.reported import REPORTED
 from lamobench.benchmark.statistics import stratified_bootstrap
 from lamobench.datasets.errors import UserError
 
@@ -209,7 +209,7 @@ def test_the_paper_stands_beside_comparable_rows_only(
 
 
 def reported() -> list[dict[str, str]]:
-    with module.REPORTED.open(encoding="utf-8", newline="") as file:
+    with REPORTED.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -237,7 +237,7 @@ def test_printed_averages_agree_with_the_cells() -> None:
         "fraction 1": lambda fraction: fraction == 1.0,
         "fractions below 1": lambda fraction: fraction < 1.0,
     }
-    with (module.REPORTED.parent / "lamo_averages.csv").open(encoding="utf-8", newline="") as file:
+    with (REPORTED.parent / "lamo_averages.csv").open(encoding="utf-8", newline="") as file:
         averages = list(csv.DictReader(file))
     assert len(averages) == 3 * 14 + 5 + 7 + 2 * 3
     off = []

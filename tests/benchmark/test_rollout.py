@@ -19,6 +19,7 @@ from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
+from lamobench.datasets.windows import View
 
 SEEDS = [11, 4, 7, 8, 30, 2, 9, 17]
 
@@ -180,6 +181,47 @@ def test_returns_to_go_are_the_target_minus_what_was_collected() -> None:
     expected = torch.cat([torch.tensor([50.0]), 50.0 - rewards.cumsum(0)])
     torch.testing.assert_close(newest.returns_to_go[0], expected)
     assert rewards.std() > 0.01
+
+
+class Film:
+    """Frames that tell their number, from 1 on; every step pays 5."""
+
+    action_space = gymnasium.spaces.Discrete(4)
+
+    def reset(self, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
+        self.number, self.last = 1, 4 + seed
+        return self.frame(), {}
+
+    def frame(self) -> np.ndarray:
+        return np.full((84, 84), self.number, np.uint8)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        self.number += 1
+        return self.frame(), 5.0, self.number == self.last, False, {}
+
+    def close(self) -> None: ...
+
+
+class Viewer(Recorder):
+    """Takes action 3 at every step."""
+
+    view = View(frames=4, clip_rewards=True)
+
+    def act(self, history: History) -> Tensor:
+        self.seen.append(history)
+        return torch.full((len(history.timesteps),), 3)
+
+
+def test_frames_are_shown_with_those_before_them_and_returns_to_go_are_of_clipped_rewards() -> None:
+    viewer = Viewer(context=2)
+    first, second = rollout(viewer, Film, [0, 1], [10.0])
+    assert (first.episode_return, first.length, second.episode_return) == (15.0, 3, 20.0)
+    shown = [history.observations[-1, :, 0, 0].tolist() for history in viewer.seen]
+    assert shown == [[0, 0, 0, 1], [0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 4]]
+    assert viewer.seen[0].observations.dtype == torch.uint8
+    assert [history.returns_to_go[-1].tolist() for history in viewer.seen] == [[10], [10, 9], [9, 8], [8, 7]]
+    assert [history.actions[-1].tolist() for history in viewer.seen] == [[0], [3, 0], [3, 0], [3, 0]]
 
 
 def test_every_environment_plays_its_share_however_long_its_episodes_are() -> None:

@@ -35,3 +35,21 @@ def make_trajectories() -> Callable[..., Trajectories]:
         )
 
     return make
+
+
+@pytest.fixture
+def frame_trajectories() -> Trajectories:
+    """Two episodes, of 7 and 3 steps, of 2 x 2 frames whose every pixel tells the step: 1 to 12, last ones included."""
+    levels = np.array([1, 2, 3, 4, 5, 6, 7, 9, 10, 11], np.uint8)
+    terminals, timeouts = np.zeros(10, bool), np.zeros(10, bool)
+    terminals[6] = timeouts[9] = True
+    return Trajectories(
+        observations=np.broadcast_to(levels[:, None, None], (10, 2, 2)).copy(),
+        actions=np.arange(10, dtype=np.int64) % 4,
+        rewards=np.array([0, 4, 0, -7, 0, 0, 1, 0.5, 20, 0], np.float32),
+        terminals=terminals,
+        timeouts=timeouts,
+        offsets=np.array([0, 7, 10]),
+        last_observations=np.full((2, 2, 2), [[[8]], [[12]]], np.uint8),
+        provenance=Provenance("breakout-medium", "recorded", "a test", "ALE/Breakout-v5", "ale-py 0.12.1"),
+    )

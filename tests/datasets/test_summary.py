@@ -2,8 +2,10 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from lamobench.datasets.summary import describe, histogram
+from lamobench.datasets.catalog import find_dataset, find_task
+from lamobench.datasets.summary import describe, describe_scores, histogram
 from lamobench.datasets.trajectories import Trajectories
 
 
@@ -16,6 +18,17 @@ def test_describe_counts_and_is_plain_json(make_trajectories: Callable[..., Traj
     assert described["lengths"]["median"] == 4
     assert [described["returns"][key] for key in ("min", "max")] == [data.returns.min(), data.returns.max()]
     assert described["content_hash"] == data.content_hash
+
+
+def test_scores_are_those_of_the_catalog_s_references(make_trajectories: Callable[..., Trajectories]) -> None:
+    data, hopper = make_trajectories(), find_task("hopper")
+    described = json.loads(json.dumps(describe_scores(data, find_dataset("hopper-medium"), hopper)))
+    assert (described["task"], described["horizon"], described["target_returns"]) == ("hopper", 1000, [3600.0, 1800.0])
+    assert described["published_fractions"] == [0.005, 0.01, 0.1, 1.0]
+    assert described["reference_scores"] == {"0 at": -20.272305, "100 at": 3234.3}
+    assert described["score_source"].startswith("D4RL")
+    assert described["scores"]["mean"] == pytest.approx(hopper.normalise(data.returns.mean()))
+    assert described["scores"]["max"] == pytest.approx(hopper.normalise(data.returns.max()))
 
 
 def test_histogram_counts_every_value_once() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.trajectories import Trajectories
-from lamobench.datasets.windows import ContextSampler, TransitionSampler, returns_to_go
+from lamobench.datasets.windows import ContextSampler, TransitionSampler, View, returns_to_go
 
 Make = Callable[..., Trajectories]
 
@@ -111,3 +112,62 @@ def test_sampling_leaves_the_data_set_as_it_was(make_trajectories: Make) -> None
     for sampler in (ContextSampler(take_fraction(data, 1.0, 0), 4), TransitionSampler(take_fraction(data, 1.0, 0))):
         sampler.sample(64, np.random.default_rng(0))
     assert make_trajectories().content_hash == before
+
+
+def levels(frames: torch.Tensor) -> list[int]:
+    """The one grey level of each frame (..., 2, 2)."""
+    assert (frames == frames[..., :1, :1]).all()
+    return frames[..., 0, 0].flatten().tolist()
+
+
+def test_windows_of_frames_hold_each_frame_once_with_those_before_it(frame_trajectories: Trajectories) -> None:
+    sampler = ContextSampler(take_fraction(frame_trajectories, 1.0, 0), 3, View(frames=4))
+    starts, firsts, ends = np.array([0, 2, 6, 7, 8]), np.array([0, 0, 0, 7, 7]), np.array([7, 7, 7, 10, 10])
+    batch = sampler.windows(starts, firsts, ends)
+    assert batch.observations.dtype == torch.uint8
+    assert batch.observations.shape == (5, 3 + 3, 2, 2)
+    assert [levels(window) for window in batch.observations] == [
+        [0, 0, 0, 1, 2, 3],  # black before the first
+        [0, 1, 2, 3, 4, 5],
+        [4, 5, 6, 7, 0, 0],  # padding after the last
+        [0, 0, 0, 9, 10, 11],  # nothing of the episode before
+        [0, 0, 9, 10, 11, 0],
+    ]
+    assert batch.mask.tolist() == [[True] * 3, [True] * 3, [True, False, False], [True] * 3, [True, True, False]]
+    assert batch.actions[2].tolist() == [2, 0, 0]
+
+
+def test_transitions_of_frames_end_in_the_last_observation(frame_trajectories: Trajectories) -> None:
+    sampler = TransitionSampler(take_fraction(frame_trajectories, 1.0, 0), View(frames=4, clip_rewards=True))
+    batch = sampler.sample(200, np.random.default_rng(0))
+    newest = batch.observations[:, -1, 0, 0].tolist()
+    seen = {level: row for row, level in enumerate(newest)}
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6, 7, 9, 10, 11]
+    pairs = {n: (levels(batch.observations[i]), levels(batch.next_observations[i])) for n, i in seen.items()}
+    assert pairs[1] == ([0, 0, 0, 1], [0, 0, 1, 2])
+    assert pairs[7] == ([4, 5, 6, 7], [5, 6, 7, 8])
+    assert pairs[9] == ([0, 0, 0, 9], [0, 0, 9, 10])
+    assert pairs[11] == ([0, 9, 10, 11], [9, 10, 11, 12])
+    assert {n: float(batch.rewards[i]) for n, i in seen.items()} == {
+        1: 0, 2: 1, 3: 0, 4: -1, 5: 0, 6: 0, 7: 1, 9: 0.5, 10: 1, 11: 0
+    }  # fmt: skip
+
+
+def test_clipping_changes_returns_to_go_but_not_the_data(frame_trajectories: Trajectories) -> None:
+    clipped = returns_to_go(frame_trajectories, View(frames=4, clip_rewards=True))
+    assert clipped.tolist() == [1, 1, 0, 0, 1, 1, 1, 1.5, 1, 0]
+    assert returns_to_go(frame_trajectories)[0] == -2
+    assert frame_trajectories.returns.tolist() == [-2, 20.5]
+
+
+def test_sampling_frames_copies_no_more_than_the_batch(frame_trajectories: Trajectories, tmp_path: Path) -> None:
+    """The data stays a memory map on disk, of which only the pages of drawn frames are read."""
+    from dataclasses import replace
+
+    path = tmp_path / "frames.npy"
+    np.save(path, frame_trajectories.observations)
+    mapped = replace(frame_trajectories, observations=np.load(path, mmap_mode="r"))
+    sampler = ContextSampler(take_fraction(mapped, 1.0, 0), 3, View(frames=4))
+    assert sampler.data.observations is mapped.observations
+    batch = sampler.sample(4, np.random.default_rng(0))
+    assert batch.observations.numpy().nbytes == 4 * 6 * 4

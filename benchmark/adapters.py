@@ -1,0 +1,81 @@
+"""What of a language model is trained: low-rank updates, everything, or nothing.
+
+Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
+"""
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from transformers import GPT2LMHeadModel
+from transformers.pytorch_utils import Conv1D
+
+
+class SplitProjection(nn.Module):
+    """GPT-2's fused `c_attn` as three layers of its own weights, so that each can have an update of its own.
+
+    Maps (..., D) to (..., 3D): queries, keys, values.
+    """
+
+    def __init__(self, fused: Conv1D) -> None:
+        super().__init__()
+        width, inputs = fused.nf // 3, fused.weight.shape[0]
+        self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
+        with torch.no_grad():
+            for layer, weight, bias in zip(
+                (self.q, self.k, self.v), fused.weight.split(width, dim=1), fused.bias.split(width), strict=True
+            ):
+                layer.weight.copy_(weight.T)  # GPT-2 stores its weights as (in, out)
+                layer.bias.copy_(bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Queries, keys and values, side by side."""
+        return torch.cat([self.q(hidden), self.k(hidden), self.v(hidden)], dim=-1)
+
+
+def add_lora(model: GPT2LMHeadModel, pairs: str, rank: int, alpha: float, dropout: float) -> None:
+    """Freeze `model`, and add updates of `rank`, scaled by `alpha / rank`, to its queries, keys and values.
+
+    `pairs`: "separate" gives each of the three its own pair of matrices, as LaMo does on D4RL (through loralib);
+    "joint" gives the fused layer one pair, as LaMo does on Atari (through peft). The layer's biases are trained too
+    with "separate", as published there.
+    """
+    model.requires_grad_(False)
+    if pairs == "separate":
+        for block in model.transformer.h:
+            block.attn.c_attn = SplitProjection(block.attn.c_attn)
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=["q", "k", "v"] if pairs == "separate" else ["c_attn"],
+        fan_in_fan_out=pairs == "joint",
+        bias="lora_only" if pairs == "separate" else "none",
+    )
+    inject_adapter_in_model(lora, model)
+
+
+class WeightDistance(nn.Module):
+    """How far the weights of a language model are from where they began: a sum of squares.
+
+    Low-rank updates count by what they add to a weight, `scaling * B A`, whose squared norm is `<B^T B, A A^T>`; it
+    begins at zero. Every other trained tensor is compared with a copy of itself.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.names = [name for name, p in model.named_parameters() if p.requires_grad and ".lora_" not in name]
+        for number, name in enumerate(self.names):
+            self.register_buffer(f"start_{number}", model.get_parameter(name).detach().clone(), persistent=False)
+
+    def forward(self, model: nn.Module) -> Tensor:
+        """The distance of `model`, which has to be the one it was made with."""
+        terms = [
+            (model.get_parameter(name) - self.get_buffer(f"start_{number}")).square().sum()
+            for number, name in enumerate(self.names)
+        ]
+        for layer in model.modules():
+            if isinstance(layer, LoraLayer):
+                down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # (r, in), (out, r)
+                terms.append(layer.scaling["default"] ** 2 * ((up.T @ up) * (down @ down.T)).sum())
+        return torch.stack(terms).sum() if terms else torch.zeros(())

@@ -1,0 +1,224 @@
+"""`lamobench bench`: speed and memory on this machine, ours beside what one would use instead, in one run.
+
+Each measurement makes its own input, runs both ways on it in turn, and checks first that both give the same. Times are
+medians over repeats; what is wanted stands beside what was found, met or not.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..datasets import cache
+from ..datasets.catalog import D4RL, DATASETS
+from ..datasets.recording.collect import temporary_minari_root
+from ..datasets.sources import d4rl
+from ..datasets.storage import write_json
+from ..datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
+
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `bench.csv`."""
+
+    what: str
+    unit: str
+    ours: float
+    other: float | None  # what one would use instead, in the same unit; None where the bound is absolute
+    other_name: str
+    ratio: float | None  # other / ours: how many times better
+    wanted: str
+    met: bool
+
+
+def run_benches(report: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Every measurement in turn; `report` is told what is being measured."""
+    rows = []
+    for name, measure in MEASUREMENTS.items():
+        report(name)
+        with tempfile.TemporaryDirectory(prefix="lamobench-") as scratch, temporary_home(Path(scratch)):
+            rows.append(asdict(measure(Path(scratch))))
+    return rows
+
+
+def loading_d4rl(scratch: Path, steps: int = 1_000_000) -> Row:
+    """Seconds to read a D4RL file of hopper's shape, against iterating the same data as Minari episodes."""
+    path, dataset = scratch / "hopper_medium-v2.hdf5", DATASETS["hopper-medium"]
+    (file,) = (source for source in dataset.sources if isinstance(source, D4RL))
+    data = _hopper_like(steps)
+    _write_d4rl(path, data)
+    folder = _write_minari(scratch, data)
+    ours, theirs = partial(d4rl.read, path, dataset, file), partial(_iterate_minari, folder)
+    np.testing.assert_array_equal(ours().observations, theirs()["observations"])
+    seconds, other = _in_turn(ours, theirs)
+    return _faster(f"load {steps:,} transitions", "s", seconds, other, "iterating Minari episodes", at_least=5.0)
+
+
+def opening_cached(scratch: Path, frames: int = 1_000_000) -> Row:
+    """Milliseconds to open a cached data set of a million Atari frames, 7 GB."""
+    folder = _empty_atari(frames)
+    milliseconds = 1000 * statistics.median(_seconds(partial(cache.open_cached, folder)) for _ in range(20))
+    return _below(f"open a cached data set of {frames:,} frames", "ms", milliseconds, 50.0)
+
+
+def atari_training_memory(scratch: Path, frames: int = 1_000_000) -> Row:
+    """Peak memory (GB) of a process that trains LaMo on 1 % of a million Atari frames and evaluates it."""
+    _empty_atari(frames)
+    budget = ("steps=20", "evaluate_every=20", "evaluation_episodes=2", "headline_evaluations=1")
+    command = [sys.executable, "-m", "lamobench.benchmark.cli", "train", "breakout-medium", "--fraction", "0.01"]
+    command += ["--runs", str(scratch / "runs"), *(word for change in budget for word in ("--budget", change))]
+    with (scratch / "log").open("w") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log)
+        _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise RuntimeError(f"training failed: {(scratch / 'log').read_text()}")
+    return _below(f"peak memory of training on 1 % of {frames:,} frames", "GB", usage.ru_maxrss / 1e6, 1.5)
+
+
+MEASUREMENTS: dict[str, Callable[[Path], Row]] = {
+    "loading D4RL files": loading_d4rl,
+    "opening a cached data set": opening_cached,
+    "memory of training on Atari": atari_training_memory,
+}
+
+
+@contextmanager
+def temporary_home(path: Path) -> Iterator[None]:
+    """Let the cache, here and in child processes, be below `path`."""
+    before = os.environ.get("LAMOBENCH_HOME")
+    os.environ["LAMOBENCH_HOME"] = str(path / "home")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LAMOBENCH_HOME"]
+        else:
+            os.environ["LAMOBENCH_HOME"] = before
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _in_turn(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, float]:
+    """Median seconds of both, measured alternately, so that a busy moment of the machine hits both."""
+    times = [(_seconds(ours), _seconds(theirs)) for _ in range(REPEATS)]
+    return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)
+
+
+def _faster(what: str, unit: str, ours: float, other: float, other_name: str, at_least: float) -> Row:
+    ratio = other / ours
+    return Row(what, unit, ours, other, other_name, ratio, f"{at_least:g} times faster", ratio >= at_least)
+
+
+def _below(what: str, unit: str, ours: float, bound: float) -> Row:
+    return Row(what, unit, ours, None, "", None, f"below {bound:g} {unit}", ours < bound)
+
+
+def _hopper_like(steps: int) -> dict[str, Array]:
+    """Random data of hopper's shape in episodes of 500 steps, about as long as those of hopper-medium."""
+    rng = np.random.default_rng(0)
+    timeouts = np.arange(1, steps + 1) % 500 == 0
+    observations = rng.standard_normal((steps, 11), np.float32)
+    following = np.roll(observations, -1, axis=0)
+    following[timeouts] = rng.standard_normal((int(timeouts.sum()), 11), np.float32)
+    return {
+        "observations": observations,
+        "actions": rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
+        "rewards": rng.standard_normal(steps, np.float32),
+        "terminals": np.zeros(steps, bool),
+        "timeouts": timeouts,
+        "next_observations": following,
+    }
+
+
+def _write_d4rl(path: Path, data: dict[str, Array]) -> None:
+    with h5py.File(path, "w") as file:
+        for name, array in data.items():
+            file.create_dataset(name, data=array, compression="gzip")
+
+
+def _write_minari(scratch: Path, data: dict[str, Array]) -> Path:
+    """The same episodes, by Minari's own writer."""
+    import gymnasium
+    import minari
+    from minari.data_collector import EpisodeBuffer
+
+    ends = np.flatnonzero(data["timeouts"]) + 1
+    episodes = []
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        part = slice(start, end)
+        observations = np.concatenate([data["observations"][part], data["next_observations"][end - 1 : end]])
+        arrays = (observations, data["actions"][part], data["rewards"][part], data["terminals"][part])
+        episodes.append(EpisodeBuffer(number, None, None, *arrays, data["timeouts"][part]))
+    with temporary_minari_root(scratch / "minari"):
+        minari.create_dataset_from_buffers(
+            "bench/hopper-v0",
+            episodes,
+            env="Hopper-v5",
+            observation_space=gymnasium.spaces.Box(-np.inf, np.inf, (11,), np.float32),
+            author="lamobench",
+            author_email="none",
+            code_permalink="none",
+            jpeg_encoding=False,
+        )
+    return scratch / "minari/bench/hopper-v0/data"
+
+
+def _iterate_minari(folder: Path) -> dict[str, Array]:
+    """What a user writes to get flat arrays out of a Minari data set."""
+    import minari
+
+    episodes = list(minari.MinariDataset(folder).iterate_episodes())
+    return {
+        "observations": np.concatenate([episode.observations[:-1] for episode in episodes]),
+        "next_observations": np.concatenate([episode.observations[1:] for episode in episodes]),
+        "actions": np.concatenate([episode.actions for episode in episodes]),
+        "rewards": np.concatenate([episode.rewards for episode in episodes]),
+        "terminals": np.concatenate([episode.terminations for episode in episodes]),
+        "timeouts": np.concatenate([episode.truncations for episode in episodes]),
+    }
+
+
+def _empty_atari(frames: int) -> Path:
+    """A cached data set of black frames in episodes of 1000: a sparse file, which takes no room on the disk."""
+    provenance = Provenance("breakout-medium", "dqn_replay", "black frames", "none", "none")
+    folder = cache.folder_of(provenance.dataset, provenance.source)
+    folder.mkdir(parents=True)
+    shapes: dict[str, tuple[tuple[int, ...], type]] = {
+        "observations": ((frames, 84, 84), np.uint8),
+        "last_observations": ((frames // 1000, 84, 84), np.uint8),
+        "actions": ((frames,), np.int64),
+        "rewards": ((frames,), np.float32),
+        "terminals": ((frames,), np.bool_),
+        "timeouts": ((frames,), np.bool_),
+        "offsets": ((frames // 1000 + 1,), np.int64),
+    }
+    assert shapes.keys() == set(Trajectories.ARRAYS)
+    arrays = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+        for name, (shape, dtype) in shapes.items()
+    }
+    arrays["offsets"][:] = np.arange(0, frames + 1, 1000)
+    arrays["timeouts"][999::1000] = True
+    facts = {name: {"shape": list(a.shape), "dtype": a.dtype.str, "sha256": name} for name, a in arrays.items()}
+    meta = {"format": cache.FORMAT, "provenance": asdict(provenance), "arrays": facts, "episodes": frames // 1000}
+    statistic = dict.fromkeys(("return_mean", "return_std", "return_best"), 0.0)
+    hashes = combine_hashes(dict.fromkeys(shapes, "black"))
+    write_json(folder / cache.META, meta | statistic | {"steps": frames, "content_hash": hashes})
+    return folder

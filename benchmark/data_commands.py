@@ -1,0 +1,135 @@
+"""The work behind `data list`, `data show` and `data survey`; `cli_data.py` only declares them."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..datasets.catalog import Dataset, find_dataset, load, status
+from ..datasets.errors import UserError
+from ..datasets.storage import home
+from ..datasets.tasks import TASKS, Task
+from .display import print_description, table_lines
+
+if TYPE_CHECKING:
+    from ..datasets.trajectories import Trajectories
+    from .cli_data import DataShow, DataSurvey
+
+LIST_FOOTER = """
+Mean and best: scores of episodes. ~: an estimate of what it would take. To get a data set, type `lamobench data`, the
+command of the last column and the name, for instance: lamobench data record reacher2d-medium"""
+STATES = {"ready": "yes", "absent": "no: ", "damaged": "damaged: "}
+HISTOGRAMS = ("return_histogram", "length_histogram")
+
+
+def list_data(as_json: bool) -> None:
+    """`lamobench data list`: every data set, a block for each task."""
+    rows = status()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    blocks: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault(row["task"], []).append(row)
+    head, *lines = table_lines([_listed(row) for block in blocks.values() for row in block])
+    print(head)
+    for task, block in blocks.items():
+        print(f"\n{_title(task)}")
+        print("\n".join(lines[: len(block)]))
+        del lines[: len(block)]
+    print(LIST_FOOTER)
+
+
+def show_data(command: "DataShow") -> None:
+    """`lamobench data show`: what there is to say, then the figures, then where they are."""
+    dataset = find_dataset(command.name)
+    data, task = load(command.name, command.source), TASKS.get(dataset.task)
+    description = _description(data, dataset, task, as_table=not command.json)
+    if not command.json:
+        print_description(description, as_json=False)
+    figures = write_figures(data, task, command.output or home() / "figures") if command.figures else []
+    if command.json:
+        print_description(description | {"figures": [str(path) for path in figures]}, as_json=True)
+    elif figures:
+        print("\n" + "\n".join(f"written: {path}" for path in figures))
+
+
+def survey_data(command: "DataSurvey") -> None:
+    """`lamobench data survey`: one line a data set as it goes, then where the table is."""
+    from .display import duration
+    from .survey import survey
+
+    for row in survey(command.names, command.output):
+        took = f", recorded in {duration(float(row['seconds']))}" if row["seconds"] else ""
+        print(
+            f"{row['dataset']}: {row['episodes']} episodes, {row['steps']} steps, mean return {row['return_mean']}, "
+            f"mean score {row['score_mean']}, best {row['score_best']}{took}",
+            flush=True,
+        )
+    print(f"written: {command.output}")
+
+
+def write_figures(data: "Trajectories", task: Task | None, folder: Path) -> list[Path]:
+    """Write the histograms, and a contact sheet where there are frames; returns the files.
+
+    Where nothing can draw the task's scene, a line on standard error says so; the histograms are written all the same.
+    """
+    from .contact_sheet import camera_of, contact_sheet
+    from .data_figures import spread_figure
+
+    name = f"{data.provenance.dataset}-{data.provenance.source}"
+    histograms, sheet = folder / f"{name}.png", folder / f"{name}-frames.png"
+    spread_figure(data, task, histograms)
+    camera = camera_of(data, task)
+    if camera is None:
+        return [histograms]
+    try:
+        contact_sheet(data, task, camera, sheet)
+    except UserError as error:
+        print(f"lamobench: no contact sheet: {error}", file=sys.stderr)
+        return [histograms]
+    return [histograms, sheet]
+
+
+def _description(data: "Trajectories", dataset: Dataset, task: Task | None, *, as_table: bool) -> dict[str, Any]:
+    """What there is to say of a data set: facts, then histograms, then what is published, as a table or in full."""
+    from ..datasets.summary import describe, describe_scores
+    from .reported import PAPER_SOURCES, published_rows, published_table
+
+    facts = describe(data)
+    histograms = {name: facts.pop(name) for name in HISTOGRAMS}
+    facts |= describe_scores(data, dataset, task) if task else {}
+    published = published_table(dataset.name) if as_table else published_rows(dataset.name)
+    if not published:
+        return facts | histograms
+    facts["published_by"] = f"LaMo, on {'this' if data.provenance.source in PAPER_SOURCES else 'other'} data"
+    return facts | histograms | {"published_scores": published}
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `catalog.status` in the words of the table."""
+    _, _, verb, _, *options = row["command"].split() or [""] * 4
+    size = "" if row["megabytes"] is None else _size(row["megabytes"])
+    size = f"~{size}" if size and row["state"] == "absent" else size
+    return {
+        "data set": row["dataset"],
+        "source": row["source"],
+        "episodes": row["episodes"],
+        "steps": row["steps"],
+        "mean": row["score_mean"],
+        "best": row["score_best"],
+        "size": f"{size:>8}",
+        "on disk": STATES[row["state"]] + " ".join([verb, *options]),
+    }
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.{0 if megabytes >= 10 else 1}f} MB"
+
+
+def _title(task: str) -> str:
+    if task not in TASKS:
+        return task
+    low, high = TASKS[task].reference_scores
+    return f"{task}: a return of {low:g} scores 0, {high:g} scores 100"

@@ -1,0 +1,42 @@
+import pytest
+
+from lamobench.benchmark.build import policy_config
+from lamobench.benchmark.config import _check_budget
+from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
+from lamobench.benchmark.methods import METHODS
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.tasks import TASKS
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_task_has_settings_that_every_method_accepts(profile: str) -> None:
+    assert PROFILES[profile].keys() == TASKS.keys()
+    for task in TASKS.values():
+        for method in METHODS.values():
+            if task.frame_stack and not method.discrete:
+                continue
+            _check_budget(budget_for(profile, task.name, method.name))
+            policy_config(method.name, overrides_for(profile, task.name, method.name))
+
+
+def test_the_published_values() -> None:
+    """LaMo, Tables 6 and 7, Section 5.1 and Appendices B and D."""
+    hopper, breakout, pong = (
+        policy_config("lamo", overrides_for("paper", t, "lamo")) for t in ("hopper", "breakout", "pong")
+    )
+    assert (hopper.context, hopper.embedding, hopper.lora_rank, hopper.learning_rate) == (20, "linear", 16, 1e-4)
+    assert (breakout.context, breakout.embedding, breakout.lora_rank) == (30, "mlp", 32)
+    assert (breakout.learning_rate, breakout.weight_decay, pong.learning_rate, pong.weight_decay) == (
+        1e-3,
+        1e-2,
+        3e-4,
+        0.1,
+    )
+    for task, steps, headline in (("hopper", 100_000, 8), ("breakout", 50_000, 4), ("reacher2d", 37_500, 5)):
+        budget = budget_for("paper", task, "lamo")
+        assert (budget.steps, budget.evaluate_every, budget.headline_evaluations) == (steps, 2500, headline)
+
+
+def test_an_unknown_profile_is_answered_with_the_known() -> None:
+    with pytest.raises(UserError, match=r"unknown profile 'papr'; did you mean 'paper'"):
+        budget_for("papr", "hopper", "bc")
