@@ -39,10 +39,10 @@ STYLES: dict[str, Style] = {
     # A plan lasts until the ball has met the paddle.
     "breakout": Style(atari_paddle.propose_breakout, atari_paddle.judge_breakout, commit=40, most_random=0.4),
     "pong": Style(atari_paddle.propose_pong, atari_paddle.judge_pong, commit=40, most_random=0.4),
-    "qbert": Style(atari_search.propose_qbert, atari_search.judge_qbert, atari_search.QBERT_HOP, most_random=0.3),
-    "seaquest": Style(atari_search.propose_seaquest, atari_search.judge_seaquest, commit=5, most_random=0.3),
+    "qbert": Style(atari_search.propose_qbert, atari_search.judge_qbert, atari_search.QBERT_HOP, most_random=0.4),
+    "seaquest": Style(atari_search.propose_seaquest, atari_search.judge_seaquest, commit=5, most_random=0.6),
     "freeway": Style(atari_search.propose_freeway, atari_search.judge_freeway, commit=2, most_random=0.5),
-    "asterix": Style(atari_search.propose_asterix, atari_search.judge_asterix, commit=5, most_random=0.3),
+    "asterix": Style(atari_search.propose_asterix, atari_search.judge_asterix, commit=5, most_random=0.5),
 }
 
 
@@ -54,18 +54,18 @@ def player(name: str) -> Callable[[gymnasium.Env, str, Part], None]:
 def play_episode(style: Style, env: gymnasium.Env, grade: str, part: Part) -> None:
     """Play one episode; its start and its random actions follow from the part's seed. One grade: "medium"."""
     env_seed, player_seed = (int(s) for s in np.random.SeedSequence(part.seed).generate_state(2))
-    play(style, env, env_seed, np.random.default_rng(player_seed))
+    rng = np.random.default_rng(player_seed)
+    play(style, env, env_seed, rng, random_share=rng.uniform(0.0, style.most_random))
 
 
-def play(style: Style, env: gymnasium.Env, seed: int, rng: np.random.Generator, random: float | None = None) -> None:
-    """Play one episode with that share of random actions; None: draw it."""
-    share = rng.uniform(0.0, style.most_random) if random is None else random
+def play(style: Style, env: gymnasium.Env, seed: int, rng: np.random.Generator, random_share: float) -> None:
+    """Play one episode in which that share of the actions is random."""
     env.reset(seed=seed)
     game, plan, over = Emulator(env), list[int](), False
     while not over:
         plan = plan or list(best_plan(game, style.propose, style.judge, rng)[: style.commit])
         action = plan.pop(0)
-        if rng.random() < share:
+        if rng.random() < random_share:
             action, plan = int(rng.integers(len(game.actions))), []
         _, _, terminated, truncated, _ = env.step(action)
         over = terminated or truncated

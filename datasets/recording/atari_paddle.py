@@ -76,11 +76,14 @@ def _wait(game: Emulator, axis: int, near: int) -> Plan:
 def _flight(game: Emulator, axis: int, line: int) -> tuple[int, list[int]]:
     """In how many steps the ball will reach the line, or turn before it, and the RAM then; the paddle is let glide."""
     with game.trial():
-        ram, before, steps = game.ram(), 0, 0
-        while before <= ram[axis] < line and steps < LONGEST_FLIGHT:
+        ram = game.ram()
+        for step in range(1, LONGEST_FLIGHT):
+            before = ram[axis]
             game.play(NOOP)
-            before, ram, steps = ram[axis], game.ram(), steps + 1
-    return steps, ram
+            ram = game.ram()
+            if not before <= ram[axis] < line:
+                return step, ram
+    return LONGEST_FLIGHT, ram
 
 
 def _ways(game: Emulator, distance: float, steps: int) -> list[Plan]:

@@ -94,26 +94,37 @@ def judge_seaquest(game: Emulator, plan: Plan) -> float:
 
 
 def propose_qbert(game: Emulator, rng: np.random.Generator) -> list[Plan]:
-    """In the air, nothing; on a cube, every two hops, or a pause and a hop."""
+    """In the air, nothing; on a cube, every two hops, or a pause and a hop, the first of which is not deadly."""
     if (game.ram()[QBERT_Y] - QBERT_TOP[1]) % QBERT_ROW:
         return [[NOOP]]
     pause = [NOOP] * QBERT_HOP
     hops = [[game.actions[name], *pause[1:]] for name in QBERT_HOPS]
-    return [first + second for first in (pause, *hops) for second in hops]
+    first = [plan for plan in (pause, *hops) if not _is_deadly(game, plan)] or [pause]
+    return [one + other for one in first for other in hops]
 
 
 def judge_qbert(game: Emulator, plan: Plan) -> float:
     """The discounted rewards, and death; then the nearer the next cube of another colour the better."""
+    value, died = _hop(game, plan)
+    return value if died else value - 2.0 * _hops_to_go(game.ram())
+
+
+def _is_deadly(game: Emulator, plan: Plan) -> bool:
+    with game.trial():
+        return _hop(game, plan)[1]
+
+
+def _hop(game: Emulator, plan: Plan) -> tuple[float, bool]:
+    """The discounted rewards of hops, and whether they cost a life."""
+    moves = [QBERT_HOPS[name] for action in plan for name in QBERT_HOPS if game.actions[name] == action]
     row, column = _cube(game.ram())
     value, died = play_out(game, plan, 0.99)
-    ram = game.ram()
-    by_action = {game.actions[name]: move for name, move in QBERT_HOPS.items()}
-    moves = [by_action[action] for action in plan if action in by_action]
-    expected = (row + sum(down for down, _ in moves), column + sum(right for _, right in moves))
-    if not died and _cube(ram) != expected:  # it hopped off the pyramid, was caught, or takes a disc to the top
-        after, died = play_out(game, [NOOP] * QBERT_DYING, 0.99)
-        value += after
-    return value if died else value - 2.0 * _hops_to_go(ram)
+    if died or _cube(game.ram()) == (row + sum(down for down, _ in moves), column + sum(right for _, right in moves)):
+        return value, died
+    after, died = play_out(
+        game, [NOOP] * QBERT_DYING, 0.99
+    )  # it left the pyramid, was caught, or took a disc to the top
+    return value + after, died
 
 
 def _cube(ram: list[int]) -> tuple[int, int]:

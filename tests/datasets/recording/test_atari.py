@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from minari.data_collector import EpisodeBuffer
+
+from lamobench.datasets.catalog import DATASETS, find_task, recording_of
+from lamobench.datasets.environments import make_environment
+from lamobench.datasets.recording import atari
+from lamobench.datasets.recording.collect import PLAYERS, Recorder
+from lamobench.datasets.recording.emulator import Emulator, best_plan, play_out
+from lamobench.datasets.recording.part import Part
+
+GAMES = list(atari.STYLES)
+
+
+def environment(game: str, steps: int = 4096) -> Recorder:
+    return Recorder(make_environment(replace(find_task(game), horizon=steps)))
+
+
+def played(env: Recorder, game: str, part: Part) -> EpisodeBuffer:
+    PLAYERS[game].play(env, "medium", part)
+    return env.episode(part.number)
+
+
+def mean_return(game: str, steps: int, share: float, seeds: range) -> float:
+    env, style = environment(game, steps), atari.STYLES[game]
+    returns = []
+    for seed in seeds:
+        atari.play(style, env, seed, np.random.default_rng(seed), random_share=share)
+        returns.append(sum(env.episode(0).rewards))
+    return float(np.mean(returns))
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_an_episode_depends_on_its_part_alone(game: str) -> None:
+    first, second = Part(seed=11, number=0, total=2), Part(seed=12, number=1, total=2)
+    env = environment(game, steps=24)
+    one, two, again = played(env, game, first), played(env, game, second), played(env, game, first)
+    assert len(one.rewards) == 24
+    assert one.actions.tolist() == again.actions.tolist()
+    assert one.rewards == again.rewards
+    np.testing.assert_array_equal(one.observations, again.observations)
+    assert not np.array_equal(one.observations, two.observations)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_trials_leave_no_trace(game: str) -> None:
+    """An environment in which plans are tried shows what one shows in which none are."""
+    tried, plain = make_environment(find_task(game)), make_environment(find_task(game))
+    tried.reset(seed=5), plain.reset(seed=5)
+    rng, style, emulator = np.random.default_rng(5), atari.STYLES[game], Emulator(tried)
+    for step in range(30):
+        if step % 6 == 0:
+            before = emulator.ram()
+            best_plan(emulator, style.propose, style.judge, np.random.default_rng(step))
+            assert emulator.ram() == before
+        action = int(rng.integers(len(emulator.actions)))
+        seen, expected = tried.step(action), plain.step(action)
+        np.testing.assert_array_equal(seen[0], expected[0])
+        assert seen[1:] == expected[1:]
+
+
+def test_a_trial_foretells_what_the_environment_does() -> None:
+    env = make_environment(find_task("asterix"))
+    env.reset(seed=2)
+    game, plan = Emulator(env), [int(a) for a in np.random.default_rng(0).integers(9, size=80)]
+    with game.trial():
+        rewards, memory = [game.play(action) for action in plan], game.ram()
+    assert [env.step(action)[1] for action in plan] == rewards
+    assert sum(rewards) > 0
+    assert game.ram() == memory
+
+
+def test_a_trial_is_taken_back_when_its_judge_fails() -> None:
+    env = make_environment(find_task("pong"))
+    env.reset(seed=2)
+    game = Emulator(env)
+    before = game.ram()
+
+    def fails() -> None:
+        with game.trial():
+            game.play(2)
+            assert game.ram() != before
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert game.ram() == before
+
+
+def test_a_death_is_seen_long_before_the_life_is_taken() -> None:
+    env = make_environment(find_task("seaquest"))
+    env.reset(seed=0)
+    game, rest, steps = Emulator(env), [0] * 1000, 0
+    with game.trial():
+        lives = game.lives
+        while game.lives == lives:
+            game.play(0)
+            steps += 1
+    for foretold, dying in ((steps - 15, 105), (steps, None)):
+        with game.trial():
+            value, died = play_out(game, rest[:foretold], discount=1.0, dying=dying)
+            assert died
+            assert value <= -400
+    with game.trial():
+        assert not play_out(game, rest[: steps - 15], discount=1.0)[1]
+
+
+def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    style = replace(atari.STYLES["pong"], propose=lambda game, rng: [[1]], most_random=0.6)
+    env = environment("pong", steps=100)
+    others = []
+    for seed in range(12):
+        atari.play_episode(style, env, "medium", Part(seed, seed, 12))
+        others.append(np.mean(env.episode(seed).actions != 1))
+    assert 0 <= min(others) < 0.15 < 0.3 < max(others) < 0.65
+
+
+@pytest.mark.parametrize(
+    ("game", "steps", "least"), [("freeway", 150, 2), ("breakout", 250, 4), ("pong", 150, 1), ("asterix", 100, 150)]
+)
+def test_players_are_far_better_than_chance(game: str, steps: int, least: float) -> None:
+    skilled, chance = (mean_return(game, steps, share, range(301, 303)) for share in (0.0, 1.0))
+    assert skilled >= least
+    assert chance < least / 2
+
+
+def test_every_game_is_recorded_in_grade_medium() -> None:
+    for game in GAMES:
+        recording = recording_of(DATASETS[f"{game}-medium"])
+        assert recording.grade == "medium"
+        assert recording.minari_id == f"lamobench/{game}/medium-v0"
+        assert PLAYERS[game].algorithm == atari.ALGORITHM
