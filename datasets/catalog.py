@@ -200,11 +200,11 @@ DATASETS: dict[str, Dataset] = {
         _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
         _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
         _atari("Breakout", (0.1, 1.0), episodes=40, record_seed=40),  # LaMo, Table 2
-        _atari("Qbert", (0.1, 1.0), episodes=40, record_seed=41),
-        _atari("Pong", (0.1, 1.0), episodes=20, record_seed=42),
-        _atari("Seaquest", (), episodes=40, record_seed=43),
+        _atari("Qbert", (0.1, 1.0), episodes=24, record_seed=41),
+        _atari("Pong", (0.1, 1.0), episodes=16, record_seed=42),
+        _atari("Seaquest", (), episodes=20, record_seed=43),
         _atari("Freeway", (0.1,), episodes=20, record_seed=44),  # LaMo, Table 10
-        _atari("Asterix", (0.1,), episodes=40, record_seed=45),
+        _atari("Asterix", (0.1,), episodes=30, record_seed=45),
     )
 }
 

@@ -41,7 +41,7 @@ def test_an_episode_depends_on_its_part_alone(game: str) -> None:
     assert one.actions.tolist() == again.actions.tolist()
     assert one.rewards == again.rewards
     np.testing.assert_array_equal(one.observations, again.observations)
-    assert not np.array_equal(one.observations, two.observations)
+    assert one.actions.tolist() != two.actions.tolist()
 
 
 @pytest.mark.parametrize("game", GAMES)
@@ -89,22 +89,19 @@ def test_a_trial_is_taken_back_when_its_judge_fails() -> None:
     assert game.ram() == before
 
 
-def test_a_death_is_seen_long_before_the_life_is_taken() -> None:
-    env = make_environment(find_task("seaquest"))
+@pytest.mark.parametrize(("game", "dying", "actions"), [("seaquest", 105, ["DOWN"]), ("asterix", 69, ["NOOP"])])
+def test_a_death_is_seen_long_before_the_life_is_taken(game: str, dying: int, actions: list[str]) -> None:
+    env = make_environment(find_task(game))
     env.reset(seed=0)
-    game, rest, steps = Emulator(env), [0] * 1000, 0
-    with game.trial():
-        lives = game.lives
-        while game.lives == lives:
-            game.play(0)
-            steps += 1
-    for foretold, dying in ((steps - 15, 105), (steps, None)):
-        with game.trial():
-            value, died = play_out(game, rest[:foretold], discount=1.0, dying=dying)
-            assert died
-            assert value <= -400
-    with game.trial():
-        assert not play_out(game, rest[: steps - 15], discount=1.0)[1]
+    emulator = Emulator(env)
+    plan, lives = [emulator.actions[name] for name in actions] * 1000, emulator.lives
+    with emulator.trial():
+        steps = next(step for step, action in enumerate(plan) if (emulator.play(action), emulator.lives)[1] < lives)
+    early = plan[: steps - 12]
+    for wanted, address in ((False, None), (True, dying)):
+        with emulator.trial():
+            value, died = play_out(emulator, early, discount=1.0, dying=address)
+            assert (died, value < 0, emulator.lives) == (wanted, wanted, lives)
 
 
 def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +115,10 @@ def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("game", "steps", "least"), [("freeway", 150, 2), ("breakout", 250, 4), ("pong", 150, 1), ("asterix", 100, 150)]
+    ("game", "steps", "least"), [("freeway", 100, 1), ("breakout", 120, 2), ("pong", 200, 1), ("asterix", 100, 200)]
 )
 def test_players_are_far_better_than_chance(game: str, steps: int, least: float) -> None:
-    skilled, chance = (mean_return(game, steps, share, range(301, 303)) for share in (0.0, 1.0))
+    skilled, chance = (mean_return(game, steps, share, range(301, 302)) for share in (0.0, 1.0))
     assert skilled >= least
     assert chance < least / 2
 
