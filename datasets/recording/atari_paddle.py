@@ -5,8 +5,6 @@ steers for the ball therefore misses often. So the few plans that bring the padd
 something is scored. The addresses in RAM are AtariARI's (Anand et al. 2019, ram_annotations.py), checked by looking.
 """
 
-import numpy as np
-
 from .emulator import Emulator, Plan
 
 NOOP = 0  # every game's first action
@@ -21,7 +19,7 @@ PONG_X, PONG_Y, PONG_PADDLE = 49, 54, 51
 PONG_NEAR, PONG_LINE = 110, 188  # just left of the middle of the field; where the ball meets the paddle
 
 
-def propose_breakout(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_breakout(game: Emulator) -> list[Plan]:
     """Serve, wait while the ball rises, else ways to meet it."""
     if game.ram()[BREAKOUT_Y] == 0:
         return [[game.actions["FIRE"]]]
@@ -31,7 +29,7 @@ def propose_breakout(game: Emulator, rng: np.random.Generator) -> list[Plan]:
     return _ways(game, ram[BREAKOUT_X] - ram[BREAKOUT_PADDLE] - MIDDLE, steps)
 
 
-def propose_pong(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_pong(game: Emulator) -> list[Plan]:
     """Wait while the ball is the opponent's, else ways to meet it."""
     if game.ram()[PONG_Y] == 0:  # the game serves unasked
         return [[NOOP]]
@@ -90,8 +88,8 @@ def _ways(game: Emulator, distance: float, steps: int) -> list[Plan]:
     """Plans of that many steps which move the paddle about that far (to the right if positive): at once, or late."""
     there, back = (game.actions[name] for name in (("RIGHT", "LEFT") if distance > 0 else ("LEFT", "RIGHT")))
     plans: list[Plan] = [[NOOP] * (steps - 1) + [back]]
-    for pushes in {int(abs(distance) / PUSH), int(abs(distance) / PUSH) + 1}:
+    for pushes in (int(abs(distance) / PUSH), int(abs(distance) / PUSH) + 1):
         latest = max(steps - pushes, 0)
-        for wait in {0, max(latest - 2, 0), max(latest - 1, 0), latest} if pushes else {0}:
+        for wait in sorted({0, max(latest - 2, 0), max(latest - 1, 0), latest}) if pushes else (0,):
             plans.append(([NOOP] * wait + [there] * pushes + [NOOP] * steps)[:steps])
     return plans

@@ -4,8 +4,6 @@ The horizons are as short as play stays good: the trials are most of the time th
 RAM are those of AtariARI (Anand et al. 2019) and OCAtari (Delfosse et al. 2023), checked by looking.
 """
 
-import numpy as np
-
 from .emulator import Emulator, Plan, play_out
 
 NOOP = 0  # every game's first action
@@ -31,7 +29,7 @@ QBERT_DYING = 32  # agent steps after which a life that is lost has been taken
 QBERT_CUBES = ((21,), (52, 54), (83, 85, 87), (98, 100, 102, 104), (1, 3, 5, 7, 9), (32, 34, 36, 38, 40, 42))
 
 
-def propose_freeway(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_freeway(game: Emulator) -> list[Plan]:
     """Up if no car is in the way, else also up after a pause or after a retreat."""
     up, down = game.actions["UP"], game.actions["DOWN"]
     straight = [up] * FREEWAY_STEPS
@@ -60,7 +58,7 @@ def _is_free(game: Emulator, plan: Plan) -> bool:
     return True
 
 
-def propose_asterix(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_asterix(game: Emulator) -> list[Plan]:
     """Stay, or go in one direction all the time."""
     return [[game.actions[name]] * ASTERIX_STEPS for name in ("NOOP", *DIRECTIONS)]
 
@@ -70,7 +68,7 @@ def judge_asterix(game: Emulator, plan: Plan) -> float:
     return play_out(game, plan, 0.95, ASTERIX_DYING)[0]
 
 
-def propose_seaquest(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_seaquest(game: Emulator) -> list[Plan]:
     """Stay, or go in one direction all the time, and shoot."""
     return [[game.actions[f"{name}FIRE"]] * SEAQUEST_STEPS for name in ("", *DIRECTIONS)]
 
@@ -93,7 +91,7 @@ def judge_seaquest(game: Emulator, plan: Plan) -> float:
     return value
 
 
-def propose_qbert(game: Emulator, rng: np.random.Generator) -> list[Plan]:
+def propose_qbert(game: Emulator) -> list[Plan]:
     """In the air, nothing; on a cube, every two hops, or a pause and a hop, the first of which is not deadly."""
     if (game.ram()[QBERT_Y] - QBERT_TOP[1]) % QBERT_ROW:
         return [[NOOP]]

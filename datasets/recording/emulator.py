@@ -7,13 +7,12 @@ import gymnasium
 import numpy as np
 
 from ..atari import FRAME_SKIP
-from ..trajectories import Array
 
 DEATH = 500.0  # what a lost life costs, in a game's points
 
 Plan = Sequence[int]  # actions, one for each agent step
-# What a player thinks of doing; drawn numbers, if any, come from the generator. A single plan is taken untried.
-Propose = Callable[["Emulator", np.random.Generator], list[Plan]]
+# What a player thinks of doing; a single plan is taken untried.
+Propose = Callable[["Emulator"], list[Plan]]
 # Plays a plan within a trial and says how good that was; any scale, more is better.
 Judge = Callable[["Emulator", Plan], float]
 
@@ -26,14 +25,14 @@ class Emulator:
 
     def __init__(self, env: gymnasium.Env) -> None:
         atari = env.unwrapped
-        self._ale = atari.ale  # type: ignore[attr-defined]
-        self._codes = atari._action_set  # type: ignore[attr-defined]  # the emulator's numbers of the actions
-        self.actions: dict[str, int] = {name: i for i, name in enumerate(atari.get_action_meanings())}  # type: ignore[attr-defined]
+        self._ale = atari.ale
+        self._codes = atari._action_set  # the emulator's numbers of the actions
+        self.actions: dict[str, int] = {name: i for i, name in enumerate(atari.get_action_meanings())}
 
     def ram(self) -> list[int]:
         """The 128 bytes of the game's memory."""
-        memory: Array = self._ale.getRAM()
-        return memory.tolist()
+        memory: list[int] = self._ale.getRAM().tolist()
+        return memory
 
     @property
     def lives(self) -> int:
@@ -66,7 +65,7 @@ class Emulator:
 
 def best_plan(game: Emulator, propose: Propose, judge: Judge, rng: np.random.Generator) -> Plan:
     """The plan that is judged best when it is tried; equally good ones are drawn from."""
-    plans = propose(game, rng)
+    plans = propose(game)
     if len(plans) == 1:
         return plans[0]
     values = []

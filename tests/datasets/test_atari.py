@@ -25,7 +25,7 @@ def test_frames_are_grey_and_small_and_rewards_are_the_games(game: str) -> None:
 def test_rewards_are_not_clipped() -> None:
     env = make_environment(find_task("qbert"))
     env.reset(seed=0)
-    down_right = env.unwrapped.get_action_meanings().index("RIGHT")  # type: ignore[attr-defined]
+    down_right = env.unwrapped.get_action_meanings().index("RIGHT")
     assert 25 in [env.step(down_right)[1] for _ in range(80)]
 
 
@@ -34,7 +34,7 @@ def test_starts_differ_by_seed_and_can_be_repeated() -> None:
 
     def start(seed: int) -> int:
         env.reset(seed=seed)
-        return int(env.unwrapped.ale.getEpisodeFrameNumber())  # type: ignore[attr-defined]
+        return int(env.unwrapped.ale.getEpisodeFrameNumber())
 
     starts = [start(seed) for seed in range(6)]
     assert starts == [start(seed) for seed in range(6)]
@@ -46,7 +46,7 @@ def test_starts_differ_by_seed_and_can_be_repeated() -> None:
 def test_actions_stick_as_the_task_says(game: str) -> None:
     task = find_task(game)
     env = make_environment(task)
-    probability = env.unwrapped.ale.getFloat("repeat_action_probability")  # type: ignore[attr-defined]
+    probability = env.unwrapped.ale.getFloat("repeat_action_probability")
     assert probability == task.sticky_actions == 0.0
 
 
