@@ -32,7 +32,7 @@ class Style:
     propose: Propose
     judge: Judge
     commit: int  # steps of the best plan that are taken before plans are tried again; more is faster and worse
-    most_random: float  # the largest share of random actions; more is slower, as each one upsets a plan, and worse
+    most_random: float  # the largest share of random actions; more is worse, and slower, as each one upsets a plan
 
 
 STYLES: dict[str, Style] = {
@@ -63,9 +63,10 @@ def play(style: Style, env: gymnasium.Env, seed: int, rng: np.random.Generator, 
     env.reset(seed=seed)
     game, plan, over = Emulator(env), list[int](), False
     while not over:
-        plan = plan or list(best_plan(game, style.propose, style.judge, rng)[: style.commit])
-        action = plan.pop(0)
         if rng.random() < random_share:
             action, plan = int(rng.integers(len(game.actions))), []
+        else:
+            plan = plan or list(best_plan(game, style.propose, style.judge, rng)[: style.commit])
+            action = plan.pop(0)
         _, _, terminated, truncated, _ = env.step(action)
         over = terminated or truncated

@@ -23,15 +23,6 @@ def played(env: Recorder, game: str, part: Part) -> EpisodeBuffer:
     return env.episode(part.number)
 
 
-def mean_return(game: str, steps: int, share: float, seeds: range) -> float:
-    env, style = environment(game, steps), atari.STYLES[game]
-    returns = []
-    for seed in seeds:
-        atari.play(style, env, seed, np.random.default_rng(seed), random_share=share)
-        returns.append(sum(env.episode(0).rewards))
-    return float(np.mean(returns))
-
-
 @pytest.mark.parametrize("game", GAMES)
 def test_an_episode_depends_on_its_part_alone(game: str) -> None:
     first, second = Part(seed=11, number=0, total=2), Part(seed=12, number=1, total=2)
@@ -115,12 +106,17 @@ def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("game", "steps", "least"), [("freeway", 100, 1), ("breakout", 120, 2), ("pong", 300, 1), ("asterix", 100, 200)]
+    ("game", "seed", "steps", "least"), [("freeway", 301, 60, 1), ("breakout", 301, 120, 5), ("pong", 302, 150, 1)]
 )
-def test_players_are_far_better_than_chance(game: str, steps: int, least: float) -> None:
-    skilled, chance = (mean_return(game, steps, share, range(302, 303)) for share in (0.0, 1.0))
-    assert skilled >= least
-    assert chance < least / 2
+def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, least: float) -> None:
+    env, style = environment(game, steps), atari.STYLES[game]
+
+    def episode_return(random_share: float) -> float:
+        atari.play(style, env, seed, np.random.default_rng(seed), random_share)
+        return sum(env.episode(0).rewards)
+
+    assert episode_return(random_share=0.0) >= least
+    assert episode_return(random_share=1.0) <= 0
 
 
 def test_every_game_is_recorded_in_grade_medium() -> None:
