@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d recorded-data test lint format doctor bench gpt2-mini clean
+.PHONY: help setup demo reacher2d recorded-data ablation-lamo test lint format doctor bench gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,11 @@ reacher2d: setup ## the paper's Reacher2d table: as many episodes, its fractions
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
+
+ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
+	@$(BIN)/lamobench data record reacher2d-medium-large
+	@$(BIN)/lamobench data record kitchen-complete
+	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
 
 test: setup ## every test
 	@$(BIN)/python -m pytest
