@@ -13,7 +13,7 @@ from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from .tasks import Task
 
 FRAME_SKIP = 4  # emulator frames an action lasts; a frame is the maximum of the last two (Mnih et al. 2015)
-NOOPS = 30  # an episode begins with 1 to 30 steps of doing nothing, drawn by the seed
+NOOPS = 30  # an episode begins with 1 to 30 emulator frames of doing nothing, drawn by the seed
 
 
 def make_atari(task: Task, **options: Any) -> gymnasium.Env:

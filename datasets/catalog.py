@@ -197,14 +197,20 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
     )
 
 
-def _atari(game: str, published_fractions: tuple[float, ...]) -> Dataset:
-    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari."""
+def _atari(game: str, published_fractions: tuple[float, ...], episodes: int, record_seed: int) -> Dataset:
+    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari.
+
+    Its recording has as many episodes as make about 40,000 steps.
+    """
     name = f"{game.lower()}-medium"
     return Dataset(
         name=name,
         task=game.lower(),
         description="The eleventh million frames of a DQN agent's training; recorded: players that see the emulator",
-        sources=(DQNReplay(game, run=1, checkpoint=10),),
+        sources=(
+            DQNReplay(game, run=1, checkpoint=10),
+            Recorded(episodes=episodes, minari_id=f"lamobench/{game.lower()}/medium-v0", record_seed=record_seed),
+        ),
         published_fractions=published_fractions,
     )
 
@@ -233,9 +239,12 @@ DATASETS: dict[str, Dataset] = {
         _kitchen("complete", "mini_kitchen_microwave_kettle_light_slider", (0.3, 0.5, 1.0)),  # LaMo, Table 1
         _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
         _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
-        *(_atari(game, (0.1, 1.0)) for game in ("Breakout", "Qbert", "Pong")),  # LaMo, Table 2
-        _atari("Seaquest", ()),
-        *(_atari(game, (0.1,)) for game in ("Freeway", "Asterix")),  # LaMo, Table 10
+        _atari("Breakout", (0.1, 1.0), episodes=40, record_seed=40),  # LaMo, Table 2
+        _atari("Qbert", (0.1, 1.0), episodes=24, record_seed=41),
+        _atari("Pong", (0.1, 1.0), episodes=16, record_seed=42),
+        _atari("Seaquest", (), episodes=20, record_seed=43),
+        _atari("Freeway", (0.1,), episodes=20, record_seed=44),  # LaMo, Table 10
+        _atari("Asterix", (0.1,), episodes=30, record_seed=45),
     )
 }
 
