@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lamobench.datasets.atari import stack_frames
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.tasks import TASKS
@@ -68,19 +67,3 @@ def test_the_end_of_the_game_terminates() -> None:
         steps += 1
     assert (terminated, truncated, info["lives"]) == (True, False, 0)
     assert steps < 4096
-
-
-def test_stacked_frames_begin_with_black_ones_and_end_with_the_newest() -> None:
-    task = find_task("breakout")
-    plain, stacked = make_environment(task), stack_frames(make_environment(task), task)
-    first, _ = plain.reset(seed=4)
-    stack, _ = stacked.reset(seed=4)
-    assert stack.shape == (4, 84, 84)
-    assert stack.dtype == np.uint8
-    assert (stack[:3] == 0).all()
-    frames = [first]
-    np.testing.assert_array_equal(stack[3], first)
-    for action in (1, 2, 3, 0, 2):
-        frames.append(plain.step(action)[0])
-        stack = stacked.step(action)[0]
-    np.testing.assert_array_equal(stack, np.stack(frames[-4:]))
