@@ -13,7 +13,7 @@ from ..datasets.catalog import find_task, load
 from ..datasets.corpora import Corpus, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
-from ..datasets.fractions import Subset, take_fraction
+from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View
 from .config import RunConfig, changed
@@ -46,7 +46,7 @@ def corpus_hash(corpus: Corpus | None) -> str:
 
 def training_subset(config: RunConfig) -> Subset:
     """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
-    drawn = take_fraction(load(config.dataset, config.source), config.fraction, config.data_seed)
+    drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
     subset = faulty_subset(drawn, find_task(config.task), config.legacy)
     if subset.hash != config.subset_hash:
         raise UserError(

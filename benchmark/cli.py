@@ -37,6 +37,8 @@ class RunOptions:
     """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
     source: str = "auto"
     """Where the data comes from; auto takes the first source at hand."""
+    selection: str = "uniform"
+    """How a fraction's episodes are drawn: uniform, or length: in proportion to their lengths, as LaMo's Atari data."""
     lm: str = ""
     """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
     precision: str = "float32"

@@ -17,6 +17,7 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
+from .config import LATER_FIELDS
 from .methods import METHODS
 
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
@@ -62,7 +63,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """One row of `collect`: the run in `folder`."""
     run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
     try:
-        config = {"legacy": []} | _read_json(folder / "config.json", CONFIG_FIELDS)  # older runs do not have the field
+        config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
         run |= _flattened(config)
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)

@@ -229,6 +229,7 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
         legacy=options.legacy,
+        selection=options.selection,
     )
 
 

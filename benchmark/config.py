@@ -16,12 +16,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
-from ..datasets.fractions import take_fraction
+from ..datasets.fractions import SELECTIONS
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, Budget, budget_for, overrides_for
 from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
 
 PRECISIONS = ["float32", "bfloat16"]
+
+
+# Fields that runs did not always have, and what they stand for where they are missing.
+LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class RunRequest:
         None  # of the subset; None: the same as seed, so that intervals include the luck of the draw
     )
     source: str = "auto"  # where the data comes from
+    selection: str = "uniform"  # how a fraction's episodes are drawn: a name of `fractions.SELECTIONS`
     profile: str = "cpu"
     lm: str = ""  # language model of the LaMo family: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
@@ -73,13 +78,15 @@ class RunConfig:
     policy: dict[str, Any]  # the method's config
     version: str  # of lamobench
     legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
+    selection: str = "uniform"  # how the fraction's episodes were drawn
 
     @property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
         values = asdict(self)
-        if not self.legacy:  # runs from before there were legacy options keep their ids
-            del values["legacy"]
+        for name, default in LATER_FIELDS.items():  # runs from before there was the choice keep their ids
+            if values[name] == default:
+                del values[name]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.fraction:g}-{self.method}-s{self.seed}-{digest[:10]}"
 
@@ -93,6 +100,7 @@ def resolve(request: RunRequest) -> RunConfig:
     method, dataset = find_method(request.method), find_dataset(request.dataset)
     task = find_task(dataset.task)
     choose("precision", request.precision, PRECISIONS)
+    choose("selection", request.selection, list(SELECTIONS))
     if not 0 <= request.seed < 2**32:
         raise UserError(f"seed {request.seed} is out of range; give 0 to {2**32 - 1}")
     data_seed = request.seed if request.data_seed is None else request.data_seed
@@ -102,7 +110,7 @@ def resolve(request: RunRequest) -> RunConfig:
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
-    subset = faulty_subset(take_fraction(trajectories, request.fraction, data_seed), task, legacy)
+    subset = faulty_subset(SELECTIONS[request.selection](trajectories, request.fraction, data_seed), task, legacy)
     if trajectories.discrete and not method.discrete:
         able = ", ".join(other.name for other in METHODS.values() if other.discrete)
         raise UserError(
@@ -134,6 +142,7 @@ def resolve(request: RunRequest) -> RunConfig:
         policy=json.loads(json.dumps(asdict(policy))),  # as it will read in config.json: tuples become lists
         version=importlib.metadata.version("lamobench"),
         legacy=legacy,
+        selection=request.selection,
     )
 
 
