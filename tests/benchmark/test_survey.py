@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Dataset(name, "reacher2d", "A test", (Recorded(episodes, f"test/{name}-v0", seed, "still"),), ())
         for seed, (name, episodes) in enumerate({"second": 2, "first": 3}.items())
     ]
-    other = catalog.DATASETS["hopper-medium"]
+    other = catalog.OLDER["hopper-medium-v1"]  # public only
     monkeypatch.setattr(catalog, "DATASETS", {entry.name: entry for entry in (*reversed(entries), other)})
     monkeypatch.setattr("lamobench.benchmark.survey.DATASETS", catalog.DATASETS)
     monkeypatch.setitem(collect.PLAYERS, "reacher2d", Player("doing nothing", still))
@@ -92,8 +92,8 @@ def test_seconds_belong_to_the_content_that_took_them(table: Path) -> None:
 
 
 def test_names_are_checked_before_anything_is_recorded(home: Path, table: Path) -> None:
-    with pytest.raises(UserError, match="'hopper-medium' can't be recorded"):
-        list(survey(["first", "hopper-medium"], table))
+    with pytest.raises(UserError, match="'hopper-medium-v1' can't be recorded"):
+        list(survey(["first", "hopper-medium-v1"], table))
     assert not home.exists()
     assert not table.exists()
 

@@ -171,7 +171,10 @@ def test_kitchen_is_exported_too(minari_folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_at_hand_is_not_exported(minari_folder: Path) -> None:
-    with pytest.raises(UserError, match=r"to get it, type: lamobench data fetch hopper-medium$"):
+    with pytest.raises(
+        UserError,
+        match=r"to get it, type: lamobench data fetch hopper-medium, or: lamobench data record hopper-medium$",
+    ):
         export_to_minari("hopper-medium")
     assert list(minari_folder.iterdir()) == []
 
