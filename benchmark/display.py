@@ -2,15 +2,21 @@
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from ..datasets.cache import folder_of
 from ..datasets.trajectories import Trajectories
 from .sweep import State
+
+if TYPE_CHECKING:
+    from ..datasets.recording.actors import Players
+    from ..datasets.recording.search import Snapshot
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -65,6 +71,20 @@ def print_summary(data: Trajectories) -> None:
     print(f"{dataset}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}")
     print(f"from {data.provenance.origin}")
     print(f"in {folder_of(dataset, source)}")
+
+
+def print_snapshot(snapshot: "Snapshot") -> None:
+    """Print how well a search plays so far, above its progress bar."""
+    tqdm.write(f"{snapshot.step:>9,} steps: mean return {snapshot.mean_return:8.1f}, score {snapshot.score:6.1f}")
+    sys.stdout.flush()
+
+
+def print_players(players: "Players", output: Path) -> None:
+    """Print what a search chose, and where it is."""
+    for name in ("medium", "expert"):
+        facts = players.facts[name]
+        print(f"{name}: after {facts['step']:,} steps; on fresh episodes mean return {facts['mean_return']:.1f}")
+    print(f"{len(players.replay)} actors on the way to medium\nin {output}")
 
 
 def duration(seconds: float) -> str:

@@ -139,6 +139,21 @@ QUALITIES = {
     "medium-expert": "Half of it by the medium policy, half by an expert",
 }
 LOCOMOTION_STEPS = {"medium": 1_000_000, "medium-expert": 2_000_000}  # Fu et al. 2020; replays end as they learned
+# Episodes and seed of each recording: as many episodes as make about 200,000 steps.
+RECORDINGS = {
+    "hopper-medium": (530, 101),
+    "hopper-medium-replay": (1280, 102),
+    "hopper-medium-expert": (325, 103),
+    "halfcheetah-medium": (200, 111),
+    "halfcheetah-medium-replay": (200, 112),
+    "halfcheetah-medium-expert": (200, 113),
+    "walker2d-medium": (500, 121),
+    "walker2d-medium-replay": (1000, 122),
+    "walker2d-medium-expert": (340, 123),
+    "ant-medium": (200, 131),
+    "ant-medium-replay": (440, 132),
+    "ant-medium-expert": (200, 133),
+}
 PUBLISHED_FRACTIONS = {  # LaMo, Tables 3, 8, 9 and 11
     "medium": (0.005, 0.01, 0.1, 1.0),
     "medium-replay": (0.01,),
@@ -156,18 +171,15 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
     if version == 0:  # before the names were put in order
         owner = "walker" if name == "walker2d-medium-replay" else task
         file = f"gym_mujoco/{owner}_{'mixed' if quality == 'medium-replay' else quality.replace('-', '_')}.hdf5"
+    sizes = LOCOMOTION_SIZES[task]
+    public = D4RL(f"{name}-v{version}", f"{D4RL_SERVER}/{file}", *sizes, steps=LOCOMOTION_STEPS.get(quality))
+    episodes, seed = RECORDINGS[name]
+    own = Recorded(episodes, f"lamobench/{task}/{quality}-v0", record_seed=seed, grade=quality)
     return Dataset(
         name=name if version == 2 else f"{name}-v{version}",
         task=task,
         description=QUALITIES[quality],
-        sources=(
-            D4RL(
-                f"{name}-v{version}",
-                f"{D4RL_SERVER}/{file}",
-                *LOCOMOTION_SIZES[task],
-                steps=LOCOMOTION_STEPS.get(quality),
-            ),
-        ),
+        sources=(public, own) if version == 2 else (public,),
         published_fractions=PUBLISHED_FRACTIONS.get(name, PUBLISHED_FRACTIONS[quality]) if version == 2 else (),
     )
 

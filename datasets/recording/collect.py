@@ -23,13 +23,13 @@ from tqdm import tqdm
 
 from .. import storage
 from ..cache import Place
-from ..catalog import Dataset, find_task, recording_of
+from ..catalog import LOCOMOTION_SIZES, Dataset, find_task, recording_of
 from ..environments import make_environment
 from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task
 from ..trajectories import Trajectories
-from . import atari, kitchen, reacher2d
+from . import atari, kitchen, locomotion, reacher2d
 from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
@@ -48,6 +48,7 @@ class Player:
 
 PLAYERS: dict[str, Player] = {
     "reacher2d": Player(reacher2d.ALGORITHM, reacher2d.play_episode),
+    **{task: Player(locomotion.ALGORITHM, partial(locomotion.play_episode, task)) for task in LOCOMOTION_SIZES},
     "kitchen": Player(kitchen.ALGORITHM, kitchen.play_episode),
     "kitchen-mixed": Player(kitchen.ALGORITHM, kitchen.play_episode),
     **{game: Player(atari.ALGORITHM, atari.player(game)) for game in atari.STYLES},

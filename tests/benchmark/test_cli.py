@@ -78,7 +78,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
     ("arguments", "line"),
     [
         ("trian", r"Unrecognized options: trian .*train"),
-        ("data", r"Expected one of \{list, show, record, fetch, import, export, remove, verify, survey\}"),
+        ("data", r"Expected one of \{list, show, record, search, fetch, import, export, remove, verify, survey\}"),
         ("lm", r"Expected one of \{list, pretrain\}"),
         ("train", r"Missing .*Data set to train on"),
         ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),
@@ -120,6 +120,11 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
         ("evaluate nowhere", r"nowhere holds no run: there is no config.json in it"),
         ("leaderboard --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench sweep`"),
         ("data show reacher", r"unknown data set 'reacher'"),
+        (
+            "data search reacher2d",
+            r"unknown task to search players for 'reacher2d' .*valid: hopper, halfcheetah, walker2d",
+        ),
+        ("data search hopper --steps 5", r"5 steps: expected at least 10250, after which the first actor is kept"),
         ("data record reacher", r"unknown data set 'reacher'"),
         ("data verify reacher2d-medium-large", r"some data sets are damaged or absent, see above"),
     ],
