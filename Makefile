@@ -45,6 +45,11 @@ reacher2d: setup ## the paper's Reacher2d table: as many episodes, its fractions
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
 
+ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
+	@$(BIN)/lamobench data record reacher2d-medium-large
+	@$(BIN)/lamobench data record kitchen-complete
+	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
+
 test: setup ## every test
 	@$(BIN)/python -m pytest
 

@@ -139,6 +139,32 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """Train LaMo with one part changed at a time, and compare each variant with LaMo, seed by seed: a table as CSV and
+    a figure for each data set. Finished runs are skipped."""
+
+    data: Positional[tuple[str, ...]] = ("reacher2d-medium-large", "kitchen-complete")
+    """Data sets."""
+    fractions: tuple[float, ...] = (0.1, 0.3)
+    """Share of whole episodes, one for each data set."""
+    variants: tuple[str, ...] = ()
+    """Variants; none given: all of them."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds; seed s trains on subset s."""
+    jobs: int = 0
+    """Runs at a time; 0: one a core."""
+    output: Path = Path("results")
+    """Folder for ablation_lamo.csv and the figures."""
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def run(self) -> None:
+        """Train, compare, print the table."""
+        from .commands import ablate
+
+        ablate(self)
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """Collect finished runs: leaderboard.csv, learning_curves.png and scores.png, and the table on the terminal."""
 
@@ -244,6 +270,7 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Ablation, subcommand("ablation")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Bench, subcommand("bench")]

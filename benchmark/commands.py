@@ -15,7 +15,10 @@ from .hyperparameters import budget_for
 from .runs import is_done, read_config
 
 if TYPE_CHECKING:
-    from .cli import Evaluate, Leaderboard, RunOptions, Sweep, Train
+    from .cli import Ablation, Evaluate, Leaderboard, RunOptions, Sweep, Train
+
+
+PRINTED_OF_ABLATION = ("dataset", "title", "score", "minus_lamo", "minus_lamo_low", "minus_lamo_high")
 
 
 def train_one(command: "Train") -> None:
@@ -139,6 +142,38 @@ def run_sweep(command: "Sweep") -> None:
     print(f"{len(outcome.finished)} of {len(runs)} runs done, {duration(time.monotonic() - started)}")
     if outcome.failed:
         raise UserError("; ".join(outcome.failed.values()))
+
+
+def ablate(command: "Ablation") -> None:
+    """`lamobench ablation`."""
+    from ..datasets.processes import cores
+    from ..datasets.storage import write_rows
+    from .ablation import Setting, find_variants, plan, run_ablation, table
+    from .ablation_figure import ablation_figure
+
+    if len(command.data) != len(command.fractions):
+        given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
+        raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
+    settings = [Setting(*pair) for pair in zip(command.data, command.fractions, strict=True)]
+    variants = find_variants(command.variants)
+    runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
+    every = {run.id: run for group in runs.values() for run in group}
+    root, jobs = command.options.runs, command.jobs or cores()
+    done = sum(is_done(root, run) for run in every.values())
+    print(f"{len(every)} runs, {done} done already, {jobs} at a time, in {root}", flush=True)
+    bar = SweepBar(jobs)
+    try:
+        rows = run_ablation(runs, root, jobs, bar)
+    finally:
+        bar.close()
+    write_rows(command.output / "ablation_lamo.csv", table(rows))
+    print_rows([{k: row[k] for k in PRINTED_OF_ABLATION} for row in rows], as_json=False)
+    for setting in settings:
+        ablation_figure(
+            [row for row in rows if (row["dataset"], row["fraction"]) == (setting.dataset, setting.fraction)],
+            command.output / f"ablation_lamo_{setting.dataset}.png",
+        )
+    print(f"written to {command.output}: ablation_lamo.csv and a figure for each data set")
 
 
 def write_leaderboard(command: "Leaderboard") -> None:

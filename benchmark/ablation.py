@@ -1,0 +1,142 @@
+"""`lamobench ablation`: LaMo with one part changed at a time, on little data, each compared with LaMo seed by seed.
+
+The variants are the paper's Figures 4 to 7, 10 and Tables 15 and 16, the controls that a claim about language needs,
+and the alternatives to the language loss that the paper leaves open.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets.errors import UserError, choose
+from .collect import read_run
+from .config import RunConfig, RunRequest, resolve
+from .runs import run_folder
+from .statistics import summarise
+from .sweep import State, sweep
+
+BASE = "lamo"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """LaMo with one part changed."""
+
+    name: str
+    title: str  # for tables and figures
+    method: str = "lamo"
+    settings: dict[str, Any] = field(default_factory=dict)
+    lm: str = ""  # another language model than the profile's
+
+
+_LINEAR = {"embedding": "linear", "head": "linear"}
+_ENGLISH = {"language_length": 128}  # gpt2-mini's context is no longer, and the same for all keeps them comparable
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant(BASE, "LaMo"),
+        Variant("dt", "DT", method="dt"),
+        # Parts (Figures 4 and 5)
+        Variant("linear", "linear embeddings and head", settings=_LINEAR),
+        Variant("full", "all of GPT-2 trained", settings={"adaptation": "full"}),
+        Variant("frozen", "GPT-2 frozen, no updates", settings={"adaptation": "frozen"}),
+        Variant("wiki-rl", "Wiki-RL: all trained, linear", settings={"adaptation": "full", **_LINEAR}),
+        # What pre-training gave (Tables 15 and 16, and controls of ours)
+        Variant("random", "random weights, scale-matched", method="lamo-random"),
+        Variant("permuted", "permuted weights", method="lamo-permuted"),
+        Variant("initialised", "fresh weights, as in the paper", method="lamo-initialised"),
+        Variant("scratch", "fresh weights, all trained", method="lamo-initialised", settings={"adaptation": "full"}),
+        # Keeping what it knew (Figure 6, and what the paper leaves open)
+        Variant("language-0.1", "language loss, weight 0.1", settings={"language_weight": 0.1, **_ENGLISH}),
+        Variant("language-0.5", "language loss, weight 0.5", settings={"language_weight": 0.5, **_ENGLISH}),
+        Variant("language-1", "language loss, weight 1", settings={"language_weight": 1.0, **_ENGLISH}),
+        Variant("language-2", "language loss, weight 2", settings={"language_weight": 2.0, **_ENGLISH}),
+        Variant("weight-anchor", "weights held near the start", settings={"weight_anchor": 0.01}),
+        Variant("output-anchor", "predictions held near the start", settings={"output_anchor": 0.1, **_ENGLISH}),
+        Variant("dropout", "dropout 0.3", settings={"dropout": 0.3, "lora_dropout": 0.3}),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One data set at one fraction: a panel's worth of runs."""
+
+    dataset: str
+    fraction: float
+
+
+def find_variants(names: Sequence[str]) -> list[Variant]:
+    """The named variants, all if none is named, LaMo itself always first; a `UserError` names the valid ones."""
+    chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names] or list(VARIANTS.values())
+    return [VARIANTS[BASE], *(variant for variant in chosen if variant.name != BASE)]
+
+
+def plan(
+    settings: Sequence[Setting], variants: Sequence[Variant], seeds: Sequence[int], request: RunRequest
+) -> dict[tuple[Setting, str], list[RunConfig]]:
+    """The runs of each variant in each setting, resolved, in order of seed; `request` has all that they share."""
+    runs = {}
+    for setting in settings:
+        for variant in variants:
+            asked = replace(
+                request,
+                dataset=setting.dataset,
+                fraction=setting.fraction,
+                method=variant.method,
+                lm=variant.lm or request.lm,
+                settings={**request.settings, **variant.settings},
+            )
+            runs[setting, variant.name] = [resolve(replace(asked, seed=seed)) for seed in sorted(set(seeds))]
+    return runs
+
+
+def run_ablation(
+    runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, jobs: int, show: Callable[[State], None]
+) -> list[dict[str, Any]]:
+    """Train what is not done, and compare: one row a setting and variant, with the runs' learning curves.
+
+    `minus_lamo` is the mean over seeds and episodes of the score less LaMo's on the same data, starts and seed, with
+    its 95 % interval (`statistics.py`). Raises a `UserError` after all others were trained if a run failed.
+    """
+    outcome = sweep([run for group in runs.values() for run in group], root, jobs, show=show)
+    if outcome.failed:
+        raise UserError("; ".join(outcome.failed.values()))
+    found = {key: [read_run(run_folder(root, config)) for config in group] for key, group in runs.items()}
+    return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
+
+
+def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:
+    scores, reference = (np.stack([run["headline_scores"] for run in runs]) for runs in (group, base))
+    own, apart = summarise(scores), summarise(scores - reference)
+    return {
+        "dataset": setting.dataset,
+        "source": group[0]["source"],
+        "fraction": setting.fraction,
+        "episodes": int(group[0]["episodes_in_subset"]),
+        "variant": variant.name,
+        "title": variant.title,
+        "seeds": own.seeds,
+        "score": own.mean,
+        "ci_low": own.ci_low,
+        "ci_high": own.ci_high,
+        "minus_lamo": apart.mean,
+        "minus_lamo_low": apart.ci_low,
+        "minus_lamo_high": apart.ci_high,
+        "params_trainable": int(group[0]["params_trainable"]),
+        "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
+        "curve_steps": group[0]["curve_steps"],
+        "curves": np.stack([run["curve_scores"] for run in group]),  # (N, V)
+    }
+
+
+CURVES = ("curve_steps", "curves")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without their curves: what `ablation_lamo.csv` holds."""
+    return [{key: value for key, value in row.items() if key not in CURVES} for row in rows]

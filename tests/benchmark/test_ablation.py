@@ -1,0 +1,97 @@
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lamobench.benchmark.sweep as sweeping
+from lamobench.benchmark.ablation import VARIANTS, Setting, find_variants, plan, run_ablation, table
+from lamobench.benchmark.ablation_figure import ablation_figure
+from lamobench.benchmark.cli import parse
+from lamobench.benchmark.config import RunRequest
+from lamobench.datasets.errors import UserError
+
+TINY = {"context": 3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_workers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeping, "START_METHOD", "forkserver")  # the second worker need not import PyTorch again
+        yield
+
+
+@pytest.fixture
+def request_(tiny_request: Callable[..., RunRequest]) -> RunRequest:
+    request = tiny_request("lamo")
+    return RunRequest(request.dataset, lm=request.lm, budget=request.budget, settings=TINY)
+
+
+def test_every_variant_can_be_planned_and_is_a_run_of_its_own(request_: RunRequest) -> None:
+    variants = [variant for variant in VARIANTS.values() if "language_length" not in variant.settings]  # take a corpus
+    request = RunRequest(request_.dataset, lm=request_.lm, budget=request_.budget)
+    runs = plan([Setting("reacher2d-medium", 0.5)], variants, [0], request)
+    ids = [config.id for group in runs.values() for config in group]
+    assert len(set(ids)) == len(ids)
+    changed = {name: config.policy for (_, name), (config,) in runs.items()}
+    assert changed["full"] == changed["lamo"] | {"adaptation": "full"}
+    assert changed["wiki-rl"] == changed["lamo"] | {"adaptation": "full", "embedding": "linear", "head": "linear"}
+    assert changed["scratch"] == changed["full"]
+
+
+def test_lamo_is_always_there_to_compare_with() -> None:
+    assert [variant.name for variant in find_variants(["frozen", "lamo", "linear"])] == ["lamo", "frozen", "linear"]
+    assert [variant.name for variant in find_variants([])] == list(VARIANTS)
+    with pytest.raises(UserError, match="unknown variant 'lineer'; did you mean 'linear'"):
+        find_variants(["lineer"])
+
+
+def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
+    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"]), [1, 0], request_)
+    rows = run_ablation(runs, tmp_path / "runs", 1, lambda _: None)
+    assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
+    lamo, frozen, _ = rows
+    assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)
+    assert frozen["minus_lamo"] == pytest.approx(frozen["score"] - lamo["score"])
+    assert frozen["params_trainable"] < lamo["params_trainable"]
+    assert frozen["curves"].shape == (2, 2)
+    assert not {"curves", "curve_steps"} & table(rows)[0].keys()
+
+
+def fake_rows(count: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    names = list(VARIANTS)[:count]
+    facts = {"dataset": "kitchen-complete", "source": "recorded", "fraction": 0.3, "episodes": 6, "seeds": 3}
+    steps = np.array([250, 500, 750, 1000])
+    return [
+        facts
+        | {"variant": name, "title": VARIANTS[name].title, "curve_steps": steps, "curves": rng.uniform(0, 50, (3, 4))}
+        | {"minus_lamo": -3.24, "minus_lamo_low": -10.0, "minus_lamo_high": 3.5}
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("count", [3, 7, len(VARIANTS)])
+def test_the_figure_is_a_png_for_a_column_of_text(tmp_path: Path, count: int) -> None:
+    ablation_figure(fake_rows(count), tmp_path / "ablation.png")
+    with Image.open(tmp_path / "ablation.png") as image:
+        assert image.width == pytest.approx(1440, abs=2)
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Path) -> None:
+    budget = [word for name, value in request_.budget.items() for word in ("--budget", f"{name}={value}")]
+    words = ["ablation", "reacher2d-medium", "--fractions", "0.5", "--variants", "frozen", "--seeds", "0", "1"]
+    paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path), "--lm", request_.lm, "--set", "context=3"]
+    parse([*words, *paths, *budget]).run()
+    rows = list(csv.DictReader((tmp_path / "ablation_lamo.csv").open()))
+    assert [row["variant"] for row in rows] == ["lamo", "frozen"]
+    assert (tmp_path / "ablation_lamo_reacher2d-medium.png").stat().st_size > 10_000
+
+
+def test_one_fraction_for_each_data_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="2 data sets and 1 fractions; give one fraction for each"):
+        parse(["ablation", "a", "b", "--fractions", "0.1", "--runs", str(tmp_path)]).run()
