@@ -37,8 +37,8 @@ A sample (temperature 0.8, among the 40 likeliest tokens; the first one drawn):
 
 {last_step:,} steps of {batch_size} blocks of {context} tokens: {tokens_seen:,} tokens, {epochs:.1f} passes over the
 training part, {seconds:,.0f} s of processor time ({precision}). AdamW, learning rate {learning_rate:g} at its peak
-({warmup_steps} steps of warm-up, then a cosine to {final_learning_rate:.0%} of it{at_step}), weight decay {weight_decay:g},
-gradient norm clipped at {gradient_clip:g}, dropout {dropout:g}, seed {seed}.{rounding}
+({warmup_steps} steps of warm-up, then a cosine to {final_learning_rate:.0%} of it{at_step}),
+weight decay {weight_decay:g}, gradient norm clipped at {gradient_clip:g}, dropout {dropout:g}, seed {seed}.{rounding}
 
 | step | training loss | loss on the start of the held-out part |
 |---|---|---|
@@ -68,8 +68,8 @@ does or fails to do says what language pre-training brings."""
 
 EARLY_PURPOSE = """\
 **It is a control: a model that learned little language.** It is the state after {last_step:,} of the {steps:,} steps of
-a whole run, with the learning rate still near its peak, as the early-stopped GPT-2 of Shi et al. (2024, figure 7). Beside
-the whole run's model it tells whether more knowledge of language helps."""
+a whole run, with the learning rate still near its peak, as the early-stopped GPT-2 of Shi et al. (2024, figure 7).
+Beside the whole run's model it tells whether more knowledge of language helps."""
 
 SHUFFLED_PURPOSE = """\
 **It is a control: a model that learned no language, only how frequent each token is.** It was trained on a corpus whose

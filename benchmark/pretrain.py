@@ -19,22 +19,14 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
-from ..datasets.corpora import (
-    END_OF_TEXT,
-    Corpus,
-    corpus_paragraphs,
-    load_corpus,
-    sample_blocks,
-    split_held_out,
-    train_tokenizer,
-)
+from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError, choose
 from ..datasets.storage import whole_file, write_json, write_text
-from ..datasets.synthetic import MARKOV, markov_corpus, shuffle_tokens
-from .language_models import ATTENTION, generate, held_out_loss, language_loss, load_tokenizer, quiet_transformers
+from .language_models import ATTENTION, generate, held_out_loss, language_loss, quiet_transformers
 from .model_card import model_card
 from .ngrams import bigram_loss, unigram_loss
 from .pretrain_config import PretrainConfig
+from .pretrain_text import pretraining_text
 
 LOOK_BLOCKS = 64  # the curve's held-out loss is over the first so many blocks: a look costs a few training steps
 
@@ -74,8 +66,7 @@ def pretrain(config: PretrainConfig, output: Path) -> PretrainSummary:
         about = json.loads(record.read_text(encoding="utf-8"))
         _refuse_other(output, config, about["config"])
         return PretrainSummary(**about["summary"])
-    tokenizer = _tokenizer(config, output)
-    corpus = _corpus(config, tokenizer)
+    tokenizer, corpus = pretraining_text(config, output)
     checkpoint = output / "checkpoint.safetensors"
     summary, model = _finish(config, corpus, tokenizer, _train(config, corpus, checkpoint))
     _write_model(output, model, config.storage)
@@ -245,37 +236,6 @@ def _write_model(output: Path, model: GPT2LMHeadModel, storage: str) -> None:
         for name in ("config.json", "model.safetensors"):
             with whole_file(output / name) as temporary:
                 temporary.write_bytes((Path(folder) / name).read_bytes())
-
-
-def _corpus(config: PretrainConfig, tokenizer: GPT2TokenizerFast) -> Corpus:
-    if config.corpus == MARKOV:
-        corpus = markov_corpus(tokenizer, config.markov_states, config.markov_temperature, config.seed)
-    else:
-        corpus = load_corpus(config.corpus, tokenizer)
-    return shuffle_tokens(corpus, config.seed) if config.order == "shuffled" else corpus
-
-
-def _tokenizer(config: PretrainConfig, output: Path) -> GPT2TokenizerFast:
-    """The tokenizer in `output`; if it is not there yet, another model's, or made from the corpus's training part."""
-    if not (output / "tokenizer_config.json").is_file():
-        tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else _new_tokenizer(config)
-        if len(tokenizer) != config.vocabulary:
-            raise UserError(
-                f"the tokenizer of '{config.tokenizer}' has {len(tokenizer)} tokens, not {config.vocabulary}; "
-                f"add --vocabulary {len(tokenizer)}"
-            )
-        write_text(output / "tokenizer.json", tokenizer.backend_tokenizer.to_str())
-        special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
-        about = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": config.context, **special}
-        write_json(output / "tokenizer_config.json", about)  # last: it says that both are there
-    return GPT2TokenizerFast.from_pretrained(output, local_files_only=True)
-
-
-def _new_tokenizer(config: PretrainConfig) -> GPT2TokenizerFast:
-    if config.corpus == MARKOV:
-        raise UserError("corpus 'markov' has no text to make a tokenizer from; add --tokenizer gpt2-mini")
-    train, _ = split_held_out(corpus_paragraphs(config.corpus))
-    return train_tokenizer(train, config.vocabulary, config.context)
 
 
 def _refuse_other(output: Path, config: PretrainConfig, found: dict[str, Any]) -> None:

@@ -142,7 +142,7 @@ def test_hash_follows_content_weights_and_seed(checkpoint: Path) -> None:
 
 
 def test_a_published_model_is_found_under_home(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"hf download openai-community/gpt2 .* put that folder at .*/home/models/gpt2"):
+    with pytest.raises(UserError, match=r"'gpt2' is not on this machine; type: lamobench lm fetch gpt2 "):
         load_language_model("gpt2")
     (tmp_path / "home" / "models").mkdir(parents=True)
     checkpoint.rename(tmp_path / "home" / "models" / "gpt2")
@@ -153,7 +153,7 @@ def test_a_published_model_is_found_in_the_hugging_face_cache(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cached(repository: str, file: str) -> str | None:
-        return str(checkpoint / file) if repository == PUBLISHED["gpt2-medium"] else None
+        return str(checkpoint / file) if repository == PUBLISHED["gpt2-medium"].name else None
 
     monkeypatch.setattr("lamobench.benchmark.language_models.try_to_load_from_cache", cached)
     assert load_language_model("gpt2-medium").config.n_embd == 16

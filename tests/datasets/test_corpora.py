@@ -7,6 +7,7 @@ from transformers import GPT2TokenizerFast, PreTrainedTokenizerFast
 from lamobench.datasets import corpora, prose
 from lamobench.datasets.corpora import (
     END_OF_TEXT,
+    check_length,
     corpus_paragraphs,
     encode,
     load_corpus,
@@ -222,7 +223,7 @@ def test_docs_are_read_from_installed_packages(
 
 @pytest.mark.parametrize("name", ["wikitext", "no/such/file.txt"])
 def test_unknown_corpus(name: str, tokenizer: GPT2TokenizerFast) -> None:
-    with pytest.raises(UserError, match=f"no corpus '{name}': give 'docs' or the path"):
+    with pytest.raises(UserError, match=f"no corpus '{name}': give 'docs', 'wikitext-2', .* or the path"):
         load_corpus(name, tokenizer)
 
 
@@ -244,3 +245,15 @@ def test_samples_are_consecutive_and_drawn_from_everywhere() -> None:
     np.testing.assert_array_equal(sample, sample_blocks(ids, 500, 4, np.random.default_rng(0)))
     with pytest.raises(UserError, match="10 tokens, fewer than one block of 11"):
         sample_blocks(ids, 1, 11, np.random.default_rng(0))
+
+
+def test_a_part_that_is_shorter_than_a_block_is_named(text_file: Path, tokenizer: GPT2TokenizerFast) -> None:
+    corpus = load_corpus(str(text_file), tokenizer)
+    least = len(corpus.held_out)
+    check_length(corpus, least, "say it")
+    with pytest.raises(
+        UserError, match=rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*say it"
+    ):
+        check_length(corpus, least + 1, "say it")
+    with pytest.raises(UserError, match="the training part"):
+        check_length(corpus, len(corpus.train) + 1, "say it")
