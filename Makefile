@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d recorded-data test lint format doctor bench gpt2-mini clean
+.PHONY: help setup demo reacher2d recorded-data ablation-lamo test lint format doctor bench gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

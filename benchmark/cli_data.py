@@ -82,15 +82,15 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class DataFetch:
-    """Download a data set's public file, or import one that was brought by hand. The only data command that uses
-    the network; goes on with a download that was interrupted, and does nothing if the data set is there already."""
+    """Download a data set's public files, or import them from where they were brought by hand. Goes on with a download
+    that was interrupted, and does nothing if the data set is there already."""
 
     name: Positional[str]
     """Data set to fetch."""
     source: str = "auto"
     """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
     from_: Annotated[Path | None, arg(name="from")] = None
-    """A file to import instead of downloading it; it stays where it is."""
+    """A file, or for Atari the folder of the four files, to import instead of downloading; it stays where it is."""
     force: bool = False
     """Fetch it again, in the place of the one that is there."""
 
@@ -104,12 +104,14 @@ class DataFetch:
 
 @dataclass(frozen=True)
 class DataImport:
-    """Import a Minari data set of your own, recorded in the environment of one of the tasks."""
+    """Import a Minari data set, your own or a public one; its environment decides the task."""
 
     name: Positional[str]
     """The name it gets here."""
     minari: str = MISSING
-    """Its Minari id, as `minari list local` shows it."""
+    """Its Minari id, as `minari list local` or, with --remote, `minari list remote` shows it."""
+    remote: bool = False
+    """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
     root: Path | None = None
     """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
     force: bool = False
@@ -117,10 +119,14 @@ class DataImport:
 
     def run(self) -> None:
         """Import, then say what there is."""
+        from ..datasets.catalog import find_dataset, find_task
         from ..datasets.sources.imported import import_dataset
         from .display import print_summary
 
-        print_summary(import_dataset(self.name, self.minari, self.root, self.force))
+        print_summary(import_dataset(self.name, self.minari, self.root, self.force, self.remote))
+        task = find_task(find_dataset(self.name).task)
+        low, high = task.reference_scores
+        print(f"task {task.name}, {task.env_id}: scores 0 and 100 at {low:g} and {high:g} ({task.score_source})")
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,9 @@ def resolve(request: RunRequest) -> RunConfig:
         raise UserError(
             f"method '{method.name}' has no discrete actions, but '{dataset.name}' has; choose from: {able}"
         )
+    if trajectories.observations.ndim > 2 and not task.frame_stack:
+        shape = " x ".join(map(str, trajectories.observations.shape[1:]))
+        raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")
     lm = (request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]) if method.weights else ""
     return RunConfig(
         dataset=dataset.name,

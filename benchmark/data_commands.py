@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.catalog import Dataset, find_dataset, load, status
 from ..datasets.errors import UserError
+from ..datasets.own_datasets import own_tasks
 from ..datasets.storage import home
 from ..datasets.tasks import TASKS, Task
 from .display import print_description, table_lines
@@ -44,7 +45,7 @@ def list_data(as_json: bool) -> None:
 def show_data(command: "DataShow") -> None:
     """`lamobench data show`: what there is to say, then the figures, then where they are."""
     dataset = find_dataset(command.name)
-    data, task = load(command.name, command.source), TASKS.get(dataset.task)
+    data, task = load(command.name, command.source), (TASKS | own_tasks()).get(dataset.task)
     description = _description(data, dataset, task, as_table=not command.json)
     if not command.json:
         print_description(description, as_json=False)
@@ -129,7 +130,8 @@ def _size(megabytes: float) -> str:
 
 
 def _title(task: str) -> str:
-    if task not in TASKS:
+    known = TASKS | own_tasks()
+    if task not in known:
         return task
-    low, high = TASKS[task].reference_scores
+    low, high = known[task].reference_scores
     return f"{task}: a return of {low:g} scores 0, {high:g} scores 100"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..datasets.errors import UserError, choose
+from ..datasets.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ _CPU_ATARI = TaskSettings(
 LOCOMOTION = ("hopper", "halfcheetah", "walker2d", "ant")
 KITCHEN = ("kitchen", "kitchen-mixed")
 ATARI = ("breakout", "qbert", "pong", "seaquest", "freeway", "asterix")
+IMPORTED = ""  # the tasks that imported data sets bring with them
 
 PROFILES: dict[str, dict[str, TaskSettings]] = {
     "paper": {
@@ -155,7 +157,7 @@ PROFILES: dict[str, dict[str, TaskSettings]] = {
             overrides=_sequence_methods({"context": 5}),
         ),
         "hopper": TaskSettings(_PAPER_D4RL, _HOPPER_LAMO),
-        **dict.fromkeys((*LOCOMOTION[1:], *KITCHEN), TaskSettings(_PAPER_D4RL, {})),
+        **dict.fromkeys((*LOCOMOTION[1:], *KITCHEN, IMPORTED), TaskSettings(_PAPER_D4RL, {})),
         "breakout": _paper_atari(1e-3, 1e-2, steps=50_000),
         "qbert": _paper_atari(1e-3, 1e-5),
         "pong": _paper_atari(3e-4, 1e-1),
@@ -163,7 +165,7 @@ PROFILES: dict[str, dict[str, TaskSettings]] = {
     },
     "cpu": {
         "reacher2d": _CPU_REACHER2D,
-        **dict.fromkeys((*LOCOMOTION, *KITCHEN), _CPU_D4RL),
+        **dict.fromkeys((*LOCOMOTION, *KITCHEN, IMPORTED), _CPU_D4RL),
         **dict.fromkeys(ATARI, _CPU_ATARI),
     },
 }
@@ -171,8 +173,10 @@ DEFAULT_LANGUAGE_MODEL = {"cpu": "gpt2-mini", "paper": "gpt2"}
 
 
 def task_settings(profile: str, task: str) -> TaskSettings:
-    """The settings of a task under a profile."""
+    """The settings of a task under a profile; every task that the catalog does not have gets the same."""
     settings = PROFILES[choose("profile", profile, list(PROFILES))]
+    if task not in TASKS:
+        task = IMPORTED
     if task not in settings:
         raise UserError(f"profile '{profile}' has no settings for task '{task}' yet (it has: {', '.join(settings)})")
     return settings[task]

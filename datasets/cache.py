@@ -19,12 +19,15 @@ import numpy as np
 from . import storage
 from .catalog import command_to_get
 from .errors import UserError
+from .tasks import task_from
 from .trajectories import Array, Provenance, Trajectories, array_hash, combine_hashes
 
 FORMAT = 1  # raise it when the layout changes: older folders are then refused with a line that says what to type
 META = "meta.json"
 META_KEYS = ("content_hash", "episodes", "steps", "return_mean", "return_std", "return_best")
 
+# Of an imported data set, which the catalog does not know: the name of its task, or all fields of a task of its own.
+TaskEntry = str | dict[str, Any] | None
 # How a finished folder takes its place: `storage.whole_folder` or `replaced_folder`.
 Place = Callable[[Path], AbstractContextManager[Path]]
 
@@ -34,21 +37,33 @@ def folder_of(name: str, source: str) -> Path:
     return storage.home() / "datasets" / name / source
 
 
-def save(trajectories: Trajectories) -> Path:
+@contextmanager
+def scratch_folder(name: str, source: str) -> Iterator[Path]:
+    """An empty folder on the cache's disk, deleted in the end: for arrays of a data set that may not fit in memory.
+
+    `save` and `replace`, given the folder, take over the `.npy` files in it that the data set maps.
+    """
+    parent = folder_of(name, source).parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{source}.scratch.") as scratch:
+        yield Path(scratch).resolve()
+
+
+def save(trajectories: Trajectories, scratch: Path | None = None, task: TaskEntry = None) -> Path:
     """Check and store a data set; one with the same content that is there already is kept.
 
     Raises a `UserError`, and changes nothing, if the data break a contract or other content is there.
     """
-    folder, written = _write(trajectories, storage.whole_folder)
+    folder, written = _write(trajectories, storage.whole_folder, scratch, task)
     found = read_meta(folder)["content_hash"]
     if found != written:
         raise UserError(f"{folder} holds other data ({found[:12]}, not {written[:12]}); {_again(folder)}")
     return folder
 
 
-def replace(trajectories: Trajectories) -> Path:
+def replace(trajectories: Trajectories, scratch: Path | None = None, task: TaskEntry = None) -> Path:
     """Check and store a data set in the place of whatever is there, which is kept if anything goes wrong."""
-    return _write(trajectories, replaced_folder)[0]
+    return _write(trajectories, replaced_folder, scratch, task)[0]
 
 
 def open_cached(folder: Path) -> Trajectories:
@@ -92,6 +107,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         form, names = meta["format"], set(meta["arrays"])
         _ = Provenance(**meta["provenance"]), [meta[key] for key in META_KEYS]
         _ = [array[key] for array in meta["arrays"].values() for key in ("shape", "dtype", "sha256")]
+        _ = task_from(meta["task"]) if isinstance(meta.get("task"), dict) else None
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {_again(folder)}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -131,14 +147,19 @@ def _set_aside(path: Path) -> Path | None:
     return aside
 
 
-def _write(trajectories: Trajectories, place: Place) -> tuple[Path, str]:
+def _write(trajectories: Trajectories, place: Place, scratch: Path | None, task: TaskEntry) -> tuple[Path, str]:
     """The folder and the content hash of what was meant to be in it."""
     trajectories.check()
     folder = folder_of(trajectories.provenance.dataset, trajectories.provenance.source)
-    meta = _meta(trajectories)
+    meta = _meta(trajectories) | ({} if task is None else {"task": task})
     with place(folder) as temporary:
         for name in Trajectories.ARRAYS:
-            np.save(temporary / f"{name}.npy", getattr(trajectories, name), allow_pickle=False)
+            array, target = getattr(trajectories, name), temporary / f"{name}.npy"
+            mapped = Path(array.filename or "") if isinstance(array, np.memmap) else None
+            if scratch is not None and mapped is not None and mapped.parent == scratch:
+                os.rename(mapped, target)  # the map stays valid: it is of the file, not of its name
+            else:
+                np.save(target, array, allow_pickle=False)
         storage.write_json(temporary / META, meta)
     return folder, meta["content_hash"]
 

@@ -7,13 +7,10 @@ source that can read it (`sources/`) or a player that can record it (`recording/
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import storage
 from .errors import UserError, choose
 from .tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .trajectories import Trajectories
 
 
@@ -56,10 +53,20 @@ class D4RL:
         """The file's name, here and on D4RL's server."""
         return self.address.rpartition("/")[2]
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The address of each file, by its path below the download folder."""
+        return {self.file_name: self.address}
+
+    @property
+    def brought(self) -> str:
+        """What `data fetch --from` is given when it was brought by hand."""
+        return self.file_name
+
 
 @dataclass(frozen=True)
 class DQNReplay:
-    """A million frames of the public DQN replay data of an Atari game (Agarwal et al. 2020)."""
+    """A million frames of the public DQN replay data of an Atari game (Agarwal et al. 2020), in four files."""
 
     game: str  # as the public bucket names it, e.g. "Breakout"
     run: int  # 1 to 5: which of the five agents
@@ -67,6 +74,29 @@ class DQNReplay:
 
     name: ClassVar[str] = "dqn_replay"
     automatic: ClassVar[bool] = True
+    brought: ClassVar[str] = "FOLDER"  # what `data fetch --from` is given: the one that holds the four files
+    KINDS: ClassVar = ("observation", "action", "reward", "terminal")
+
+    @property
+    def folder(self) -> str:
+        """Where the public bucket has the files, and where they are below the download folder."""
+        return f"dqn/{self.game}/{self.run}/replay_logs"
+
+    @property
+    def file_names(self) -> dict[str, str]:
+        """The name of the file of each kind."""
+        return {kind: f"$store$_{kind}_ckpt.{self.checkpoint}.gz" for kind in self.KINDS}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The address of each file, by its path below the download folder."""
+        return {f"{self.folder}/{f}": f"{DQN_REPLAY_SERVER}/{self.folder}/{f}" for f in self.file_names.values()}
+
+    @property
+    def address(self) -> str:
+        """The addresses of all four files as one that curl understands."""
+        kinds = ",".join(self.KINDS)
+        return f"{DQN_REPLAY_SERVER}/{self.folder}/$store$_{{{kinds}}}_ckpt.{self.checkpoint}.gz"
 
 
 @dataclass(frozen=True)
@@ -79,7 +109,8 @@ class Minari:
     automatic: ClassVar[bool] = True
 
 
-Source = Recorded | D4RL | DQNReplay | Minari
+Public = D4RL | DQNReplay  # what `data fetch` gets
+Source = Recorded | Public | Minari
 
 
 @dataclass(frozen=True)
@@ -99,6 +130,7 @@ class Dataset:
 
 
 D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"  # as in D4RL, d4rl/infos.py: DATASET_URLS
+DQN_REPLAY_SERVER = "https://storage.googleapis.com/atari-replay-datasets"  # the bucket of batch_rl's README, by HTTP
 
 LOCOMOTION_SIZES = {"hopper": (11, 3), "halfcheetah": (17, 6), "walker2d": (17, 6), "ant": (111, 8)}  # (S, A) of v2
 QUALITIES = {
@@ -217,12 +249,19 @@ ALIASES: dict[str, str] = {
 
 
 def find_task(name: str) -> Task:
-    """The task of that name; a `UserError` names the valid ones."""
-    return TASKS[choose("task", name, list(TASKS))]
+    """The task of that name, of the catalog or of an imported data set; a `UserError` names the valid ones."""
+    if name in TASKS:
+        return TASKS[name]
+    from .own_datasets import own_tasks
+
+    own = own_tasks()
+    return own[name] if name in own else TASKS[choose("task", name, [*TASKS, *own])]
 
 
 def find_dataset(name: str) -> Dataset:
     """The data set of that name, of D4RL's name for it, or the user's own; a `UserError` names the valid ones."""
+    from .own_datasets import own_datasets
+
     name = ALIASES.get(name, name)
     known = DATASETS | {dataset.name: dataset for dataset in own_datasets()}
     if name in OLDER:
@@ -233,27 +272,10 @@ def find_dataset(name: str) -> Dataset:
 def all_datasets() -> list[Dataset]:
     """Every data set in catalog order, then the older versions that are at hand, then the user's own."""
     from . import cache
+    from .own_datasets import own_datasets
 
     at_hand = [d for d in OLDER.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
     return [*DATASETS.values(), *at_hand, *own_datasets()]
-
-
-def own_datasets() -> list[Dataset]:
-    """The data sets that the user imported: what is cached under a name that the catalog does not have."""
-    folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
-    return [_own_dataset(folder) for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
-
-
-def _own_dataset(folder: "Path") -> Dataset:
-    from . import cache
-
-    try:
-        provenance = cache.read_meta(folder)["provenance"]
-    except UserError:  # it is listed as damaged, and whoever opens it is told what is wrong
-        provenance = {"env_id": "", "origin": ""}
-    minari_id = provenance["origin"].removeprefix("minari ")
-    tasks = [task.name for task in TASKS.values() if task.env_id == provenance["env_id"]] or ["unknown"]
-    return Dataset(folder.parent.name, tasks[0], f"Imported from Minari's {minari_id}", (Minari(minari_id),), ())
 
 
 def recording_of(dataset: Dataset) -> Recorded:
@@ -264,9 +286,9 @@ def recording_of(dataset: Dataset) -> Recorded:
     raise UserError(f"data set '{dataset.name}' can't be recorded, only read from: {', '.join(dataset.source_names)}")
 
 
-def file_of(dataset: Dataset, source: str = "auto") -> D4RL:
-    """The public file of a data set, `auto`: the first one; a `UserError` if it has none, or none of that name."""
-    files = {candidate.name: candidate for candidate in dataset.sources if isinstance(candidate, D4RL)}
+def file_of(dataset: Dataset, source: str = "auto") -> Public:
+    """The public source of a data set, `auto`: the first one; a `UserError` if it has none, or none of that name."""
+    files = {candidate.name: candidate for candidate in dataset.sources if isinstance(candidate, Public)}
     if not files:
         raise UserError(
             f"data set '{dataset.name}' can't be fetched; to get it, type: "
@@ -283,7 +305,7 @@ def command_to_get(name: str, source: str) -> str:
         return f"lamobench data record {name}"
     if source == Minari.name:
         return f"lamobench data import {name} --minari ID"
-    return f"lamobench data fetch {name}" + ("" if source == "d4rl" else f" --source {source}")
+    return f"lamobench data fetch {name}" + (f" --source {source}" if source == "d4rl-legacy" else "")
 
 
 def load(name: str, source: str = "auto") -> "Trajectories":

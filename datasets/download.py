@@ -7,7 +7,6 @@ What has arrived waits beside the target as `<name>.part`, with the server's mar
 import fcntl
 import http.client
 import json
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -83,7 +82,7 @@ def _transfer(address: str, part: Path) -> int | None:
         start = have if resumed else 0
         length = response.headers["Content-Length"]
         total = start + int(length) if length else None
-        _check_room(part, (total or 0) - start)
+        storage.check_room(part.parent, part.stem, (total or 0) - start)
         if not resumed:
             _begin(part, response.headers["ETag"] or response.headers["Last-Modified"] or "")
         bar = tqdm(total=total, initial=start, desc=part.stem, unit="B", unit_scale=True, leave=False, disable=None)
@@ -117,15 +116,6 @@ def _forget(part: Path) -> None:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def _check_room(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        raise UserError(
-            f"{part.parent} has room for {free / 1e6:.0f} MB, but {part.stem} takes {needed / 1e6:.0f} MB more; "
-            "free some space, or set LAMOBENCH_HOME to a larger disk"
-        )
 
 
 @contextmanager

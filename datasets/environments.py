@@ -16,6 +16,10 @@ def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.En
     Gymnasium's own checker is left out: it costs time and warns about environments that the tests check once.
     """
     options: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True}
+    if task.env_options is not None:
+        from .own_tasks import make_own_environment
+
+        return make_own_environment(task, **options)
     if task.env_id == "lamobench/Reacher2d-v0":
         from . import reacher2d  # noqa: F401 -- importing it registers it
     if task.frame_stack:

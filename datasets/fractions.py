@@ -5,6 +5,7 @@ subset, and 1 % lies inside 10 % lies inside 100 % (the published code drew its 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +46,41 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
     Episodes are ordered by a hash of (content, seed, episode) and the first ones are taken: smaller fractions are
     inside larger ones, and the choice does not depend on any library's random stream.
     """
+    _check_fraction(fraction)
+    keys = _keys(trajectories, seed)
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return _subset(trajectories, order[: max(1, round(fraction * len(keys)))], fraction)
+
+
+def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
+    """Choose whole episodes until they have at least `fraction * T` steps, long ones sooner.
+
+    As LaMo draws its Atari data (`experiment-atari/buffer.py`): one episode after another without replacement, each
+    with probability proportional to length. There the run's random stream decides, here a hash, as in `take_fraction`,
+    and smaller fractions are inside larger ones. An exponential key -log(u) / length for each episode, u uniform from
+    its hash, smallest first, has that distribution (Efraimidis and Spirakis 2006).
+    """
+    _check_fraction(fraction)
+    uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in _keys(trajectories, seed)]
+    order = np.argsort(-np.log(uniform) / trajectories.lengths, kind="stable")
+    steps = np.cumsum(trajectories.lengths[order])
+    wanted = fraction * trajectories.num_steps * (1 - 1e-12)  # less what rounding may have added
+    enough = int(np.searchsorted(steps, wanted)) + 1
+    return _subset(trajectories, order[:enough], fraction)
+
+
+def _check_fraction(fraction: float) -> None:
     if not 0.0 < fraction <= 1.0:
         raise UserError(f"fraction {fraction:g} is outside (0, 1]; give the share of episodes to keep, e.g. 0.1")
-    content, total = trajectories.content_hash, trajectories.num_episodes
-    keys = [hashlib.sha256(f"{content} {seed} {n}".encode()).digest() for n in range(total)]
-    order = sorted(range(total), key=keys.__getitem__)
-    episodes = np.sort(np.asarray(order[: max(1, round(fraction * total))], np.int64))
-    digest = hashlib.sha256(content.encode() + episodes.astype("<i8").tobytes()).hexdigest()
+
+
+def _keys(trajectories: Trajectories, seed: int) -> list[bytes]:
+    """For each episode a hash of the data set's content, the seed and its number."""
+    content = trajectories.content_hash
+    return [hashlib.sha256(f"{content} {seed} {n}".encode()).digest() for n in range(trajectories.num_episodes)]
+
+
+def _subset(trajectories: Trajectories, chosen: Sequence[int] | Array, fraction: float) -> Subset:
+    episodes = np.sort(np.asarray(chosen, np.int64))
+    digest = hashlib.sha256(trajectories.content_hash.encode() + episodes.astype("<i8").tobytes()).hexdigest()
     return Subset(trajectories, episodes, fraction, digest)

@@ -9,15 +9,18 @@ environment by 10 %; and neither varies the start, so episodes differ by that no
 
 import contextlib
 import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from .tasks import Task
+from .tasks import TASKS, Task
 from .trajectories import Array
 
+ENV_ID = "FrankaKitchen-v1"
 JOINTS, OBJECTS = 9, 21
+OBSERVATION_SIZE = 2 * (JOINTS + OBJECTS)
 DONE_WITHIN = 0.3  # distance to the wanted positions, in joint space (BONUS_THRESH, there and in FrankaKitchen-v1)
 ELEMENTS: dict[str, tuple[slice, tuple[float, ...]]] = {  # the entries of a sub-goal's object and the wanted positions
     "bottom burner": (slice(11, 13), (-0.88, -0.01)),
@@ -37,13 +40,39 @@ def goal_vector(sub_goals: tuple[str, ...]) -> Array:
     return goal
 
 
+def kitchen_task(sub_goals: Iterable[str]) -> Task | None:
+    """The task with these sub-goals, in whatever order; None if there is none."""
+    wanted = set(sub_goals)
+    return next((task for task in TASKS.values() if task.sub_goals and set(task.sub_goals) == wanted), None)
+
+
 def satisfied(observations: Array, sub_goals: tuple[str, ...]) -> Array:
     """(T, G) bool: which of the G sub-goals the objects satisfy in each of the observations (T, 60)."""
-    distances = [
-        np.linalg.norm(observations[:, entries] - np.asarray(wanted), axis=1)
-        for entries, wanted in (ELEMENTS[name] for name in sub_goals)
-    ]
+    return achieved({name: observations[:, ELEMENTS[name][0]] for name in sub_goals}, sub_goals)
+
+
+def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:
+    """(T, G) bool: which of the G sub-goals are satisfied, from the positions (T, n) of each one's object."""
+    distances = [np.linalg.norm(objects[name] - np.asarray(ELEMENTS[name][1]), axis=1) for name in sub_goals]
     return np.stack(distances, axis=1) < DONE_WITHIN
+
+
+def done_so_far(done: Array, counts: Array) -> tuple[Array, bool]:
+    """(T,) how many sub-goals have been done up to each observation of an episode, and whether the two sources agree.
+
+    `done` (T, G) bool is what each observation satisfies, `counts` (T,) how many sub-goals were stored as satisfied. A
+    count alone can't tell whether a sub-goal came undone and another was done instead. The observations can, and are
+    used where they agree with all counts of the episode; elsewhere a new maximum of the counts is what was done.
+    """
+    if (done.sum(axis=1) == counts).all():
+        return np.logical_or.accumulate(done).sum(axis=1), True
+    return np.maximum.accumulate(counts), False
+
+
+def d4rl_observations(states: Array, sub_goals: tuple[str, ...]) -> Array:
+    """(..., 60) from FrankaKitchen-v1's (..., 59): joint positions 0 to 8, object positions 18 to 38, and the goal."""
+    goal = np.broadcast_to(goal_vector(sub_goals), (*states.shape[:-1], JOINTS + OBJECTS))
+    return np.concatenate([states[..., :JOINTS], states[..., 2 * JOINTS : 2 * JOINTS + OBJECTS], goal], axis=-1)
 
 
 class D4RLObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
@@ -51,13 +80,12 @@ class D4RLObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
 
     def __init__(self, env: gymnasium.Env, sub_goals: tuple[str, ...]) -> None:
         super().__init__(env)
-        self._goal = goal_vector(sub_goals)
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2 * (JOINTS + OBJECTS),), np.float64)
+        self._sub_goals = sub_goals
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float64)
 
     def observation(self, observation: dict[str, Any]) -> Array:
-        """(60,) float64 from v1's (59,): joint positions 0 to 8, object positions 18 to 38, goal."""
-        state = observation["observation"]
-        return np.concatenate([state[:JOINTS], state[2 * JOINTS : 2 * JOINTS + OBJECTS], self._goal])
+        """(60,) float64."""
+        return d4rl_observations(observation["observation"], self._sub_goals)
 
 
 def make_kitchen(task: Task, **options: Any) -> gymnasium.Env:

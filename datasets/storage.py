@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +82,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
+# What NumPy says of a full disk, for which it sets no number.
+FULL = re.compile(r"Not enough free space to write|\d+ requested and \d+ written")
+
+
+def check_room(folder: Path, what: str, needed: int) -> None:
+    """Raise a `UserError` if the disk that `folder` is on has no room for `needed` bytes more."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder} has room for {free / 1e6:.0f} MB, but {what} takes {needed / 1e6:.0f} MB more; "
+            "free some space, or set LAMOBENCH_HOME to a larger disk"
+        )
+
+
 @contextmanager
 def plain_disk_errors() -> Iterator[None]:
     """Turn a full or closed disk into a `UserError` of one line; every other error passes."""
@@ -88,7 +103,7 @@ def plain_disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or home()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.match(str(error)):
             raise UserError(
                 f"no space left for {place}; free some, or set LAMOBENCH_HOME to a larger disk, and type it again"
             ) from None

@@ -1,6 +1,7 @@
 """Every task by name: an environment, and what turns its returns into scores. Plain data, light to import."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,19 @@ class Task:
     # Learning sees rewards, and so returns-to-go and target returns, clipped to [-1, 1]; scores never are clipped.
     clip_rewards: bool = False
     sticky_actions: float = 0.0  # Atari: the probability that the emulator repeats its last action instead of the given
+    # Of the task of an imported data set (`own_tasks.py`): the options of its environment, as JSON.
+    env_options: str | None = None
 
     def normalise(self, episode_return: float) -> float:
         """The score of a return: 0 at the lower reference return, 100 at the upper one, linear and not clipped."""
         low, high = self.reference_scores
         return 100.0 * (episode_return - low) / (high - low)
+
+
+def task_from(entry: dict[str, Any]) -> Task:
+    """A task from its fields as JSON has them, which knows lists only."""
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return Task(**fields)
 
 
 D4RL_SCORES = "D4RL, d4rl/infos.py: REF_MIN_SCORE and REF_MAX_SCORE"

@@ -4,6 +4,7 @@ Shapes: T steps in all, N episodes, S observation, A action.
 """
 
 import hashlib
+import mmap
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ import numpy as np
 from .errors import UserError
 
 Array = np.ndarray[Any, Any]
+PIECE = 1 << 26  # bytes of an array that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,11 @@ class Trajectories:
 def array_hash(array: Array) -> str:
     """SHA-256 of an array's type, shape and content."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    for start in range(0, len(array), 65536):  # in pieces: a memory-mapped array may be larger than memory
-        digest.update(np.ascontiguousarray(array[start : start + 65536]).data)
+    rows = max(1, PIECE // max(1, array[:1].nbytes))  # in pieces: a memory-mapped array may be larger than memory
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows]).data)
+        if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.mode == "r":
+            array.base.madvise(mmap.MADV_DONTNEED)  # pages that were read would go on counting as this process's memory
     return digest.hexdigest()
 
 

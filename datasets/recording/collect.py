@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from . import reacher2d
 from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
+ROOM = 16_000_000  # bytes that stay free while HDF5 writes: what it holds back, and its own bookkeeping
 WORTH_A_PROCESS = 20_000  # environment steps: fewer are played sooner than a worker process has started
 
 
@@ -62,7 +63,7 @@ def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) ->
     target = root / minari_id
     with tempfile.TemporaryDirectory(dir=root, prefix=".recording.") as scratch:
         with temporary_minari_root(Path(scratch)):
-            _write(dataset, find_task(dataset.task))
+            _write(dataset, find_task(dataset.task), root)
         trajectories = read(minari_id, Path(scratch), dataset=dataset.name, source="recorded")
         with place(target) as temporary:
             os.rename(Path(scratch) / minari_id / "data", temporary / "data")
@@ -115,8 +116,21 @@ class Recorder(gymnasium.Wrapper):  # type: ignore[misc]
         )
 
 
-def _write(dataset: Dataset, task: Task) -> None:
-    """Play, and let Minari write what was played to its current root."""
+def with_room(episodes: Iterable[EpisodeBuffer], folder: Path) -> Iterator[EpisodeBuffer]:
+    """The episodes, each checked to fit on the disk that `folder` is on; a `UserError` otherwise.
+
+    HDF5 does not survive a full disk: it can't even close its file, and takes the process down with it. So the disk
+    must not get full while it writes.
+    """
+    for episode in episodes:
+        columns = (episode.observations, episode.actions)
+        size = sum(len(column) * np.asarray(column[0]).nbytes for column in columns)
+        storage.check_room(folder, "the next episode", size + ROOM)
+        yield episode
+
+
+def _write(dataset: Dataset, task: Task, root: Path) -> None:
+    """Play, and let Minari write what was played to its current root, a folder in `root`."""
     recording = recording_of(dataset)
     env = make_environment(task)
     bar = tqdm(total=recording.episodes, desc=f"recording {dataset.name}", unit=" episodes", leave=False, disable=None)
@@ -125,7 +139,7 @@ def _write(dataset: Dataset, task: Task) -> None:
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
         data = minari.create_dataset_from_buffers(
             recording.minari_id,
-            _counted(episodes, bar),
+            with_room(_counted(episodes, bar), root),
             env=env.unwrapped.spec,
             eval_env=task.env_id,
             observation_space=env.observation_space,
@@ -138,7 +152,9 @@ def _write(dataset: Dataset, task: Task) -> None:
             jpeg_encoding=False,
         )
     if task.frame_stack:
-        _compress(data.storage.data_path / "main_data.hdf5")
+        path = data.storage.data_path / "main_data.hdf5"
+        storage.check_room(root, "packing the recording", path.stat().st_size)
+        _compress(path)
         data.storage.update_metadata({"dataset_size": data.storage.get_size()})
     env.close()
 

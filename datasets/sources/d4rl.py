@@ -15,6 +15,7 @@ Every step is kept, and none is made up. What a file leaves open is decided here
 """
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,9 +24,10 @@ import numpy as np
 
 from ..catalog import D4RL, DATASETS, OLDER, Dataset, find_task
 from ..errors import UserError
-from ..kitchen import satisfied
+from ..kitchen import done_so_far, satisfied
 from ..tasks import Task
 from ..trajectories import Array, Provenance, Trajectories
+from .hdf5 import read_array
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 BLOCK = 65536  # rows read at a time, where not all are needed at once
@@ -43,7 +45,8 @@ def read(path: Path, dataset: Dataset, file: D4RL) -> Trajectories:
     _check_version(path, dataset, file)
     task = find_task(dataset.task)
     try:
-        with h5py.File(path, "r") as content:
+        with ThreadPoolExecutor(1) as pool, h5py.File(path, "r") as content:
+            digest = pool.submit(_sha256, path)
             _check_shapes(content, path, file)
             observations, actions, stored_rewards = (_floats(content[name]) for name in REQUIRED[:3])
             terminals = _flags(content["terminals"])
@@ -58,7 +61,7 @@ def read(path: Path, dataset: Dataset, file: D4RL) -> Trajectories:
     if task.sub_goals and not file.legacy:
         rewards, note = sub_goal_rewards(rewards, observations, offsets, task, path)
         notes += note
-    origin = "; ".join([path.name, f"sha256 {_sha256(path)[:16]}", *notes])
+    origin = "; ".join([path.name, f"sha256 {digest.result()[:16]}", *notes])
     return Trajectories(
         observations=observations,
         actions=actions,
@@ -116,10 +119,8 @@ def sub_goal_rewards(
 
     A file's reward t is the number of sub-goals that observation t satisfies; the environment pays 1 on the step that
     leads to the first observation that satisfies a sub-goal. So step t gets what is new in observation t + 1, the first
-    step also what its own observation satisfies, and the last step, whose outcome nobody recorded, nothing.
-
-    A count alone can't tell whether a sub-goal came undone and another was done instead. The observations can, and are
-    used wherever they agree with all counts of an episode; elsewhere a new maximum of the counts pays its difference.
+    step also what its own observation satisfies, and the last step, whose outcome nobody recorded, nothing. What was
+    done is decided by `kitchen.done_so_far`.
     """
     most = len(task.sub_goals)
     if not np.isin(counts, np.arange(most + 1)).all():
@@ -130,12 +131,8 @@ def sub_goal_rewards(
     done = satisfied(observations, task.sub_goals)
     rewards, doubtful = np.zeros(len(counts), np.float32), 0
     for start, end in pairwise(offsets):
-        episode, stored = done[start:end], counts[start:end]
-        if (episode.sum(axis=1) == stored).all():
-            so_far = np.logical_or.accumulate(episode).sum(axis=1)
-        else:
-            doubtful += 1
-            so_far = np.maximum.accumulate(stored)
+        so_far, agree = done_so_far(done[start:end], counts[start:end])
+        doubtful += not agree
         new = np.diff(so_far, prepend=0)
         rewards[start : end - 1] = new[1:]
         rewards[start] += new[0]
@@ -196,29 +193,19 @@ def _ends(terminals: Array, timeouts: Array | None, task: Task) -> tuple[Array, 
 def _last_observations(content: h5py.File, observations: Array, ends: Array) -> tuple[Array, list[str]]:
     """(N, S): the observation after each episode's last action, and what has to be said about it."""
     if "next_observations" in content:
-        return _rows(content["next_observations"], np.flatnonzero(ends)).astype(np.float32), []
+        return read_array(content["next_observations"], np.flatnonzero(ends)).astype(np.float32), []
     return observations[ends], ["no next observations are stored: the last ones stand in"]
 
 
 def _floats(array: h5py.Dataset) -> Array:
-    values: Array = array[()].astype(np.float32, copy=False)
+    values: Array = read_array(array).astype(np.float32, copy=False)
     return values
 
 
 def _flags(array: h5py.Dataset) -> Array:
     """(T,) bool from flags that may be bool, 0 and 1, or 0.0 and 1.0."""
-    flags: Array = array[()].astype(bool).reshape(-1)
+    flags: Array = read_array(array).astype(bool).reshape(-1)
     return flags
-
-
-def _rows(array: h5py.Dataset, rows: Array) -> Array:
-    """`array[rows]`, `rows` ascending; h5py's own fancy indexing is slow on compressed arrays."""
-    parts = []
-    for start in range(0, len(array), BLOCK):
-        wanted = rows[(rows >= start) & (rows < start + BLOCK)] - start
-        if len(wanted):
-            parts.append(array[start : start + BLOCK][wanted])
-    return np.concatenate(parts)
 
 
 def _sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ from .. import storage
 from ..catalog import find_dataset, find_task, load
 from ..environments import make_environment
 from ..errors import UserError
-from ..recording.collect import name_namespaces, temporary_minari_root
+from ..recording.collect import name_namespaces, temporary_minari_root, with_room
 from ..tasks import Task
 from ..trajectories import Trajectories
 from .minari import local_root
@@ -36,16 +36,19 @@ def export_to_minari(name: str, source: str = "auto", root: Path | None = None) 
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".exporting.") as scratch:
             with temporary_minari_root(Path(scratch)):
-                _write(minari_id, trajectories, find_task(dataset.task))
+                _write(minari_id, trajectories, find_task(dataset.task), root)
             with storage.whole_folder(root / minari_id) as temporary:
                 os.rename(Path(scratch) / minari_id / "data", temporary / "data")
         name_namespaces(root, minari_id)
     return minari_id, root
 
 
-def _write(minari_id: str, trajectories: Trajectories, task: Task) -> None:
+def _write(minari_id: str, trajectories: Trajectories, task: Task, root: Path) -> None:
     provenance = trajectories.provenance
     env = make_environment(task)
+    spec = env.unwrapped.spec  # with its options, and without the wrappers, which are this suite's
+    assert spec is not None
+    spec.max_episode_steps = task.horizon
     space = gymnasium.spaces.Box(
         -np.inf, np.inf, trajectories.observations.shape[1:], trajectories.observations.dtype.type
     )
@@ -54,9 +57,9 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task) -> None:
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
         minari.create_dataset_from_buffers(
             minari_id,
-            list(_episodes(trajectories)),
-            env=task.env_id,
-            eval_env=task.env_id,
+            with_room(_episodes(trajectories), root),
+            env=spec,
+            eval_env=spec,
             observation_space=space,
             action_space=env.action_space,
             author="lamobench",

@@ -1,12 +1,21 @@
-"""A user's own data sets: imported from any local Minari data set of a task's environment."""
+"""A user's own data sets: imported from any Minari data set whose environment can be made here."""
 
+import logging
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from .. import cache, storage
 from ..catalog import ALIASES, DATASETS, OLDER
 from ..environments import make_environment
 from ..errors import UserError
+from ..kitchen import goal_vector
+from ..own_tasks import make_own_task
 from ..tasks import TASKS, Task
 from ..trajectories import Trajectories
 from . import minari
@@ -14,43 +23,92 @@ from . import minari
 SOURCE = "minari"
 
 
-def import_dataset(name: str, minari_id: str, root: Path | None = None, force: bool = False) -> Trajectories:
+def import_dataset(
+    name: str, minari_id: str, root: Path | None = None, force: bool = False, remote: bool = False
+) -> Trajectories:
     """Read a Minari data set below `root` (Minari's own folder if None) and keep it as the data set `name`.
 
-    From then on it is loaded, listed and trained on by that name. With `force` it takes the place of one that is there.
-    Raises a `UserError`, and changes nothing, if the name is taken or unusable, if the data are no good, or if they are
-    not of a task's environment.
+    With `remote` it is downloaded first, by Minari. From then on it is loaded, listed and trained on by that name: on
+    the catalog's task with its environment and shapes, or else on a task of its own. With `force` it takes the place of
+    one that is there. Raises a `UserError`, and changes nothing, if the name is taken or unusable, if the data can't be
+    had or are no good, or if their environment can't be made here.
     """
-    if name in DATASETS | OLDER | ALIASES:
-        raise UserError(f"'{name}' is a data set of the catalog; give the import another name, e.g. my-{name}")
+    if name in DATASETS | OLDER | ALIASES | TASKS:
+        raise UserError(f"'{name}' is a name of the catalog; give the import another name, e.g. my-{name}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UserError(f"'{name}' is no name for a data set; use letters, digits, dots and dashes")
-    trajectories = minari.read(minari_id, root or minari.local_root(), dataset=name, source=SOURCE)
-    _check_fits(trajectories, _task_of(minari_id, trajectories.provenance.env_id))
+    if remote and root is not None:
+        raise UserError("--remote downloads the data set, --root says where it is already; give one of them")
+    with _downloaded(minari_id) if remote else nullcontext(root or minari.local_root()) as folder:
+        trajectories = minari.read(minari_id, folder, dataset=name, source=SOURCE)
+        task = _catalog_task(trajectories)
+        if task is None:
+            task = make_own_task(trajectories, minari.environment_of(minari_id, folder))
+            if not _fits(trajectories, task):
+                raise _misfit(trajectories, task)
+    entry = task.name if task.name in TASKS else asdict(task)
     with storage.plain_disk_errors():
         store = cache.replace if force else cache.save
-        store(trajectories)
+        store(trajectories, task=entry)
     return trajectories
 
 
-def _task_of(minari_id: str, env_id: str) -> Task:
-    for task in TASKS.values():
-        if task.env_id == env_id:
-            return task
-    known = ", ".join(sorted({task.env_id for task in TASKS.values()}))
-    raise UserError(
-        f"Minari data set '{minari_id}' is of environment '{env_id}', which no task has (they have: {known})"
+@contextmanager
+def _downloaded(minari_id: str) -> Iterator[Path]:
+    """A folder, deleted in the end, into which Minari has downloaded a data set from its remote."""
+    import minari as package
+
+    from ..recording.collect import temporary_minari_root
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # or each of its attempts prints a line
+    storage.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=storage.home(), prefix=".minari.") as scratch:
+        try:
+            with temporary_minari_root(Path(scratch)), storage.plain_disk_errors():
+                package.download_dataset(minari_id)
+        except UserError:
+            raise
+        except Exception as error:  # Minari's remotes raise whatever their HTTP libraries do
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"Minari data set '{minari_id}' can't be downloaded: {reason}; on a connected machine, type: "
+                f"minari download {minari_id}; then bring Minari's folder here (there: ~/.minari/datasets), and import "
+                "it with --root FOLDER instead of --remote"
+            ) from None
+        yield Path(scratch)
+
+
+def _catalog_task(trajectories: Trajectories) -> Task | None:
+    """The catalog's task with the environment, the shapes and, in the kitchen, the sub-goals of the data."""
+    candidates = [task for task in TASKS.values() if task.env_id == trajectories.provenance.env_id]
+    return next((task for task in candidates if _same_goal(trajectories, task) and _fits(trajectories, task)), None)
+
+
+def _same_goal(trajectories: Trajectories, task: Task) -> bool:
+    """Whether the goal that kitchen observations end in is the task's; true of every other task."""
+    if not task.sub_goals:
+        return True
+    goal = goal_vector(task.sub_goals).astype(np.float32)
+    return np.array_equal(trajectories.observations[0, -len(goal) :], goal)
+
+
+def _fits(trajectories: Trajectories, task: Task) -> bool:
+    """Whether a policy trained on the data could play in the task's environment."""
+    return _shapes(trajectories) == _environment_shapes(task)
+
+
+def _misfit(trajectories: Trajectories, task: Task) -> UserError:
+    return UserError(
+        f"data set '{task.name}' has observations and actions of shapes {_shapes(trajectories)}, but its environment "
+        f"'{task.env_id}' as it is made here has {_environment_shapes(task)}"
     )
 
 
-def _check_fits(trajectories: Trajectories, task: Task) -> None:
-    """A policy trained on the data has to be able to play in the task's environment."""
+def _shapes(trajectories: Trajectories) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return trajectories.observations.shape[1:], trajectories.actions.shape[1:]
+
+
+def _environment_shapes(task: Task) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     env = make_environment(task)
-    wanted = (env.observation_space.shape, env.action_space.shape)
     env.close()
-    found = (trajectories.observations.shape[1:], trajectories.actions.shape[1:])
-    if found != wanted:
-        raise UserError(
-            f"data set '{trajectories.provenance.dataset}' has observations and actions of shapes {found}, "
-            f"but task '{task.name}' has {wanted}"
-        )
+    return env.observation_space.shape, env.action_space.shape

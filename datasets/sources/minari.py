@@ -1,17 +1,47 @@
-"""Reads local Minari data sets through Minari's own interface."""
+"""Reads local Minari data sets, in any of Minari's file formats, through Minari's own interface.
 
+What is not already an array a step becomes one, and the provenance's `origin` says how:
+
+- FrankaKitchen's dictionaries become D4RL's 60 numbers, when the sub-goals are those of a kitchen task. Where the
+  metadata says that a sub-goal pays at every step at which it is done (`remove_task_when_completed` false, as in
+  `D4RL/kitchen/*`), rewards become +1 once per sub-goal, as the environment of the task pays.
+- Other dictionaries become vectors (`observations.py`).
+- Images stay as they are. Minari may have stored them as JPEG, with losses.
+"""
+
+import json
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import minari
 import numpy as np
+from gymnasium import spaces
+from minari.dataset.minari_storage import MinariStorage, is_image_space
 
 from ..errors import UserError
+from ..kitchen import ENV_ID as KITCHEN
+from ..kitchen import OBSERVATION_SIZE, achieved, d4rl_observations, done_so_far, kitchen_task
+from ..observations import vector_size, vectors
+from ..own_tasks import Environment
 from ..trajectories import Array, Provenance, Trajectories
 
 SIMULATORS = ("mujoco", "ale-py")  # the packages that may decide an environment's physics
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an episode's observations become an array."""
+
+    shape: tuple[int, ...]  # of one of them
+    convert: Callable[[Any], Array]
+    notes: tuple[str, ...] = ()
+    dtype: type = np.float32
+    sub_goals: tuple[str, ...] = ()  # of a kitchen data set
+    counted: bool = False  # a kitchen data set whose rewards count the sub-goals that are done, at every step
 
 
 def local_root() -> Path:
@@ -25,30 +55,41 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
 
     Observations and rewards become float32 (images stay uint8), actions float32 or, for discrete ones, int64. An
     episode's extra last observation is kept; a last step that neither terminated nor was truncated becomes a timeout.
-    Environment and simulator are the ones the data set names, not the ones installed here.
+    Environment and simulator are the ones the data set names, not the ones installed here. Memory holds the result and
+    one episode.
 
     Raises a `UserError` if the data set is missing, damaged, or of spaces that can't be flat arrays.
     """
     data = _open(minari_id, root)
-    _check_spaces(minari_id, data.observation_space, data.action_space)
-    observation_type = np.uint8 if data.observation_space.dtype == np.uint8 else np.float32
-    action_type = np.int64 if isinstance(data.action_space, gymnasium.spaces.Discrete) else np.float32
-    try:
-        episodes = list(data.iterate_episodes())
-    except (OSError, KeyError, RuntimeError) as error:  # h5py's words for a file that is cut short or altered
-        raise UserError(f"{_main_file(root, minari_id)} is damaged ({error}); record or fetch it again") from None
-    lengths = np.array([len(episode.rewards) for episode in episodes], np.int64)
-    _check_lengths(minari_id, episodes)
-    return Trajectories(
-        observations=np.concatenate([e.observations[:-1] for e in episodes]).astype(observation_type),
-        actions=np.concatenate([e.actions for e in episodes]).astype(action_type),
-        rewards=np.concatenate([e.rewards for e in episodes]).astype(np.float32),
-        terminals=np.concatenate([e.terminations for e in episodes]).astype(bool),
-        timeouts=np.concatenate([_timeouts(e) for e in episodes]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        last_observations=np.stack([e.observations[-1] for e in episodes]).astype(observation_type),
-        provenance=_provenance(data, dataset, source),
-    ).check()
+    form = _form(data, minari_id)
+    found = _allocate(data, form, _provenance(data, dataset, source, form.notes))
+    start, doubtful, episodes = 0, 0, 0
+    for episode in _episodes(data, root / minari_id):
+        steps = _check_lengths(minari_id, episode, observations := _converted(form, episode, minari_id))
+        if start + steps > found.num_steps or episodes == found.num_episodes:
+            raise _miscounted(found, minari_id)
+        here = slice(start, start + steps)
+        found.observations[here], found.last_observations[episodes] = observations[:-1], observations[-1]
+        found.actions[here], found.terminals[here] = episode.actions, episode.terminations
+        found.timeouts[here] = _timeouts(episode)
+        found.rewards[here], agree = _rewards(form, episode, minari_id)
+        start, doubtful, episodes = start + steps, doubtful + (not agree), episodes + 1
+        found.offsets[episodes] = start
+    if (episodes, start) != (found.num_episodes, found.num_steps):
+        raise _miscounted(found, minari_id)
+    return _noted(found, doubtful).check()
+
+
+def environment_of(minari_id: str, root: Path) -> Environment:
+    """The environment that a data set names for evaluation, or else the one that it was recorded in."""
+    metadata = _open(minari_id, root).storage.metadata
+    spec = json.loads(metadata.get("eval_env_spec") or metadata.get("env_spec") or "null")
+    if spec is None:
+        raise UserError(f"Minari data set '{minari_id}' names no environment, so no policy can be evaluated on it")
+    low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
+    scores = (float(low), float(high)) if low is not None and high is not None and low < high else None
+    options = {key: value for key, value in spec["kwargs"].items() if key != "render_mode"}  # how it was watched
+    return Environment(spec["id"], options, spec["max_episode_steps"], scores)
 
 
 def _open(minari_id: str, root: Path) -> minari.MinariDataset:
@@ -58,33 +99,112 @@ def _open(minari_id: str, root: Path) -> minari.MinariDataset:
             f"no Minari data set '{minari_id}' in {root}; `minari list local` lists the ones that Minari has"
         )
     try:
+        metadata = MinariStorage.read_raw_metadata(folder)
+        # Without its spaces, Minari would make the environment, by running whatever code the metadata name.
+        missing = [key for key in ("observation_space", "action_space") if key not in metadata]
+        if missing:
+            raise UserError(f"{folder} names no {' and no '.join(missing)}; write it again with a current Minari")
         return minari.MinariDataset(folder)
-    except (OSError, ValueError, KeyError, AssertionError) as error:  # Minari asserts what its metadata must hold
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:  # Minari asserts what it expects
         raise UserError(f"{folder} is no readable Minari data set ({error!r}); record or fetch it again") from None
 
 
-def _check_spaces(minari_id: str, observations: gymnasium.Space, actions: gymnasium.Space) -> None:
-    if isinstance(observations, gymnasium.spaces.Dict):
-        keys = ", ".join(observations.spaces)
-        raise UserError(f"Minari data set '{minari_id}' has observations with the keys {keys}; expected one flat array")
-    if not isinstance(observations, gymnasium.spaces.Box):
-        raise UserError(f"Minari data set '{minari_id}' has observations in {observations}; expected a Box")
-    if not isinstance(actions, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
+def _form(data: minari.MinariDataset, minari_id: str) -> Form:
+    space, actions = data.observation_space, data.action_space
+    if not isinstance(actions, spaces.Box | spaces.Discrete):
         raise UserError(f"Minari data set '{minari_id}' has actions in {actions}; expected a Box or a Discrete space")
+    if isinstance(space, spaces.Box):
+        lossy = ("its images were stored as JPEG, with losses",) if _is_jpeg(data, space) else ()
+        return Form(space.shape, np.asarray, lossy, np.uint8 if space.dtype == np.uint8 else np.float32)
+    if not isinstance(space, spaces.Dict):
+        raise UserError(f"Minari data set '{minari_id}' has observations in {space}; expected a Box or a Dict")
+    options = data.env_spec.kwargs if data.env_spec is not None and data.env_spec.id == KITCHEN else {}
+    task = kitchen_task(options.get("tasks_to_complete", ()))
+    if task is not None:
+        return _kitchen_form(task.sub_goals, counted=not options.get("remove_task_when_completed", True))
+    try:
+        size = vector_size(space)
+    except UserError as error:
+        raise UserError(f"Minari data set '{minari_id}': {error}") from None
+    lossy = ("images in them were stored as JPEG, with losses",) if _is_jpeg(data, space) else ()
+    note = f"observations are the parts {', '.join(sorted(space.spaces))} end to end"
+    return Form((size,), lambda o: vectors(space, o), (note, *lossy))
 
 
-def _check_lengths(minari_id: str, episodes: list[minari.EpisodeData]) -> None:
-    if not episodes:
-        raise UserError(f"Minari data set '{minari_id}' has no episodes; record or fetch it again")
-    for episode in episodes:
-        steps = len(episode.rewards)
-        found = [len(a) for a in (episode.observations, episode.actions, episode.terminations, episode.truncations)]
-        expected = [steps + 1, steps, steps, steps]
-        if found != expected or steps < 1:
-            raise UserError(
-                f"Minari data set '{minari_id}', episode {episode.id} of {steps} rewards: observations, actions, "
-                f"terminations, truncations have {found} entries, expected {expected}; record or fetch it again"
-            )
+def _kitchen_form(sub_goals: tuple[str, ...], counted: bool) -> Form:
+    notes = ["observations brought into D4RL's 60 numbers"]
+    notes += ["rewards, stored at every step, paid once per sub-goal"] if counted else []
+    return Form(
+        shape=(OBSERVATION_SIZE,),
+        convert=lambda observations: d4rl_observations(observations["observation"], sub_goals),
+        notes=tuple(notes),
+        sub_goals=sub_goals,
+        counted=counted,
+    )
+
+
+def _is_jpeg(data: minari.MinariDataset, space: gymnasium.Space) -> bool:
+    if isinstance(space, spaces.Dict):
+        return any(_is_jpeg(data, part) for part in space.spaces.values())
+    return bool(data.storage.jpeg_encoding and is_image_space(space))
+
+
+def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) -> Trajectories:
+    """Room for as many episodes and steps as the metadata say."""
+    episodes, steps, actions = data.total_episodes, data.total_steps, data.action_space
+    if episodes < 1 or steps < 1:
+        raise UserError(f"Minari data set '{data.spec.dataset_id}' has no episodes; record or fetch it again")
+    discrete = isinstance(actions, spaces.Discrete)
+    return Trajectories(
+        observations=np.empty((steps, *form.shape), form.dtype),
+        actions=np.empty(steps, np.int64) if discrete else np.empty((steps, *actions.shape), np.float32),
+        rewards=np.empty(steps, np.float32),
+        terminals=np.empty(steps, bool),
+        timeouts=np.empty(steps, bool),
+        offsets=np.zeros(episodes + 1, np.int64),
+        last_observations=np.empty((episodes, *form.shape), form.dtype),
+        provenance=provenance,
+    )
+
+
+def _episodes(data: minari.MinariDataset, folder: Path) -> Iterator[minari.EpisodeData]:
+    try:
+        yield from data.iterate_episodes()
+    except (OSError, KeyError, RuntimeError, ValueError, AssertionError) as error:  # what a damaged file ends in
+        place = folder / "data" / "main_data.hdf5"
+        place = place if place.exists() else folder / "data"
+        raise UserError(f"{place} is damaged ({' '.join(str(error).split())}); record or fetch it again") from None
+
+
+def _converted(form: Form, episode: minari.EpisodeData, minari_id: str) -> Array:
+    """(T + 1, S): an episode's observations as an array."""
+    try:
+        found = form.convert(episode.observations)
+    except (UserError, KeyError, IndexError, ValueError) as error:
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id}: {error}; record or fetch it again"
+        ) from None
+    if found.shape[1:] != form.shape:
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id}: observations have the shape {found.shape[1:]}, "
+            f"but its metadata say {form.shape}; record or fetch it again"
+        )
+    return found
+
+
+def _check_lengths(minari_id: str, episode: minari.EpisodeData, observations: Array) -> int:
+    """The steps of an episode, if all its arrays have as many."""
+    steps = len(episode.rewards)
+    found = [len(a) for a in (observations, episode.actions, episode.terminations, episode.truncations)]
+    expected = [steps + 1, steps, steps, steps]
+    if found != expected or steps < 1:
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id} of {steps} rewards: observations, actions, "
+            f"terminations, truncations have {found} entries, expected {expected}; record or fetch it again"
+        )
+    return steps
 
 
 def _timeouts(episode: minari.EpisodeData) -> Array:
@@ -93,18 +213,47 @@ def _timeouts(episode: minari.EpisodeData) -> Array:
     return timeouts
 
 
-def _provenance(data: minari.MinariDataset, dataset: str, source: str) -> Provenance:
+def _rewards(form: Form, episode: minari.EpisodeData, minari_id: str) -> tuple[Array, bool]:
+    """(T,) an episode's rewards, and whether what was stored agrees with what was seen.
+
+    Reward t of a kitchen data set is for what action t led to, observation t + 1.
+    """
+    rewards = np.asarray(episode.rewards)
+    most = len(form.sub_goals)
+    if most and not (np.isin(rewards, np.arange(most + 1)).all() and (form.counted or rewards.sum() <= most)):
+        paid = "count sub-goals at every step" if form.counted else "are paid once per sub-goal"
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id}: rewards {paid}, its metadata say, but they reach "
+            f"{rewards.max():g} and sum up to {rewards.sum():g} with {most} sub-goals"
+        )
+    if not form.counted:
+        return rewards, True
+    so_far, agree = done_so_far(achieved(episode.observations["achieved_goal"], form.sub_goals)[1:], rewards)
+    return np.diff(so_far, prepend=0), agree
+
+
+def _miscounted(found: Trajectories, minari_id: str) -> UserError:
+    return UserError(
+        f"Minari data set '{minari_id}' does not hold the {found.num_episodes} episodes and {found.num_steps} steps "
+        "that its metadata say; record or fetch it again"
+    )
+
+
+def _noted(found: Trajectories, doubtful: int) -> Trajectories:
+    if not doubtful:
+        return found
+    note = f"the stored counts of {doubtful} of {found.num_episodes} episodes are not those of the observations"
+    return replace(found, provenance=replace(found.provenance, origin=f"{found.provenance.origin}; {note}"))
+
+
+def _provenance(data: minari.MinariDataset, dataset: str, source: str, notes: tuple[str, ...]) -> Provenance:
     requirements: list[str] = data.storage.metadata.get("requirements", [])
     simulators = [text for text in requirements if text.startswith(SIMULATORS)]
     env_id: Any = data.env_spec.id if data.env_spec is not None else "unknown"
     return Provenance(
         dataset=dataset,
         source=source,
-        origin=f"minari {data.spec.dataset_id}",
+        origin="; ".join([f"minari {data.spec.dataset_id}", *notes]),
         env_id=env_id,
         simulator=simulators[0].replace("==", " ") if simulators else "unknown",
     )
-
-
-def _main_file(root: Path, minari_id: str) -> Path:
-    return root / minari_id / "data" / "main_data.hdf5"

@@ -25,12 +25,14 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
     folder = cache.folder_of(name, SOURCE)
     if folder.is_dir() and not force:
         return cache.open_cached(folder)
-    if force or not (minari_root() / minari_id).is_dir():
-        from ..recording.collect import record  # only here: it loads the simulator
+    with storage.plain_disk_errors():
+        if force or not (minari_root() / minari_id).is_dir():
+            from ..recording.collect import record  # only here: it loads the simulator
 
-        trajectories = record(dataset, minari_root(), place=cache.replaced_folder if force else storage.whole_folder)
-    else:
-        trajectories = minari.read(minari_id, minari_root(), dataset=name, source=SOURCE)
-    store = cache.replace if force else cache.save
-    store(trajectories)
+            place = cache.replaced_folder if force else storage.whole_folder
+            trajectories = record(dataset, minari_root(), place)
+        else:
+            trajectories = minari.read(minari_id, minari_root(), dataset=name, source=SOURCE)
+        store = cache.replace if force else cache.save
+        store(trajectories)
     return trajectories

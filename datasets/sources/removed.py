@@ -4,14 +4,16 @@ import shutil
 from pathlib import Path
 
 from .. import cache
-from ..catalog import D4RL, Recorded, find_dataset
+from ..catalog import Public, Recorded, find_dataset
 from ..errors import UserError
 from .fetched import download_folder
 from .recorded import minari_root
 
+SUFFIXES = ("", ".part", ".part.json")  # of a downloaded file, and of what an interrupted download leaves
+
 
 def remove_dataset(name: str) -> list[Path]:
-    """Delete a data set: its cached copies, its recording and its downloaded file. Returns what is gone.
+    """Delete a data set: its cached copies, its recording and its downloaded files. Returns what is gone.
 
     A Minari data set that was imported, and a file that was brought by hand, stay where they are. A `UserError` if
     there is nothing to delete.
@@ -26,8 +28,8 @@ def remove_dataset(name: str) -> list[Path]:
         if isinstance(source, Recorded) and (minari_root() / source.minari_id).is_dir():
             shutil.rmtree(minari_root() / source.minari_id)
             gone.append(minari_root() / source.minari_id)
-        if isinstance(source, D4RL):
-            files = [download_folder() / f"{source.file_name}{suffix}" for suffix in ("", ".part", ".part.json")]
+        if isinstance(source, Public):
+            files = [download_folder() / f"{name}{suffix}" for name in source.files for suffix in SUFFIXES]
             for file in filter(Path.is_file, files):
                 file.unlink()
                 gone.append(file)

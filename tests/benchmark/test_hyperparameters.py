@@ -2,7 +2,7 @@ import pytest
 
 from lamobench.benchmark.build import policy_config
 from lamobench.benchmark.config import _check_budget
-from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
+from lamobench.benchmark.hyperparameters import IMPORTED, PROFILES, budget_for, overrides_for
 from lamobench.benchmark.methods import METHODS
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS
@@ -10,7 +10,7 @@ from lamobench.datasets.tasks import TASKS
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_task_has_settings_that_every_method_accepts(profile: str) -> None:
-    assert PROFILES[profile].keys() == TASKS.keys()
+    assert PROFILES[profile].keys() == {*TASKS, IMPORTED}
     for task in TASKS.values():
         for method in METHODS.values():
             if task.frame_stack and not method.discrete:
@@ -35,6 +35,12 @@ def test_the_published_values() -> None:
     for task, steps, headline in (("hopper", 100_000, 8), ("breakout", 50_000, 4), ("reacher2d", 37_500, 5)):
         budget = budget_for("paper", task, "lamo")
         assert (budget.steps, budget.evaluate_every, budget.headline_evaluations) == (steps, 2500, headline)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_tasks_of_imported_data_sets_have_settings_too(profile: str) -> None:
+    assert budget_for(profile, "my-maze", "bc") == budget_for(profile, "walker2d", "bc")
+    assert overrides_for(profile, "my-maze", "lamo") == overrides_for(profile, "walker2d", "lamo")
 
 
 def test_an_unknown_profile_is_answered_with_the_known() -> None:

@@ -1,11 +1,12 @@
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.fractions import take_fraction
-from lamobench.datasets.trajectories import Provenance, Trajectories
+from lamobench.datasets.fractions import Subset, take_fraction, take_fraction_by_length
+from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 
 
 def many_episodes(count: int = 200, seed: int = 0) -> Trajectories:
@@ -73,16 +74,41 @@ def test_at_least_one_whole_episode_is_kept() -> None:
     assert subset.num_steps == data.lengths[subset.episodes[0]]
 
 
+@pytest.mark.parametrize("take", [take_fraction, take_fraction_by_length])
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 2.0, float("nan")])
-def test_a_fraction_outside_its_range_is_refused(fraction: float) -> None:
+def test_a_fraction_outside_its_range_is_refused(take: Callable[..., Subset], fraction: float) -> None:
     with pytest.raises(UserError, match=r"is outside \(0, 1\]"):
-        take_fraction(many_episodes(10), fraction, 0)
+        take(many_episodes(10), fraction, 0)
 
 
-def test_moments_are_those_of_the_chosen_steps() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 17])
+def test_fractions_by_length_are_nested_and_have_the_steps(seed: int) -> None:
     data = many_episodes()
-    subset = take_fraction(data, 0.3, 0)
-    rows = np.concatenate([np.arange(data.offsets[n], data.offsets[n + 1]) for n in subset.episodes])
-    mean, std = subset.observation_moments()
-    np.testing.assert_allclose(mean, data.observations[rows].mean(0), rtol=1e-5)
-    np.testing.assert_allclose(std, data.observations[rows].std(0), rtol=1e-5)
+    subsets = [take_fraction_by_length(data, f, seed) for f in (0.01, 0.1, 0.3, 1.0)]
+    for subset in subsets:
+        wanted = subset.fraction * data.num_steps
+        assert wanted <= subset.num_steps < wanted + data.lengths.max()
+    for smaller, larger in pairwise(subsets):
+        assert set(smaller.episodes) < set(larger.episodes)
+    assert subsets[-1].episodes.tolist() == list(range(200))
+    assert subsets[1].hash == take_fraction_by_length(many_episodes(), 0.1, seed).hash
+    assert subsets[1].hash != take_fraction_by_length(data, 0.1, seed + 1).hash
+
+
+def published_choice(lengths: Array, fraction: float, rng: np.random.Generator) -> list[int]:
+    """LaMo's loop: episodes without replacement, each drawn with probability proportional to its length."""
+    chosen: list[int] = []
+    while lengths[chosen].sum() < fraction * lengths.sum():
+        left = np.setdiff1d(np.arange(len(lengths)), chosen)
+        chosen.append(int(rng.choice(left, p=lengths[left] / lengths[left].sum())))
+    return chosen
+
+
+def test_episodes_are_chosen_as_often_as_in_the_published_draws() -> None:
+    data, draws, rng = many_episodes(6), 2000, np.random.default_rng(0)
+    ours, published = np.zeros(6), np.zeros(6)
+    for seed in range(draws):
+        ours[take_fraction_by_length(data, 0.4, seed).episodes] += 1 / draws
+        published[published_choice(data.lengths, 0.4, rng)] += 1 / draws
+    assert np.abs(ours - published).max() < 5 * np.sqrt(2 * 0.25 / draws)
+    assert ours[data.lengths.argmax()] > 2 * ours[data.lengths.argmin()], "and that is not uniform"

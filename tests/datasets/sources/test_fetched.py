@@ -14,7 +14,9 @@ from lamobench.datasets import cache, catalog, storage
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources import fetched
 from lamobench.datasets.sources.fetched import download_folder, fetch_dataset
+from lamobench.datasets.sources.removed import remove_dataset
 
+from . import dqn_replay_files
 from .d4rl_files import kitchen, locomotion
 
 NAME = "hopper-medium"
@@ -59,6 +61,45 @@ def test_a_file_is_downloaded_and_opens_from_the_cache(served: Path, lamobench_h
     (served / FILE).unlink()
     assert fetch_dataset(NAME).content_hash == data.content_hash, "it is there already, and not asked for again"
     assert stamps(lamobench_home) == before
+
+
+def test_the_four_files_of_dqn_replay_are_downloaded(
+    served: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = catalog.file_of(catalog.find_dataset("breakout-medium"))
+    here = catalog.file_of(catalog.find_dataset(NAME)).address.rpartition("/")[0]
+    monkeypatch.setattr(catalog, "DQN_REPLAY_SERVER", here)
+    folder = served / source.folder
+    dqn_replay_files.write(folder, dqn_replay_files.rows(dqn_replay_files.games()), terminal=None)
+    with pytest.raises(UserError, match=r"terminal.*can't be downloaded: the server says 404") as caught:
+        fetch_dataset("breakout-medium")
+    assert f"curl -fLO '{here}/{source.folder}/$store$_{{observation,action,reward,terminal}}_ckpt.10.gz'" in str(
+        caught.value
+    )
+    assert str(caught.value).endswith("type: lamobench data fetch breakout-medium --from FOLDER")
+    assert len([path for path in (download_folder() / source.folder).iterdir() if path.suffix == ".gz"]) == 3
+    dqn_replay_files.write(folder, dqn_replay_files.rows(dqn_replay_files.games()))
+    (folder / source.file_names["observation"]).unlink()  # it is there, and not asked for again
+    data = fetch_dataset("breakout-medium")
+    assert catalog.load("breakout-medium").content_hash == data.content_hash
+    assert [path.suffix for path in remove_dataset("breakout-medium")] == ["", ".gz", ".gz", ".gz", ".gz"]
+
+
+def test_a_page_in_the_place_of_frames_leaves_what_was_there(
+    served: Path, lamobench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = catalog.file_of(catalog.find_dataset("breakout-medium"))
+    monkeypatch.setattr(
+        catalog, "DQN_REPLAY_SERVER", catalog.file_of(catalog.find_dataset(NAME)).address[: -len(FILE) - 1]
+    )
+    dqn_replay_files.write(served / source.folder, dqn_replay_files.rows(dqn_replay_files.games()))
+    first = fetch_dataset("breakout-medium")
+    before = stamps(lamobench_home)
+    (served / source.folder / source.file_names["observation"]).write_text("<html>moved</html>")
+    with pytest.raises(UserError, match=r"gave a file that is no good: .*Not a gzipped file"):
+        fetch_dataset("breakout-medium", force=True)
+    assert stamps(lamobench_home) == before
+    assert cache.verify(cache.folder_of("breakout-medium", "dqn_replay")).content_hash == first.content_hash
 
 
 def test_a_lost_cache_is_made_from_the_downloaded_file(served: Path, lamobench_home: Path) -> None:
@@ -161,6 +202,14 @@ def test_other_disk_errors_are_not_hidden() -> None:
         raise PermissionError(13, "Permission denied", "/file")
 
 
+@pytest.mark.parametrize(
+    "words", ["Not enough free space to write 9 bytes after offset 8", "9 requested and 8 written"]
+)
+def test_numpy_s_words_for_a_full_disk_are_known(words: str) -> None:
+    with pytest.raises(UserError, match="no space left for"), storage.plain_disk_errors():
+        raise OSError(words)
+
+
 def test_bad_names_fetch_nothing(lamobench_home: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'hopper-medium'"):
         fetch_dataset("hoper-medium")
@@ -189,18 +238,23 @@ def when_both_write(trajectories):
     return meta(trajectories)
 
 cache._meta = when_both_write
-print(fetch_dataset("hopper-medium", path=file, force=FORCE).content_hash)
+print(fetch_dataset("NAME", path=file, force=FORCE).content_hash)
 """
 
 
+@pytest.mark.parametrize("name", [NAME, "breakout-medium"])
 @pytest.mark.parametrize("force", [False, True])
-def test_two_processes_importing_at_once_both_succeed(tmp_path: Path, lamobench_home: Path, force: bool) -> None:
+def test_two_processes_importing_at_once_both_succeed(
+    tmp_path: Path, lamobench_home: Path, force: bool, name: str
+) -> None:
+    dqn_replay_files.write(tmp_path, dqn_replay_files.rows(dqn_replay_files.games()))
     locomotion(tmp_path / FILE)
+    path = tmp_path / FILE if name == NAME else tmp_path
     flags = [str(tmp_path / "a"), str(tmp_path / "b")]
-    code = RACER.replace("FORCE", str(force))
+    code = RACER.replace("FORCE", str(force)).replace("NAME", name)
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / FILE), *order],
+            [sys.executable, "-c", code, str(path), *order],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -209,7 +263,7 @@ def test_two_processes_importing_at_once_both_succeed(tmp_path: Path, lamobench_
     ]
     results = [racer.communicate(timeout=120) for racer in racers]
     assert [racer.returncode for racer in racers] == [0, 0], results
-    verified = cache.verify(cache.folder_of(NAME, "d4rl"))
+    verified = cache.verify(cache.folder_of(name, "d4rl" if name == NAME else "dqn_replay"))
     assert [result[0].strip() for result in results] == [verified.content_hash] * 2
     assert not [path for path in lamobench_home.rglob(".*") if path.is_dir()], "no temporary folder is left"
 

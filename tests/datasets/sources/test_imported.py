@@ -1,3 +1,5 @@
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,8 +75,8 @@ def test_a_damaged_import_is_listed_with_what_to_type(minari_folder: Path) -> No
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hopper-medium", "is a data set of the catalog; give the import another name"),
-        ("hopper-medium-v0", "is a data set of the catalog"),
+        ("hopper-medium", "is a name of the catalog; give the import another name"),
+        ("hopper-medium-v0", "is a name of the catalog"),
         ("../hopper", "is no name for a data set"),
         ("", "is no name for a data set"),
         ("mine", "no Minari data set 'me/absent-v0'"),
@@ -88,23 +90,60 @@ def test_imports_that_can_not_be_are_refused(
     assert not lamobench_home.exists()
 
 
-@pytest.mark.parametrize(
-    ("env_id", "message"),
-    [
-        (
-            "InvertedPendulum-v5",
-            r"is of environment 'InvertedPendulum-v5', which no task has \(they have: ALE/Asterix-v5,",
-        ),
-        ("Ant-v5", r"shapes \(\(105,\), \(8,\)\), but task 'ant' has \(\(111,\), \(8,\)\)"),
-    ],
-)
-def test_data_of_other_environments_are_refused(
-    minari_folder: Path, lamobench_home: Path, env_id: str, message: str
+@pytest.fixture
+def server(minari_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Minari's server, which has one data set; Minari's own folder is empty."""
+    own_recording("Hopper-v5")
+    minari_folder.rename(tmp_path / "server")
+    minari_folder.mkdir()
+
+    def download(minari_id: str) -> None:
+        if not (tmp_path / "server" / minari_id).is_dir():
+            raise ValueError(f"Couldn't find any version for dataset {minari_id}\nin the remote Farama server.")
+        shutil.copytree(tmp_path / "server" / minari_id, Path(os.environ["MINARI_DATASETS_PATH"]) / minari_id)
+
+    monkeypatch.setattr(minari, "download_dataset", download)
+    return tmp_path / "server"
+
+
+def test_a_remote_data_set_is_downloaded_and_imported(server: Path, minari_folder: Path, lamobench_home: Path) -> None:
+    data = import_dataset("theirs", "me/hopper/try-v0", remote=True)
+    assert catalog.load("theirs").content_hash == data.content_hash
+    assert data.content_hash == import_dataset("here", "me/hopper/try-v0", root=server).content_hash
+    assert list(minari_folder.iterdir()) == []
+    assert [path.name for path in lamobench_home.iterdir()] == ["datasets"], "the download is not kept"
+    assert os.environ["MINARI_DATASETS_PATH"] == str(minari_folder)
+    with pytest.raises(UserError, match="--remote downloads the data set, --root says where it is already"):
+        import_dataset("theirs", "me/hopper/try-v0", root=server, remote=True)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_download_that_fails_says_what_to_do(lamobench_home: Path) -> None:
+    with pytest.raises(UserError, match=r"'me/no-v0' can't be downloaded: Couldn't find .* in the remote") as caught:
+        import_dataset("theirs", "me/no-v0", remote=True)
+    assert "type: minari download me/no-v0; then bring Minari's folder here" in str(caught.value)
+    assert str(caught.value).endswith("and import it with --root FOLDER instead of --remote")
+    assert "\n" not in str(caught.value)
+    assert not list(lamobench_home.iterdir())
+
+
+def test_without_a_network_minari_s_own_downloader_ends_in_one_line(
+    minari_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    minari_id = own_recording(env_id)
-    with pytest.raises(UserError, match=message):
-        import_dataset("mine", minari_id)
-    assert not lamobench_home.exists()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"'D4RL/kitchen/complete-v2' can't be downloaded: .*offline") as caught:
+        import_dataset("theirs", "D4RL/kitchen/complete-v2", remote=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_disk_that_fills_during_a_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(minari_id: str) -> None:
+        raise OSError(28, "No space left on device", "file")
+
+    monkeypatch.setattr(minari, "download_dataset", full)
+    with pytest.raises(UserError, match="no space left for file"):
+        import_dataset("theirs", "me/hopper/try-v0", remote=True)
 
 
 def test_an_export_read_back_has_the_same_content(

@@ -1,0 +1,43 @@
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.observations import VectorObservation, vector_size, vectors
+
+BOX = spaces.Box(-1, 1, (2, 3), np.float64)
+NESTED = spaces.Dict({"z": BOX, "a": spaces.Dict({"y": spaces.Discrete(4, start=2), "x": spaces.Box(0, 9, (1,))})})
+
+
+def test_vectors_are_gymnasium_s() -> None:
+    NESTED.seed(0)
+    samples = [NESTED.sample() for _ in range(5)]
+    values = {
+        "z": np.stack([s["z"] for s in samples]),
+        "a": {key: np.stack([s["a"][key] for s in samples]) for key in ("x", "y")},
+    }
+    found = vectors(NESTED, values)
+    np.testing.assert_array_equal(found, np.stack([spaces.flatten(NESTED, s) for s in samples]))
+    assert found.shape == (5, vector_size(NESTED))
+
+
+def test_the_environment_s_vectors_are_the_data_s() -> None:
+    class Samples(gymnasium.Env):  # type: ignore[misc]
+        observation_space, action_space = NESTED, spaces.Discrete(2)
+
+        def reset(self, **_: object) -> tuple[object, dict[str, object]]:
+            return NESTED.sample(), {}
+
+    NESTED.seed(3)
+    env = VectorObservation(Samples())
+    found, _ = env.reset()
+    NESTED.seed(3)
+    np.testing.assert_array_equal(found, spaces.flatten(NESTED, NESTED.sample()))
+    assert env.observation_space.shape == (11,)
+
+
+@pytest.mark.parametrize("space", [spaces.Text(3), spaces.Tuple([BOX]), spaces.Dict({"a": spaces.MultiBinary(3)})])
+def test_other_spaces_are_refused(space: spaces.Space) -> None:
+    with pytest.raises(UserError, match=r"observations in (Text|Tuple|MultiBinary) are no vectors"):
+        vector_size(space)
