@@ -4,7 +4,9 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from ..datasets.corpora import DOCS
 from ..datasets.synthetic import MARKOV
+from ..datasets.wikitext import PUBLISHED_ARTICLES
 from .pretrain_config import PretrainConfig
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ A sample (temperature 0.8, among the 40 likeliest tokens; the first one drawn):
 {last_step:,} steps of {batch_size} blocks of {context} tokens: {tokens_seen:,} tokens, {epochs:.1f} passes over the
 training part, {seconds:,.0f} s of processor time ({precision}). AdamW, learning rate {learning_rate:g} at its peak
 ({warmup_steps} steps of warm-up, then a cosine to {final_learning_rate:.0%} of it{at_step}),
-weight decay {weight_decay:g}, gradient norm clipped at {gradient_clip:g}, dropout {dropout:g}, seed {seed}.{rounding}
+weight decay {weight_decay:g}, gradient norm clipped at {gradient_clip:g}, dropout {dropout:g}, seed {seed}.{remarks}
 
 | step | training loss | loss on the start of the held-out part |
 |---|---|---|
@@ -95,7 +97,14 @@ MARKOV_CORPUS = """\
 A one-step Markov chain. Its states are tokens of the vocabulary, drawn at random. Each row of its transition matrix is
 the softmax of numbers drawn uniformly from [0, 1) and divided by the temperature. One chain runs through both parts."""
 
-DOCS = """\
+WIKITEXT = """\
+`{name}`: WikiText (Merity et al. 2016, arXiv 1609.07843), raw, with its published split: the training part is the
+published one, what is held out is the published validation part. An article is one piece of text."""
+
+WIKITEXT_LICENCE = """\
+The text is Wikipedia's (CC BY-SA 3.0, GFDL); its licence applies to what is made of it."""
+
+DOCS_CORPUS = """\
 `docs`: English from the docstrings and longer comments of the Python packages that lamobench's dependencies bring, and
 of the standard library. Markup is removed. A paragraph is kept if it has at least eight words, begins with a capital,
 ends with a sentence's end, and holds enough function words and few enough identifiers, numbers and formulas to be
@@ -119,7 +128,7 @@ def model_card(name: str, config: PretrainConfig, summary: "PretrainSummary") ->
         "context_before": config.context - 1,
         "last_step": config.last_step,
         "at_step": f", at step {config.steps:,}: it was stopped long before" if config.stop_at else "",
-        "rounding": "\nThe weights are stored, and were measured, as float16." if config.storage == "float16" else "",
+        "remarks": _remarks(config),
         "epochs": summary.tokens_seen / summary.train_tokens,
         "command": command(name, config),
         "sample": "\n>\n".join(f"> {line.strip()}" for line in summary.sample.splitlines() if line.strip()),
@@ -136,24 +145,33 @@ def _purpose(config: PretrainConfig) -> str:
     return EARLY_PURPOSE.format(last_step=config.last_step, steps=config.steps) if config.stop_at else PURPOSE
 
 
+def _remarks(config: PretrainConfig) -> str:
+    """For a control, how long it was trained, beside `gpt2-mini`; and how its weights are stored."""
+    share = f"\nThese are {config.last_step / PretrainConfig().steps:.0%} of the steps of `gpt2-mini`."
+    rounding = "\nThe weights are stored, and were measured, as float16."
+    return (share if _purpose(config) != PURPOSE else "") + (rounding if config.storage == "float16" else "")
+
+
 def _about_corpus(config: PretrainConfig, summary: "PretrainSummary") -> dict[str, str]:
     """What the card says of the text, its parts, its sources and its licence."""
     match config.corpus:
-        case "docs":
-            corpus, kind, licence = DOCS, "Versions", DOCS_LICENCE
-        case "markov":
+        case name if name == DOCS:
+            corpus, kind, licence = DOCS_CORPUS, "Versions", DOCS_LICENCE
+        case name if name == MARKOV:
             corpus, kind, licence = MARKOV_CORPUS, "The chain", "The weights are under this project's licence, MIT."
+        case name if name in PUBLISHED_ARTICLES:
+            corpus, kind, licence = WIKITEXT.format(name=name), "SHA-256 of the text", WIKITEXT_LICENCE
         case _:
             corpus = f"The text file `{', '.join(summary.sources)}`."
             kind, licence = "SHA-256 of the file", "The licence of the text applies to what is made of it."
-    counts = summary.paragraphs
+    counts, wikitext = summary.paragraphs, config.corpus in PUBLISHED_ARTICLES
     return {
         "corpus": corpus + (SHUFFLED_CORPUS if config.order == "shuffled" else ""),
-        "pieces": "paragraphs | " if counts else "",
+        "pieces": f"{'articles' if wikitext else 'paragraphs'} | " if counts else "",
         "rule": "---|" if counts else "",
         "train_pieces": f"{counts['train']:,} | " if counts else "",
         "held_out_pieces": f"{counts['held_out']:,} | " if counts else "",
-        "split": SPLIT.format(dropped=counts["dropped"]) if counts else "",
+        "split": SPLIT.format(dropped=counts["dropped"]) if counts and not wikitext else "",
         "tokenizer_from": f"is `{config.tokenizer}`'s" if config.tokenizer else "was made from the training part",
         "sources_kind": kind,
         "sources": ", ".join(f"{source} {value}" for source, value in sorted(summary.sources.items())),

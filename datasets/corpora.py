@@ -149,7 +149,7 @@ def encode(paragraphs: Iterable[str], tokenizer: "PreTrainedTokenizerBase") -> A
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     dtype = np.uint16 if len(tokenizer) <= 65536 else np.uint32
     pieces = []
-    for group in tqdm(_groups(paragraphs), desc="tokenising", unit="million characters", leave=False):
+    for group in tqdm(_groups(paragraphs), desc="tokenising", unit=" million characters", leave=False):
         for encoding in tokenizer.backend_tokenizer.encode_batch(group):
             pieces.append(np.asarray([*encoding.ids, end], dtype))
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype)

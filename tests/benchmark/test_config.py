@@ -124,7 +124,7 @@ def test_english_too_short_for_a_block_is_found_before_training(
     tiny_request: Requests, english: Path, tmp_path: Path
 ) -> None:
     short = tmp_path / "short.txt"
-    short.write_text("\n\n".join(english.read_text().split("\n\n")[:60]))
+    short.write_text("\n\n".join(english.read_text().split("\n\n")[:30]))
     line = (
         r"the held-out part of corpus '.*short\.txt' has \d+ tokens, fewer than one block of 64; .*language_length=32$"
     )

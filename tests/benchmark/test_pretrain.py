@@ -20,6 +20,7 @@ from lamobench.benchmark.pretrain_config import PretrainConfig
 from lamobench.datasets import synthetic
 from lamobench.datasets.corpora import load_corpus
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.wikitext import fetch_wikitext
 
 TINY = PretrainConfig(
     vocabulary=280,
@@ -76,6 +77,22 @@ def test_writes_a_model_that_loads_and_a_card_with_its_numbers(config: PretrainC
     ):
         assert expected in card
     assert f"lamobench lm pretrain mini --corpus {config.corpus} --vocabulary 280" in card
+
+
+def test_the_card_of_a_model_of_wikitext_names_the_published_split(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (tmp_path / "story.txt").read_text()
+    for part in ("train", "valid"):
+        (tmp_path / f"{part}.txt").write_text(f" = A Story = \n{text}")
+    fetch_wikitext("wikitext-2", [tmp_path / "train.txt", tmp_path / "valid.txt"])
+    summary = pretrain(replace(config, corpus="wikitext-2"), tmp_path / "mini")
+    assert summary.paragraphs == {"train": 1, "held_out": 1, "dropped": 0}
+    card = (tmp_path / "mini" / "README.md").read_text()
+    assert "what is held out is the published validation part" in card
+    assert "| part | articles | tokens |" in card
+    assert summary.sources["wikitext-2 train"] in card
+    assert "A hash of the paragraph" not in card
 
 
 def test_learns(config: PretrainConfig, tmp_path: Path) -> None:
