@@ -232,8 +232,8 @@ def _published_folder(name: str) -> Path:
         if isinstance(cached, str):
             return _checked(Path(cached).parent)
     raise UserError(
-        f"language model '{name}' is not on this machine; type: lamobench lm fetch {name} (or, without a network, the "
-        f"same with --from and a folder with {PUBLISHED[name].name} from the Hub)"
+        f"language model '{name}' is not on this machine; type: lamobench lm fetch {name} (it says what to do without "
+        "a network)"
     )
 
 

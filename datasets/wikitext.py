@@ -83,8 +83,8 @@ def _present(name: str) -> Path:
     folder = folder_of(name)
     if not folder.is_dir():
         raise UserError(
-            f"corpus '{name}' is not on this machine; type: lamobench lm fetch {name} (or, without a network, the same "
-            "with --from and its files)"
+            f"corpus '{name}' is not on this machine; type: lamobench lm fetch {name} (it says what to do without a "
+            "network)"
         )
     return folder
 

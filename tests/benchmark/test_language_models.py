@@ -217,6 +217,17 @@ def test_the_embedded_model_knows_some_english() -> None:
         assert held_out_loss(load_language_model("gpt2-mini", weights), ids) > own_unigram, weights
 
 
+def test_the_embedded_controls_are_small_and_know_less_english() -> None:
+    folders = [folder for folder in EMBEDDED.iterdir() if folder.name != "gpt2-mini"]
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) <= 9e6
+    ids = encode(ENGLISH.splitlines(), load_tokenizer("gpt2-mini"))
+    names = ["gpt2-mini", "gpt2-mini-early", "gpt2-mini-shuffled", "gpt2-mini-markov"]
+    losses = [held_out_loss(load_language_model(name), ids) for name in names]
+    assert losses == sorted(losses)
+    assert losses[2] > math.log(4096) / 1.5 > losses[1]  # frequencies alone predict little
+    assert losses[3] > math.log(4096)  # most of the tokens were never seen
+
+
 def test_generate_is_seeded_and_leaves_torch_alone() -> None:
     model, tokenizer = load_language_model("gpt2-mini"), load_tokenizer("gpt2-mini")
     before = torch.get_rng_state()

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from lamobench.benchmark import pretrain as room
-from lamobench.benchmark.language_models import held_out_loss, load_language_model, load_tokenizer
-from lamobench.benchmark.model_card import command
-from lamobench.benchmark.pretrain import learning_rate, pretrain
+from lamobench.benchmark.language_models import EMBEDDED, held_out_loss, load_language_model, load_tokenizer
+from lamobench.benchmark.model_card import command, model_card
+from lamobench.benchmark.pretrain import PretrainSummary, learning_rate, pretrain
 from lamobench.benchmark.pretrain_config import PretrainConfig
 from lamobench.datasets import synthetic
 from lamobench.datasets.corpora import load_corpus
@@ -308,6 +308,23 @@ def test_options_that_do_not_fit(
     with pytest.raises(UserError, match=message):
         pretrain(replace(PretrainConfig(), **changes), tmp_path / "mini")  # type: ignore[arg-type]
     assert not (tmp_path / "mini").exists()
+
+
+CONTROLS: dict[str, dict[str, object]] = {
+    "gpt2-mini-early": {"stop_at": 600},
+    "gpt2-mini-shuffled": {"order": "shuffled", "steps": 1500},
+    "gpt2-mini-markov": {"corpus": "markov", "markov_temperature": 0.1, "steps": 1500},
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_an_embedded_control_differs_from_the_defaults_in_what_makes_it_one(name: str) -> None:
+    folder = EMBEDDED / name
+    about = json.loads((folder / "training.json").read_text())
+    config, summary = PretrainConfig(**about["config"]), PretrainSummary(**about["summary"])
+    assert config == replace(PretrainConfig(), **CONTROLS[name], tokenizer="gpt2-mini", storage="float16")  # type: ignore[arg-type]
+    assert (folder / "README.md").read_text() == model_card(name, config, summary)
+    assert (folder / "tokenizer.json").read_bytes() == (EMBEDDED / "gpt2-mini" / "tokenizer.json").read_bytes()
 
 
 def test_the_embedded_model_is_the_defaults_run() -> None:
