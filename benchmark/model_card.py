@@ -70,8 +70,8 @@ does or fails to do says what language pre-training brings."""
 
 EARLY_PURPOSE = """\
 **It is a control: a model that learned little language.** It is the state after {last_step:,} of the {steps:,} steps of
-a whole run, with the learning rate still near its peak, as the early-stopped GPT-2 of Shi et al. (2024, figure 7).
-Beside the whole run's model it tells whether more knowledge of language helps."""
+a whole run, on that run's schedule: the counterpart of the early-stopped GPT-2 of Shi et al. (2024, figure 7). Beside
+the whole run's model it tells whether more knowledge of language helps."""
 
 SHUFFLED_PURPOSE = """\
 **It is a control: a model that learned no language, only how frequent each token is.** It was trained on a corpus whose
@@ -127,7 +127,7 @@ def model_card(name: str, config: PretrainConfig, summary: "PretrainSummary") ->
         "uniform_loss": math.log(config.vocabulary),
         "context_before": config.context - 1,
         "last_step": config.last_step,
-        "at_step": f", at step {config.steps:,}: it was stopped long before" if config.stop_at else "",
+        "at_step": f", at step {config.steps:,}, which it never reached" if config.stop_at else "",
         "remarks": _remarks(config),
         "epochs": summary.tokens_seen / summary.train_tokens,
         "command": command(name, config),

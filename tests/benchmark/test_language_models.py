@@ -224,7 +224,6 @@ def test_the_embedded_controls_are_small_and_know_less_english() -> None:
     names = ["gpt2-mini", "gpt2-mini-early", "gpt2-mini-shuffled", "gpt2-mini-markov"]
     losses = [held_out_loss(load_language_model(name), ids) for name in names]
     assert losses == sorted(losses)
-    assert losses[2] > math.log(4096) / 1.5 > losses[1]  # frequencies alone predict little
     assert losses[3] > math.log(4096)  # most of the tokens were never seen
 
 
