@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d recorded-data ablation-lamo test lint format doctor bench gpt2-mini clean
+.PHONY: help setup demo reacher2d recorded-data ablation-lamo faults test lint format doctor bench gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,12 @@ ablation-lamo: setup ## LaMo with one part changed at a time, on little data: re
 	@$(BIN)/lamobench data record reacher2d-medium-large
 	@$(BIN)/lamobench data record kitchen-complete
 	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
+
+faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
+	@$(BIN)/lamobench data record reacher2d-medium-large
+	@$(BIN)/lamobench data record kitchen-complete
+	@$(BIN)/lamobench data record breakout-medium
+	@$(BIN)/lamobench faults --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
 test: setup ## every test
 	@$(BIN)/python -m pytest

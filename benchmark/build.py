@@ -13,12 +13,14 @@ from ..datasets.catalog import find_task, load
 from ..datasets.corpora import Corpus, check_length, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
-from ..datasets.fractions import Subset, take_fraction
+from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig
 from .language_models import load_language_model, load_tokenizer, model_hash, model_positions
+from .legacy_data import faulty_subset
+from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
 
 CONFIGS: dict[str, type[Any]] = {"bc": BCConfig, "cql": CQLConfig, "dt": DecisionTransformerConfig}
@@ -50,7 +52,8 @@ def corpus_hash(corpus: Corpus | None) -> str:
 
 def training_subset(config: RunConfig) -> Subset:
     """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
-    subset = take_fraction(load(config.dataset, config.source), config.fraction, config.data_seed)
+    drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
+    subset = faulty_subset(drawn, find_task(config.task), config.legacy)
     if subset.hash != config.subset_hash:
         raise UserError(
             f"data set '{config.dataset}' ({config.source}) has changed since this run was configured; "
@@ -97,7 +100,7 @@ def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Pol
             policy = DecisionTransformer(settings, spec)
         case _:
             policy = _build_lamo(config, settings, spec, device)
-    return policy.to(device)
+    return faulty_policy(policy, config.legacy).to(device)
 
 
 def _build_lamo(config: RunConfig, settings: LaMoConfig, spec: Spec, device: torch.device) -> LaMo:
@@ -110,4 +113,4 @@ def _build_lamo(config: RunConfig, settings: LaMoConfig, spec: Spec, device: tor
     corpus = language_corpus(settings, config.lm)
     if corpus_hash(corpus) != config.corpus_hash:
         raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
-    return LaMo(settings, spec, language_model, corpus)
+    return LaMo(settings, spec, faulty_language_model(language_model, config.legacy), corpus)

@@ -17,7 +17,9 @@ from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
 from .cli_data import DataGroup
+from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
+from .legacy import FAULTS
 from .methods import METHODS
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -35,6 +37,8 @@ class RunOptions:
     """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
     source: str = "auto"
     """Where the data comes from; auto takes the first source at hand."""
+    selection: str = "uniform"
+    """How a fraction's episodes are drawn: uniform, or length: in proportion to their lengths, as LaMo's Atari data."""
     lm: str = ""
     """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
     precision: str = "float32"
@@ -45,6 +49,10 @@ class RunOptions:
     """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
     budget: UseAppendAction[tuple[str, ...]] = ()
     """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    legacy: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(help=f"A fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
+    ] = ()
     runs: Path = RUNS
     """Folder of the runs."""
     device: str = "auto"
@@ -226,6 +234,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Ablation, subcommand("ablation")]
+    | Annotated[Faults, subcommand("faults")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Bench, subcommand("bench")]

@@ -2,6 +2,7 @@
 
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
+Only under legacy "best-target" are there several targets to choose from, and the best is ranked.
 Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
@@ -16,6 +17,7 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
+from .config import LATER_FIELDS
 from .methods import METHODS
 
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
@@ -33,7 +35,8 @@ def collect(runs_root: Path) -> pd.DataFrame:
     Columns: `run_id`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that says what is
     wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as "policy.name") and of
     `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores` (M,) of the M headline
-    episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations at the ranked target.
+    episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations at the ranked target,
+    which is `target_return`; and `by_target`, the same for each target that could be ranked.
 
     Raises a `UserError` if the folder holds no run. A damaged run is listed, so that it does not hide the others.
     """
@@ -60,7 +63,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """One row of `collect`: the run in `folder`."""
     run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
     try:
-        config = _read_json(folder / "config.json", CONFIG_FIELDS)
+        config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
         run |= _flattened(config)
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)
@@ -101,12 +104,26 @@ def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     return common | {"simulator": done["simulator"]}
 
 
+def with_one_target(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of one row, all scored at the same target: of those that could be ranked, the best of their mean."""
+    choices = range(len(runs[0]["by_target"]))
+    best = max(choices, key=lambda choice: float(np.mean([run["by_target"][choice]["score"] for run in runs])))
+    return [run | run["by_target"][best] for run in runs]
+
+
 def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    steps, returns = _ranked_returns(folder / "episodes.csv", config)
+    targets = config["target_returns"] if "best-target" in config["legacy"] else config["target_returns"][:1]
+    by_target = [_scores_at(target, folder, config) for target in targets]
+    return max(by_target, key=lambda scores: float(scores["score"])) | {"by_target": by_target}
+
+
+def _scores_at(target: float, folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    steps, returns = _returns_at(target, folder / "episodes.csv", config)
     normalise = find_task(config["task"]).normalise
     scores = np.asarray([[normalise(value) for value in evaluation] for evaluation in returns.tolist()])
     headline = slice(-config["headline_evaluations"], None)
     return {
+        "target_return": float(target),
         "score": float(scores[headline].mean()),
         "best_score": float(scores.mean(axis=1).max()),
         "return_mean": float(returns[headline].mean()),
@@ -116,10 +133,10 @@ def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ranked_returns(path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
-    """Steps (V,) and returns (V, E) of the evaluations at the ranked target; a `UserError` if an episode is missing."""
+def _returns_at(target: float, path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
+    """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = _read_episodes(path)
-    table = table[np.isclose(table[:, 1], config["target_returns"][0])]
+    table = table[np.isclose(table[:, 1], target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
     steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
     episodes, wanted = config["evaluation_episodes"], config["headline_evaluations"]

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.catalog import find_dataset, find_task
@@ -44,7 +45,7 @@ def train_one(command: "Train") -> None:
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))
         return
-    target = config.target_returns[0]
+    target = run["target_return"]
     print(f"{'already done: ' if already else ''}{folder}")
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
     trained, total = run["params_trainable"], run["params_total"]
@@ -79,6 +80,7 @@ def evaluate_run(command: "Evaluate") -> None:
 
     from .build import build_policy, training_subset
     from .checkpoint import load_policy
+    from .legacy_data import evaluation_view
     from .rollout import evaluation_seeds, rollout
     from .train import autocast, choose_device
 
@@ -99,7 +101,8 @@ def evaluate_run(command: "Evaluate") -> None:
     load_policy(command.run_folder / "checkpoint.safetensors", policy)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
     with autocast(config, device):
-        episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps)
+        view = evaluation_view(policy.view, config.legacy)
+        episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps, view=view)
     rows = []
     for target in targets:
         returns = [e.episode_return for e in episodes if e.target_return == target]
@@ -107,7 +110,7 @@ def evaluate_run(command: "Evaluate") -> None:
         rows.append(
             {
                 "target_return": target,
-                "ranked": target == config.target_returns[0],
+                "ranked": target in config.target_returns,
                 "episodes": len(returns),
                 "return_mean": mean,
                 "return_min": min(returns),
@@ -131,24 +134,36 @@ def fetch_english(command: "LanguageModelFetch") -> None:
 
 def run_sweep(command: "Sweep") -> None:
     """`lamobench sweep`."""
+    from .sweep import grid
+
+    check_workers(command.jobs, command.threads)
+    requests = [run_request(command.data, method, command.options) for method in command.methods]
+    every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
+    options = command.options
+    train_all(every, command.data, options.runs, command.jobs, command.threads, options.device)
+
+
+def check_workers(jobs: int, threads: int) -> None:
+    """A `UserError` unless there can be as many runs at a time (0: one a core) with as many threads."""
+    _check_threads(threads)
+    if jobs < 0:
+        raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
+
+
+def train_all(every: list[RunConfig], subject: str, root: Path, jobs: int, threads: int, device: str) -> None:
+    """Train runs on a pool of processes and show how far it is; a `UserError` at the end if one failed."""
     import time
 
     from ..datasets.processes import cores
-    from .sweep import grid, sweep
+    from .sweep import sweep
 
-    _check_threads(command.threads)
-    if command.jobs < 0:
-        raise UserError(f"jobs is {command.jobs}; give 1 or more, or 0 for one a core")
-    requests = [run_request(command.data, method, command.options) for method in command.methods]
-    every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
     runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
-    root = command.options.runs
     done = sum(is_done(root, run) for run in runs)
-    jobs = command.jobs or max(1, cores() // command.threads)
-    print(f"{len(runs)} runs on {command.data}, {done} done already, {jobs} at a time, in {root}", flush=True)
+    jobs = jobs or max(1, cores() // threads)
+    print(f"{len(runs)} runs on {subject}, {done} done already, {jobs} at a time, in {root}", flush=True)
     bar, started = SweepBar(jobs), time.monotonic()
     try:
-        outcome = sweep(runs, root, jobs, command.threads, command.options.device, bar)
+        outcome = sweep(runs, root, jobs, threads, device, bar)
     finally:
         bar.close()
     print(f"{len(outcome.finished)} of {len(runs)} runs done, {duration(time.monotonic() - started)}")
@@ -225,6 +240,8 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         precision=options.precision,
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
+        legacy=options.legacy,
+        selection=options.selection,
     )
 
 

@@ -16,11 +16,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
-from ..datasets.fractions import take_fraction
+from ..datasets.fractions import SELECTIONS
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, Budget, budget_for, overrides_for
+from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
 
 PRECISIONS = ["float32", "bfloat16"]
+
+
+# Fields that runs did not always have, and what they stand for where they are missing.
+LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform"}
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,13 @@ class RunRequest:
         None  # of the subset; None: the same as seed, so that intervals include the luck of the draw
     )
     source: str = "auto"  # where the data comes from
+    selection: str = "uniform"  # how a fraction's episodes are drawn: a name of `fractions.SELECTIONS`
     profile: str = "cpu"
     lm: str = ""  # language model of the LaMo family: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
+    legacy: tuple[str, ...] = ()  # faults of the published code to reproduce, names of `legacy.FAULTS`
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class RunConfig:
     subset_hash: str
     episodes_in_subset: int
     env_id: str
-    target_returns: list[float]  # the first is ranked
+    target_returns: list[float]  # that evaluations play: the ranked one, or all where legacy has "best-target"
     method: str
     lm: str
     lm_hash: str
@@ -70,11 +77,17 @@ class RunConfig:
     headline_evaluations: int
     policy: dict[str, Any]  # the method's config
     version: str  # of lamobench
+    legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
+    selection: str = "uniform"  # how the fraction's episodes were drawn
 
     @property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        values = asdict(self)
+        for name, default in LATER_FIELDS.items():  # runs from before there was the choice keep their ids
+            if values[name] == default:
+                del values[name]
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.fraction:g}-{self.method}-s{self.seed}-{digest[:10]}"
 
 
@@ -82,10 +95,12 @@ def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
     from .build import corpus_hash, language_corpus, policy_config  # torch, only once a run is really asked for
     from .language_models import model_hash
+    from .legacy_data import faulty_subset
 
     method, dataset = find_method(request.method), find_dataset(request.dataset)
     task = find_task(dataset.task)
     choose("precision", request.precision, PRECISIONS)
+    choose("selection", request.selection, list(SELECTIONS))
     if not 0 <= request.seed < 2**32:
         raise UserError(f"seed {request.seed} is out of range; give 0 to {2**32 - 1}")
     data_seed = request.seed if request.data_seed is None else request.data_seed
@@ -94,7 +109,8 @@ def resolve(request: RunRequest) -> RunConfig:
     overrides = overrides_for(request.profile, task.name, method.name)
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     trajectories = load(dataset.name, request.source)
-    subset = take_fraction(trajectories, request.fraction, data_seed)
+    legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
+    subset = faulty_subset(SELECTIONS[request.selection](trajectories, request.fraction, data_seed), task, legacy)
     if trajectories.discrete and not method.discrete:
         able = ", ".join(other.name for other in METHODS.values() if other.discrete)
         raise UserError(
@@ -114,7 +130,7 @@ def resolve(request: RunRequest) -> RunConfig:
         subset_hash=subset.hash,
         episodes_in_subset=len(subset.episodes),
         env_id=task.env_id,
-        target_returns=list(task.target_returns[:1]),
+        target_returns=list(task.target_returns if "best-target" in legacy else task.target_returns[:1]),
         method=method.name,
         lm=lm,
         lm_hash=model_hash(lm, method.weights, request.seed) if lm else "",
@@ -125,6 +141,8 @@ def resolve(request: RunRequest) -> RunConfig:
         **asdict(budget),
         policy=json.loads(json.dumps(asdict(policy))),  # as it will read in config.json: tuples become lists
         version=importlib.metadata.version("lamobench"),
+        legacy=legacy,
+        selection=request.selection,
     )
 
 
@@ -132,6 +150,7 @@ def _named_profile(request: RunRequest) -> str:
     """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
     changes = [request.precision] if request.precision != "float32" else []
     changes += ["changed"] if request.budget or request.settings else []
+    changes += [f"legacy {name}" for name in FAULTS if name in request.legacy]
     return f"{request.profile} ({', '.join(changes)})" if changes else request.profile
 
 

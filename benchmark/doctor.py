@@ -25,7 +25,11 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
-TARGET_DATA = {"demo": "reacher2d-medium-large", "reacher2d": "reacher2d-medium"}  # make target -> its data set
+TARGET_DATA = {  # make target -> its data sets
+    "demo": ("reacher2d-medium-large",),
+    "reacher2d": ("reacher2d-medium",),
+    "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
+}
 
 
 def findings() -> list[dict[str, Any]]:
@@ -130,8 +134,9 @@ def _targets() -> list[dict[str, Any]]:
     """What each make target would need that is not here yet."""
     ready = {row["dataset"] for row in status() if row["state"] == "ready"}
     rows = []
-    for target, dataset in TARGET_DATA.items():
-        need = "nothing more" if dataset in ready else f"nothing: it records {dataset} first"
+    for target, datasets in TARGET_DATA.items():
+        missing = [dataset for dataset in datasets if dataset not in ready]
+        need = f"nothing: it records {', '.join(missing)} first" if missing else "nothing more"
         rows.append(_row("target", f"make {target}", True, need))
     recorded = [row["state"] == "ready" for row in status() if row["source"] == Recorded.name]
     need = "nothing more" if all(recorded) else f"nothing: it records {recorded.count(False)} data sets first"

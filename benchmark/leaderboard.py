@@ -13,6 +13,7 @@ import pandas as pd
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
+from .collect import with_one_target
 from .reported import OTHER_METRIC, PAPER_SOURCES, read_reported
 from .statistics import summarise
 
@@ -67,7 +68,7 @@ def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]
         groups.setdefault(tuple(run[key] for key in KEYS), []).append(run)
     for group in groups.values():
         _check_group(group)
-    return groups
+    return {key: with_one_target(group) for key, group in groups.items()}
 
 
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +114,7 @@ def _row(group: list[dict[str, Any]]) -> dict[str, Any]:
         "ci_high": summary.ci_high,
         "return_mean": float(np.mean([run["return_mean"] for run in group])),
         "best_score_mean": float(np.mean([run["best_score"] for run in group])),
-        "target_return": float(first["target_returns"][0]),
+        "target_return": float(first["target_return"]),
         "train_steps": int(first["steps"]),
         "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
     }

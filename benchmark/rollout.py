@@ -14,6 +14,7 @@ import torch
 
 from ..baselines.policy import History, Policy
 from ..datasets.trajectories import Array
+from ..datasets.windows import View
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ def rollout(
     *,
     step: int = 0,
     environments: int = 64,
+    view: View | None = None,
 ) -> list[Episode]:
     """Play every (target, seed) pair once; deterministic given the policy.
+
+    Rewards are taken off the target returns as `view` sees them, None: as the policy's own does.
 
     Episodes are dealt to at most `environments` environments beforehand, in equal shares: were a free environment to
     take the next episode as it comes, short episodes would be played more often and bias the mean.
@@ -77,7 +81,8 @@ def rollout(
     episodes: list[Episode] = []
     for start in range(0, len(work), len(slots)):
         wave = work[start : start + len(slots)]
-        returns, lengths = _play(policy, slots[: len(wave)], [w[2] for w in wave], [w[0] for w in wave])
+        targets, resets = [w[0] for w in wave], [w[2] for w in wave]
+        returns, lengths = _play(policy, slots[: len(wave)], resets, targets, view or policy.view)
         for (target, number, seed), total, length in zip(wave, returns, lengths, strict=True):
             episodes.append(Episode(step, float(target), number, seed, float(total), int(length)))
     for environment in slots:
@@ -86,10 +91,10 @@ def rollout(
     return episodes
 
 
-def _play(policy: Policy, slots: list[Any], seeds: list[int], targets: list[float]) -> tuple[Array, Array]:
+def _play(policy: Policy, slots: list[Any], seeds: list[int], targets: list[float], view: View) -> tuple[Array, Array]:
     """One episode in each slot, in lockstep; finished ones leave the batch. Returns and lengths, each (E,)."""
     first = [slot.reset(seed=seed)[0] for slot, seed in zip(slots, seeds, strict=True)]
-    tape = _Tape(np.stack(first), slots[0].action_space, np.asarray(targets, np.float32), policy)
+    tape = _Tape(np.stack(first), slots[0].action_space, np.asarray(targets, np.float32), policy.context, view)
     returns, lengths = np.zeros(len(slots)), np.zeros(len(slots), np.int64)
     live = np.arange(len(slots))
     device = next(policy.parameters()).device
@@ -111,8 +116,8 @@ def _play(policy: Policy, slots: list[Any], seeds: list[int], targets: list[floa
 class _Tape:
     """The last K steps of each environment. Live environments are in step, so one position serves all."""
 
-    def __init__(self, first: Array, actions: Any, targets: Array, policy: Policy) -> None:
-        count, self.context, self.view, self.time = len(first), policy.context, policy.view, 0
+    def __init__(self, first: Array, actions: Any, targets: Array, context: int, view: View) -> None:
+        count, self.context, self.view, self.time = len(first), context, view, 0
         self.earlier = self.view.earlier_frames  # kept before the first step's: black until they have been seen
         seen = (count, self.earlier + self.context, *first.shape[1:])
         self.observations = np.zeros(seen, np.uint8 if self.view.frames else np.float32)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +23,9 @@ from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
+from .hyperparameters import budget_for
+from .legacy import cumulative_factor
+from .legacy_data import evaluation_view
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
 from .runs import is_done, open_run, run_folder, write_logs
 
@@ -94,6 +98,7 @@ class _Training:
         self.policy: Policy = build_policy(config, subset, device)
         self.settings: OptimizerSettings = self.policy.optimizer_settings()
         self.sampler: Sampler = self.policy.sampler(subset)
+        self.schedule = schedule(config, self.settings)
         self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -142,7 +147,7 @@ class _Training:
 
     def update(self, step: int) -> dict[str, Tensor]:
         """One optimiser step."""
-        factor = learning_rate_factor(step, self.config.steps, self.settings)
+        factor = self.schedule(step)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         batch = self.sampler.sample(self.config.batch_size, self.rng).to(self.device)
@@ -163,7 +168,12 @@ class _Training:
         seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
         with autocast(config, self.device):
             episodes = rollout(
-                self.policy, lambda: make_environment(task), seeds, config.target_returns, step=self.progress.step
+                self.policy,
+                lambda: make_environment(task),
+                seeds,
+                config.target_returns,
+                step=self.progress.step,
+                view=evaluation_view(self.policy.view, config.legacy),
             )
             self.policy.eval()
             diagnostics = self.policy.diagnostics()
@@ -207,6 +217,14 @@ class _Training:
             "torch": torch.__version__,
         }
         write_json(self.folder / "done.json", summary)
+
+
+def schedule(config: RunConfig, settings: OptimizerSettings) -> Callable[[int], float]:
+    """What the learning rates of a run are multiplied by at each step, from 0."""
+    if "cumulative-schedule" in config.legacy:  # the run's steps stand for those of a published run
+        published = budget_for("paper", config.task, config.method).steps
+        return partial(cumulative_factor, scale=published / config.steps)
+    return partial(learning_rate_factor, steps=config.steps, settings=settings)
 
 
 def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:

@@ -1,19 +1,19 @@
 """Atari 2600 games as the offline data sets have them: frames of 84 x 84 grey levels, one every four of the emulator's.
 
-The environment gives single frames, as DQN replay stores them. Whoever looks at several at once stacks them: samplers
-(`windows.py`) and the evaluation (`FrameStack`), both with black frames before the first.
+The environment gives single frames, as DQN replay stores them. Whoever looks at several at once stacks them: the
+samplers (`windows.py`) and the evaluation, both with black frames before the first.
 """
 
 from typing import Any
 
 import ale_py
 import gymnasium
-from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
+from gymnasium.wrappers import AtariPreprocessing
 
 from .tasks import Task
 
 FRAME_SKIP = 4  # emulator frames an action lasts; a frame is the maximum of the last two (Mnih et al. 2015)
-NOOPS = 30  # an episode begins with 1 to 30 steps of doing nothing, drawn by the seed
+NOOPS = 30  # an episode begins with 1 to 30 emulator frames of doing nothing, drawn by the seed
 
 
 def make_atari(task: Task, **options: Any) -> gymnasium.Env:
@@ -30,8 +30,3 @@ def make_atari(task: Task, **options: Any) -> gymnasium.Env:
     )
     env = AtariPreprocessing(emulator, noop_max=NOOPS, frame_skip=FRAME_SKIP, screen_size=84)
     return gymnasium.wrappers.TimeLimit(env, task.horizon)
-
-
-def stack_frames(env: gymnasium.Env, task: Task) -> gymnasium.Env:
-    """Let an environment show its last `task.frame_stack` frames, (F, 84, 84) uint8, the newest last."""
-    return FrameStackObservation(env, task.frame_stack, padding_type="zero")

@@ -172,31 +172,45 @@ def _locomotion(task: str, quality: str, version: int) -> Dataset:
     )
 
 
+# Episodes as D4RL has them; the seeds are none that the player was tuned on, and not chosen among others.
+KITCHEN_RECORDINGS = {
+    "complete": Recorded(19, "lamobench/kitchen/complete-v0", record_seed=31, grade="complete"),
+    "partial": Recorded(601, "lamobench/kitchen/partial-v0", record_seed=32, grade="partial"),
+    "mixed": Recorded(601, "lamobench/kitchen/mixed-v0", record_seed=33, grade="mixed"),
+}
+
+
 def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
-    """One of D4RL's kitchen files, with its rewards put right and as they are stored."""
+    """One of D4RL's kitchen files, with its rewards put right and as they are stored, and its recorded analogue."""
     d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
     data = D4RL(d4rl_id, address, 60, 9, steps=3_680 if quality == "complete" else 136_950)  # Fu et al. 2020
     return Dataset(
         name=f"kitchen-{quality}",
         task="kitchen-mixed" if quality == "mixed" else "kitchen",
         description={
-            "complete": "People who do all four sub-goals, in order",
-            "partial": "People who do all kinds of things; some demonstrations do all four sub-goals",
-            "mixed": "The same demonstrations for other sub-goals, which none of them does all of",
+            "complete": "All four sub-goals, in order; by people, or recorded: by a script",
+            "partial": "All kinds of things, now and then all four sub-goals; by people, or recorded: by a script",
+            "mixed": "All kinds of things, never all four of other sub-goals; by people, or recorded: by a script",
         }[quality],
-        sources=(data, replace(data, legacy=True)),
+        sources=(data, KITCHEN_RECORDINGS[quality], replace(data, legacy=True)),
         published_fractions=published_fractions,
     )
 
 
-def _atari(game: str, published_fractions: tuple[float, ...]) -> Dataset:
-    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari."""
+def _atari(game: str, published_fractions: tuple[float, ...], episodes: int, record_seed: int) -> Dataset:
+    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari.
+
+    Its recording has as many episodes as make about 40,000 steps.
+    """
     name = f"{game.lower()}-medium"
     return Dataset(
         name=name,
         task=game.lower(),
         description="The eleventh million frames of a DQN agent's training; recorded: players that see the emulator",
-        sources=(DQNReplay(game, run=1, checkpoint=10),),
+        sources=(
+            DQNReplay(game, run=1, checkpoint=10),
+            Recorded(episodes=episodes, minari_id=f"lamobench/{game.lower()}/medium-v0", record_seed=record_seed),
+        ),
         published_fractions=published_fractions,
     )
 
@@ -225,9 +239,12 @@ DATASETS: dict[str, Dataset] = {
         _kitchen("complete", "mini_kitchen_microwave_kettle_light_slider", (0.3, 0.5, 1.0)),  # LaMo, Table 1
         _kitchen("partial", "kitchen_microwave_kettle_light_slider", (0.01, 0.1, 1.0)),  # LaMo, Table 1
         _kitchen("mixed", "kitchen_microwave_kettle_bottomburner_light", ()),
-        *(_atari(game, (0.1, 1.0)) for game in ("Breakout", "Qbert", "Pong")),  # LaMo, Table 2
-        _atari("Seaquest", ()),
-        *(_atari(game, (0.1,)) for game in ("Freeway", "Asterix")),  # LaMo, Table 10
+        _atari("Breakout", (0.1, 1.0), episodes=40, record_seed=40),  # LaMo, Table 2
+        _atari("Qbert", (0.1, 1.0), episodes=24, record_seed=41),
+        _atari("Pong", (0.1, 1.0), episodes=16, record_seed=42),
+        _atari("Seaquest", (), episodes=20, record_seed=43),
+        _atari("Freeway", (0.1,), episodes=20, record_seed=44),  # LaMo, Table 10
+        _atari("Asterix", (0.1,), episodes=30, record_seed=45),
     )
 }
 

@@ -69,6 +69,9 @@ def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: i
     return _subset(trajectories, order[:enough], fraction)
 
 
+SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length}
+
+
 def _check_fraction(fraction: float) -> None:
     if not 0.0 < fraction <= 1.0:
         raise UserError(f"fraction {fraction:g} is outside (0, 1]; give the share of episodes to keep, e.g. 0.1")

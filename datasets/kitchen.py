@@ -24,8 +24,10 @@ OBSERVATION_SIZE = 2 * (JOINTS + OBJECTS)
 DONE_WITHIN = 0.3  # distance to the wanted positions, in joint space (BONUS_THRESH, there and in FrankaKitchen-v1)
 ELEMENTS: dict[str, tuple[slice, tuple[float, ...]]] = {  # the entries of a sub-goal's object and the wanted positions
     "bottom burner": (slice(11, 13), (-0.88, -0.01)),
+    "top burner": (slice(15, 17), (-0.92, -0.01)),
     "light switch": (slice(17, 19), (-0.69, -0.05)),
     "slide cabinet": (slice(19, 20), (0.37,)),
+    "hinge cabinet": (slice(20, 22), (0.0, 1.45)),
     "microwave": (slice(22, 23), (-0.75,)),
     "kettle": (slice(23, 30), (-0.23, 0.75, 1.62, 0.99, 0.0, 0.0, -0.06)),
 }

@@ -29,7 +29,7 @@ from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task
 from ..trajectories import Trajectories
-from . import reacher2d
+from . import atari, kitchen, reacher2d
 from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
@@ -48,6 +48,9 @@ class Player:
 
 PLAYERS: dict[str, Player] = {
     "reacher2d": Player(reacher2d.ALGORITHM, reacher2d.play_episode),
+    "kitchen": Player(kitchen.ALGORITHM, kitchen.play_episode),
+    "kitchen-mixed": Player(kitchen.ALGORITHM, kitchen.play_episode),
+    **{game: Player(atari.ALGORITHM, atari.player(game)) for game in atari.STYLES},
 }
 
 

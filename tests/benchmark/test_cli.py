@@ -55,7 +55,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
 DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify", "survey")
 COMMANDS = [
     *("data", *(f"data {name}" for name in DATA_COMMANDS)),
-    *("train", "evaluate", "sweep", "leaderboard", "lm", "lm list", "lm fetch", "lm pretrain", "doctor"),
+    *("train", "evaluate", "sweep", "leaderboard", "faults", "lm", "lm list", "lm fetch", "lm pretrain", "doctor"),
 ]
 
 
@@ -102,6 +102,16 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
         ("train reacher2d-medium --method lamo --lm gpt5", r"unknown language model 'gpt5'; did you mean 'gpt2'\?"),
         ("train reacher2d-medium --method bc --profile tpu", r"unknown profile 'tpu'"),
         ("train reacher2d-medium --method bc --source d4rl", r"unknown source of data set 'reacher2d-medium' 'd4rl'"),
+        ("train reacher2d-medium --method dt --legacy drop", r"unknown legacy option 'drop'.*'drop-best'"),
+        ("train reacher2d-medium --method bc --legacy drop-best", r"legacy 'drop-best' is no fault of method 'bc'"),
+        (
+            "train reacher2d-medium --method dt --legacy tanh-logits",
+            r"'tanh-logits' needs discrete actions, which task",
+        ),
+        ("faults drop", r"unknown fault 'drop'"),
+        ("faults drop-best", r"lamobench data record reacher2d-medium-large"),
+        ("faults drop-best --jobs -1", r"jobs is -1; give 1 or more"),
+        ("faults drop-best --threads 0", r"threads is 0; give 1 or more"),
         ("sweep reacher2d-medium --methods bc --threads 0", r"threads is 0; give 1 or more"),
         ("sweep reacher2d-medium --methods bc --jobs -1", r"jobs is -1; give 1 or more, or 0 for one a core"),
         ("sweep reacher2d-medium --methods bc dtt", r"unknown method 'dtt'; did you mean 'dt'\?"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark.build import training_subset
 from lamobench.benchmark.config import RunConfig, RunRequest, changed, resolve
 from lamobench.benchmark.lamo import LaMoConfig
 from lamobench.benchmark.runs import read_config
@@ -236,3 +237,12 @@ def test_what_differs_from_the_profile_shows_in_its_name(tiny_request: Callable[
     assert resolve(replace(plain, settings={"learning_rate": 0.1})).profile == "cpu (changed)"
     assert resolve(replace(plain, budget={"batch_size": 3})).profile == "cpu (changed)"
     assert resolve(replace(plain, precision="bfloat16", budget={"batch_size": 3})).profile == "cpu (bfloat16, changed)"
+
+
+def test_a_fraction_can_be_drawn_by_length(tiny_request: Requests) -> None:
+    uniform, length = (resolve(tiny_request("bc", fraction=0.4, seed=1, selection=s)) for s in ("uniform", "length"))
+    assert (length.selection, length.episodes_in_subset) == ("length", 4)  # 64 of 160 steps, in episodes of 20
+    assert uniform.id != length.id
+    assert len(training_subset(length).episodes) == 4
+    with pytest.raises(UserError, match=r"unknown selection 'lenght'; did you mean 'length'\?"):
+        resolve(tiny_request("bc", selection="lenght"))

@@ -224,6 +224,12 @@ def test_frames_are_shown_with_those_before_them_and_returns_to_go_are_of_clippe
     assert [history.actions[-1].tolist() for history in viewer.seen] == [[0], [3, 0], [3, 0], [3, 0]]
 
 
+def test_returns_to_go_are_of_unclipped_rewards_where_evaluation_is_told_so() -> None:
+    viewer = Viewer(context=2)
+    rollout(viewer, Film, [1], [10.0], view=View(frames=4))
+    assert [history.returns_to_go[-1].tolist() for history in viewer.seen] == [[10], [10, 5], [5, 0], [0, -5]]
+
+
 def test_every_environment_plays_its_share_however_long_its_episodes_are() -> None:
     made: list[Toy] = []
 

@@ -106,12 +106,13 @@ def test_parameters_are_counted_without_targets(tiny_request: Requests, tmp_path
     actor = 12 * 16 + 16 + 16 * 16 + 16 + 16 * 4 + 4
     critics = 2 * (14 * 16 + 16 + 16 * 16 + 16 + 16 + 1)
     assert done["cql"]["params_total"] == done["cql"]["params_trainable"] == actor + critics + 1
-    low_rank = 2 * (2 * 16 + 2 * 48 + 48)  # of each of two layers: A, B and the bias of c_attn
+    updates = 3 * (2 * 16 + 16 * 2)  # A and B for each of q, k and v
+    low_rank = 2 * (updates + 48)  # of each of two layers, with the biases of q, k and v
     inputs = sum(n * 16 + 16 + 16 * 16 + 16 for n in (1, 12, 2)) + 100 * 16 + 2 * 16
     head = 16 * 16 + 16 + 16 * 2 + 2
     assert done["lamo"]["params_trainable"] == low_rank + inputs + head
     gpt2 = 280 * 16 + 64 * 16 + 2 * 16 + 2 * (4 * 16 + 16 * 48 + 48 + 16 * 16 + 16 + 2 * 16 * 64 + 64 + 16)
-    assert done["lamo"]["params_total"] == gpt2 + 2 * (2 * 16 + 2 * 48) + inputs + head
+    assert done["lamo"]["params_total"] == gpt2 + 2 * updates + inputs + head
 
 
 def diverge_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:

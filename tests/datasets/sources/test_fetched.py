@@ -156,7 +156,7 @@ def test_kitchen_comes_in_two_sources_from_one_file(tmp_path: Path, lamobench_ho
     sub_goals = catalog.find_task("kitchen").sub_goals
     kitchen(tmp_path / "file.hdf5", [[set(), {"kettle"}, {"kettle"}]], sub_goals)
     fetch_dataset("kitchen-complete", source="d4rl-legacy", path=tmp_path / "file.hdf5")
-    with pytest.raises(UserError, match=r"type: lamobench data fetch kitchen-complete$"):
+    with pytest.raises(UserError, match=r"type: lamobench data fetch kitchen-complete, or: .*record kitchen-complete$"):
         catalog.load("kitchen-complete")
     fetch_dataset("kitchen-complete-v0", path=tmp_path / "file.hdf5")
     assert list(catalog.load("kitchen-complete").returns) == [1]
