@@ -40,8 +40,7 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
     if not isinstance(settings, LaMoConfig) or not settings.needs_english:
         return None
     corpus = load_corpus(settings.corpus, load_tokenizer(lm))
-    block = min(settings.language_length, model_positions(lm))
-    check_length(corpus, block, f"blocks of fewer tokens, e.g. --set language_length={min(block // 2, 128)}")
+    check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
     return corpus
 
 

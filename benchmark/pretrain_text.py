@@ -31,7 +31,7 @@ def _corpus(config: PretrainConfig, tokenizer: GPT2TokenizerFast) -> Corpus:
         corpus = markov_corpus(tokenizer, config.markov_states, config.markov_temperature, config.seed)
     else:
         corpus = load_corpus(config.corpus, tokenizer)
-    check_length(corpus, config.context, "blocks of fewer tokens, e.g. --context 32")
+    check_length(corpus, config.context, "--context ")
     return shuffle_tokens(corpus, config.seed) if config.order == "shuffled" else corpus
 
 

@@ -163,14 +163,15 @@ def sample_blocks(ids: Array, batch: int, length: int, rng: np.random.Generator)
     return np.asarray(ids[offsets[:, None] + np.arange(length)], np.int64)
 
 
-def check_length(corpus: Corpus, tokens: int, hint: str) -> None:
-    """Raise a `UserError`, one line with the `hint`, if a part of `corpus` is shorter than one block of `tokens`."""
-    for part, ids in zip(("training", "held-out"), (corpus.train, corpus.held_out), strict=True):
-        if len(ids) < tokens:
-            raise UserError(
-                f"the {part} part of corpus '{corpus.name}' has {len(ids)} tokens, fewer than one block of {tokens}; "
-                f"give a longer text, or {hint}"
-            )
+def check_length(corpus: Corpus, tokens: int, option: str) -> None:
+    """Raise a `UserError` if a part of `corpus` is shorter than a block of `tokens`; `option` sets a block's length."""
+    part, ids = min(("training", corpus.train), ("held-out", corpus.held_out), key=lambda item: len(item[1]))
+    if len(ids) < tokens:
+        shorter = f", or shorter blocks: {option}{1 << len(ids).bit_length() - 1}" if len(ids) > 1 else ""
+        raise UserError(
+            f"the {part} part of corpus '{corpus.name}' has {len(ids)} tokens, fewer than one block of {tokens}; "
+            f"give a longer text{shorter}"
+        )
 
 
 def _groups(paragraphs: Iterable[str]) -> Iterator[list[str]]:

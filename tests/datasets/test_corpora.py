@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,10 +251,12 @@ def test_samples_are_consecutive_and_drawn_from_everywhere() -> None:
 def test_a_part_that_is_shorter_than_a_block_is_named(text_file: Path, tokenizer: GPT2TokenizerFast) -> None:
     corpus = load_corpus(str(text_file), tokenizer)
     least = len(corpus.held_out)
-    check_length(corpus, least, "say it")
-    with pytest.raises(
-        UserError, match=rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*say it"
-    ):
-        check_length(corpus, least + 1, "say it")
-    with pytest.raises(UserError, match="the training part"):
-        check_length(corpus, len(corpus.train) + 1, "say it")
+    check_length(corpus, least, "--set length=")
+    line = (
+        rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*or shorter blocks: --set length=\d+$"
+    )
+    with pytest.raises(UserError, match=line) as mistake:
+        check_length(corpus, least + 1, "--set length=")
+    check_length(corpus, int(str(mistake.value).rpartition("=")[2]), "--set length=")
+    with pytest.raises(UserError, match=r"the training part .* has 1 tokens, .* block of 2; give a longer text$"):
+        check_length(replace(corpus, train=corpus.train[:1]), 2, "--set length=")
