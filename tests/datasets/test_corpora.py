@@ -252,9 +252,7 @@ def test_a_part_that_is_shorter_than_a_block_is_named(text_file: Path, tokenizer
     corpus = load_corpus(str(text_file), tokenizer)
     least = len(corpus.held_out)
     check_length(corpus, least, "--set length=")
-    line = (
-        rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*shorter blocks: --set length=\d+$"
-    )
+    line = rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*shorter blocks: --set length=\d+$"
     with pytest.raises(UserError, match=line) as mistake:
         check_length(corpus, least + 1, "--set length=")
     check_length(corpus, int(str(mistake.value).rpartition("=")[2]), "--set length=")
