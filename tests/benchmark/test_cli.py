@@ -122,7 +122,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
         ("data show reacher", r"unknown data set 'reacher'"),
         (
             "data search reacher2d",
-            r"unknown task to search players for 'reacher2d' .*valid: hopper, halfcheetah, walker2d",
+            r"unknown task to search players for 'reacher2d'.*valid: hopper, halfcheetah, walker2d",
         ),
         ("data search hopper --steps 5", r"5 steps: expected at least 10250, after which the first actor is kept"),
         ("data record reacher", r"unknown data set 'reacher'"),

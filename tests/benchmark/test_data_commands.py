@@ -142,7 +142,7 @@ def test_list_has_a_block_a_task_and_says_what_the_rest_would_take(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 120
     assert "hopper: a return of -20.2723 scores 0, 3234.3 scores 100" in lines
-    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    rows = {line.split()[0]: line.split()[1:] for line in reversed(lines) if line}  # each data set's first source
     assert rows["hopper-medium"][:5] == ["d4rl", "2", "9", "0.8", "0.8"]
     assert rows["hopper-medium"][-1] == "yes"
     assert rows["reacher2d-medium"] == ["recorded", "50", *"---", "~0.3", "MB", "no:", "record"]
@@ -162,4 +162,4 @@ def test_survey_says_what_it_finds_and_where_it_wrote_it(
     assert first.startswith("reacher2d-medium: 50 episodes, 5000 steps, mean return 36.340, mean score 36.34")
     assert "recorded in" in first
     assert second == f"written: {table}"
-    assert run(monkeypatch, "data", "survey", "hopper-medium", "--output", table) == 2
+    assert run(monkeypatch, "data", "survey", "hopper-medium-v1", "--output", table) == 2
