@@ -10,7 +10,7 @@ from ..baselines.cql import CQL, CQLConfig
 from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from ..baselines.policy import Policy, Spec
 from ..datasets.catalog import find_task, load
-from ..datasets.corpora import Corpus, load_corpus
+from ..datasets.corpora import Corpus, check_length, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
 from ..datasets.fractions import SELECTIONS, Subset
@@ -18,7 +18,7 @@ from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig
-from .language_models import load_language_model, load_tokenizer, model_hash
+from .language_models import load_language_model, load_tokenizer, model_hash, model_positions
 from .legacy_data import faulty_subset
 from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
@@ -33,10 +33,15 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
-    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off."""
+    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off.
+
+    A `UserError` if it is shorter than one of the blocks that are drawn from it.
+    """
     if not isinstance(settings, LaMoConfig) or not settings.needs_english:
         return None
-    return load_corpus(settings.corpus, load_tokenizer(lm))
+    corpus = load_corpus(settings.corpus, load_tokenizer(lm))
+    check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
+    return corpus
 
 
 def corpus_hash(corpus: Corpus | None) -> str:

@@ -18,9 +18,9 @@ from tyro.conf import Positional, UseAppendAction, arg, subcommand
 from ..datasets.errors import UserError
 from .cli_data import DataGroup
 from .cli_faults import Faults
+from .cli_models import LanguageModelGroup
 from .legacy import FAULTS
 from .methods import METHODS
-from .pretrain_config import PretrainConfig
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
@@ -225,51 +225,6 @@ class Bench:
         rows = run_benches(lambda name: print(f"measuring: {name}", file=sys.stderr, flush=True))
         write_rows(self.output, rows)
         print_rows(rows, self.json)
-
-
-@dataclass(frozen=True)
-class Pretrain:
-    """Pre-train a small GPT-2 on English that is at hand; goes on where it was if it was killed."""
-
-    output: Positional[Path]
-    """Folder for weights, tokenizer and model card; give it to --lm afterwards."""
-    config: PretrainConfig = field(default_factory=PretrainConfig)
-
-    def run(self) -> None:
-        """Pre-train, then say how good the model is."""
-        from .pretrain import pretrain
-
-        summary = pretrain(self.config, self.output)
-        print(
-            f"{self.output}: held-out loss {summary.held_out_loss:.3f} nats a token "
-            f"(unigram {summary.unigram_loss:.3f}, bigram {summary.bigram_loss:.3f})"
-        )
-
-
-@dataclass(frozen=True)
-class LanguageModelList:
-    """List the language models that have a name: what is at hand, and what to type for the rest."""
-
-    json: bool = False
-    """Print JSON instead of a table."""
-
-    def run(self) -> None:
-        """Print the table."""
-        from .display import print_rows
-        from .doctor import language_models
-
-        print_rows(language_models(), self.json)
-
-
-@dataclass(frozen=True)
-class LanguageModelGroup:
-    """Language models: list, pretrain."""
-
-    command: Annotated[LanguageModelList, subcommand("list")] | Annotated[Pretrain, subcommand("pretrain")]
-
-    def run(self) -> None:
-        """Run the chosen command."""
-        self.command.run()
 
 
 Command = (

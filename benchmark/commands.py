@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.catalog import find_dataset, find_task
 from ..datasets.environments import make_environment
-from ..datasets.errors import UserError
+from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
 from .display import SweepBar, duration, print_rows, run_bar
 from .hyperparameters import budget_for
@@ -17,6 +17,7 @@ from .runs import is_done, read_config
 
 if TYPE_CHECKING:
     from .cli import Ablation, Evaluate, Leaderboard, RunOptions, Sweep, Train
+    from .cli_models import LanguageModelFetch
 
 
 PRINTED_OF_ABLATION = ("dataset", "title", "score", "minus_lamo", "minus_lamo_low", "minus_lamo_high")
@@ -118,6 +119,17 @@ def evaluate_run(command: "Evaluate") -> None:
             }
         )
     print_rows(rows, command.json)
+
+
+def fetch_english(command: "LanguageModelFetch") -> None:
+    """`lamobench lm fetch`."""
+    from ..datasets import wikitext
+    from .fetched_models import fetch_language_model
+    from .language_models import PUBLISHED
+
+    name = choose("model or corpus to fetch", command.name, [*PUBLISHED, *wikitext.PUBLISHED_ARTICLES])
+    fetch = fetch_language_model if name in PUBLISHED else wikitext.fetch_wikitext
+    print_rows([fetch(name, command.from_, command.force)], command.json)
 
 
 def run_sweep(command: "Sweep") -> None:

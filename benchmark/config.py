@@ -25,7 +25,7 @@ PRECISIONS = ["float32", "bfloat16"]
 
 
 # Fields that runs did not always have, and what they stand for where they are missing.
-LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform"}
+LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class RunConfig:
     version: str  # of lamobench
     legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
     selection: str = "uniform"  # how the fraction's episodes were drawn
+    accumulation: int = 1  # parts that a batch was computed in
 
     @property
     def id(self) -> str:
@@ -212,6 +213,8 @@ def _check_budget(budget: Budget) -> None:
     for name, value in vars(budget).items():
         if value < 1:
             raise UserError(f"{name} is {value}; give 1 or more")
+    if budget.batch_size % budget.accumulation:
+        raise UserError(f"batch_size {budget.batch_size} can't be computed in {budget.accumulation} equal parts")
     evaluations = budget.steps // budget.evaluate_every
     if budget.steps % budget.evaluate_every or evaluations < budget.headline_evaluations:
         raise UserError(

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..datasets import cache
+from ..datasets import cache, wikitext
 from ..datasets.catalog import Recorded, all_datasets, command_to_get, find_dataset, status
+from ..datasets.corpora import DOCS, NAMES
 from ..datasets.errors import UserError
 from ..datasets.storage import home
 
@@ -24,7 +25,6 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
-MODELS = ("gpt2-mini", "gpt2", "gpt2-medium")
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),
     "reacher2d": ("reacher2d-medium",),
@@ -35,21 +35,32 @@ TARGET_DATA = {  # make target -> its data sets
 def findings() -> list[dict[str, Any]]:
     """One row a finding. Keys: kind, name, state, note; `state` is "ok" unless something is missing."""
     models = [{"kind": "model", **row} for row in language_models()]
-    return [*_machine(), *_packages(), *_data(), *models, *_targets()]
+    texts = [{"kind": "corpus", **row} for row in corpora()]
+    return [*_machine(), *_packages(), *_data(), *models, *texts, *_targets()]
 
 
 def language_models() -> list[dict[str, Any]]:
     """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
-    from .language_models import model_folder
+    from .language_models import EMBEDDED, PUBLISHED, model_folder
 
     rows = []
-    for name in MODELS:
+    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED]:
         try:
             model_folder(name)
         except UserError as error:
             rows.append({"name": name, "state": "absent", "note": str(error).partition("; ")[2]})
         else:
             rows.append({"name": name, "state": "ok", "note": f"--lm {name}"})
+    return rows
+
+
+def corpora() -> list[dict[str, Any]]:
+    """One row a corpus that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
+    rows = []
+    for name in NAMES:
+        here = name == DOCS or wikitext.folder_of(name).is_dir()
+        note = f"--set corpus={name}" if here else f"lamobench lm fetch {name}"
+        rows.append({"name": name, "state": "ok" if here else "absent", "note": note})
     return rows
 
 

@@ -20,6 +20,7 @@ class Budget:
     evaluation_episodes: int  # per evaluation and target return
     headline_evaluations: int  # the score is the mean over this many last evaluations
     batch_size: int = 64  # windows for sequence models, transitions for the others
+    accumulation: int = 1  # parts a batch is computed in, one after the other: less memory, the same mean gradient
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,16 +14,20 @@ import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel, GPT2TokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from ..datasets.corpora import END_OF_TEXT
 from ..datasets.errors import UserError, choose
+from ..datasets.hub import Repository
 from ..datasets.storage import home
 from ..datasets.trajectories import Array
 
 EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
-PUBLISHED = {"gpt2": "openai-community/gpt2", "gpt2-medium": "openai-community/gpt2-medium"}
+PUBLISHED = {
+    "gpt2": Repository("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+    "gpt2-medium": Repository("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
+}
 WEIGHTS = ("pretrained", "random", "permuted", "initialised")
 ATTENTION = ("eager", "sdpa")
 
@@ -32,9 +37,9 @@ def load_language_model(
 ) -> GPT2LMHeadModel:
     """The GPT-2 `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
 
-    `name` is "gpt2-mini" (ships with the package), "gpt2", "gpt2-medium" or the path of a folder with a GPT-2
-    checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a
-    CPU, and slower elsewhere.
+    `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium" or the path of a
+    folder with a GPT-2 checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" in
+    bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
     arrangement of values; each control keeps less of it than the one before:
@@ -86,6 +91,11 @@ def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
     stamps = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     control = "" if weights == "pretrained" else f" {weights} {seed}"
     return hashlib.sha256(f"{_files_sha256(stamps)}{control}".encode()).hexdigest()
+
+
+def model_positions(name: str) -> int:
+    """How many tokens the model `name` sees at once; raises `UserError` as `load_language_model` does."""
+    return int(GPT2Config.from_dict(_config(model_folder(name), name)).n_positions)
 
 
 def model_folder(name: str) -> Path:
@@ -149,7 +159,7 @@ def generate(model: GPT2LMHeadModel, tokenizer: GPT2TokenizerFast, prompt: str, 
     return str(tokenizer.decode(ids[0])).replace(END_OF_TEXT, "\n")
 
 
-def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
+def _config(folder: Path, name: str) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
@@ -161,6 +171,11 @@ def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
             f"language model '{name}' is of type '{config.get('model_type')}' (in {folder}/config.json), expected "
             "'gpt2'; give a GPT-2 checkpoint"
         )
+    return config
+
+
+def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
+    _config(folder, name)
     try:
         with quiet_transformers():
             model, about = GPT2LMHeadModel.from_pretrained(
@@ -212,14 +227,13 @@ def _published_folder(name: str) -> Path:
     placed = home() / "models" / name
     if placed.is_dir():
         return _checked(placed)
-    for repository in (PUBLISHED[name], name):  # the name before the Hub had namespaces is in older caches
+    for repository in (PUBLISHED[name].name, name):  # the name before the Hub had namespaces is in older caches
         cached = try_to_load_from_cache(repository, "model.safetensors")
         if isinstance(cached, str):
             return _checked(Path(cached).parent)
     raise UserError(
-        f"language model '{name}' is not on this machine; on a connected one type "
-        f"`hf download {PUBLISHED[name]} config.json model.safetensors tokenizer.json --local-dir {name}`, "
-        f"and put that folder at {placed}"
+        f"language model '{name}' is not on this machine; type: lamobench lm fetch {name} (it says what to do without "
+        "a network)"
     )
 
 

@@ -19,21 +19,14 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
-from ..datasets.corpora import (
-    END_OF_TEXT,
-    Corpus,
-    corpus_paragraphs,
-    load_corpus,
-    sample_blocks,
-    split_held_out,
-    train_tokenizer,
-)
+from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError, choose
 from ..datasets.storage import whole_file, write_json, write_text
 from .language_models import ATTENTION, generate, held_out_loss, language_loss, quiet_transformers
 from .model_card import model_card
 from .ngrams import bigram_loss, unigram_loss
 from .pretrain_config import PretrainConfig
+from .pretrain_text import pretraining_text
 
 LOOK_BLOCKS = 64  # the curve's held-out loss is over the first so many blocks: a look costs a few training steps
 
@@ -45,7 +38,7 @@ class PretrainSummary:
     parameters: int  # tied embeddings counted once
     train_tokens: int  # in the corpus's training part
     held_out_tokens: int
-    tokens_seen: int  # steps * batch_size * context
+    tokens_seen: int  # steps run * batch_size * context
     seconds: float  # of processor time of this process, resumed parts included
     precision: str  # what "auto" came to
     held_out_loss: float  # of the model
@@ -73,11 +66,10 @@ def pretrain(config: PretrainConfig, output: Path) -> PretrainSummary:
         about = json.loads(record.read_text(encoding="utf-8"))
         _refuse_other(output, config, about["config"])
         return PretrainSummary(**about["summary"])
-    tokenizer = _tokenizer(config, output)
-    corpus = load_corpus(config.corpus, tokenizer)
+    tokenizer, corpus = pretraining_text(config, output)
     checkpoint = output / "checkpoint.safetensors"
     summary, model = _finish(config, corpus, tokenizer, _train(config, corpus, checkpoint))
-    _write_model(output, model)
+    _write_model(output, model, config.storage)
     write_text(output / "README.md", model_card(output.resolve().name, config, summary))
     write_json(record, {"config": asdict(config), "summary": asdict(summary)})
     checkpoint.unlink()
@@ -110,12 +102,12 @@ def _train(config: PretrainConfig, corpus: Corpus, checkpoint: Path) -> _State:
         if checkpoint.exists():
             _load_checkpoint(checkpoint, config, corpus, state)
         clock, losses = time.process_time() - state.seconds, []
-        with tqdm(total=config.steps, initial=state.step, desc="pre-training", unit="step") as bar:
-            while state.step < config.steps:
+        with tqdm(total=config.last_step, initial=state.step, desc="pre-training", unit="step") as bar:
+            while state.step < config.last_step:
                 losses.append(_step(config, corpus, state, checkpoint))
                 state.step += 1
                 bar.update()
-                if state.step % config.checkpoint_every == 0 or state.step == config.steps:
+                if state.step % config.checkpoint_every == 0 or state.step == config.last_step:
                     held_out = held_out_loss(state.model.eval(), corpus.held_out[: LOOK_BLOCKS * config.context])
                     point = {"train": round(sum(losses) / len(losses), 4), "held_out": round(held_out, 4)}
                     bar.set_postfix(point)
@@ -214,11 +206,14 @@ def _finish(
     config: PretrainConfig, corpus: Corpus, tokenizer: GPT2TokenizerFast, state: _State
 ) -> tuple[PretrainSummary, GPT2LMHeadModel]:
     model = state.model.eval()
+    if config.storage == "float16":
+        for parameter in model.parameters():
+            parameter.data.copy_(parameter.data.half())  # what is measured is what is stored
     summary = PretrainSummary(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         train_tokens=len(corpus.train),
         held_out_tokens=len(corpus.held_out),
-        tokens_seen=config.steps * config.batch_size * config.context,
+        tokens_seen=config.last_step * config.batch_size * config.context,
         seconds=round(state.seconds, 1),
         precision="bfloat16" if _bfloat16(config) else "float32",
         held_out_loss=held_out_loss(model, corpus.held_out),
@@ -235,31 +230,20 @@ def _finish(
     return summary, model
 
 
-def _write_model(output: Path, model: GPT2LMHeadModel) -> None:
+def _write_model(output: Path, model: GPT2LMHeadModel, storage: str) -> None:
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
-        model.to("cpu").save_pretrained(folder)
+        model.to("cpu", getattr(torch, storage)).save_pretrained(folder)
         for name in ("config.json", "model.safetensors"):
             with whole_file(output / name) as temporary:
                 temporary.write_bytes((Path(folder) / name).read_bytes())
 
 
-def _tokenizer(config: PretrainConfig, output: Path) -> GPT2TokenizerFast:
-    """The tokenizer in `output`, made from the training part of the corpus if it is not there yet."""
-    if not (output / "tokenizer_config.json").is_file():
-        train, _ = split_held_out(corpus_paragraphs(config.corpus))
-        tokenizer = train_tokenizer(train, config.vocabulary, config.context)
-        write_text(output / "tokenizer.json", tokenizer.backend_tokenizer.to_str())
-        special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
-        about = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": config.context, **special}
-        write_json(output / "tokenizer_config.json", about)  # last: it says that both are there
-    return GPT2TokenizerFast.from_pretrained(output, local_files_only=True)
-
-
 def _refuse_other(output: Path, config: PretrainConfig, found: dict[str, Any]) -> None:
+    known = asdict(PretrainConfig()) | found  # a run from before an option had what is its default now
     for name, given in asdict(config).items():
-        if given != found.get(name):
+        if given != known[name]:
             raise UserError(
-                f"{output} holds a run with {name} = {found.get(name)!r}, not {given!r}; write to another folder"
+                f"{output} holds a run with {name} = {known[name]!r}, not {given!r}; write to another folder"
             )
 
 
@@ -284,6 +268,12 @@ def _check(config: PretrainConfig) -> None:
         raise UserError(f"width {config.width} is not a multiple of heads {config.heads}; e.g. --width 128 --heads 4")
     if config.learning_rate <= 0:
         raise UserError(f"learning-rate {config.learning_rate:g} is not positive; e.g. --learning-rate 0.004")
+    if not 0 <= config.stop_at <= config.steps:
+        raise UserError(
+            f"stop-at {config.stop_at} is not within the {config.steps} steps, expected 0 to {config.steps}"
+        )
+    choose("order", config.order, ["natural", "shuffled"])
+    choose("storage", config.storage, ["float32", "float16"])
     choose("precision", config.precision, ["auto", "float32", "bfloat16"])
     choose("attention", config.attention, list(ATTENTION))
     choose("device", config.device, ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])

@@ -150,16 +150,24 @@ class _Training:
         factor = self.schedule(step)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
-        batch = self.sampler.sample(self.config.batch_size, self.rng).to(self.device)
-        with autocast(self.config, self.device):
-            loss, metrics = self.policy.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        metrics = self.backward()
         if self.settings.gradient_clip > 0:
             metrics["gradient_norm"] = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
         self.optimizer.step()
         self.policy.after_update()
-        return {"loss": loss.detach(), **metrics}
+        return metrics
+
+    def backward(self) -> dict[str, Tensor]:
+        """Add up the gradients of a batch's parts; returns the means of what they measured."""
+        parts, tally = self.config.accumulation, _Tally({})
+        for _ in range(parts):
+            batch = self.sampler.sample(self.config.batch_size // parts, self.rng).to(self.device)
+            with autocast(self.config, self.device):
+                loss, metrics = self.policy.loss(batch)
+            (loss / parts).backward()  # type: ignore[no-untyped-call]
+            tally.add({"loss": loss.detach(), **metrics})
+        return {name: total / parts for name, total in tally.sums.items()}
 
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""

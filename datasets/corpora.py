@@ -1,14 +1,14 @@
 """Token streams of English for pre-training and for the auxiliary language loss.
 
-A corpus is two flat arrays of token ids, training and held-out, cached as memory maps. Paragraphs are separated by the
-end-of-text token.
+A corpus is two flat arrays of token ids, training and held-out, cached as memory maps. The end-of-text token follows
+each piece of text: a paragraph, or an article of WikiText.
 """
 
 import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from . import wikitext
 from .errors import UserError
 from .prose import documentation_paragraphs, near_duplicate_key, package_versions
 from .storage import home, whole_folder, write_json
@@ -27,48 +28,69 @@ if TYPE_CHECKING:
 HELD_OUT_SHARE = 0.05
 OVERLAP_WORDS = 8  # a held-out paragraph shares no run of this many words with the training part
 END_OF_TEXT = "<|endoftext|>"
-REVISION = (
-    1  # raise it when the filter, the split or the encoding changes what a corpus holds: caches are then made anew
-)
+REVISION = 1  # raise it when the filter, the split or the encoding changes a corpus: caches are then made anew
 PARTS = ("train", "held_out")
+DOCS = "docs"
+NAMES = (DOCS, *wikitext.PUBLISHED_ARTICLES)  # corpora that have a name; any other corpus is a text file
+ENCODED_AT_ONCE = 1 << 20  # characters: the tokenizer's own records take a hundred times the room of its ids
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A tokenised corpus; the arrays are memory-mapped, uint16 for up to 65,536 tokens of vocabulary, else uint32."""
 
-    name: str  # "docs", or the path of a text file
+    name: str  # one of `NAMES`, or the path of a text file
     train: Array  # (tokens,) unsigned integers
     held_out: Array  # (tokens,) unsigned integers
     train_sha256: str  # of the array's type, shape and content
     held_out_sha256: str
     tokenizer_sha256: str
-    paragraphs: dict[str, int]  # how many are in "train" and in "held_out", and how many were "dropped" as overlapping
-    sources: dict[str, str]  # version of each package for "docs"; the file's SHA-256 for a text file
+    paragraphs: dict[str, int]  # or articles: how many "train" and "held_out" have, and were "dropped" as overlapping
+    sources: dict[str, str]  # version of each package for "docs"; else the SHA-256 of each file's text
 
 
 def load_corpus(name: str, tokenizer: "PreTrainedTokenizerBase") -> Corpus:
     """The corpus `name` in tokens of `tokenizer`, from the cache; it is made (half a minute for "docs") if not there.
 
-    `name` is "docs", the documentation text of the installed packages, or the path of a UTF-8 text file, e.g. one of
-    WikiText's raw files. Raises `UserError` for anything else, and for a damaged cache.
+    `name` is "docs", the documentation text of the installed packages; "wikitext-2" or "wikitext-103", once fetched; or
+    the path of a UTF-8 text file. Raises `UserError` for anything else, and for a damaged cache.
     """
-    sources = package_versions() if name == "docs" else _file_source(_text_file(name))
+    sources = _sources(name)
     tokenizer_hash = tokenizer_sha256(tokenizer)
     key = json.dumps([REVISION, tokenizer_hash, sources], sort_keys=True)
-    label = "docs" if name == "docs" else Path(name).stem
+    label = name if name in NAMES else Path(name).stem
     folder = home() / "corpora" / f"{label}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not folder.is_dir():
-        _write(folder, corpus_paragraphs(name), tokenizer, sources)
+        _write(folder, name, tokenizer, sources)
     return _read(folder, name, tokenizer_hash)
 
 
+def corpus_parts(name: str) -> tuple[Iterable[str], Iterable[str], dict[str, int]]:
+    """(training pieces, held-out pieces, how many they are) of the corpus `name`, as `load_corpus` understands it.
+
+    WikiText keeps its published split, training and validation, and its articles whole. Everything else is split here
+    by `split_held_out`. Raises `UserError` for a corpus that is not here, and for a text too short to be split.
+    """
+    if name in wikitext.PUBLISHED_ARTICLES:
+        counts = wikitext.article_counts(name)
+        parts = {"train": counts["train"], "held_out": counts["valid"], "dropped": 0}
+        return wikitext.articles(name, "train"), wikitext.articles(name, "valid"), parts
+    paragraphs = corpus_paragraphs(name)
+    train, held_out = split_held_out(paragraphs)
+    if not train or not held_out:
+        raise UserError(
+            f"{len(paragraphs)} paragraphs are too few or too alike to hold out {HELD_OUT_SHARE:.0%}; give more text"
+        )
+    dropped = len(paragraphs) - len(train) - len(held_out)
+    return train, held_out, {"train": len(train), "held_out": len(held_out), "dropped": dropped}
+
+
 def corpus_paragraphs(name: str) -> Sequence[str]:
-    """The paragraphs of the corpus `name`, as `load_corpus` understands it, each on one line.
+    """The paragraphs of "docs" or of a text file, each on one line.
 
     In a text file blank lines separate paragraphs; in one without blank lines every line is a paragraph.
     """
-    if name == "docs":
+    if name == DOCS:
         return documentation_paragraphs()
     path = _text_file(name)
     try:
@@ -95,7 +117,7 @@ def split_held_out(paragraphs: Sequence[str]) -> tuple[list[str], list[str]]:
     return train, [paragraph for paragraph in held_out if shared.isdisjoint(_word_runs(paragraph))]
 
 
-def train_tokenizer(paragraphs: Sequence[str], vocabulary: int, context: int) -> "GPT2TokenizerFast":
+def train_tokenizer(paragraphs: Iterable[str], vocabulary: int, context: int) -> "GPT2TokenizerFast":
     """A byte-level BPE tokenizer of `vocabulary` tokens, as GPT-2's, made from `paragraphs`.
 
     Raises `UserError` if the text is too short to give that many tokens.
@@ -122,13 +144,13 @@ def tokenizer_sha256(tokenizer: "PreTrainedTokenizerBase") -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def encode(paragraphs: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> Array:
+def encode(paragraphs: Iterable[str], tokenizer: "PreTrainedTokenizerBase") -> Array:
     """Token ids, (tokens,) uint16 or uint32, of the paragraphs end to end, each followed by the end-of-text token."""
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     dtype = np.uint16 if len(tokenizer) <= 65536 else np.uint32
     pieces = []
-    for start in tqdm(range(0, len(paragraphs), 1000), desc="tokenising", unit="k paragraphs", leave=False):
-        for encoding in tokenizer.backend_tokenizer.encode_batch(list(paragraphs[start : start + 1000])):
+    for group in tqdm(_groups(paragraphs), desc="tokenising", unit=" million characters", leave=False):
+        for encoding in tokenizer.backend_tokenizer.encode_batch(group):
             pieces.append(np.asarray([*encoding.ids, end], dtype))
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype)
 
@@ -141,16 +163,45 @@ def sample_blocks(ids: Array, batch: int, length: int, rng: np.random.Generator)
     return np.asarray(ids[offsets[:, None] + np.arange(length)], np.int64)
 
 
+def check_length(corpus: Corpus, tokens: int, option: str) -> None:
+    """Raise a `UserError` if a part of `corpus` is shorter than a block of `tokens`; `option` sets a block's length."""
+    part, ids = min(("training", corpus.train), ("held-out", corpus.held_out), key=lambda item: len(item[1]))
+    if len(ids) < tokens:
+        shorter = f", or shorter blocks: {option}{1 << len(ids).bit_length() - 1}" if len(ids) > 1 else ""
+        raise UserError(
+            f"the {part} part of corpus '{corpus.name}' has {len(ids)} tokens, fewer than one block of {tokens}; "
+            f"give a longer text{shorter}"
+        )
+
+
+def _groups(paragraphs: Iterable[str]) -> Iterator[list[str]]:
+    group: list[str] = []
+    size = 0
+    for paragraph in paragraphs:
+        group.append(paragraph)
+        size += len(paragraph)
+        if size >= ENCODED_AT_ONCE:
+            yield group
+            group, size = [], 0
+    yield group
+
+
+def _sources(name: str) -> dict[str, str]:
+    if name == DOCS:
+        return package_versions()
+    if name in wikitext.PUBLISHED_ARTICLES:
+        return wikitext.sources(name)
+    path = _text_file(name)
+    with path.open("rb") as file:
+        return {path.name: hashlib.file_digest(file, "sha256").hexdigest()}
+
+
 def _text_file(name: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
-        raise UserError(f"no corpus '{name}': give 'docs' or the path of a UTF-8 text file, e.g. wikitext-2/train.txt")
+        names = ", ".join(f"'{known}'" for known in NAMES)
+        raise UserError(f"no corpus '{name}': give {names} or the path of a UTF-8 text file")
     return path
-
-
-def _file_source(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        return {path.name: hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _is_held_out(paragraph: str) -> bool:
@@ -164,16 +215,9 @@ def _word_runs(paragraph: str) -> Iterator[str]:
         yield " ".join(words[start : start + OVERLAP_WORDS])
 
 
-def _write(
-    folder: Path, paragraphs: Sequence[str], tokenizer: "PreTrainedTokenizerBase", sources: dict[str, str]
-) -> None:
-    train, held_out = split_held_out(paragraphs)
-    if not train or not held_out:
-        raise UserError(
-            f"{len(paragraphs)} paragraphs are too few or too alike to hold out {HELD_OUT_SHARE:.0%}; give more text"
-        )
+def _write(folder: Path, name: str, tokenizer: "PreTrainedTokenizerBase", sources: dict[str, str]) -> None:
+    train, held_out, counts = corpus_parts(name)
     arrays = {"train": encode(train, tokenizer), "held_out": encode(held_out, tokenizer)}
-    counts = {"train": len(train), "held_out": len(held_out), "dropped": len(paragraphs) - len(train) - len(held_out)}
     with whole_folder(folder) as temporary:
         for part, ids in arrays.items():
             np.save(temporary / f"{part}.npy", ids)

@@ -4,9 +4,12 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when PyTorch is loaded; results are compared bit by bit
 
+import functools
+import http.server
 import random
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 import torch
 
 from lamobench.benchmark.config import RunRequest
-from lamobench.datasets import cache
+from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.corpora import train_tokenizer
 from lamobench.datasets.environments import make_environment
@@ -147,3 +150,25 @@ def tiny_request(home: Path, tiny_gpt2: Path, tiny_settings: dict[str, dict[str,
         return RunRequest("reacher2d-medium", method, budget=budget, settings=settings, **{"lm": lm, **changes})
 
     return request
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that a server offers in place of the Hub: <owner>/<name>/<file>."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(hub, "address", lambda repository, file: f"{place}/{repository.name}/{file}")
+        yield folder
+        server.shutdown()
+        thread.join()

@@ -1,5 +1,6 @@
 """Records a catalog data set in the real simulator, as a real Minari data set."""
 
+import atexit
 import os
 import tempfile
 import threading
@@ -199,6 +200,14 @@ def _start_worker(task_name: str) -> None:
     global _worker
     threading.Thread(target=follow_parent, daemon=True).start()
     _worker = Recorder(make_environment(find_task(task_name))), task_name
+    atexit.register(_end_worker)
+
+
+def _end_worker() -> None:
+    """Let the environment go before the interpreter does: Atari's prints a page about leaks otherwise."""
+    global _worker
+    _worker[0].close()
+    del _worker
 
 
 def _play_in_worker(grade: str, part: Part) -> EpisodeBuffer:

@@ -55,7 +55,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
 DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify", "survey")
 COMMANDS = [
     *("data", *(f"data {name}" for name in DATA_COMMANDS)),
-    *("train", "evaluate", "sweep", "leaderboard", "faults", "lm", "lm list", "lm pretrain", "doctor"),
+    *("train", "evaluate", "sweep", "leaderboard", "faults", "lm", "lm list", "lm fetch", "lm pretrain", "doctor"),
 ]
 
 
@@ -79,7 +79,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
     [
         ("trian", r"Unrecognized options: trian .*train"),
         ("data", r"Expected one of \{list, show, record, search, fetch, import, export, remove, verify, survey\}"),
-        ("lm", r"Expected one of \{list, pretrain\}"),
+        ("lm", r"Expected one of \{list, fetch, pretrain\}"),
         ("train", r"Missing .*Data set to train on"),
         ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),
         ("train reacher2d-medium --stepz 5", r"Unrecognized options: --stepz"),

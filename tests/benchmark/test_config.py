@@ -121,6 +121,19 @@ def test_the_english_of_the_language_loss_decides_the_id(tiny_request: Requests,
     assert config(language_weight=0.0).id == without.id
 
 
+def test_english_too_short_for_a_block_is_found_before_training(
+    tiny_request: Requests, english: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("\n\n".join(english.read_text().split("\n\n")[:30]))
+    line = (
+        r"the held-out part of corpus '.*short\.txt' has \d+ tokens, fewer than one block of 64; .*language_length=\d+$"
+    )
+    with pytest.raises(UserError, match=line):  # blocks are cut to the 64 positions of the model
+        resolve(tiny_request("lamo", settings={"corpus": str(short), "language_length": 1024}))
+    resolve(tiny_request("lamo", settings={"corpus": str(short), "language_length": 8}))
+
+
 def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) -> None:
     hashes = [
         resolve(tiny_request(m, seed=s)).lm_hash for m in ("lamo", "lamo-random", "lamo-permuted") for s in (0, 1)
@@ -170,7 +183,11 @@ def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) 
         ),
         (
             {"method": "lamo", "settings": {"corpus": "dcos"}},
-            r"no corpus 'dcos': give 'docs' or the path",
+            r"no corpus 'dcos': give 'docs', 'wikitext-2', 'wikitext-103' or the path",
+        ),
+        (
+            {"method": "lamo", "settings": {"corpus": "wikitext-2"}},
+            r"corpus 'wikitext-2' is not on this machine; type: lamobench lm fetch wikitext-2 ",
         ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

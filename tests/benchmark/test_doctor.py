@@ -25,8 +25,12 @@ def test_what_is_there_is_ok_and_what_is_not_says_what_to_type(home: Path) -> No
     models = found("model")
     assert models["gpt2-mini"] == ("ok", "--lm gpt2-mini")
     assert models["gpt2"][0] == "absent"
-    assert "hf download" in models["gpt2"][1]
-    assert str(home / "models" / "gpt2") in models["gpt2"][1]
+    assert models["gpt2"][1].startswith("type: lamobench lm fetch gpt2 ")
+    assert found("corpus") == {
+        "docs": ("ok", "--set corpus=docs"),
+        "wikitext-2": ("absent", "lamobench lm fetch wikitext-2"),
+        "wikitext-103": ("absent", "lamobench lm fetch wikitext-103"),
+    }
 
 
 def test_damaged_data_say_how_to_mend_them(home: Path) -> None:

@@ -142,7 +142,7 @@ def test_hash_follows_content_weights_and_seed(checkpoint: Path) -> None:
 
 
 def test_a_published_model_is_found_under_home(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"hf download openai-community/gpt2 .* put that folder at .*/home/models/gpt2"):
+    with pytest.raises(UserError, match=r"'gpt2' is not on this machine; type: lamobench lm fetch gpt2 "):
         load_language_model("gpt2")
     (tmp_path / "home" / "models").mkdir(parents=True)
     checkpoint.rename(tmp_path / "home" / "models" / "gpt2")
@@ -153,7 +153,7 @@ def test_a_published_model_is_found_in_the_hugging_face_cache(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cached(repository: str, file: str) -> str | None:
-        return str(checkpoint / file) if repository == PUBLISHED["gpt2-medium"] else None
+        return str(checkpoint / file) if repository == PUBLISHED["gpt2-medium"].name else None
 
     monkeypatch.setattr("lamobench.benchmark.language_models.try_to_load_from_cache", cached)
     assert load_language_model("gpt2-medium").config.n_embd == 16
@@ -215,6 +215,16 @@ def test_the_embedded_model_knows_some_english() -> None:
     assert loss < 4.0 < own_unigram
     for weights in ("random", "permuted", "initialised"):
         assert held_out_loss(load_language_model("gpt2-mini", weights), ids) > own_unigram, weights
+
+
+def test_the_embedded_controls_are_small_and_know_less_english() -> None:
+    folders = [folder for folder in EMBEDDED.iterdir() if folder.name != "gpt2-mini"]
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) <= 9e6
+    ids = encode(ENGLISH.splitlines(), load_tokenizer("gpt2-mini"))
+    names = ["gpt2-mini", "gpt2-mini-early", "gpt2-mini-shuffled", "gpt2-mini-markov"]
+    losses = [held_out_loss(load_language_model(name), ids) for name in names]
+    assert losses == sorted(losses)
+    assert losses[3] > math.log(4096)  # most of the tokens were never seen
 
 
 def test_generate_is_seeded_and_leaves_torch_alone() -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -23,6 +24,7 @@ from lamobench.benchmark.train import DivergedError, choose_device, learning_rat
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.windows import TransitionBatch, TransitionSampler
 
 Requests = Callable[..., RunRequest]
 METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
@@ -113,6 +115,33 @@ def test_parameters_are_counted_without_targets(tiny_request: Requests, tmp_path
     assert done["lamo"]["params_trainable"] == low_rank + inputs + head
     gpt2 = 280 * 16 + 64 * 16 + 2 * 16 + 2 * (4 * 16 + 16 * 48 + 48 + 16 * 16 + 16 + 2 * 16 * 64 + 64 + 16)
     assert done["lamo"]["params_total"] == gpt2 + 2 * updates + inputs + head
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_batch(
+    tiny_request: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gradient(parts: int) -> Tensor:
+        config = resolve(tiny_request("bc", budget={"accumulation": parts}))
+        training = loop._Training(config, tmp_path, torch.device("cpu"), lambda done, total: None)
+        batch = training.sampler.sample(8, np.random.default_rng(0))
+        drawn = iter(torch.arange(8).chunk(parts))
+
+        def next_part(_: object, size: int, rng: np.random.Generator) -> TransitionBatch:
+            rows = next(drawn)
+            assert len(rows) == size
+            return TransitionBatch(**{name: tensor[rows] for name, tensor in vars(batch).items()})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(TransitionSampler, "sample", next_part)
+            assert training.backward()["loss"].ndim == 0
+        return torch.cat([p.grad.flatten() for p in training.parameters if p.grad is not None])
+
+    torch.testing.assert_close(gradient(4), gradient(1))
+
+
+def test_a_batch_has_to_fall_into_equal_parts(tiny_request: Requests) -> None:
+    with pytest.raises(UserError, match=r"batch_size 8 can't be computed in 3 equal parts"):
+        resolve(tiny_request("bc", budget={"accumulation": 3}))
 
 
 def diverge_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from transformers import GPT2TokenizerFast, PreTrainedTokenizerFast
 from lamobench.datasets import corpora, prose
 from lamobench.datasets.corpora import (
     END_OF_TEXT,
+    check_length,
     corpus_paragraphs,
     encode,
     load_corpus,
@@ -222,7 +224,7 @@ def test_docs_are_read_from_installed_packages(
 
 @pytest.mark.parametrize("name", ["wikitext", "no/such/file.txt"])
 def test_unknown_corpus(name: str, tokenizer: GPT2TokenizerFast) -> None:
-    with pytest.raises(UserError, match=f"no corpus '{name}': give 'docs' or the path"):
+    with pytest.raises(UserError, match=f"no corpus '{name}': give 'docs', 'wikitext-2', .* or the path"):
         load_corpus(name, tokenizer)
 
 
@@ -244,3 +246,15 @@ def test_samples_are_consecutive_and_drawn_from_everywhere() -> None:
     np.testing.assert_array_equal(sample, sample_blocks(ids, 500, 4, np.random.default_rng(0)))
     with pytest.raises(UserError, match="10 tokens, fewer than one block of 11"):
         sample_blocks(ids, 1, 11, np.random.default_rng(0))
+
+
+def test_a_part_that_is_shorter_than_a_block_is_named(text_file: Path, tokenizer: GPT2TokenizerFast) -> None:
+    corpus = load_corpus(str(text_file), tokenizer)
+    least = len(corpus.held_out)
+    check_length(corpus, least, "--set length=")
+    line = rf"held-out part of corpus '.*' has {least} tokens, .* of {least + 1}; .*shorter blocks: --set length=\d+$"
+    with pytest.raises(UserError, match=line) as mistake:
+        check_length(corpus, least + 1, "--set length=")
+    check_length(corpus, int(str(mistake.value).rpartition("=")[2]), "--set length=")
+    with pytest.raises(UserError, match=r"the training part .* has 1 tokens, .* block of 2; give a longer text$"):
+        check_length(replace(corpus, train=corpus.train[:1]), 2, "--set length=")

@@ -116,7 +116,7 @@ def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, l
         return sum(env.episode(0).rewards)
 
     assert episode_return(random_share=0.0) >= least
-    assert episode_return(random_share=1.0) <= 0
+    assert episode_return(random_share=1.0) <= least / 5
 
 
 def test_every_game_is_recorded_in_grade_medium() -> None:

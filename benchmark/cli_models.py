@@ -1,0 +1,83 @@
+"""The command line's `lm` commands; see `cli.py` for how commands are declared."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg, subcommand
+
+from .pretrain_config import PretrainConfig
+
+
+@dataclass(frozen=True)
+class LanguageModelList:
+    """List the language models and corpora that have a name: what is at hand, and what to type for the rest."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from .display import print_rows
+        from .doctor import corpora, language_models
+
+        rows = [{"kind": "model", **row} for row in language_models()]
+        print_rows([*rows, *({"kind": "corpus", **row} for row in corpora())], self.json)
+
+
+@dataclass(frozen=True)
+class LanguageModelFetch:
+    """Download a published language model or corpus, or import one that was brought by hand. The only `lm` command that
+    uses the network; goes on with a download that was interrupted, and does nothing if it is all there already."""
+
+    name: Positional[str]
+    """gpt2, gpt2-medium, wikitext-2 or wikitext-103."""
+    from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """A folder to import instead of downloading: with config.json, tokenizer.json and model.safetensors; for a corpus
+    also its files, as parquet or text. They stay where they are."""
+    force: bool = False
+    """Fetch it again, in the place of the one that is there."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Fetch, then say what there is."""
+        from .commands import fetch_english
+
+        fetch_english(self)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Pre-train a small GPT-2 on English that is at hand; goes on where it was if it was killed.
+
+    Its controls, which learned little or no language, come from --stop-at, --order shuffled and --corpus markov."""
+
+    output: Positional[Path]
+    """Folder for weights, tokenizer and model card; give it to --lm afterwards."""
+    config: PretrainConfig = field(default_factory=PretrainConfig)
+
+    def run(self) -> None:
+        """Pre-train, then say how good the model is."""
+        from .pretrain import pretrain
+
+        summary = pretrain(self.config, self.output)
+        print(
+            f"{self.output}: held-out loss {summary.held_out_loss:.3f} nats a token "
+            f"(unigram {summary.unigram_loss:.3f}, bigram {summary.bigram_loss:.3f})"
+        )
+
+
+@dataclass(frozen=True)
+class LanguageModelGroup:
+    """Language models and the English that they read: list, fetch, pretrain."""
+
+    command: (
+        Annotated[LanguageModelList, subcommand("list")]
+        | Annotated[LanguageModelFetch, subcommand("fetch")]
+        | Annotated[Pretrain, subcommand("pretrain")]
+    )
+
+    def run(self) -> None:
+        """Run the chosen command."""
+        self.command.run()
