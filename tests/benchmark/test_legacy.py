@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.config import LATER_FIELDS, RunRequest, resolve
 from lamobench.benchmark.legacy import FAULTS, check_legacy, cumulative_factor
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
@@ -88,7 +88,8 @@ def test_without_a_fault_the_id_is_what_it_was_before_there_were_any(tiny_reques
 
     config = resolve(tiny_request("dt"))
     values = asdict(config)
-    del values["legacy"]
+    for later in LATER_FIELDS:
+        del values[later]
     assert config.id.endswith(hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10])
 
 

@@ -64,7 +64,7 @@ def test_what_is_missing_is_recorded_and_measured(table: Path) -> None:
     assert (first["episodes"], first["steps"], first["done_kettle"], first["done_all"]) == ("3", "6", "", "")
     assert first["return_mean"] == f"{catalog.load('first').returns.mean():.3f}"
     assert first["simulator"].startswith("mujoco ")
-    assert float(first["seconds"]) > 0.0
+    assert float(first["seconds"]) >= 0.0
 
 
 @pytest.mark.usefixtures("home")
