@@ -19,6 +19,7 @@ from .statistics import summarise
 from .sweep import State, sweep
 
 BASE = "lamo"
+EMBEDDED = "gpt2-mini"  # the language model that has counterparts with another pre-training
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Variant:
     title: str  # for tables and figures
     method: str = "lamo"
     settings: dict[str, Any] = field(default_factory=dict)
-    lm: str = ""  # another language model than the profile's
+    lm: str = ""  # another language model than the profile's: a counterpart of `EMBEDDED`
 
 
 _LINEAR = {"embedding": "linear", "head": "linear"}
@@ -50,6 +51,10 @@ VARIANTS = {
         Variant("permuted", "permuted weights", method="lamo-permuted"),
         Variant("initialised", "fresh weights, as in the paper", method="lamo-initialised"),
         Variant("scratch", "fresh weights, all trained", method="lamo-initialised", settings={"adaptation": "full"}),
+        # What it was pre-trained on (Figure 7)
+        Variant("early", "pre-training stopped early", lm="gpt2-mini-early"),
+        Variant("shuffled", "pre-trained on shuffled words", lm="gpt2-mini-shuffled"),
+        Variant("markov", "pre-trained on a Markov chain", lm="gpt2-mini-markov"),
         # Keeping what it knew (Figure 6, and what the paper leaves open)
         Variant("language-0.1", "language loss, weight 0.1", settings={"language_weight": 0.1, **_ENGLISH}),
         Variant("language-0.5", "language loss, weight 0.5", settings={"language_weight": 0.5, **_ENGLISH}),
@@ -70,9 +75,13 @@ class Setting:
     fraction: float
 
 
-def find_variants(names: Sequence[str]) -> list[Variant]:
-    """The named variants, all if none is named, LaMo itself always first; a `UserError` names the valid ones."""
-    chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names] or list(VARIANTS.values())
+def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> list[Variant]:
+    """The named variants, LaMo itself always first; all that make sense beside `lm` if none is named.
+
+    A `UserError` names the valid ones.
+    """
+    every = [variant for variant in VARIANTS.values() if lm == EMBEDDED or not variant.lm]
+    chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names] or every
     return [VARIANTS[BASE], *(variant for variant in chosen if variant.name != BASE)]
 
 

@@ -12,7 +12,7 @@ from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
 from .display import SweepBar, duration, print_rows, run_bar
-from .hyperparameters import budget_for
+from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
 from .runs import is_done, read_config
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def ablate(command: "Ablation") -> None:
         given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
         raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
     settings = [Setting(*pair) for pair in zip(command.data, command.fractions, strict=True)]
-    variants = find_variants(command.variants)
+    variants = find_variants(command.variants, command.options.lm or DEFAULT_LANGUAGE_MODEL[command.options.profile])
     runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
     every = {run.id: run for group in runs.values() for run in group}
     root, jobs = command.options.runs, command.jobs or cores()

@@ -45,6 +45,7 @@ def test_every_variant_can_be_planned_and_is_a_run_of_its_own(request_: RunReque
 def test_lamo_is_always_there_to_compare_with() -> None:
     assert [variant.name for variant in find_variants(["frozen", "lamo", "linear"])] == ["lamo", "frozen", "linear"]
     assert [variant.name for variant in find_variants([])] == list(VARIANTS)
+    assert {variant.lm for variant in find_variants([], lm="gpt2")} == {""}
     with pytest.raises(UserError, match="unknown variant 'lineer'; did you mean 'linear'"):
         find_variants(["lineer"])
 
