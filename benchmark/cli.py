@@ -7,6 +7,7 @@ command runs, so that `--help` answers at once.
 import contextlib
 import io
 import re
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,6 +244,7 @@ Command = (
 
 def main() -> None:
     """Entry point. A user's mistake ends in one line on standard error and status 2, an interrupt in status 130."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any exit, it clears temporary folders away
     try:
         parse(sys.argv[1:]).run()
     except UserError as error:

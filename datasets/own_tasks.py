@@ -10,6 +10,8 @@ import contextlib
 import io
 import json
 import math
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +78,26 @@ def make_own_environment(task: Task, **options: Any) -> gymnasium.Env:
         )
     try:
         given = json.loads(task.env_options or "{}")
-        env = gymnasium.make(task.env_id, max_episode_steps=task.horizon, **(given | options))
+        with _passing_files():
+            env = gymnasium.make(task.env_id, max_episode_steps=task.horizon, **(given | options))
     except (gymnasium.error.Error, TypeError, ValueError, AssertionError) as error:
         raise UserError(
             f"environment '{task.env_id}' of data set '{task.name}' can't be made with {task.env_options}: "
             f"{' '.join(str(error).split())}"
         ) from None
     return VectorObservation(env) if isinstance(env.observation_space, Dict) else env
+
+
+@contextlib.contextmanager
+def _passing_files() -> Iterator[None]:
+    """A folder for files that are only read while an environment is made, and that the mazes never delete."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _register() -> None:

@@ -151,16 +151,13 @@ def _write(dataset: Dataset, task: Task, root: Path) -> None:
             action_space=env.action_space,
             algorithm_name=PLAYERS[dataset.task].algorithm,
             author="lamobench",
-            description=f"{dataset.description} ({recording.grade}, seed {recording.record_seed})",
+            description=f"Recorded for '{dataset.name}': grade {recording.grade}, seed {recording.record_seed}",
             requirements=[f"{package}=={version(package)}" for package in (task.simulator, "gymnasium")],
             data_format="hdf5",
             jpeg_encoding=False,
         )
     if task.frame_stack:
-        path = data.storage.data_path / "main_data.hdf5"
-        storage.check_room(root, "packing the recording", path.stat().st_size)
-        _compress(path)
-        data.storage.update_metadata({"dataset_size": data.storage.get_size()})
+        compress(data)
     env.close()
 
 
@@ -214,8 +211,10 @@ def _play_in_worker(grade: str, part: Part) -> EpisodeBuffer:
     return _play(*_worker, grade, part)
 
 
-def _compress(path: Path) -> None:
-    """Pack a Minari file's arrays without loss: frames shrink to a few percent, and h5py unpacks them unasked."""
+def compress(data: minari.MinariDataset) -> None:
+    """Pack a data set's arrays without loss: frames shrink to a few percent, and h5py unpacks them unasked."""
+    path = data.storage.data_path / "main_data.hdf5"
+    storage.check_room(path.parent, "packing the frames", path.stat().st_size)
     packed = path.with_suffix(".packed")
     with h5py.File(path, "r") as source, h5py.File(packed, "w", track_order=True) as target:
         for name, episode in source.items():
@@ -225,6 +224,7 @@ def _compress(path: Path) -> None:
                 chunks = (min(len(array), 16), *array.shape[1:])
                 group.create_dataset(key, data=array[()], chunks=chunks, compression="gzip", compression_opts=1)
     os.replace(packed, path)
+    data.storage.update_metadata({"dataset_size": data.storage.get_size()})
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from .. import storage
 from ..catalog import find_dataset, find_task, load
 from ..environments import make_environment
 from ..errors import UserError
-from ..recording.collect import name_namespaces, temporary_minari_root, with_room
+from ..recording.collect import compress, name_namespaces, temporary_minari_root, with_room
 from ..tasks import Task
 from ..trajectories import Trajectories
 from .minari import local_root
@@ -49,13 +49,13 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task, root: Path) -
     spec = env.unwrapped.spec  # with its options, and without the wrappers, which are this suite's
     assert spec is not None
     spec.max_episode_steps = task.horizon
-    space = gymnasium.spaces.Box(
-        -np.inf, np.inf, trajectories.observations.shape[1:], trajectories.observations.dtype.type
-    )
+    images = trajectories.observations.dtype == np.uint8
+    low, high = (0, 255) if images else (-np.inf, np.inf)
+    space = gymnasium.spaces.Box(low, high, trajectories.observations.shape[1:], trajectories.observations.dtype.type)
     with warnings.catch_warnings():
         # Minari wants an address and a link from everyone; an export on somebody's own machine has neither.
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
-        minari.create_dataset_from_buffers(
+        data = minari.create_dataset_from_buffers(
             minari_id,
             with_room(_episodes(trajectories), root),
             env=spec,
@@ -67,9 +67,12 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task, root: Path) -
             description=f"{provenance.origin}; made by {provenance.env_id}, {provenance.simulator}",
             ref_min_score=task.reference_scores[0],
             ref_max_score=task.reference_scores[1],
+            requirements=[provenance.simulator.replace(" ", "==", 1)] if " " in provenance.simulator else [],
             data_format="hdf5",
             jpeg_encoding=False,
         )
+    if images:
+        compress(data)
     env.close()
 
 
@@ -83,5 +86,4 @@ def _episodes(trajectories: Trajectories) -> Iterator[EpisodeBuffer]:
             rewards=list(trajectories.rewards[steps]),
             terminations=list(trajectories.terminals[steps]),
             truncations=list(trajectories.timeouts[steps]),
-            infos={},
         )

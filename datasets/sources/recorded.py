@@ -22,7 +22,7 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
     """
     dataset = find_dataset(name)
     minari_id = recording_of(dataset).minari_id
-    folder = cache.folder_of(name, SOURCE)
+    folder = cache.folder_of(dataset.name, SOURCE)
     if folder.is_dir() and not force:
         return cache.open_cached(folder)
     with storage.plain_disk_errors():
@@ -32,7 +32,7 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
             place = cache.replaced_folder if force else storage.whole_folder
             trajectories = record(dataset, minari_root(), place)
         else:
-            trajectories = minari.read(minari_id, minari_root(), dataset=name, source=SOURCE)
+            trajectories = minari.read(minari_id, minari_root(), dataset=dataset.name, source=SOURCE)
         store = cache.replace if force else cache.save
         store(trajectories)
     return trajectories

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
+import h5py
 import minari
 import numpy as np
 import pytest
@@ -168,6 +169,17 @@ def test_kitchen_is_exported_too(minari_folder: Path, tmp_path: Path) -> None:
     data = fetch_dataset("kitchen-complete", path=tmp_path / "file.hdf5")
     minari_id, root = export_to_minari("kitchen-complete")
     assert read(minari_id, root, "copy").content_hash == data.content_hash
+
+
+@pytest.mark.usefixtures("lamobench_home")
+def test_frames_are_exported_without_loss_and_small(frame_trajectories: Trajectories, tmp_path: Path) -> None:
+    cache.save(frame_trajectories)
+    minari_id, root = export_to_minari("breakout-medium", root=tmp_path / "minari")
+    again = read(minari_id, root, "breakout-medium")
+    assert again.content_hash == frame_trajectories.content_hash
+    assert (again.provenance.env_id, again.provenance.simulator) == ("ALE/Breakout-v5", "ale-py 0.12.1")
+    with h5py.File(root / minari_id / "data" / "main_data.hdf5") as file:
+        assert file["episode_0/observations"].compression == "gzip"
 
 
 def test_what_is_not_at_hand_is_not_exported(minari_folder: Path) -> None:

@@ -135,3 +135,11 @@ def test_recordings_live_below_the_home(home: Path) -> None:
     data = record_dataset(NAME)
     assert recorded.minari_root() == home / "minari"
     assert np.isfinite(data.observations).all()
+
+
+def test_a_data_set_recorded_by_another_of_its_names_is_the_same(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.ALIASES, "reacher2d-other", NAME)
+    data = record_dataset("reacher2d-other")
+    assert data.provenance.dataset == NAME
+    assert sorted(path.name for path in (home / "datasets").iterdir()) == [NAME]
+    assert record_dataset(NAME).content_hash == data.content_hash
