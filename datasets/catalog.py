@@ -212,7 +212,7 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
 def _atari(game: str, published_fractions: tuple[float, ...], episodes: int, record_seed: int) -> Dataset:
     """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari.
 
-    Its recording has as many episodes as make about 40,000 steps.
+    Its recording has as many episodes as make 20,000 to 60,000 steps.
     """
     name = f"{game.lower()}-medium"
     return Dataset(
