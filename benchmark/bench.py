@@ -4,12 +4,14 @@ Each measurement makes its own input, runs both ways on it in turn, and checks f
 medians over repeats; what is wanted stands beside what was found, met or not.
 """
 
+import gzip
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,13 +23,25 @@ import h5py
 import numpy as np
 
 from ..datasets import cache
-from ..datasets.catalog import D4RL, DATASETS
+from ..datasets.catalog import D4RL, DATASETS, DQNReplay
 from ..datasets.recording.collect import temporary_minari_root
 from ..datasets.sources import d4rl
 from ..datasets.storage import write_json
 from ..datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
 
-REPEATS = 3
+REPEATS = 5
+COMMAND = "from lamobench.benchmark.cli import main; main()"
+SAMPLING = """
+import numpy as np
+from lamobench.datasets.catalog import load
+from lamobench.datasets.fractions import take_fraction
+from lamobench.datasets.windows import ContextSampler, View
+
+rng, whole = np.random.default_rng(0), take_fraction(load("breakout-medium"), 1.0, 0)
+sampler = ContextSampler(whole, 30, View(frames=4))
+for _ in range(200):
+    sampler.sample(128, rng)
+"""
 
 
 @dataclass(frozen=True)
@@ -74,23 +88,34 @@ def opening_cached(scratch: Path, frames: int = 1_000_000) -> Row:
     return _below(f"open a cached data set of {frames:,} frames", "ms", milliseconds, 50.0)
 
 
+def unpacking_memory(scratch: Path, frames: int = 300_000) -> Row:
+    """Peak memory (GB) of a process that reads DQN replay files: of 2.1 GB of frames it holds a block at a time."""
+    _write_dqn_replay(scratch, frames)
+    command = ["data", "fetch", "breakout-medium", "--from", str(scratch)]
+    return _below(f"peak memory of unpacking {frames:,} frames", "GB", _peak_memory(command, scratch), 1.0)
+
+
+def sampling_memory(scratch: Path, frames: int = 1_000_000) -> Row:
+    """Peak memory (GB) of a process that draws 200 batches from 7 GB of frames, which it never copies."""
+    _empty_atari(frames)
+    memory = _peak_memory([], scratch, script=SAMPLING)
+    return _below(f"peak memory of drawing 200 batches from {frames:,} frames", "GB", memory, 1.0)
+
+
 def atari_training_memory(scratch: Path, frames: int = 1_000_000) -> Row:
     """Peak memory (GB) of a process that trains LaMo on 1 % of a million Atari frames and evaluates it."""
     _empty_atari(frames)
     budget = ("steps=20", "evaluate_every=20", "evaluation_episodes=2", "headline_evaluations=1")
-    command = [sys.executable, "-m", "lamobench.benchmark.cli", "train", "breakout-medium", "--fraction", "0.01"]
-    command += ["--runs", str(scratch / "runs"), *(word for change in budget for word in ("--budget", change))]
-    with (scratch / "log").open("w") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log)
-        _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise RuntimeError(f"training failed: {(scratch / 'log').read_text()}")
-    return _below(f"peak memory of training on 1 % of {frames:,} frames", "GB", usage.ru_maxrss / 1e6, 1.5)
+    command = ["train", "breakout-medium", "--fraction", "0.01", "--runs", str(scratch / "runs")]
+    memory = _peak_memory([*command, *(word for change in budget for word in ("--budget", change))], scratch)
+    return _below(f"peak memory of training on 1 % of {frames:,} frames", "GB", memory, 1.5)
 
 
 MEASUREMENTS: dict[str, Callable[[Path], Row]] = {
     "loading D4RL files": loading_d4rl,
     "opening a cached data set": opening_cached,
+    "memory of unpacking DQN replay": unpacking_memory,
+    "memory of sampling frames": sampling_memory,
     "memory of training on Atari": atari_training_memory,
 }
 
@@ -107,6 +132,16 @@ def temporary_home(path: Path) -> Iterator[None]:
             del os.environ["LAMOBENCH_HOME"]
         else:
             os.environ["LAMOBENCH_HOME"] = before
+
+
+def _peak_memory(arguments: list[str], scratch: Path, script: str = COMMAND) -> float:
+    """Gigabytes that a process needed at most: one that runs a command, or another script."""
+    with (scratch / "log").open("w") as log:
+        child = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=log, stderr=log)
+        _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise RuntimeError(f"a measurement failed: {(scratch / 'log').read_text()}")
+    return usage.ru_maxrss / 1e6
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -166,15 +201,13 @@ def _write_minari(scratch: Path, data: dict[str, Array]) -> Path:
         observations = np.concatenate([data["observations"][part], data["next_observations"][end - 1 : end]])
         arrays = (observations, data["actions"][part], data["rewards"][part], data["terminals"][part])
         episodes.append(EpisodeBuffer(number, None, None, *arrays, data["timeouts"][part]))
-    with temporary_minari_root(scratch / "minari"):
+    with temporary_minari_root(scratch / "minari"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about an author whom nobody will write to
         minari.create_dataset_from_buffers(
             "bench/hopper-v0",
             episodes,
             env="Hopper-v5",
             observation_space=gymnasium.spaces.Box(-np.inf, np.inf, (11,), np.float32),
-            author="lamobench",
-            author_email="none",
-            code_permalink="none",
             jpeg_encoding=False,
         )
     return scratch / "minari/bench/hopper-v0/data"
@@ -193,6 +226,25 @@ def _iterate_minari(folder: Path) -> dict[str, Array]:
         "terminals": np.concatenate([episode.terminations for episode in episodes]),
         "timeouts": np.concatenate([episode.truncations for episode in episodes]),
     }
+
+
+def _write_dqn_replay(folder: Path, frames: int) -> None:
+    """Files of DQN replay's form, of grey frames in episodes of 1000."""
+    (source,) = (s for s in DATASETS["breakout-medium"].sources if isinstance(s, DQNReplay))
+    terminals = np.zeros(frames, np.uint8)
+    terminals[999::1000] = 1
+    blocks: dict[str, tuple[Array, int]] = {
+        "observation": (np.full((1000, 84, 84), 7, np.uint8), frames // 1000),
+        "action": (np.zeros(frames, np.int32), 1),
+        "reward": (np.zeros(frames, np.float32), 1),
+        "terminal": (terminals, 1),
+    }
+    for kind, (block, times) in blocks.items():
+        header = {"descr": block.dtype.str, "fortran_order": False, "shape": (frames, *block.shape[1:])}
+        with gzip.open(folder / source.file_names[kind], "wb", compresslevel=1) as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for _ in range(times):
+                file.write(block.tobytes())
 
 
 def _empty_atari(frames: int) -> Path:
