@@ -30,6 +30,11 @@ from ..datasets.storage import write_json
 from ..datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
 
 REPEATS = 5
+LEAVE_STATUS = """
+import atexit, os, pathlib
+copy = pathlib.Path(os.environ["LAMOBENCH_STATUS_COPY"])
+atexit.register(lambda: copy.write_text(pathlib.Path("/proc/self/status").read_text()))
+"""
 COMMAND = "from lamobench.benchmark.cli import main; main()"
 SAMPLING = """
 import numpy as np
@@ -92,14 +97,14 @@ def unpacking_memory(scratch: Path, frames: int = 300_000) -> Row:
     """Peak memory (GB) of a process that reads DQN replay files: of 2.1 GB of frames it holds a block at a time."""
     _write_dqn_replay(scratch, frames)
     command = ["data", "fetch", "breakout-medium", "--from", str(scratch)]
-    return _below(f"peak memory of unpacking {frames:,} frames", "GB", _peak_memory(command, scratch), 1.0)
+    return _below(f"peak memory of unpacking {frames:,} frames", "GB", _memory(command, scratch), 1.0)
 
 
 def sampling_memory(scratch: Path, frames: int = 1_000_000) -> Row:
-    """Peak memory (GB) of a process that draws 200 batches from 7 GB of frames, which it never copies."""
+    """Memory (GB) that a process has of its own after 200 batches from 7 GB of frames, which it never copies."""
     _empty_atari(frames)
-    memory = _peak_memory([], scratch, script=SAMPLING)
-    return _below(f"peak memory of drawing 200 batches from {frames:,} frames", "GB", memory, 1.0)
+    memory = _memory([], scratch, script=SAMPLING, kind="RssAnon")
+    return _below(f"memory, but for mapped files, after 200 batches of {frames:,} frames", "GB", memory, 1.0)
 
 
 def atari_training_memory(scratch: Path, frames: int = 1_000_000) -> Row:
@@ -107,7 +112,7 @@ def atari_training_memory(scratch: Path, frames: int = 1_000_000) -> Row:
     _empty_atari(frames)
     budget = ("steps=20", "evaluate_every=20", "evaluation_episodes=2", "headline_evaluations=1")
     command = ["train", "breakout-medium", "--fraction", "0.01", "--runs", str(scratch / "runs")]
-    memory = _peak_memory([*command, *(word for change in budget for word in ("--budget", change))], scratch)
+    memory = _memory([*command, *(word for change in budget for word in ("--budget", change))], scratch)
     return _below(f"peak memory of training on 1 % of {frames:,} frames", "GB", memory, 1.5)
 
 
@@ -134,14 +139,22 @@ def temporary_home(path: Path) -> Iterator[None]:
             os.environ["LAMOBENCH_HOME"] = before
 
 
-def _peak_memory(arguments: list[str], scratch: Path, script: str = COMMAND) -> float:
-    """Gigabytes that a process needed at most: one that runs a command, or another script."""
+def _memory(arguments: list[str], scratch: Path, script: str = COMMAND, kind: str = "VmHWM") -> float:
+    """Gigabytes that a process says it needed when it ends: one that runs a command, or another script.
+
+    `kind` is a line of Linux's /proc/self/status: "VmHWM", the most that was in memory at a time, or "RssAnon", what is
+    the process's own at the end, without the pages of files that it has mapped. What the kernel tells the parent
+    (`ru_maxrss`) won't do: a child begins with its parent's.
+    """
+    status = scratch / "status"
+    environment = os.environ | {"LAMOBENCH_STATUS_COPY": str(status)}
     with (scratch / "log").open("w") as log:
-        child = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=log, stderr=log)
-        _, status, usage = os.wait4(child.pid, 0)
-    if status:
+        command = [sys.executable, "-c", LEAVE_STATUS + script, *arguments]
+        done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
+    if done.returncode:
         raise RuntimeError(f"a measurement failed: {(scratch / 'log').read_text()}")
-    return usage.ru_maxrss / 1e6
+    kilobytes = dict(line.split(":") for line in status.read_text().splitlines())[kind].split()[0]
+    return int(kilobytes) / 1e6
 
 
 def _seconds(work: Callable[[], Any]) -> float:

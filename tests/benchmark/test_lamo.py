@@ -210,7 +210,7 @@ def test_the_weight_anchor_measures_and_shortens_the_way_from_the_start(
                 block.attn.c_attn = SplitProjection(block.attn.c_attn)
         start = dict(before.named_parameters())
         moved = {name.replace(".base_layer", ""): p for name, p in policy.language_model.named_parameters()}
-        distance = sum(float((moved[name] - tensor).square().sum()) for name, tensor in start.items())
+        distance = sum(float((moved[name] - tensor).detach().square().sum()) for name, tensor in start.items())
         assert policy.weight_distance is not None
         if adaptation == "full":
             assert float(policy.weight_distance(policy.language_model)) == pytest.approx(distance, rel=1e-3)
