@@ -1,10 +1,13 @@
-"""Reads gzip'd HDF5 arrays by several threads: unpacking is nearly all of the work, and h5py does it on one core."""
+"""Reads gzip'd HDF5 arrays by several threads: unpacking is nearly all of the work, and h5py does it on one core.
 
-import zlib
+Intel's ISA-L unpacks the same bytes in two thirds of zlib's time, without Python's lock.
+"""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
+from isal import igzip_lib, isal_zlib
 
 from ..processes import cores
 from ..trajectories import Array
@@ -54,6 +57,6 @@ def _unpack(array: h5py.Dataset, chunks: list[tuple[slice, ...]], rows: Array | 
 
 def _inflate(packed: bytes, size: int) -> bytes:
     try:
-        return zlib.decompress(packed, bufsize=size)  # without Python's lock: threads do this at once
-    except zlib.error as error:
+        return isal_zlib.decompress(packed, bufsize=size)  # without Python's lock: threads do this at once
+    except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub has an instance
         raise OSError(f"a chunk can't be unpacked: {error}") from None
