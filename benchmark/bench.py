@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..datasets import cache
 from ..datasets.catalog import D4RL, DATASETS, DQNReplay
 from ..datasets.recording.collect import temporary_minari_root
 from ..datasets.sources import d4rl
-from ..datasets.storage import write_json
+from ..datasets.storage import temporary_variable, write_json
 from ..datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
 
 REPEATS = 5
@@ -125,18 +125,9 @@ MEASUREMENTS: dict[str, Callable[[Path], Row]] = {
 }
 
 
-@contextmanager
-def temporary_home(path: Path) -> Iterator[None]:
-    """Let the cache, here and in child processes, be below `path`."""
-    before = os.environ.get("LAMOBENCH_HOME")
-    os.environ["LAMOBENCH_HOME"] = str(path / "home")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["LAMOBENCH_HOME"]
-        else:
-            os.environ["LAMOBENCH_HOME"] = before
+def temporary_home(path: Path) -> AbstractContextManager[None]:
+    """Let the cache, here and in child processes, be below `path` for a while."""
+    return temporary_variable("LAMOBENCH_HOME", str(path / "home"))
 
 
 def _memory(arguments: list[str], scratch: Path, script: str = COMMAND, kind: str = "VmHWM") -> float:

@@ -68,6 +68,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def temporary_variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of this process's environment for a while; the whole process sees it, so not for threads."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with the same keys as CSV, whole or not at all: four significant digits, None as nothing."""
     text = io.StringIO()

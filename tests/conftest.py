@@ -158,17 +158,23 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def served_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that a server offers in place of the Hub: <owner>/<name>/<file>."""
+def served_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """A folder that a local server offers, and the address it is at."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    folder = tmp_path / "hub"
+    folder = tmp_path / "served"
     folder.mkdir()
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        place = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(hub, "address", lambda repository, file: f"{place}/{repository.name}/{file}")
-        yield folder
+        yield folder, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def served_hub(served_folder: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that a server offers in place of the Hub: <owner>/<name>/<file>."""
+    folder, place = served_folder
+    monkeypatch.setattr(hub, "address", lambda repository, file: f"{place}/{repository.name}/{file}")
+    return folder

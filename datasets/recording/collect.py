@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -227,15 +227,6 @@ def compress(data: minari.MinariDataset) -> None:
     data.storage.update_metadata({"dataset_size": data.storage.get_size()})
 
 
-@contextmanager
-def temporary_minari_root(root: Path) -> Iterator[None]:
-    """Let Minari write below `root`; only the environment of the process tells it, so this is not for threads."""
-    before = os.environ.get("MINARI_DATASETS_PATH")
-    os.environ["MINARI_DATASETS_PATH"] = str(root)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["MINARI_DATASETS_PATH"]
-        else:
-            os.environ["MINARI_DATASETS_PATH"] = before
+def temporary_minari_root(root: Path) -> AbstractContextManager[None]:
+    """Let Minari write below `root` for a while; only the environment of the process tells it."""
+    return storage.temporary_variable("MINARI_DATASETS_PATH", str(root))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lamobench.datasets.trajectories import Array
 
@@ -73,3 +74,17 @@ def runs_root(tmp_path: Path) -> Path:
 def write_run_fixture(runs_root: Path) -> Callable[..., Path]:
     """`write_run` into `runs_root`."""
     return lambda returns, **changes: write_run(runs_root, returns, **changes)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every figure that is saved."""
+    saved: list[Any] = []
+    save = Figure.savefig
+
+    def remember(figure: Figure, *args: Any, **options: Any) -> None:
+        saved.append(figure)
+        save(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", remember)
+    return saved

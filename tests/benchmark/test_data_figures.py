@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lamobench.benchmark.contact_sheet import camera_of, chosen_episodes, contact_sheet, moments, strips
@@ -15,20 +14,6 @@ from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.tasks import Task
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every figure that is saved."""
-    saved: list[Any] = []
-    save = Figure.savefig
-
-    def remember(figure: Figure, *args: Any, **options: Any) -> None:
-        saved.append(figure)
-        save(figure, *args, **options)
-
-    monkeypatch.setattr(Figure, "savefig", remember)
-    return saved
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +162,7 @@ def test_frames_of_any_size_fit(tmp_path: Path, pong: Trajectories, drawn: list[
     contact_sheet(data, None, np.asarray, tmp_path / "sheet.png")
     renderer = FigureCanvasAgg(drawn[0]).get_renderer()  # type: ignore[no-untyped-call]
     parts = (*drawn[0].texts, *drawn[0].images)
+    assert len(drawn[0].images) >= 3, "a row of frames for each of three episodes"
     check_boxes(drawn[0], [part.get_window_extent(renderer) for part in parts])
 
 

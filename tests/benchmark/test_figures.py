@@ -24,20 +24,6 @@ DRAWINGS = pytest.mark.parametrize("draw", [learning_curves, scores])
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every figure that is saved."""
-    saved: list[Any] = []
-    save = Figure.savefig
-
-    def remember(figure: Figure, *args: Any, **options: Any) -> None:
-        saved.append(figure)
-        save(figure, *args, **options)
-
-    monkeypatch.setattr(Figure, "savefig", remember)
-    return saved
-
-
-@pytest.fixture
 def runs(runs_root: Path, write_run: WriteRun) -> pd.DataFrame:
     """Three seeds of three methods at two fractions."""
     rng = np.random.default_rng(0)

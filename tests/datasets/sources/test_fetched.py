@@ -1,9 +1,5 @@
-import functools
-import http.server
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,26 +20,13 @@ FILE = "hopper_medium-v2.hdf5"
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def served(served_folder: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that a server offers, in place of D4RL's."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        dataset = catalog.DATASETS[NAME]
-        file = replace(catalog.file_of(dataset), address=f"http://127.0.0.1:{server.server_port}/{FILE}")
-        monkeypatch.setitem(catalog.DATASETS, NAME, replace(dataset, sources=(file,)))
-        yield folder
-        server.shutdown()
-        thread.join()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
+    folder, place = served_folder
+    dataset = catalog.DATASETS[NAME]
+    file = replace(catalog.file_of(dataset), address=f"{place}/{FILE}")
+    monkeypatch.setitem(catalog.DATASETS, NAME, replace(dataset, sources=(file,)))
+    return folder
 
 
 def stamps(home: Path) -> dict[Path, int]:
