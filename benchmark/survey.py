@@ -16,11 +16,13 @@ from ..datasets.sources.recorded import SOURCE, record_dataset
 from ..datasets.storage import write_text
 from ..datasets.tasks import TASKS, Task
 from ..datasets.trajectories import Array, Trajectories
+from ..datasets.windows import View, returns_to_go
 
 SUB_GOALS = tuple(dict.fromkeys(name for task in TASKS.values() for name in task.sub_goals))
 COLUMNS = (
     *("dataset", "task", "grade", "player", "record_seed", "episodes", "steps"),
-    *("return_mean", "return_std", "return_min", "return_max", "score_mean", "score_best"),
+    *("truncated", "return_mean", "return_std", "return_min", "return_max", "score_mean", "score_best"),
+    *("clipped_return_mean", "clipped_return_max"),  # what learning sees, where it sees rewards clipped
     *(f"done_{name.replace(' ', '_')}" for name in SUB_GOALS),  # shares of the episodes
     *("done_all", "simulator", "content_hash", "seconds"),
 )
@@ -69,6 +71,7 @@ def survey_row(dataset: Dataset, data: Trajectories) -> Row:
         "record_seed": recording.record_seed,
         "episodes": data.num_episodes,
         "steps": data.num_steps,
+        "truncated": int(np.count_nonzero(data.timeouts)),
         "return_mean": f"{data.returns.mean():.3f}",
         "return_std": f"{data.returns.std():.3f}",
         "return_min": f"{data.returns.min():.3f}",
@@ -77,9 +80,17 @@ def survey_row(dataset: Dataset, data: Trajectories) -> Row:
         "score_best": f"{np.max(scores):.2f}",
         "simulator": data.provenance.simulator,
         "content_hash": data.content_hash,
+        **_clipped(data, task),
         **_success(data, task),
     }
     return {column: str(values.get(column, "")) for column in COLUMNS}
+
+
+def _clipped(data: Trajectories, task: Task) -> dict[str, str]:
+    if not task.clip_rewards:
+        return {}
+    seen = returns_to_go(data, View(clip_rewards=True))[data.offsets[:-1]]  # (N,)
+    return {"clipped_return_mean": f"{seen.mean():.3f}", "clipped_return_max": f"{seen.max():.3f}"}
 
 
 def _success(data: Trajectories, task: Task) -> dict[str, str]:
