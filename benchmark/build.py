@@ -1,5 +1,6 @@
 """From a configuration to a policy ready to train: the one place that knows every method's class."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,17 @@ from .legacy_data import faulty_subset
 from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
 
-CONFIGS: dict[str, type[Any]] = {"bc": BCConfig, "cql": CQLConfig, "dt": DecisionTransformerConfig}
+# Policy class and config class of every method that has no language model.
+ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
+    "dt": (DecisionTransformer, DecisionTransformerConfig),
+    "cql": (CQL, CQLConfig),
+    "bc": (BC, BCConfig),
+}
 
 
 def policy_config(method: str, overrides: dict[str, Any]) -> Any:
     """The method's config dataclass with some fields changed."""
-    config_class = LaMoConfig if METHODS[method].weights else CONFIGS[method]
+    config_class = LaMoConfig if METHODS[method].weights else ALGORITHMS[method][1]
     return changed(config_class(), overrides, f"setting of {method}")
 
 
@@ -89,16 +95,10 @@ def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Pol
     """A freshly initialised policy; PyTorch's generator is seeded with the run's seed first."""
     torch.manual_seed(config.seed)
     spec, settings = make_spec(config, subset), policy_config(config.method, config.policy)
-    policy: Policy
-    match config.method:
-        case "bc":
-            policy = BC(settings, spec)
-        case "cql":
-            policy = CQL(settings, spec)
-        case "dt":
-            policy = DecisionTransformer(settings, spec)
-        case _:
-            policy = _build_lamo(config, settings, spec, device)
+    if METHODS[config.method].weights:
+        policy: Policy = _build_lamo(config, settings, spec, device)
+    else:
+        policy = ALGORITHMS[config.method][0](settings, spec)
     return faulty_policy(policy, config.legacy).to(device)
 
 

@@ -17,9 +17,10 @@ from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
 from ..datasets.fractions import SELECTIONS
-from .hyperparameters import DEFAULT_LANGUAGE_MODEL, Budget, budget_for, overrides_for
+from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
 from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
+from .settings import Budget
 
 PRECISIONS = ["float32", "bfloat16"]
 
@@ -112,11 +113,10 @@ def resolve(request: RunRequest) -> RunConfig:
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
     subset = faulty_subset(SELECTIONS[request.selection](trajectories, request.fraction, data_seed), task, legacy)
-    if trajectories.discrete and not method.discrete:
-        able = ", ".join(other.name for other in METHODS.values() if other.discrete)
-        raise UserError(
-            f"method '{method.name}' has no discrete actions, but '{dataset.name}' has; choose from: {able}"
-        )
+    if not method.plays(discrete=trajectories.discrete):
+        able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
+        kind = "discrete" if trajectories.discrete else "continuous"
+        raise UserError(f"method '{method.name}' has no {kind} actions, but '{dataset.name}' has; choose from: {able}")
     if trajectories.observations.ndim > 2 and not task.frame_stack:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")

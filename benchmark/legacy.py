@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..datasets.errors import UserError, choose
 from ..datasets.tasks import Task
-from .hyperparameters import LAMO_METHODS, SEQUENCE_METHODS
+from .settings import LAMO_METHODS, SEQUENCE_METHODS
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ class Method:
     title: str  # for tables and figures
     summary: str  # one line for `--help` and the documentation
     discrete: bool = True  # whether it can choose among discrete actions
+    continuous: bool = True  # whether it can give vectors of real numbers
     weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
+
+    def plays(self, *, discrete: bool) -> bool:
+        """Whether it can act where actions are discrete, or where they are not."""
+        return self.discrete if discrete else self.continuous
 
 
 _ALL = (

@@ -23,8 +23,8 @@ from typing import Any
 from ..datasets.errors import UserError
 from ..datasets.processes import START_METHOD, cores, follow_parent
 from .config import RunConfig, RunRequest, resolve
-from .hyperparameters import LAMO_METHODS
 from .runs import is_done
+from .settings import LAMO_METHODS
 
 ATTEMPTS = 3  # how often a run is started before its worker's death counts as the run's failure
 

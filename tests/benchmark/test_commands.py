@@ -17,9 +17,10 @@ from lamobench.benchmark.build import build_policy, training_subset
 from lamobench.benchmark.checkpoint import load_policy
 from lamobench.benchmark.cli import RunOptions
 from lamobench.benchmark.config import RunRequest, resolve
-from lamobench.benchmark.hyperparameters import Budget, budget_for
+from lamobench.benchmark.hyperparameters import budget_for
 from lamobench.benchmark.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.runs import is_done, open_run, read_config
+from lamobench.benchmark.settings import Budget
 from lamobench.benchmark.sweep import Outcome
 from lamobench.benchmark.train import train
 from lamobench.datasets.catalog import find_task

@@ -2,8 +2,9 @@ import pytest
 
 from lamobench.benchmark.build import policy_config
 from lamobench.benchmark.config import _check_budget
-from lamobench.benchmark.hyperparameters import IMPORTED, PROFILES, budget_for, overrides_for
+from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.methods import METHODS
+from lamobench.benchmark.settings import IMPORTED
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS
 

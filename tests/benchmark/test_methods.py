@@ -3,17 +3,18 @@ from typing import get_type_hints
 
 import pytest
 
-from lamobench.benchmark.build import CONFIGS, policy_config
-from lamobench.benchmark.hyperparameters import LAMO_METHODS, PROFILES, budget_for, overrides_for
+from lamobench.benchmark.build import ALGORITHMS, policy_config
+from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.lamo import LaMoConfig
 from lamobench.benchmark.methods import METHODS, find_method
+from lamobench.benchmark.settings import LAMO_METHODS
 from lamobench.datasets.errors import UserError
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_config_whose_fields_are_of_their_types(method: str) -> None:
     config = policy_config(method, {})
-    assert isinstance(config, LaMoConfig if method in LAMO_METHODS else CONFIGS[method])
+    assert isinstance(config, LaMoConfig if method in LAMO_METHODS else ALGORITHMS[method][1])
     for field in fields(config):  # a default that its own type refuses could not be given on the command line either
         again = policy_config(method, {field.name: getattr(config, field.name)})
         assert again == config
@@ -48,7 +49,7 @@ def test_an_unknown_method_gets_the_closest_one() -> None:
 def test_numbers_of_every_config_have_bounds() -> None:
     """A negative rate or a depth of 0 ends in one line, not in a traceback of PyTorch's."""
     free = {"target_entropy"}  # may be any number
-    for config in {*CONFIGS.values(), LaMoConfig}:
+    for config in {*(config for _, config in ALGORITHMS.values()), LaMoConfig}:
         for name, kind in get_type_hints(config, include_extras=True).items():
             bounded = "Bounds" in str(kind) or kind in (bool, str) or "Literal" in str(kind)
             assert bounded or name in free, f"{config.__name__}.{name}"

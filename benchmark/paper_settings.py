@@ -1,0 +1,69 @@
+"""The published settings. What is not named is each method's default, which its config class gives a source for."""
+
+from dataclasses import replace
+
+from .settings import ATARI, IMPORTED, KITCHEN, LAMO_METHODS, LOCOMOTION, Budget, TaskSettings, for_sequence_methods
+
+# Reacher2d: 37,500 steps, scored over the last 12,500 (LaMo, Appendix D), K = 5 (Table 6).
+_PAPER_REACHER2D = Budget(steps=37_500, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=5)
+# Everything else of D4RL: 100,000 steps, scored over the last 20,000 (Section 5.1). LaMo does not say how long its
+# baselines trained: theirs are CORL's million steps, with as many evaluations.
+_PAPER_D4RL = {
+    "": Budget(steps=100_000, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=8),
+    **dict.fromkeys(("bc", "cql"), Budget(1_000_000, 25_000, 20, headline_evaluations=8, batch_size=256)),
+}
+_LINEAR = {"embedding": "linear", "head": "linear"}
+_HOPPER_LAMO = dict.fromkeys(LAMO_METHODS, _LINEAR)  # LaMo, Appendix B
+
+# LaMo on Atari: Tables 6 and 7 (rank 32, batch 128, K 30) and its published code (alpha, dropouts, clipping, linear
+# head). DT: Chen et al. 2021, Table 8 and code; its warm-up of 512 * 20 actions is three steps. BC: d3rlpy's.
+ATARI_LAMO = {
+    "context": 30,
+    "head": "linear",
+    "lora_pairs": "joint",
+    "lora_rank": 32,
+    "lora_alpha": 32.0,
+    "lora_dropout": 0.0,
+    "gradient_clip": 1.0,
+}
+ATARI_DT = {
+    "context": 30,
+    "layers": 6,
+    "heads": 8,
+    "width": 128,
+    "activation": "gelu",
+    "learning_rate": 6e-4,
+    "weight_decay": 0.1,
+    "warmup_steps": 3,
+    "decay": "cosine",
+    "gradient_clip": 1.0,
+}
+ATARI_BC = {"hidden": (512,), "learning_rate": 1e-3}
+
+
+def _paper_atari(learning_rate: float, weight_decay: float, steps: int = 100_000) -> TaskSettings:
+    """Table 6's learning rate and weight decay; five episodes an evaluation, scored over the last 20 % of training."""
+    evaluations = steps // 2500
+    lamo = ATARI_LAMO | {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    return TaskSettings(
+        budget={"": Budget(steps, 2500, evaluation_episodes=5, headline_evaluations=evaluations // 5, batch_size=128)},
+        overrides={**dict.fromkeys(LAMO_METHODS, lamo), "dt": ATARI_DT, "bc": ATARI_BC},
+    )
+
+
+PAPER: dict[str, TaskSettings] = {
+    "reacher2d": TaskSettings(
+        budget={
+            "": _PAPER_REACHER2D,
+            "bc": replace(_PAPER_REACHER2D, batch_size=256),  # CORL's
+            "cql": replace(_PAPER_REACHER2D, batch_size=256),  # CORL's
+        },
+        overrides=for_sequence_methods({"context": 5}),
+    ),
+    "hopper": TaskSettings(_PAPER_D4RL, _HOPPER_LAMO),
+    **dict.fromkeys((*LOCOMOTION[1:], *KITCHEN, IMPORTED), TaskSettings(_PAPER_D4RL, {})),
+    "breakout": _paper_atari(1e-3, 1e-2, steps=50_000),
+    "qbert": _paper_atari(1e-3, 1e-5),
+    "pong": _paper_atari(3e-4, 1e-1),
+    **dict.fromkeys(ATARI[3:], _paper_atari(1e-3, 1e-5)),  # none is published: Qbert's
+}

@@ -1,0 +1,41 @@
+"""What a table of settings is made of: budgets, overrides, and groups of tasks and methods. Light: no heavy imports."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains and how it is measured."""
+
+    steps: int  # optimiser steps
+    evaluate_every: int  # steps between evaluations; the last one falls on the last step
+    evaluation_episodes: int  # per evaluation and target return
+    headline_evaluations: int  # the score is the mean over this many last evaluations
+    batch_size: int = 64  # windows for sequence models, transitions for the others
+    accumulation: int = 1  # parts a batch is computed in, one after the other: less memory, the same mean gradient
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """One task under one profile: budgets and config overrides, "" for all methods, then by method."""
+
+    budget: dict[str, Budget]
+    overrides: dict[str, dict[str, Any]]
+
+
+LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
+
+SEQUENCE_METHODS = (*LAMO_METHODS, "dt")
+
+
+def for_sequence_methods(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The same overrides for each of them."""
+    return dict.fromkeys(SEQUENCE_METHODS, settings)
+
+
+# Tasks that share settings.
+LOCOMOTION = ("hopper", "halfcheetah", "walker2d", "ant")
+KITCHEN = ("kitchen", "kitchen-mixed")
+ATARI = ("breakout", "qbert", "pong", "seaquest", "freeway", "asterix")
+IMPORTED = ""  # the tasks that imported data sets bring with them
