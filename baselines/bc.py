@@ -1,4 +1,4 @@
-"""Behavioural cloning: regress the data's actions on its observations."""
+"""Behavioural cloning: regress the data's actions on its observations; of all episodes, or of the best ones only."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..datasets.fractions import Subset
+from ..datasets.fractions import Subset, best_episodes
 from ..datasets.windows import TransitionBatch, TransitionSampler
-from .fields import Amount, Count
+from .fields import Amount, Count, Share
 from .networks import FrameEncoder, mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
@@ -22,6 +22,14 @@ class BCConfig:
     learning_rate: Amount = 3e-4  # CORL
     weight_decay: Amount = 0.0  # CORL uses Adam without
     decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule; CORL: constant
+    best_share: Share = 1.0  # of the subset's episodes, by return, that is cloned, at least one; CORL: BC 1, BC-10 0.1
+
+
+@dataclass(frozen=True)
+class BestBCConfig(BCConfig):
+    """The same on the best 10 % of the episodes: CORL's default and its `configs/offline/bc_10`."""
+
+    best_share: Share = 0.1  # CORL
 
 
 class BC(Policy):
@@ -38,8 +46,12 @@ class BC(Policy):
         self.actor = _network(config.hidden, spec)
 
     def sampler(self, subset: Subset) -> TransitionSampler:
-        """Single transitions."""
-        return TransitionSampler(subset, self.view)
+        """Single transitions, of the best episodes where the configuration says so.
+
+        Observations are normalised by the moments of the whole subset all the same, where CORL takes the best ones'.
+        """
+        chosen = subset if self.config.best_share == 1.0 else best_episodes(subset, self.config.best_share)
+        return TransitionSampler(chosen, self.view)
 
     def policy(self, observations: Tensor) -> Tensor:
         """Actions (B, A), or logits of discrete ones, for observations (B, S) or frames (B, F, 84, 84)."""

@@ -3,7 +3,8 @@
 The variant is CQL(H) of the paper's Equation 4, without its factor 1/2 on the Bellman error, as in the authors' code,
 and with the importance-sampled soft maximum of its Appendix F over actions drawn from the uniform distribution and from
 the current policy at s, and, as only the code has it, at s'. Defaults are the published code's as CORL configures it
-for locomotion.
+for locomotion; the code's other options are fields. Actor and critics learn from one backward pass, so each sees the
+others as they were before the step, as in CORL; layers start as PyTorch's do, where CORL's critics start orthogonal.
 """
 
 import copy
@@ -15,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
-from ..datasets.windows import TransitionBatch, TransitionSampler
+from ..datasets.windows import TransitionBatch, TransitionSampler, reward_scale
 from .fields import Amount, Count, Delay, Positive, Share
-from .networks import Ensemble, mlp
+from .networks import Ensemble, mlp, move_towards
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # soft actor-critic's published bounds
@@ -34,11 +35,21 @@ class CQLConfig:
     target_rate: Share = 5e-3  # share of the critic that moves into its target at each step; CQL's code
     conservative_weight: Amount = 10.0  # alpha, as the code scales it; CORL: 10, CQL's code: 5 or 10 without Lagrange
     sampled_actions: Count = 10  # drawn from each of the three proposals; CQL's code
-    initial_temperature: Positive = 1.0  # of the entropy bonus
+    initial_temperature: Positive = 1.0  # of the entropy bonus; CQL's code
+    automatic_entropy: bool = True  # whether the temperature is learned; CQL's code: yes, else it stays 1
     target_entropy: float | None = None  # None: -A, as in soft actor-critic
     backup_entropy: bool = False  # whether the Bellman target carries the entropy bonus; CQL's code: no
     cloning_steps: Delay = 0  # the actor clones the data in its first ones; CQL's code: 40,000 of 3M, CORL: 0
     clip_gap: Amount | None = None  # bound on each sample's conservative gap; CQL's code: none
+    # tau, the Lagrange version: alpha is multiplied by a learned factor that holds alpha times the gap at this value.
+    # None: alpha is fixed. CQL's Appendix F: 10 for locomotion, 5 for Kitchen and Adroit; its code's README and CORL: none
+    target_gap: Amount | None = None
+    importance_sampling: bool = (
+        True  # CQL's code: yes (`min_q_version` 3); no: CQL(rho), its version 2, and no densities
+    )
+    soft_maximum_temperature: Positive = 1.0  # CQL's code (`temp`)
+    max_backup: bool = False  # the target's value is the best of `sampled_actions`; CQL's code: no
+    scale_rewards: bool = False  # to 1000 between the subset's worst and best return; CORL: on hopper-medium
 
 
 class CQL(Policy):
@@ -55,19 +66,26 @@ class CQL(Policy):
         self.critic = Ensemble(2, (spec.observation_dim + spec.action_dim, *config.hidden, 1))
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))  # a tensor, so that it is checkpointed
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(config.initial_temperature)))
+        start = torch.tensor(math.log(config.initial_temperature))
+        self.log_temperature = nn.Parameter(start, requires_grad=config.automatic_entropy)
+        if config.target_gap is not None:
+            self.log_factor = nn.Parameter(torch.zeros(()))  # on the conservative weight
 
     def sampler(self, subset: Subset) -> TransitionSampler:
-        """Single transitions."""
-        return TransitionSampler(subset)
+        """Single transitions, their rewards scaled if the configuration says so."""
+        return TransitionSampler(subset, reward_scale=reward_scale(subset) if self.config.scale_rewards else 1.0)
 
     def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the three losses; each reaches only its own parameters, so one backward pass serves all."""
+        """Sum of all losses; each reaches only its own parameters, so one backward pass serves all."""
         states, next_states = self.normalize(batch.observations), self.normalize(batch.next_observations)
         actions = self.bounds.to_unit(batch.actions)
         actor_loss, temperature_loss, entropy = self.actor_losses(states, actions)
         bellman_loss, gap = self.critic_losses(batch, states, actions, next_states)
-        total = actor_loss + temperature_loss + bellman_loss + self.config.conservative_weight * gap
+        total = actor_loss + temperature_loss + bellman_loss
+        if self.config.target_gap is None:
+            total = total + self.config.conservative_weight * gap
+        else:
+            total = total + self.lagrangian(gap, self.config.target_gap)
         metrics = {
             "actor_loss": actor_loss,
             "bellman_loss": bellman_loss,
@@ -75,6 +93,8 @@ class CQL(Policy):
             "entropy": entropy,
             "temperature": self.log_temperature.exp(),
         }
+        if self.config.target_gap is not None:
+            metrics["conservative_factor"] = self.log_factor.exp()
         return total, {name: value.detach() for name, value in metrics.items()}
 
     def actor_losses(self, states: Tensor, data_actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,7 +108,10 @@ class CQL(Policy):
         if self.config.cloning_steps:
             value = torch.where(self.updates < self.config.cloning_steps, self.log_density(states, data_actions), value)
         actor_loss = (temperature * log_density - value).mean()
-        temperature_loss = -(self.log_temperature * (log_density.detach() + self.target_entropy)).mean()
+        if self.config.automatic_entropy:
+            temperature_loss = -(self.log_temperature * (log_density.detach() + self.target_entropy)).mean()
+        else:
+            temperature_loss = torch.zeros((), device=states.device)
         return actor_loss, temperature_loss, -log_density.mean()
 
     def critic_losses(
@@ -104,19 +127,46 @@ class CQL(Policy):
         values = values.view(2, 3 * samples + 1, size)
         data_value, proposed = values[:, 0], values[:, 1:]
         bellman_loss = F.mse_loss(data_value, target.expand_as(data_value), reduction="none").mean(1).sum()
-        # the mean inside the logarithm (Appendix F) differs from the published code's sum by a constant
-        soft_maximum = torch.logsumexp(proposed - log_densities, dim=1) - math.log(3 * samples)
-        gap = soft_maximum - data_value
+        compared = proposed - log_densities if self.config.importance_sampling else values
+        gap = self.soft_maximum(compared) - data_value
         if self.config.clip_gap is not None:
             gap = gap.clamp(-self.config.clip_gap, self.config.clip_gap)
         return bellman_loss, gap.mean(1).sum()
 
+    def soft_maximum(self, values: Tensor) -> Tensor:
+        """(2, B) from (2, n, B): T log mean exp(values / T).
+
+        The mean inside the logarithm (Appendix F) differs from the published code's sum by a constant.
+        """
+        temperature = self.config.soft_maximum_temperature
+        return temperature * (torch.logsumexp(values / temperature, dim=1) - math.log(values.shape[1]))
+
+    def lagrangian(self, gap: Tensor, target: float) -> Tensor:
+        """The Lagrange version's critic loss and, for its factor, minus half of it; `gap` is summed over both critics.
+
+        The target is compared with the published code's gap, whose soft maximum has the sum inside the logarithm.
+        """
+        compared = 3 * self.config.sampled_actions + (0 if self.config.importance_sampling else 1)
+        constant = self.config.soft_maximum_temperature * math.log(compared)
+        factor = self.log_factor.exp().clamp(max=1e6)  # as in the published code
+        excess = self.config.conservative_weight * (gap + 2.0 * constant) - 2.0 * target
+        return factor.detach() * excess - 0.5 * factor * excess.detach()
+
     def bellman_target(self, batch: TransitionBatch, next_states: Tensor) -> Tensor:
-        """(B,): r + discount * min Q'(s', a'), nothing beyond a terminal; timeouts bootstrap."""
-        next_actions, log_density = self.sample_actions(next_states)
-        value = self.q(next_states, next_actions, target=True).amin(0)
-        if self.config.backup_entropy:
-            value = value - self.log_temperature.exp() * log_density
+        """(B,): r + discount * min Q'(s', a'), nothing beyond a terminal; timeouts bootstrap.
+
+        With `max_backup`, each critic's value is that of its best of n actions, and entropy has no part in it.
+        """
+        if self.config.max_backup:
+            samples, size = self.config.sampled_actions, len(next_states)
+            next_actions, _ = self.sample_actions(next_states, samples)
+            values = self.q(next_states.repeat(samples, 1), next_actions.reshape(-1, self.action_dim), target=True)
+            value = values.view(2, samples, size).amax(1).amin(0)
+        else:
+            next_actions, log_density = self.sample_actions(next_states)
+            value = self.q(next_states, next_actions, target=True).amin(0)
+            if self.config.backup_entropy:
+                value = value - self.log_temperature.exp() * log_density
         return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value
 
     def proposals(self, states: Tensor, next_states: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,17 +210,19 @@ class CQL(Policy):
     def after_update(self) -> None:
         """Move the target critics a little towards the critics, and count."""
         self.updates += 1
-        with torch.no_grad():
-            for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
-                target.lerp_(source, self.config.target_rate)
+        move_towards(self.target_critic, self.critic, self.config.target_rate)
 
     def optimizer_settings(self) -> OptimizerSettings:
-        """Actor and temperature share the actor's learning rate."""
-        actor = [*self.actor.parameters(), self.log_temperature]
+        """The temperature has the actor's learning rate, the Lagrange version's factor the critics'."""
+        actor, critic = list(self.actor.parameters()), list(self.critic.parameters())
+        if self.config.automatic_entropy:
+            actor.append(self.log_temperature)
+        if self.config.target_gap is not None:
+            critic.append(self.log_factor)
         return OptimizerSettings(
             [
                 {"params": actor, "lr": self.config.actor_learning_rate, "weight_decay": 0.0},
-                {"params": list(self.critic.parameters()), "lr": self.config.critic_learning_rate, "weight_decay": 0.0},
+                {"params": critic, "lr": self.config.critic_learning_rate, "weight_decay": 0.0},
             ]
         )
 

@@ -1,7 +1,7 @@
 """Networks that several algorithms share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -9,39 +9,82 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of the given sizes with ReLU between them."""
+def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers of the given sizes with ReLU between them, each followed by dropout if there is any."""
+    between: list[Callable[[], nn.Module]] = [nn.ReLU]
+    if dropout:
+        between.append(lambda: nn.Dropout(dropout))
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+        layers += [nn.Linear(inputs, outputs), *(make() for make in between)]
+    return nn.Sequential(*layers[: -len(between)])
 
 
 class Ensemble(nn.Module):
     """N multi-layer perceptrons of one shape, evaluated as stacked matrix products.
 
     Each member is initialised as `nn.Linear` would be. `frozen=True` computes the same values from detached weights, so
-    that an actor's loss passes through the critic without moving it.
+    that an actor's loss passes through the critic without moving it. With `layer_norm`, each ReLU is followed by a
+    LayerNorm of each member's own.
     """
 
-    def __init__(self, members: int, sizes: Sequence[int]) -> None:
+    def __init__(self, members: int, sizes: Sequence[int], layer_norm: bool = False) -> None:
         super().__init__()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in pairwise(sizes):
             bound = 1.0 / math.sqrt(inputs)
             self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
             self.biases.append(nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound)))
+        hidden = sizes[1:-1] if layer_norm else ()
+        self.gains = nn.ParameterList(nn.Parameter(torch.ones(members, 1, width)) for width in hidden)
+        self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, width)) for width in hidden)
 
-    def forward(self, inputs: Tensor, frozen: bool = False) -> Tensor:
-        """Map (B, in) to (N, B, out)."""
-        hidden = inputs.expand(self.weights[0].shape[0], -1, -1)  # (N, B, in)
+    def forward(self, inputs: Tensor, frozen: bool = False, members: int | None = None) -> Tensor:
+        """Map (B, in) to (N, B, out); with `members`, only the first so many of the N."""
+
+        def used(parameter: Tensor) -> Tensor:
+            return (parameter.detach() if frozen else parameter)[:members]
+
+        hidden = inputs.expand(len(used(self.weights[0])), -1, -1)  # (N, B, in)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if frozen:
-                weight, bias = weight.detach(), bias.detach()
-            hidden = torch.baddbmm(bias, hidden, weight)
+            hidden = torch.baddbmm(used(bias), hidden, used(weight))
             if layer < len(self.weights) - 1:
                 hidden = F.relu(hidden)
+            if layer < len(self.gains):
+                normed = F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6)
+                hidden = torch.addcmul(used(self.shifts[layer]), normed, used(self.gains[layer]))
         return hidden
+
+
+class UpdateCount(nn.Module):
+    """Optimiser steps done: a tensor, so that it is checkpointed, and a number, so that no step waits for the device.
+
+    Counted in `Policy.after_update`, not in its loss, which a step may take in several parts.
+    """
+
+    steps: Tensor  # () int64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.done = 0
+        self.register_load_state_dict_post_hook(UpdateCount._recount)
+
+    @staticmethod
+    def _recount(module: nn.Module, _: object) -> None:
+        module.done = int(torch.as_tensor(module.steps))
+
+    def add(self) -> None:
+        """Count one more step."""
+        self.steps += 1
+        self.done += 1
+
+
+@torch.no_grad()
+def move_towards(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """Move the share `rate` of the way from a target network's parameters to their source's."""
+    for parameter, moved in zip(target.parameters(), source.parameters(), strict=True):
+        parameter.lerp_(moved, rate)
 
 
 class FrameEncoder(nn.Module):

@@ -5,8 +5,9 @@ Shapes: B batch, E environments, k steps of history (at most the policy's contex
 F stacked frames.
 """
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +33,9 @@ class Spec:
     return_scale: float  # returns-to-go are divided by this before they enter a network
     discrete: bool = False  # actions are numbers from 0 to A - 1
     view: View = VECTORS  # how stored steps are seen: stacked frames, clipped rewards
+    sub_goals: tuple[str, ...] = ()  # of the task, in the order in which they are pursued
+    # lowest and highest reward a step over the rest of the horizon that any of the data's steps saw
+    reward_rates: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,15 @@ class History:
 class OptimizerSettings:
     """How the loop optimises a policy: AdamW on parameter groups under one schedule."""
 
-    groups: list[dict[str, Any]]  # each {"params": [...], "lr": ..., "weight_decay": ...}
+    groups: list[dict[str, Any]]  # each {"params": [...], "lr": ..., "weight_decay": ...}, and "decay" if its own
     gradient_clip: float = 0.0  # largest norm of all gradients together; 0: no clipping
     warmup_steps: int = 0  # the learning rate rises linearly over these steps
     decay: str = "constant"  # "constant", or "cosine" to zero at the last step
     epsilon: float = 1e-8  # AdamW's
+
+    def of(self, group: dict[str, Any]) -> "OptimizerSettings":
+        """What holds for one of the groups: its own schedule, if it has one."""
+        return replace(self, decay=group.get("decay", self.decay))
 
 
 class Sampler(Protocol):

@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..baselines.bc import BC, BCConfig
+from ..baselines.bc import BC, BCConfig, BestBCConfig
 from ..baselines.cql import CQL, CQLConfig
 from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ..baselines.iql import IQL, IQLConfig
 from ..baselines.policy import Policy, Spec
+from ..baselines.rebrac import ReBRAC, ReBRACConfig
+from ..baselines.rvs import RvS, RvSConfig
+from ..baselines.td3_bc import TD3BC, TD3BCConfig
 from ..datasets.catalog import find_task, load
 from ..datasets.corpora import Corpus, check_length, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
 from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
-from ..datasets.windows import View
+from ..datasets.windows import View, reward_rates
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig
 from .language_models import load_language_model, load_tokenizer, model_hash, model_positions
@@ -27,8 +31,14 @@ from .methods import METHODS
 # Policy class and config class of every method that has no language model.
 ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
     "dt": (DecisionTransformer, DecisionTransformerConfig),
+    "dt-matched": (DecisionTransformer, DecisionTransformerConfig),
     "cql": (CQL, CQLConfig),
+    "iql": (IQL, IQLConfig),
+    "td3-bc": (TD3BC, TD3BCConfig),
+    "rebrac": (ReBRAC, ReBRACConfig),
+    "rvs": (RvS, RvSConfig),
     "bc": (BC, BCConfig),
+    "bc-10": (BC, BestBCConfig),
 }
 
 
@@ -76,6 +86,9 @@ def make_spec(config: RunConfig, subset: Subset) -> Spec:
     discrete = subset.trajectories.discrete
     nothing = np.zeros(0, np.float32)
     mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
+    # demonstrations may run over the task's limit
+    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))
+    view = View(task.frame_stack, task.clip_rewards)
     return Spec(
         observation_dim=len(mean),
         action_dim=int(space.n) if discrete else len(space.low),
@@ -83,11 +96,12 @@ def make_spec(config: RunConfig, subset: Subset) -> Spec:
         action_high=nothing if discrete else space.high,
         observation_mean=mean,
         observation_std=std,
-        # demonstrations may run over the task's limit
-        horizon=max(task.horizon, int(subset.trajectories.lengths.max())),
+        horizon=horizon,
         return_scale=task.return_scale,
         discrete=discrete,
-        view=View(task.frame_stack, task.clip_rewards),
+        view=view,
+        sub_goals=task.sub_goals,
+        reward_rates=reward_rates(subset, horizon, view),
     )
 
 

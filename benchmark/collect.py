@@ -17,7 +17,7 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
-from .config import LATER_FIELDS
+from .config import LATER_FIELDS, LATER_SETTINGS
 from .methods import METHODS
 
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
@@ -64,6 +64,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
+        config["policy"] = LATER_SETTINGS.get(config["method"], {}) | config.get("policy", {})
         run |= _flattened(config)
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)

@@ -27,6 +27,18 @@ PRECISIONS = ["float32", "bfloat16"]
 
 # Fields that runs did not always have, and what they stand for where they are missing.
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1}
+# The same of the settings of methods.
+LATER_SETTINGS: dict[str, dict[str, Any]] = {
+    "bc": {"best_share": 1.0},
+    "cql": {
+        "automatic_entropy": True,
+        "target_gap": None,
+        "importance_sampling": True,
+        "soft_maximum_temperature": 1.0,
+        "max_backup": False,
+        "scale_rewards": False,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class RunRequest:
     source: str = "auto"  # where the data comes from
     selection: str = "uniform"  # how a fraction's episodes are drawn: a name of `fractions.SELECTIONS`
     profile: str = "cpu"
-    lm: str = ""  # language model of the LaMo family: a name or a folder
+    lm: str = ""  # language model of the LaMo family, and whose shape dt-matched has: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
@@ -89,6 +101,9 @@ class RunConfig:
         for name, default in LATER_FIELDS.items():  # runs from before there was the choice keep their ids
             if values[name] == default:
                 del values[name]
+        for name, default in LATER_SETTINGS.get(self.method, {}).items():
+            if values["policy"].get(name) == default:
+                values["policy"].pop(name, None)
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.fraction:g}-{self.method}-s{self.seed}-{digest[:10]}"
 
@@ -96,7 +111,7 @@ class RunConfig:
 def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
     from .build import corpus_hash, language_corpus, policy_config  # torch, only once a run is really asked for
-    from .language_models import model_hash
+    from .language_models import model_hash, model_shape
     from .legacy_data import faulty_subset
 
     method, dataset = find_method(request.method), find_dataset(request.dataset)
@@ -109,6 +124,9 @@ def resolve(request: RunRequest) -> RunConfig:
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
     _check_budget(budget)
     overrides = overrides_for(request.profile, task.name, method.name)
+    language_model = request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]
+    if method.matched:
+        overrides = overrides | model_shape(language_model)
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
@@ -120,7 +138,7 @@ def resolve(request: RunRequest) -> RunConfig:
     if trajectories.observations.ndim > 2 and not task.frame_stack:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")
-    lm = (request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]) if method.weights else ""
+    lm = language_model if method.weights else ""
     return RunConfig(
         dataset=dataset.name,
         task=task.name,

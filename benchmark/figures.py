@@ -31,8 +31,14 @@ COLOURS = {
     "lamo-permuted": "#A23B72",
     "lamo-initialised": "#871EF0",
     "dt": "#DE7900",
+    "dt-matched": "#998844",
     "cql": "#1A8A5F",
+    "iql": "#FF4477",
+    "td3-bc": "#CC3311",
+    "rebrac": "#BB66FF",
+    "rvs": "#775533",
     "bc": "#333333",
+    "bc-10": "#8866AA",
 }
 FALLBACK_COLOUR = "#7A7A7A"
 # Controls of LaMo: on and off, in line widths.
@@ -43,8 +49,14 @@ MARKERS = {
     "lamo-permuted": "o",
     "lamo-initialised": "o",
     "dt": "s",
+    "dt-matched": "s",
     "cql": "D",
+    "iql": "d",
+    "td3-bc": "<",
+    "rebrac": ">",
+    "rvs": "p",
     "bc": "^",
+    "bc-10": "^",
 }
 
 COLUMNS = 2  # panels side by side

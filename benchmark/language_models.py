@@ -98,6 +98,17 @@ def model_positions(name: str) -> int:
     return int(GPT2Config.from_dict(_config(model_folder(name), name)).n_positions)
 
 
+def model_shape(name: str) -> dict[str, Any]:
+    """Layers, heads, width and activation of the model `name`; raises `UserError` as `load_language_model` does."""
+    config = GPT2Config.from_dict(_config(model_folder(name), name))
+    return {
+        "layers": int(config.n_layer),
+        "heads": int(config.n_head),
+        "width": int(config.n_embd),
+        "activation": str(config.activation_function),
+    }
+
+
 def model_folder(name: str) -> Path:
     """The folder of the checkpoint `name`, searched in the package, `$LAMOBENCH_HOME/models` and Hugging Face's cache.
 

@@ -15,6 +15,7 @@ class Method:
     discrete: bool = True  # whether it can choose among discrete actions
     continuous: bool = True  # whether it can give vectors of real numbers
     weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
+    matched: bool = False  # whether its transformer has the shape of the language model that LaMo would adapt
 
     def plays(self, *, discrete: bool) -> bool:
         """Whether it can act where actions are discrete, or where they are not."""
@@ -36,8 +37,18 @@ _ALL = (
         "lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", weights="initialised"
     ),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
+    Method(
+        "dt-matched", "DT, size-matched", "the same with layers, heads and width of the language model", matched=True
+    ),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
+    Method("iql", "IQL", "implicit Q-learning: expectile values, weighted cloning", discrete=False),
+    Method("td3-bc", "TD3+BC", "twin delayed policy gradients that clone the data", discrete=False),
+    Method("rebrac", "ReBRAC", "TD3+BC with penalties on actor and critics", discrete=False),
+    Method(
+        "rvs", "RvS", "cloning conditioned on the return that followed, or in the kitchen on a goal", discrete=False
+    ),
     Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),
+    Method("bc-10", "BC, best 10 %", "behavioural cloning of the tenth of the episodes with the highest returns"),
 )
 METHODS = {method.name: method for method in _ALL}
 

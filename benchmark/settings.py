@@ -26,12 +26,22 @@ class TaskSettings:
 
 LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
 
-SEQUENCE_METHODS = (*LAMO_METHODS, "dt")
+SEQUENCE_METHODS = (*LAMO_METHODS, "dt", "dt-matched")
+
+CLONING_METHODS = ("bc", "bc-10")
+
+VALUE_METHODS = ("cql", "iql", "td3-bc", "rebrac")
 
 
 def for_sequence_methods(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The same overrides for each of them."""
     return dict.fromkeys(SEQUENCE_METHODS, settings)
+
+
+def merged(*tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """One table of overrides by method; where several have a method, the later one's fields win."""
+    methods = dict.fromkeys(method for table in tables for method in table)
+    return {method: {k: v for table in tables for k, v in table.get(method, {}).items()} for method in methods}
 
 
 # Tasks that share settings.

@@ -30,7 +30,12 @@ ATTEMPTS = 3  # how often a run is started before its worker's death counts as t
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included: for the
 # order of runs and the first estimates of the time left, until a run of the method reports what it takes here.
-TYPICAL_COST = {**dict.fromkeys(LAMO_METHODS, 0.05), "dt": 0.03, "cql": 0.015, "bc": 0.01}
+TYPICAL_COST = {
+    **dict.fromkeys(LAMO_METHODS, 0.05),
+    **dict.fromkeys(("dt", "dt-matched"), 0.03),
+    "cql": 0.015,
+    **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.01),
+}
 UNKNOWN_COST = 0.03  # of a method that is not listed
 
 

@@ -4,8 +4,9 @@ import math
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -75,18 +76,21 @@ def autocast(config: RunConfig, device: torch.device) -> torch.autocast:
 
 @dataclass
 class _Tally:
-    """Sums of metrics between two log steps, kept as tensors so that no step waits for the device."""
+    """Sums of metrics between two log steps, kept as tensors so that no step waits for the device.
+
+    A metric is averaged over the steps that measured it: a delayed actor's loss is there in some of them only.
+    """
 
     sums: dict[str, Tensor]
-    count: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, metrics: dict[str, Tensor]) -> None:
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.count += 1
+        self.counts.update(metrics.keys())
 
     def means(self) -> dict[str, float]:
-        return {name: float(total) / self.count for name, total in self.sums.items()}
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
 
 
 class _Training:
@@ -98,9 +102,9 @@ class _Training:
         self.policy: Policy = build_policy(config, subset, device)
         self.settings: OptimizerSettings = self.policy.optimizer_settings()
         self.sampler: Sampler = self.policy.sampler(subset)
-        self.schedule = schedule(config, self.settings)
         self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.schedules = [schedule(config, self.settings.of(group)) for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
@@ -147,9 +151,8 @@ class _Training:
 
     def update(self, step: int) -> dict[str, Tensor]:
         """One optimiser step."""
-        factor = self.schedule(step)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+        for group, rate, factor in zip(self.optimizer.param_groups, self.base_rates, self.schedules, strict=True):
+            group["lr"] = rate * factor(step)
         self.optimizer.zero_grad(set_to_none=True)
         metrics = self.backward()
         if self.settings.gradient_clip > 0:

@@ -69,6 +69,17 @@ def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: i
     return _subset(trajectories, order[:enough], fraction)
 
 
+def best_episodes(subset: Subset, share: float) -> Subset:
+    """The `share` of a subset's episodes with the highest undiscounted returns, at least one; the earlier of equals.
+
+    As CORL's `any_percent_bc.py` counts them: rounded down.
+    """
+    returns = subset.trajectories.returns[subset.episodes]
+    order = np.argsort(-returns, kind="stable")
+    chosen = subset.episodes[order[: max(1, int(share * len(order)))]]
+    return _subset(subset.trajectories, chosen, subset.fraction * share)
+
+
 SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length}
 
 

@@ -20,7 +20,8 @@ from .trajectories import Array
 
 ENV_ID = "FrankaKitchen-v1"
 JOINTS, OBJECTS = 9, 21
-OBSERVATION_SIZE = 2 * (JOINTS + OBJECTS)
+GOAL_SIZE = JOINTS + OBJECTS  # the first half of an observation, in which goals are states
+OBSERVATION_SIZE = 2 * GOAL_SIZE
 DONE_WITHIN = 0.3  # distance to the wanted positions, in joint space (BONUS_THRESH, there and in FrankaKitchen-v1)
 ELEMENTS: dict[str, tuple[slice, tuple[float, ...]]] = {  # the entries of a sub-goal's object and the wanted positions
     "bottom burner": (slice(11, 13), (-0.88, -0.01)),
@@ -51,6 +52,20 @@ def kitchen_task(sub_goals: Iterable[str]) -> Task | None:
 def satisfied(observations: Array, sub_goals: tuple[str, ...]) -> Array:
     """(T, G) bool: which of the G sub-goals the objects satisfy in each of the observations (T, 60)."""
     return achieved({name: observations[:, ELEMENTS[name][0]] for name in sub_goals}, sub_goals)
+
+
+def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
+    """(E, 60): each observation with the object of its first unfinished sub-goal where it should be.
+
+    As RvS commands the kitchen (`get_dynamic_kitchen_goal` of its code), but told from the observation alone: an object
+    that has left its place again is wanted back.
+    """
+    wanted, done = observations.copy(), satisfied(observations, sub_goals)
+    first = done.argmin(axis=1)  # the first that is not done; of those that are all done, nothing is changed
+    for number, name in enumerate(sub_goals):
+        entries, positions = ELEMENTS[name]
+        wanted[(first == number) & ~done[:, number], entries] = positions
+    return wanted
 
 
 def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:

@@ -73,12 +73,51 @@ class TransitionBatch(_Batch):
     terminals: Tensor  # (B,) float32: 1 where the environment ended the episode
 
 
+@dataclass(frozen=True)
+class ChainedBatch(TransitionBatch):
+    """Transitions with the action that the data took next, where the episode goes on."""
+
+    next_actions: Tensor  # (B, A) float32, or (B,) int64; the step's own action at an episode's last step
+    goes_on: Tensor  # (B,) float32: 0 at an episode's last step, however it ended
+
+
+@dataclass(frozen=True)
+class GoalBatch(_Batch):
+    """Steps, each with an observation that its episode came to."""
+
+    observations: Tensor  # (B, S)
+    actions: Tensor  # (B, A) float32
+    goals: Tensor  # (B, S): the observation of the same step or a later one
+
+
 def returns_to_go(trajectories: Trajectories, view: View = VECTORS) -> Array:
     """(T,) float32: for each step, the undiscounted sum of the rewards seen from it to its episode's end."""
     rewards = view.rewards(trajectories.rewards).astype(np.float64)
     total = np.cumsum(rewards)
     at_end = np.repeat(total[trajectories.offsets[1:] - 1], trajectories.lengths)
     return (at_end - total + rewards).astype(np.float32)
+
+
+def reward_rates(subset: Subset, horizon: int, view: View = VECTORS) -> tuple[float, float]:
+    """Lowest and highest reward a step over what is left of the horizon, of all steps of the subset's episodes.
+
+    An episode that ends before the horizon earns nothing afterwards.
+    """
+    data = subset.trajectories
+    timesteps = np.arange(data.num_steps) - np.repeat(data.offsets[:-1], data.lengths)
+    rates = returns_to_go(data, view) / (horizon - timesteps)
+    chosen = np.repeat(np.isin(np.arange(data.num_episodes), subset.episodes), data.lengths)
+    return float(rates[chosen].min()), float(rates[chosen].max())
+
+
+def reward_scale(subset: Subset) -> float:
+    """What rewards are multiplied by so that the subset's best and worst return lie 1000 apart (authors' code).
+
+    1 where they are less than a hundredth of the larger one apart, as they are in one episode: noise would be blown up.
+    """
+    returns = subset.trajectories.returns[subset.episodes]
+    spread, size = float(returns.max() - returns.min()), float(abs(returns).max())
+    return 1000.0 / spread if spread > 0.01 * size else 1.0
 
 
 class _StepDraw:
@@ -127,18 +166,22 @@ class ContextSampler:
 class TransitionSampler:
     """Samples `TransitionBatch`es, every step of the subset with equal probability."""
 
-    def __init__(self, subset: Subset, view: View = VECTORS) -> None:
+    def __init__(self, subset: Subset, view: View = VECTORS, reward_scale: float = 1.0) -> None:
+        """`reward_scale`: what rewards are multiplied by for learning, after any clipping."""
         self.data, self.episodes, self.view = subset.trajectories, subset.episodes, view
+        self.reward_scale = np.float32(reward_scale)
         self._steps = _StepDraw(subset)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> TransitionBatch:
         """Draw B transitions."""
-        step, row = self._steps.draw(batch_size, rng)
+        return self._transitions(*self._steps.draw(batch_size, rng))
+
+    def _transitions(self, step: Array, row: Array) -> TransitionBatch:
         observations, next_observations = self._observations(step, row)
         return TransitionBatch(
             observations=observations,
             actions=torch.from_numpy(np.asarray(self.data.actions[step])),
-            rewards=torch.from_numpy(self.view.rewards(self.data.rewards[step])),
+            rewards=torch.from_numpy(self.view.rewards(self.data.rewards[step]) * self.reward_scale),
             next_observations=next_observations,
             terminals=torch.from_numpy(self.data.terminals[step].astype(np.float32)),
         )
@@ -152,6 +195,35 @@ class TransitionSampler:
         if self.view.frames:
             return seen[:, :-1], seen[:, 1:]
         return seen[:, 0].contiguous(), seen[:, 1].contiguous()
+
+
+class ChainedSampler(TransitionSampler):
+    """Samples `ChainedBatch`es, for algorithms that look at the data's next action."""
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> ChainedBatch:
+        """Draw B transitions."""
+        step, row = self._steps.draw(batch_size, rng)
+        goes_on = step + 1 < self._steps.ends[row]
+        return ChainedBatch(
+            **vars(self._transitions(step, row)),
+            next_actions=torch.from_numpy(np.asarray(self.data.actions[np.where(goes_on, step + 1, step)])),
+            goes_on=torch.from_numpy(goes_on.astype(np.float32)),
+        )
+
+
+class GoalSampler:
+    """Samples `GoalBatch`es as RvS does: an episode, whatever its length, and two of its steps; the earlier one acts."""
+
+    def __init__(self, subset: Subset) -> None:
+        self.data, self.episodes = subset.trajectories, subset.episodes
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> GoalBatch:
+        """Draw B pairs."""
+        episode = self.episodes[rng.integers(len(self.episodes), size=batch_size)]
+        steps = np.sort(rng.integers(self.data.lengths[episode], size=(2, batch_size)), axis=0)
+        now, then = self.data.offsets[episode] + steps
+        arrays = (self.data.observations[now], self.data.actions[now], self.data.observations[then])
+        return GoalBatch(*(torch.from_numpy(np.asarray(array)) for array in arrays))
 
 
 def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array, ends: Array) -> Tensor:

@@ -130,8 +130,14 @@ def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
     lamo = {"context": 3, "lora_rank": 2, "language_weight": 0.1, "language_length": 16, "corpus": str(english)}
     return {
         "bc": {"hidden": (16,)},
+        "bc-10": {"hidden": (16,)},
         "cql": {"hidden": (16, 16), "sampled_actions": 2, "cloning_steps": 12},
+        "iql": {"hidden": (16, 16), "dropout": 0.1},
+        "td3-bc": {"hidden": (16, 16)},
+        "rebrac": {"hidden": (16, 16)},
+        "rvs": {"hidden": (16, 16), "dropout": 0.1},
         "dt": {"context": 3, "layers": 1, "heads": 2, "width": 16, "dropout": 0.1},
+        "dt-matched": {"context": 3},
         "lamo": lamo,
         "lamo-random": lamo,
         "lamo-permuted": lamo,
@@ -146,7 +152,7 @@ def tiny_request(home: Path, tiny_gpt2: Path, tiny_settings: dict[str, dict[str,
     def request(method: str = "bc", **changes: Any) -> RunRequest:
         budget = BUDGET | changes.pop("budget", {})
         settings = tiny_settings.get(method, {}) | changes.pop("settings", {})
-        lm = str(tiny_gpt2) if method.startswith("lamo") else ""
+        lm = str(tiny_gpt2) if method.startswith("lamo") or method == "dt-matched" else ""
         return RunRequest("reacher2d-medium", method, budget=budget, settings=settings, **{"lm": lm, **changes})
 
     return request

@@ -13,7 +13,7 @@ from torch.distributions.transforms import TanhTransform
 from lamobench.baselines.cql import CQL, CQLConfig
 from lamobench.baselines.policy import History, Spec
 from lamobench.datasets.fractions import Subset, take_fraction
-from lamobench.datasets.windows import TransitionBatch
+from lamobench.datasets.windows import TransitionBatch, TransitionSampler
 
 SMALL = CQLConfig(hidden=(8, 8), sampled_actions=3)
 
@@ -30,7 +30,7 @@ def make_cql(make_spec: Callable[..., Spec]) -> Callable[..., CQL]:
 @pytest.fixture
 def batch(five_trajectories: Subset) -> TransitionBatch:
     """Six transitions, the first and the fourth of them terminal."""
-    drawn = CQL.sampler(None, five_trajectories).sample(6, np.random.default_rng(0))  # type: ignore[arg-type]
+    drawn = TransitionSampler(five_trajectories).sample(6, np.random.default_rng(0))
     return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
 
 
@@ -109,7 +109,7 @@ def test_the_bellman_target_stops_at_terminals_and_bootstraps_at_timeouts(
 
 def test_timeouts_of_a_data_set_are_no_terminals(five_trajectories: Subset) -> None:
     assert five_trajectories.trajectories.timeouts.sum() == 5
-    batch = CQL.sampler(None, five_trajectories).sample(500, np.random.default_rng(0))  # type: ignore[arg-type]
+    batch = TransitionSampler(five_trajectories).sample(500, np.random.default_rng(0))
     assert batch.terminals.sum() == 0
 
 

@@ -13,7 +13,7 @@ from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.datasets.errors import UserError
 
 CPU = torch.device("cpu")
-METHODS = ["bc", "cql", "dt", "lamo"]
+METHODS = ["bc", "cql", "iql", "td3-bc", "rebrac", "dt", "lamo"]
 Trained = tuple[Policy, torch.optim.Optimizer, np.random.Generator]
 
 

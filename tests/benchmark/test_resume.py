@@ -18,7 +18,8 @@ from lamobench.benchmark.checkpoint import save_checkpoint
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs import run_folder
 
-METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
+METHODS = ["bc", "cql", "iql", "td3-bc", "rebrac", "rvs", "dt"]
+METHODS += ["lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 BUDGET = {"steps": 60, "evaluate_every": 20}
 TIMES = ("seconds", "train_seconds")  # what no two runs share
 

@@ -27,7 +27,8 @@ from lamobench.datasets.errors import UserError
 from lamobench.datasets.windows import TransitionBatch, TransitionSampler
 
 Requests = Callable[..., RunRequest]
-METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
+METHODS = ["bc", "bc-10", "cql", "iql", "td3-bc", "rebrac", "rvs", "dt", "dt-matched"]
+METHODS += ["lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:

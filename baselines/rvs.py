@@ -1,0 +1,98 @@
+"""RvS (Emmons et al. 2021, arXiv 2112.10751): clone actions by supervised learning, told what came of them.
+
+RvS-R is told the average reward over the rest of the horizon; RvS-G a state that the episode reached later, which is
+sampled in training and, in evaluation, the current state with the object of the first unfinished sub-goal where it should
+be. So RvS-G is for tasks with sub-goals: the kitchen.
+
+Defaults are the authors' code (scottemmons/rvs). Four things differ from it. Observations are normalised, and average
+rewards divided by the task's return scale. In evaluation it commands one average throughout, picked afterwards from ten;
+here it is what the target return leaves for the steps that are left, inside the range of the data. Goals leave out the
+half of a kitchen observation that never changes. Layers start as PyTorch's do rather than orthogonal.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..datasets.errors import UserError
+from ..datasets.fractions import Subset
+from ..datasets.kitchen import GOAL_SIZE, next_goals
+from ..datasets.windows import ContextBatch, ContextSampler, GoalBatch, GoalSampler
+from .fields import Amount, Count, Share
+from .networks import mlp
+from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # so that data without noise can't drive a density to infinity; authors: none
+
+
+@dataclass(frozen=True)
+class RvSConfig:
+    """Every field's source in its comment."""
+
+    condition: Literal["return", "goal"] = "return"  # RvS-R or RvS-G; authors: "goal" for Kitchen and AntMaze
+    hidden: tuple[Count, ...] = (1024, 1024)  # authors' code
+    dropout: Share = 0.0  # after each hidden layer; authors' code: 0 for locomotion, 0.1 for Kitchen
+    learning_rate: Amount = 1e-3  # authors' code
+    decay: Literal["constant", "cosine"] = "constant"  # learning-rate schedule; authors' code: constant
+
+
+class RvS(Policy):
+    """A Gaussian of one width everywhere around an MLP of state and condition."""
+
+    def __init__(self, config: RvSConfig, spec: Spec) -> None:
+        super().__init__()
+        if config.condition == "goal" and not spec.sub_goals:
+            raise UserError("condition=goal needs a task with sub-goals, as the kitchen has; give condition=return")
+        self.config, self.spec = config, spec
+        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        told = GOAL_SIZE if config.condition == "goal" else 1
+        self.actor = mlp((spec.observation_dim + told, *config.hidden, spec.action_dim), config.dropout)
+        self.log_std = nn.Parameter(torch.zeros(spec.action_dim))
+
+    def sampler(self, subset: Subset) -> ContextSampler | GoalSampler:
+        """Single steps with the return that followed, or with a state that did."""
+        return GoalSampler(subset) if self.config.condition == "goal" else ContextSampler(subset, context=1)
+
+    def loss(self, batch: ContextBatch | GoalBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Minus the log density of the data's actions, in [-1, 1], summed over action dimensions."""
+        if isinstance(batch, GoalBatch):
+            mean, actions = self.mean(batch.observations, self.normalize(batch.goals)[:, :GOAL_SIZE]), batch.actions
+        else:
+            told = self.average_reward(batch.returns_to_go[:, 0], batch.timesteps[:, 0])
+            mean, actions = self.mean(batch.observations[:, 0], told), batch.actions[:, 0]
+        log_std = self.log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        error = self.bounds.to_unit(actions) - mean
+        density = -0.5 * (error / log_std.exp()).square() - log_std - 0.5 * math.log(2.0 * math.pi)
+        loss = -density.sum(-1).mean()
+        return loss, {"negative_log_density": loss.detach(), "action_error": error.detach().square().mean()}
+
+    def mean(self, observations: Tensor, told: Tensor) -> Tensor:
+        """(B, A): the likeliest actions for observations (B, S) and a condition (B, 1) or (B, 30); may leave [-1, 1]."""
+        return torch.as_tensor(self.actor(torch.cat([self.normalize(observations), told], -1)).float())
+
+    def average_reward(self, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:
+        """(B, 1): the reward a step over the rest of the horizon, inside the range of the data, in scaled returns.
+
+        An episode that ends early earns nothing afterwards. The scale makes it `return_scale` a horizon.
+        """
+        rate = returns_to_go / (self.spec.horizon - timesteps)
+        lowest, highest = self.spec.reward_rates
+        return (rate.clamp(lowest, highest) * (self.spec.horizon / self.spec.return_scale))[:, None]
+
+    def act(self, history: History) -> Tensor:
+        """The mean for the target return that is left, or for the sub-goal that comes next."""
+        newest = history.observations[:, -1]
+        if self.config.condition == "goal":
+            wanted = torch.from_numpy(next_goals(newest.cpu().numpy(), self.spec.sub_goals)).to(newest.device)
+            told = self.normalize(wanted)[:, :GOAL_SIZE]
+        else:
+            told = self.average_reward(history.returns_to_go[:, -1], history.timesteps[:, -1])
+        return self.bounds.clip(self.bounds.from_unit(self.mean(newest, told)))
+
+    def optimizer_settings(self) -> OptimizerSettings:
+        """One group."""
+        group = {"params": list(self.parameters()), "lr": self.config.learning_rate, "weight_decay": 0.0}
+        return OptimizerSettings([group], decay=self.config.decay)
