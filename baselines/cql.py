@@ -42,11 +42,9 @@ class CQLConfig:
     cloning_steps: Delay = 0  # the actor clones the data in its first ones; CQL's code: 40,000 of 3M, CORL: 0
     clip_gap: Amount | None = None  # bound on each sample's conservative gap; CQL's code: none
     # tau, the Lagrange version: alpha is multiplied by a learned factor that holds alpha times the gap at this value.
-    # None: alpha is fixed. CQL's Appendix F: 10 for locomotion, 5 for Kitchen and Adroit; its code's README and CORL: none
+    # None: alpha is fixed. CQL's Appendix F: 10 for locomotion, 5 for Kitchen and Adroit; its README and CORL: none
     target_gap: Amount | None = None
-    importance_sampling: bool = (
-        True  # CQL's code: yes (`min_q_version` 3); no: CQL(rho), its version 2, and no densities
-    )
+    importance_sampling: bool = True  # CQL's code: yes (`min_q_version` 3); no: its version 2, CQL(rho), no densities
     soft_maximum_temperature: Positive = 1.0  # CQL's code (`temp`)
     max_backup: bool = False  # the target's value is the best of `sampled_actions`; CQL's code: no
     scale_rewards: bool = False  # to 1000 between the subset's worst and best return; CORL: on hopper-medium

@@ -3,9 +3,9 @@
 No value of an action outside the data is ever asked for: V is an upper expectile of Q over the data's actions, Q is
 regressed on r + discount * V, and the policy clones the data's actions, weighted by how much better than V they are.
 
-Defaults are the authors' code (ikostrikov/implicit_q_learning) for locomotion. Three things differ from it: all networks
-learn from one backward pass, so Q and policy see V as it was before the step (as CORL has it) rather than after it;
-observations are normalised (as CORL has it); and layers start as PyTorch's do rather than orthogonal.
+Defaults are the authors' code (ikostrikov/implicit_q_learning) for locomotion. Three things differ from it: all
+networks learn from one backward pass, so Q and policy see V as it was before the step (as CORL has it) rather than
+after it; observations are normalised (as CORL has it); and layers start as PyTorch's do rather than orthogonal.
 """
 
 import copy

@@ -1,9 +1,9 @@
 """ReBRAC (Tarasov et al. 2023, arXiv 2305.09836): TD3+BC with cloning penalties on both actor and critics, and depth.
 
-Defaults are the authors' code as CORL publishes it; its penalties are tuned for each data set. Two things differ from it:
-actor and critics learn from one backward pass, so an actor's step sees the critics as they were before that step; and an
-episode's last step before a timeout, which their reader drops, is trained on, without a penalty on the critics' target,
-since the data have no next action there.
+Defaults are the authors' code as CORL publishes it; its penalties are tuned for each data set. Two things differ from
+it: actor and critics learn from one backward pass, so an actor's step sees the critics as they were before that step;
+and an episode's last step before a timeout, which their reader drops, is trained on, without a penalty on the critics'
+target, since the data have no next action there.
 """
 
 import copy

@@ -1,13 +1,13 @@
 """RvS (Emmons et al. 2021, arXiv 2112.10751): clone actions by supervised learning, told what came of them.
 
 RvS-R is told the average reward over the rest of the horizon; RvS-G a state that the episode reached later, which is
-sampled in training and, in evaluation, the current state with the object of the first unfinished sub-goal where it should
-be. So RvS-G is for tasks with sub-goals: the kitchen.
+sampled in training and, in evaluation, the current state with the object of the first unfinished sub-goal where it
+should be. So RvS-G is for tasks with sub-goals: the kitchen.
 
 Defaults are the authors' code (scottemmons/rvs). Four things differ from it. Observations are normalised, and average
-rewards divided by the task's return scale. In evaluation it commands one average throughout, picked afterwards from ten;
-here it is what the target return leaves for the steps that are left, inside the range of the data. Goals leave out the
-half of a kitchen observation that never changes. Layers start as PyTorch's do rather than orthogonal.
+rewards divided by the task's return scale. In evaluation it commands one average throughout, picked afterwards from
+ten; here it is what the target return leaves for the steps that are left, inside the range of the data. Goals leave out
+the half of a kitchen observation that never changes. Layers start as PyTorch's do rather than orthogonal.
 """
 
 import math
@@ -70,7 +70,7 @@ class RvS(Policy):
         return loss, {"negative_log_density": loss.detach(), "action_error": error.detach().square().mean()}
 
     def mean(self, observations: Tensor, told: Tensor) -> Tensor:
-        """(B, A): the likeliest actions for observations (B, S) and a condition (B, 1) or (B, 30); may leave [-1, 1]."""
+        """(B, A): the likeliest actions for observations (B, S) told (B, 1) or (B, 30); they may leave [-1, 1]."""
         return torch.as_tensor(self.actor(torch.cat([self.normalize(observations), told], -1)).float())
 
     def average_reward(self, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:

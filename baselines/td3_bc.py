@@ -1,8 +1,8 @@
 """TD3+BC (Fujimoto and Gu 2021, arXiv 2106.06860): twin delayed deterministic policy gradients that clone the data.
 
 Defaults are the authors' code (sfujim/TD3_BC). Three things differ from it: actor and critics learn from one backward
-pass, so an actor's step sees the critics as they were before that step rather than after it; states are divided by their
-standard deviation as it is, where theirs adds 0.001 to it; and an episode's last step before a timeout, whose next state
+pass, so an actor's step sees the critics as they were before that step rather than after it; states are divided by
+their standard deviation as it is, where theirs adds 0.001 to it; and an episode's last step before a timeout, which
 D4RL's reader drops, is trained on.
 """
 

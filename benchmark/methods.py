@@ -37,16 +37,12 @@ _ALL = (
         "lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", weights="initialised"
     ),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
-    Method(
-        "dt-matched", "DT, size-matched", "the same with layers, heads and width of the language model", matched=True
-    ),
+    Method("dt-matched", "DT, size-matched", "the same, as deep and wide as the language model of LaMo", matched=True),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
     Method("iql", "IQL", "implicit Q-learning: expectile values, weighted cloning", discrete=False),
     Method("td3-bc", "TD3+BC", "twin delayed policy gradients that clone the data", discrete=False),
     Method("rebrac", "ReBRAC", "TD3+BC with penalties on actor and critics", discrete=False),
-    Method(
-        "rvs", "RvS", "cloning conditioned on the return that followed, or in the kitchen on a goal", discrete=False
-    ),
+    Method("rvs", "RvS", "cloning that is told the return that followed; in the kitchen, a goal", discrete=False),
     Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),
     Method("bc-10", "BC, best 10 %", "behavioural cloning of the tenth of the episodes with the highest returns"),
 )

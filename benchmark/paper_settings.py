@@ -50,8 +50,8 @@ _LOCOMOTION_BASELINES: dict[str, dict[str, dict[str, Any]]] = {
     "halfcheetah": _rebrac(0.001, 0.01),
     "walker2d": _rebrac(0.05, 0.1),
 }
-# Kitchen. CQL: Appendix F (Lagrange, tau = 5; alpha itself is 1, as in its code). IQL: its authors' `kitchen_config.py`.
-# RvS: its authors' `kitchen_rvs_g.cfg`. ReBRAC has none: those of door-human, the data of Adroit that are most alike.
+# Kitchen. CQL: Appendix F (Lagrange, tau = 5) and its code's alpha with it. IQL: its authors' `kitchen_config.py`. RvS:
+# its authors' `kitchen_rvs_g.cfg`. ReBRAC has none: those of Adroit's door-human, few demonstrations too.
 _KITCHEN_BASELINES: dict[str, dict[str, Any]] = {
     "cql": {"target_gap": 5.0, "conservative_weight": 1.0},
     "iql": {"temperature": 0.5, "dropout": 0.1},

@@ -212,7 +212,7 @@ class ChainedSampler(TransitionSampler):
 
 
 class GoalSampler:
-    """Samples `GoalBatch`es as RvS does: an episode, whatever its length, and two of its steps; the earlier one acts."""
+    """Samples `GoalBatch`es as RvS does: any episode with equal probability, and two of its steps; the earlier acts."""
 
     def __init__(self, subset: Subset) -> None:
         self.data, self.episodes = subset.trajectories, subset.episodes
