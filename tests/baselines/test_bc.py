@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.baselines.bc import BC, BCConfig
+from lamobench.baselines.bc import BC, BCConfig, BestBCConfig
 from lamobench.baselines.policy import History, Spec
 from lamobench.datasets.fractions import Subset
 
@@ -38,3 +38,11 @@ def test_the_loss_is_the_mean_squared_error(policy: BC, five_trajectories: Subse
     assert loss.item() == pytest.approx(np.mean(errors**2), rel=1e-5)
     assert metrics["action_error"] == loss
     assert not metrics["action_error"].requires_grad
+
+
+def test_the_best_tenth_is_at_least_one_episode(make_spec: Callable[..., Spec], five_trajectories: Subset) -> None:
+    data = five_trajectories.trajectories
+    best = int(data.returns.argmax())
+    batch = BC(BestBCConfig(), make_spec()).sampler(five_trajectories).sample(200, np.random.default_rng(0))
+    first, end = data.offsets[best], data.offsets[best + 1]
+    assert {tuple(row) for row in batch.actions.tolist()} == {tuple(row) for row in data.actions[first:end].tolist()}

@@ -314,3 +314,80 @@ def test_act_is_the_squashed_mode_inside_the_bounds(make_cql: Callable[..., CQL]
     mean = policy.actor(policy.normalize(batch.observations))[:, :2]
     low, high = torch.tensor([-2.0, -1.0]), torch.tensor([2.0, 3.0])
     torch.testing.assert_close(policy.act(history), low + (torch.tanh(mean) + 1) / 2 * (high - low))
+
+
+def test_without_importance_sampling_the_data_are_compared_too_and_densities_are_not(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    policy = make_cql(importance_sampling=False, soft_maximum_temperature=0.5)
+    states, actions, next_states = states_of(policy, batch)
+    torch.manual_seed(5)
+    gap = critic_losses(policy, batch)[1].item()
+    torch.manual_seed(5)
+    policy.bellman_target(batch, next_states)  # draws first
+    proposals, _ = policy.proposals(states, next_states)
+    total = 0.0
+    for critic in (0, 1):
+        for n in range(6):
+            own = naive_value(policy, states[n], actions[n], critic=critic)
+            values = [own, *(naive_value(policy, states[n], proposals[k, n], critic=critic) for k in range(9))]
+            total += 0.5 * math.log(np.mean(np.exp(np.array(values) / 0.5))) - own
+    assert gap == pytest.approx(total / 6, rel=1e-4)
+
+
+def test_the_target_of_the_max_backup_is_each_critics_best_action(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    policy = make_cql(max_backup=True, backup_entropy=True, discount=0.9)
+    next_states = states_of(policy, batch)[2]
+    torch.manual_seed(5)
+    target = policy.bellman_target(batch, next_states)
+    torch.manual_seed(5)
+    actions, _ = policy.sample_actions(next_states, 3)
+    for n in range(6):
+        best = [
+            max(naive_value(policy, next_states[n], actions[k, n], critic=c, target=True) for k in range(3))
+            for c in (0, 1)
+        ]
+        assert target[n].item() == pytest.approx(n + (0.0 if n in (0, 3) else 0.9 * min(best)), rel=1e-5)
+
+
+def test_a_fixed_temperature_is_not_learned(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
+    policy = make_cql(automatic_entropy=False, initial_temperature=0.5)
+    total, metrics = policy.loss(batch)
+    expected = metrics["actor_loss"] + metrics["bellman_loss"] + 10.0 * metrics["conservative_gap"]
+    torch.testing.assert_close(total.detach(), expected)
+    total.backward()
+    assert policy.log_temperature.grad is None
+    assert float(metrics["temperature"]) == pytest.approx(0.5)
+    optimised = {id(p) for group in policy.optimizer_settings().groups for p in group["params"]}
+    assert id(policy.log_temperature) not in optimised
+
+
+def test_the_lagrangian_by_hand(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
+    """The published code's: alpha' (alpha gap - tau), summed over critics, and minus half of it for alpha'."""
+    policy = make_cql(target_gap=5.0, conservative_weight=2.0)
+    with torch.no_grad():
+        policy.log_factor.fill_(math.log(3.0))
+    gap = torch.tensor(1.5, requires_grad=True)  # of both critics together, each with the mean inside the logarithm
+    loss = policy.lagrangian(gap, 5.0)
+    loss.backward()
+    excess = 2.0 * (1.5 + 2 * math.log(9)) - 2 * 5.0
+    assert loss.item() == pytest.approx(3.0 * excess - 0.5 * 3.0 * excess)
+    assert gap.grad is not None
+    assert gap.grad.item() == pytest.approx(3.0 * 2.0)
+    assert policy.log_factor.grad is not None
+    assert policy.log_factor.grad.item() == pytest.approx(-0.5 * 3.0 * excess)
+    rates = {id(p): group["lr"] for group in policy.optimizer_settings().groups for p in group["params"]}
+    assert rates[id(policy.log_factor)] == policy.config.critic_learning_rate
+    metrics = policy.loss(batch)[1]
+    assert float(metrics["conservative_factor"]) == pytest.approx(3.0)
+
+
+def test_each_part_of_the_lagrange_version_reaches_its_own_parameters(
+    make_cql: Callable[..., CQL], batch: TransitionBatch
+) -> None:
+    policy = make_cql(target_gap=5.0)
+    gap = critic_losses(policy, batch)[1]
+    assert gradients_reach(policy, policy.lagrangian(gap, 5.0)) == {"critic", "log_factor"}
+    assert "log_factor" not in dict(make_cql().named_parameters())  # checkpoints from before there was the choice

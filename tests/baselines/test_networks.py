@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from lamobench.baselines.networks import Ensemble, FrameEncoder, mlp
+from lamobench.baselines.networks import Ensemble, FrameEncoder, UpdateCount, mlp, move_towards
 
 
 def test_mlp_is_linear_layers_with_relu_between_them() -> None:
@@ -53,3 +53,51 @@ def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own() -> N
         torch.testing.assert_close(encoder(frames[:, step : step + 4])[:, 0], together[:, step])
     levels = encoder.convolutions(frames[:, :4].float() / 255)  # the newest frame is the last channel
     torch.testing.assert_close(encoder.project(levels), together[:, 0])
+
+
+def test_dropout_follows_every_hidden_layer() -> None:
+    network = mlp((3, 5, 4, 2), dropout=0.3)
+    hidden = [nn.Linear, nn.ReLU, nn.Dropout]
+    assert [type(layer) for layer in network] == [*hidden, *hidden, nn.Linear]
+    assert network[2].p == 0.3
+
+
+def test_a_normed_ensemble_equals_separate_stacks() -> None:
+    torch.manual_seed(0)
+    ensemble, inputs = Ensemble(2, (4, 8, 6, 1), layer_norm=True), torch.randn(5, 4)
+    with torch.no_grad():
+        for parameter in ensemble.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    for member in range(2):
+        hidden = inputs
+        for layer in range(3):
+            hidden = hidden @ ensemble.weights[layer][member] + ensemble.biases[layer][member]
+            if layer < 2:
+                gain, shift = ensemble.gains[layer][member, 0], ensemble.shifts[layer][member, 0]
+                hidden = nn.functional.layer_norm(hidden.relu(), (len(gain),), gain, shift, eps=1e-6)
+        torch.testing.assert_close(ensemble(inputs)[member], hidden)
+    ensemble(inputs.requires_grad_(), frozen=True).sum().backward()
+    assert all(parameter.grad is None for parameter in ensemble.parameters())
+
+
+def test_the_first_members_alone() -> None:
+    torch.manual_seed(0)
+    ensemble, inputs = Ensemble(3, (4, 8, 1), layer_norm=True), torch.randn(5, 4)
+    torch.testing.assert_close(ensemble(inputs, members=2), ensemble(inputs)[:2])
+
+
+def test_targets_move_part_of_the_way() -> None:
+    target, source = nn.Linear(2, 2), nn.Linear(2, 2)
+    expected = 0.75 * target.weight.detach() + 0.25 * source.weight.detach()
+    move_towards(target, source, 0.25)
+    torch.testing.assert_close(target.weight.detach(), expected)
+
+
+def test_the_count_of_updates_is_in_the_state_of_whatever_holds_it() -> None:
+    holders = [nn.ModuleDict({"updates": UpdateCount()}) for _ in range(2)]
+    for _ in range(3):
+        holders[0]["updates"].add()
+    holders[1].load_state_dict(holders[0].state_dict(), strict=False)
+    assert holders[1]["updates"].done == 3
+    holders[1]["updates"].add()
+    assert int(holders[1].state_dict()["updates.steps"]) == 4

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.build import training_subset
-from lamobench.benchmark.config import RunConfig, RunRequest, changed, resolve
+from lamobench.benchmark.config import LATER_SETTINGS, RunConfig, RunRequest, changed, resolve
 from lamobench.benchmark.lamo import LaMoConfig
 from lamobench.benchmark.runs import read_config
 from lamobench.datasets import cache
@@ -246,3 +246,25 @@ def test_a_fraction_can_be_drawn_by_length(tiny_request: Requests) -> None:
     assert len(training_subset(length).episodes) == 4
     with pytest.raises(UserError, match=r"unknown selection 'lenght'; did you mean 'length'\?"):
         resolve(tiny_request("bc", selection="lenght"))
+
+
+def test_dt_matched_has_the_shape_of_the_language_model(tiny_request: Requests) -> None:
+    config = resolve(tiny_request("dt-matched"))
+    shape = {name: config.policy[name] for name in ("layers", "heads", "width", "activation")}
+    assert shape == {"layers": 2, "heads": 2, "width": 16, "activation": "gelu_new"}
+    assert (config.lm, config.lm_hash) == ("", "")  # its weights have no part in it
+    mini = resolve(tiny_request("dt-matched", lm="gpt2-mini"))
+    assert (mini.policy["layers"], mini.policy["heads"], mini.policy["width"]) == (4, 4, 128)
+    assert mini.id != config.id
+    assert resolve(tiny_request("dt-matched", settings={"layers": 1})).policy["layers"] == 1
+
+
+@pytest.mark.parametrize("method", ["bc", "cql"])
+def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Requests, method: str) -> None:
+    config = resolve(tiny_request(method))
+    later = LATER_SETTINGS[method]
+    assert {name: config.policy[name] for name in later} == later
+    before = replace(config, policy={k: v for k, v in config.policy.items() if k not in later})
+    assert before.id == config.id
+    changed_setting = {"bc": {"best_share": 0.5}, "cql": {"max_backup": True}}[method]
+    assert replace(config, policy=config.policy | changed_setting).id != config.id

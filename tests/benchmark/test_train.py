@@ -314,3 +314,18 @@ def test_a_logged_metric_is_the_mean_since_the_last_row(
     assert [row["step"] for row in rows] == [4, 8, 10, 12, 16, 20]
     means = [sum(every[a:b]) / (b - a) for a, b in ((0, 4), (4, 8), (8, 10), (10, 12), (12, 16), (16, 20))]
     assert [row["loss"] for row in rows] == pytest.approx(means, rel=1e-6)
+
+
+def test_a_group_of_parameters_may_have_a_schedule_of_its_own(tiny_request: Requests, tmp_path: Path) -> None:
+    """IQL's actor, whose learning rate alone falls."""
+    config = resolve(tiny_request("iql"))
+    training = loop._Training(config, tmp_path, torch.device("cpu"), lambda step, total: None)
+    training.update(10)
+    assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5e-3, 1e-3, 1e-3])
+
+
+def test_a_metric_is_averaged_over_the_steps_that_measured_it() -> None:
+    tally = loop._Tally({})
+    tally.add({"loss": torch.tensor(1.0)})
+    tally.add({"loss": torch.tensor(2.0), "actor_loss": torch.tensor(6.0)})
+    assert tally.means() == {"loss": 1.5, "actor_loss": 6.0}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.fractions import Subset, take_fraction, take_fraction_by_length
+from lamobench.datasets.fractions import Subset, best_episodes, take_fraction, take_fraction_by_length
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 
 
@@ -112,3 +112,15 @@ def test_episodes_are_chosen_as_often_as_in_the_published_draws() -> None:
         published[published_choice(data.lengths, 0.4, rng)] += 1 / draws
     assert np.abs(ours - published).max() < 5 * np.sqrt(2 * 0.25 / draws)
     assert ours[data.lengths.argmax()] > 2 * ours[data.lengths.argmin()], "and that is not uniform"
+
+
+def test_the_best_episodes_are_those_with_the_highest_returns() -> None:
+    subset = take_fraction(many_episodes(), 0.5, 3)
+    best = best_episodes(subset, 0.1)
+    returns = subset.trajectories.returns
+    assert len(best.episodes) == 10
+    assert set(best.episodes) <= set(subset.episodes)
+    assert returns[best.episodes].min() >= np.sort(returns[subset.episodes])[-10]
+    assert best.hash != subset.hash
+    assert (np.diff(best.episodes) > 0).all()
+    assert best_episodes(best, 0.01).episodes == [max(best.episodes, key=returns.__getitem__)]  # at least one

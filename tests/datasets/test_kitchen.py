@@ -5,7 +5,7 @@ from gymnasium_robotics.envs.franka_kitchen import kitchen_env
 
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
-from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, goal_vector, satisfied
+from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, goal_vector, next_goals, satisfied
 
 KITCHEN, MIXED = find_task("kitchen"), find_task("kitchen-mixed")
 
@@ -66,3 +66,15 @@ def test_a_sub_goal_pays_once_and_the_last_one_ends_the_episode(env: gymnasium.E
     assert (rewards, terminated) == (4.0, True)
     env.reset(seed=0)
     assert env.step(nothing)[1:3] == (0.0, False), "a new episode begins with nothing done"
+
+
+def test_the_next_goal_moves_the_first_unfinished_object_alone() -> None:
+    observations = np.random.default_rng(0).normal(5.0, 0.1, (3, 60))  # far from every sub-goal
+    observations[1:, 22] = -0.75  # the microwave is open
+    observations[2, :30] = goal_vector(KITCHEN.sub_goals)  # everything is done
+    wanted = next_goals(observations, KITCHEN.sub_goals)
+    assert KITCHEN.sub_goals[:2] == ("microwave", "kettle")
+    expected = observations.copy()
+    expected[0, 22] = -0.75
+    expected[1, 23:30] = ELEMENTS["kettle"][1]
+    np.testing.assert_array_equal(wanted, expected)

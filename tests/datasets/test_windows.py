@@ -8,7 +8,16 @@ from numpy.testing import assert_array_equal
 
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.trajectories import Trajectories
-from lamobench.datasets.windows import ContextSampler, TransitionSampler, View, returns_to_go
+from lamobench.datasets.windows import (
+    ChainedSampler,
+    ContextSampler,
+    GoalSampler,
+    TransitionSampler,
+    View,
+    returns_to_go,
+    reward_rates,
+    reward_scale,
+)
 
 Make = Callable[..., Trajectories]
 
@@ -171,3 +180,58 @@ def test_sampling_frames_copies_no_more_than_the_batch(frame_trajectories: Traje
     assert sampler.data.observations is mapped.observations
     batch = sampler.sample(4, np.random.default_rng(0))
     assert batch.observations.numpy().nbytes == 4 * 6 * 4
+
+
+def test_next_actions_are_the_episodes_own(make_trajectories: Make) -> None:
+    data = make_trajectories()
+    subset = take_fraction(data, 1.0, 0)
+    batch = ChainedSampler(subset).sample(200, np.random.default_rng(0))
+    plain = TransitionSampler(subset).sample(200, np.random.default_rng(0))
+    assert_array_equal(batch.observations, plain.observations)
+    assert_array_equal(batch.terminals, plain.terminals)
+    last = set(data.offsets[1:] - 1)
+    for row in range(200):
+        (step,) = np.flatnonzero((data.observations == batch.observations[row].numpy()).all(axis=1))
+        assert batch.goes_on[row] == (step not in last)
+        if step not in last:
+            assert_array_equal(batch.next_actions[row], data.actions[step + 1])
+
+
+def test_goals_are_of_the_same_episode_at_the_step_or_later(make_trajectories: Make) -> None:
+    data = make_trajectories()
+    subset = take_fraction(data, 1.0, 0)
+    batch = GoalSampler(subset).sample(500, np.random.default_rng(0))
+    seen = set()
+    for row in range(500):
+        (now,) = np.flatnonzero((data.observations == batch.observations[row].numpy()).all(axis=1))
+        (then,) = np.flatnonzero((data.observations == batch.goals[row].numpy()).all(axis=1))
+        assert_array_equal(batch.actions[row], data.actions[now])
+        episode = np.searchsorted(data.offsets, now, side="right") - 1
+        assert now <= then < data.offsets[episode + 1]
+        seen.add((now, then))
+    assert len(seen) == sum(length * (length + 1) // 2 for length in data.lengths)  # every pair there is
+
+
+def test_rewards_are_multiplied_by_the_scale(make_trajectories: Make) -> None:
+    subset = take_fraction(make_trajectories(), 1.0, 0)
+    plain, scaled = (TransitionSampler(subset, reward_scale=s).sample(50, np.random.default_rng(0)) for s in (1.0, 2.5))
+    torch.testing.assert_close(scaled.rewards, 2.5 * plain.rewards)
+    assert scaled.rewards.dtype == torch.float32
+
+
+def test_the_reward_scale_sets_returns_1000_apart(make_trajectories: Make) -> None:
+    data = make_trajectories()
+    subset = take_fraction(data, 1.0, 0)
+    assert reward_scale(subset) == pytest.approx(1000.0 / (data.returns.max() - data.returns.min()))
+    assert reward_scale(take_fraction(data, 0.01, 0)) == 1.0  # one episode
+
+
+def test_reward_rates_are_over_the_rest_of_the_horizon(make_trajectories: Make) -> None:
+    data = make_trajectories()
+    subset = take_fraction(data, 0.5, 0)
+    assert 0 < len(subset.episodes) < data.num_episodes
+    rates = []
+    for n in subset.episodes:
+        first, end = int(data.offsets[n]), int(data.offsets[n + 1])
+        rates += [float(data.rewards[t:end].sum()) / (30 - (t - first)) for t in range(first, end)]
+    assert reward_rates(subset, 30) == pytest.approx((min(rates), max(rates)))
