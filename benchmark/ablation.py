@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import UserError, choose
+from .build import check_language_model, policy_config
 from .collect import read_run
 from .config import RunConfig, RunRequest, resolve
 from .runs import run_folder
@@ -30,10 +31,12 @@ class Variant:
     title: str  # for tables and figures
     method: str = "lamo"
     settings: dict[str, Any] = field(default_factory=dict)
-    lm: str = ""  # another language model than the profile's: a counterpart of `EMBEDDED`
+    lm: str = ""  # another language model than the base's
+    beside: str = ""  # the base's language model that it is a counterpart of; "": it can stand beside any
 
 
 _LINEAR = {"embedding": "linear", "head": "linear"}
+_SEPARATE = {"lora_pairs": "separate"}  # what an encoder can have; elsewhere than on Atari the default
 _ENGLISH = {"language_length": 128}  # gpt2-mini's context is no longer, and the same for all keeps them comparable
 
 VARIANTS = {
@@ -52,9 +55,19 @@ VARIANTS = {
         Variant("initialised", "fresh weights, as in the paper", method="lamo-initialised"),
         Variant("scratch", "fresh weights, all trained", method="lamo-initialised", settings={"adaptation": "full"}),
         # What it was pre-trained on (Figure 7)
-        Variant("early", "pre-training stopped early", lm="gpt2-mini-early"),
-        Variant("shuffled", "pre-trained on shuffled words", lm="gpt2-mini-shuffled"),
-        Variant("markov", "pre-trained on a Markov chain", lm="gpt2-mini-markov"),
+        Variant("early", "pre-training stopped early", lm="gpt2-mini-early", beside=EMBEDDED),
+        Variant("shuffled", "pre-trained on shuffled words", lm="gpt2-mini-shuffled", beside=EMBEDDED),
+        Variant("markov", "pre-trained on a Markov chain", lm="gpt2-mini-markov", beside=EMBEDDED),
+        # Other language models (Figure 10: GPT-2 medium)
+        Variant("medium", "GPT-2 medium", lm="gpt2-medium", beside="gpt2"),
+        Variant("minilm", "MiniLM, a real pre-trained encoder", lm="minilm", settings=_SEPARATE),
+        Variant(
+            "minilm-random",
+            "MiniLM, random weights, scale-matched",
+            method="lamo-random",
+            lm="minilm",
+            settings=_SEPARATE,
+        ),
         # Keeping what it knew (Figure 6, and what the paper leaves open)
         Variant("language-0.1", "language loss, weight 0.1", settings={"language_weight": 0.1, **_ENGLISH}),
         Variant("language-0.5", "language loss, weight 0.5", settings={"language_weight": 0.5, **_ENGLISH}),
@@ -75,14 +88,32 @@ class Setting:
     fraction: float
 
 
-def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> list[Variant]:
-    """The named variants, LaMo itself always first; all that make sense beside `lm` if none is named.
+def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> tuple[list[Variant], list[str]]:
+    """The named variants, LaMo itself always first, and nothing else; a `UserError` names the valid ones.
 
-    A `UserError` names the valid ones.
+    If none is named: all that make sense beside `lm` and can be trained here, and a line for each that can't, with what
+    to type.
     """
-    every = [variant for variant in VARIANTS.values() if lm == EMBEDDED or not variant.lm]
-    chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names] or every
-    return [VARIANTS[BASE], *(variant for variant in chosen if variant.name != BASE)]
+    base = VARIANTS[BASE]
+    if names:
+        chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names]
+        return [base, *(variant for variant in chosen if variant is not base)], []
+    _check_at_hand(base, lm)  # without it there is nothing to compare with
+    found, reasons = [], []
+    for variant in VARIANTS.values():
+        if variant.beside not in ("", lm) or variant.lm == lm:
+            continue
+        try:
+            _check_at_hand(variant, lm)
+            found.append(variant)
+        except UserError as error:
+            reasons.append(f"{variant.name}: {error}")
+    return found, reasons
+
+
+def _check_at_hand(variant: Variant, lm: str) -> None:
+    """A `UserError` unless the language model that it would adapt, if any, is here and can be adapted that way."""
+    check_language_model(policy_config(variant.method, variant.settings), variant.lm or lm)
 
 
 def plan(

@@ -41,7 +41,7 @@ class RunOptions:
     selection: str = "uniform"
     """How a fraction's episodes are drawn: uniform, or length: in proportion to their lengths, as LaMo's Atari data."""
     lm: str = ""
-    """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
+    """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
     precision: str = "float32"
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     steps: int = 0

@@ -126,7 +126,12 @@ def fetch_english(command: "LanguageModelFetch") -> None:
     from ..datasets import wikitext
     from .fetched_models import fetch_language_model
     from .language_models import PUBLISHED
+    from .packaged_models import PACKAGED, packaged_folder
 
+    if command.name in PACKAGED:  # pip's to fetch: says so where it is not here
+        row = {"model": command.name, "folder": str(packaged_folder(command.name)), "use": f"--lm {command.name}"}
+        print_rows([row], command.json)
+        return
     name = choose("model or corpus to fetch", command.name, [*PUBLISHED, *wikitext.PUBLISHED_ARTICLES])
     fetch = fetch_language_model if name in PUBLISHED else wikitext.fetch_wikitext
     print_rows([fetch(name, command.from_, command.force)], command.json)
@@ -182,7 +187,10 @@ def ablate(command: "Ablation") -> None:
         given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
         raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
     settings = [Setting(*pair) for pair in zip(command.data, command.fractions, strict=True)]
-    variants = find_variants(command.variants, command.options.lm or DEFAULT_LANGUAGE_MODEL[command.options.profile])
+    lm = command.options.lm or DEFAULT_LANGUAGE_MODEL[command.options.profile]
+    variants, reasons = find_variants(command.variants, lm)
+    for reason in reasons:
+        print(f"left out: {reason}", file=sys.stderr)
     runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
     every = {run.id: run for group in runs.values() for run in group}
     root, jobs = command.options.runs, command.jobs or cores()

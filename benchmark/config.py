@@ -95,7 +95,8 @@ class RunConfig:
 
 def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
-    from .build import corpus_hash, language_corpus, policy_config  # torch, only once a run is really asked for
+    # PyTorch, only once a run is really asked for
+    from .build import check_language_model, corpus_hash, language_corpus, policy_config
     from .language_models import model_hash
     from .legacy_data import faulty_subset
 
@@ -121,6 +122,7 @@ def resolve(request: RunRequest) -> RunConfig:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")
     lm = (request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]) if method.weights else ""
+    check_language_model(policy, lm)
     return RunConfig(
         dataset=dataset.name,
         task=task.name,

@@ -42,9 +42,10 @@ def findings() -> list[dict[str, Any]]:
 def language_models() -> list[dict[str, Any]]:
     """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
     from .language_models import EMBEDDED, PUBLISHED, model_folder
+    from .packaged_models import PACKAGED
 
     rows = []
-    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED]:
+    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]:
         try:
             model_folder(name)
         except UserError as error:

@@ -1,5 +1,7 @@
 """LaMo (Shi et al. 2024, arXiv 2310.20587): a Decision Transformer whose backbone is a frozen, pre-trained GPT-2.
 
+Or an encoder of the BERT family under a causal mask, which the paper does not have (`backbones.py`).
+
 What is trained: low-rank updates of every layer's queries, keys and values with their biases (`adapters.py`), the
 embeddings of returns, states, actions and timesteps with their LayerNorm, and the action head. Everything else of GPT-2
 stays as it was before reinforcement learning. `lamobench train DATA --describe` prints the parts and their sizes.
@@ -21,6 +23,7 @@ from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
 from .adapters import WeightDistance, add_lora
+from .backbones import ENCODERS, as_backbone, positions_of
 from .language_models import language_loss, next_token_loss
 
 HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
@@ -90,47 +93,35 @@ class LaMoSampler:
         return LaMoBatch(contexts, torch.from_numpy(sample_blocks(self.corpus.train, self.batch, self.length, rng)))
 
 
-class Backbone(nn.Module):
-    """An adapted GPT-2 behind the interface of any backbone."""
-
-    def __init__(self, language_model: Any) -> None:
-        super().__init__()
-        self.language_model = language_model
-
-    @property
-    def transformer(self) -> Any:
-        """GPT-2 without its language head."""
-        return self.language_model.transformer
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are GPT-2's own, as in pre-training."""
-        hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        return hidden
-
-
 class LaMo(Policy):
     """Predicts the data's actions with an adapted language model, and English beside them where lambda > 0."""
 
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
-        """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
+        """`language_model`: of `load_language_model`; adapted in place. `corpus`: needed where the language loss is on.
+
+        A `UserError` if the context is too long for it, or if it can't be trained as configured.
+        """
         super().__init__()
         self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
-        shape = language_model.config
-        if 3 * config.context > shape.n_positions:
+        check_trainable(language_model.config.model_type, config)
+        positions = positions_of(language_model.config)
+        if 3 * config.context > positions:
             raise UserError(
                 f"context {config.context} needs {3 * config.context} positions, but the language model has "
-                f"{shape.n_positions}; give a context of at most {shape.n_positions // 3}"
+                f"{positions}; give a context of at most {positions // 3}"
             )
-        self.language_length = min(config.language_length, shape.n_positions)
+        self.language_length = min(config.language_length, positions)
         self.initial_model = deepcopy(language_model).requires_grad_(False) if config.output_anchor > 0 else None
+        backbone = as_backbone(language_model)
         prepare(language_model, config)
         self.weight_distance = WeightDistance(language_model) if config.weight_anchor > 0 else None
-        tokens = TokenConfig(shape.n_embd, config.embedding, config.head, norm_before_time=True)
-        self.model = TrajectoryModel(tokens, spec, Backbone(language_model))
+        width = language_model.config.hidden_size
+        tokens = TokenConfig(width, config.embedding, config.head, norm_before_time=True)
+        self.model = TrajectoryModel(tokens, spec, backbone)
 
     @property
     def language_model(self) -> Any:
-        """The adapted GPT2LMHeadModel."""
+        """The adapted language model."""
         return self.model.backbone.language_model
 
     def sampler(self, subset: Subset) -> LaMoSampler:
@@ -198,17 +189,27 @@ class LaMo(Policy):
 
 
 def prepare(language_model: Any, config: LaMoConfig) -> None:
-    """Set a GPT-2's dropout and choose what of it is trained.
-
-    GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula: operation
-    by operation, as transformers has it, it takes a quarter of a step on a CPU.
-    """
+    """Set a language model's dropout and choose what of it is trained."""
     for module in language_model.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
-    if language_model.config.activation_function == "gelu_new":
-        for block in language_model.transformer.h:
-            block.mlp.act = nn.GELU(approximate="tanh")
     language_model.requires_grad_(config.adaptation == "full")
     if config.adaptation == "lora":
         add_lora(language_model, config.lora_pairs, config.lora_rank, config.lora_alpha, config.lora_dropout)
+
+
+def check_trainable(model_type: str, config: LaMoConfig) -> None:
+    """A `UserError` if a language model of that type can't be trained as configured."""
+    if model_type not in ENCODERS:
+        return
+    if config.needs_english:
+        field = "language_weight" if config.language_weight > 0 else "output_anchor"
+        raise UserError(
+            f"{field} {getattr(config, field):g}: a language model of type '{model_type}' is an encoder: it has no "
+            f"next word to predict; give --set {field}=0, or a GPT-2 as --lm"
+        )
+    if config.adaptation == "lora" and config.lora_pairs == "joint":
+        raise UserError(
+            f"lora_pairs 'joint': queries, keys and values of a language model of type '{model_type}' are layers of "
+            "their own; add --set lora_pairs=separate, or give a GPT-2 as --lm"
+        )
