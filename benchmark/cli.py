@@ -44,6 +44,8 @@ class RunOptions:
     """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
     precision: str = "float32"
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
+    compiled: bool = False
+    """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()

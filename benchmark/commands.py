@@ -238,6 +238,7 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         profile=options.profile,
         lm=options.lm,
         precision=options.precision,
+        compiled=options.compiled,
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
         legacy=options.legacy,
