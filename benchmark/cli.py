@@ -125,15 +125,12 @@ class Sweep:
 
     data: Positional[str]
     """Data set to train on."""
-    methods: Annotated[tuple[str, ...], arg(help=f"Any of {', '.join(METHODS)}.")] = (
-        "lamo",
-        "lamo-random",
-        "dt",
-        "bc",
-        "cql",
-    )
-    fractions: tuple[float, ...] = (1.0,)
-    """Shares of whole episodes."""
+    methods: Annotated[
+        tuple[str, ...],
+        arg(help=f"Any of {', '.join(METHODS)}; none given: LaMo, lamo-random and every baseline that applies."),
+    ] = ()
+    fractions: tuple[float, ...] = ()
+    """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; seed s trains on subset s."""
     jobs: int = 0
