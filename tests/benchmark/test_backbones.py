@@ -18,6 +18,7 @@ from lamobench.benchmark.build import build_policy, training_subset
 from lamobench.benchmark.checkpoint import trained_tensors
 from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.describe import describe_policy
+from lamobench.benchmark.forgetting import loss_on_english
 from lamobench.benchmark.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.language_models import load_language_model, model_hash, model_positions, model_type
 from lamobench.datasets.errors import UserError
@@ -206,11 +207,16 @@ def test_a_masked_language_model_s_checkpoint_is_read_without_its_head(tmp_path:
 
 
 def test_encoders_have_no_loss_on_english(tiny_request: Requests, tiny_bert: Path, home: Path) -> None:
-    wrong = {"language_weight 0.1": {}, "output_anchor 0.5": {**QUIET, "output_anchor": 0.5}}
+    wrong: dict[str, dict[str, Any]] = {
+        "language_weight 0.1": {},
+        "output_anchor 0.5": {**QUIET, "output_anchor": 0.5},
+        "measure_language True": {**QUIET, "measure_language": True},
+    }
     for given, settings in wrong.items():
         field = given.split()[0]
-        with pytest.raises(UserError, match=rf"^{given}: .*'bert' is an encoder.*give --set {field}=0"):
+        with pytest.raises(UserError, match=rf"^{given}: .*'bert' is an encoder.*give --set {field}=(0|false)"):
             resolve(tiny_request("lamo", lm=str(tiny_bert), settings=settings))
+    assert loss_on_english(home, resolve(tiny_request("lamo", lm=str(tiny_bert), settings=QUIET))) is None
     assert not (home / "corpora").exists()
 
 
