@@ -4,6 +4,7 @@ The variants are the paper's Figures 4 to 7, 10 and Tables 15 and 16, the contro
 and the alternatives to the language loss that the paper leaves open.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from ..datasets.errors import UserError, choose
 from .collect import read_run
 from .config import RunConfig, RunRequest, resolve
+from .forgetting import loss_on_english
 from .runs import run_folder
 from .statistics import summarise
 from .sweep import State, sweep
@@ -115,8 +117,13 @@ def run_ablation(
     outcome = sweep([run for group in runs.values() for run in group], root, jobs, show=show)
     if outcome.failed:
         raise UserError("; ".join(outcome.failed.values()))
-    found = {key: [read_run(run_folder(root, config)) for config in group] for key, group in runs.items()}
+    found = {key: [_read(root, config) for config in group] for key, group in runs.items()}
     return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
+
+
+def _read(root: Path, config: RunConfig) -> dict[str, Any]:
+    """A finished run, and what its language model has left of language."""
+    return read_run(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config)}
 
 
 def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:
@@ -136,11 +143,18 @@ def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: 
         "minus_lamo": apart.mean,
         "minus_lamo_low": apart.ci_low,
         "minus_lamo_high": apart.ci_high,
+        "perplexity": _perplexity(group),
         "params_trainable": int(group[0]["params_trainable"]),
         "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
         "curve_steps": group[0]["curve_steps"],
         "curves": np.stack([run["curve_scores"] for run in group]),  # (N, V)
     }
+
+
+def _perplexity(group: list[dict[str, Any]]) -> float | None:
+    """On held-out English after training, the geometric mean over runs; None where there is no language model."""
+    losses = [run["loss_on_english"] for run in group]
+    return None if None in losses else math.exp(float(np.mean(losses)))
 
 
 CURVES = ("curve_steps", "curves")

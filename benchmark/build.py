@@ -45,7 +45,7 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
-    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off.
+    """English to learn from or to measure with, in the tokens of `lm`; None for settings that read none.
 
     A `UserError` if it is shorter than one of the blocks that are drawn from it.
     """

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.catalog import find_dataset, find_task
+from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
 from .display import SweepBar, duration, print_rows, run_bar
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
+from .methods import methods_for
 from .runs import is_done, read_config
 
 if TYPE_CHECKING:
@@ -137,9 +138,11 @@ def run_sweep(command: "Sweep") -> None:
     from .sweep import grid
 
     check_workers(command.jobs, command.threads)
-    requests = [run_request(command.data, method, command.options) for method in command.methods]
-    every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
     options = command.options
+    methods = command.methods or methods_for(discrete=load(command.data, options.source).discrete)
+    fractions = command.fractions or find_dataset(command.data).published_fractions or (1.0,)
+    requests = [run_request(command.data, method, options) for method in methods]
+    every = [run for request in requests for run in grid(request, fractions, command.seeds)]
     train_all(every, command.data, options.runs, command.jobs, command.threads, options.device)
 
 
@@ -238,6 +241,7 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         profile=options.profile,
         lm=options.lm,
         precision=options.precision,
+        compiled=options.compiled,
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
         legacy=options.legacy,

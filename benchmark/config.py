@@ -25,8 +25,9 @@ from .settings import Budget
 PRECISIONS = ["float32", "bfloat16"]
 
 
-# Fields that runs did not always have, and what they stand for where they are missing.
-LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1}
+# Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
+LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
+LATER_SETTINGS: dict[str, Any] = {"measure_language": False}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class RunRequest:
     profile: str = "cpu"
     lm: str = ""  # language model of the LaMo family: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
+    compiled: bool = False  # whether training steps go through torch.compile, which draws dropout otherwise
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
     legacy: tuple[str, ...] = ()  # faults of the published code to reproduce, names of `legacy.FAULTS`
@@ -81,14 +83,16 @@ class RunConfig:
     legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
     selection: str = "uniform"  # how the fraction's episodes were drawn
     accumulation: int = 1  # parts that a batch was computed in
+    compiled: bool = False  # whether its training steps went through torch.compile
 
     @property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
         values = asdict(self)
-        for name, default in LATER_FIELDS.items():  # runs from before there was the choice keep their ids
-            if values[name] == default:
-                del values[name]
+        for fields, later in ((values, LATER_FIELDS), (values["policy"], LATER_SETTINGS)):
+            for name, default in later.items():  # runs from before there was the choice keep their ids
+                if fields.get(name) == default:
+                    del fields[name]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.fraction:g}-{self.method}-s{self.seed}-{digest[:10]}"
 
@@ -144,12 +148,14 @@ def resolve(request: RunRequest) -> RunConfig:
         version=importlib.metadata.version("lamobench"),
         legacy=legacy,
         selection=request.selection,
+        compiled=request.compiled,
     )
 
 
 def _named_profile(request: RunRequest) -> str:
     """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
     changes = [request.precision] if request.precision != "float32" else []
+    changes += ["compiled"] if request.compiled else []
     changes += ["changed"] if request.budget or request.settings else []
     changes += [f"legacy {name}" for name in FAULTS if name in request.legacy]
     return f"{request.profile} ({', '.join(changes)})" if changes else request.profile

@@ -27,7 +27,10 @@ PACKAGES = (
 )
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),
-    "reacher2d": ("reacher2d-medium",),
+    **{task: (f"{task}-medium",) for task in ("hopper", "halfcheetah", "walker2d", "reacher2d")},
+    **{name: (name,) for name in ("kitchen-complete", "kitchen-partial")},
+    **{task: (f"{task}-medium",) for task in ("breakout", "pong", "qbert")},
+    "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
     "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
 }
 

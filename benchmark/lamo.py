@@ -21,7 +21,7 @@ from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
 from .adapters import WeightDistance, add_lora
-from .language_models import language_loss, next_token_loss
+from .language_models import language_loss, next_token_loss, perplexity
 
 HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
 
@@ -48,6 +48,7 @@ class LaMoConfig:
     language_batch: Count = 2  # sequences of English a step; published code
     language_length: Annotated[int, Bounds(2)] = 1024  # tokens of each; published code; cut to the model's own limit
     corpus: str = "docs"  # English for the language loss: a corpus name or a text file
+    measure_language: bool = False  # whether forgetting is measured where no loss is computed on English
     learning_rate: Amount = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
     weight_decay: Amount = 1e-5
     warmup_steps: Delay = 2500
@@ -57,6 +58,11 @@ class LaMoConfig:
 
     @property
     def needs_english(self) -> bool:
+        """Whether English is read: to learn from it, or to measure what is left of it."""
+        return self.learns_english or self.measure_language
+
+    @property
+    def learns_english(self) -> bool:
         """Whether any loss is computed on English."""
         return self.language_weight > 0 or self.output_anchor > 0
 
@@ -112,7 +118,10 @@ class LaMo(Policy):
     """Predicts the data's actions with an adapted language model, and English beside them where lambda > 0."""
 
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
-        """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
+        """`language_model`: a GPT2LMHeadModel; adapted in place.
+
+        `corpus`: English on which forgetting is measured, if any, and to learn from where the language loss is on.
+        """
         super().__init__()
         self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
         shape = language_model.config
@@ -136,7 +145,8 @@ class LaMo(Policy):
     def sampler(self, subset: Subset) -> LaMoSampler:
         """Windows of K steps, with English where the language loss is on."""
         contexts = ContextSampler(subset, self.context, self.view)
-        return LaMoSampler(contexts, self.corpus, self.config.language_batch, self.language_length)
+        corpus = self.corpus if self.config.learns_english else None
+        return LaMoSampler(contexts, corpus, self.config.language_batch, self.language_length)
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 5: the action error plus lambda times the language loss; and the anchors, where they are on."""
@@ -179,15 +189,19 @@ class LaMo(Policy):
 
     @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:
-        """Cross entropy (nats a token) on a fixed part of the held-out English: how much language is left."""
+        """Cross entropy (nats a token) and perplexity on a fixed part of the held-out English: what language is left.
+
+        With `measure_language` also where there is no language loss, to compare both (the paper's Figure 6).
+        """
         if self.corpus is None:
             return {}
         device = next(self.parameters()).device
         rng = np.random.default_rng(0)  # the same blocks at every evaluation of every run
-        blocks = sample_blocks(self.corpus.held_out, HELD_OUT_BLOCKS, self.language_length, rng)
-        return {
-            "held_out_language_loss": float(language_loss(self.language_model, torch.from_numpy(blocks).to(device)))
-        }
+        ids = sample_blocks(self.corpus.held_out, HELD_OUT_BLOCKS, self.language_length, rng)
+        # one by one: the logits of GPT-2's vocabulary are large
+        losses = [language_loss(self.language_model, block.to(device)) for block in torch.from_numpy(ids)[:, None]]
+        loss = float(torch.stack(losses).mean())
+        return {"held_out_language_loss": loss, "held_out_perplexity": perplexity(loss)}
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group: the published code gives everything that is trained one learning rate and decay."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -125,6 +126,11 @@ def language_loss(model: nn.Module, ids: Tensor) -> Tensor:
 def next_token_loss(logits: Tensor, ids: Tensor) -> Tensor:
     """`language_loss` of logits (B, L, vocabulary)."""
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
+
+
+def perplexity(loss: float) -> float:
+    """The exponential of a cross entropy in nats; finite, so that every log can hold it."""
+    return math.exp(min(loss, 700.0))
 
 
 def held_out_loss(model: GPT2LMHeadModel, ids: Array, batch_size: int = 8) -> float:

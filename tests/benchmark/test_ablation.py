@@ -1,17 +1,23 @@
 import csv
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import lamobench.benchmark.build as build
 import lamobench.benchmark.sweep as sweeping
 from lamobench.benchmark.ablation import VARIANTS, Setting, find_variants, plan, run_ablation, table
 from lamobench.benchmark.ablation_figure import ablation_figure
 from lamobench.benchmark.cli import parse
 from lamobench.benchmark.config import RunRequest
+from lamobench.benchmark.lamo import HELD_OUT_BLOCKS
+from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
+from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 
 TINY = {"context": 3}
@@ -22,6 +28,13 @@ def _quick_workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweeping, "START_METHOD", "forkserver")  # the second worker need not import PyTorch again
         yield
+
+
+@pytest.fixture(autouse=True)
+def _little_english(english: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text that forgetting is measured on is there at once; `docs` takes half a minute to make."""
+    genuine = build.load_corpus
+    monkeypatch.setattr(build, "load_corpus", lambda _, tokenizer: genuine(str(english), tokenizer))
 
 
 @pytest.fixture
@@ -54,9 +67,16 @@ def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tm
     runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"]), [1, 0], request_)
     rows = run_ablation(runs, tmp_path / "runs", 1, lambda _: None)
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
-    lamo, frozen, _ = rows
+    lamo, frozen, dt = rows
     assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)
     assert frozen["minus_lamo"] == pytest.approx(frozen["score"] - lamo["score"])
+    assert dt["perplexity"] is None
+    untouched = load_language_model(request_.lm)
+    english = build.load_corpus("docs", load_tokenizer(request_.lm))
+    blocks = sample_blocks(english.held_out, HELD_OUT_BLOCKS, untouched.config.n_positions, np.random.default_rng(0))
+    before = float(language_loss(untouched, torch.from_numpy(blocks)).detach())
+    assert math.log(frozen["perplexity"]) == pytest.approx(before, rel=1e-5)
+    assert lamo["perplexity"] != frozen["perplexity"]
     assert frozen["params_trainable"] < lamo["params_trainable"]
     assert frozen["curves"].shape == (2, 2)
     assert not {"curves", "curve_steps"} & table(rows)[0].keys()
