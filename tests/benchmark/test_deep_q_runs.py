@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lamobench.baselines.policy import History
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.rollout import Episode
@@ -26,7 +27,7 @@ Requests = Callable[..., RunConfig]
 
 @pytest.fixture
 def breakout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
-    """Resolves a run on three games of six frames of noise; evaluation plays one random-length game."""
+    """Resolves a run on three games of six frames of noise, in which every second step pays 4."""
     rng, ends = np.random.default_rng(0), np.arange(18) % 6 == 5
     data = Trajectories(
         observations=rng.integers(0, 256, (18, 84, 84), np.uint8),
@@ -60,19 +61,12 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
         frame = torch.from_numpy(environment.reset(seed=seeds[0])[0])
         frames = torch.stack([torch.zeros_like(frame)] * (view.frames - 1) + [frame])[None]
         nothing = torch.zeros(1, 1)
-        history = loop_history(frames, nothing)
-        action = int(policy.act(history))
+        action = int(policy.act(History(frames, nothing.long(), nothing, nothing.long())))
         environment.step(action)
         environment.close()
         return [Episode(step, targets[0], 0, seeds[0], float(action), 1)]
 
     monkeypatch.setattr(loop, "rollout", rollout)
-
-
-def loop_history(frames: torch.Tensor, nothing: torch.Tensor) -> Any:
-    from lamobench.baselines.policy import History
-
-    return History(frames, nothing.long(), nothing, nothing.long())
 
 
 @pytest.mark.parametrize("method", DEEP_Q_METHODS)
