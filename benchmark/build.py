@@ -7,9 +7,12 @@ import numpy as np
 import torch
 
 from ..baselines.bc import BC, BCConfig, BestBCConfig
+from ..baselines.bcq import BCQ, BCQConfig
 from ..baselines.cql import CQL, CQLConfig
 from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ..baselines.discrete_cql import DiscreteCQL, DiscreteCQLConfig
 from ..baselines.iql import IQL, IQLConfig
+from ..baselines.nfq import NFQ, NFQConfig
 from ..baselines.policy import Policy, Spec
 from ..baselines.rebrac import ReBRAC, ReBRACConfig
 from ..baselines.rvs import RvS, RvSConfig
@@ -22,8 +25,8 @@ from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View, reward_rates
 from .config import RunConfig, changed
-from .lamo import LaMo, LaMoConfig
-from .language_models import load_language_model, load_tokenizer, model_hash, model_positions
+from .lamo import LaMo, LaMoConfig, check_trainable
+from .language_models import load_language_model, load_tokenizer, model_hash, model_positions, model_type
 from .legacy_data import faulty_subset
 from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
@@ -37,6 +40,9 @@ ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
     "td3-bc": (TD3BC, TD3BCConfig),
     "rebrac": (ReBRAC, ReBRACConfig),
     "rvs": (RvS, RvSConfig),
+    "discrete-cql": (DiscreteCQL, DiscreteCQLConfig),
+    "bcq": (BCQ, BCQConfig),
+    "nfq": (NFQ, NFQConfig),
     "bc": (BC, BCConfig),
     "bc-10": (BC, BestBCConfig),
 }
@@ -49,7 +55,7 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
-    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off.
+    """English to learn from or to measure with, in the tokens of `lm`; None for settings that read none.
 
     A `UserError` if it is shorter than one of the blocks that are drawn from it.
     """
@@ -58,6 +64,12 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
     corpus = load_corpus(settings.corpus, load_tokenizer(lm))
     check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
     return corpus
+
+
+def check_language_model(settings: Any, lm: str) -> None:
+    """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
+    if isinstance(settings, LaMoConfig):
+        check_trainable(model_type(lm), settings)
 
 
 def corpus_hash(corpus: Corpus | None) -> str:

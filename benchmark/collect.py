@@ -64,7 +64,6 @@ def read_run(folder: Path) -> dict[str, Any]:
     run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
-        config["policy"] = LATER_SETTINGS.get(config["method"], {}) | config.get("policy", {})
         run |= _flattened(config)
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)
@@ -102,6 +101,9 @@ def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     drawn = method is not None and method.weights in ("random", "permuted")  # language model weights drawn by the seed
     may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
     common = {key: value for key, value in _flattened(config).items() if key not in may_differ}
+    for name, default in LATER_SETTINGS.items():  # as in the run's id
+        if common.get(f"policy.{name}", default) == default:
+            common.pop(f"policy.{name}", None)
     return common | {"simulator": done["simulator"]}
 
 

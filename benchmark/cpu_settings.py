@@ -1,9 +1,10 @@
 """The `cpu` profile: runs of minutes on one core of a laptop, and what they change from the published settings."""
 
-from .paper_settings import ATARI_BC, ATARI_DT, ATARI_LAMO, BASELINES
+from .paper_settings import ATARI_BC, ATARI_BCQ, ATARI_DISCRETE_CQL, ATARI_DT, ATARI_LAMO, ATARI_NFQ, BASELINES
 from .settings import (
     ATARI,
     CLONING_METHODS,
+    DEEP_Q_METHODS,
     IMPORTED,
     KITCHEN,
     LAMO_METHODS,
@@ -63,12 +64,18 @@ _CPU_REACHER2D = TaskSettings(
 
 # A run in a few minutes on one core. Set once, from what a step costs; no value was chosen by a score.
 _FEW_MINUTES = {**_SUPERVISED, "context": 10, "warmup_steps": 50}
+# Deep Q-learning in thousands of updates instead of millions. Each copy of the target network takes values one step
+# further back: 30 copies in 3,000 updates, and a horizon of 20 steps, in their reach. Rate: BCQ's code for vectors.
+# Quantiles: d3rlpy's default. With 200, discrete CQL's Bellman loss on the training data rose from 1 to 190 in a trial
+# of 1,800 updates and drowned the conservative term (docs/baselines.md).
+_FEW_UPDATES = {"learning_rate": 3e-4, "discount": 0.95}
+_FEW_COPIES = {**_FEW_UPDATES, "target_interval": 100, "quantiles": 32}
 # CQL with a layer less and fewer samples, and with half the batch below: its steps are 10 times cheaper.
 _FEW_SAMPLES = {"hidden": (256, 256), "sampled_actions": 4, "actor_learning_rate": 3e-4}
 _D4RL_BUDGET = {
     "": Budget(1000, evaluate_every=500, evaluation_episodes=10, headline_evaluations=2, batch_size=32),
     **dict.fromkeys(
-        (*CLONING_METHODS, "rvs"),
+        (*CLONING_METHODS, *DEEP_Q_METHODS, "rvs"),
         Budget(5000, 2500, evaluation_episodes=10, headline_evaluations=2, batch_size=256),
     ),
     **dict.fromkeys(
@@ -86,6 +93,9 @@ def _cpu_d4rl(task: str) -> TaskSettings:
         **_CLONING,
         **_FAST_VALUES,
         "cql": _FAST | _FEW_SAMPLES,
+        "discrete-cql": _FEW_COPIES,
+        "bcq": _FEW_COPIES,
+        "nfq": _FEW_UPDATES,
         "rvs": _SUPERVISED | {"hidden": (512, 512)},
     }
     return TaskSettings(_D4RL_BUDGET, merged(BASELINES[task], quick))
@@ -95,7 +105,7 @@ _CPU_ATARI = TaskSettings(
     budget={
         "": Budget(1000, evaluate_every=500, evaluation_episodes=5, headline_evaluations=2, batch_size=16),
         **dict.fromkeys(
-            CLONING_METHODS,
+            (*CLONING_METHODS, *DEEP_Q_METHODS),
             Budget(3000, evaluate_every=1500, evaluation_episodes=5, headline_evaluations=2, batch_size=32),
         ),
     },
@@ -104,6 +114,9 @@ _CPU_ATARI = TaskSettings(
         "dt": ATARI_DT | {"layers": 3} | _FEW_MINUTES,
         "dt-matched": ATARI_DT | _FEW_MINUTES,
         **dict.fromkeys(CLONING_METHODS, ATARI_BC | _SUPERVISED),
+        "discrete-cql": ATARI_DISCRETE_CQL | _FEW_COPIES,
+        "bcq": ATARI_BCQ | _FEW_COPIES,
+        "nfq": ATARI_NFQ | _FEW_UPDATES,
     },
 )
 

@@ -23,8 +23,8 @@ from .card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
 from .leaderboard import group_runs, leaderboard
 from .tables import method_order, method_title
 
-# One colour a method, in every figure. Any two stay apart under each kind of colour blindness (a test simulates them),
-# and each has a contrast of 3 or more against white.
+# One colour a method, in every figure. Any two that can meet on one task stay apart under each kind of colour blindness
+# (a test simulates them), and each has a contrast of 3 or more against white.
 COLOURS = {
     "lamo": "#0B4F9E",
     "lamo-random": "#3D9BD9",
@@ -37,6 +37,9 @@ COLOURS = {
     "td3-bc": "#CC3311",
     "rebrac": "#BB66FF",
     "rvs": "#775533",
+    "discrete-cql": "#1A8A5F",
+    "bcq": "#440055",
+    "nfq": "#BB1111",
     "bc": "#333333",
     "bc-10": "#8866AA",
 }
@@ -55,6 +58,9 @@ MARKERS = {
     "td3-bc": "<",
     "rebrac": ">",
     "rvs": "p",
+    "discrete-cql": "D",
+    "bcq": "P",
+    "nfq": "X",
     "bc": "^",
     "bc-10": "^",
 }

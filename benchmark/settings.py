@@ -32,6 +32,8 @@ CLONING_METHODS = ("bc", "bc-10")
 
 VALUE_METHODS = ("cql", "iql", "td3-bc", "rebrac")
 
+DEEP_Q_METHODS = ("discrete-cql", "bcq", "nfq")
+
 
 def for_sequence_methods(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The same overrides for each of them."""
