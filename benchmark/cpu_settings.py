@@ -7,7 +7,7 @@ from .settings import (
     DEEP_Q_METHODS,
     IMPORTED,
     KITCHEN,
-    LAMO_METHODS,
+    LANGUAGE_MODEL_METHODS,
     LOCOMOTION,
     VALUE_METHODS,
     Budget,
@@ -44,7 +44,7 @@ _CPU_REACHER2D = TaskSettings(
         "cql": Budget(2000, evaluate_every=500, evaluation_episodes=20, headline_evaluations=2, batch_size=64),
     },
     overrides={
-        **{method: {**_SEQUENCE, "lora_dropout": 0.0} for method in LAMO_METHODS},
+        **{method: {**_SEQUENCE, "lora_dropout": 0.0} for method in LANGUAGE_MODEL_METHODS},
         "dt": _SEQUENCE,
         "dt-matched": _SEQUENCE,
         **_CLONING,
@@ -110,7 +110,7 @@ _CPU_ATARI = TaskSettings(
         ),
     },
     overrides={
-        **dict.fromkeys(LAMO_METHODS, ATARI_LAMO | _FEW_MINUTES),
+        **dict.fromkeys(LANGUAGE_MODEL_METHODS, ATARI_LAMO | _FEW_MINUTES),
         "dt": ATARI_DT | {"layers": 3} | _FEW_MINUTES,
         "dt-matched": ATARI_DT | _FEW_MINUTES,
         **dict.fromkeys(CLONING_METHODS, ATARI_BC | _SUPERVISED),
