@@ -70,11 +70,11 @@ class UpdateCount(nn.Module):
         super().__init__()
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.done = 0
-        self.register_load_state_dict_post_hook(UpdateCount._recount)
+        self.register_load_state_dict_post_hook(UpdateCount._recount)  # type: ignore[no-untyped-call]
 
     @staticmethod
-    def _recount(module: nn.Module, _: object) -> None:
-        module.done = int(torch.as_tensor(module.steps))
+    def _recount(module: "UpdateCount", _: object) -> None:
+        module.done = int(module.steps)
 
     def add(self) -> None:
         """Count one more step."""

@@ -103,7 +103,7 @@ class ReBRAC(Policy):
         next_actions = smoothed(
             torch.tanh(self.target_actor(next_states)), self.config.target_noise, self.config.target_noise_limit
         )
-        value = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
+        value: Tensor = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
         distance = (next_actions - self.bounds.to_unit(batch.next_actions)).square().sum(-1)
         value = value - self.config.critic_penalty * batch.goes_on * distance
         return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value

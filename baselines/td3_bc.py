@@ -91,7 +91,7 @@ class TD3BC(Policy):
         next_actions = smoothed(
             torch.tanh(self.target_actor(next_states)), self.config.target_noise, self.config.target_noise_limit
         )
-        value = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
+        value: Tensor = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
         return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value
 
     def act(self, history: History) -> Tensor:

@@ -25,7 +25,7 @@ from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View, reward_rates
 from .config import RunConfig, changed
-from .lamo import LaMo, LaMoConfig, check_trainable
+from .lamo import LaMo, LaMoConfig, WikiRLConfig, check_trainable
 from .language_models import load_language_model, load_tokenizer, model_hash, model_positions, model_type
 from .legacy_data import faulty_subset
 from .legacy_model import faulty_language_model, faulty_policy
@@ -48,9 +48,16 @@ ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
 }
 
 
+def config_class_of(method: str) -> type[Any]:
+    """The dataclass of a method's settings."""
+    if METHODS[method].weights:
+        return WikiRLConfig if method == "wiki-rl" else LaMoConfig
+    return ALGORITHMS[method][1]
+
+
 def policy_config(method: str, overrides: dict[str, Any]) -> Any:
     """The method's config dataclass with some fields changed."""
-    config_class = LaMoConfig if METHODS[method].weights else ALGORITHMS[method][1]
+    config_class = config_class_of(method)
     return changed(config_class(), overrides, f"setting of {method}")
 
 

@@ -7,7 +7,7 @@ from .settings import (
     DEEP_Q_METHODS,
     IMPORTED,
     KITCHEN,
-    LAMO_METHODS,
+    LANGUAGE_MODEL_METHODS,
     LOCOMOTION,
     VALUE_METHODS,
     Budget,
@@ -44,7 +44,7 @@ _CPU_REACHER2D = TaskSettings(
         "cql": Budget(2000, evaluate_every=500, evaluation_episodes=20, headline_evaluations=2, batch_size=64),
     },
     overrides={
-        **{method: {**_SEQUENCE, "lora_dropout": 0.0} for method in LAMO_METHODS},
+        **{method: {**_SEQUENCE, "lora_dropout": 0.0} for method in LANGUAGE_MODEL_METHODS},
         "dt": _SEQUENCE,
         "dt-matched": _SEQUENCE,
         **_CLONING,
@@ -66,8 +66,8 @@ _CPU_REACHER2D = TaskSettings(
 _FEW_MINUTES = {**_SUPERVISED, "context": 10, "warmup_steps": 50}
 # Deep Q-learning in thousands of updates instead of millions. Each copy of the target network takes values one step
 # further back: 30 copies in 3,000 updates, and a horizon of 20 steps, in their reach. Rate: BCQ's code for vectors.
-# Quantiles: d3rlpy's default. With 200, discrete CQL's Bellman loss on the training data rose from 1 to 190 in a trial
-# of 1,800 updates and drowned the conservative term (docs/baselines.md).
+# Quantiles: d3rlpy's default. With 200, discrete CQL's quantiles spread far beyond any possible return within a few
+# hundred updates (docs/baselines.md), and an update costs more.
 _FEW_UPDATES = {"learning_rate": 3e-4, "discount": 0.95}
 _FEW_COPIES = {**_FEW_UPDATES, "target_interval": 100, "quantiles": 32}
 # CQL with a layer less and fewer samples, and with half the batch below: its steps are 10 times cheaper.
@@ -110,7 +110,7 @@ _CPU_ATARI = TaskSettings(
         ),
     },
     overrides={
-        **dict.fromkeys(LAMO_METHODS, ATARI_LAMO | _FEW_MINUTES),
+        **dict.fromkeys(LANGUAGE_MODEL_METHODS, ATARI_LAMO | _FEW_MINUTES),
         "dt": ATARI_DT | {"layers": 3} | _FEW_MINUTES,
         "dt-matched": ATARI_DT | _FEW_MINUTES,
         **dict.fromkeys(CLONING_METHODS, ATARI_BC | _SUPERVISED),

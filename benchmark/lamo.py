@@ -71,6 +71,18 @@ class LaMoConfig:
 
 
 @dataclass(frozen=True)
+class WikiRLConfig(LaMoConfig):
+    """Wiki-RL (Reid et al. 2022) as LaMo compares with it: all of GPT-2 is trained, between linear layers.
+
+    Reid et al. also have a language loss and a pull towards clusters of word embeddings, of which LaMo does not speak.
+    """
+
+    embedding: Literal["mlp", "linear"] = "linear"  # LaMo, Section 5.1
+    head: Literal["mlp", "linear"] = "linear"
+    adaptation: Literal["lora", "full", "frozen"] = "full"
+
+
+@dataclass(frozen=True)
 class LaMoBatch:
     """Windows of trajectories, and English where the language loss is on."""
 

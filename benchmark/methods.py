@@ -45,6 +45,7 @@ _ALL = (
         listed=False,
         weights="initialised",
     ),
+    Method("wiki-rl", "Wiki-RL", "all of a pre-trained GPT-2 trained, between linear layers", weights="pretrained"),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
     Method("dt-matched", "DT, size-matched", "the same, as deep and wide as the language model of LaMo", matched=True),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),

@@ -10,6 +10,7 @@ from .settings import (
     IMPORTED,
     KITCHEN,
     LAMO_METHODS,
+    LANGUAGE_MODEL_METHODS,
     LOCOMOTION,
     VALUE_METHODS,
     Budget,
@@ -121,7 +122,7 @@ def _paper_atari(learning_rate: float, weight_decay: float, steps: int = 100_000
             **dict.fromkeys(DEEP_Q_METHODS, _ATARI_DEEP_Q),
         },
         overrides={
-            **dict.fromkeys(LAMO_METHODS, lamo),
+            **dict.fromkeys(LANGUAGE_MODEL_METHODS, lamo),
             "dt": ATARI_DT,
             "dt-matched": ATARI_DT,
             "discrete-cql": ATARI_DISCRETE_CQL,

@@ -26,7 +26,9 @@ class TaskSettings:
 
 LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
 
-SEQUENCE_METHODS = (*LAMO_METHODS, "dt", "dt-matched")
+LANGUAGE_MODEL_METHODS = (*LAMO_METHODS, "wiki-rl")
+
+SEQUENCE_METHODS = (*LANGUAGE_MODEL_METHODS, "dt", "dt-matched")
 
 CLONING_METHODS = ("bc", "bc-10")
 

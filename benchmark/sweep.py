@@ -24,14 +24,14 @@ from ..datasets.errors import UserError
 from ..datasets.processes import START_METHOD, cores, follow_parent
 from .config import RunConfig, RunRequest, resolve
 from .runs import is_done
-from .settings import LAMO_METHODS
+from .settings import LANGUAGE_MODEL_METHODS
 
 ATTEMPTS = 3  # how often a run is started before its worker's death counts as the run's failure
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included: for the
 # order of runs and the first estimates of the time left, until a run of the method reports what it takes here.
 TYPICAL_COST = {
-    **dict.fromkeys(LAMO_METHODS, 0.05),
+    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.05),
     **dict.fromkeys(("dt", "dt-matched"), 0.03),
     "cql": 0.015,
     **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.01),

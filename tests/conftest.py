@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from lamobench.benchmark.config import RunRequest
+from lamobench.benchmark.methods import METHODS
 from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.corpora import train_tokenizer
@@ -158,6 +159,7 @@ def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
         "lamo-random": lamo,
         "lamo-permuted": lamo,
         "lamo-initialised": lamo,
+        "wiki-rl": lamo,
     }
 
 
@@ -168,7 +170,7 @@ def tiny_request(home: Path, tiny_gpt2: Path, tiny_settings: dict[str, dict[str,
     def request(method: str = "bc", **changes: Any) -> RunRequest:
         budget = BUDGET | changes.pop("budget", {})
         settings = tiny_settings.get(method, {}) | changes.pop("settings", {})
-        lm = str(tiny_gpt2) if method.startswith("lamo") or method == "dt-matched" else ""
+        lm = str(tiny_gpt2) if METHODS[method].weights or METHODS[method].matched else ""
         return RunRequest("reacher2d-medium", method, budget=budget, settings=settings, **{"lm": lm, **changes})
 
     return request
