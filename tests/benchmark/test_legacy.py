@@ -52,7 +52,7 @@ def test_names_come_in_one_order_and_once() -> None:
     ("method", "name", "line"),
     [
         ("dt", "drop_best", r"unknown legacy option 'drop_best'; did you mean 'drop-best'\? \(valid: .*best-target\)"),
-        ("cql", "drop-best", r"legacy 'drop-best' is no fault of method 'cql'; give one of lamo, .*dt$"),
+        ("cql", "drop-best", r"legacy 'drop-best' is no fault of method 'cql'; give one of lamo, .*dt, dt-matched$"),
         ("dt", "no-positions", r"legacy 'no-positions' is no fault of method 'dt'; give one of lamo, "),
         (
             "dt",
