@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler
 from .fields import Amount, Count
-from .networks import FrameEncoder, mlp
+from .networks import observation_network
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
 
@@ -35,7 +35,7 @@ class BC(Policy):
         self.config, self.view, self.discrete = config, spec.view, spec.discrete
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.bounds = ActionBounds(spec)
-        self.actor = _network(config.hidden, spec)
+        self.actor = observation_network(spec, config.hidden, spec.action_dim)
 
     def sampler(self, subset: Subset) -> TransitionSampler:
         """Single transitions."""
@@ -61,10 +61,3 @@ class BC(Policy):
         """One group."""
         group = {"params": list(self.parameters()), "lr": self.config.learning_rate}
         return OptimizerSettings([group | {"weight_decay": self.config.weight_decay}], decay=self.config.decay)
-
-
-def _network(hidden: tuple[int, ...], spec: Spec) -> nn.Sequential:
-    if not spec.view.frames:
-        return mlp((spec.observation_dim, *hidden, spec.action_dim))
-    encoder = FrameEncoder(spec.view.frames, hidden[0])
-    return nn.Sequential(encoder, nn.Flatten(), nn.ReLU(), mlp((*hidden, spec.action_dim)))

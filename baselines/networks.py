@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .policy import Spec
+
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of the given sizes with ReLU between them."""
@@ -70,3 +72,14 @@ class FrameEncoder(nn.Module):
         batch, steps = stacks.shape[:2]
         levels = stacks.flatten(0, 1).to(self.project.weight.dtype) / 255.0
         return torch.as_tensor(self.project(self.convolutions(levels))).view(batch, steps, -1)
+
+
+def observation_network(spec: Spec, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """From normalised observations (B, S), or from frames (B, F, 84, 84), to (B, outputs).
+
+    Images go through the convolutions first, whose output is as wide as the first hidden layer.
+    """
+    if not spec.view.frames:
+        return mlp((spec.observation_dim, *hidden, outputs))
+    encoder = FrameEncoder(spec.view.frames, hidden[0])
+    return nn.Sequential(encoder, nn.Flatten(), nn.ReLU(), mlp((*hidden, outputs)))

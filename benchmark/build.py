@@ -7,8 +7,11 @@ import numpy as np
 import torch
 
 from ..baselines.bc import BC, BCConfig
+from ..baselines.bcq import BCQ, BCQConfig
 from ..baselines.cql import CQL, CQLConfig
 from ..baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ..baselines.discrete_cql import DiscreteCQL, DiscreteCQLConfig
+from ..baselines.nfq import NFQ, NFQConfig
 from ..baselines.policy import Policy, Spec
 from ..datasets.catalog import find_task, load
 from ..datasets.corpora import Corpus, check_length, load_corpus
@@ -28,6 +31,9 @@ from .methods import METHODS
 ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
     "dt": (DecisionTransformer, DecisionTransformerConfig),
     "cql": (CQL, CQLConfig),
+    "discrete-cql": (DiscreteCQL, DiscreteCQLConfig),
+    "bcq": (BCQ, BCQConfig),
+    "nfq": (NFQ, NFQConfig),
     "bc": (BC, BCConfig),
 }
 

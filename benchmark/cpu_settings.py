@@ -1,7 +1,17 @@
 """The `cpu` profile: runs of minutes on one core of a laptop, and what they change from the published settings."""
 
-from .paper_settings import ATARI_BC, ATARI_DT, ATARI_LAMO
-from .settings import ATARI, IMPORTED, KITCHEN, LAMO_METHODS, LOCOMOTION, Budget, TaskSettings, for_sequence_methods
+from .paper_settings import ATARI_BC, ATARI_BCQ, ATARI_DISCRETE_CQL, ATARI_DT, ATARI_LAMO, ATARI_NFQ
+from .settings import (
+    ATARI,
+    DEEP_Q_METHODS,
+    IMPORTED,
+    KITCHEN,
+    LAMO_METHODS,
+    LOCOMOTION,
+    Budget,
+    TaskSettings,
+    for_sequence_methods,
+)
 
 # ---- A run in half a minute on one core. Settings were chosen from a few values each on a data set of its own (the
 # same player recorded with another seed, seed 0, other evaluation starts): a learning rate that falls to zero and no
@@ -35,23 +45,40 @@ _CPU_REACHER2D = TaskSettings(
 
 # A run in a few minutes on one core. Set once, from what a step costs; no value was chosen by a score.
 _FEW_MINUTES = {**_SUPERVISED, "context": 10, "warmup_steps": 50}
+# Deep Q-learning in thousands of updates instead of millions. Each copy of the target network takes values one step
+# further back: 60 copies in 3,000 updates, and a horizon of 20 steps, within their reach. Rate: BCQ's code for vectors.
+_FEW_UPDATES = {"learning_rate": 3e-4, "discount": 0.95}
+_FEW_COPIES = {**_FEW_UPDATES, "target_interval": 50}
 _CPU_D4RL = TaskSettings(
     budget={
         "": Budget(1000, evaluate_every=500, evaluation_episodes=10, headline_evaluations=2, batch_size=32),
         **dict.fromkeys(
-            ("bc", "cql"), Budget(5000, 2500, evaluation_episodes=10, headline_evaluations=2, batch_size=256)
+            ("bc", "cql", *DEEP_Q_METHODS),
+            Budget(5000, 2500, evaluation_episodes=10, headline_evaluations=2, batch_size=256),
         ),
     },
-    overrides={**for_sequence_methods(_FEW_MINUTES), "bc": _SUPERVISED},
+    overrides={
+        **for_sequence_methods(_FEW_MINUTES),
+        "discrete-cql": _FEW_COPIES,
+        "bcq": _FEW_COPIES,
+        "nfq": _FEW_UPDATES,
+        "bc": _SUPERVISED,
+    },
 )
 _CPU_ATARI = TaskSettings(
     budget={
         "": Budget(1000, evaluate_every=500, evaluation_episodes=5, headline_evaluations=2, batch_size=16),
-        "bc": Budget(3000, evaluate_every=1500, evaluation_episodes=5, headline_evaluations=2, batch_size=32),
+        **dict.fromkeys(
+            ("bc", *DEEP_Q_METHODS),
+            Budget(3000, evaluate_every=1500, evaluation_episodes=5, headline_evaluations=2, batch_size=32),
+        ),
     },
     overrides={
         **dict.fromkeys(LAMO_METHODS, ATARI_LAMO | _FEW_MINUTES),
         "dt": ATARI_DT | {"layers": 3} | _FEW_MINUTES,
+        "discrete-cql": ATARI_DISCRETE_CQL | _FEW_COPIES,
+        "bcq": ATARI_BCQ | _FEW_COPIES,
+        "nfq": ATARI_NFQ | _FEW_UPDATES,
         "bc": ATARI_BC | _SUPERVISED,
     },
 )

@@ -23,8 +23,8 @@ from .card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
 from .leaderboard import group_runs, leaderboard
 from .tables import method_order, method_title
 
-# One colour a method, in every figure. Any two stay apart under each kind of colour blindness (a test simulates them),
-# and each has a contrast of 3 or more against white.
+# One colour a method, in every figure. Any two that can meet on one task stay apart under each kind of colour blindness
+# (a test simulates them), and each has a contrast of 3 or more against white.
 COLOURS = {
     "lamo": "#0B4F9E",
     "lamo-random": "#3D9BD9",
@@ -32,6 +32,9 @@ COLOURS = {
     "lamo-initialised": "#871EF0",
     "dt": "#DE7900",
     "cql": "#1A8A5F",
+    "discrete-cql": "#1A8A5F",
+    "bcq": "#440055",
+    "nfq": "#BB1111",
     "bc": "#333333",
 }
 FALLBACK_COLOUR = "#7A7A7A"
@@ -44,6 +47,9 @@ MARKERS = {
     "lamo-initialised": "o",
     "dt": "s",
     "cql": "D",
+    "discrete-cql": "D",
+    "bcq": "P",
+    "nfq": "X",
     "bc": "^",
 }
 

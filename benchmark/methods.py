@@ -37,6 +37,9 @@ _ALL = (
     ),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
+    Method("discrete-cql", "CQL (QR-DQN)", "conservative Q-learning on quantiles of the return", continuous=False),
+    Method("bcq", "BCQ", "Q-learning among the actions that an imitation of the data finds likely", continuous=False),
+    Method("nfq", "NFQ", "neural fitted Q-iteration: deep Q-learning without a target network", continuous=False),
     Method("bc", "BC", "behavioural cloning with a multi-layer perceptron"),
 )
 METHODS = {method.name: method for method in _ALL}

@@ -2,7 +2,17 @@
 
 from dataclasses import replace
 
-from .settings import ATARI, IMPORTED, KITCHEN, LAMO_METHODS, LOCOMOTION, Budget, TaskSettings, for_sequence_methods
+from .settings import (
+    ATARI,
+    DEEP_Q_METHODS,
+    IMPORTED,
+    KITCHEN,
+    LAMO_METHODS,
+    LOCOMOTION,
+    Budget,
+    TaskSettings,
+    for_sequence_methods,
+)
 
 # Reacher2d: 37,500 steps, scored over the last 12,500 (LaMo, Appendix D), K = 5 (Table 6).
 _PAPER_REACHER2D = Budget(steps=37_500, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=5)
@@ -11,12 +21,14 @@ _PAPER_REACHER2D = Budget(steps=37_500, evaluate_every=2500, evaluation_episodes
 _PAPER_D4RL = {
     "": Budget(steps=100_000, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=8),
     **dict.fromkeys(("bc", "cql"), Budget(1_000_000, 25_000, 20, headline_evaluations=8, batch_size=256)),
+    **dict.fromkeys(DEEP_Q_METHODS, Budget(1_000_000, 25_000, 20, headline_evaluations=8)),  # as BCQ's code for vectors
 }
 _LINEAR = {"embedding": "linear", "head": "linear"}
 _HOPPER_LAMO = dict.fromkeys(LAMO_METHODS, _LINEAR)  # LaMo, Appendix B
 
 # LaMo on Atari: Tables 6 and 7 (rank 32, batch 128, K 30) and its published code (alpha, dropouts, clipping, linear
-# head). DT: Chen et al. 2021, Table 8 and code; its warm-up of 512 * 20 actions is three steps. BC: d3rlpy's.
+# head). DT: Chen et al. 2021, Table 8 and code; its warm-up of 512 * 20 actions is three steps. BC: d3rlpy's. Discrete
+# CQL, BCQ and NFQ: d3rlpy's reproductions, which are each method's defaults where they are not named.
 ATARI_LAMO = {
     "context": 30,
     "head": "linear",
@@ -39,6 +51,17 @@ ATARI_DT = {
     "gradient_clip": 1.0,
 }
 ATARI_BC = {"hidden": (512,), "learning_rate": 1e-3}
+ATARI_DISCRETE_CQL = {"hidden": (512,)}
+ATARI_BCQ = {
+    "hidden": (512,),
+    "quantiles": 200,
+    "learning_rate": 5e-5,
+    "adam_epsilon": 1e-2 / 32,
+    "target_interval": 2000,
+}
+ATARI_NFQ = {"hidden": (512,)}
+# LaMo does not say how long its baselines trained: d3rlpy's reproductions, like CQL's code, make 12.5 million updates.
+_ATARI_DEEP_Q = Budget(12_500_000, 125_000, evaluation_episodes=5, headline_evaluations=20, batch_size=32)
 
 
 def _paper_atari(learning_rate: float, weight_decay: float, steps: int = 100_000) -> TaskSettings:
@@ -46,8 +69,18 @@ def _paper_atari(learning_rate: float, weight_decay: float, steps: int = 100_000
     evaluations = steps // 2500
     lamo = ATARI_LAMO | {"learning_rate": learning_rate, "weight_decay": weight_decay}
     return TaskSettings(
-        budget={"": Budget(steps, 2500, evaluation_episodes=5, headline_evaluations=evaluations // 5, batch_size=128)},
-        overrides={**dict.fromkeys(LAMO_METHODS, lamo), "dt": ATARI_DT, "bc": ATARI_BC},
+        budget={
+            "": Budget(steps, 2500, evaluation_episodes=5, headline_evaluations=evaluations // 5, batch_size=128),
+            **dict.fromkeys(DEEP_Q_METHODS, _ATARI_DEEP_Q),
+        },
+        overrides={
+            **dict.fromkeys(LAMO_METHODS, lamo),
+            "dt": ATARI_DT,
+            "discrete-cql": ATARI_DISCRETE_CQL,
+            "bcq": ATARI_BCQ,
+            "nfq": ATARI_NFQ,
+            "bc": ATARI_BC,
+        },
     )
 
 

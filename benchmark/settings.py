@@ -28,6 +28,8 @@ LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
 
 SEQUENCE_METHODS = (*LAMO_METHODS, "dt")
 
+DEEP_Q_METHODS = ("discrete-cql", "bcq", "nfq")
+
 
 def for_sequence_methods(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The same overrides for each of them."""
