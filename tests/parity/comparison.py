@@ -3,7 +3,7 @@
 Shapes: B batch, S observation, A action.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +14,7 @@ from d3rlpy.torch_utility import TorchMiniBatch, TorchTrajectoryMiniBatch
 from torch import Tensor, nn
 
 from lamobench.baselines.policy import ActionBounds, Spec
-from lamobench.datasets.windows import ContextBatch, TransitionBatch
+from lamobench.datasets.windows import ContextBatch, TransitionBatch, View
 from lamobench.tests.parity.counterparts import Pair
 
 SEEN: dict[tuple[str, str], float] = {}  # (method, quantity) -> the largest relative difference of this session
@@ -37,8 +37,15 @@ def make_spec(observation_dim: int = 11, action_dim: int = 3, **changes: Any) ->
     return Spec(**facts | changes)
 
 
+def make_frames_spec(action_dim: int = 4) -> Spec:
+    """Four stacked frames, numbered actions."""
+    nothing = np.zeros(0, np.float32)
+    empty = dict.fromkeys(("action_low", "action_high", "observation_mean", "observation_std"), nothing)
+    return make_spec(0, action_dim, discrete=True, view=View(frames=4, clip_rewards=True), **empty)
+
+
 def transitions(spec: Spec, size: int, seed: int = 2) -> TransitionBatch:
-    """A fixed batch of made-up steps, a fifth of them terminal."""
+    """A fixed batch of made-up steps of continuous control, a fifth of them terminal."""
     generator = torch.Generator().manual_seed(seed)
     mean, std = torch.from_numpy(spec.observation_mean), torch.from_numpy(spec.observation_std)
     return TransitionBatch(
@@ -50,10 +57,18 @@ def transitions(spec: Spec, size: int, seed: int = 2) -> TransitionBatch:
     )
 
 
-def their_transitions(batch: TransitionBatch, normalize: nn.Module, bounds: ActionBounds | None = None) -> TorchMiniBatch:
-    """The same batch as d3rlpy's losses get it: observations normalised, actions in [-1, 1] or numbers in a column."""
+def their_transitions(batch: TransitionBatch, normalize: nn.Module, bounds: ActionBounds) -> TorchMiniBatch:
+    """The same batch as d3rlpy's losses get it: observations normalised, actions in [-1, 1]."""
+    return _their_batch(batch, normalize, bounds.to_unit(batch.actions))
+
+
+def their_frames(batch: TransitionBatch) -> TorchMiniBatch:
+    """The same batch as d3rlpy's losses get it: frames in [0, 1], actions as numbers in a column."""
+    return _their_batch(batch, lambda stack: stack.float() / 255.0, batch.actions[:, None].float())
+
+
+def _their_batch(batch: TransitionBatch, normalize: Callable[[Tensor], Tensor], actions: Tensor) -> TorchMiniBatch:
     column = torch.ones(len(batch.rewards), 1)
-    actions = bounds.to_unit(batch.actions) if bounds else batch.actions[:, None].float()
     return TorchMiniBatch(
         observations=normalize(batch.observations),
         actions=actions,
@@ -64,6 +79,19 @@ def their_transitions(batch: TransitionBatch, normalize: nn.Module, bounds: Acti
         terminals=batch.terminals[:, None],
         intervals=column,
         device="cpu",
+    )
+
+
+def frames(spec: Spec, size: int, seed: int = 2) -> TransitionBatch:
+    """The same of stacked frames of noise and numbered actions."""
+    generator = torch.Generator().manual_seed(seed)
+    stack = torch.randint(256, (2, size, spec.view.frames, 84, 84), dtype=torch.uint8, generator=generator)
+    return TransitionBatch(
+        observations=stack[0],
+        actions=torch.randint(spec.action_dim, (size,), generator=generator),
+        rewards=torch.randint(-1, 2, (size,), generator=generator).float(),
+        next_observations=stack[1],
+        terminals=(torch.rand(size, generator=generator) < 0.2).float(),
     )
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import d3rlpy
 import torch
 import transformers
-from d3rlpy.models.encoders import VectorEncoderFactory
+from d3rlpy.models.encoders import EncoderFactory, PixelEncoderFactory, VectorEncoderFactory
 from torch import Tensor, nn
 
 from lamobench.baselines.bc import BC
 from lamobench.baselines.cql import CQL
 from lamobench.baselines.decision_transformer import DecisionTransformer
+from lamobench.baselines.discrete_cql import DiscreteCQL
 from lamobench.baselines.networks import Ensemble
 from lamobench.baselines.policy import Spec
 from lamobench.baselines.transformer import Block
@@ -46,6 +47,17 @@ def bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
     return theirs, copied(_perceptron(theirs.policy, [theirs.policy._fc], policy.actor))
 
 
+def discrete_bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
+    """Their classifier of actions, without its penalty on logits."""
+    c = policy.config
+    config = d3rlpy.algos.DiscreteBCConfig(
+        learning_rate=c.learning_rate, encoder_factory=_seen(spec, c.hidden), beta=0.0
+    )
+    theirs = _built(config, spec)
+    imitator = theirs._modules.imitator
+    return theirs, copied(_perceptron(imitator, [imitator._fc], policy.actor))
+
+
 def cql(policy: CQL, spec: Spec) -> tuple[Any, list[Pair]]:
     """Their CQL with a fixed alpha, and as the threshold of its gap what ours subtracts, log(3n)."""
     c, encoder = policy.config, _hidden(policy.config.hidden)
@@ -71,6 +83,24 @@ def cql(policy: CQL, spec: Spec) -> tuple[Any, list[Pair]]:
     pairs += _critics(modules.q_funcs, policy.critic)
     copied(_critics(modules.targ_q_funcs, policy.target_critic))
     return theirs, copied(pairs)
+
+
+def discrete_cql(policy: DiscreteCQL, spec: Spec) -> tuple[Any, list[Pair]]:
+    """Their discrete CQL on the quantiles of one critic."""
+    c = policy.config
+    config = d3rlpy.algos.DiscreteCQLConfig(
+        learning_rate=c.learning_rate,
+        optim_factory=d3rlpy.optimizers.AdamFactory(eps=c.adam_epsilon),
+        encoder_factory=_seen(spec, c.hidden),
+        q_func_factory=d3rlpy.models.QRQFunctionFactory(n_quantiles=c.quantiles),
+        gamma=c.discount,
+        target_update_interval=c.target_interval,
+        alpha=c.conservative_weight,
+    )
+    theirs = _built(config, spec)
+    (critic,), (target,) = theirs._modules.q_funcs, theirs._modules.targ_q_funcs
+    copied(_perceptron(target, [target._fc], policy.target_network.network))
+    return theirs, copied(_perceptron(critic, [critic._fc], policy.q_network.network))
 
 
 def decision_transformer(policy: DecisionTransformer, spec: Spec) -> tuple[Any, list[Pair]]:
@@ -155,12 +185,21 @@ def copied(pairs: list[Pair]) -> list[Pair]:
 
 def _built(config: Any, spec: Spec) -> Any:
     algorithm = config.create(device="cpu:0")
-    algorithm.create_impl((spec.observation_dim,), spec.action_dim)
+    shape = (spec.view.frames, 84, 84) if spec.view.frames else (spec.observation_dim,)
+    algorithm.create_impl(shape, spec.action_dim)
     return algorithm.impl
 
 
 def _hidden(widths: Sequence[int]) -> VectorEncoderFactory:
     return VectorEncoderFactory(hidden_units=list(widths))
+
+
+def _seen(spec: Spec, hidden: Sequence[int]) -> EncoderFactory:
+    """For images, convolutions and one layer on top of them, as wide as the first of `hidden`, the only one."""
+    if not spec.view.frames:
+        return _hidden(hidden)
+    (width,) = hidden
+    return PixelEncoderFactory(feature_size=width)
 
 
 def _layer(theirs: Any, ours: Any) -> list[Pair]:
@@ -178,14 +217,14 @@ def _conv1d(theirs: Any, ours: nn.Linear) -> list[Pair]:
     return [Pair(theirs.weight, ours.weight, lambda t: t.T), Pair(theirs.bias, ours.bias)]
 
 
-def _linear_layers(network: nn.Module) -> list[nn.Linear]:
-    return [module for module in network.modules() if isinstance(module, nn.Linear)]
+def _layers(network: nn.Module) -> list[Any]:
+    return [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
 
 
 def _perceptron(theirs: Any, heads: list[nn.Linear], ours: nn.Sequential) -> list[Pair]:
     """Their encoder and the heads on top of it, which ours has side by side in its last layer."""
-    *hidden, last = _linear_layers(ours)
-    pairs = [p for layers in zip(_linear_layers(theirs._encoder), hidden, strict=True) for p in _layer(*layers)]
+    *hidden, last = _layers(ours)
+    pairs = [p for layers in zip(_layers(theirs._encoder), hidden, strict=True) for p in _layer(*layers)]
     start = 0
     for head in heads:
         pairs += _rows(head, last, start)
@@ -198,7 +237,7 @@ def _critics(theirs: nn.ModuleList, ours: Ensemble) -> list[Pair]:
     """Their critics, modules of their own, as members of our stacked ones."""
     pairs = []
     for member, critic in enumerate(theirs):
-        layers = [*_linear_layers(critic._encoder), critic._fc]
+        layers = [*_layers(critic._encoder), critic._fc]
         for layer, weight, bias in zip(layers, ours.weights, ours.biases, strict=True):
             pairs.append(Pair(layer.weight, weight, lambda t, m=member: t[m].T))
             pairs.append(Pair(layer.bias, bias, lambda t, m=member: t[m, 0]))
