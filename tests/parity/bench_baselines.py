@@ -1,17 +1,18 @@
-"""`make bench-baselines`: update steps per second of our baselines beside d3rlpy's, and of DT beside transformers' model.
+"""`make bench-baselines`: update steps per second of our baselines beside d3rlpy's and transformers'.
 
 Both sides start from the same weights, have the networks, batch sizes and settings of our defaults, and are given the
 same batches, made beforehand: sampling, logging and evaluation are no part of it. Each does what its own training loop
-does with a batch. Blocks of updates alternate, ours first and theirs first in turn, so that a busy moment of the machine
-hits both; a ratio is that of two neighbouring blocks.
+does with a batch. Blocks of updates alternate, ours first and theirs first in turn, so that a busy moment hits both; a
+ratio is that of two neighbouring blocks.
 """
 
 import argparse
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,27 @@ from torch import nn
 from lamobench.baselines.bc import BC, BCConfig
 from lamobench.baselines.cql import CQL, CQLConfig
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from lamobench.baselines.discrete_cql import DiscreteCQL, DiscreteCQLConfig
+from lamobench.baselines.iql import IQL, IQLConfig
 from lamobench.baselines.policy import Policy
+from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.baselines.trajectory_model import action_error
 from lamobench.datasets.storage import write_rows
 from lamobench.tests.parity import counterparts
-from lamobench.tests.parity.comparison import make_spec, their_transitions, their_windows, transitions, windows
+from lamobench.tests.parity.comparison import (
+    frames,
+    make_frames_spec,
+    make_spec,
+    their_frames,
+    their_transitions,
+    their_windows,
+    transitions,
+    windows,
+)
 
 Update = Callable[[], Any]
 BATCHES = 8  # taken in turn: learning one batch by heart would let gradients vanish, and denormal numbers are slow
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 SPEC = make_spec(observation_dim=11, action_dim=3)  # hopper's
 
 
@@ -39,6 +53,7 @@ class Row:
     method: str
     other_name: str
     threads: int
+    clock: str  # "wall", or "cpu": seconds of this process alone, for a machine that others use too
     ours: float  # updates per second
     other: float
     ratio: float  # ours / other
@@ -61,19 +76,34 @@ class Contest:
 def bc() -> tuple[Update, Update]:
     """Batch 256, two hidden layers of 256."""
     policy = BC(BCConfig(), SPEC)
-    theirs, _ = counterparts.bc(policy, SPEC)
-    batches = [transitions(SPEC, 256, seed) for seed in range(BATCHES)]
-    their_batches = [their_transitions(batch, policy.normalize, policy.bounds) for batch in batches]
-    return our_update(policy, batches), d3rlpy_update(theirs, their_batches)
+    return on_transitions(policy, counterparts.bc(policy, SPEC)[0])
+
+
+def td3_bc() -> tuple[Update, Update]:
+    """Batch 256, two hidden layers of 256, the actor in every second update."""
+    policy = TD3BC(TD3BCConfig(), SPEC)
+    return on_transitions(policy, counterparts.td3_bc(policy, SPEC)[0])
+
+
+def iql() -> tuple[Update, Update]:
+    """Batch 256, two hidden layers of 256."""
+    policy = IQL(IQLConfig(), SPEC)
+    return on_transitions(policy, counterparts.iql(policy, SPEC)[0])
 
 
 def cql() -> tuple[Update, Update]:
     """Batch 256, three hidden layers of 256, ten actions from each of three proposals, entropy in the target."""
     policy = CQL(CQLConfig(backup_entropy=True), SPEC)
-    theirs, _ = counterparts.cql(policy, SPEC)
-    batches = [transitions(SPEC, 256, seed) for seed in range(BATCHES)]
-    their_batches = [their_transitions(batch, policy.normalize, policy.bounds) for batch in batches]
-    return our_update(policy, batches), d3rlpy_update(theirs, their_batches)
+    return on_transitions(policy, counterparts.cql(policy, SPEC)[0])
+
+
+def discrete_cql() -> tuple[Update, Update]:
+    """Batch 32, the Nature network with 200 quantiles for each of four actions."""
+    spec = make_frames_spec()
+    policy = DiscreteCQL(DiscreteCQLConfig(hidden=(512,)), spec)
+    theirs, _ = counterparts.discrete_cql(policy, spec)
+    batches = [frames(spec, 32, seed) for seed in range(BATCHES)]
+    return our_update(policy, batches), d3rlpy_update(theirs, [their_frames(batch) for batch in batches])
 
 
 def decision_transformer() -> tuple[Update, Update]:
@@ -107,10 +137,20 @@ def transformers_model() -> tuple[Update, Update]:
 
 CONTESTS = (
     Contest("BC", "d3rlpy", bc),
+    Contest("TD3+BC", "d3rlpy", td3_bc),
+    Contest("IQL", "d3rlpy", iql),
     Contest("CQL", "d3rlpy", cql, wanted=1.5),
+    Contest("CQL (Atari)", "d3rlpy", discrete_cql),
     Contest("DT", "d3rlpy", decision_transformer),
     Contest("DT", "transformers", transformers_model, wanted=1.3),
 )
+
+
+def on_transitions(policy: Any, theirs: Any) -> tuple[Update, Update]:
+    """Both sides of an algorithm of continuous control, in batches of 256."""
+    batches = [transitions(SPEC, 256, seed) for seed in range(BATCHES)]
+    their_batches = [their_transitions(batch, policy.normalize, policy.bounds) for batch in batches]
+    return our_update(policy, batches), d3rlpy_update(theirs, their_batches)
 
 
 def our_update(policy: Policy, batches: list[Any]) -> Update:
@@ -138,41 +178,47 @@ def d3rlpy_update(implementation: Any, batches: list[Any]) -> Update:
     return lambda: implementation.update(next(queue), next(steps))
 
 
-def measure(contest: Contest, threads: int, rounds: int, seconds: float) -> Row:
+def measure(contest: Contest, threads: int, clock: str, rounds: int, seconds: float) -> Row:
     """Alternate blocks of about `seconds` each, `rounds` of each side."""
     torch.set_num_threads(threads)
+    rate = partial(updates_per_second, CLOCKS[clock])
     torch.manual_seed(0)
     ours, theirs = contest.build()
-    counts = [max(3, int(seconds * rate(update, 20))) for update in (ours, theirs)]  # after 20 updates of warm-up
+    counts = [max(3, int(seconds * rate(update, 5))) for update in (ours, theirs)]  # after 5 updates of warm-up
     ours_first = [number % 2 == 0 for number in range(rounds)]
-    pairs = [in_order((ours, counts[0]), (theirs, counts[1]), first) for first in ours_first]
+    pairs = [in_order(partial(rate, ours, counts[0]), partial(rate, theirs, counts[1]), first) for first in ours_first]
     ratios = [mine / other for mine, other in pairs]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
-    met = middle >= contest.wanted
-    return Row(contest.method, contest.other_name, threads, mine, other, middle, low, high, contest.wanted, met)
+    return Row(
+        contest.method,
+        contest.other_name,
+        threads,
+        clock,
+        mine,
+        other,
+        middle,
+        low,
+        high,
+        contest.wanted,
+        met=middle >= contest.wanted,
+    )
 
 
-def in_order(ours: tuple[Update, int], theirs: tuple[Update, int], ours_first: bool) -> tuple[float, float]:
-    """Updates per second of (ours, theirs), run one after the other."""
+def in_order(ours: Callable[[], float], theirs: Callable[[], float], ours_first: bool) -> tuple[float, float]:
+    """What (ours, theirs) measure, one after the other."""
     if ours_first:
-        return rate(*ours), rate(*theirs)
-    other = rate(*theirs)
-    return rate(*ours), other
+        return ours(), theirs()
+    other = theirs()
+    return ours(), other
 
 
-def rate(update: Update, count: int) -> float:
-    """Updates per second over `count` of them."""
-    started = time.perf_counter()
+def updates_per_second(now: Callable[[], float], update: Update, count: int) -> float:
+    """Over `count` updates, by the clock `now`."""
+    started = now()
     for _ in range(count):
         update()
-    return count / (time.perf_counter() - started)
-
-
-def run(threads: list[int], rounds: int, seconds: float) -> Iterator[Row]:
-    """Every contest in turn, with each number of threads."""
-    for contest, number in itertools.product(CONTESTS, threads):
-        yield measure(contest, number, rounds, seconds)
+    return count / (now() - started)
 
 
 def main() -> None:
@@ -180,17 +226,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("results/bench_baselines.csv"))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: of this process, where others run too")
+    parser.add_argument("--methods", nargs="+", default=[contest.method for contest in CONTESTS])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each block")
     options = parser.parse_args()
     rows = []
-    for row in run(options.threads, options.rounds, options.seconds):
+    chosen = [contest for contest in CONTESTS if contest.method in options.methods]
+    for contest, threads in itertools.product(chosen, options.threads):
+        row = measure(contest, threads, options.clock, options.rounds, options.seconds)
         print(
-            f"{row.method:<6} {row.threads} threads: {row.ours:8.1f} updates/s, {row.other_name} {row.other:8.1f}, "
+            f"{row.method:<11} {row.threads} threads: {row.ours:8.1f} updates/s, {row.other_name} {row.other:8.1f}, "
             f"ratio {row.ratio:.2f} [{row.ratio_low:.2f}, {row.ratio_high:.2f}], wanted {row.wanted:g}",
             flush=True,
         )
-        rows.append({name: round(v, 4) if isinstance(v, float) else v for name, v in asdict(row).items()})
+        rows.append(asdict(row))
     write_rows(options.output, rows)
 
 

@@ -161,6 +161,7 @@ def draws(normals: list[Tensor], uniforms: list[Tensor] | None = None) -> Iterat
 
     with (
         patch("torch.randn", next_normal),
+        patch("torch.randn_like", lambda tensor: next_normal(tensor.shape)),
         patch("torch.distributions.normal._standard_normal", lambda shape, **_: next_normal(shape)),
         patch("torch.rand", next_unit),
         patch("torch.Tensor.uniform_", next_uniform),

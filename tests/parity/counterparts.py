@@ -19,8 +19,10 @@ from lamobench.baselines.bc import BC
 from lamobench.baselines.cql import CQL
 from lamobench.baselines.decision_transformer import DecisionTransformer
 from lamobench.baselines.discrete_cql import DiscreteCQL
+from lamobench.baselines.iql import IQL
 from lamobench.baselines.networks import Ensemble
 from lamobench.baselines.policy import Spec
+from lamobench.baselines.td3_bc import TD3BC
 from lamobench.baselines.transformer import Block
 from lamobench.datasets.windows import ContextBatch
 
@@ -56,6 +58,65 @@ def discrete_bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
     theirs = _built(config, spec)
     imitator = theirs._modules.imitator
     return theirs, copied(_perceptron(imitator, [imitator._fc], policy.actor))
+
+
+def td3_bc(policy: TD3BC, spec: Spec) -> tuple[Any, list[Pair]]:
+    """Their TD3+BC."""
+    c, encoder = policy.config, _hidden(policy.config.hidden)
+    config = d3rlpy.algos.TD3PlusBCConfig(
+        actor_learning_rate=c.actor_learning_rate,
+        critic_learning_rate=c.critic_learning_rate,
+        actor_encoder_factory=encoder,
+        critic_encoder_factory=encoder,
+        gamma=c.discount,
+        tau=c.target_rate,
+        target_smoothing_sigma=c.target_noise,
+        target_smoothing_clip=c.target_noise_limit,
+        alpha=c.value_weight,
+        update_actor_interval=c.actor_every,
+    )
+    theirs = _built(config, spec)
+    modules = theirs._modules
+    copied(_perceptron(modules.targ_policy, [modules.targ_policy._fc], policy.target_actor))
+    copied(_critics(modules.targ_q_funcs, policy.target_critic))
+    pairs = _perceptron(modules.policy, [modules.policy._fc], policy.actor)
+    return theirs, copied(pairs + _critics(modules.q_funcs, policy.critic))
+
+
+def iql(policy: IQL, spec: Spec) -> tuple[Any, list[Pair]]:
+    """Their IQL, but for its log standard deviations, which are no plain copy of ours: `match_width` sets them."""
+    c, encoder = policy.config, _hidden(policy.config.hidden)
+    config = d3rlpy.algos.IQLConfig(
+        actor_learning_rate=c.actor_learning_rate,
+        critic_learning_rate=c.critic_learning_rate,
+        actor_encoder_factory=encoder,
+        critic_encoder_factory=encoder,
+        value_encoder_factory=encoder,
+        gamma=c.discount,
+        tau=c.target_rate,
+        expectile=c.expectile,
+        weight_temp=c.temperature,
+        max_weight=c.largest_weight,
+    )
+    theirs = _built(config, spec)
+    modules = theirs._modules
+    copied(_critics(modules.targ_q_funcs, policy.target_critic))
+    match_width(modules.policy, policy.log_std)
+    pairs = _perceptron(modules.policy, [modules.policy._mu], policy.actor)
+    pairs += _perceptron(modules.value_func, [modules.value_func._fc], policy.value)
+    return theirs, copied(pairs + _critics(modules.q_funcs, policy.critic))
+
+
+@torch.no_grad()
+def match_width(theirs: Any, log_std: Tensor) -> Tensor:
+    """Give their actor the log standard deviations (A,) of ours, and return the derivative of them by its parameter.
+
+    Theirs are a sigmoid of the parameter, stretched to the interval that ours are clipped to.
+    """
+    low, high = theirs._min_logstd, theirs._max_logstd
+    share = (log_std - low) / (high - low)
+    theirs._logstd.copy_(torch.logit(share))
+    return (high - low) * share * (1.0 - share)
 
 
 def cql(policy: CQL, spec: Spec) -> tuple[Any, list[Pair]]:
