@@ -1,7 +1,8 @@
 # lamobench: `make help` lists the targets. Every target sets up what it needs first; nothing here needs root or a GPU.
 
 PYTHON ?= python3
-METHODS ?= lamo lamo-random dt bc cql
+METHODS ?=
+FRACTIONS ?=
 SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
@@ -11,14 +12,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
-SWEEP = $(BIN)/lamobench sweep --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
+SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
-.PHONY: help setup demo reacher2d recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+# One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
+TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
+DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
+CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
+
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) PYTHON=$(PYTHON)'
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -36,13 +42,23 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup ## record Reacher2d data, train 5 methods at 10 % and 100 % of it with 3 seeds, and rank them
 	@$(BIN)/lamobench data record reacher2d-medium-large
-	@$(SWEEP) reacher2d-medium-large --fractions 0.1 1 --runs runs/demo
+	@$(SWEEP) reacher2d-medium-large --methods $(or $(METHODS),lamo lamo-random dt bc cql) --fractions $(or $(FRACTIONS),0.1 1) --runs runs/demo
 	@$(BIN)/lamobench leaderboard --runs runs/demo --output results/demo
 
-reacher2d: setup ## the paper's Reacher2d table: as many episodes, its fractions
-	@$(BIN)/lamobench data record reacher2d-medium
-	@$(SWEEP) reacher2d-medium --fractions 0.1 0.3 1 --runs runs/reacher2d
-	@$(BIN)/lamobench leaderboard --runs runs/reacher2d --output results/reacher2d
+hopper: ## LaMo and every baseline on hopper-medium, at the published fractions
+halfcheetah: ## the same on halfcheetah-medium
+walker2d: ## the same on walker2d-medium
+kitchen-complete: ## the same on kitchen-complete
+kitchen-partial: ## the same on kitchen-partial
+reacher2d: ## the same on reacher2d-medium
+breakout: ## the same on breakout-medium
+pong: ## the same on pong-medium
+qbert: ## the same on qbert-medium
+
+$(TASKS): setup
+	@$(BIN)/lamobench data record --if-absent $(DATA)
+	@$(SWEEP) $(DATA) $(CHOSEN) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv

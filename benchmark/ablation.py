@@ -4,6 +4,7 @@ The variants are the paper's Figures 4 to 7, 10 and Tables 15 and 16, the contro
 and the alternatives to the language loss that the paper leaves open.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import UserError, choose
+from .build import check_language_model, policy_config
 from .collect import read_run
 from .config import RunConfig, RunRequest, resolve
+from .forgetting import loss_on_english
 from .runs import run_folder
 from .statistics import summarise
 from .sweep import State, sweep
@@ -30,10 +33,12 @@ class Variant:
     title: str  # for tables and figures
     method: str = "lamo"
     settings: dict[str, Any] = field(default_factory=dict)
-    lm: str = ""  # another language model than the profile's: a counterpart of `EMBEDDED`
+    lm: str = ""  # another language model than the base's
+    beside: str = ""  # the base's language model that it is a counterpart of; "": it can stand beside any
 
 
 _LINEAR = {"embedding": "linear", "head": "linear"}
+_SEPARATE = {"lora_pairs": "separate"}  # what an encoder can have; elsewhere than on Atari the default
 _ENGLISH = {"language_length": 128}  # gpt2-mini's context is no longer, and the same for all keeps them comparable
 
 VARIANTS = {
@@ -52,9 +57,19 @@ VARIANTS = {
         Variant("initialised", "fresh weights, as in the paper", method="lamo-initialised"),
         Variant("scratch", "fresh weights, all trained", method="lamo-initialised", settings={"adaptation": "full"}),
         # What it was pre-trained on (Figure 7)
-        Variant("early", "pre-training stopped early", lm="gpt2-mini-early"),
-        Variant("shuffled", "pre-trained on shuffled words", lm="gpt2-mini-shuffled"),
-        Variant("markov", "pre-trained on a Markov chain", lm="gpt2-mini-markov"),
+        Variant("early", "pre-training stopped early", lm="gpt2-mini-early", beside=EMBEDDED),
+        Variant("shuffled", "pre-trained on shuffled words", lm="gpt2-mini-shuffled", beside=EMBEDDED),
+        Variant("markov", "pre-trained on a Markov chain", lm="gpt2-mini-markov", beside=EMBEDDED),
+        # Other language models (Figure 10: GPT-2 medium)
+        Variant("medium", "GPT-2 medium", lm="gpt2-medium", beside="gpt2"),
+        Variant("minilm", "MiniLM, a real pre-trained encoder", lm="minilm", settings=_SEPARATE),
+        Variant(
+            "minilm-random",
+            "MiniLM, random weights, scale-matched",
+            method="lamo-random",
+            lm="minilm",
+            settings=_SEPARATE,
+        ),
         # Keeping what it knew (Figure 6, and what the paper leaves open)
         Variant("language-0.1", "language loss, weight 0.1", settings={"language_weight": 0.1, **_ENGLISH}),
         Variant("language-0.5", "language loss, weight 0.5", settings={"language_weight": 0.5, **_ENGLISH}),
@@ -75,14 +90,32 @@ class Setting:
     fraction: float
 
 
-def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> list[Variant]:
-    """The named variants, LaMo itself always first; all that make sense beside `lm` if none is named.
+def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> tuple[list[Variant], list[str]]:
+    """The named variants, LaMo itself always first, and nothing else; a `UserError` names the valid ones.
 
-    A `UserError` names the valid ones.
+    If none is named: all that make sense beside `lm` and can be trained here, and a line for each that can't, with what
+    to type.
     """
-    every = [variant for variant in VARIANTS.values() if lm == EMBEDDED or not variant.lm]
-    chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names] or every
-    return [VARIANTS[BASE], *(variant for variant in chosen if variant.name != BASE)]
+    base = VARIANTS[BASE]
+    if names:
+        chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names]
+        return [base, *(variant for variant in chosen if variant is not base)], []
+    _check_at_hand(base, lm)  # without it there is nothing to compare with
+    found, reasons = [], []
+    for variant in VARIANTS.values():
+        if variant.beside not in ("", lm) or variant.lm == lm:
+            continue
+        try:
+            _check_at_hand(variant, lm)
+            found.append(variant)
+        except UserError as error:
+            reasons.append(f"{variant.name}: {error}")
+    return found, reasons
+
+
+def _check_at_hand(variant: Variant, lm: str) -> None:
+    """A `UserError` unless the language model that it would adapt, if any, is here and can be adapted that way."""
+    check_language_model(policy_config(variant.method, variant.settings), variant.lm or lm)
 
 
 def plan(
@@ -115,8 +148,13 @@ def run_ablation(
     outcome = sweep([run for group in runs.values() for run in group], root, jobs, show=show)
     if outcome.failed:
         raise UserError("; ".join(outcome.failed.values()))
-    found = {key: [read_run(run_folder(root, config)) for config in group] for key, group in runs.items()}
+    found = {key: [_read(root, config) for config in group] for key, group in runs.items()}
     return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
+
+
+def _read(root: Path, config: RunConfig) -> dict[str, Any]:
+    """A finished run, and what its language model has left of language."""
+    return read_run(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config)}
 
 
 def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:
@@ -136,11 +174,18 @@ def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: 
         "minus_lamo": apart.mean,
         "minus_lamo_low": apart.ci_low,
         "minus_lamo_high": apart.ci_high,
+        "perplexity": _perplexity(group),
         "params_trainable": int(group[0]["params_trainable"]),
         "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
         "curve_steps": group[0]["curve_steps"],
         "curves": np.stack([run["curve_scores"] for run in group]),  # (N, V)
     }
+
+
+def _perplexity(group: list[dict[str, Any]]) -> float | None:
+    """On held-out English after training, the geometric mean over runs; None where there is no language model."""
+    losses = [run["loss_on_english"] for run in group]
+    return None if None in losses else math.exp(float(np.mean(losses)))
 
 
 CURVES = ("curve_steps", "curves")

@@ -7,8 +7,10 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
+
+from .backbones import ENCODERS
 
 
 class SplitProjection(nn.Module):
@@ -33,26 +35,32 @@ class SplitProjection(nn.Module):
         return torch.cat([self.q(hidden), self.k(hidden), self.v(hidden)], dim=-1)
 
 
-def add_lora(model: GPT2LMHeadModel, pairs: str, rank: int, alpha: float, dropout: float) -> None:
+def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropout: float) -> None:
     """Freeze `model`, and add updates of `rank`, scaled by `alpha / rank`, to its queries, keys and values.
 
     `pairs`: "separate" gives each of the three its own pair of matrices, as LaMo does on D4RL (through loralib);
-    "joint" gives the fused layer one pair, as LaMo does on Atari (through peft). The layer's biases are trained too
+    "joint" gives GPT-2's fused layer one pair, as LaMo does on Atari (through peft). The layers' biases are trained too
     with "separate", as published there.
     """
     model.requires_grad_(False)
-    if pairs == "separate":
-        for block in model.transformer.h:
-            block.attn.c_attn = SplitProjection(block.attn.c_attn)
     lora = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=["q", "k", "v"] if pairs == "separate" else ["c_attn"],
+        target_modules=_separate_layers(model) if pairs == "separate" else ["c_attn"],
         fan_in_fan_out=pairs == "joint",
         bias="lora_only" if pairs == "separate" else "none",
     )
     inject_adapter_in_model(lora, model)
+
+
+def _separate_layers(model: PreTrainedModel) -> list[str]:
+    """What the layers that map to queries, keys and values are called; those of a GPT-2 are made first."""
+    if model.config.model_type in ENCODERS:
+        return ["query", "key", "value"]
+    for block in model.transformer.h:
+        block.attn.c_attn = SplitProjection(block.attn.c_attn)
+    return ["q", "k", "v"]
 
 
 class WeightDistance(nn.Module):

@@ -21,8 +21,8 @@ from ..datasets.fractions import SELECTIONS, Subset
 from ..datasets.trajectories import combine_hashes
 from ..datasets.windows import View
 from .config import RunConfig, changed
-from .lamo import LaMo, LaMoConfig
-from .language_models import load_language_model, load_tokenizer, model_hash, model_positions
+from .lamo import LaMo, LaMoConfig, check_trainable
+from .language_models import load_language_model, load_tokenizer, model_hash, model_positions, model_type
 from .legacy_data import faulty_subset
 from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
@@ -45,7 +45,7 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
 
 
 def language_corpus(settings: Any, lm: str) -> Corpus | None:
-    """English for the language loss in the tokens of `lm`; None for settings that have none, or have it off.
+    """English to learn from or to measure with, in the tokens of `lm`; None for settings that read none.
 
     A `UserError` if it is shorter than one of the blocks that are drawn from it.
     """
@@ -54,6 +54,12 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
     corpus = load_corpus(settings.corpus, load_tokenizer(lm))
     check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
     return corpus
+
+
+def check_language_model(settings: Any, lm: str) -> None:
+    """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
+    if isinstance(settings, LaMoConfig):
+        check_trainable(model_type(lm), settings)
 
 
 def corpus_hash(corpus: Corpus | None) -> str:

@@ -31,9 +31,14 @@ class Progress:
 
 
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:
-    """What training changes: trainable parameters, target networks, buffers. A frozen base model is left out."""
-    rebuilt = policy.rebuilt()
-    return {name: tensor for name, tensor in policy.state_dict().items() if name not in rebuilt}
+    """What training changes: trainable parameters, target networks, buffers. A frozen base model is left out.
+
+    A parameter of two names, as GPT-2's embedding and output layer are one, is kept under its first.
+    """
+    first_names = dict(policy.named_parameters())
+    second_names = dict(policy.named_parameters(remove_duplicate=False)).keys() - first_names.keys()
+    left_out = policy.rebuilt() | second_names
+    return {name: tensor for name, tensor in policy.state_dict().items() if name not in left_out}
 
 
 def save_checkpoint(

@@ -41,9 +41,11 @@ class RunOptions:
     selection: str = "uniform"
     """How a fraction's episodes are drawn: uniform, or length: in proportion to their lengths, as LaMo's Atari data."""
     lm: str = ""
-    """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium or a folder; empty: the profile's."""
+    """Language model of the LaMo methods: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
     precision: str = "float32"
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
+    compiled: bool = False
+    """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()
@@ -123,15 +125,12 @@ class Sweep:
 
     data: Positional[str]
     """Data set to train on."""
-    methods: Annotated[tuple[str, ...], arg(help=f"Any of {', '.join(METHODS)}.")] = (
-        "lamo",
-        "lamo-random",
-        "dt",
-        "bc",
-        "cql",
-    )
-    fractions: tuple[float, ...] = (1.0,)
-    """Shares of whole episodes."""
+    methods: Annotated[
+        tuple[str, ...],
+        arg(help=f"Any of {', '.join(METHODS)}; none given: LaMo, lamo-random and every baseline that applies."),
+    ] = ()
+    fractions: tuple[float, ...] = ()
+    """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; seed s trains on subset s."""
     jobs: int = 0

@@ -71,13 +71,15 @@ class DataRecord:
     """Data set to record."""
     force: bool = False
     """Record it again, in the place of the one that is there."""
+    if_absent: bool = False
+    """Record nothing where the data set is at hand from another source, such as a public file."""
 
     def run(self) -> None:
         """Record, then say what there is."""
-        from ..datasets.sources.recorded import record_dataset
+        from .data_commands import record_data
         from .display import print_summary
 
-        print_summary(record_dataset(self.name, self.force))
+        print_summary(record_data(self))
 
 
 @dataclass(frozen=True)

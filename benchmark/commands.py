@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.catalog import find_dataset, find_task
+from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
 from .display import SweepBar, duration, print_rows, run_bar
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
+from .methods import methods_for
 from .runs import is_done, read_config
 
 if TYPE_CHECKING:
@@ -126,7 +127,12 @@ def fetch_english(command: "LanguageModelFetch") -> None:
     from ..datasets import wikitext
     from .fetched_models import fetch_language_model
     from .language_models import PUBLISHED
+    from .packaged_models import PACKAGED, packaged_folder
 
+    if command.name in PACKAGED:  # pip's to fetch: says so where it is not here
+        row = {"model": command.name, "folder": str(packaged_folder(command.name)), "use": f"--lm {command.name}"}
+        print_rows([row], command.json)
+        return
     name = choose("model or corpus to fetch", command.name, [*PUBLISHED, *wikitext.PUBLISHED_ARTICLES])
     fetch = fetch_language_model if name in PUBLISHED else wikitext.fetch_wikitext
     print_rows([fetch(name, command.from_, command.force)], command.json)
@@ -137,9 +143,11 @@ def run_sweep(command: "Sweep") -> None:
     from .sweep import grid
 
     check_workers(command.jobs, command.threads)
-    requests = [run_request(command.data, method, command.options) for method in command.methods]
-    every = [run for request in requests for run in grid(request, command.fractions, command.seeds)]
     options = command.options
+    methods = command.methods or methods_for(discrete=load(command.data, options.source).discrete)
+    fractions = command.fractions or find_dataset(command.data).published_fractions or (1.0,)
+    requests = [run_request(command.data, method, options) for method in methods]
+    every = [run for request in requests for run in grid(request, fractions, command.seeds)]
     train_all(every, command.data, options.runs, command.jobs, command.threads, options.device)
 
 
@@ -182,7 +190,10 @@ def ablate(command: "Ablation") -> None:
         given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
         raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
     settings = [Setting(*pair) for pair in zip(command.data, command.fractions, strict=True)]
-    variants = find_variants(command.variants, command.options.lm or DEFAULT_LANGUAGE_MODEL[command.options.profile])
+    lm = command.options.lm or DEFAULT_LANGUAGE_MODEL[command.options.profile]
+    variants, reasons = find_variants(command.variants, lm)
+    for reason in reasons:
+        print(f"left out: {reason}", file=sys.stderr)
     runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
     every = {run.id: run for group in runs.values() for run in group}
     root, jobs = command.options.runs, command.jobs or cores()
@@ -238,6 +249,7 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         profile=options.profile,
         lm=options.lm,
         precision=options.precision,
+        compiled=options.compiled,
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
         legacy=options.legacy,

@@ -25,8 +25,9 @@ from .settings import Budget
 PRECISIONS = ["float32", "bfloat16"]
 
 
-# Fields that runs did not always have, and what they stand for where they are missing.
-LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1}
+# Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
+LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
+LATER_SETTINGS: dict[str, Any] = {"measure_language": False}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class RunRequest:
     profile: str = "cpu"
     lm: str = ""  # language model of the LaMo family: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
+    compiled: bool = False  # whether training steps go through torch.compile, which draws dropout otherwise
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
     legacy: tuple[str, ...] = ()  # faults of the published code to reproduce, names of `legacy.FAULTS`
@@ -81,21 +83,24 @@ class RunConfig:
     legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
     selection: str = "uniform"  # how the fraction's episodes were drawn
     accumulation: int = 1  # parts that a batch was computed in
+    compiled: bool = False  # whether its training steps went through torch.compile
 
     @property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
         values = asdict(self)
-        for name, default in LATER_FIELDS.items():  # runs from before there was the choice keep their ids
-            if values[name] == default:
-                del values[name]
+        for fields, later in ((values, LATER_FIELDS), (values["policy"], LATER_SETTINGS)):
+            for name, default in later.items():  # runs from before there was the choice keep their ids
+                if fields.get(name) == default:
+                    del fields[name]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.fraction:g}-{self.method}-s{self.seed}-{digest[:10]}"
 
 
 def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
-    from .build import corpus_hash, language_corpus, policy_config  # torch, only once a run is really asked for
+    # PyTorch, only once a run is really asked for
+    from .build import check_language_model, corpus_hash, language_corpus, policy_config
     from .language_models import model_hash
     from .legacy_data import faulty_subset
 
@@ -121,6 +126,7 @@ def resolve(request: RunRequest) -> RunConfig:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")
     lm = (request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]) if method.weights else ""
+    check_language_model(policy, lm)
     return RunConfig(
         dataset=dataset.name,
         task=task.name,
@@ -144,12 +150,14 @@ def resolve(request: RunRequest) -> RunConfig:
         version=importlib.metadata.version("lamobench"),
         legacy=legacy,
         selection=request.selection,
+        compiled=request.compiled,
     )
 
 
 def _named_profile(request: RunRequest) -> str:
     """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
     changes = [request.precision] if request.precision != "float32" else []
+    changes += ["compiled"] if request.compiled else []
     changes += ["changed"] if request.budget or request.settings else []
     changes += [f"legacy {name}" for name in FAULTS if name in request.legacy]
     return f"{request.profile} ({', '.join(changes)})" if changes else request.profile

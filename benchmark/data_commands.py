@@ -15,7 +15,7 @@ from .display import print_description, table_lines
 
 if TYPE_CHECKING:
     from ..datasets.trajectories import Trajectories
-    from .cli_data import DataShow, DataSurvey
+    from .cli_data import DataRecord, DataShow, DataSurvey
 
 LIST_FOOTER = """
 Mean and best: scores of episodes. ~: an estimate of what it would take. To get a data set, type `lamobench data`, the
@@ -54,6 +54,18 @@ def show_data(command: "DataShow") -> None:
         print_description(description | {"figures": [str(path) for path in figures]}, as_json=True)
     elif figures:
         print("\n" + "\n".join(f"written: {path}" for path in figures))
+
+
+def record_data(command: "DataRecord") -> "Trajectories":
+    """`lamobench data record`."""
+    from ..datasets import cache
+    from ..datasets.sources.recorded import record_dataset
+
+    dataset = find_dataset(command.name)
+    if command.if_absent and command.force:
+        raise UserError("--if-absent keeps what is there, --force replaces it; give one of them")
+    at_hand = any(cache.folder_of(dataset.name, source.name).is_dir() for source in dataset.sources if source.automatic)
+    return load(dataset.name) if command.if_absent and at_hand else record_dataset(dataset.name, command.force)
 
 
 def survey_data(command: "DataSurvey") -> None:

@@ -5,16 +5,17 @@ from typing import Any
 
 from ..baselines.policy import Policy
 
-# The parts of an adapted GPT-2, by the names of their tensors; the first that fits counts.
+# The parts of an adapted GPT-2 or encoder, by the names of their tensors; the first that fits counts.
 LANGUAGE_MODEL_PARTS = (
     ("language model: low-rank updates", r"lora_[AB]"),
-    ("language model: biases of queries, keys, values", r"c_attn(\.\w+)*\.bias$"),
-    ("language model: queries, keys, values", r"c_attn"),
-    ("language model: rest of attention", r"\.attn\."),
-    ("language model: feed-forward layers", r"\.mlp\."),
-    ("language model: layer norms", r"\.ln_"),
+    ("language model: biases of queries, keys, values", r"(c_attn|\.(query|key|value))(\.\w+)*\.bias$"),
+    ("language model: queries, keys, values", r"c_attn|\.(query|key|value)\."),
+    ("language model: layer norms", r"\.ln_|LayerNorm"),
+    ("language model: rest of attention", r"\.attn\.|\.attention\."),
+    ("language model: feed-forward layers", r"\.mlp\.|\.(intermediate|output)\.dense"),
     ("language model: token embeddings (tied to the output)", r"\.wte\."),
-    ("language model: position embeddings", r"\.wpe\."),
+    ("language model: position embeddings", r"\.wpe\.|position_embeddings"),
+    ("language model: token type embeddings", r"token_type_embeddings"),
 )
 
 

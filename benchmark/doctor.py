@@ -27,7 +27,10 @@ PACKAGES = (
 )
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),
-    "reacher2d": ("reacher2d-medium",),
+    **{task: (f"{task}-medium",) for task in ("hopper", "halfcheetah", "walker2d", "reacher2d")},
+    **{name: (name,) for name in ("kitchen-complete", "kitchen-partial")},
+    **{task: (f"{task}-medium",) for task in ("breakout", "pong", "qbert")},
+    "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
     "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
 }
 
@@ -42,9 +45,10 @@ def findings() -> list[dict[str, Any]]:
 def language_models() -> list[dict[str, Any]]:
     """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
     from .language_models import EMBEDDED, PUBLISHED, model_folder
+    from .packaged_models import PACKAGED
 
     rows = []
-    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED]:
+    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]:
         try:
             model_folder(name)
         except UserError as error:

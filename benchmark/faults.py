@@ -29,10 +29,12 @@ class Trial:
     fraction: float
     method: str = "dt"  # where no language model is involved: the same loss, data and evaluation, in less time
     settings: tuple[str, ...] = ()  # NAME=VALUE of the method's config, with the fault and without
+    budget: tuple[str, ...] = ()  # NAME=VALUE of the `cpu` profile's budget: less than a run has there
 
 
 _REACHER = Trial("reacher2d-medium-large", 0.1)
-_BREAKOUT = Trial("breakout-medium", 1.0)
+_SHORT = ("steps=400", "evaluate_every=400", "headline_evaluations=1")  # two minutes on one core
+_BREAKOUT = Trial("breakout-medium", 1.0, budget=_SHORT)
 TRIALS: dict[str, Trial] = {
     "shifted-episodes": _REACHER,
     "kitchen-counts": Trial("kitchen-complete", 1.0),
@@ -73,7 +75,7 @@ def trial_runs(name: str, command: "Faults") -> Pair:
         lm=command.lm,
         steps=command.steps,
         set=trial.settings,
-        budget=command.budget,
+        budget=(*(trial.budget if command.profile == "cpu" and not command.steps else ()), *command.budget),
     )
     request = run_request(trial.dataset, trial.method, options)
     seeds = tuple(dict.fromkeys(command.seeds))

@@ -1,5 +1,7 @@
 """LaMo (Shi et al. 2024, arXiv 2310.20587): a Decision Transformer whose backbone is a frozen, pre-trained GPT-2.
 
+Or an encoder of the BERT family under a causal mask, which the paper does not have (`backbones.py`).
+
 What is trained: low-rank updates of every layer's queries, keys and values with their biases (`adapters.py`), the
 embeddings of returns, states, actions and timesteps with their LayerNorm, and the action head. Everything else of GPT-2
 stays as it was before reinforcement learning. `lamobench train DATA --describe` prints the parts and their sizes.
@@ -21,7 +23,8 @@ from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
 from .adapters import WeightDistance, add_lora
-from .language_models import language_loss, next_token_loss
+from .backbones import ENCODERS, as_backbone, positions_of
+from .language_models import language_loss, next_token_loss, perplexity
 
 HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
 
@@ -48,6 +51,7 @@ class LaMoConfig:
     language_batch: Count = 2  # sequences of English a step; published code
     language_length: Annotated[int, Bounds(2)] = 1024  # tokens of each; published code; cut to the model's own limit
     corpus: str = "docs"  # English for the language loss: a corpus name or a text file
+    measure_language: bool = False  # whether forgetting is measured where no loss is computed on English
     learning_rate: Amount = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
     weight_decay: Amount = 1e-5
     warmup_steps: Delay = 2500
@@ -57,6 +61,11 @@ class LaMoConfig:
 
     @property
     def needs_english(self) -> bool:
+        """Whether English is read: to learn from it, or to measure what is left of it."""
+        return self.learns_english or self.measure_language
+
+    @property
+    def learns_english(self) -> bool:
         """Whether any loss is computed on English."""
         return self.language_weight > 0 or self.output_anchor > 0
 
@@ -90,53 +99,43 @@ class LaMoSampler:
         return LaMoBatch(contexts, torch.from_numpy(sample_blocks(self.corpus.train, self.batch, self.length, rng)))
 
 
-class Backbone(nn.Module):
-    """An adapted GPT-2 behind the interface of any backbone."""
-
-    def __init__(self, language_model: Any) -> None:
-        super().__init__()
-        self.language_model = language_model
-
-    @property
-    def transformer(self) -> Any:
-        """GPT-2 without its language head."""
-        return self.language_model.transformer
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are GPT-2's own, as in pre-training."""
-        hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        return hidden
-
-
 class LaMo(Policy):
     """Predicts the data's actions with an adapted language model, and English beside them where lambda > 0."""
 
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
-        """`language_model`: a GPT2LMHeadModel; adapted in place. `corpus`: needed where the language loss is on."""
+        """`language_model`: of `load_language_model`; adapted in place.
+
+        `corpus`: English on which forgetting is measured, if any, and to learn from where the language loss is on.
+        Raises `UserError` if the context is too long for the language model, or it can't be trained as configured.
+        """
         super().__init__()
         self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
-        shape = language_model.config
-        if 3 * config.context > shape.n_positions:
+        check_trainable(language_model.config.model_type, config)
+        positions = positions_of(language_model.config)
+        if 3 * config.context > positions:
             raise UserError(
                 f"context {config.context} needs {3 * config.context} positions, but the language model has "
-                f"{shape.n_positions}; give a context of at most {shape.n_positions // 3}"
+                f"{positions}; give a context of at most {positions // 3}"
             )
-        self.language_length = min(config.language_length, shape.n_positions)
+        self.language_length = min(config.language_length, positions)
         self.initial_model = deepcopy(language_model).requires_grad_(False) if config.output_anchor > 0 else None
+        backbone = as_backbone(language_model)
         prepare(language_model, config)
         self.weight_distance = WeightDistance(language_model) if config.weight_anchor > 0 else None
-        tokens = TokenConfig(shape.n_embd, config.embedding, config.head, norm_before_time=True)
-        self.model = TrajectoryModel(tokens, spec, Backbone(language_model))
+        width = language_model.config.hidden_size
+        tokens = TokenConfig(width, config.embedding, config.head, norm_before_time=True)
+        self.model = TrajectoryModel(tokens, spec, backbone)
 
     @property
     def language_model(self) -> Any:
-        """The adapted GPT2LMHeadModel."""
+        """The adapted language model."""
         return self.model.backbone.language_model
 
     def sampler(self, subset: Subset) -> LaMoSampler:
         """Windows of K steps, with English where the language loss is on."""
         contexts = ContextSampler(subset, self.context, self.view)
-        return LaMoSampler(contexts, self.corpus, self.config.language_batch, self.language_length)
+        corpus = self.corpus if self.config.learns_english else None
+        return LaMoSampler(contexts, corpus, self.config.language_batch, self.language_length)
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 5: the action error plus lambda times the language loss; and the anchors, where they are on."""
@@ -179,15 +178,19 @@ class LaMo(Policy):
 
     @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:
-        """Cross entropy (nats a token) on a fixed part of the held-out English: how much language is left."""
+        """Cross entropy (nats a token) and perplexity on a fixed part of the held-out English: what language is left.
+
+        With `measure_language` also where there is no language loss, to compare both (the paper's Figure 6).
+        """
         if self.corpus is None:
             return {}
         device = next(self.parameters()).device
         rng = np.random.default_rng(0)  # the same blocks at every evaluation of every run
-        blocks = sample_blocks(self.corpus.held_out, HELD_OUT_BLOCKS, self.language_length, rng)
-        return {
-            "held_out_language_loss": float(language_loss(self.language_model, torch.from_numpy(blocks).to(device)))
-        }
+        ids = sample_blocks(self.corpus.held_out, HELD_OUT_BLOCKS, self.language_length, rng)
+        # one by one: the logits of GPT-2's vocabulary are large
+        losses = [language_loss(self.language_model, block.to(device)) for block in torch.from_numpy(ids)[:, None]]
+        loss = float(torch.stack(losses).mean())
+        return {"held_out_language_loss": loss, "held_out_perplexity": perplexity(loss)}
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group: the published code gives everything that is trained one learning rate and decay."""
@@ -198,17 +201,27 @@ class LaMo(Policy):
 
 
 def prepare(language_model: Any, config: LaMoConfig) -> None:
-    """Set a GPT-2's dropout and choose what of it is trained.
-
-    GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula: operation
-    by operation, as transformers has it, it takes a quarter of a step on a CPU.
-    """
+    """Set a language model's dropout and choose what of it is trained."""
     for module in language_model.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
-    if language_model.config.activation_function == "gelu_new":
-        for block in language_model.transformer.h:
-            block.mlp.act = nn.GELU(approximate="tanh")
     language_model.requires_grad_(config.adaptation == "full")
     if config.adaptation == "lora":
         add_lora(language_model, config.lora_pairs, config.lora_rank, config.lora_alpha, config.lora_dropout)
+
+
+def check_trainable(model_type: str, config: LaMoConfig) -> None:
+    """A `UserError` if a language model of that type can't be trained as configured."""
+    if model_type not in ENCODERS:
+        return
+    for field, off in (("language_weight", "0"), ("output_anchor", "0"), ("measure_language", "false")):
+        if value := getattr(config, field):
+            raise UserError(
+                f"{field} {value}: a language model of type '{model_type}' is an encoder and predicts no next word; "
+                f"give --set {field}={off}, or a GPT-2 as --lm"
+            )
+    if config.adaptation == "lora" and config.lora_pairs == "joint":
+        raise UserError(
+            f"lora_pairs 'joint': queries, keys and values of a language model of type '{model_type}' are layers of "
+            "their own; add --set lora_pairs=separate, or give a GPT-2 as --lm"
+        )

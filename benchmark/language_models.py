@@ -1,10 +1,10 @@
-"""GPT-2 checkpoints: where they lie, how they load, and the controls that a claim about pre-training needs."""
+"""Language models: where they lie, how they load, and the controls that a claim about pre-training needs."""
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+from transformers import GPT2LMHeadModel, GPT2TokenizerFast, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..datasets.corpora import END_OF_TEXT
@@ -22,6 +22,8 @@ from ..datasets.errors import UserError, choose
 from ..datasets.hub import Repository
 from ..datasets.storage import home
 from ..datasets.trajectories import Array
+from .backbones import FAMILIES, Family, positions_of
+from .packaged_models import PACKAGED, file_sha256, packaged_folder
 
 EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
 PUBLISHED = {
@@ -34,12 +36,13 @@ ATTENTION = ("eager", "sdpa")
 
 def load_language_model(
     name: str, weights: str = "pretrained", seed: int = 0, attention: str = "eager"
-) -> GPT2LMHeadModel:
-    """The GPT-2 `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
+) -> PreTrainedModel:
+    """The language model `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
 
-    `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium" or the path of a
-    folder with a GPT-2 checkpoint in safetensors. `attention` is transformers' kernel: "eager" is faster than "sdpa" in
-    bfloat16 on a CPU, and slower elsewhere.
+    `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" (from a
+    package) or the path of a folder with a checkpoint in safetensors. A GPT-2 comes with its language head, an encoder
+    (BERT, RoBERTa) without heads and with a causal mask. `attention` is transformers' kernel: "eager" is faster than
+    "sdpa" in bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
     arrangement of values; each control keeps less of it than the one before:
@@ -51,11 +54,11 @@ def load_language_model(
 
     "permuted" and "random" treat every tensor alike, biases and LayerNorms included. Kept as they are, those would
     carry learned features into the control; reset to 0 and 1, they would change the scale of every layer, which is what
-    these controls hold fixed. The tied output layer follows the embedding.
+    these controls hold fixed. GPT-2's tied output layer follows the embedding.
 
     The same `seed` gives the same control, whatever torch's global random state, which is left alone. Raises
     `UserError` for an unknown name, a model that is not on this machine, and a checkpoint that is damaged, incomplete
-    or not a GPT-2.
+    or of another family.
     """
     choose("weights", weights, list(WEIGHTS))
     choose("attention", attention, list(ATTENTION))
@@ -64,7 +67,8 @@ def load_language_model(
         torch.manual_seed(seed)
         model = _read(folder, name, attention)
         if weights == "initialised":
-            model = GPT2LMHeadModel._from_config(model.config, attn_implementation=attention)
+            arguments = FAMILIES[model.config.model_type].arguments
+            model = type(model)._from_config(model.config, attn_implementation=attention, **arguments)
     if weights in ("random", "permuted"):
         _redraw(model, weights, seed)
     return model.eval()
@@ -88,18 +92,24 @@ def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
     choose("weights", weights, list(WEIGHTS))
     folder = model_folder(name)
     files = [folder / "config.json", *_weight_files(folder)]
-    stamps = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    content = hashlib.sha256(b"".join(bytes.fromhex(file_sha256(file)) for file in files)).hexdigest()
     control = "" if weights == "pretrained" else f" {weights} {seed}"
-    return hashlib.sha256(f"{_files_sha256(stamps)}{control}".encode()).hexdigest()
+    return hashlib.sha256(f"{content}{control}".encode()).hexdigest()
 
 
 def model_positions(name: str) -> int:
     """How many tokens the model `name` sees at once; raises `UserError` as `load_language_model` does."""
-    return int(GPT2Config.from_dict(_config(model_folder(name), name)).n_positions)
+    config = _config(model_folder(name), name)
+    return positions_of(_family(config).model.config_class.from_dict(config))
+
+
+def model_type(name: str) -> str:
+    """A key of `FAMILIES`; raises `UserError` as `load_language_model` does."""
+    return str(_config(model_folder(name), name)["model_type"])
 
 
 def model_folder(name: str) -> Path:
-    """The folder of the checkpoint `name`, searched in the package, `$LAMOBENCH_HOME/models` and Hugging Face's cache.
+    """The folder of the checkpoint `name`: in lamobench, `$LAMOBENCH_HOME/models`, Hugging Face's cache, a package.
 
     Any other name is a path. Raises `UserError` if there is no checkpoint in safetensors, saying what to type.
     """
@@ -107,10 +117,12 @@ def model_folder(name: str) -> Path:
         return _checked(EMBEDDED / name)
     if name in PUBLISHED:
         return _published_folder(name)
+    if name in PACKAGED:
+        return packaged_folder(name)
     if Path(name).expanduser().is_dir():
         return _checked(Path(name).expanduser().resolve())
-    valid = [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED]
-    choose("language model", name, valid, "or the path of a folder with a GPT-2 checkpoint")
+    valid = [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]
+    choose("language model", name, valid, "or the path of a folder with a checkpoint of GPT-2, BERT or RoBERTa")
     raise AssertionError("unreachable: `choose` refuses every name that is not handled above")
 
 
@@ -125,6 +137,11 @@ def language_loss(model: nn.Module, ids: Tensor) -> Tensor:
 def next_token_loss(logits: Tensor, ids: Tensor) -> Tensor:
     """`language_loss` of logits (B, L, vocabulary)."""
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
+
+
+def perplexity(loss: float) -> float:
+    """The exponential of a cross entropy in nats; finite, so that every log can hold it."""
+    return math.exp(min(loss, 700.0))
 
 
 def held_out_loss(model: GPT2LMHeadModel, ids: Array, batch_size: int = 8) -> float:
@@ -166,27 +183,33 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
         raise UserError(f"{folder}/config.json is not JSON ({error}); copy it anew") from None
     if not isinstance(config, dict):
         raise UserError(f"{folder}/config.json holds no model's configuration; copy it anew")
-    if config.get("model_type") != "gpt2":
+    if config.get("model_type") not in FAMILIES:
         raise UserError(
             f"language model '{name}' is of type '{config.get('model_type')}' (in {folder}/config.json), expected "
-            "'gpt2'; give a GPT-2 checkpoint"
+            f"{', '.join(FAMILIES)}; give a checkpoint of one of these"
         )
     return config
 
 
-def _read(folder: Path, name: str, attention: str) -> GPT2LMHeadModel:
-    _config(folder, name)
+def _family(config: dict[str, Any]) -> Family:
+    return FAMILIES[config["model_type"]]
+
+
+def _read(folder: Path, name: str, attention: str) -> PreTrainedModel:
+    family = _family(_config(folder, name))
     try:
         with quiet_transformers():
-            model, about = GPT2LMHeadModel.from_pretrained(
+            model, about = family.model.from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=True,
                 attn_implementation=attention,
                 dtype=torch.float32,
                 output_loading_info=True,
+                **family.config,
+                **family.arguments,
             )
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise UserError(f"language model '{name}' in {folder} can't be read ({first}); copy it anew") from None
     if about["missing_keys"]:  # transformers would draw them at random
@@ -209,7 +232,7 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _redraw(model: GPT2LMHeadModel, weights: str, seed: int) -> None:
+def _redraw(model: PreTrainedModel, weights: str, seed: int) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # A stream for each tensor: a control does not depend on the order in which transformers lists them.
@@ -248,12 +271,3 @@ def _checked(folder: Path) -> Path:
 
 def _weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("model*.safetensors"))
-
-
-@lru_cache(maxsize=32)
-def _files_sha256(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for path, _, _ in stamps:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from ..baselines.policy import Policy
+from .backbones import ENCODERS
 
 
 class NoPositions(nn.Module):
-    """In place of GPT-2's position embeddings: adds nothing, and has nothing to train."""
+    """In place of a language model's position embeddings: adds nothing, and has nothing to train."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -22,9 +23,13 @@ class NoPositions(nn.Module):
 
 
 def faulty_language_model(language_model: Any, legacy: Sequence[str]) -> Any:
-    """The GPT-2, without its position embeddings under `no-positions`; changed in place."""
+    """The language model, without its position embeddings under `no-positions`; changed in place."""
     if "no-positions" in legacy:
-        language_model.transformer.wpe = NoPositions(language_model.config.n_embd)
+        nothing = NoPositions(language_model.config.hidden_size)
+        if language_model.config.model_type in ENCODERS:
+            language_model.embeddings.position_embeddings = nothing
+        else:
+            language_model.transformer.wpe = nothing
     return language_model
 
 

@@ -14,6 +14,7 @@ class Method:
     summary: str  # one line for `--help` and the documentation
     discrete: bool = True  # whether it can choose among discrete actions
     continuous: bool = True  # whether it can give vectors of real numbers
+    listed: bool = True  # whether a sweep that names no methods has it; the others are variants and controls
     weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
 
     def plays(self, *, discrete: bool) -> bool:
@@ -30,10 +31,18 @@ _ALL = (
         weights="random",
     ),
     Method(
-        "lamo-permuted", "LaMo, permuted weights", "control: each frozen tensor's values shuffled", weights="permuted"
+        "lamo-permuted",
+        "LaMo, permuted weights",
+        "control: each frozen tensor's values shuffled",
+        listed=False,
+        weights="permuted",
     ),
     Method(
-        "lamo-initialised", "LaMo, fresh weights", "control: GPT-2 as it is before pre-training", weights="initialised"
+        "lamo-initialised",
+        "LaMo, fresh weights",
+        "control: GPT-2 as it is before pre-training",
+        listed=False,
+        weights="initialised",
     ),
     Method("dt", "DT", "Decision Transformer trained from scratch"),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
@@ -48,3 +57,8 @@ METHODS = {method.name: method for method in _ALL}
 def find_method(name: str) -> Method:
     """The method of that name; a `UserError` names the valid ones."""
     return METHODS[choose("method", name, list(METHODS))]
+
+
+def methods_for(*, discrete: bool) -> list[str]:
+    """The names of the methods that a table of such a task has: LaMo, its first control, and every baseline."""
+    return [method.name for method in METHODS.values() if method.listed and method.plays(discrete=discrete)]

@@ -96,6 +96,7 @@ class _Training:
         self.config, self.folder, self.device, self.report = config, folder, device, report
         subset = training_subset(config)
         self.policy: Policy = build_policy(config, subset, device)
+        self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
         self.settings: OptimizerSettings = self.policy.optimizer_settings()
         self.sampler: Sampler = self.policy.sampler(subset)
         self.schedule = schedule(config, self.settings)
@@ -164,7 +165,7 @@ class _Training:
         for _ in range(parts):
             batch = self.sampler.sample(self.config.batch_size // parts, self.rng).to(self.device)
             with autocast(self.config, self.device):
-                loss, metrics = self.policy.loss(batch)
+                loss, metrics = self.loss(batch)
             (loss / parts).backward()  # type: ignore[no-untyped-call]
             tally.add({"loss": loss.detach(), **metrics})
         return {name: total / parts for name, total in tally.sums.items()}

@@ -124,6 +124,22 @@ def tiny_gpt2(english: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers of width 16, with a pooler; unlike a fresh one, no bias is 0 and no gain 1."""
+    from transformers import BertConfig, BertModel  # seconds, which tests of the data floor need not wait
+
+    folder = tmp_path_factory.mktemp("bert") / "tiny"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        model = BertModel(BertConfig(vocab_size=60, max_position_embeddings=24, **sizes))
+        for parameter in model.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
     """For each method, settings that make it as small as it gets. The language loss of LaMo is on."""

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,3 +91,18 @@ def three_games() -> Subset:
         provenance=Provenance("toy", "recorded", "a test", "toy", "none"),
     )
     return take_fraction(trajectories, 1.0, 0)
+
+
+@pytest.fixture
+def discrete_spec(make_spec: Callable[..., Spec]) -> Spec:
+    """Three observation dimensions that need normalising, four discrete actions."""
+    nothing = np.zeros(0, np.float32)
+    return make_spec(action_dim=4, action_low=nothing, action_high=nothing, discrete=True)
+
+
+@pytest.fixture
+def discrete_trajectories(five_trajectories: Subset) -> Subset:
+    """The five short episodes with four discrete actions."""
+    data = five_trajectories.trajectories
+    actions = np.random.default_rng(4).integers(0, 4, len(data.rewards))
+    return take_fraction(replace(data, actions=actions), 1.0, 0)

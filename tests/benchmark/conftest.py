@@ -1,7 +1,10 @@
-"""Run folders as training leaves them, made without training."""
+"""Run folders as training leaves them, made without training; a package that carries a language model."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from lamobench.benchmark.packaged_models import PACKAGED
 from lamobench.datasets.trajectories import Array
 
 CONFIG: dict[str, Any] = {
@@ -88,3 +92,22 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(Figure, "savefig", remember)
     return saved
+
+
+@pytest.fixture
+def minilm_package(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where "minilm" lies in an installed package: a tiny BERT, beside code that fails if it is run."""
+    folder = tmp_path / "site" / "packaged_minilm"
+    shutil.copytree(tiny_bert, folder / "model")
+    (folder / "__init__.py").write_text("raise RuntimeError('the code of the package was run')\n")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    names = ("config.json", "model.safetensors")
+    sha256 = {name: hashlib.sha256((folder / "model" / name).read_bytes()).hexdigest() for name in names}
+    monkeypatch.setitem(PACKAGED, "minilm", replace(PACKAGED["minilm"], module="packaged_minilm", sha256=sha256))
+    return folder / "model"
+
+
+@pytest.fixture
+def no_minilm_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is not installed, even where it is."""
+    monkeypatch.setitem(PACKAGED, "minilm", replace(PACKAGED["minilm"], module="no_such_package"))

@@ -1,17 +1,24 @@
 import csv
-from collections.abc import Callable, Iterator
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import lamobench.benchmark.build as build
 import lamobench.benchmark.sweep as sweeping
-from lamobench.benchmark.ablation import VARIANTS, Setting, find_variants, plan, run_ablation, table
+from lamobench.benchmark.ablation import VARIANTS, Setting, Variant, find_variants, plan, run_ablation, table
 from lamobench.benchmark.ablation_figure import ablation_figure
 from lamobench.benchmark.cli import parse
 from lamobench.benchmark.config import RunRequest
+from lamobench.benchmark.lamo import HELD_OUT_BLOCKS
+from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
+from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 
 TINY = {"context": 3}
@@ -24,12 +31,29 @@ def _quick_workers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _little_english(english: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text that forgetting is measured on is there at once; `docs` takes half a minute to make."""
+    genuine = build.load_corpus
+    monkeypatch.setattr(build, "load_corpus", lambda _, tokenizer: genuine(str(english), tokenizer))
+
+
 @pytest.fixture
 def request_(tiny_request: Callable[..., RunRequest]) -> RunRequest:
     request = tiny_request("lamo")
     return RunRequest(request.dataset, lm=request.lm, budget=request.budget, settings=TINY)
 
 
+@pytest.fixture
+def published(home: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Tiny stand-ins for the published GPT-2 models are at hand, and nothing is in Hugging Face's cache."""
+    monkeypatch.setattr("lamobench.benchmark.language_models.try_to_load_from_cache", lambda *_: None)
+    for name in ("gpt2", "gpt2-medium"):
+        shutil.copytree(tiny_gpt2, home / "models" / name)
+    return home / "models"
+
+
+@pytest.mark.usefixtures("published", "minilm_package")
 def test_every_variant_can_be_planned_and_is_a_run_of_its_own(request_: RunRequest) -> None:
     variants = [variant for variant in VARIANTS.values() if "language_length" not in variant.settings]  # take a corpus
     request = RunRequest(request_.dataset, lm=request_.lm, budget=request_.budget)
@@ -40,23 +64,66 @@ def test_every_variant_can_be_planned_and_is_a_run_of_its_own(request_: RunReque
     assert changed["full"] == changed["lamo"] | {"adaptation": "full"}
     assert changed["wiki-rl"] == changed["lamo"] | {"adaptation": "full", "embedding": "linear", "head": "linear"}
     assert changed["scratch"] == changed["full"]
+    assert {runs[Setting("reacher2d-medium", 0.5), name][0].lm for name in ("minilm", "minilm-random")} == {"minilm"}
 
 
+def names_of(variants: Sequence[Variant]) -> list[str]:
+    return [variant.name for variant in variants]
+
+
+@pytest.mark.usefixtures("published", "minilm_package")
 def test_lamo_is_always_there_to_compare_with() -> None:
-    assert [variant.name for variant in find_variants(["frozen", "lamo", "linear"])] == ["lamo", "frozen", "linear"]
-    assert [variant.name for variant in find_variants([])] == list(VARIANTS)
-    assert {variant.lm for variant in find_variants([], lm="gpt2")} == {""}
+    variants, reasons = find_variants(["frozen", "lamo", "linear"])
+    assert (names_of(variants), reasons) == (["lamo", "frozen", "linear"], [])
+    variants, reasons = find_variants([])
+    assert (names_of(variants), reasons) == ([name for name in VARIANTS if name != "medium"], [])
+    assert {variant.lm for variant in find_variants([], lm="gpt2")[0]} == {"", "gpt2-medium", "minilm"}
     with pytest.raises(UserError, match="unknown variant 'lineer'; did you mean 'linear'"):
         find_variants(["lineer"])
 
 
+@pytest.mark.usefixtures("no_minilm_package")
+def test_what_is_not_on_this_machine_is_left_out_unless_it_was_asked_for(published: Path, request_: RunRequest) -> None:
+    shutil.rmtree(published / "gpt2-medium")
+    variants, reasons = find_variants([], "gpt2")
+    assert not {"medium", "minilm", "minilm-random"} & set(names_of(variants))
+    assert [reason.split(": ")[0] for reason in reasons] == ["medium", "minilm", "minilm-random"]
+    assert reasons[0].startswith(
+        "medium: language model 'gpt2-medium' is not on this machine; type: lamobench lm fetch"
+    )
+    assert reasons[1].startswith("minilm: language model 'minilm' is not on this machine; type: pip install ")
+    named, reasons = find_variants(["minilm"])
+    assert (names_of(named), reasons) == (["lamo", "minilm"], [])
+    with pytest.raises(UserError, match="'minilm' is not on this machine; type: pip install"):
+        plan([Setting("reacher2d-medium", 0.5)], named, [0], request_)
+    with pytest.raises(UserError, match="'gpt2-medium' is not on this machine"):
+        find_variants([], "gpt2-medium")
+
+
+@pytest.mark.usefixtures("minilm_package")
+def test_beside_an_encoder_there_is_no_language_loss() -> None:
+    variants, reasons = find_variants([], "minilm")
+    assert names_of(variants)[:2] == ["lamo", "dt"]
+    assert not any(variant.settings.get("language_weight") for variant in variants)
+    left_out = {"language-0.1", "language-0.5", "language-1", "language-2", "output-anchor"}
+    assert {reason.split(": ")[0] for reason in reasons} == left_out
+    assert "minilm" not in names_of(variants)
+
+
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
-    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"]), [1, 0], request_)
+    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
     rows = run_ablation(runs, tmp_path / "runs", 1, lambda _: None)
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
-    lamo, frozen, _ = rows
+    lamo, frozen, dt = rows
     assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)
     assert frozen["minus_lamo"] == pytest.approx(frozen["score"] - lamo["score"])
+    assert dt["perplexity"] is None
+    untouched = load_language_model(request_.lm)
+    english = build.load_corpus("docs", load_tokenizer(request_.lm))
+    blocks = sample_blocks(english.held_out, HELD_OUT_BLOCKS, untouched.config.n_positions, np.random.default_rng(0))
+    before = float(language_loss(untouched, torch.from_numpy(blocks)).detach())
+    assert math.log(frozen["perplexity"]) == pytest.approx(before, rel=1e-5)
+    assert lamo["perplexity"] != frozen["perplexity"]
     assert frozen["params_trainable"] < lamo["params_trainable"]
     assert frozen["curves"].shape == (2, 2)
     assert not {"curves", "curve_steps"} & table(rows)[0].keys()

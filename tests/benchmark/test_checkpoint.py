@@ -21,8 +21,8 @@ Trained = tuple[Policy, torch.optim.Optimizer, np.random.Generator]
 def build(tiny_request: Callable[..., RunRequest]) -> Callable[..., Trained]:
     """A policy after some optimiser steps, its optimiser and the generator of its batches."""
 
-    def make(method: str, steps: int = 3) -> Trained:
-        config = resolve(tiny_request(method))
+    def make(method: str, steps: int = 3, **settings: object) -> Trained:
+        config = resolve(tiny_request(method, settings=settings))
         policy = build_policy(config, training_subset(config), CPU).train()
         optimizer = torch.optim.AdamW(policy.optimizer_settings().groups, fused=True)
         rng = np.random.default_rng(0)
@@ -42,12 +42,17 @@ def progress() -> Progress:
     return Progress(step=3, train_seconds=0.1, metrics=[{"step": 3, "loss": 1 / 3}], episodes="step\n")
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_everything_comes_back_bit_by_bit(build: Callable[..., Trained], tmp_path: Path, method: str) -> None:
-    policy, optimizer, rng = build(method)
+@pytest.mark.parametrize(
+    ("method", "settings"), [*((method, {}) for method in METHODS), ("lamo", {"adaptation": "full"})]
+)
+def test_everything_comes_back_bit_by_bit(
+    build: Callable[..., Trained], tmp_path: Path, method: str, settings: dict[str, str]
+) -> None:
+    """With GPT-2 trained too, its output layer is its embedding under another name, and is so again afterwards."""
+    policy, optimizer, rng = build(method, **settings)
     save_checkpoint(tmp_path / "c", policy, optimizer, rng, progress())
     draws = torch.rand(5), rng.random(5)
-    other, other_optimizer, other_rng = build(method, steps=1)
+    other, other_optimizer, other_rng = build(method, steps=1, **settings)
     assert load_checkpoint(tmp_path / "c", other, other_optimizer, other_rng) == progress()
     for name, tensor in policy.state_dict().items():
         assert torch.equal(other.state_dict()[name], tensor), name

@@ -16,8 +16,9 @@ from lamobench.benchmark import cli, commands
 from lamobench.benchmark.build import build_policy, training_subset
 from lamobench.benchmark.checkpoint import load_policy
 from lamobench.benchmark.cli import RunOptions
-from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.hyperparameters import budget_for
+from lamobench.benchmark.methods import methods_for
 from lamobench.benchmark.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.runs import is_done, open_run, read_config
 from lamobench.benchmark.settings import Budget
@@ -172,9 +173,23 @@ def test_a_sweep_of_finished_runs_says_so_and_starts_nothing(
     for seed in (0, 1):
         run("train", "reacher2d-medium", "--method", "bc", "--seed", seed, *options)
     monkeypatch.setattr("lamobench.benchmark.sweep._Pool._spawn", None)
-    output = run("sweep", "reacher2d-medium", "--methods", "bc", "--seeds", 0, 1, 1, "--jobs", 2, *options)
+    output = run(
+        "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", 1, "--seeds", 0, 1, 1, "--jobs", 2, *options
+    )
     assert output.splitlines()[0] == f"2 runs on reacher2d-medium, 2 done already, 2 at a time, in {tmp_path}"
     assert re.fullmatch(r"2 of 2 runs done, \d s", output.splitlines()[-1])
+
+
+def test_a_sweep_that_names_nothing_is_the_published_table(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[RunConfig] = []
+    monkeypatch.setattr("lamobench.benchmark.commands.train_all", lambda runs, *_: planned.extend(runs))
+    run("sweep", "reacher2d-medium", "--runs", tmp_path)
+    assert {config.fraction for config in planned} == {0.1, 0.3, 1.0}  # LaMo, Table 1
+    assert [config.method for config in planned] == [
+        method for method in methods_for(discrete=False) for _ in range(3 * 3)
+    ]
 
 
 def test_a_sweep_with_failures_ends_in_status_2_with_their_lines(
@@ -183,7 +198,9 @@ def test_a_sweep_with_failures_ends_in_status_2_with_their_lines(
     monkeypatch.setattr(
         "lamobench.benchmark.sweep.sweep", lambda *_: Outcome(["a"], {"b": "run b: reason", "c": "run c: another"})
     )
-    monkeypatch.setattr(sys, "argv", ["lamobench", "sweep", "reacher2d-medium", "--methods", "bc", *TINY])
+    monkeypatch.setattr(
+        sys, "argv", ["lamobench", "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", "1", *TINY]
+    )
     with pytest.raises(SystemExit) as stop:
         cli.main()
     output, errors = capsys.readouterr()

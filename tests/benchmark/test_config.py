@@ -56,6 +56,7 @@ def test_every_field_changes_the_id(tiny_request: Requests) -> None:
     other: dict[type, Callable[[Any], Any]] = {
         str: lambda value: value + "x",
         int: lambda value: value + 1,
+        bool: lambda value: not value,
         float: lambda value: value / 2,
         list: lambda value: [*value, 1.0],
         dict: lambda value: value | {"context": 99},
@@ -75,6 +76,7 @@ def test_every_field_changes_the_id(tiny_request: Requests) -> None:
         {"seed": 1},
         {"data_seed": 1, "fraction": 0.5},
         {"precision": "bfloat16"},
+        {"compiled": True},
         {"profile": "paper"},
         {"budget": {"steps": 40}},
         {"budget": {"batch_size": 9}},
@@ -145,7 +147,7 @@ def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) 
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"method": "dtt"}, r"unknown method 'dtt'; did you mean 'dt'\? \(valid: lamo, .*cql, bc\)"),
+        ({"method": "dtt"}, r"unknown method 'dtt'; did you mean 'dt'\? \(valid: lamo, .*cql, .*bc\b.*\)"),
         ({"profile": "gpu"}, r"unknown profile 'gpu'.*valid: paper, cpu|unknown profile 'gpu'.*valid: cpu, paper"),
         ({"source": "d4rl"}, r"unknown source of data set 'reacher2d-medium' 'd4rl' \(valid: auto, recorded\)"),
         (
@@ -237,6 +239,7 @@ def test_what_differs_from_the_profile_shows_in_its_name(tiny_request: Callable[
     assert resolve(replace(plain, settings={"learning_rate": 0.1})).profile == "cpu (changed)"
     assert resolve(replace(plain, budget={"batch_size": 3})).profile == "cpu (changed)"
     assert resolve(replace(plain, precision="bfloat16", budget={"batch_size": 3})).profile == "cpu (bfloat16, changed)"
+    assert resolve(replace(plain, compiled=True)).profile == "cpu (compiled)"
 
 
 def test_a_fraction_can_be_drawn_by_length(tiny_request: Requests) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.cli import main
+from lamobench.datasets.catalog import load
 from lamobench.datasets.errors import UserError
 
 
@@ -40,6 +41,27 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+@pytest.mark.usefixtures("home")
+def test_nothing_is_recorded_where_another_source_is_at_hand(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded: list[str] = []
+    monkeypatch.setattr(
+        "lamobench.datasets.sources.recorded.record_dataset",
+        lambda name, force: recorded.append(name) or load("hopper-medium"),
+    )
+    run(monkeypatch, "data", "fetch", "hopper-medium", "--from", file)
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "record", "--if-absent", "hopper-medium") == 0
+    assert capsys.readouterr().out.startswith("hopper-medium: 2 episodes")
+    assert not recorded
+    assert run(monkeypatch, "data", "record", "--if-absent", "halfcheetah-medium") == 0
+    assert run(monkeypatch, "data", "record", "hopper-medium") == 0
+    assert recorded == ["halfcheetah-medium", "hopper-medium"]
+    assert run(monkeypatch, "data", "record", "--if-absent", "--force", "hopper-medium") == 2
+    assert "give one of them" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("home")

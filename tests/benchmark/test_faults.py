@@ -24,6 +24,20 @@ def test_every_fault_has_a_trial_in_which_it_can_show() -> None:
         assert check_legacy([name], task, trial.method, discrete=bool(task.frame_stack)) == [name]
 
 
+def test_a_trial_on_images_is_shorter_than_a_run_unless_told_otherwise(home: Path) -> None:
+    budget = ("steps=40", "evaluate_every=40", "headline_evaluations=1")
+    short = replace(faults.TRIALS["drop-best"], dataset="reacher2d-medium", fraction=0.5, budget=budget)
+    for command, steps in (
+        (Faults(seeds=(0,)), 40),
+        (Faults(seeds=(0,), steps=80), 80),
+        (Faults(seeds=(0,), budget=("steps=120", "evaluate_every=120")), 120),
+        (Faults(seeds=(0,), profile="paper"), 37_500),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(faults.TRIALS, "drop-best", short)
+            assert {run.steps for side in faults.trial_runs("drop-best", command) for run in side} == {steps}
+
+
 @pytest.fixture
 def small_trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials on Reacher2d with the data set and the network of the tests."""

@@ -33,7 +33,7 @@ def corpus(home: Path, english: Path, tiny_gpt2: Path) -> Corpus:
 
 @pytest.fixture
 def make_lamo(tiny_gpt2: Path, subset: Subset, corpus: Corpus) -> Callable[..., LaMo]:
-    """A LaMo on the tiny GPT-2; the language loss is on where its weight is above 0."""
+    """A LaMo on the tiny GPT-2; it has a corpus where its settings ask for English."""
     mean, std = subset.observation_moments()
     low, high = np.full(2, -1.0, np.float32), np.full(2, 1.0, np.float32)
     spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
@@ -41,7 +41,7 @@ def make_lamo(tiny_gpt2: Path, subset: Subset, corpus: Corpus) -> Callable[..., 
     def make(**changes: Any) -> LaMo:
         torch.manual_seed(0)
         config = replace(SMALL, **changes)
-        return LaMo(config, spec, load_language_model(str(tiny_gpt2)), corpus if config.language_weight > 0 else None)
+        return LaMo(config, spec, load_language_model(str(tiny_gpt2)), corpus if config.needs_english else None)
 
     return make
 
@@ -244,6 +244,13 @@ def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset
     train_some(policy, subset, 60)
     policy.eval()
     assert policy.diagnostics()["held_out_language_loss"] < before - 0.05
+
+
+def test_forgetting_is_measured_without_a_language_loss_too(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
+    """LaMo's Figure 6 compares perplexity with the language loss and without."""
+    without, with_loss = make_lamo(measure_language=True), make_lamo(language_weight=0.1)
+    assert without.eval().diagnostics() == with_loss.eval().diagnostics()
+    assert without.sampler(subset).sample(4, np.random.default_rng(0)).language is None
 
 
 def test_english_does_not_change_which_windows_are_drawn(make_lamo: Callable[..., LaMo], subset: Subset) -> None:

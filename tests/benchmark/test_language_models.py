@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from lamobench.benchmark.adapters import add_lora
+from lamobench.benchmark.backbones import as_backbone
 from lamobench.benchmark.language_models import (
     EMBEDDED,
     PUBLISHED,
@@ -17,6 +19,7 @@ from lamobench.benchmark.language_models import (
     load_language_model,
     load_tokenizer,
     model_hash,
+    model_positions,
 )
 from lamobench.benchmark.ngrams import unigram_loss
 from lamobench.datasets.corpora import encode
@@ -234,3 +237,23 @@ def test_generate_is_seeded_and_leaves_torch_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert texts[0] == texts[1] != texts[2]
     assert texts[0].startswith("The")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_gpt2_of_odd_sizes_loads(tmp_path: Path, tied: bool) -> None:
+    sizes = {"vocab_size": 37, "n_positions": 11, "n_embd": 15, "n_layer": 3, "n_head": 5, "n_inner": 23}
+    config = GPT2Config(**sizes, activation_function="relu", tie_word_embeddings=tied, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    model = load_language_model(str(tmp_path), "permuted")
+    assert (model.lm_head.weight is model.transformer.wte.weight) == tied
+    assert model_positions(str(tmp_path)) == 11
+    add_lora(model, "separate", rank=2, alpha=4.0, dropout=0.0)
+    ids = torch.arange(11)[None]
+    assert torch.isfinite(language_loss(as_backbone(model).language_model, ids))
+
+
+def test_a_config_that_makes_no_sense_is_one_line(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(config | {"n_head": 3}))
+    with pytest.raises(UserError, match="can't be read"):
+        load_language_model(str(checkpoint))

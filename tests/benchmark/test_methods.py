@@ -6,9 +6,17 @@ import pytest
 from lamobench.benchmark.build import ALGORITHMS, policy_config
 from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.lamo import LaMoConfig
-from lamobench.benchmark.methods import METHODS, find_method
+from lamobench.benchmark.methods import METHODS, find_method, methods_for
 from lamobench.benchmark.settings import LAMO_METHODS
 from lamobench.datasets.errors import UserError
+
+
+def test_a_table_has_lamo_its_control_and_every_baseline_that_applies() -> None:
+    continuous, discrete = (methods_for(discrete=kind) for kind in (False, True))
+    assert {"lamo", "lamo-random", "dt", "bc"} <= set(continuous) & set(discrete)
+    assert "cql" in continuous
+    assert "cql" not in discrete
+    assert not {"lamo-permuted", "lamo-initialised"} & {*continuous, *discrete}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -47,8 +47,10 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 
 
 @pytest.fixture
-def configs(tiny_request: Callable[..., RunRequest]) -> dict[str, RunConfig]:
-    return {method: resolve(tiny_request(method, budget=BUDGET)) for method in METHODS}
+def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path) -> dict[str, RunConfig]:
+    requests = {method: tiny_request(method, budget=BUDGET) for method in METHODS}
+    encoder = tiny_request("lamo", budget=BUDGET, lm=str(tiny_bert), settings={"language_weight": 0.0})
+    return {name: resolve(request) for name, request in (requests | {"lamo, encoder": encoder}).items()}
 
 
 @pytest.fixture(autouse=True)

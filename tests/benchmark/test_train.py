@@ -45,6 +45,8 @@ def test_every_method_trains_to_a_whole_run(tiny_request: Requests, tmp_path: Pa
     assert [row["step"] for row in rows] == [10, 20]
     assert all(math.isfinite(value) for row in rows for value in row.values())
     assert ("held_out_language_loss" in rows[-1]) == method.startswith("lamo")
+    if method.startswith("lamo"):
+        assert math.log(rows[-1]["held_out_perplexity"]) == pytest.approx(rows[-1]["held_out_language_loss"])
     episodes = parse_episodes((folder / "episodes.csv").read_text())
     assert [(e.step, e.episode, e.target_return, e.length) for e in episodes] == [
         (step, number, 76.0, 100) for step in (10, 20) for number in (0, 1)
@@ -272,6 +274,30 @@ def test_bfloat16_trains_and_gives_other_numbers(tiny_request: Requests, tmp_pat
     ]
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["dt", "lamo"])
+def test_compiled_steps_are_the_same_steps(
+    method: str, tiny_request: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced whole, in one graph; the backend that generates no code is as exact as eager steps, and takes seconds."""
+    calls: list[str] = []
+
+    def compile_quickly(loss: Callable[..., Any]) -> Callable[..., Any]:
+        calls.append(method)
+        quick: Callable[..., Any] = genuine(loss, backend="aot_eager", fullgraph=True)
+        return quick
+
+    genuine = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_quickly)
+    plain = dict(resolve(tiny_request(method)).policy)
+    settings = {name: 0.0 for name in plain if "dropout" in name}  # each way draws dropout in an order of its own
+    losses = [
+        metrics_of(train(resolve(tiny_request(method, compiled=compiled, settings=settings)), tmp_path, "cpu"))
+        for compiled in (False, True)
+    ]
+    assert calls == [method]
+    assert losses[0][-1]["loss"] == pytest.approx(losses[1][-1]["loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
