@@ -10,6 +10,8 @@ PROFILE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PARITY := .venv-parity
+BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
 SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
@@ -17,7 +19,7 @@ TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d 
 DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +91,24 @@ doctor: setup ## what is installed, what is at hand, what each target would need
 
 bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv
 	@$(BIN)/lamobench bench
+
+parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own
+	@$(BESIDE_D3RLPY) -m pytest --confcutdir tests/parity tests/parity
+
+bench-baselines: $(PARITY)/ready ## updates per second beside d3rlpy's and transformers': results/bench_baselines.csv
+	@$(BESIDE_D3RLPY) -W ignore -m lamobench.tests.parity.bench_baselines
+
+# d3rlpy needs a gymnasium older than ours: only the algorithms are imported there, which need none, from a link.
+$(PARITY)/ready: constraints.txt constraints-parity.txt | $(READY)
+	@test -x $(PARITY)/bin/pip || { echo "setting up: $(PARITY)"; $(BIN)/python -m venv --clear $(PARITY); }
+	@echo "setting up: d3rlpy beside the algorithms (a minute or more the first time; log in $(PARITY)/setup.log)"
+	@mkdir -p $(PARITY)/source && ln -sfn ../.. $(PARITY)/source/lamobench
+	@grep -v '^gymnasium==' constraints.txt > $(PARITY)/constraints.txt
+	@{ $(PARITY)/bin/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
+	  && $(PARITY)/bin/pip install --disable-pip-version-check --constraint $(PARITY)/constraints.txt \
+	    --constraint constraints-parity.txt d3rlpy transformers pytest pytest-timeout; } > $(PARITY)/setup.log 2>&1 || { \
+	  echo "make: d3rlpy could not be installed ($$(grep -i '^error' $(PARITY)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make parity" >&2; exit 2; }
+	@touch $@
 
 gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)
 	@$(BIN)/lamobench lm pretrain runs/gpt2-mini

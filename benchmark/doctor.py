@@ -147,6 +147,7 @@ def _targets() -> list[dict[str, Any]]:
     rows.append(_row("target", "make recorded-data", True, need))
     tools = all(shutil.which(tool, path=f"{sys.prefix}/bin") for tool in ("pytest", "ruff", "mypy"))
     rows.append(_row("target", "make test, lint", tools, "nothing more" if tools else "make setup"))
+    rows.append(_row("target", "make parity, bench-baselines", True, "the package index, the first time: for d3rlpy"))
     return [*rows, _row("target", "make gpt2-mini", True, "nothing more; half an hour on one core")]
 
 

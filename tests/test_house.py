@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"datasets": [], "baselines": ["datasets"], "benchmark": ["datasets", "baselines"]}  # what each may import
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
-IGNORED = {".git", ".venv", "__pycache__", "build", "dist", "runs", "home"}
+IGNORED = {".git", ".venv", ".venv-parity", "__pycache__", "build", "dist", "runs", "home"}
 
 
 def project_files() -> Iterator[Path]:

@@ -66,3 +66,11 @@ def test_what_is_set_up_is_left_alone(tmp_path: Path) -> None:
     result = subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0
     assert result.stderr == ""
+
+
+def test_what_is_compared_with_runs_on_the_same_versions_but_for_gymnasium() -> None:
+    files = [(ROOT / name).read_text() for name in ("constraints.txt", "constraints-parity.txt")]
+    ours, parity = ({name.lower() for name in re.findall(r"^([\w.-]+)==", text, re.M)} for text in files)
+    assert "d3rlpy" in parity
+    assert ours & parity == {"gymnasium"}  # make leaves ours out
+    assert "grep -v '^gymnasium==' constraints.txt" in (ROOT / "Makefile").read_text()
