@@ -29,6 +29,7 @@ PRECISIONS = ["float32", "bfloat16"]
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
 LATER_SETTINGS: dict[str, Any] = {
     "measure_language": False,  # of LaMo
+    "lora_targets": "qkv",
     "best_share": 1.0,  # of BC
     "automatic_entropy": True,  # from here on of CQL
     "target_gap": None,
