@@ -1,9 +1,9 @@
 """Matrix products on a CPU by oneDNN.
 
 PyTorch multiplies float32 matrices on a CPU by MKL, which on processors that are not Intel's is no faster than AVX2
-allows. oneDNN, which comes with PyTorch too, takes AVX-512 wherever there is any: on a core of an AMD EPYC it reaches 183
-GFLOP/s, MKL 92. Tensors in its layout go through its kernels, forwards and backwards: linear layers, ReLU and GELU know
-it. The maths is the same, the order of summation is not: results differ by rounding.
+allows. oneDNN, which comes with PyTorch too, takes AVX-512 wherever there is any: on a core of an AMD EPYC it reaches
+183 GFLOP/s, MKL 92. Tensors in its layout go through its kernels, forwards and backwards: linear layers, ReLU and GELU
+know it. The maths is the same, the order of summation is not: results differ by rounding.
 """
 
 import torch
