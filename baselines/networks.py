@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .onednn import from_onednn, to_onednn
 from .policy import Spec
 
 
@@ -19,7 +20,15 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), *(make() for make in between)]
-    return nn.Sequential(*layers[: -len(between)])
+    return nn.Sequential(*layers[: -len(between)]) if dropout else Perceptron(*layers[:-1])
+
+
+class Perceptron(nn.Sequential):
+    """Linear layers and ReLUs, which oneDNN multiplies where that pays."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        return from_onednn(super().forward(to_onednn(inputs)))  # type: ignore[no-untyped-call]
 
 
 class Ensemble(nn.Module):
@@ -47,6 +56,9 @@ class Ensemble(nn.Module):
         def used(parameter: Tensor) -> Tensor:
             return (parameter.detach() if frozen else parameter)[:members]
 
+        stacked = to_onednn(inputs)
+        if stacked.is_mkldnn and not len(self.gains):
+            return self._by_member(stacked, [used(w) for w in self.weights], [used(b) for b in self.biases])
         hidden = inputs.expand(len(used(self.weights[0])), -1, -1)  # (N, B, in)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden = torch.baddbmm(used(bias), hidden, used(weight))
@@ -56,6 +68,16 @@ class Ensemble(nn.Module):
                 normed = F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6)
                 hidden = torch.addcmul(used(self.shifts[layer]), normed, used(self.gains[layer]))
         return hidden
+
+    def _by_member(self, inputs: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+        """The same from inputs (B, in) in oneDNN's layout, which knows no stacked products."""
+        outputs = []
+        for member in range(len(weights[0])):
+            hidden = inputs
+            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+                hidden = F.linear(F.relu(hidden) if layer else hidden, weight[member].T, bias[member, 0])
+            outputs.append(from_onednn(hidden))
+        return torch.stack(outputs)
 
 
 class UpdateCount(nn.Module):

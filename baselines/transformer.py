@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .onednn import from_onednn, to_onednn
+
 
 class CausalTransformer(nn.Module):
     """Pre-norm blocks and a final LayerNorm. Has no position embeddings: its caller adds what marks time."""
@@ -44,14 +46,17 @@ class Block(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (B, L, D) to (B, L, D)."""
-        hidden = hidden + self.dropout(self.project(self.attend(self.norm_attention(hidden))))
-        network = self.contract(self.activation(self.expand(self.norm_network(hidden))))
-        return hidden + torch.as_tensor(self.dropout(network))
+        attended = to_onednn(self.attend(self.norm_attention(hidden)))
+        hidden = hidden + self.dropout(from_onednn(self.project(attended)))
+        expanded = self.activation(self.expand(to_onednn(self.norm_network(hidden))))
+        return hidden + torch.as_tensor(self.dropout(from_onednn(self.contract(expanded))))
 
     def attend(self, normed: Tensor) -> Tensor:
         """Causal self-attention of (B, L, D), heads side by side in the result."""
         batch, length, width = normed.shape
-        split = self.query_key_value(normed).view(batch, length, 3, self.heads, width // self.heads)
+        split = from_onednn(self.query_key_value(to_onednn(normed))).view(
+            batch, length, 3, self.heads, width // self.heads
+        )
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
         dropout = self.attention_dropout if self.training else 0.0
         mixed = causal_attention(query, key, value, dropout)
@@ -82,7 +87,8 @@ def initialize(module: nn.Module) -> None:
 
 
 def _gelu_new(inputs: Tensor) -> Tensor:
-    return F.gelu(inputs, approximate="tanh")
+    outputs = F.gelu(from_onednn(inputs), approximate="tanh")  # oneDNN's layout has the exact one only
+    return outputs.to_mkldnn() if inputs.is_mkldnn else outputs
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "gelu_new": _gelu_new}

@@ -27,6 +27,7 @@ from .config import RunConfig
 from .hyperparameters import budget_for
 from .legacy import cumulative_factor
 from .legacy_data import evaluation_view
+from .memory import keep_freed_memory
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
 from .runs import is_done, open_run, run_folder, write_logs
 
@@ -54,6 +55,7 @@ def train(
     folder, chosen = run_folder(root, config), choose_device(device)
     if is_done(root, config):
         return folder
+    keep_freed_memory()
     training = _Training(config, folder, chosen, report or (lambda done, total: None))
     with open_run(root, config, wait):
         if not is_done(root, config):  # another process may have finished it meanwhile

@@ -27,6 +27,7 @@ from lamobench.baselines.iql import IQL, IQLConfig
 from lamobench.baselines.policy import Policy
 from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.baselines.trajectory_model import action_error
+from lamobench.benchmark.memory import keep_freed_memory
 from lamobench.datasets.storage import write_rows
 from lamobench.tests.parity import counterparts
 from lamobench.tests.parity.comparison import (
@@ -232,6 +233,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each block")
     options = parser.parse_args()
     rows = []
+    keep_freed_memory()  # as a run does; it helps both sides
     chosen = [contest for contest in CONTESTS if contest.method in options.methods]
     for contest, threads in itertools.product(chosen, options.threads):
         row = measure(contest, threads, options.clock, options.rounds, options.seconds)
