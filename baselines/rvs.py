@@ -54,9 +54,8 @@ class RvS(Policy):
         told = GOAL_SIZE if config.condition == "goal" else 1
         self.actor = mlp((spec.observation_dim + told, *config.hidden, spec.action_dim), config.dropout)
         self.log_std = nn.Parameter(torch.zeros(spec.action_dim))
-        for name, rate in zip(
-            ("lowest", "highest"), spec.reward_rates, strict=True
-        ):  # the subset's, so each seed's own
+        # as tensors, because each seed has its own; not in checkpoints, since building the policy restores them
+        for name, rate in zip(("lowest", "highest"), spec.reward_rates, strict=True):
             self.register_buffer(name, torch.tensor(rate, dtype=torch.float32), persistent=False)
 
     def sampler(self, subset: Subset) -> ContextSampler | GoalSampler:

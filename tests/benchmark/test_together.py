@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lamobench.baselines.bc import BC
-from lamobench.baselines.networks import UpdateCount
 from lamobench.benchmark import together
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
@@ -24,7 +23,7 @@ from lamobench.benchmark.together import STACKABLE, groups, stackable, train_tog
 from lamobench.benchmark.train import train
 
 Make = Callable[..., list[RunConfig]]
-BUDGET = {"steps": 300, "evaluate_every": 150, "evaluation_episodes": 1, "batch_size": 16}
+BUDGET = {"steps": 200, "evaluate_every": 200, "evaluation_episodes": 1, "batch_size": 16}
 SETTINGS: dict[str, dict[str, Any]] = {
     "cql": {"cloning_steps": 12, "max_backup": True, "target_gap": 5.0},
     "iql": {"dropout": 0.0, "scale_rewards": True},
@@ -51,16 +50,13 @@ def rows_of(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def assert_close(folder: Path, expected: Path, tolerance: float = 1e-5) -> None:
+def assert_close(folder: Path, expected: Path) -> None:
     """The same checkpoint but for rounding, the same random states to the last bit, and the same logs."""
     tensors, theirs = (load_file(f / "checkpoint.safetensors") for f in (folder, expected))
-    assert tensors.keys() == theirs.keys()
-    for name, tensor in theirs.items():
-        assert tensors[name].dtype == tensor.dtype
-        if tensor.is_floating_point():
-            torch.testing.assert_close(tensors[name], tensor, rtol=tolerance, atol=tolerance, msg=lambda m: f"{name}: {m}")
-        else:
-            assert torch.equal(tensors[name], tensor), name
+    exact = [name for name, tensor in theirs.items() if not tensor.is_floating_point()]
+    assert "random.torch" in exact
+    assert all(torch.equal(tensors.pop(name), theirs.pop(name)) for name in exact)
+    torch.testing.assert_close(tensors, theirs, rtol=1e-5, atol=1e-5)
     for row, other in zip(rows_of(folder), rows_of(expected), strict=True):
         assert list(row) == list(other)
         assert row == pytest.approx(other | {"seconds": row["seconds"]}, rel=1e-4, abs=1e-5)
@@ -74,11 +70,10 @@ def test_seeds_that_train_together_end_as_they_would_alone(seeds: Make, tmp_path
         runs, tmp_path / "together", "cpu", lambda run, done, total: steps.setdefault(run, []).append(done)
     )
     assert failed == {}
-    assert steps == {run.id: [100, 150, 200, 300] for run in runs}
-    for run in runs:
-        alone = train(run, tmp_path / "alone", "cpu")
-        assert_close(run_folder(tmp_path / "together", run), alone)
-        assert is_done(tmp_path / "together", run)
+    assert steps == {run.id: [100, 200] for run in runs}
+    assert all(is_done(tmp_path / "together", run) for run in runs)
+    for run in runs[1:]:  # the first is the one whose policy the stack is made from: the others could go wrong
+        assert_close(run_folder(tmp_path / "together", run), train(run, tmp_path / "alone", "cpu"))
 
 
 def test_a_batch_in_parts_is_drawn_in_parts(seeds: Make, tmp_path: Path) -> None:
@@ -108,9 +103,10 @@ def test_killed_runs_go_on_together_or_alone_wherever_each_one_stands(
 ) -> None:
     monkeypatch.setattr(loop, "LOG_EVERY", 10)
     runs = sorted(seeds(budget={"steps": 60, "evaluate_every": 20}), key=lambda run: run.id)
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch:
         kill_at(patch, runs[1], 40)
-        train_together(runs, tmp_path, "cpu")
+        with pytest.raises(KilledError):
+            train_together(runs, tmp_path, "cpu")
     assert [rows_of(run_folder(tmp_path, run))[-1]["step"] for run in runs] == [40, 20, 20]
     train(runs[2], tmp_path, "cpu")  # begun together, finished alone
     sizes: list[int] = []
@@ -129,22 +125,23 @@ def test_runs_that_were_begun_alone_are_finished_together(
 ) -> None:
     runs = seeds("cql", budget={"steps": 40, "evaluate_every": 20})
     for run in runs:
-        with monkeypatch.context() as patch, pytest.raises(KilledError):
+        with monkeypatch.context() as patch:
             kill_at(patch, run, 40)
-            train(run, tmp_path, "cpu")
+            with pytest.raises(KilledError):
+                train(run, tmp_path, "cpu")
     train_together(runs, tmp_path, "cpu")
     assert_close(run_folder(tmp_path, runs[0]), train(runs[0], tmp_path / "alone", "cpu"))
 
 
 def test_one_seed_that_diverges_fails_alone(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, genuine = seeds(budget={"steps": 40, "evaluate_every": 20}), Tally.each
+    runs, genuine, calls = seeds(budget={"steps": 40, "evaluate_every": 20}), Tally.each, []
 
     def each(self: Tally) -> list[Tally]:
-        seeds = genuine(self)
-        if len(seeds) == 3 and int(self.counts["loss"]) == 20 and train_together.__dict__.setdefault("calls", 0) == 1:
-            seeds[1].sums["loss"] = torch.tensor(math.nan)
-        train_together.__dict__["calls"] += 1
-        return seeds
+        own = genuine(self)
+        calls.append(len(own))
+        if len(calls) == 2:
+            own[1].sums["loss"] = torch.tensor(math.nan)
+        return own
 
     monkeypatch.setattr(Tally, "each", each)
     failed = train_together(runs, tmp_path, "cpu")
@@ -187,9 +184,7 @@ def test_what_can_not_be_stacked_is_trained_by_itself(seeds: Make) -> None:
     assert not stackable(replace(run, task="breakout", method="bc"))
 
 
-def test_random_numbers_inside_a_loss_are_refused(
-    seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were they not drawn by `Policy.draw`, all seeds would share them."""
     genuine = BC.loss
 
