@@ -18,8 +18,8 @@ from lamobench.benchmark.checkpoint import save_checkpoint
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs import run_folder
 
-METHODS = ["bc", "cql", "iql", "td3-bc", "rebrac", "rvs", "dt"]
-METHODS += ["lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
+METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
+STOPPED = ["iql", "td3-bc", "rebrac", "rvs"]
 BUDGET = {"steps": 60, "evaluate_every": 20}
 TIMES = ("seconds", "train_seconds")  # what no two runs share
 
@@ -109,6 +109,27 @@ def test_a_kill_around_a_checkpoint_loses_nothing(
             loop.train(config, root, "cpu")
     loop.train(config, root, "cpu")
     assert_same_run(run_folder(root, config), loop.train(config, tmp_path / "undisturbed", "cpu"))
+
+
+@pytest.mark.parametrize("method", STOPPED)
+def test_a_run_goes_on_from_an_odd_step(
+    tiny_request: Callable[..., RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Whose turn it is, a delayed actor's or the critics' alone, is told by the checkpoint."""
+    config = resolve(tiny_request(method, budget=BUDGET))
+
+    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any) -> None:
+        save_checkpoint(path, policy, optimizer, rng, progress)
+        if progress.step == 25:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save)
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(KilledError):
+            loop.train(config, tmp_path / "stopped", "cpu")
+    stopped = loop.train(config, tmp_path / "stopped", "cpu")
+    assert_same_run(stopped, loop.train(config, tmp_path / "undisturbed", "cpu"))
 
 
 def test_how_often_checkpoints_are_taken_changes_nothing(
