@@ -125,6 +125,26 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
     assert numbers(tmp_path, run) == undisturbed
 
 
+def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(
+    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+) -> None:
+    runs = [long_run(0), long_run(1)]
+    kill = kill_once(lambda state: min(state.steps.get(run.id, 0) for run in runs) >= 600)  # there is one worker only
+    outcome = sweep(runs, tmp_path, jobs=2, device="cpu", show=kill, seeds_together=True)
+    assert len(kill.kills) == 1  # type: ignore[attr-defined]
+    assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
+    rows, expected = numbers(tmp_path, runs[0])[1], undisturbed[1]
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-3)
+
+
+def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> None:
+    good, moved = run_of(0), replace(run_of(1), subset_hash="0")
+    outcome = sweep([good, moved], tmp_path, jobs=1, device="cpu", seeds_together=True)
+    assert outcome.finished == [good.id]
+    assert "data set 'reacher2d-medium' (recorded) has changed" in outcome.failed[moved.id]
+
+
 def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
     runs = [run_of(0), run_of(1)]
     kill = kill_once(lambda state: len(state.finished) == 1)
