@@ -6,13 +6,14 @@ FRACTIONS ?=
 SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
+LM ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
-SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
+SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) $(if $(LM),--lm $(LM))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
 TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
@@ -24,7 +25,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -64,14 +65,14 @@ recorded-data: setup ## record every data set that can be recorded here, and wri
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
-	@$(BIN)/lamobench data record reacher2d-medium-large
-	@$(BIN)/lamobench data record kitchen-complete
+	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
+	@$(BIN)/lamobench data record --if-absent kitchen-complete
 	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
 
 faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
-	@$(BIN)/lamobench data record reacher2d-medium-large
-	@$(BIN)/lamobench data record kitchen-complete
-	@$(BIN)/lamobench data record breakout-medium
+	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
+	@$(BIN)/lamobench data record --if-absent kitchen-complete
+	@$(BIN)/lamobench data record --if-absent breakout-medium
 	@$(BIN)/lamobench faults --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
 
 test: setup ## every test

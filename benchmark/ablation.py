@@ -5,7 +5,7 @@ and the alternatives to the language loss that the paper leaves open.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import UserError, choose
-from .build import check_language_model, policy_config
+from .build import check_language_model, config_class_of, policy_config
 from .collect import read_run
 from .config import RunConfig, RunRequest, resolve
 from .forgetting import loss_on_english
+from .methods import METHODS
 from .runs import run_folder
 from .statistics import summarise
-from .sweep import State, sweep
 
 BASE = "lamo"
 EMBEDDED = "gpt2-mini"  # the language model that has counterparts with another pre-training
@@ -131,23 +131,24 @@ def plan(
                 fraction=setting.fraction,
                 method=variant.method,
                 lm=variant.lm or request.lm,
-                settings={**request.settings, **variant.settings},
+                settings={**_that_apply(request.settings, variant.method), **variant.settings},
             )
             runs[setting, variant.name] = [resolve(replace(asked, seed=seed)) for seed in sorted(set(seeds))]
     return runs
 
 
-def run_ablation(
-    runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, jobs: int, show: Callable[[State], None]
-) -> list[dict[str, Any]]:
-    """Train what is not done, and compare: one row a setting and variant, with the runs' learning curves.
+def _that_apply(settings: dict[str, Any], method: str) -> dict[str, Any]:
+    """Of settings that are meant for LaMo, those that a method has; LaMo itself gets all, and refuses what it lacks."""
+    fields = config_class_of(method).__dataclass_fields__
+    return {name: value for name, value in settings.items() if name in fields or METHODS[method].weights}
+
+
+def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path) -> list[dict[str, Any]]:
+    """Compare finished runs: one row a setting and variant, with the runs' learning curves.
 
     `minus_lamo` is the mean over seeds and episodes of the score less LaMo's on the same data, starts and seed, with
-    its 95 % interval (`statistics.py`). Raises a `UserError` after all others were trained if a run failed.
+    its 95 % interval (`statistics.py`).
     """
-    outcome = sweep([run for group in runs.values() for run in group], root, jobs, show=show)
-    if outcome.failed:
-        raise UserError("; ".join(outcome.failed.values()))
     found = {key: [_read(root, config) for config in group] for key, group in runs.items()}
     return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
 

@@ -22,7 +22,7 @@ COLUMNS, PANEL_HEIGHT = 3, 1.75  # panels side by side; inches
 
 
 def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write a PNG of one setting's rows, from `run_ablation`: a panel for each variant but LaMo and DT.
+    """Write a PNG of one setting's rows, from `ablation.compare`: a panel for each variant but LaMo and DT.
 
     Lines are means over seeds, bands reach from the lowest seed to the highest: what was seen, not an interval.
     """

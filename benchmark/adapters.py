@@ -3,6 +3,8 @@
 Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
 """
 
+from collections.abc import Sequence
+
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
@@ -35,32 +37,61 @@ class SplitProjection(nn.Module):
         return torch.cat([self.q(hidden), self.k(hidden), self.v(hidden)], dim=-1)
 
 
-def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropout: float) -> None:
+# Layers that can have updates beside queries, keys and values, by the ends of their names: of GPT-2, and of encoders.
+MORE_TARGETS = {
+    "qkv": ((), ()),
+    "attention": (("attn.c_proj",), ("attention.output.dense",)),
+    "all": (
+        ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+        ("attention.output.dense", "intermediate.dense", "output.dense"),
+    ),
+}
+
+
+def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropout: float, targets: str = "qkv") -> None:
     """Freeze `model`, and add updates of `rank`, scaled by `alpha / rank`, to its queries, keys and values.
+
+    `targets`: "qkv" as published; "attention" gives attention's output projection an update too, "all" also both
+    feed-forward layers.
 
     `pairs`: "separate" gives each of the three its own pair of matrices, as LaMo does on D4RL (through loralib);
     "joint" gives GPT-2's fused layer one pair, as LaMo does on Atari (through peft). The layers' biases are trained too
     with "separate", as published there.
     """
     model.requires_grad_(False)
+    encoder = model.config.model_type in ENCODERS
+    more = MORE_TARGETS[targets][1 if encoder else 0]
+    if pairs == "separate" and not encoder:
+        _unfuse(model, more)
+    separate = ("query", "key", "value") if encoder else ("q", "k", "v")
     lora = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=_separate_layers(model) if pairs == "separate" else ["c_attn"],
+        target_modules=[*(separate if pairs == "separate" else ("c_attn",)), *more],
         fan_in_fan_out=pairs == "joint",
         bias="lora_only" if pairs == "separate" else "none",
     )
     inject_adapter_in_model(lora, model)
 
 
-def _separate_layers(model: PreTrainedModel) -> list[str]:
-    """What the layers that map to queries, keys and values are called; those of a GPT-2 are made first."""
-    if model.config.model_type in ENCODERS:
-        return ["query", "key", "value"]
+def _unfuse(model: PreTrainedModel, more: Sequence[str]) -> None:
+    """Make layers of their own of a GPT-2's queries, keys and values, and linear layers of what else is updated."""
     for block in model.transformer.h:
         block.attn.c_attn = SplitProjection(block.attn.c_attn)
-    return ["q", "k", "v"]
+        for name in more:
+            part, _, leaf = name.partition(".")
+            setattr(getattr(block, part), leaf, _as_linear(getattr(getattr(block, part), leaf)))
+
+
+def _as_linear(layer: Conv1D) -> nn.Linear:
+    """The same map; GPT-2 stores its weights as (in, out)."""
+    inputs, outputs = layer.weight.shape
+    linear = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.T)
+        linear.bias.copy_(layer.bias)
+    return linear.requires_grad_(False)
 
 
 class WeightDistance(nn.Module):

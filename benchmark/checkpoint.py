@@ -5,6 +5,7 @@ and log can never disagree. It holds only what training changes; a frozen base m
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,14 @@ def trained_tensors(policy: Policy) -> dict[str, Tensor]:
 
 
 def save_checkpoint(
-    path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator, progress: Progress
+    path: Path,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    progress: Progress,
+    about: Mapping[str, str] | None = None,
 ) -> None:
-    """Replace the checkpoint at `path`, whole or not at all."""
+    """Replace the checkpoint at `path`, whole or not at all; `about` is for whoever finds it without its folder."""
     tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -53,7 +59,7 @@ def save_checkpoint(
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     state = vars(progress) | {"random": rng.bit_generator.state}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+        save_file(tensors, temporary, metadata={**(about or {}), "state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:

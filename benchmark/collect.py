@@ -98,7 +98,7 @@ def _flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Everything that runs of one leaderboard row must have in common."""
     method = METHODS.get(config["method"])
-    drawn = method is not None and method.weights in ("random", "permuted")  # language model weights drawn by the seed
+    drawn = method is not None and method.weights not in ("", "pretrained")  # weights drawn by the seed
     may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
     common = {key: value for key, value in _flattened(config).items() if key not in may_differ}
     for name, default in LATER_SETTINGS.items():  # as in the run's id

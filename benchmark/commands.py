@@ -193,11 +193,12 @@ def train_all(
 
 def ablate(command: "Ablation") -> None:
     """`lamobench ablation`."""
-    from ..datasets.processes import cores
     from ..datasets.storage import write_rows
-    from .ablation import Setting, find_variants, plan, run_ablation, table
-    from .ablation_figure import ablation_figure
+    from .ablation import Setting, compare, find_variants, plan, table
+    from .ablation_figure import BACKGROUND, ablation_figure
+    from .forgetting import check_english
 
+    check_workers(command.jobs, threads=1)
     if len(command.data) != len(command.fractions):
         given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
         raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
@@ -207,23 +208,19 @@ def ablate(command: "Ablation") -> None:
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
     runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
-    every = {run.id: run for group in runs.values() for run in group}
-    root, jobs = command.options.runs, command.jobs or cores()
-    done = sum(is_done(root, run) for run in every.values())
-    print(f"{len(every)} runs, {done} done already, {jobs} at a time, in {root}", flush=True)
-    bar = SweepBar(jobs)
-    try:
-        rows = run_ablation(runs, root, jobs, bar)
-    finally:
-        bar.close()
+    every, options = [run for group in runs.values() for run in group], command.options
+    check_english(every)  # what is measured at the end must not fail then
+    train_all(every, f"{len(variants)} variants", options.runs, command.jobs, 1, options.device)
+    rows = compare(runs, options.runs)
     write_rows(command.output / "ablation_lamo.csv", table(rows))
     print_rows([{k: row[k] for k in PRINTED_OF_ABLATION} for row in rows], as_json=False)
-    for setting in settings:
-        ablation_figure(
-            [row for row in rows if (row["dataset"], row["fraction"]) == (setting.dataset, setting.fraction)],
-            command.output / f"ablation_lamo_{setting.dataset}.png",
-        )
-    print(f"written to {command.output}: ablation_lamo.csv and a figure for each data set")
+    written = ["ablation_lamo.csv"]
+    for setting in settings if any(variant.name not in BACKGROUND for variant in variants) else []:
+        repeated = command.data.count(setting.dataset) > 1
+        written.append(f"ablation_lamo_{setting.dataset}{f'_{setting.fraction:g}' if repeated else ''}.png")
+        shown = [row for row in rows if (row["dataset"], row["fraction"]) == (setting.dataset, setting.fraction)]
+        ablation_figure(shown, command.output / written[-1])
+    print(f"written to {command.output}: {', '.join(written)}")
 
 
 def write_leaderboard(command: "Leaderboard") -> None:

@@ -29,6 +29,7 @@ PRECISIONS = ["float32", "bfloat16"]
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
 LATER_SETTINGS: dict[str, Any] = {
     "measure_language": False,  # of LaMo
+    "lora_targets": "qkv",
     "best_share": 1.0,  # of BC
     "automatic_entropy": True,  # from here on of CQL
     "target_gap": None,
@@ -134,6 +135,8 @@ def resolve(request: RunRequest) -> RunConfig:
         able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
         kind = "discrete" if trajectories.discrete else "continuous"
         raise UserError(f"method '{method.name}' has no {kind} actions, but '{dataset.name}' has; choose from: {able}")
+    if request.compiled and not method.compiles:
+        raise UserError(f"steps of '{method.name}' differ from one to the next and can't be compiled; drop --compiled")
     if trajectories.observations.ndim > 2 and not task.frame_stack:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")

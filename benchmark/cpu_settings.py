@@ -62,7 +62,8 @@ _CPU_REACHER2D = TaskSettings(
     },
 )
 
-# A run in a few minutes on one core. Set once, from what a step costs; no value was chosen by a score.
+# A run in a few minutes on one core. Set once, from what a step costs; no value was chosen by a score. On hopper LaMo
+# has its residual MLPs, as everywhere, where the paper has linear layers.
 _FEW_MINUTES = {**_SUPERVISED, "context": 10, "warmup_steps": 50}
 # Deep Q-learning in thousands of updates instead of millions. Each copy of the target network takes values one step
 # further back: 30 copies in 3,000 updates, and a horizon of 20 steps, in their reach. Rate: BCQ's code for vectors.

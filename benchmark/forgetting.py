@@ -1,17 +1,34 @@
 """What is left of language after reinforcement learning, measured alike for every finished run."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ..datasets.corpora import Corpus
 from .backbones import ENCODERS
 from .build import build_policy, language_corpus, training_subset
 from .checkpoint import load_policy
 from .config import RunConfig
-from .lamo import LaMo
-from .language_models import model_type
+from .lamo import LaMo, LaMoConfig
+from .language_models import model_positions, model_type
 from .runs import run_folder
+
+
+def check_english(configs: Iterable[RunConfig]) -> None:
+    """A `UserError` unless `loss_on_english` can read English for every run, once it is finished."""
+    for lm, corpus in {(config.lm, config.policy["corpus"]) for config in configs if _speaks(config)}:
+        _english(lm, LaMoConfig(corpus=corpus))
+
+
+def _speaks(config: RunConfig) -> bool:
+    return bool(config.lm) and model_type(config.lm) not in ENCODERS
+
+
+def _english(lm: str, settings: LaMoConfig) -> Corpus | None:
+    """English to measure with, for blocks as long as the model's context."""
+    return language_corpus(replace(settings, measure_language=True, language_length=model_positions(lm)), lm)
 
 
 def loss_on_english(root: Path, config: RunConfig) -> float | None:
@@ -21,12 +38,10 @@ def loss_on_english(root: Path, config: RunConfig) -> float | None:
     the run's own language loss had, so that runs with different losses can be compared. Raises a `UserError` if the
     English at hand can't be read in its tokens.
     """
-    if not config.lm or model_type(config.lm) in ENCODERS:
+    if not _speaks(config):
         return None
     policy = build_policy(config, training_subset(config), torch.device("cpu"))
     assert isinstance(policy, LaMo)
     load_policy(run_folder(root, config) / "checkpoint.safetensors", policy)
-    policy.language_length = policy.language_model.config.n_positions
-    reading = replace(policy.config, measure_language=True, language_length=policy.language_length)
-    policy.corpus = language_corpus(reading, config.lm)
+    policy.language_length, policy.corpus = model_positions(config.lm), _english(config.lm, policy.config)
     return policy.eval().diagnostics()["held_out_language_loss"]

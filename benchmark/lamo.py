@@ -41,6 +41,7 @@ class LaMoConfig:
     lora_pairs: Literal["separate", "joint"] = (
         "separate"  # one update each for q, k, v; published code: joint for Atari
     )
+    lora_targets: Literal["qkv", "attention", "all"] = "qkv"  # which layers are updated: "qkv" as published
     lora_rank: Count = 16  # Table 7; 32 for Atari
     lora_alpha: Amount = 32.0  # the update is scaled by alpha / rank; published code
     lora_dropout: Share = 0.1  # published code
@@ -219,7 +220,8 @@ def prepare(language_model: Any, config: LaMoConfig) -> None:
             module.p = config.dropout
     language_model.requires_grad_(config.adaptation == "full")
     if config.adaptation == "lora":
-        add_lora(language_model, config.lora_pairs, config.lora_rank, config.lora_alpha, config.lora_dropout)
+        c = config
+        add_lora(language_model, c.lora_pairs, c.lora_rank, c.lora_alpha, c.lora_dropout, c.lora_targets)
 
 
 def check_trainable(model_type: str, config: LaMoConfig) -> None:

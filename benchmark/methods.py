@@ -15,6 +15,7 @@ class Method:
     discrete: bool = True  # whether it can choose among discrete actions
     continuous: bool = True  # whether it can give vectors of real numbers
     listed: bool = True  # whether a sweep that names no methods has it; the others are variants and controls
+    compiles: bool = True  # whether its steps go through torch.compile: not where they differ from one to the next
     weights: str = ""  # of the language model: "" for methods without one, else a variant of `language_models`
     matched: bool = False  # whether its transformer has the shape of the language model that LaMo would adapt
 
@@ -50,8 +51,8 @@ _ALL = (
     Method("dt-matched", "DT, size-matched", "the same, as deep and wide as the language model of LaMo", matched=True),
     Method("cql", "CQL", "conservative Q-learning on soft actor-critic", discrete=False),
     Method("iql", "IQL", "implicit Q-learning: expectile values, weighted cloning", discrete=False),
-    Method("td3-bc", "TD3+BC", "twin delayed policy gradients that clone the data", discrete=False),
-    Method("rebrac", "ReBRAC", "TD3+BC with penalties on actor and critics", discrete=False),
+    Method("td3-bc", "TD3+BC", "twin delayed policy gradients that clone the data", discrete=False, compiles=False),
+    Method("rebrac", "ReBRAC", "TD3+BC with penalties on actor and critics", discrete=False, compiles=False),
     Method("rvs", "RvS", "cloning that is told the return that followed; in the kitchen, a goal", discrete=False),
     Method("discrete-cql", "CQL (QR-DQN)", "conservative Q-learning on quantiles of the return", continuous=False),
     Method("bcq", "BCQ", "Q-learning among the actions that an imitation of the data finds likely", continuous=False),

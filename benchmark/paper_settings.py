@@ -29,7 +29,7 @@ _PAPER_D4RL = {
     "": Budget(steps=100_000, evaluate_every=2500, evaluation_episodes=20, headline_evaluations=8),
     **dict.fromkeys((*CLONING_METHODS, *VALUE_METHODS), _MILLION),
     **dict.fromkeys(DEEP_Q_METHODS, replace(_MILLION, batch_size=64)),  # as BCQ's code for vectors
-    "rebrac": replace(_MILLION, batch_size=1024),  # ReBRAC, Table 7
+    "rebrac": replace(_MILLION, batch_size=1024),  # its authors' code
     "rvs": Budget(120_000, 3000, 20, headline_evaluations=8, batch_size=16_384),
 }
 # Kitchen: ReBRAC's batches on Adroit; RvS's 50 epochs of 2.45 million pairs (its authors' `kitchen_rvs_g.cfg`).

@@ -13,7 +13,9 @@ class Budget:
     evaluation_episodes: int  # per evaluation and target return
     headline_evaluations: int  # the score is the mean over this many last evaluations
     batch_size: int = 64  # windows for sequence models, transitions for the others
-    accumulation: int = 1  # parts a batch is computed in, one after the other: less memory, the same mean gradient
+    # Parts a batch is computed in, one after the other: less memory, and the mean of the parts' gradients, which is the
+    # batch's where no window is padded. English is drawn for each part anew.
+    accumulation: int = 1
 
 
 @dataclass(frozen=True)

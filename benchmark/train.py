@@ -167,7 +167,8 @@ class Training(Learner):
 
     def save(self) -> None:
         """Write a checkpoint, then the logs that it holds."""
-        save_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.progress)
+        about = {"run": self.config.id, "lm": self.config.lm, "lm_hash": self.config.lm_hash}
+        save_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.progress, about)
         write_logs(self.folder, self.progress)
         self.saved_at = time.monotonic()
 

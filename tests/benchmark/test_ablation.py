@@ -2,6 +2,7 @@ import csv
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from PIL import Image
 
 import lamobench.benchmark.build as build
 import lamobench.benchmark.sweep as sweeping
-from lamobench.benchmark.ablation import VARIANTS, Setting, Variant, find_variants, plan, run_ablation, table
+from lamobench.benchmark.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.ablation_figure import ablation_figure
 from lamobench.benchmark.cli import parse
+from lamobench.benchmark.commands import train_all
 from lamobench.benchmark.config import RunRequest
 from lamobench.benchmark.lamo import HELD_OUT_BLOCKS
 from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
@@ -112,7 +114,8 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
 
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
     runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
-    rows = run_ablation(runs, tmp_path / "runs", 1, lambda _: None)
+    train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", 1, 1, "cpu")
+    rows = compare(runs, tmp_path / "runs")
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
     lamo, frozen, dt = rows
     assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)
@@ -163,3 +166,38 @@ def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Pat
 def test_one_fraction_for_each_data_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="2 data sets and 1 fractions; give one fraction for each"):
         parse(["ablation", "a", "b", "--fractions", "0.1", "--runs", str(tmp_path)]).run()
+
+
+def test_english_is_looked_for_before_anything_is_trained(request_: RunRequest, tmp_path: Path) -> None:
+    wordless = tmp_path / "wordless"
+    shutil.copytree(request_.lm, wordless, ignore=shutil.ignore_patterns("tokenizer*"))
+    budget = [word for name, value in request_.budget.items() for word in ("--budget", f"{name}={value}")]
+    words = ["ablation", "reacher2d-medium", "--fractions", "0.5", "--variants", "frozen", "--lm", str(wordless)]
+    with pytest.raises(UserError, match=r"has no tokenizer\.json"):
+        parse([*words, *budget, "--runs", str(tmp_path / "runs"), "--output", str(tmp_path)]).run()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_settings_reach_the_variants_that_have_them(request_: RunRequest) -> None:
+    variants, _ = find_variants(["frozen", "dt"])
+    request = replace(request_, settings=TINY | {"lora_rank": 3})
+    runs = plan([Setting("reacher2d-medium", 0.5)], variants, [0], request)
+    given = {name: config.policy for (_, name), (config,) in runs.items()}
+    assert given["lamo"]["lora_rank"] == given["frozen"]["lora_rank"] == 3
+    assert given["dt"]["context"] == 3
+    assert "lora_rank" not in given["dt"]
+    with pytest.raises(UserError, match="unknown setting of lamo 'lora_renk'"):
+        plan([Setting("reacher2d-medium", 0.5)], variants, [0], replace(request_, settings={"lora_renk": 3}))
+
+
+def test_without_a_panel_there_is_no_figure_and_one_each_for_two_fractions(
+    request_: RunRequest, tmp_path: Path
+) -> None:
+    budget = [word for name, value in request_.budget.items() for word in ("--budget", f"{name}={value}")]
+    common = [*budget, "--seeds", "0", "--lm", request_.lm, "--set", "context=3", "--runs", str(tmp_path / "runs")]
+    twice = ["ablation", "reacher2d-medium", "reacher2d-medium", "--fractions", "0.5", "1", "--jobs", "1"]
+    parse([*twice, "--variants", "lamo", *common, "--output", str(tmp_path / "none")]).run()
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["ablation_lamo.csv"]
+    parse([*twice, "--variants", "frozen", *common, "--output", str(tmp_path / "two")]).run()
+    names = {f"ablation_lamo_reacher2d-medium_{fraction}.png" for fraction in ("0.5", "1")}
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"ablation_lamo.csv", *names}

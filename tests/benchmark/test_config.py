@@ -148,6 +148,10 @@ def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) 
     ("change", "line"),
     [
         ({"method": "dtt"}, r"unknown method 'dtt'; did you mean 'dt'\? \(valid: lamo, .*cql, .*bc\b.*\)"),
+        (
+            {"method": "td3-bc", "compiled": True},
+            r"steps of 'td3-bc' differ .* can't be compiled; drop --compiled",
+        ),
         ({"profile": "gpu"}, r"unknown profile 'gpu'.*valid: paper, cpu|unknown profile 'gpu'.*valid: cpu, paper"),
         ({"source": "d4rl"}, r"unknown source of data set 'reacher2d-medium' 'd4rl' \(valid: auto, recorded\)"),
         (

@@ -81,6 +81,7 @@ def test_what_is_frozen_stays_and_all_else_moves(
     train_some(policy, subset, 5)
     for name, parameter in policy.named_parameters():
         assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
+        assert (parameter.grad is not None) == parameter.requires_grad, name  # what is frozen costs no gradient
     loaded = load_language_model(str(tiny_gpt2))
     for ours, theirs in zip(policy.language_model.transformer.h, loaded.transformer.h, strict=True):
         parts = [layer.base_layer.weight.T for layer in (ours.attn.c_attn.q, ours.attn.c_attn.k, ours.attn.c_attn.v)]
@@ -131,6 +132,25 @@ def test_as_many_parameters_of_gpt2_small_are_trained_as_published(pairs: str, r
         add_lora(model, pairs, rank, 32.0, 0.1)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert (total, trained) == (124_439_808, expected)
+
+
+@pytest.mark.parametrize("pairs", ["separate", "joint"])
+@pytest.mark.parametrize(("targets", "layers"), [("qkv", 0), ("attention", 1), ("all", 3)])
+def test_more_layers_can_have_updates(
+    make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path, pairs: str, targets: str, layers: int
+) -> None:
+    """In each of the 2 blocks; the network is the same until it has trained, and then what was frozen still is."""
+    policy = make_lamo(lora_pairs=pairs, lora_targets=targets)
+    ids = torch.randint(0, 280, (2, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        untouched = load_language_model(str(tiny_gpt2))(ids).logits
+        torch.testing.assert_close(policy.eval().language_model(ids).logits, untouched, rtol=1e-5, atol=1e-5)
+    updated = [name for name, module in policy.named_modules() if isinstance(module, LoraLayer)]
+    assert len(updated) == 2 * (layers + (3 if pairs == "separate" else 1))
+    before = {name: p.detach().clone() for name, p in policy.named_parameters()}
+    train_some(policy, subset, 3)
+    moved = {name for name, p in policy.named_parameters() if not torch.equal(p, before[name])}
+    assert {name.rpartition(".lora_B")[0] for name in moved if "lora_B" in name} == set(updated)
 
 
 def test_low_rank_updates_begin_at_zero_and_merge_into_the_weights(

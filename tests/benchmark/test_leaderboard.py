@@ -113,9 +113,10 @@ def test_another_simulator_is_another_setting(runs_root: Path, write_run: WriteR
         leaderboard(collect(runs_root))
 
 
-def test_weights_drawn_by_the_seed_may_differ_between_seeds(runs_root: Path, write_run: WriteRun) -> None:
+@pytest.mark.parametrize("method", ["lamo-random", "lamo-permuted", "lamo-initialised"])
+def test_weights_drawn_by_the_seed_may_differ_between_seeds(runs_root: Path, write_run: WriteRun, method: str) -> None:
     for seed in range(3):
-        write_run(flat(1.0), seed=seed, method="lamo-random", lm_hash=f"weights {seed}")
+        write_run(flat(1.0), seed=seed, method=method, lm_hash=f"weights {seed}")
     assert one_row(leaderboard(collect(runs_root)))["seeds"] == 3
 
 

@@ -57,6 +57,7 @@ def test_gpt2_small_goes_the_whole_way(config: RunConfig, gpt2_small: Path, tmp_
     assert run["params_total"] > 124_000_000
     with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
         kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        assert file.metadata()["lm_hash"] == config.lm_hash
     updates = sum(t.numel() for name, t in kept.items() if name.startswith("policy.") and ".attn." in name)
     assert updates == PUBLISHED_UPDATES
     weights = sum(t.numel() for name, t in kept.items() if name.startswith("policy."))

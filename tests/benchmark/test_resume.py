@@ -88,10 +88,10 @@ def test_a_kill_around_a_checkpoint_loses_nothing(
 ) -> None:
     config, root = configs["dt"], tmp_path / "killed"
 
-    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any) -> None:
+    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, about: Any) -> None:
         if place == "before the checkpoint" and progress.step == step:
             raise KilledError
-        save_checkpoint(path, policy, optimizer, rng, progress)
+        save_checkpoint(path, policy, optimizer, rng, progress, about)
 
     def logs(folder: Path, progress: Any) -> None:
         if progress.step == step:
@@ -118,8 +118,8 @@ def test_a_run_goes_on_from_an_odd_step(
     """Whose turn it is, a delayed actor's or the critics' alone, is told by the checkpoint."""
     config = resolve(tiny_request(method, budget=BUDGET))
 
-    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any) -> None:
-        save_checkpoint(path, policy, optimizer, rng, progress)
+    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, about: Any) -> None:
+        save_checkpoint(path, policy, optimizer, rng, progress, about)
         if progress.step == 25:
             raise KilledError
 
