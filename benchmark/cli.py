@@ -138,7 +138,7 @@ class Sweep:
     threads: int = 1
     """Processor threads of each."""
     seeds_together: bool = False
-    """Train the seeds of each small-network method in one pass, as one of the runs at a time."""
+    """Train the seeds of each small-network method in one pass, on one core: less work, for fewer cores than methods."""
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
