@@ -138,7 +138,7 @@ class Sweep:
     threads: int = 1
     """Processor threads of each."""
     seeds_together: bool = False
-    """Train the seeds of each small-network method in one pass, on one core: less work, for fewer cores than methods."""
+    """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
