@@ -21,6 +21,7 @@ from lamobench.benchmark.describe import describe_policy
 from lamobench.benchmark.lamo import LaMo
 from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.learner import learning_rate_factor
+from lamobench.benchmark.legacy import cumulative_factor
 from lamobench.benchmark.legacy_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.rollout import parse_episodes
 from lamobench.datasets import cache
@@ -116,7 +117,7 @@ def test_the_cumulative_schedule_reaches_the_optimiser(
         return [round(json.loads(row)["learning_rate"] / 1e-3, 3) for row in rows]
 
     # Reacher2d's published run has 37,500 steps: these 50 stand for them, and each row for a fifth, 7,500 steps.
-    assert rates("cumulative-schedule") == [round(loop.cumulative_factor(7500 * n - 1), 3) for n in (1, 2, 3, 4, 5)]
+    assert rates("cumulative-schedule") == [round(cumulative_factor(7500 * n - 1), 3) for n in (1, 2, 3, 4, 5)]
     usual = rates()  # warmed up over 50 steps, then a half cosine, neither of which the fault leaves
     assert usual == [round(learning_rate_factor(10 * n - 1, 50, settings), 3) for n in (1, 2, 3, 4, 5)]
 
