@@ -10,6 +10,7 @@ others as they were before the step, as in CORL; layers start as PyTorch's do, w
 import copy
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,16 @@ class CQLConfig:
     scale_rewards: bool = False  # to 1000 between the subset's worst and best return; CORL: on hopper-medium
 
 
+class Noise(NamedTuple):
+    """What a loss draws, in this order: standard normal, but for `uniform` in [-1, 1). n is `sampled_actions`."""
+
+    actor: Tensor  # (B, A): of the actor's loss
+    target: Tensor  # (B, A), or with `max_backup` (n, B, A): of the Bellman target
+    uniform: Tensor  # (n, B, A): the proposals without a policy
+    current: Tensor  # (n, B, A): of the proposals at s
+    following: Tensor  # (n, B, A): of the proposals at s'
+
+
 class CQL(Policy):
     """A tanh-Gaussian actor, two critics with targets, and a learned entropy temperature."""
 
@@ -73,12 +84,27 @@ class CQL(Policy):
         """Single transitions, their rewards scaled if the configuration says so."""
         return TransitionSampler(subset, reward_scale=reward_scale(subset) if self.config.scale_rewards else 1.0)
 
-    def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, batch: TransitionBatch) -> tuple[Noise]:
+        """The random part of every action that the losses sample."""
+        one, many = batch.actions.shape, (self.config.sampled_actions, *batch.actions.shape)
+        device = batch.actions.device
+        noise = Noise(
+            actor=torch.randn(one, device=device),
+            target=torch.randn(many if self.config.max_backup else one, device=device),
+            uniform=torch.rand(many, device=device) * 2.0 - 1.0,
+            current=torch.randn(many, device=device),
+            following=torch.randn(many, device=device),
+        )
+        return (noise,)
+
+    def loss(self, batch: TransitionBatch, noise: Noise | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum of all losses; each reaches only its own parameters, so one backward pass serves all."""
+        if noise is None:
+            (noise,) = self.draw(batch)
         states, next_states = self.normalize(batch.observations), self.normalize(batch.next_observations)
         actions = self.bounds.to_unit(batch.actions)
-        actor_loss, temperature_loss, entropy = self.actor_losses(states, actions)
-        bellman_loss, gap = self.critic_losses(batch, states, actions, next_states)
+        actor_loss, temperature_loss, entropy = self.actor_losses(states, actions, noise.actor)
+        bellman_loss, gap = self.critic_losses(batch, states, actions, next_states, noise)
         total = actor_loss + temperature_loss + bellman_loss
         if self.config.target_gap is None:
             total = total + self.config.conservative_weight * gap
@@ -95,12 +121,12 @@ class CQL(Policy):
             metrics["conservative_factor"] = self.log_factor.exp()
         return total, {name: value.detach() for name, value in metrics.items()}
 
-    def actor_losses(self, states: Tensor, data_actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def actor_losses(self, states: Tensor, data_actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Soft actor-critic's policy and temperature losses, and the policy's entropy estimate.
 
         In the first `cloning_steps` updates the log density of the data's actions stands in for the critics' value.
         """
-        actions, log_density = self.sample_actions(states)
+        actions, log_density = self.sample_actions(states, noise)
         temperature = self.log_temperature.exp().detach()
         value = self.q(states, actions, frozen=True).amin(0)
         if self.config.cloning_steps:
@@ -113,13 +139,13 @@ class CQL(Policy):
         return actor_loss, temperature_loss, -log_density.mean()
 
     def critic_losses(
-        self, batch: TransitionBatch, states: Tensor, actions: Tensor, next_states: Tensor
+        self, batch: TransitionBatch, states: Tensor, actions: Tensor, next_states: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """The Bellman error and the conservative gap of Equation 4, each summed over both critics."""
         samples, size = self.config.sampled_actions, len(states)
         with torch.no_grad():
-            target = self.bellman_target(batch, next_states)
-            proposals, log_densities = self.proposals(states, next_states)  # (3n, B, A), (3n, B)
+            target = self.bellman_target(batch, next_states, noise.target)
+            proposals, log_densities = self.proposals(states, next_states, noise)  # (3n, B, A), (3n, B)
         everything = torch.cat([actions[None], proposals])  # (1 + 3n, B, A): one pass through the critics for all
         values = self.q(states.repeat(3 * samples + 1, 1), everything.reshape(-1, self.action_dim))
         values = values.view(2, 3 * samples + 1, size)
@@ -150,31 +176,28 @@ class CQL(Policy):
         excess = self.config.conservative_weight * (gap + 2.0 * constant) - 2.0 * target
         return factor.detach() * excess - 0.5 * factor * excess.detach()
 
-    def bellman_target(self, batch: TransitionBatch, next_states: Tensor) -> Tensor:
+    def bellman_target(self, batch: TransitionBatch, next_states: Tensor, noise: Tensor) -> Tensor:
         """(B,): r + discount * min Q'(s', a'), nothing beyond a terminal; timeouts bootstrap.
 
         With `max_backup`, each critic's value is that of its best of n actions, and entropy has no part in it.
         """
+        next_actions, log_density = self.sample_actions(next_states, noise)
         if self.config.max_backup:
-            samples, size = self.config.sampled_actions, len(next_states)
-            next_actions, _ = self.sample_actions(next_states, samples)
+            samples, size = noise.shape[:2]
             values = self.q(next_states.repeat(samples, 1), next_actions.reshape(-1, self.action_dim), target=True)
             value = values.view(2, samples, size).amax(1).amin(0)
         else:
-            next_actions, log_density = self.sample_actions(next_states)
             value = self.q(next_states, next_actions, target=True).amin(0)
             if self.config.backup_entropy:
                 value = value - self.log_temperature.exp() * log_density
         return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value
 
-    def proposals(self, states: Tensor, next_states: Tensor) -> tuple[Tensor, Tensor]:
+    def proposals(self, states: Tensor, next_states: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Actions (3n, B, A) and their log densities (3n, B): n each from uniform, pi(.|s) and pi(.|s')."""
-        samples = self.config.sampled_actions
-        uniform = torch.rand(samples, len(states), self.action_dim, device=states.device) * 2.0 - 1.0
-        log_uniform = torch.full(uniform.shape[:2], -self.action_dim * math.log(2.0), device=states.device)
-        current, log_current = self.sample_actions(states, samples)
-        following, log_following = self.sample_actions(next_states, samples)
-        return torch.cat([uniform, current, following]), torch.cat([log_uniform, log_current, log_following])
+        log_uniform = torch.full(noise.uniform.shape[:2], -self.action_dim * math.log(2.0), device=states.device)
+        current, log_current = self.sample_actions(states, noise.current)
+        following, log_following = self.sample_actions(next_states, noise.following)
+        return torch.cat([noise.uniform, current, following]), torch.cat([log_uniform, log_current, log_following])
 
     def log_density(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,): log density that the actor gives to actions (B, A) in [-1, 1]."""
@@ -187,10 +210,9 @@ class CQL(Policy):
         mean, log_std = self.actor(states).float().chunk(2, -1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
-    def sample_actions(self, states: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
-        """Reparametrised actions in [-1, 1] and their log densities: (B, A), (B,), or with a leading n."""
+    def sample_actions(self, states: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions in [-1, 1], reparametrised by noise (B, A) or (n, B, A), and their log densities (B,) or (n, B)."""
         mean, log_std = self.gaussian(states)
-        noise = torch.randn(mean.shape if samples is None else (samples, *mean.shape), device=mean.device)
         before = mean + log_std.exp() * noise
         return torch.tanh(before), squashed_log_density(before, noise, log_std)
 

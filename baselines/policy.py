@@ -84,6 +84,13 @@ class Policy(nn.Module, ABC):
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The scalar to minimise, and scalars to log (kept as tensors until they are written)."""
 
+    def draw(self, batch: Any) -> tuple[Any, ...]:
+        """Random numbers that `loss` takes after the batch, and draws by calling this where it is not given any.
+
+        Apart from it, so that several seeds can go through one loss together, each with numbers of its own.
+        """
+        return ()
+
     @abstractmethod
     def act(self, history: History) -> Tensor:
         """Deterministic actions (E, A) inside the action space's bounds, or (E,) int64."""

@@ -63,13 +63,19 @@ class ReBRAC(Policy):
         """Transitions with the data's next action."""
         return ChainedSampler(subset)
 
-    def loss(self, batch: ChainedBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, batch: ChainedBatch) -> tuple[Tensor]:
+        """Noise (B, A) of variance 1, for the target's actions."""
+        return (torch.randn_like(batch.actions),)
+
+    def loss(self, batch: ChainedBatch, noise: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """The critics' loss and, where the actor is due, the actor's; each reaches its own parameters alone.
 
         Where it is not, the actor has no gradient, and the optimiser leaves it and its moments as they are.
         """
+        if noise is None:
+            (noise,) = self.draw(batch)
         states, actions = self.normalize(batch.observations), self.bounds.to_unit(batch.actions)
-        total = self.critic_loss(batch, states, actions)
+        total = self.critic_loss(batch, states, actions, noise)
         metrics = {"critic_loss": total}
         if self.actor_is_due:
             metrics |= self.actor_losses(states, actions)
@@ -87,22 +93,21 @@ class ReBRAC(Policy):
             "action_error": distance / actions.shape[-1],
         }
 
-    def critic_loss(self, batch: ChainedBatch, states: Tensor, actions: Tensor) -> Tensor:
+    def critic_loss(self, batch: ChainedBatch, states: Tensor, actions: Tensor, noise: Tensor) -> Tensor:
         """Mean squared Bellman error, summed over both critics."""
-        target = self.bellman_target(batch)
+        target = self.bellman_target(batch, noise)
         values = self.critic(torch.cat([states, actions], -1)).squeeze(-1).float()  # (2, B)
         return F.mse_loss(values, target.expand_as(values), reduction="none").mean(1).sum()
 
     @torch.no_grad()
-    def bellman_target(self, batch: ChainedBatch) -> Tensor:
+    def bellman_target(self, batch: ChainedBatch, noise: Tensor) -> Tensor:
         """(B,): r + discount * (min Q'(s', a') - beta_2 |a' - the data's next action|^2), a' = pi'(s') + noise.
 
         Nothing beyond a terminal; timeouts bootstrap, without the penalty: the data have no next action there.
         """
         next_states = self.normalize(batch.next_observations)
-        next_actions = smoothed(
-            torch.tanh(self.target_actor(next_states)), self.config.target_noise, self.config.target_noise_limit
-        )
+        chosen = torch.tanh(self.target_actor(next_states))
+        next_actions = smoothed(chosen, self.config.target_noise * noise, self.config.target_noise_limit)
         value: Tensor = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
         distance = (next_actions - self.bounds.to_unit(batch.next_actions)).square().sum(-1)
         value = value - self.config.critic_penalty * batch.goes_on * distance

@@ -42,6 +42,9 @@ class RvSConfig:
 class RvS(Policy):
     """A Gaussian of one width everywhere around an MLP of state and condition."""
 
+    lowest: Tensor  # () reward a step over the rest of the horizon that the data saw
+    highest: Tensor  # ()
+
     def __init__(self, config: RvSConfig, spec: Spec) -> None:
         super().__init__()
         if config.condition == "goal" and not spec.sub_goals:
@@ -51,6 +54,9 @@ class RvS(Policy):
         told = GOAL_SIZE if config.condition == "goal" else 1
         self.actor = mlp((spec.observation_dim + told, *config.hidden, spec.action_dim), config.dropout)
         self.log_std = nn.Parameter(torch.zeros(spec.action_dim))
+        # as tensors, because each seed has its own; not in checkpoints, since building the policy restores them
+        for name, rate in zip(("lowest", "highest"), spec.reward_rates, strict=True):
+            self.register_buffer(name, torch.tensor(rate, dtype=torch.float32), persistent=False)
 
     def sampler(self, subset: Subset) -> ContextSampler | GoalSampler:
         """Single steps with the return that followed, or with a state that did."""
@@ -79,8 +85,7 @@ class RvS(Policy):
         An episode that ends early earns nothing afterwards. The scale makes it `return_scale` a horizon.
         """
         rate = returns_to_go / (self.spec.horizon - timesteps)
-        lowest, highest = self.spec.reward_rates
-        return (rate.clamp(lowest, highest) * (self.spec.horizon / self.spec.return_scale))[:, None]
+        return (rate.clamp(self.lowest, self.highest) * (self.spec.horizon / self.spec.return_scale))[:, None]
 
     def act(self, history: History) -> Tensor:
         """The mean for the target return that is left, or for the sub-goal that comes next."""

@@ -57,13 +57,19 @@ class TD3BC(Policy):
         """Single transitions."""
         return TransitionSampler(subset)
 
-    def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, batch: TransitionBatch) -> tuple[Tensor]:
+        """Noise (B, A) of variance 1, for the target's actions."""
+        return (torch.randn_like(batch.actions),)
+
+    def loss(self, batch: TransitionBatch, noise: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """The critics' loss and, where the actor is due, the actor's; each reaches its own parameters alone.
 
         Where it is not, the actor has no gradient, and the optimiser leaves it and its moments as they are.
         """
+        if noise is None:
+            (noise,) = self.draw(batch)
         states, actions = self.normalize(batch.observations), self.bounds.to_unit(batch.actions)
-        total = self.critic_loss(batch, states, actions)
+        total = self.critic_loss(batch, states, actions, noise)
         metrics = {"critic_loss": total}
         if self.actor_is_due:
             metrics |= self.actor_losses(states, actions)
@@ -78,19 +84,18 @@ class TD3BC(Policy):
         error = F.mse_loss(chosen, actions)
         return {"actor_loss": error - scale * value.mean(), "action_error": error}
 
-    def critic_loss(self, batch: TransitionBatch, states: Tensor, actions: Tensor) -> Tensor:
+    def critic_loss(self, batch: TransitionBatch, states: Tensor, actions: Tensor, noise: Tensor) -> Tensor:
         """Mean squared Bellman error, summed over both critics."""
-        target = self.bellman_target(batch)
+        target = self.bellman_target(batch, noise)
         values = self.critic(torch.cat([states, actions], -1)).squeeze(-1).float()  # (2, B)
         return F.mse_loss(values, target.expand_as(values), reduction="none").mean(1).sum()
 
     @torch.no_grad()
-    def bellman_target(self, batch: TransitionBatch) -> Tensor:
+    def bellman_target(self, batch: TransitionBatch, noise: Tensor) -> Tensor:
         """(B,): r + discount * min Q'(s', pi'(s') + noise), nothing beyond a terminal; timeouts bootstrap."""
         next_states = self.normalize(batch.next_observations)
-        next_actions = smoothed(
-            torch.tanh(self.target_actor(next_states)), self.config.target_noise, self.config.target_noise_limit
-        )
+        chosen = torch.tanh(self.target_actor(next_states))
+        next_actions = smoothed(chosen, self.config.target_noise * noise, self.config.target_noise_limit)
         value: Tensor = self.target_critic(torch.cat([next_states, next_actions], -1)).squeeze(-1).float().amin(0)
         return batch.rewards + self.config.discount * (1.0 - batch.terminals) * value
 
@@ -113,6 +118,6 @@ class TD3BC(Policy):
         )
 
 
-def smoothed(actions: Tensor, noise: float, limit: float) -> Tensor:
-    """Actions (B, A) in [-1, 1] with clipped Gaussian noise (target policy smoothing; Fujimoto et al. 2018)."""
-    return (actions + (noise * torch.randn_like(actions)).clamp(-limit, limit)).clamp(-1.0, 1.0)
+def smoothed(actions: Tensor, noise: Tensor, limit: float) -> Tensor:
+    """Actions (B, A) in [-1, 1] with clipped noise (B, A) (target policy smoothing; Fujimoto et al. 2018)."""
+    return (actions + noise.clamp(-limit, limit)).clamp(-1.0, 1.0)

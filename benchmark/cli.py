@@ -137,6 +137,8 @@ class Sweep:
     """Runs at a time; 0: one a core."""
     threads: int = 1
     """Processor threads of each."""
+    seeds_together: bool = False
+    """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:

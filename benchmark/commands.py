@@ -81,9 +81,10 @@ def evaluate_run(command: "Evaluate") -> None:
 
     from .build import build_policy, training_subset
     from .checkpoint import load_policy
+    from .learner import autocast
     from .legacy_data import evaluation_view
     from .rollout import evaluation_seeds, rollout
-    from .train import autocast, choose_device
+    from .train import choose_device
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
@@ -148,7 +149,8 @@ def run_sweep(command: "Sweep") -> None:
     fractions = command.fractions or find_dataset(command.data).published_fractions or (1.0,)
     requests = [run_request(command.data, method, options) for method in methods]
     every = [run for request in requests for run in grid(request, fractions, command.seeds)]
-    train_all(every, command.data, options.runs, command.jobs, command.threads, options.device)
+    pool = (command.jobs, command.threads, options.device, command.seeds_together)
+    train_all(every, command.data, options.runs, *pool)
 
 
 def check_workers(jobs: int, threads: int) -> None:
@@ -158,20 +160,30 @@ def check_workers(jobs: int, threads: int) -> None:
         raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
 
 
-def train_all(every: list[RunConfig], subject: str, root: Path, jobs: int, threads: int, device: str) -> None:
+def train_all(
+    every: list[RunConfig],
+    subject: str,
+    root: Path,
+    jobs: int,
+    threads: int,
+    device: str,
+    seeds_together: bool = False,
+) -> None:
     """Train runs on a pool of processes and show how far it is; a `UserError` at the end if one failed."""
     import time
 
     from ..datasets.processes import cores
-    from .sweep import sweep
+    from .sweep import jobs_of, sweep
 
     runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
-    done = sum(is_done(root, run) for run in runs)
+    left = [run for run in runs if not is_done(root, run)]
     jobs = jobs or max(1, cores() // threads)
-    print(f"{len(runs)} runs on {subject}, {done} done already, {jobs} at a time, in {root}", flush=True)
+    groups = f", the others in {len(jobs_of(left, seeds_together))} groups" if seeds_together else ""
+    done = f"{len(runs) - len(left)} done already{groups}"
+    print(f"{len(runs)} runs on {subject}, {done}, {jobs} at a time, in {root}", flush=True)
     bar, started = SweepBar(jobs), time.monotonic()
     try:
-        outcome = sweep(runs, root, jobs, threads, device, bar)
+        outcome = sweep(runs, root, jobs, threads, device, bar, seeds_together)
     finally:
         bar.close()
     print(f"{len(outcome.finished)} of {len(runs)} runs done, {duration(time.monotonic() - started)}")

@@ -4,19 +4,16 @@ import math
 import os
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..baselines.policy import OptimizerSettings, Policy, Sampler
+from ..baselines.policy import Policy, Sampler
 from ..datasets.catalog import find_task
 from ..datasets.environments import make_environment, simulator_version
 from ..datasets.errors import UserError, choose
@@ -24,8 +21,7 @@ from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
-from .hyperparameters import budget_for
-from .legacy import cumulative_factor
+from .learner import Learner, Tally, autocast
 from .legacy_data import evaluation_view
 from .memory import keep_freed_memory
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
@@ -56,7 +52,7 @@ def train(
     if is_done(root, config):
         return folder
     keep_freed_memory()
-    training = _Training(config, folder, chosen, report or (lambda done, total: None))
+    training = Training(config, folder, chosen, report or (lambda done, total: None))
     with open_run(root, config, wait):
         if not is_done(root, config):  # another process may have finished it meanwhile
             training.run()
@@ -71,109 +67,79 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def autocast(config: RunConfig, device: torch.device) -> torch.autocast:
-    """The precision that a run trains and is evaluated in, as a context."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
-
-
-@dataclass
-class _Tally:
-    """Sums of metrics between two log steps, kept as tensors so that no step waits for the device.
-
-    A metric is averaged over the steps that measured it: a delayed actor's loss is there in some of them only.
-    """
-
-    sums: dict[str, Tensor]
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, metrics: dict[str, Tensor]) -> None:
-        for name, value in metrics.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.counts.update(metrics.keys())
-
-    def means(self) -> dict[str, float]:
-        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-
-
-class _Training:
+class Training(Learner):
     """One run on its way: policy, optimiser, data, and where it stands."""
 
     def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
-        self.config, self.folder, self.device, self.report = config, folder, device, report
+        self.folder, self.report = folder, report
         subset = training_subset(config)
-        self.policy: Policy = build_policy(config, subset, device)
+        super().__init__(config, build_policy(config, subset, device), device)
         self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
-        self.settings: OptimizerSettings = self.policy.optimizer_settings()
         self.sampler: Sampler = self.policy.sampler(subset)
-        self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.schedules = [schedule(config, self.settings.of(group)) for group in self.optimizer.param_groups]
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
         self.saved_at = time.monotonic()
 
     @property
     def checkpoint(self) -> Path:
+        """The run's only one."""
         return self.folder / "checkpoint.safetensors"
 
     def run(self) -> None:
         """Train to the last step, evaluating on the way, and mark the run as done."""
-        config = self.config
+        self.begin()
+        while self.progress.step < self.config.steps:
+            self.advance(self.due())
+            self.settle()
+        self.finish()
+
+    def begin(self) -> None:
+        """Go to where the last checkpoint stands, if there is one."""
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng)
         (self.folder / "failed.json").unlink(missing_ok=True)  # of an earlier attempt
         self.policy.train()
-        while self.progress.step < config.steps:
-            evaluation_due = config.evaluate_every - self.progress.step % config.evaluate_every
-            log_due = LOG_EVERY - self.progress.step % LOG_EVERY
-            self.advance(min(evaluation_due, log_due))
-            self.check_weights()
-            if self.progress.step % config.evaluate_every == 0:
-                self.evaluate()
-                self.save()
-            elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
-                self.save()
-            self.report(self.progress.step, config.steps)
-        self.finish()
+
+    def due(self) -> int:
+        """Optimiser steps until there is something to log."""
+        step, evaluate_every = self.progress.step, self.config.evaluate_every
+        return min(evaluate_every - step % evaluate_every, LOG_EVERY - step % LOG_EVERY)
 
     def advance(self, steps: int) -> None:
         """Take some optimiser steps, then look at what they measured."""
-        started, tally = time.perf_counter(), _Tally({})
+        started, tally = time.perf_counter(), Tally({})
         for step in range(self.progress.step, self.progress.step + steps):
             tally.add(self.update(step))
-        means = tally.means()
+        self.record(steps, tally.means(), time.perf_counter() - started)
+
+    def draw(self, size: int) -> Any:
+        """A batch of the run's own."""
+        return self.sampler.sample(size, self.rng).to(self.device)
+
+    def measure(self, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on a new batch, and what to log."""
+        return self.loss(self.draw(size))
+
+    def record(self, steps: int, means: dict[str, float], seconds: float) -> None:
+        """Log what some optimiser steps measured, all finite, and the seconds that they took."""
         for name, value in means.items():
             if not math.isfinite(value):
                 self.fail(f"{name} became {value} in steps {self.progress.step + 1} to {self.progress.step + steps}")
         self.progress.step += steps
-        self.progress.train_seconds += time.perf_counter() - started
+        self.progress.train_seconds += seconds
         rate = self.optimizer.param_groups[0]["lr"]
-        seconds = round(self.progress.train_seconds, 3)
-        self.progress.metrics.append({"step": self.progress.step, **means, "learning_rate": rate, "seconds": seconds})
+        row = {"step": self.progress.step, **means, "learning_rate": rate}
+        self.progress.metrics.append(row | {"seconds": round(self.progress.train_seconds, 3)})
 
-    def update(self, step: int) -> dict[str, Tensor]:
-        """One optimiser step."""
-        for group, rate, factor in zip(self.optimizer.param_groups, self.base_rates, self.schedules, strict=True):
-            group["lr"] = rate * factor(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        metrics = self.backward()
-        if self.settings.gradient_clip > 0:
-            metrics["gradient_norm"] = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
-        self.optimizer.step()
-        self.policy.after_update()
-        return metrics
-
-    def backward(self) -> dict[str, Tensor]:
-        """Add up the gradients of a batch's parts; returns the means of what they measured."""
-        parts, tally = self.config.accumulation, _Tally({})
-        for _ in range(parts):
-            batch = self.sampler.sample(self.config.batch_size // parts, self.rng).to(self.device)
-            with autocast(self.config, self.device):
-                loss, metrics = self.loss(batch)
-            (loss / parts).backward()  # type: ignore[no-untyped-call]
-            tally.add({"loss": loss.detach(), **metrics})
-        return {name: total / parts for name, total in tally.sums.items()}
+    def settle(self) -> None:
+        """After some optimiser steps: evaluate and save, as far as it is time to."""
+        self.check_weights()
+        if self.progress.step % self.config.evaluate_every == 0:
+            self.evaluate()
+            self.save()
+        elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            self.save()
+        self.report(self.progress.step, self.config.steps)
 
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""
@@ -232,22 +198,6 @@ class _Training:
             "torch": torch.__version__,
         }
         write_json(self.folder / "done.json", summary)
-
-
-def schedule(config: RunConfig, settings: OptimizerSettings) -> Callable[[int], float]:
-    """What the learning rates of a run are multiplied by at each step, from 0."""
-    if "cumulative-schedule" in config.legacy:  # the run's steps stand for those of a published run
-        published = budget_for("paper", config.task, config.method).steps
-        return partial(cumulative_factor, scale=published / config.steps)
-    return partial(learning_rate_factor, steps=config.steps, settings=settings)
-
-
-def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """Linear warm-up, then constant or a half cosine that would reach zero one step after the last."""
-    warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
-    if settings.decay == "cosine":
-        return warmup * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-    return warmup
 
 
 def parameter_counts(policy: Policy) -> dict[str, int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from lamobench.baselines.cql import CQL, CQLConfig
+from lamobench.baselines.cql import CQL, CQLConfig, Noise
 from lamobench.baselines.policy import History, Spec
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.windows import TransitionBatch, TransitionSampler
@@ -43,18 +43,29 @@ def states_of(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor, Tens
     )
 
 
+def noise_of(policy: CQL, batch: TransitionBatch) -> Noise:
+    """The same each time."""
+    torch.manual_seed(5)
+    return policy.draw(batch)[0]
+
+
+def actor_losses(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Actor loss, temperature loss and entropy."""
+    states, actions, _ = states_of(policy, batch)
+    return policy.actor_losses(states, actions, noise_of(policy, batch).actor)
+
+
 def critic_losses(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor]:
     """The Bellman loss and the conservative gap."""
     states, actions, next_states = states_of(policy, batch)
-    return policy.critic_losses(batch, states, actions, next_states)
+    return policy.critic_losses(batch, states, actions, next_states, noise_of(policy, batch))
 
 
 def fix_actions(policy: CQL, monkeypatch: pytest.MonkeyPatch, log_density: float) -> None:
     """The actor chooses (0.1, -0.2) everywhere, with a known log density."""
 
-    def sample_actions(states: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
-        shape = (len(states),) if samples is None else (samples, len(states))
-        return torch.tensor([0.1, -0.2]).expand(*shape, 2), torch.full(shape, log_density)
+    def sample_actions(states: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.tensor([0.1, -0.2]).expand(noise.shape), torch.full(noise.shape[:-1], log_density)
 
     monkeypatch.setattr(policy, "sample_actions", sample_actions)
 
@@ -72,7 +83,7 @@ def naive_value(policy: CQL, state: Tensor, action: Tensor, *, critic: int, targ
 @pytest.mark.parametrize("samples", [None, 4])
 def test_log_density_equals_that_of_torch_distributions(make_cql: Callable[..., CQL], samples: int | None) -> None:
     policy, states = make_cql(), torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
-    actions, log_density = policy.sample_actions(states, samples)
+    actions, log_density = policy.sample_actions(states, torch.randn((50, 2) if samples is None else (4, 50, 2)))
     mean, log_std = policy.actor(states).chunk(2, -1)
     theirs = TransformedDistribution(Normal(mean, log_std.exp()), [TanhTransform()])
     assert actions.shape == ((50, 2) if samples is None else (4, 50, 2))
@@ -83,7 +94,7 @@ def test_log_density_is_finite_where_tanh_saturates(make_cql: Callable[..., CQL]
     policy = make_cql()
     with torch.no_grad():
         policy.actor[-1].bias.copy_(torch.tensor([50.0, -50.0, 5.0, -30.0]))  # means, and log deviations out of bounds
-    actions, log_density = policy.sample_actions(torch.randn(50, 3))
+    actions, log_density = policy.sample_actions(torch.randn(50, 3), torch.randn(50, 2))
     assert torch.isfinite(log_density).all()
     assert actions.abs().max() == 1.0
 
@@ -104,7 +115,8 @@ def test_the_bellman_target_stops_at_terminals_and_bootstraps_at_timeouts(
         entropy_bonus = 0.5 * 1.5 if backup_entropy else 0.0
         beyond = 0.0 if n in (0, 3) else 0.9 * (value + entropy_bonus)
         expected.append(n + beyond)
-    torch.testing.assert_close(policy.bellman_target(batch, next_states), torch.tensor(expected))
+    noise = noise_of(policy, batch).target
+    torch.testing.assert_close(policy.bellman_target(batch, next_states, noise), torch.tensor(expected))
 
 
 def test_timeouts_of_a_data_set_are_no_terminals(five_trajectories: Subset) -> None:
@@ -119,7 +131,7 @@ def test_the_bellman_loss_is_the_squared_error_summed_over_critics(
     policy = make_cql()
     fix_actions(policy, monkeypatch, log_density=0.0)
     states, actions, next_states = states_of(policy, batch)
-    target = policy.bellman_target(batch, next_states)
+    target = policy.bellman_target(batch, next_states, noise_of(policy, batch).target)
     expected = sum(
         np.mean([(naive_value(policy, states[n], actions[n], critic=c) - float(target[n])) ** 2 for n in range(6)])
         for c in (0, 1)
@@ -133,11 +145,8 @@ def test_the_conservative_gap_equals_a_naive_loop(
 ) -> None:
     policy = make_cql(clip_gap=clip_gap)
     states, actions, next_states = states_of(policy, batch)
-    torch.manual_seed(5)
     gap = critic_losses(policy, batch)[1].item()
-    torch.manual_seed(5)
-    policy.bellman_target(batch, next_states)  # draws first
-    proposals, log_densities = policy.proposals(states, next_states)
+    proposals, log_densities = policy.proposals(states, next_states, noise_of(policy, batch))
     total = 0.0
     for critic in (0, 1):
         for n in range(6):
@@ -158,7 +167,7 @@ def test_proposals_are_uniform_and_from_the_policy_at_both_states(
     with torch.no_grad():
         policy.actor[-1].weight.mul_(20.0)  # so that the policy differs from state to state
     states, _, next_states = states_of(policy, batch)
-    proposals, log_densities = policy.proposals(states, next_states)
+    proposals, log_densities = policy.proposals(states, next_states, noise_of(policy, batch))
     assert torch.equal(log_densities[:200], torch.full((200, 6), -2 * math.log(2.0)))  # a square of side 2
     uniform = proposals[:200].flatten()
     assert -1 <= uniform.min() < -0.99
@@ -181,9 +190,8 @@ def gradients_reach(policy: CQL, loss: Tensor) -> set[str]:
 
 def test_each_loss_reaches_its_own_parameters_alone(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
     policy = make_cql(backup_entropy=True)
-    states, actions, _ = states_of(policy, batch)
-    assert gradients_reach(policy, policy.actor_losses(states, actions)[0]) == {"actor"}
-    assert gradients_reach(policy, policy.actor_losses(states, actions)[1]) == {"log_temperature"}
+    assert gradients_reach(policy, actor_losses(policy, batch)[0]) == {"actor"}
+    assert gradients_reach(policy, actor_losses(policy, batch)[1]) == {"log_temperature"}
     assert gradients_reach(policy, critic_losses(policy, batch)[0]) == {"critic"}
     assert gradients_reach(policy, critic_losses(policy, batch)[1]) == {"critic"}
 
@@ -193,9 +201,9 @@ def test_actor_and_temperature_losses_by_hand(
 ) -> None:
     policy = make_cql(initial_temperature=2.0)
     fix_actions(policy, monkeypatch, log_density=-1.5)
-    (states, actions, _), chosen = states_of(policy, batch), torch.tensor([0.1, -0.2])
+    states, chosen = states_of(policy, batch)[0], torch.tensor([0.1, -0.2])
     values = [min(naive_value(policy, state, chosen, critic=c) for c in (0, 1)) for state in states]
-    actor_loss, temperature_loss, entropy = policy.actor_losses(states, actions)
+    actor_loss, temperature_loss, entropy = actor_losses(policy, batch)
     assert actor_loss.item() == pytest.approx(2.0 * -1.5 - np.mean(values), rel=1e-5)
     assert temperature_loss.item() == pytest.approx(-math.log(2.0) * (-1.5 - 2.0), rel=1e-5)  # target entropy -A
     assert entropy.item() == 1.5
@@ -213,8 +221,7 @@ def test_the_temperature_falls_where_entropy_is_above_its_target_and_rises_below
 ) -> None:
     policy = make_cql()
     fix_actions(policy, monkeypatch, log_density)
-    states, actions, _ = states_of(policy, batch)
-    policy.actor_losses(states, actions)[1].backward()
+    actor_losses(policy, batch)[1].backward()
     assert policy.log_temperature.grad is not None
     assert torch.sign(-policy.log_temperature.grad) == direction
 
@@ -236,22 +243,18 @@ def test_the_density_of_given_actions_equals_that_of_torch_distributions(
 def test_the_actor_clones_the_data_first_and_follows_the_critics_afterwards(
     make_cql: Callable[..., CQL], batch: TransitionBatch
 ) -> None:
-    def actor_loss(policy: CQL) -> float:
-        states, actions, _ = states_of(policy, batch)
-        torch.manual_seed(5)
-        return policy.actor_losses(states, actions)[0].item()
-
     policy, plain = make_cql(cloning_steps=2), make_cql()
     states, actions, _ = states_of(policy, batch)
-    torch.manual_seed(5)
-    entropy_term = policy.sample_actions(states)[1].mean().item()  # the initial temperature is 1
+    _, log_density = policy.sample_actions(states, noise_of(policy, batch).actor)
+    entropy_term = log_density.mean().item()  # the initial temperature is 1
     cloning = entropy_term - policy.log_density(states, actions).mean().item()
     losses = []
     for _ in range(3):
-        losses.append(actor_loss(policy))
+        losses.append(actor_losses(policy, batch)[0].item())
         policy.after_update()
-    assert losses == pytest.approx([cloning, cloning, actor_loss(plain)], rel=1e-5)
-    assert abs(cloning - actor_loss(plain)) > 0.1
+    following = actor_losses(plain, batch)[0].item()
+    assert losses == pytest.approx([cloning, cloning, following], rel=1e-5)
+    assert abs(cloning - following) > 0.1
 
 
 def test_the_loss_is_the_sum_of_all(make_cql: Callable[..., CQL], batch: TransitionBatch) -> None:
@@ -321,11 +324,8 @@ def test_without_importance_sampling_the_data_are_compared_too_and_densities_are
 ) -> None:
     policy = make_cql(importance_sampling=False, soft_maximum_temperature=0.5)
     states, actions, next_states = states_of(policy, batch)
-    torch.manual_seed(5)
     gap = critic_losses(policy, batch)[1].item()
-    torch.manual_seed(5)
-    policy.bellman_target(batch, next_states)  # draws first
-    proposals, _ = policy.proposals(states, next_states)
+    proposals, _ = policy.proposals(states, next_states, noise_of(policy, batch))
     total = 0.0
     for critic in (0, 1):
         for n in range(6):
@@ -340,10 +340,10 @@ def test_the_target_of_the_max_backup_is_each_critics_best_action(
 ) -> None:
     policy = make_cql(max_backup=True, backup_entropy=True, discount=0.9)
     next_states = states_of(policy, batch)[2]
-    torch.manual_seed(5)
-    target = policy.bellman_target(batch, next_states)
-    torch.manual_seed(5)
-    actions, _ = policy.sample_actions(next_states, 3)
+    noise = noise_of(policy, batch).target
+    target = policy.bellman_target(batch, next_states, noise)
+    actions, _ = policy.sample_actions(next_states, noise)
+    assert len(actions) == 3
     for n in range(6):
         best = [
             max(naive_value(policy, next_states[n], actions[k, n], critic=c, target=True) for k in range(3))

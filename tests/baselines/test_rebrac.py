@@ -83,7 +83,7 @@ def test_the_losses_by_hand(make: Make, batch: ChainedBatch) -> None:
     """A terminal ends the value; a timeout bootstraps, without the penalty on an action that the data don't have."""
     policy = make(discount=0.9, target_noise=0.0, actor_penalty=0.3, critic_penalty=0.7)
     target = expected_target(policy, batch)
-    np.testing.assert_allclose(policy.bellman_target(batch).numpy(), target, rtol=1e-4)
+    np.testing.assert_allclose(policy.bellman_target(batch, *policy.draw(batch)).numpy(), target, rtol=1e-4)
     states, actions = batch.observations.numpy(), unit(batch.actions)
     critic_loss = sum(np.mean((value(policy.critic, m, states, actions) - target) ** 2) for m in (0, 1))
     chosen = action(policy.actor, states)
@@ -111,7 +111,7 @@ def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: ChainedBa
         return {name.split(".")[0] for name, p in policy.named_parameters() if p.grad is not None and p.grad.any()}
 
     assert reached(policy.actor_losses(states, actions)["actor_loss"]) == {"actor"}
-    assert reached(policy.critic_loss(batch, states, actions)) == {"critic"}
+    assert reached(policy.critic_loss(batch, states, actions, *policy.draw(batch))) == {"critic"}
     norms = (*policy.critic.gains, *policy.critic.shifts)
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in norms)
 

@@ -60,7 +60,7 @@ TOGETHER: dict[str, Callable[[Trajectories], Trajectories]] = {
 
 def trained(request: RunRequest, folder: Path, steps: int) -> Any:
     """A policy after some updates, all of whose metrics and tensors were seen to be finite."""
-    training = loop._Training(resolve(request), folder, torch.device("cpu"), lambda done, total: None)
+    training = loop.Training(resolve(request), folder, torch.device("cpu"), lambda done, total: None)
     training.policy.train()
     training.advance(steps)
     training.check_weights()

@@ -81,7 +81,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
     assert [row["step"] for row in rows] == [2, 4, 6, 8]
     assert all(math.isfinite(value) for row in rows for value in row.values())
 
-    advance = loop._Training.advance
+    advance = loop.Training.advance
 
     def killed(training: Any, steps: int) -> None:
         if training.progress.step >= 4:
@@ -89,7 +89,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
         advance(training, steps)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "advance", killed)
+        patch.setattr(loop.Training, "advance", killed)
         with pytest.raises(KeyboardInterrupt):
             loop.train(config, tmp_path / "killed", "cpu")
     resumed = loop.train(config, tmp_path / "killed", "cpu")

@@ -20,6 +20,8 @@ from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.describe import describe_policy
 from lamobench.benchmark.lamo import LaMo
 from lamobench.benchmark.language_models import language_loss, load_language_model, load_tokenizer
+from lamobench.benchmark.learner import learning_rate_factor
+from lamobench.benchmark.legacy import cumulative_factor
 from lamobench.benchmark.legacy_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.rollout import parse_episodes
 from lamobench.datasets import cache
@@ -115,9 +117,9 @@ def test_the_cumulative_schedule_reaches_the_optimiser(
         return [round(json.loads(row)["learning_rate"] / 1e-3, 3) for row in rows]
 
     # Reacher2d's published run has 37,500 steps: these 50 stand for them, and each row for a fifth, 7,500 steps.
-    assert rates("cumulative-schedule") == [round(loop.cumulative_factor(7500 * n - 1), 3) for n in (1, 2, 3, 4, 5)]
+    assert rates("cumulative-schedule") == [round(cumulative_factor(7500 * n - 1), 3) for n in (1, 2, 3, 4, 5)]
     usual = rates()  # warmed up over 50 steps, then a half cosine, neither of which the fault leaves
-    assert usual == [round(loop.learning_rate_factor(10 * n - 1, 50, settings), 3) for n in (1, 2, 3, 4, 5)]
+    assert usual == [round(learning_rate_factor(10 * n - 1, 50, settings), 3) for n in (1, 2, 3, 4, 5)]
 
 
 def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_a_run_with_faults_that_was_stopped_ends_with_the_same_numbers(
 
     config = resolve(tiny_request(method, legacy=legacy))
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "check_weights", stop)
+        patch.setattr(loop.Training, "check_weights", stop)
         with pytest.raises(StoppedError):
             loop.train(config, tmp_path / "stopped", "cpu")
     stopped, whole = (loop.train(config, tmp_path / place, "cpu") for place in ("stopped", "whole"))

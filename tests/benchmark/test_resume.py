@@ -104,7 +104,7 @@ def test_a_kill_around_a_checkpoint_loses_nothing(
         patch.setattr(loop, "save_checkpoint", save)
         if place == "before the logs":
             patch.setattr(loop, "write_logs", logs)
-        patch.setattr(loop._Training, "finish", finish)
+        patch.setattr(loop.Training, "finish", finish)
         with pytest.raises(KilledError):
             loop.train(config, root, "cpu")
     loop.train(config, root, "cpu")

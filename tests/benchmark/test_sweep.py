@@ -125,6 +125,26 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
     assert numbers(tmp_path, run) == undisturbed
 
 
+def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(
+    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+) -> None:
+    runs = [long_run(0), long_run(1)]
+    kill = kill_once(lambda state: min(state.steps.get(run.id, 0) for run in runs) >= 600)  # there is one worker only
+    outcome = sweep(runs, tmp_path, jobs=2, device="cpu", show=kill, seeds_together=True)
+    assert len(kill.kills) == 1  # type: ignore[attr-defined]
+    assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
+    rows, expected = numbers(tmp_path, runs[0])[1], undisturbed[1]
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-3)
+
+
+def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> None:
+    good, moved = run_of(0), replace(run_of(1), subset_hash="0")
+    outcome = sweep([good, moved], tmp_path, jobs=1, device="cpu", seeds_together=True)
+    assert outcome.finished == [good.id]
+    assert "data set 'reacher2d-medium' (recorded) has changed" in outcome.failed[moved.id]
+
+
 def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
     runs = [run_of(0), run_of(1)]
     kill = kill_once(lambda state: len(state.finished) == 1)
@@ -237,12 +257,12 @@ def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int,
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    orders: list[list[RunConfig]] = []
+    orders: list[list[sweeping.Job]] = []
     monkeypatch.setattr(sweeping, "_supervise", lambda state, waiting, *_: orders.append(waiting))
     monkeypatch.setitem(sweeping.TYPICAL_COST, "dt", 10 * sweeping.TYPICAL_COST["bc"])
     slow = replace(run_of(), method="dt")
     sweep([run_of(), long_run(), slow], tmp_path, jobs=1)
-    assert orders == [[slow, long_run(), run_of()]]
+    assert orders == [[(slow,), (long_run(),), (run_of(),)]]
     assert sweeping.cost(long_run()) == 2 * sweeping.cost(run_of())
 
 
@@ -270,6 +290,12 @@ def test_the_time_left_by_hand() -> None:
     assert state.seconds_left(jobs=1) == 0
 
 
+def test_runs_that_are_trained_together_are_not_shared_among_workers() -> None:
+    state = hand_made(pace={"dt": 0.01, "bc": 0.002})
+    state.jobs = [tuple(state.runs[:2]), *((run,) for run in state.runs[2:])]
+    assert state.seconds_left(jobs=2) == pytest.approx(20)
+
+
 def test_methods_that_were_not_measured_are_scaled_from_those_that_were() -> None:
     state = hand_made(pace={"dt": 0.5})
     ratio = sweeping.TYPICAL_COST["bc"] / sweeping.TYPICAL_COST["dt"]
@@ -283,10 +309,12 @@ def test_pace_is_measured_between_reports() -> None:
     class Pipe:
         send = staticmethod(sent.append)
 
-    pace = sweeping._Pace(Pipe())  # type: ignore[arg-type]
-    pace.report(300, 1000)  # resumed: the steps before are not this worker's
+    alone, shared = sweeping._Pace(Pipe(), "a"), sweeping._Pace(Pipe(), "b", 5)  # type: ignore[arg-type]
+    for pace in (alone, shared):
+        pace.report(300, 1000)  # resumed: the steps before are not this worker's
     time.sleep(0.05)
-    pace.report(310, 1000)
-    ((kind, step, seconds),) = sent
-    assert (kind, step) == ("step", 310)
-    assert 0.005 <= seconds < 0.1
+    for pace in (alone, shared):
+        pace.report(310, 1000)
+    assert [(kind, run, step) for kind, run, step, _ in sent] == [("step", "a", 310), ("step", "b", 310)]
+    assert 0.005 <= sent[0][3] < 0.1
+    assert 0.001 <= sent[1][3] < 0.02  # the share of one of five runs

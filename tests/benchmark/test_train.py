@@ -18,9 +18,10 @@ from lamobench.benchmark import train as loop
 from lamobench.benchmark.build import build_policy, training_subset
 from lamobench.benchmark.checkpoint import load_policy
 from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.learner import Tally, learning_rate_factor
 from lamobench.benchmark.rollout import evaluation_seeds, parse_episodes, rollout
 from lamobench.benchmark.runs import run_folder
-from lamobench.benchmark.train import DivergedError, choose_device, learning_rate_factor, train
+from lamobench.benchmark.train import DivergedError, choose_device, train
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
@@ -125,7 +126,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_batch(
 ) -> None:
     def gradient(parts: int) -> Tensor:
         config = resolve(tiny_request("bc", budget={"accumulation": parts}))
-        training = loop._Training(config, tmp_path, torch.device("cpu"), lambda done, total: None)
+        training = loop.Training(config, tmp_path, torch.device("cpu"), lambda done, total: None)
         batch = training.sampler.sample(8, np.random.default_rng(0))
         drawn = iter(torch.arange(8).chunk(parts))
 
@@ -345,13 +346,13 @@ def test_a_logged_metric_is_the_mean_since_the_last_row(
 def test_a_group_of_parameters_may_have_a_schedule_of_its_own(tiny_request: Requests, tmp_path: Path) -> None:
     """IQL's actor, whose learning rate alone falls."""
     config = resolve(tiny_request("iql"))
-    training = loop._Training(config, tmp_path, torch.device("cpu"), lambda step, total: None)
+    training = loop.Training(config, tmp_path, torch.device("cpu"), lambda step, total: None)
     training.update(10)
     assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5e-3, 1e-3, 1e-3])
 
 
 def test_a_metric_is_averaged_over_the_steps_that_measured_it() -> None:
-    tally = loop._Tally({})
+    tally = Tally({})
     tally.add({"loss": torch.tensor(1.0)})
     tally.add({"loss": torch.tensor(2.0), "actor_loss": torch.tensor(6.0)})
     assert tally.means() == {"loss": 1.5, "actor_loss": 6.0}
