@@ -20,6 +20,7 @@ from ..datasets.trajectories import Array
 GAMMA = 100.0  # the score from which on the optimality gap counts nothing: 1 of rliable's scores, 100 of ours
 RESAMPLES = 2000
 LEVEL = 0.95
+_NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 METRICS = ("mean", "iqm", "median", "optimality_gap")
 
 Scores = Mapping[str, Array]
@@ -107,73 +108,117 @@ def probability_of_improvement(scores: Scores, reference: Scores) -> Estimate:
     """How probably a run of `scores` beats one of `reference` on a task drawn at random; a tie counts one half.
 
     All pairs of runs of a task count, as in the Mann-Whitney U statistic, whether or not they share seeds.
+
+    The interval is Newcombe's score interval (2006, *Statistics in Medicine* 25:559, method 5): all probabilities whose
+    own standard error, by Hanley and McNeil 1982, does not rule the value out, with a correction for the steps in
+    which it moves. Resampling fails here: where all of three runs beat all of three others it knows of no other
+    outcome, [1, 1], though one time in ten that happens by chance. Simulated coverage of the 95 % interval in %, in
+    brackets that of the stratified bootstrap; normal runs that differ by 0, 1 and 2 standard deviations, 2000 trials:
+
+    ====  ====  ============  ===========  ===========
+    T     N     0             1            2
+    ====  ====  ============  ===========  ===========
+    COVERAGE
+    ====  ====  ============  ===========  ===========
+
+    Tasks that differ from one another make it wider than it need be, and so do seeds that both sides share.
     """
     _check_same_tasks(scores, reference)
-    first, second = Layout(_sizes(scores)), Layout(_sizes(reference))
-    ours, theirs = _side_by_side(scores), _side_by_side(reference)
-    value = float(_better(ours[None], first, theirs[None], second)[0])
-    if min(*first.sizes, *second.sizes) < 2:
-        return Estimate(value, math.nan, math.nan)
-    drawn = _better(ours[_draws(first.sizes, 1)], first, theirs[_draws(second.sizes, 2)], second)
-    sizes = tuple(min(pair) for pair in zip(first.sizes, second.sizes, strict=True))
-    reach = _factor(drawn, Layout(sizes), np.tile(drawn[:, None], (1, len(sizes))))
-    low, high = value + reach * _quantiles(drawn - drawn.mean())
-    return Estimate(value, max(0.0, float(low)), min(1.0, float(high)))
+    sizes = tuple(zip(_sizes(scores), _sizes(reference), strict=True))
+    wins = [
+        0.5 + 0.5 * float(np.sign(runs[:, None] - reference[task][None, :]).mean()) for task, runs in scores.items()
+    ]
+    value = float(np.mean(wins))
+    step = 0.5 / sum(ours * theirs for ours, theirs in sizes)
+    inside = _THETA[np.abs(value - _THETA) - step <= _NORMAL * _standard_error(sizes)]
+    return Estimate(value, float(inside[0]), float(inside[-1]))
+
+
+_THETA = np.linspace(0.0, 1.0, 10_001)
+
+
+@functools.lru_cache(maxsize=64)
+def _standard_error(sizes: tuple[tuple[int, int], ...]) -> Array:
+    """Of the mean over tasks of U / (m n), for m and n runs of each, at every probability of `_THETA`."""
+    q1, q2 = _THETA / (2 - _THETA), 2 * _THETA**2 / (1 + _THETA)
+    variance = sum(
+        (_THETA * (1 - _THETA) + (m - 1) * (q1 - _THETA**2) + (n - 1) * (q2 - _THETA**2)) / (m * n) for m, n in sizes
+    )
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / len(sizes))
 
 
 def performance_profile(scores: Scores, thresholds: Array) -> Profile:
-    """The share of runs, tasks weighing the same, that score more than each of `thresholds` (K,)."""
-    found = [estimate({task: (runs > t).astype(float) for task, runs in scores.items()}, mean) for t in thresholds]
-    low, high = (np.asarray([getattr(e, end) for e in found]) for end in ("low", "high"))
-    share = np.asarray([e.value for e in found])
-    return Profile(np.asarray(thresholds, float), share, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
+    """The share of runs, tasks weighing the same, that score more than each of `thresholds` (K,).
+
+    The bands are pointwise and Wilson's score interval for a share of as many runs. Resampling fails here too: where
+    no run scores more it has nothing to draw from, and its band is [0, 0]. Simulated coverage of the 95 % band in %,
+    averaged over thresholds, in brackets that of the stratified bootstrap: BANDS.
+    """
+    layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
+    levels = np.asarray(thresholds, float)
+    share = (runs[None, :] > levels[:, None]) @ layout.weights
+    z2 = _NORMAL**2 * float((layout.weights**2).sum())  # over the number of runs, if tasks have equally many
+    centre = (share + z2 / 2) / (1 + z2)
+    reach = np.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return Profile(levels, share, np.maximum(centre - reach, 0.0), np.minimum(centre + reach, 1.0))
 
 
 def estimate(scores: Scores, statistic: Statistic) -> Estimate:
-    """A statistic of `scores` and its 95 % interval from a bootstrap in which tasks are strata and runs are drawn."""
-    layout = Layout(_sizes(scores))
-    runs = _side_by_side(scores)
+    """A statistic of `scores` and its 95 % interval from a stratified bootstrap: of each task, as many runs as it has.
+
+    The percentile interval of Agarwal et al. is too narrow for few seeds, so the resampled values are spread out
+    around their mean, and that is laid on the value itself: by sqrt(N / (N - 1)), since N runs drawn from N vary less
+    than N new ones, and by t / z, quantiles of Student's t and of the normal. The degrees of freedom are Welch's and
+    Satterthwaite's, from the share of each task in the variance, which is that of a regression on the tasks' resampled
+    means. Where runs of a single task are cut (IQM and median of four and more), resampling is no narrower, and only
+    t / z applies.
+
+    Unlike `statistics.stratified_bootstrap`, which is for the mean of one task, it has no second level: a run is its
+    score, which holds the noise of its episodes already. That one also guards against seeds that agree by chance.
+
+    Simulated coverage of the 95 % interval in %, in brackets that of the plain percentile interval; normal runs, tasks
+    with means from 20 to 100 and standard deviations from 2 to 15, 2000 trials:
+
+    ====  ====  ===========  ===========  ===========  ===========
+    T     N     mean         IQM          median       gap
+    ====  ====  ===========  ===========  ===========  ===========
+    COVERAGE2
+    ====  ====  ===========  ===========  ===========  ===========
+
+    SKEWED
+    """
+    layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
     value = float(statistic(runs[None], layout)[0])
     if min(layout.sizes) < 2:
         return Estimate(value, math.nan, math.nan)
     resampled = runs[_draws(layout.sizes)]
     drawn = statistic(resampled, layout)
-    low, high = value + _factor(drawn, layout, layout.task_means(resampled)) * _quantiles(drawn - drawn.mean())
+    deviations = drawn - drawn.mean()
+    cut = statistic in (iqm, median) and len(layout.sizes) == 1 and layout.sizes[0] >= 4
+    reach = _factor(deviations, layout, resampled, unbiased=cut)
+    low, high = value + reach * np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 
 
-def _factor(drawn: Array, layout: Layout, task_means: Array) -> float:
-    """By how much a resampled statistic (R,) spreads too little around its mean."""
-    centred = task_means - task_means.mean(axis=0)
-    spread = np.maximum((centred**2).mean(axis=0), 1e-300)
-    shares = ((drawn - drawn.mean()) @ centred / len(drawn)) ** 2 / spread  # (T,) of the variance
-    if not shares.sum() > 0.0:
+def _factor(deviations: Array, layout: Layout, resampled: Array, *, unbiased: bool) -> float:
+    """By how much the deviations (R,) of a statistic of `resampled` runs are to be spread out: see `estimate`."""
+    means = layout.task_means(resampled)
+    means -= means.mean(axis=0)
+    variances = (means**2).mean(axis=0)  # (T,)
+    covariances = deviations @ means / len(deviations)
+    shares = np.divide(covariances**2, variances, out=np.zeros_like(variances), where=variances > 0.0)
+    if shares.sum() == 0.0:  # nothing varies
         return 1.0
     sizes = np.asarray(layout.sizes)
-    unbiased = shares * sizes / (sizes - 1)
-    freedom = unbiased.sum() ** 2 / (unbiased**2 / (sizes - 1)).sum()
-    student = special.stdtrit(freedom, (1 + LEVEL) / 2) / special.ndtri((1 + LEVEL) / 2)
-    return float(student * math.sqrt(unbiased.sum() / shares.sum()))
+    wanted = shares if unbiased else shares * sizes / (sizes - 1)
+    freedom = wanted.sum() ** 2 / (wanted**2 / (sizes - 1)).sum()
+    return float(special.stdtrit(freedom, (1 + LEVEL) / 2) / _NORMAL * math.sqrt(wanted.sum() / shares.sum()))
 
 
-def _better(ours: Array, first: Layout, theirs: Array, second: Layout) -> Array:
-    """(R,) mean over tasks of the share of pairs of runs that ours win; (R, sum of N) each."""
-    total = np.zeros(len(ours))
-    mine = np.split(ours, np.cumsum(first.sizes)[:-1], axis=1)
-    other = np.split(theirs, np.cumsum(second.sizes)[:-1], axis=1)
-    for x, y in zip(mine, other, strict=True):
-        total += 0.5 + 0.5 * np.sign(x[:, :, None] - y[:, None, :]).mean(axis=(1, 2))
-    return total / len(first.sizes)
-
-
-def _quantiles(deviations: Array) -> Array:
-    return np.asarray(np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-
-
-@functools.lru_cache(maxsize=8)
-def _draws(sizes: tuple[int, ...], stream: int = 0) -> Array:
+@functools.lru_cache(maxsize=16)
+def _draws(sizes: tuple[int, ...]) -> Array:
     """(R, sum of N) the runs that each resample draws, as many of each task as it has."""
-    rng = np.random.default_rng(stream)
+    rng = np.random.default_rng(0)
     starts = np.cumsum((0, *sizes[:-1]))
     parts = [start + rng.integers(n, size=(RESAMPLES, n)) for start, n in zip(starts, sizes, strict=True)]
     return np.concatenate(parts, axis=1)

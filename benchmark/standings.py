@@ -1,10 +1,12 @@
 """Where methods stand: every statistic of `aggregates.py` for each data set, and over data sets that methods share.
 
 From the frame of `collect`. Only runs of one profile and one source of data meet, at one fraction. Over several data
-sets a method is set beside others on exactly the same ones: a *pool* is all data sets that some method covers, and holds
+sets a method is set beside others on the very same ones: a *pool* is all data sets that some method covers, and holds
 every method that covers them all. So LaMo stands beside DT on all tasks, beside CQL on those with continuous actions.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,23 +14,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..datasets.trajectories import Array
+from . import statistics
 from .aggregates import (
     Estimate,
     Profile,
     Scores,
     aggregate,
-    estimate,
-    mean,
+    paired_difference,
     performance_profile,
     probability_of_improvement,
 )
 from .leaderboard import group_runs
-from .statistics import summarise
 from .tables import method_order
 
 REFERENCE = "lamo"
 
 Row = list[dict[str, Any]]  # the runs of one leaderboard row, in order of seed
+Pair = tuple[dict[str, Any], dict[str, Any]]  # runs of two methods that share seed and subset
 Name = tuple[str, str, str]  # a method: name, language model, variant
 
 
@@ -70,7 +73,6 @@ class Comparison:
     lm: str
     other: str
     other_lm: str
-    other_variant: str
     pairs: int  # runs of both that share seed and subset, of the data set with the fewest
     difference: Estimate  # mean score less the other's, over those pairs; NaN where there are none
     probability: Estimate  # that a run of the method beats one of the other, over all runs
@@ -82,11 +84,16 @@ def pools(runs: pd.DataFrame) -> list[Pool]:
     Raises the errors of `leaderboard.group_runs`.
     """
     covered: dict[tuple[str, str, float], dict[Name, dict[str, Row]]] = {}
-    for row in group_runs(runs).values():
+    rows = list(group_runs(runs).values())
+    contents = {(row[0]["dataset"], row[0]["dataset_hash"]) for row in rows}
+    recorded = Counter(dataset for dataset, _ in contents)
+    for row in rows:
         first = row[0]
         at = (str(first["profile"]), str(first["source"]), float(first["fraction"]))
+        content = f" {first['dataset_hash'][:8]}" if recorded[first["dataset"]] > 1 else ""
+        data = f"{first['dataset']}{content}"  # what was recorded twice is two strata
         name = (str(first["method"]), str(first["lm"]), str(first["variant"]))
-        covered.setdefault(at, {}).setdefault(name, {})[_data_of(row)] = row
+        covered.setdefault(at, {}).setdefault(name, {})[data] = row
     found = [Pool(*at, *pool) for at, methods in covered.items() for pool in _pools_at(methods)]
     return sorted(
         found, key=lambda p: (len(p.datasets) > 1, p.profile, p.source, -len(p.datasets), p.datasets, p.fraction)
@@ -105,11 +112,6 @@ def _pools_at(methods: dict[Name, dict[str, Row]]) -> Iterator[tuple[tuple[str, 
         yield datasets, inside
 
 
-def _data_of(row: Row) -> str:
-    """The data set of a row and what is in it: one that was recorded anew is another stratum."""
-    return f"{row[0]['dataset']} {row[0]['dataset_hash'][:8]}"
-
-
 def scores_of(rows: Mapping[str, Row]) -> Scores:
     """The score of each run, by data set."""
     return {data: np.asarray([run["score"] for run in row]) for data, row in rows.items()}
@@ -124,49 +126,59 @@ def _standing(pool: Pool, name: Name, rows: Mapping[str, Row]) -> Standing:
     metrics = aggregate(scores_of(rows))
     if len(rows) == 1:
         (row,) = rows.values()
-        summary = summarise(np.stack([run["headline_scores"] for run in row]))
+        summary = statistics.summarise(np.stack([run["headline_scores"] for run in row]))
         metrics["mean"] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
     seeds = min(map(len, rows.values()))
     return Standing(pool.profile, pool.source, pool.fraction, pool.datasets, *name, seeds, metrics)
 
 
-def profiles(pool: Pool, thresholds: np.ndarray[Any, Any]) -> dict[Name, Profile]:
+def profiles(pool: Pool, thresholds: Array) -> dict[Name, Profile]:
     """The performance profile of each method of a pool."""
     return {name: performance_profile(scores_of(rows), thresholds) for name, rows in pool.rows.items()}
 
 
 def comparisons(runs: pd.DataFrame, reference: str = REFERENCE) -> list[Comparison]:
-    """`reference`, with each language model that it was run with, against every other method of each pool."""
+    """`reference` against every other method of each pool: those of the same language model and those without one.
+
+    Variants are left out: what they change is not the method.
+    """
     return [
-        _comparison(pool, name, other)
+        _comparison(pool, (method, lm, variant), other)
         for pool in pools(runs)
-        for name in pool.rows
-        if name[0] == reference and not name[2]
+        for method, lm, variant in pool.rows
+        if method == reference and not variant
         for other in pool.rows
-        if other != name
+        if other[0] != reference and other[1] in ("", lm) and not other[2]
     ]
 
 
 def _comparison(pool: Pool, name: Name, other: Name) -> Comparison:
     ours, theirs = pool.rows[name], pool.rows[other]
-    differences = {data: _paired(ours[data], theirs[data]) for data in pool.datasets}
-    pairs = min(len(found) for found in differences.values())
-    difference = estimate(differences, mean) if pairs else Estimate(np.nan, np.nan, np.nan)
+    pairs = {data: _pairs(ours[data], theirs[data]) for data in pool.datasets}
     return Comparison(
-        pool.profile,
-        pool.source,
-        pool.fraction,
-        pool.datasets,
-        *name[:2],
-        *other,
-        pairs,
-        difference,
+        *(pool.profile, pool.source, pool.fraction, pool.datasets),
+        *(*name[:2], *other[:2]),
+        min(map(len, pairs.values())),
+        _difference(pairs),
         probability_of_improvement(scores_of(ours), scores_of(theirs)),
     )
 
 
-def _paired(ours: Row, theirs: Row) -> np.ndarray[Any, Any]:
-    """(N,) differences of the runs' scores where both have a run of the same seed on the same subset."""
-    known = {(run["seed"], run["subset_hash"]): run["score"] for run in theirs}
-    shared = [run for run in ours if (run["seed"], run["subset_hash"]) in known]
-    return np.asarray([run["score"] - known[run["seed"], run["subset_hash"]] for run in shared])
+def _pairs(ours: Row, theirs: Row) -> list[Pair]:
+    """The runs of both that share seed and subset."""
+    known = {(run["seed"], run["subset_hash"]): run for run in theirs}
+    keys = [(run["seed"], run["subset_hash"]) for run in ours]
+    return [(run, known[key]) for run, key in zip(ours, keys, strict=True) if key in known]
+
+
+def _difference(pairs: Mapping[str, list[Pair]]) -> Estimate:
+    """The mean of ours less theirs: on one data set episode by episode, over several run by run."""
+    if not all(pairs.values()):
+        return Estimate(math.nan, math.nan, math.nan)
+    found = [run for pair in next(iter(pairs.values())) for run in pair]
+    if len(pairs) == 1 and len({run["headline_scores"].shape for run in found}) == 1:
+        ours, theirs = (np.stack([run["headline_scores"] for run in found[side::2]]) for side in (0, 1))
+        apart = statistics.paired_difference(ours, theirs)
+        return Estimate(apart.mean, apart.ci_low, apart.ci_high)
+    scores, reference = (scores_of({d: [pair[side] for pair in pairs[d]] for d in pairs}) for side in (0, 1))
+    return paired_difference(scores, reference)

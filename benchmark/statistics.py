@@ -31,6 +31,11 @@ def summarise(scores: Array) -> Summary:
     return Summary(len(scores), mean(scores), std(scores), iqm(scores), low, high)
 
 
+def paired_difference(scores: Array, reference: Array) -> Summary:
+    """`scores` less `reference`, both (N, M): the same seeds, subsets and starts, so that what they share cancels."""
+    return summarise(scores - reference)
+
+
 def mean(scores: Array) -> float:
     """Mean over seeds and episodes of `scores` (N, M)."""
     return float(_checked(scores).mean())
@@ -100,7 +105,7 @@ def stratified_bootstrap(
     return float(seed_means.mean() + low), float(seed_means.mean() + high)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=8)
 def _draws(seeds: int, episodes: int, resamples: int, seed: int) -> tuple[Array, Array]:
     """The seeds drawn (R, N), and how often each episode is drawn at each of their places (N, R, M).
 
