@@ -9,7 +9,7 @@ differ in N, and weigh the same all the same.
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,13 @@ from ..datasets.trajectories import Array
 
 GAMMA = 100.0  # the score from which on the optimality gap counts nothing: 1 of rliable's scores, 100 of ours
 RESAMPLES = 2000
+VALUES_AT_A_TIME = 1 << 20  # of resampled runs in memory: few enough for a processor's cache to be of use
 LEVEL = 0.95
 _NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 METRICS = ("mean", "iqm", "median", "optimality_gap")
 
 Scores = Mapping[str, Array]
-Statistic = Callable[[Array, "Layout"], Array]  # of resampled runs (R, sum of N): one value each (R,)
+Statistic = Callable[[Array, "Layout"], Array]  # of runs (..., sum of N) side by side, task after task: (...)
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,23 @@ class Layout:
         return np.repeat(1.0 / (len(self.sizes) * np.asarray(self.sizes)), self.sizes)
 
     def task_means(self, runs: Array) -> Array:
-        """(R, T) means over the runs (R, sum of N) of each task."""
+        """(..., T) means over the runs (..., sum of N) of each task."""
         starts = np.cumsum((0, *self.sizes[:-1]))
-        return np.asarray(np.add.reduceat(runs, starts, axis=1) / np.asarray(self.sizes))
+        return np.asarray(np.add.reduceat(runs, starts, axis=-1) / np.asarray(self.sizes))
 
 
 def aggregate(scores: Scores) -> dict[str, Estimate]:
     """`METRICS` of one method over tasks, or of one task; see the functions that compute them."""
-    return {name: estimate(scores, STATISTICS[name]) for name in METRICS}
+    return aggregate_all([scores])[0]
+
+
+def aggregate_all(every: Sequence[Scores]) -> list[dict[str, Estimate]]:
+    """`aggregate` of each, in a fraction of the time where many have as many tasks and runs."""
+    found: list[dict[str, Estimate]] = [{} for _ in every]
+    for name in METRICS:
+        for place, estimated in enumerate(_estimate_all(every, STATISTICS[name])):
+            found[place][name] = estimated
+    return found
 
 
 def mean(runs: Array, layout: Layout) -> Array:
@@ -75,16 +85,20 @@ def mean(runs: Array, layout: Layout) -> Array:
 
 def iqm(runs: Array, layout: Layout) -> Array:
     """The mean of the middle half of all tasks' runs; whole runs are cut, so below four runs it is the mean."""
-    order = np.argsort(runs, axis=1)
+    if len(set(layout.sizes)) == 1:
+        cut = runs.shape[-1] // 4
+        return np.asarray(np.sort(runs, axis=-1)[..., cut : runs.shape[-1] - cut].mean(axis=-1))
+    order = np.argsort(runs, axis=-1)
     weights = layout.weights[order]
-    below = np.cumsum(weights, axis=1)
-    kept = np.where((below > 0.25 + 1e-9) & (1.0 - below + weights > 0.25 + 1e-9), weights, 0.0)
-    return np.asarray((kept * np.take_along_axis(runs, order, axis=1)).sum(axis=1) / kept.sum(axis=1))
+    up_to = np.cumsum(weights, axis=-1)
+    middle = (up_to > 0.25 + 1e-9) & (1.0 - up_to + weights > 0.25 + 1e-9)
+    kept = np.where(middle, weights, 0.0)
+    return np.asarray((kept * np.take_along_axis(runs, order, axis=-1)).sum(axis=-1) / kept.sum(axis=-1))
 
 
 def median(runs: Array, layout: Layout) -> Array:
     """The median over tasks of their runs' means; of one task, the median of its runs."""
-    return np.asarray(np.median(layout.task_means(runs) if len(layout.sizes) > 1 else runs, axis=1))
+    return np.asarray(np.median(layout.task_means(runs) if len(layout.sizes) > 1 else runs, axis=-1))
 
 
 def optimality_gap(runs: Array, layout: Layout) -> Array:
@@ -187,32 +201,50 @@ def estimate(scores: Scores, statistic: Statistic) -> Estimate:
 
     SKEWED
     """
-    layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
-    value = float(statistic(runs[None], layout)[0])
+    return _estimate_all([scores], statistic)[0]
+
+
+def _estimate_all(every: Sequence[Scores], statistic: Statistic) -> list[Estimate]:
+    """`estimate` of each; those with as many tasks and runs share their draws."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, scores in enumerate(every):
+        alike.setdefault(_sizes(scores), []).append(place)
+    found: dict[int, Estimate] = {}
+    for sizes, places in alike.items():
+        chunk = max(1, VALUES_AT_A_TIME // (RESAMPLES * sum(sizes)))
+        for some in (places[start : start + chunk] for start in range(0, len(places), chunk)):
+            runs = np.stack([_side_by_side(every[place]) for place in some])
+            found |= dict(zip(some, map(Estimate, *_estimates(runs, Layout(sizes), statistic)), strict=True))
+    return [found[place] for place in range(len(every))]
+
+
+def _estimates(runs: Array, layout: Layout, statistic: Statistic) -> list[list[float]]:
+    """Values, lower and upper ends, (G,) each, for G times the same layout: runs (G, sum of N)."""
+    values = statistic(runs, layout)
     if min(layout.sizes) < 2:
-        return Estimate(value, math.nan, math.nan)
-    resampled = runs[_draws(layout.sizes)]
-    drawn = statistic(resampled, layout)
-    deviations = drawn - drawn.mean()
+        return [values.tolist(), [math.nan] * len(runs), [math.nan] * len(runs)]
+    resampled = runs[:, _draws(layout.sizes)]  # (G, R, sum of N)
+    deviations = statistic(resampled, layout)
+    deviations -= deviations.mean(axis=1, keepdims=True)
     cut = statistic in (iqm, median) and len(layout.sizes) == 1 and layout.sizes[0] >= 4
-    reach = _factor(deviations, layout, resampled, unbiased=cut)
-    low, high = value + reach * np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+    reach = _factors(deviations, layout, resampled, unbiased=cut)
+    low, high = values + reach * np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    return [values.tolist(), low.tolist(), high.tolist()]
 
 
-def _factor(deviations: Array, layout: Layout, resampled: Array, *, unbiased: bool) -> float:
-    """By how much the deviations (R,) of a statistic of `resampled` runs are to be spread out: see `estimate`."""
-    means = layout.task_means(resampled)
-    means -= means.mean(axis=0)
-    variances = (means**2).mean(axis=0)  # (T,)
-    covariances = deviations @ means / len(deviations)
-    shares = np.divide(covariances**2, variances, out=np.zeros_like(variances), where=variances > 0.0)
-    if shares.sum() == 0.0:  # nothing varies
-        return 1.0
+def _factors(deviations: Array, layout: Layout, resampled: Array, *, unbiased: bool) -> Array:
+    """(G,) by how much the deviations (G, R) of a statistic of `resampled` runs are to be spread out."""
     sizes = np.asarray(layout.sizes)
+    means = layout.task_means(resampled)
+    means -= means.mean(axis=1, keepdims=True)
+    variances = np.einsum("grt,grt->gt", means, means)
+    covariances = np.einsum("gr,grt->gt", deviations, means)
+    shares = np.divide(covariances**2, variances, out=np.zeros_like(variances), where=variances > 0.0)
+    shares[shares.sum(axis=1) == 0.0] = 1.0  # nothing varies: any factor will do
     wanted = shares if unbiased else shares * sizes / (sizes - 1)
-    freedom = wanted.sum() ** 2 / (wanted**2 / (sizes - 1)).sum()
-    return float(special.stdtrit(freedom, (1 + LEVEL) / 2) / _NORMAL * math.sqrt(wanted.sum() / shares.sum()))
+    freedom = wanted.sum(axis=1) ** 2 / (wanted**2 / (sizes - 1)).sum(axis=1)
+    student = special.stdtrit(freedom, (1 + LEVEL) / 2) / _NORMAL
+    return np.asarray(student * np.sqrt(wanted.sum(axis=1) / shares.sum(axis=1)))
 
 
 @functools.lru_cache(maxsize=16)

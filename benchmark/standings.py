@@ -7,7 +7,7 @@ every method that covers them all. So LaMo stands beside DT on all tasks, beside
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from .aggregates import (
     Estimate,
     Profile,
     Scores,
-    aggregate,
+    aggregate_all,
     paired_difference,
     performance_profile,
     probability_of_improvement,
@@ -117,19 +117,28 @@ def scores_of(rows: Mapping[str, Row]) -> Scores:
     return {data: np.asarray([run["score"] for run in row]) for data, row in rows.items()}
 
 
-def standings(runs: pd.DataFrame) -> list[Standing]:
+def standings(found: Sequence[Pool]) -> list[Standing]:
     """Every method in every pool. Of one data set, the mean's interval is the leaderboard's, from `statistics.py`."""
-    return [_standing(pool, name, rows) for pool in pools(runs) for name, rows in pool.rows.items()]
+    placed = [(pool, name, rows) for pool in found for name, rows in pool.rows.items()]
+    metrics = aggregate_all([scores_of(rows) for _, _, rows in placed])
+    single = [place for place, (_, _, rows) in enumerate(placed) if len(rows) == 1]
+    episodes = [_episodes(next(iter(placed[place][2].values()))) for place in single]
+    for place, summary in zip(single, statistics.summarise_all(episodes), strict=True):
+        metrics[place]["mean"] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
+    return [
+        Standing(
+            *(pool.profile, pool.source, pool.fraction, pool.datasets),
+            *name,
+            min(map(len, rows.values())),
+            estimates,
+        )
+        for (pool, name, rows), estimates in zip(placed, metrics, strict=True)
+    ]
 
 
-def _standing(pool: Pool, name: Name, rows: Mapping[str, Row]) -> Standing:
-    metrics = aggregate(scores_of(rows))
-    if len(rows) == 1:
-        (row,) = rows.values()
-        summary = statistics.summarise(np.stack([run["headline_scores"] for run in row]))
-        metrics["mean"] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
-    seeds = min(map(len, rows.values()))
-    return Standing(pool.profile, pool.source, pool.fraction, pool.datasets, *name, seeds, metrics)
+def _episodes(runs: Row) -> Array:
+    """(N, M) scores of the headline episodes."""
+    return np.stack([run["headline_scores"] for run in runs])
 
 
 def profiles(pool: Pool, thresholds: Array) -> dict[Name, Profile]:
@@ -137,31 +146,30 @@ def profiles(pool: Pool, thresholds: Array) -> dict[Name, Profile]:
     return {name: performance_profile(scores_of(rows), thresholds) for name, rows in pool.rows.items()}
 
 
-def comparisons(runs: pd.DataFrame, reference: str = REFERENCE) -> list[Comparison]:
+def comparisons(found: Sequence[Pool], reference: str = REFERENCE) -> list[Comparison]:
     """`reference` against every other method of each pool: those of the same language model and those without one.
 
     Variants are left out: what they change is not the method.
     """
-    return [
-        _comparison(pool, (method, lm, variant), other)
-        for pool in pools(runs)
+    met = [
+        (pool, (method, lm, variant), other)
+        for pool in found
         for method, lm, variant in pool.rows
         if method == reference and not variant
         for other in pool.rows
         if other[0] != reference and other[1] in ("", lm) and not other[2]
     ]
-
-
-def _comparison(pool: Pool, name: Name, other: Name) -> Comparison:
-    ours, theirs = pool.rows[name], pool.rows[other]
-    pairs = {data: _pairs(ours[data], theirs[data]) for data in pool.datasets}
-    return Comparison(
-        *(pool.profile, pool.source, pool.fraction, pool.datasets),
-        *(*name[:2], *other[:2]),
-        min(map(len, pairs.values())),
-        _difference(pairs),
-        probability_of_improvement(scores_of(ours), scores_of(theirs)),
-    )
+    pairs = [{d: _pairs(pool.rows[ours][d], pool.rows[theirs][d]) for d in pool.datasets} for pool, ours, theirs in met]
+    return [
+        Comparison(
+            *(pool.profile, pool.source, pool.fraction, pool.datasets),
+            *(*ours[:2], *theirs[:2]),
+            min(map(len, shared.values())),
+            difference,
+            probability_of_improvement(scores_of(pool.rows[ours]), scores_of(pool.rows[theirs])),
+        )
+        for (pool, ours, theirs), shared, difference in zip(met, pairs, _differences(pairs), strict=True)
+    ]
 
 
 def _pairs(ours: Row, theirs: Row) -> list[Pair]:
@@ -171,14 +179,20 @@ def _pairs(ours: Row, theirs: Row) -> list[Pair]:
     return [(run, known[key]) for run, key in zip(ours, keys, strict=True) if key in known]
 
 
-def _difference(pairs: Mapping[str, list[Pair]]) -> Estimate:
+def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[Estimate]:
     """The mean of ours less theirs: on one data set episode by episode, over several run by run."""
-    if not all(pairs.values()):
-        return Estimate(math.nan, math.nan, math.nan)
-    found = [run for pair in next(iter(pairs.values())) for run in pair]
-    if len(pairs) == 1 and len({run["headline_scores"].shape for run in found}) == 1:
-        ours, theirs = (np.stack([run["headline_scores"] for run in found[side::2]]) for side in (0, 1))
-        apart = statistics.paired_difference(ours, theirs)
-        return Estimate(apart.mean, apart.ci_low, apart.ci_high)
-    scores, reference = (scores_of({d: [pair[side] for pair in pairs[d]] for d in pairs}) for side in (0, 1))
-    return paired_difference(scores, reference)
+    found = {}
+    alone: dict[int, tuple[Array, Array]] = {}
+    for place, pairs in enumerate(every):
+        sides = [{data: [pair[side] for pair in shared] for data, shared in pairs.items()} for side in (0, 1)]
+        shapes = {run["headline_scores"].shape for runs in sides for row in runs.values() for run in row}
+        if not all(pairs.values()):
+            found[place] = Estimate(math.nan, math.nan, math.nan)
+        elif len(pairs) == 1 and len(shapes) == 1:
+            ours, theirs = (_episodes(next(iter(runs.values()))) for runs in sides)
+            alone[place] = (ours, theirs)
+        else:
+            found[place] = paired_difference(*map(scores_of, sides))
+    summaries = statistics.paired_differences(list(alone.values()))
+    found |= {p: Estimate(s.mean, s.ci_low, s.ci_high) for p, s in zip(alone, summaries, strict=True)}
+    return [found[place] for place in range(len(every))]
