@@ -58,10 +58,14 @@ class Layout:
         """(sum of N,) of each run: tasks weigh the same, and so do the runs of a task; they sum to 1."""
         return np.repeat(1.0 / (len(self.sizes) * np.asarray(self.sizes)), self.sizes)
 
+    @functools.cached_property
+    def membership(self) -> Array:
+        """(sum of N, T) what each run brings to its task's mean."""
+        return np.repeat(np.eye(len(self.sizes)) / np.asarray(self.sizes)[:, None], self.sizes, axis=0)
+
     def task_means(self, runs: Array) -> Array:
         """(..., T) means over the runs (..., sum of N) of each task."""
-        starts = np.cumsum((0, *self.sizes[:-1]))
-        return np.asarray(np.add.reduceat(runs, starts, axis=-1) / np.asarray(self.sizes))
+        return np.asarray(runs @ self.membership)
 
 
 def aggregate(scores: Scores) -> dict[str, Estimate]:
@@ -69,10 +73,10 @@ def aggregate(scores: Scores) -> dict[str, Estimate]:
     return aggregate_all([scores])[0]
 
 
-def aggregate_all(every: Sequence[Scores]) -> list[dict[str, Estimate]]:
+def aggregate_all(every: Sequence[Scores], metrics: Sequence[str] = METRICS) -> list[dict[str, Estimate]]:
     """`aggregate` of each, in a fraction of the time where many have as many tasks and runs."""
     found: list[dict[str, Estimate]] = [{} for _ in every]
-    for name in METRICS:
+    for name in metrics:
         for place, estimated in enumerate(_estimate_all(every, STATISTICS[name])):
             found[place][name] = estimated
     return found

@@ -82,10 +82,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged", "problem": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
-        run |= _flattened(config)
+        flat = _flattened(config)
+        run |= flat
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)
-            run |= done | {"settings": _settings(config, done)} | _scores(folder, config) | {"status": "finished"}
+            run |= done | {"settings": _settings(flat, done)} | _scores(folder, config) | {"status": "finished"}
         elif (folder / "failed.json").exists():
             run |= {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
         else:
@@ -100,25 +101,28 @@ def _read_json(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path.name} can't be read ({error})") from error
-    missing = [name for name in fields if not isinstance(content, dict) or name not in content]
-    if missing:
+    if not isinstance(content, dict) or not content.keys() >= set(fields):
+        missing = [name for name in fields if not isinstance(content, dict) or name not in content]
         raise UserError(f"{path.name} lacks {', '.join(missing)}")
-    return dict(content)
+    return content
 
 
 def _flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
     return flat
 
 
-def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+def _settings(flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Everything that runs of one leaderboard row must have in common."""
-    method = METHODS.get(config["method"])
+    method = METHODS.get(flat["method"])
     drawn = method is not None and method.weights not in ("", "pretrained")  # weights drawn by the seed
     may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
-    common = {key: value for key, value in _flattened(config).items() if key not in may_differ}
+    common = {key: value for key, value in flat.items() if key not in may_differ}
     for name, default in LATER_SETTINGS.items():  # as in the run's id
         if common.get(f"policy.{name}", default) == default:
             common.pop(f"policy.{name}", None)
@@ -140,24 +144,24 @@ def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 def _scores_at(target: float, folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     steps, returns = _returns_at(target, folder / "episodes.csv", config)
-    normalise = find_task(config["task"]).normalise
-    scores = np.asarray([[normalise(value) for value in evaluation] for evaluation in returns.tolist()])
+    scores = find_task(config["task"]).normalise(returns)
     headline = slice(-config["headline_evaluations"], None)
+    curve = scores.mean(axis=1)
     return {
         "target_return": float(target),
         "score": float(scores[headline].mean()),
-        "best_score": float(scores.mean(axis=1).max()),
+        "best_score": float(curve.max()),
         "return_mean": float(returns[headline].mean()),
         "headline_scores": scores[headline].ravel(),
         "curve_steps": steps,
-        "curve_scores": scores.mean(axis=1),
+        "curve_scores": curve,
     }
 
 
 def _returns_at(target: float, path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = _read_episodes(path)
-    table = table[np.isclose(table[:, 1], target)]
+    table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
     steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
     episodes, wanted = config["evaluation_episodes"], config["headline_evaluations"]

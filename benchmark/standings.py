@@ -17,6 +17,7 @@ import pandas as pd
 from ..datasets.trajectories import Array
 from . import statistics
 from .aggregates import (
+    METRICS,
     Estimate,
     Profile,
     Scores,
@@ -120,19 +121,24 @@ def scores_of(rows: Mapping[str, Row]) -> Scores:
 def standings(found: Sequence[Pool]) -> list[Standing]:
     """Every method in every pool. Of one data set, the mean's interval is the leaderboard's, from `statistics.py`."""
     placed = [(pool, name, rows) for pool in found for name, rows in pool.rows.items()]
-    metrics = aggregate_all([scores_of(rows) for _, _, rows in placed])
+    means: dict[int, Estimate] = {}
     single = [place for place, (_, _, rows) in enumerate(placed) if len(rows) == 1]
+    several = [place for place, (_, _, rows) in enumerate(placed) if len(rows) > 1]
     episodes = [_episodes(next(iter(placed[place][2].values()))) for place in single]
     for place, summary in zip(single, statistics.summarise_all(episodes), strict=True):
-        metrics[place]["mean"] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
+        means[place] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
+    scores = [scores_of(rows) for _, _, rows in placed]
+    for place, metrics in zip(several, aggregate_all([scores[place] for place in several], ["mean"]), strict=True):
+        means[place] = metrics["mean"]
+    others = aggregate_all(scores, METRICS[1:])
     return [
         Standing(
             *(pool.profile, pool.source, pool.fraction, pool.datasets),
             *name,
             min(map(len, rows.values())),
-            estimates,
+            {"mean": means[place]} | others[place],
         )
-        for (pool, name, rows), estimates in zip(placed, metrics, strict=True)
+        for place, (pool, name, rows) in enumerate(placed)
     ]
 
 
