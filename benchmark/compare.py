@@ -14,8 +14,10 @@ from .leaderboard import COLUMNS, KEYS, leaderboard
 from .reported import Published, papers
 
 OURS = ("dataset", "source", "fraction", "method", "lm", "profile", "seeds")  # what a comparison has of our row
-NEEDED = (*KEYS, "dataset_hash", "subset_hash", "seeds", "score_mean", "score_std", "ci_low", "ci_high", "train_steps")
-NEEDED += ("target_return", "env_id", "simulator", "version")  # of a leaderboard that is compared
+NEEDED = (  # columns of a leaderboard that is compared
+    *(*KEYS, "dataset_hash", "subset_hash", "seeds", "score_mean", "score_std", "ci_low", "ci_high", "train_steps"),
+    *("target_return", "env_id", "simulator", "version"),
+)
 BARS = ("dataset_hash", "env_id", "target_return")  # where two leaderboards differ in these, scores mean another thing
 # Columns of a comparison and their format as CSV, in order.
 FORMATS = {
@@ -41,8 +43,9 @@ LIES = {  # places of a published score, in words
 
 
 def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """A leaderboard: of the runs in a folder, or a file that `lamobench leaderboard` has written. And a line for each run
-    of the folder that it leaves out.
+    """A leaderboard: of the runs in a folder, or a file that `lamobench leaderboard` has written.
+
+    And a line for each run of the folder that it leaves out.
 
     Raises a `UserError` if it is neither.
     """
