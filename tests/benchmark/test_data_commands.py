@@ -132,7 +132,7 @@ def test_show_says_how_a_data_set_scores_and_what_is_published(
     assert lines["target_returns"] == "3600, 1800"
     assert lines["published_fractions"] == "0.005, 0.01, 0.1, 1"
     assert lines["published_by"] == "LaMo, CORL, rerun, authors' log, on this data"
-    _, lamo, _ = re.split(r"\npublished by (?:LaMo|CORL)\n", shown.out)
+    _, lamo, _ = re.split(r"\npublished scores: (?:LaMo|CORL)\n", shown.out)
     assert "  lamo              57.0 ±7.1  52.0 ±4.6   73.7 ±3.5  74.1 ±5.3" in lamo.splitlines()
     written = home / "figures" / "hopper-medium-d4rl.png"
     assert shown.out.endswith(f"written: {written}\n")
