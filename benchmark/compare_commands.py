@@ -78,12 +78,13 @@ def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
     ours = f"{row['score']:.1f}"
     if row["ci_low"] is not None:
         ours += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
+    said = ", ".join(part for part in (row["lm"], row["our_variant"]) if part)
     spread = "" if row["spread"] is None else f" ±{row['spread']:.1f}"
     place = "one seed" if row["lies"] == "unknown" else row["lies"]
     place = place if row["comparable"] else "not comparable"
     return {
         "data": f"{100 * row['fraction']:g} %",
-        "method": method_title(row["method"]) + (f" ({row['lm']})" if row["lm"] else ""),
+        "method": method_title(row["method"]) + (f" ({said})" if said else ""),
         "ours": ours,
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",
