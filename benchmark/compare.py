@@ -58,10 +58,10 @@ def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def compare_published(board: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each score of ours and each published one of the same data set, fraction and method.
 
-    Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`, `variant`, `published`, `spread`. Then
-    `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval, "above" or "below" it, or "unknown", with
-    one seed; `comparable`; `why_not`, what stands in the way, and `note`, what to know of it all the same.
-    Numbers that are unknown are None. Rows whose scores may not be compared come last.
+    Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`,
+    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval,
+    "above" or "below" it, or "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`,
+    what to know of it all the same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
     """
     rows = [_beside(row, published) for row in board.to_dict("records") for published in published_for(row)]
     return sorted(rows, key=lambda row: not row["comparable"])
