@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from lamobench.baselines.delayed_actor_critic import smoothed
 from lamobench.baselines.networks import Ensemble
 from lamobench.baselines.policy import History, Spec
-from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig, smoothed
+from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
 from lamobench.datasets.windows import TransitionBatch, TransitionSampler
