@@ -23,7 +23,7 @@ def project_files() -> Iterator[Path]:
     """Every file of the project, whether or not git is at hand to list them."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [f for f in folders if f not in IGNORED and not f.endswith((".egg-info", "_cache"))]
-        yield from (Path(folder) / name for name in files)
+        yield from (Path(folder) / name for name in files if name not in IGNORED)  # .git is a file in a worktree
 
 
 def modules(floor: str) -> list[Path]:
