@@ -24,6 +24,8 @@ from .config import LATER_FIELDS, LATER_SETTINGS
 from .methods import METHODS
 
 RUN_NAME = re.compile(r"-s\d+-[0-9a-f]{10}$")  # the end of `RunConfig.id`, by which a folder is known as a run's
+UNFINISHED = "start the same command again to go on"
+NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
 CONFIG_FIELDS = (
@@ -72,9 +74,16 @@ def _run_folders(root: Path) -> Iterator[Path]:
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
-    """One line for each run that the leaderboard can't count, from the frame of `collect`: its id and what to do."""
-    others = runs[runs["status"] != "finished"]
-    return [f"{run.run_id}: {run.status}: {run.problem}" for run in others.itertuples()]
+    """What the leaderboard can't count of the frame of `collect`, and what to do: a line for all runs that are not
+    finished, and one for each that failed or is damaged."""
+    others = [(run.run_id, run.status, run.problem) for run in runs[runs["status"] != "finished"].itertuples()]
+    unfinished = [name for name, status, _ in others if status == "unfinished"]
+    lines = [f"{name}: {status}: {problem}" for name, status, problem in others if status != "unfinished"]
+    if unfinished:
+        named = ", ".join(unfinished[:NAMED]) + (f" and {len(unfinished) - NAMED} more" * (len(unfinished) > NAMED))
+        count = "1 run is unfinished" if len(unfinished) == 1 else f"{len(unfinished)} runs are unfinished"
+        lines.insert(0, f"{count} ({named}); {UNFINISHED}")
+    return lines
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -90,7 +99,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         elif (folder / "failed.json").exists():
             run |= {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
         else:
-            run |= {"status": "unfinished", "problem": "start the same command again to finish it"}
+            run |= {"status": "unfinished", "problem": UNFINISHED}
     except UserError as error:
         run["problem"] = f"{error}; delete '{folder}' and start the same command again"
     return run
@@ -121,7 +130,7 @@ def _settings(flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Everything that runs of one leaderboard row must have in common."""
     method = METHODS.get(flat["method"])
     drawn = method is not None and method.weights not in ("", "pretrained")  # weights drawn by the seed
-    may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
+    may_differ = ("seed", "data_seed", "subset_hash", "episodes_in_subset", *(("lm_hash",) if drawn else ()))
     common = {key: value for key, value in flat.items() if key not in may_differ}
     for name, default in LATER_SETTINGS.items():  # as in the run's id
         if common.get(f"policy.{name}", default) == default:

@@ -33,7 +33,7 @@ class Task:
     env_options: str | None = None
 
     def normalise(self, episode_return: Returns) -> Returns:
-        """The score of a return, or of each in an array: 0 at the lower reference return, 100 at the upper, not clipped."""
+        """The score of a return, or of each in an array: 0 and 100 at the reference returns, linear and not clipped."""
         low, high = self.reference_scores
         return 100.0 * (episode_return - low) / (high - low)
 
