@@ -77,7 +77,7 @@ def test_the_interval_of_the_mean_of_one_task_by_hand() -> None:
     # Of two runs the drawn mean is 0, 5 or 10 with odds 1 : 2 : 1: see the same test of `statistics.py`.
     reach = 5.0 * math.sqrt(2.0) * 12.7062 / 1.95996
     found = estimate({"task": runs(0.0, 10.0)}, mean)
-    assert (found.low, found.high) == pytest.approx((5.0 - reach, 5.0 + reach), rel=1e-2)
+    assert (found.low, found.high) == pytest.approx((5.0 - reach, 5.0 + reach), rel=0.02)
 
 
 def test_the_interval_of_many_tasks_is_the_textbook_one() -> None:
@@ -126,7 +126,7 @@ def test_a_paired_difference_knows_nothing_of_what_both_sides_share() -> None:
     found = paired_difference(better, reference)
     assert found.value == pytest.approx(4.0)
     assert 3.0 < found.low < found.high < 5.0
-    assert aggregate(better)["mean"].high - aggregate(better)["mean"].low > 20.0
+    assert aggregate(better)["mean"].high - aggregate(better)["mean"].low > 15.0
     with pytest.raises(ValueError, match="tasks differ: a, b and a"):
         paired_difference(better, {"a": reference["a"]})
 
