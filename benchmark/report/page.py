@@ -1,0 +1,201 @@
+"""Fills the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
+
+A content security policy in it lets the browser run and load nothing but what stands in the file as it was written.
+"""
+
+import base64
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...datasets.catalog import find_task
+from ...datasets.storage import write_text
+from ..display import duration
+from ..figures import COLOURS, FALLBACK_COLOUR
+from ..methods import METHODS
+from . import charts, svg
+from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
+
+TEMPLATES = Path(__file__).with_name("templates")
+FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
+DARK_CARD = "#161b22"  # `--card` in the dark: what colours of methods have to stand out from
+DARK_CONTRAST = 4.5
+FILTERS = {
+    "dataset": "Data set",
+    "fraction": "Share of the data",
+    "method": "Method",
+    "source": "Source",
+    "profile": "Profile",
+    "lm": "Language model",
+}
+
+
+def write_report(contents: Contents, path: Path) -> None:
+    """Write the page, whole or not at all; the same runs give the same bytes."""
+    write_text(path, render_page(contents))
+
+
+def render_page(contents: Contents) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {
+        "cell_text": charts.cell_text,
+        "duration": duration,
+        "legend_key": charts.legend_key,
+        "own_values": own_values,
+        "percent": charts.percent,
+        "plain": _plain,
+        "provenance": provenance,
+        "signed": charts.signed,
+        "whiskers": charts.whiskers,
+        "published": lambda row: "",
+        "about_task": _about_task,
+    }
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
+    low, high = _range(contents)
+    text = environment.get_template("report.html").render(
+        contents=contents,
+        policy=_policy(style, FIRST_SCRIPT, script),
+        style=Markup(style),
+        first_script=Markup(FIRST_SCRIPT),
+        script=Markup(script),
+        marker_shapes=svg.marker_shapes(),
+        version=contents.rows[0].values["version"],
+        finished=max(contents.distinct("finished_at"), default=""),
+        tiles=_tiles(contents),
+        choices=_choices(contents),
+        glossary=[(name, title, METHODS[name].summary) for name, title in methods_of(contents.rows) if name in METHODS],
+        best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
+        charts={setting.anchor: _charts(setting) for setting in contents.settings},
+        strips={setting.anchor: [] for setting in contents.settings},
+        low=low,
+        high=high,
+    )
+    return text
+
+
+def lightened(colour: str, background: str = DARK_CARD, contrast: float = DARK_CONTRAST) -> str:
+    """The colour, mixed with as much white as it takes to reach a contrast against a dark background."""
+    own = np.asarray([int(colour[place : place + 2], 16) for place in (1, 3, 5)], float)
+    for share in np.linspace(0.0, 1.0, 101):
+        mixed = "#" + "".join(f"{round(value):02x}" for value in own + share * (255.0 - own))
+        if contrast_of(mixed, background) >= contrast:
+            return mixed
+    return "#ffffff"
+
+
+def contrast_of(first: str, second: str) -> float:
+    """The contrast of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    lower, higher = sorted((_luminance(first), _luminance(second)))
+    return (higher + 0.05) / (lower + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    values = np.asarray([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255.0
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def _method_colours() -> str:
+    """The figures' colours by class, and lighter ones for the dark."""
+    colours = {svg.class_of(method): colour for method, colour in (COLOURS | {"": FALLBACK_COLOUR}).items()}
+    return "".join(f".{name}{{--c:light-dark({colour},{lightened(colour)})}}\n" for name, colour in colours.items())
+
+
+def _policy(style: str, *scripts: str) -> str:
+    """Nothing may be loaded, and nothing run but these."""
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    allowed = f"script-src {hashes}; style-src 'sha256-{_sha256(style)}'; img-src data:"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _charts(setting: Setting) -> list[charts.Chart]:
+    many = len(setting.fractions) > 1
+    first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
+    return [first, *(charts.learning_curve(setting, fraction) for fraction in setting.fractions)]
+
+
+def _clearly_best(setting: Setting) -> list[Row]:
+    """Rows whose interval lies above every other one's at the same share of the data."""
+    best = []
+    for row in setting.rows:
+        rivals = [other for other in setting.at(row.fraction) if other is not row]
+        if rivals and all(row.values["ci_low"] > other.values["ci_high"] for other in rivals):
+            best.append(row)
+    return best
+
+
+def _range(contents: Contents) -> tuple[float, float]:
+    """From where to where all intervals reach, on tens, the zero among them."""
+    ends = [float(row.values[key]) for row in contents.rows for key in ("score_mean", "ci_low", "ci_high")]
+    known = [end for end in ends if math.isfinite(end)]
+    return min(0.0, 10 * math.floor(min(known) / 10)), max(10.0, 10 * math.ceil(max(known) / 10))
+
+
+def _tiles(contents: Contents) -> list[dict[str, str]]:
+    runs = [run for row in contents.rows for run in row.runs]
+    seeds = sorted({row.values["seeds"] for row in contents.rows})
+    hours = contents.hours
+    machines = contents.distinct("device", "cpus")
+    versions = contents.distinct("torch")
+    values = {
+        "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
+        "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
+        "Methods": (f"{len(methods_of(contents.rows)):,}", ""),
+        "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
+        "Profile": (", ".join(contents.distinct("profile")), ", ".join(contents.distinct("lm"))),
+        "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
+    }
+    if machines:
+        said = "; ".join(f"{m} cores" for m in machines[:3])
+        values["Hardware"] = (said, f"torch {', '.join(versions)}" if versions else "")
+    return [{"name": name, "value": value, "more": more} for name, (value, more) in values.items()]
+
+
+def _choices(contents: Contents) -> list[dict[str, Any]]:
+    """The filters that have something to choose: a name, a title, and the values with their titles."""
+    choices = []
+    for name, title in FILTERS.items():
+        options = dict(_option(name, row) for row in contents.rows)
+        options.pop("", None)
+        if len(options) > 1:
+            ordered = sorted(options.items(), key=lambda o: (float(o[0]) if name == "fraction" else 0.0, o[0]))
+            choices.append({"name": name, "title": title, "options": ordered})
+    return choices
+
+
+def _option(name: str, row: Row) -> tuple[str, str]:
+    if name == "fraction":
+        return f"{row.fraction:g}", charts.percent(row.fraction)
+    text = row.title if name == "method" else str(row.values[name])
+    return text, text
+
+
+def _about_task(page: Page) -> str:
+    values = page.settings[0].rows[0].values
+    task = find_task(str(values["task"]))
+    low, high = task.reference_scores
+    return (
+        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of {low:g} "
+        f"scores 0 and one of {high:g} scores 100 ({task.score_source}). Policies that are told a return are asked for "
+        f"{float(values['target_return']):g}."
+    )
+
+
+def _plain(value: Any) -> str:
+    """A value of a configuration as text."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
