@@ -7,7 +7,10 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from ..datasets.trajectories import Array
 from .config import LATER_FIELDS, LATER_SETTINGS
 from .methods import METHODS
 
+RUN_NAME = re.compile(r"-s\d+-[0-9a-f]{10}$")  # the end of `RunConfig.id`, by which a folder is known as a run's
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
 CONFIG_FIELDS = (
@@ -29,23 +33,42 @@ CONFIG_FIELDS = (
 )
 
 
-def collect(runs_root: Path) -> pd.DataFrame:
-    """Read every run folder under `runs_root`: one row a run, sorted by its id.
+def collect(*roots: Path) -> pd.DataFrame:
+    """Read every run in the folders and in those inside them: one row a run, sorted by its id.
 
-    Columns: `run_id`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that says what is
-    wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as "policy.name") and of
-    `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores` (M,) of the M headline
-    episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations at the ranked target,
-    which is `target_return`; and `by_target`, the same for each target that could be ranked.
+    A run that is found twice counts once: the finished one, or else the one found first.
 
-    Raises a `UserError` if the folder holds no run. A damaged run is listed, so that it does not hide the others.
+    Columns: `run_id`; `folder`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that
+    says what is wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as
+    "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores`
+    (M,) of the M headline episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations
+    at the ranked target, which is `target_return`; and `by_target`, the same for each target that could be ranked.
+
+    Raises a `UserError` if a folder holds no run. A damaged run is listed, so that it does not hide the others.
     """
-    folders = [path for path in sorted(runs_root.iterdir()) if _is_run(path)] if runs_root.is_dir() else []
-    if not folders:
-        inside = sorted({str(path.parent) for path in runs_root.glob("*/*") if _is_run(path)})
-        hint = f"there are some in {', '.join(inside)}" if inside else "make some with `lamobench sweep`"
-        raise UserError(f"no runs in '{runs_root}'; {hint}")
-    return pd.DataFrame([read_run(folder) for folder in folders])
+    runs: dict[str, dict[str, Any]] = {}
+    for root in roots:
+        folders = sorted(_run_folders(root))
+        if not folders:
+            raise UserError(f"no runs in '{root}'; make some with `lamobench sweep`")
+        for run in map(read_run, folders):
+            known = runs.get(run["run_id"])
+            if known is None or (run["status"] == "finished" and known["status"] != "finished"):
+                runs[run["run_id"]] = run
+    return pd.DataFrame([runs[name] for name in sorted(runs)])
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Folders of runs in `root` and in the folders inside it, but for hidden ones; links are not followed."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                continue
+            path = Path(entry.path)
+            if RUN_NAME.search(entry.name):
+                yield path
+            else:
+                yield from _run_folders(path)
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
@@ -54,14 +77,9 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     return [f"{run.run_id}: {run.status}: {run.problem}" for run in others.itertuples()]
 
 
-def _is_run(path: Path) -> bool:
-    """By its name, the end of `RunConfig.id`: folders of runs may lie beside runs, and are nobody's to judge."""
-    return path.is_dir() and re.search(r"-s\d+-[0-9a-f]{10}$", path.name) is not None
-
-
 def read_run(folder: Path) -> dict[str, Any]:
     """One row of `collect`: the run in `folder`."""
-    run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
+    run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged", "problem": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
         run |= _flattened(config)

@@ -16,9 +16,10 @@ from ..datasets.trajectories import combine_hashes
 from .collect import with_one_target
 from .reported import OTHER_METRIC, PAPER_SOURCES, read_reported
 from .statistics import summarise
+from .variants import split_variants
 
 TRACK = "offline"
-KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile")  # one row each
+KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
 # Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
 COLUMNS = {
@@ -33,6 +34,7 @@ COLUMNS = {
     "method": "s",
     "lm": "s",
     "profile": "s",
+    "variant": "s",
     "seeds": "d",
     "score_mean": ".3f",
     "score_std": ".3f",
@@ -57,18 +59,23 @@ COLUMNS = {
 def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     """Finished runs of `collect` by leaderboard row (`KEYS`), each list in order of seed and all of one setting.
 
-    Raises a `UserError` if no run is finished, if runs of one row differ in more than their seed and subset, if a seed
-    occurs twice, or if a row mixes runs on one shared subset with runs on a subset each.
+    Runs that agree in all keys but the last and differ in a setting are rows of their own: `variant` (`variants.py`)
+    tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or if a row mixes
+    runs on one shared subset with runs on a subset each.
     """
     finished = runs[runs["status"] == "finished"].to_dict("records")
     if not finished:
         raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in sorted(finished, key=lambda run: (*(run[key] for key in KEYS), run["seed"], run["run_id"])):
-        groups.setdefault(tuple(run[key] for key in KEYS), []).append(run)
-    for group in groups.values():
-        _check_group(group)
-    return {key: with_one_target(group) for key, group in groups.items()}
+    shared = KEYS[:-1]
+    for run in sorted(finished, key=lambda run: (*(run[key] for key in shared), run["seed"], run["run_id"])):
+        groups.setdefault(tuple(run[key] for key in shared), []).append(run)
+    rows = {}
+    for key, group in groups.items():
+        for variant, row in split_variants(group).items():
+            _check_seeds(row)
+            rows[*key, variant] = with_one_target([run | {"variant": variant} for run in row])
+    return rows
 
 
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
@@ -128,12 +135,7 @@ def _combined_subset_hash(group: list[dict[str, Any]]) -> str:
     return shared.pop() if len(shared) == 1 else combine_hashes(hashes)
 
 
-def _check_group(group: list[dict[str, Any]]) -> None:
-    first = group[0]["settings"]
-    differing = {field for run in group for field in run["settings"] if run["settings"][field] != first.get(field)}
-    differing |= {field for run in group for field in first if field not in run["settings"]}
-    if differing:
-        _refuse(group, ", ".join(sorted(differing)), [_values(run["settings"], differing) for run in group])
+def _check_seeds(group: list[dict[str, Any]]) -> None:
     data_seeds = [int(run["data_seed"]) for run in group]
     seeds = [int(run["seed"]) for run in group]
     if len(set(seeds)) < len(seeds):
@@ -141,10 +143,6 @@ def _check_group(group: list[dict[str, Any]]) -> None:
     if data_seeds != seeds and len(set(data_seeds)) > 1:
         rule = "data_seed, which must be each run's own seed or the same in all"
         _refuse(group, rule, [f"{data_seed}" for data_seed in data_seeds])
-
-
-def _values(settings: dict[str, Any], fields: set[str]) -> str:
-    return ", ".join(str(settings.get(field)) for field in sorted(fields))
 
 
 def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None:
