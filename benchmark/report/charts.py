@@ -1,6 +1,6 @@
 """The report's figures: each a drawing, a caption, and the same numbers as a table for whoever can't see it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,10 @@ TOP, BOTTOM, LEFT = 26.0, 212.0, 32.0
 MOST_MARKS = 10  # on a curve
 TABLE_STEPS = 12  # most rows of a curve's table
 ROW_HEIGHT = 24.0  # of a method's line in `intervals`
+
+SIGNS = {"better": "+", "unclear": "~", "worse": "−"}
+
+Place = Callable[[float], str]  # what to call a place on the x axis
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,17 @@ class Interval:
 
 def learning_curve(setting: Setting, fraction: float) -> Chart:
     """Score over training steps at a share of the data: means over seeds, and bands from the lowest to the highest."""
-    rows = setting.at(fraction)
-    curves = [_learned(row) for row in rows]
-    every = [curve for other in setting.fractions for curve in map(_learned, setting.at(other))]
+    curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
+    every = [_learned(row) for row in setting.drawn]
     right = _room_for_labels(curves)
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
-    y, y_ticks = svg.linear_scale([v for c in every for v in (*c.low.tolist(), *c.high.tolist())], BOTTOM, TOP)
-    episodes = rows[0].values["episodes_in_subset"]
+    y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
+    episodes = setting.at(fraction)[0].values["episodes_in_subset"]
     title = f"Training on {percent(fraction)} ({episodes:,} {'episode' if episodes == 1 else 'episodes'})"
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, "score"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
-        _drawn(curves, x, y, right, "step {:,.0f}", "lowest to highest seed"),
+        _drawn(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed"),
     ]
     about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
     name = f"curve-{setting.anchor}-{setting.fractions.index(fraction)}"
@@ -76,20 +79,26 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
 
 def over_fractions(setting: Setting) -> Chart:
     """Score over the share of the data, with bands of 95 % intervals."""
-    curves = [_over_fractions([row for row in cells if row]) for _, cells in setting.cells()]
+    lines = [[row for row in cells if row] for _, cells in setting.cells(setting.drawn)]
+    curves = [_over_fractions(rows) for rows in lines]
+    return curves_over_shares(f"share-{setting.anchor}", "Score over share of the data", "score", curves)
+
+
+def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve]) -> Chart:
+    """A value over the share of the data, which is what `x` of the curves holds, with bands of 95 % intervals."""
     right = _room_for_labels(curves)
-    x, ticks = svg.share_scale(setting.fractions, LEFT + 8, right - 4)
-    ends = [value for c in curves for value in (*c.y.tolist(), *c.low.tolist(), *c.high.tolist())]
-    y, y_ticks = svg.linear_scale(ends, BOTTOM, TOP)
+    shares = sorted({share for curve in curves for share in curve.x.tolist()})
+    x, ticks = svg.share_scale(shares, LEFT + 8, right - 4)
+    y, y_ticks = svg.linear_scale(_ends(curves), BOTTOM, TOP)
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, "score"),
+        svg.y_axis(y, y_ticks, LEFT, right, what),
         svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %"),
-        _drawn(curves, x, y, right, "{:.3p}", "95 % interval"),
+        _drawn(curves, x, y, right, percent, "95 % interval"),
     ]
-    about = f"Score of {listed(curves)}, each at up to {len(ticks)} shares of the data. The numbers are in the table below it."
-    drawn = svg.drawing(f"share-{setting.anchor}", HEIGHT, f"{setting.dataset}: score over share of the data", about, parts)
-    rows = [[row.label, *(cell_text(cell) for cell in cells)] for row, cells in setting.cells()]
-    return Chart("Score over share of the data", drawn, ["method", *(percent(f) for f in setting.fractions)], rows)
+    about = f"{listed(curves)} at {len(ticks)} shares of the data. The numbers are in the table below it."
+    rows = [[curve.label, *(_cell_at(share, curve) for share in shares)] for curve in curves]
+    drawn = svg.drawing(name, HEIGHT, title, about, parts)
+    return Chart(title, drawn, ["method", *map(percent, shares)], rows)
 
 
 def intervals(
@@ -120,7 +129,8 @@ def scores(setting: Setting, fraction: float) -> Chart:
     """Every method's score with its interval at a share of the data."""
     entries = [
         Interval(row.label, row.method, *(float(row.values[key]) for key in ("score_mean", "ci_low", "ci_high")))
-        for row in setting.at(fraction)
+        for row in setting.drawn
+        if row.fraction == fraction
     ]
     name = f"scores-{setting.anchor}-{setting.fractions.index(fraction)}"
     return intervals(name, f"Score with {percent(fraction)} of the data", entries)
@@ -156,6 +166,20 @@ def whiskers(row: Row, low: float, high: float) -> Markup:
     line = [svg.path([(x(values[1]), middle), (x(values[2]), middle)], "line")] if np.isfinite(values[1]) else []
     parts.append(svg.series(row.method, [*line, svg.mark(x(values[0]), middle, row.method)]))
     opened = Markup('<svg viewBox="0 0 120 18" width="120" height="18" aria-hidden="true">')
+    return opened + Markup("").join(parts) + Markup("</svg>")
+
+
+def tally_bar(better: int, unclear: int, worse: int) -> Markup:
+    """Shares of settings side by side, told apart by shade and sign: decoration beside the same numbers."""
+    total, width = better + unclear + worse, 160.0
+    parts, start = [], 0.0
+    for style, count in (("better", better), ("unclear", unclear), ("worse", worse)):
+        end = start + width * count / total
+        if count:
+            parts.append(svg.path([(start, 2), (end, 2), (end, 16), (start, 16)], style, closed=True))
+            parts.append(svg.text((start + end) / 2, 13, SIGNS[style], f"sign {style}-sign", "middle"))
+        start = end
+    opened = Markup('<svg viewBox="0 0 160 18" width="160" height="18" aria-hidden="true">')
     return opened + Markup("").join(parts) + Markup("</svg>")
 
 
@@ -214,15 +238,15 @@ def _over_fractions(rows: list[Row]) -> Curve:
 
 
 def _room_for_labels(curves: Sequence[Curve]) -> float:
-    return svg.WIDTH - 12 - svg.label_width([curve.label for curve in curves])
+    return svg.WIDTH - 18 - svg.label_width([curve.label for curve in curves])
 
 
-def _drawn(curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: str, band: str) -> Markup:
+def _drawn(curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: Place, band: str) -> Markup:
     drawn = [_curve(curve, x, y, place, band) for curve in reversed(curves)]  # the first on top
     return Markup("").join(drawn) + _labels(curves, x, y, right)
 
 
-def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: str, band: str) -> Markup:
+def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, band: str) -> Markup:
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
     upper = [(x(a), y(b)) for a, b in zip(curve.x[known], curve.high[known], strict=True)]
     lower = [(x(a), y(b)) for a, b in zip(curve.x[known], curve.low[known], strict=True)]
@@ -232,9 +256,8 @@ def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: str, band: str) -> M
     line = [(x(a), y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
     parts.append(svg.path(line, "line", dashes=svg.dashes_of(curve.method)))
     for at in thinned(len(line), MOST_MARKS):
-        where = percent(curve.x[at]) if "p" in place else place.format(curve.x[at])
         spread = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {band})" if known[at] else ""
-        parts.append(svg.mark(*line[at], curve.method, f"{curve.label}, {where}: {signed(curve.y[at])}{spread}"))
+        parts.append(svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{spread}"))
     return svg.series(curve.method, parts)
 
 
@@ -252,8 +275,9 @@ def _labels(curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float) -
     places = svg.spread([end[1] for end in ends], TOP - 4, BOTTOM + 6)
     labels = []
     for curve, (across, down), place in zip(curves, ends, places, strict=True):
-        leader = svg.path([(across + 5, down), (right + 7, place)], "leader")
-        labels.append(svg.series(curve.method, [leader, svg.text(right + 9, place + 4, curve.label, "label")]))
+        leader = svg.path([(across + 5, down), (right + 6, place)], "leader")
+        sign = svg.mark(right + 11, place, curve.method)
+        labels.append(svg.series(curve.method, [leader, sign, svg.text(right + 18, place + 4, curve.label, "label")]))
     return Markup("").join(labels)
 
 
@@ -272,6 +296,18 @@ def _interval(entry: Interval, x: svg.Scale, middle: float, digits: int, bars: b
 
 def _at_step(step: int, curves: Sequence[Curve]) -> list[str]:
     return [f"{step:,}", *(_value_at(step, curve) for curve in curves)]
+
+
+def _cell_at(share: float, curve: Curve) -> str:
+    (found,) = np.nonzero(curve.x == share)
+    if not len(found):
+        return ""
+    value, low, high = (signed(float(values[found[0]])) for values in (curve.y, curve.low, curve.high))
+    return f"{value} [{low}, {high}]" if np.isfinite(curve.low[found[0]]) else value
+
+
+def _ends(curves: Sequence[Curve]) -> list[float]:
+    return [value for curve in curves for values in (curve.y, curve.low, curve.high) for value in values.tolist()]
 
 
 def _value_at(step: int, curve: Curve) -> str:

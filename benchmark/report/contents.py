@@ -5,7 +5,8 @@ Every value is a plain one; the templates escape what they print, since names co
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ class Row:
         return str(self.values["method"])
 
     @property
+    def variant(self) -> str:
+        """What tells its settings from those of most runs; empty for nothing."""
+        return str(self.values["variant"])
+
+    @property
     def fraction(self) -> float:
         """The share of the data."""
         return float(self.values["fraction"])
@@ -66,23 +72,27 @@ class Setting:
     rows: list[Row]
 
     @property
+    def drawn(self) -> list[Row]:
+        """The rows that figures show: a page of variants would be a tangle of lines."""
+        return [row for row in self.rows if not row.variant] or self.rows
+
+    @property
     def fractions(self) -> list[float]:
         """Every share of the data that some row has, in order."""
         return sorted({row.fraction for row in self.rows})
 
     @property
     def methods(self) -> list[tuple[str, str]]:
-        """Name and title of every method, in order of display."""
-        return methods_of(self.rows)
+        """Name and title of every method that figures show, in order of display."""
+        return methods_of(self.drawn)
 
     def at(self, fraction: float) -> list[Row]:
         """The rows at a share of the data."""
         return [row for row in self.rows if row.fraction == fraction]
 
-    def cells(self) -> list[tuple[Row, list[Row | None]]]:
-        """For each label a row that stands for it, and its row at each share of the data."""
-        labels = list(dict.fromkeys(row.label for row in self.rows))
-        lines = [{row.fraction: row for row in self.rows if row.label == label} for label in labels]
+    def cells(self, rows: list[Row]) -> list[tuple[Row, list[Row | None]]]:
+        """For each title among `rows` one that stands for it, and its row at each share of the data."""
+        lines = [{row.fraction: row for row in rows if row.title == title} for title in dict.fromkeys(r.title for r in rows)]
         return [(next(iter(line.values())), [line.get(fraction) for fraction in self.fractions]) for line in lines]
 
 
@@ -129,19 +139,16 @@ class Contents:
         return sum(float(run["train_seconds"]) for row in self.rows for run in row.runs) / 3600.0
 
 
-def read_contents(roots: Sequence[Path]) -> Contents:
-    """Everything there is to show of the runs in `roots` and in the folders inside them.
+def read_contents(*roots: Path) -> Contents:
+    """Everything there is to show of the runs in these folders and in those inside them.
 
-    A run that lies in two of them counts once. Rows that can't be averaged, because their runs differ in more than their
-    seed, are left out, and said to be. Raises a `UserError` if no run is finished.
+    Rows that can't be averaged are left out, and said to be. Raises a `UserError` if no run is finished.
     """
-    found = pd.concat([_read_all(root) for root in roots], ignore_index=True)
-    found["unfinished"] = found["status"] != "finished"
-    found = found.sort_values(["run_id", "unfinished"], kind="stable").drop_duplicates("run_id").drop(columns="unfinished")
-    if (found["status"] == "finished").any():
-        runs, refused = _averageable(found[found["status"] == "finished"])
-    else:
-        group_runs(found)  # raises
+    found = collect(*roots)
+    finished = found[found["status"] == "finished"]
+    if finished.empty:
+        group_runs(found)  # says that none is finished
+    runs, refused = _averageable(finished)
     if runs.empty:
         raise UserError(refused[0])
     return Contents(runs, list(_pages(runs)), [*left_out(found), *refused])
@@ -149,7 +156,12 @@ def read_contents(roots: Sequence[Path]) -> Contents:
 
 def methods_of(rows: Iterable[Row]) -> list[tuple[str, str]]:
     """Name and title of every method that the rows have, in order of display."""
-    return [(name, method_title(name)) for name in sorted({row.method for row in rows}, key=method_order)]
+    return methods_of_names(row.method for row in rows)
+
+
+def methods_of_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each name once with its title, in order of display."""
+    return [(name, method_title(name)) for name in sorted(set(names), key=method_order)]
 
 
 def provenance(row: Row) -> dict[str, Any]:
@@ -169,22 +181,14 @@ def _said(value: Any) -> bool:
     return not (value is None or value == "" or value == [] or (isinstance(value, float) and math.isnan(value)))
 
 
-def _read_all(root: Path) -> pd.DataFrame:
-    """The runs in `root`, and those in its folders."""
-    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())] if root.is_dir() else [root]
-    frames = []
-    for folder in folders:
-        try:
-            frames.append(collect(folder).assign(folder=str(folder)))
-        except UserError:
-            continue
-    return pd.concat(frames, ignore_index=True) if frames else collect(root)  # which says what is missing
-
-
 def _averageable(finished: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The runs of the rows that can be averaged, and why the others can't."""
+    with suppress(UserError):
+        group_runs(finished)
+        return finished, []
     kept, refused = [], []
-    for _, group in finished.groupby(list(KEYS), dropna=False):
+    keys = [key for key in KEYS if key != "variant"]  # which is known once runs are grouped
+    for _, group in finished.groupby(keys, dropna=False):
         try:
             group_runs(group)
             kept.append(group)
@@ -210,7 +214,7 @@ def _setting(pairs: list[tuple[dict[str, Any], list[dict[str, Any]]]], taken: se
     for record, _ in pairs:
         models.setdefault(record["method"], set()).add(record["lm"])
     rows = [_row(record, group, len(models[record["method"]]) > 1, taken) for record, group in pairs]
-    rows.sort(key=lambda row: (method_order(row.method), row.label, row.fraction))
+    rows.sort(key=lambda row: (method_order(row.method), row.variant != "", row.title, row.fraction))
     about = {name: str(first[name]) for name in ("dataset", "task", "source", "profile", "dataset_hash")}
     return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)
 
@@ -218,8 +222,9 @@ def _setting(pairs: list[tuple[dict[str, Any], list[dict[str, Any]]]], taken: se
 def _row(record: dict[str, Any], group: list[dict[str, Any]], with_model: bool, taken: set[str]) -> Row:
     method = str(record["method"])
     model = f" ({record['lm']})" if with_model else ""
+    variant = f", {record['variant']}" if record["variant"] else ""
     name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
-    return Row(anchor(name, taken), short(method) + model, method_title(method) + model, record, group)
+    return Row(anchor(name, taken), short(method) + model, method_title(method) + model + variant, record, group)
 
 
 def short(method: str) -> str:

@@ -18,8 +18,12 @@ from ...datasets.storage import write_text
 from ..display import duration
 from ..figures import COLOURS, FALLBACK_COLOUR
 from ..methods import METHODS
+from ..standings import Comparison
+from ..tables import method_title
 from . import charts, svg
+from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
+from .overall import overall
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
@@ -55,7 +59,10 @@ def render_page(contents: Contents) -> str:
         "provenance": provenance,
         "signed": charts.signed,
         "whiskers": charts.whiskers,
-        "published": lambda row: "",
+        "published": published_beside,
+        "improvement": _improvement,
+        "method_title": method_title,
+        "tally_bar": charts.tally_bar,
         "about_task": _about_task,
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -75,6 +82,8 @@ def render_page(contents: Contents) -> str:
         glossary=[(name, title, METHODS[name].summary) for name, title in methods_of(contents.rows) if name in METHODS],
         best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
+        overall=overall(contents.runs),
+        published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
         strips={setting.anchor: [] for setting in contents.settings},
         low=low,
         high=high,
@@ -192,6 +201,12 @@ def _about_task(page: Page) -> str:
         f"scores 0 and one of {high:g} scores 100 ({task.score_source}). Policies that are told a return are asked for "
         f"{float(values['target_return']):g}."
     )
+
+
+def _improvement(comparison: Comparison) -> str:
+    difference, probability = comparison.difference, comparison.probability
+    interval = f" [{charts.signed(difference.low)}, {charts.signed(difference.high)}]" if comparison.pairs > 1 else ""
+    return f"{charts.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
 
 
 def _plain(value: Any) -> str:

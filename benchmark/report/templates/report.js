@@ -103,7 +103,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 // Filters: a row is shown if it has every chosen value, and every word that was typed.
 for (const form of document.querySelectorAll("form.filters")) {
-  const rows = [...document.getElementById(form.dataset.table).tBodies[0].rows];
+  const table = document.getElementById(form.getAttribute("data-table")); // form.dataset would be its field of that name
+  const rows = [...table.tBodies[0].rows];
   const said = form.querySelector("[role=status]");
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const apply = () => {

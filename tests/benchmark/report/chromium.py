@@ -135,7 +135,8 @@ class Chromium:
         for event in self.events:
             about = event.get("params", {})
             if event.get("method") == "Runtime.exceptionThrown":
-                found.append(about["exceptionDetails"]["text"])
+                details = about["exceptionDetails"]
+                found.append(details.get("exception", {}).get("description", details["text"]))
             if event.get("method") == "Log.entryAdded" and about["entry"]["level"] in ("warning", "error"):
                 found.append(about["entry"]["text"])
             if event.get("method") == "Runtime.consoleAPICalled" and about["type"] in ("warning", "error", "assert"):
