@@ -20,7 +20,7 @@ TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d 
 DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data report ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,6 +63,9 @@ $(TASKS): setup
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
+
+report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
+	@$(BIN)/lamobench report $(if $(RENDER),--render)
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large

@@ -21,6 +21,7 @@ from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
+from .cli_report import Report
 from .legacy import FAULTS
 from .methods import METHODS
 
@@ -110,6 +111,8 @@ class Evaluate:
     """Processor threads."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    render: bool = False
+    """Also keep frames of an episode beside the run, for `lamobench report`."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -236,6 +239,7 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Report, subcommand("report")]
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]

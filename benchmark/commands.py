@@ -121,6 +121,10 @@ def evaluate_run(command: "Evaluate") -> None:
             }
         )
     print_rows(rows, command.json)
+    if command.render:
+        from .report.strips import picture_run
+
+        print(f"frames of an episode: {picture_run(command.run_folder, command.device)}", file=sys.stderr)
 
 
 def fetch_english(command: "LanguageModelFetch") -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from ..comparable import COLUMN_NAMES, obstacles, published_for
 from ..compare import compare_published
 from ..reported import Published
+from .charts import signed
 from .contents import Row, Setting
 
 
@@ -31,4 +32,4 @@ def published_rows(setting: Setting) -> list[dict[str, Any]]:
 
 def _text(published: Published) -> str:
     spread = "" if math.isnan(published.std) else f" ±{published.std:.1f}"
-    return f"{published.score:.1f}{spread}"
+    return signed(published.score) + spread

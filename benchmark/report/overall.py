@@ -66,6 +66,11 @@ def overall(runs: pd.DataFrame) -> Overall:
     return Overall(_tallies(single), _blocks(runs, compared), against)
 
 
+def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
+    """The comparisons with each other method, in order of display."""
+    return [(name, [c for c in compared if c.other == name]) for name, _ in methods_of_names(c.other for c in compared)]
+
+
 def _tallies(single: Sequence[Comparison]) -> list[Tally]:
     tallies = []
     for name, title in methods_of_names(c.other for c in single):

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
+from ..card import readable
 from ..display import duration
 from ..figures import COLOURS, FALLBACK_COLOUR
 from ..methods import METHODS
@@ -23,12 +24,13 @@ from ..tables import method_title
 from . import charts, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
-from .overall import overall
+from .overall import by_method, overall
+from .strips import Strip, read_strip
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
 DARK_CARD = "#161b22"  # `--card` in the dark: what colours of methods have to stand out from
-DARK_CONTRAST = 4.5
+DARK_CONTRAST = 3.5
 FILTERS = {
     "dataset": "Data set",
     "fraction": "Share of the data",
@@ -61,6 +63,7 @@ def render_page(contents: Contents) -> str:
         "whiskers": charts.whiskers,
         "published": published_beside,
         "improvement": _improvement,
+        "by_method": by_method,
         "method_title": method_title,
         "tally_bar": charts.tally_bar,
         "about_task": _about_task,
@@ -84,7 +87,7 @@ def render_page(contents: Contents) -> str:
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
-        strips={setting.anchor: [] for setting in contents.settings},
+        strips={setting.anchor: _strips(setting) for setting in contents.settings},
         low=low,
         high=high,
     )
@@ -146,6 +149,14 @@ def _clearly_best(setting: Setting) -> list[Row]:
     return best
 
 
+def _strips(setting: Setting) -> list[Strip]:
+    """The pictures that lie beside the setting's runs."""
+    pairs = [(row, run) for row in setting.rows for run in row.runs]
+    titles = [f"{row.title}, {charts.percent(row.fraction)} of the data, seed {run['seed']}" for row, run in pairs]
+    found = [read_strip(Path(run["folder"]), title) for (_, run), title in zip(pairs, titles, strict=True)]
+    return [strip for strip in found if strip is not None]
+
+
 def _range(contents: Contents) -> tuple[float, float]:
     """From where to where all intervals reach, on tens, the zero among them."""
     ends = [float(row.values[key]) for row in contents.rows for key in ("score_mean", "ci_low", "ci_high")]
@@ -197,8 +208,8 @@ def _about_task(page: Page) -> str:
     task = find_task(str(values["task"]))
     low, high = task.reference_scores
     return (
-        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of {low:g} "
-        f"scores 0 and one of {high:g} scores 100 ({task.score_source}). Policies that are told a return are asked for "
+        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of {readable(low)} "
+        f"scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are told a return are asked for "
         f"{float(values['target_return']):g}."
     )
 

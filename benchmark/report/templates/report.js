@@ -7,8 +7,10 @@ const title = document.title;
 function show(page) {
   for (const other of pages) other.classList.toggle("current", other === page);
   for (const link of document.querySelectorAll(".bar nav a")) {
-    if (link.hash === "#" + page.id) link.setAttribute("aria-current", "page");
+    const here = link.hash === "#" + page.id;
+    if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (here) link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   document.title = page === pages[0] ? title : page.querySelector("h2").textContent + " – " + title;
 }
