@@ -7,6 +7,7 @@ SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
 LM ?=
+RENDER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 

@@ -18,10 +18,10 @@ def write(command: "Report") -> None:
     contents = read_contents(*command.runs)
     if command.render:
         _picture(contents, command.device)
-    write_report(contents, command.output)
+    problems = write_report(contents, command.output)
     runs, size = sum(page.runs for page in contents.pages), command.output.stat().st_size / 1e6
-    print(f"written to {command.output}: {runs} runs, {len(contents.pages)} data sets, {size:.1f} MB; open it in a browser")
-    for line in contents.left_out:
+    print(f"written to {command.output}: {runs} runs, {len(contents.pages)} data sets, {size:.1f} MB; for any browser")
+    for line in [*contents.left_out, *problems]:
         print(f"left out: {line}", file=sys.stderr)
 
 

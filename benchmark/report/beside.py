@@ -20,7 +20,8 @@ def published_beside(row: Row) -> list[dict[str, Any]]:
     every = [(published, not obstacles(row.values, published)) for published in published_for(row.values)]
     shown = [pair for pair in every if pair[1]] or [p for p in every if p[0].paper in COLUMN_NAMES and not p[0].variant]
     return [
-        {"text": _text(published), "score": published.score, "comparable": comparable} for published, comparable in shown
+        {"text": _text(published), "score": published.score, "comparable": comparable}
+        for published, comparable in shown
     ]
 
 

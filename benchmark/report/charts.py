@@ -17,7 +17,8 @@ MOST_MARKS = 10  # on a curve
 TABLE_STEPS = 12  # most rows of a curve's table
 ROW_HEIGHT = 24.0  # of a method's line in `intervals`
 
-SIGNS = {"better": "+", "unclear": "~", "worse": "−"}
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+SIGNS = {"better": "+", "unclear": "~", "worse": MINUS}
 
 Place = Callable[[float], str]  # what to call a place on the x axis
 
@@ -102,7 +103,13 @@ def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve]
 
 
 def intervals(
-    name: str, title: str, entries: Sequence[Interval], *, digits: int = 1, reference: float = np.nan, bars: bool = False
+    name: str,
+    title: str,
+    entries: Sequence[Interval],
+    *,
+    digits: int = 1,
+    reference: float = np.nan,
+    bars: bool = False,
 ) -> Chart:
     """A line for each method: its value and 95 % interval; with `reference`, a vertical line there.
 
@@ -116,12 +123,14 @@ def intervals(
     parts = [svg.path([(x(tick), TOP - 6), (x(tick), bottom)], "grid") for tick in ticks]
     if np.isfinite(reference):
         parts.append(svg.path([(x(reference), TOP - 6), (x(reference), bottom)], "axis"))
-    parts.append(svg.x_axis(x, ticks, [f"{tick:g}".replace("-", "−") for tick in ticks], bottom, ""))
+    parts.append(svg.x_axis(x, ticks, [f"{tick:g}".replace("-", MINUS) for tick in ticks], bottom, ""))
     for place, entry in enumerate(entries):
         parts.append(_interval(entry, x, TOP + ROW_HEIGHT * (place + 0.45), digits, bars))
     about = f"{title}: {listed(entries)}, each with its 95 % interval. The numbers are in the table below it."
     drawn = svg.drawing(name, bottom + 22, title, about, parts)
-    rows = [[entry.label, *(signed(value, digits) for value in (entry.value, entry.low, entry.high))] for entry in entries]
+    rows = [
+        [entry.label, *(signed(value, digits) for value in (entry.value, entry.low, entry.high))] for entry in entries
+    ]
     return Chart(title, drawn, ["method", "value", "from", "to"], rows)
 
 
@@ -197,12 +206,12 @@ def percent(share: float) -> str:
 
 def signed(value: float, digits: int = 1) -> str:
     """A number with a real minus sign; a dash where there is none."""
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
+    return f"{value:.{digits}f}".replace("-", MINUS) if np.isfinite(value) else DASH
 
 
 def thousands(value: float) -> str:
     """A tick: 20k for 20,000."""
-    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}".replace("-", "−")
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}".replace("-", MINUS)
 
 
 def cell_text(row: Row | None) -> str:
@@ -257,7 +266,9 @@ def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, band: str) ->
     parts.append(svg.path(line, "line", dashes=svg.dashes_of(curve.method)))
     for at in thinned(len(line), MOST_MARKS):
         spread = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {band})" if known[at] else ""
-        parts.append(svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{spread}"))
+        parts.append(
+            svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{spread}")
+        )
     return svg.series(curve.method, parts)
 
 
@@ -288,9 +299,10 @@ def _interval(entry: Interval, x: svg.Scale, middle: float, digits: int, bars: b
         corners = [(low, middle - 6), (high, middle - 6), (high, middle + 6), (low, middle + 6)]
         line = svg.path([(low, middle), (high, middle)], "line")
         parts.append(svg.path(corners, "bar", closed=True) if bars else line)
-    about = f"{entry.label}: {signed(entry.value, digits)}, from {signed(entry.low, digits)} to {signed(entry.high, digits)}"
+    value, low_end, high_end = (signed(number, digits) for number in (entry.value, entry.low, entry.high))
+    about = f"{entry.label}: {value}, from {low_end} to {high_end}"
     parts.append(svg.mark(x(entry.value), middle, entry.method, about))
-    parts.append(svg.text(svg.WIDTH, middle + 4, signed(entry.value, digits), "value", "end"))
+    parts.append(svg.text(svg.WIDTH, middle + 4, value, "value", "end"))
     return svg.series(entry.method, parts)
 
 

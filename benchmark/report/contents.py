@@ -1,4 +1,4 @@
-"""What the report shows, in order: a page a data set, on it a section for all that may be compared, in it rows and runs.
+"""What the report shows, in order: a page a data set, on it a section for all that may be compared, rows and runs.
 
 Every value is a plain one; the templates escape what they print, since names come from whoever made the runs.
 """
@@ -92,7 +92,9 @@ class Setting:
 
     def cells(self, rows: list[Row]) -> list[tuple[Row, list[Row | None]]]:
         """For each title among `rows` one that stands for it, and its row at each share of the data."""
-        lines = [{row.fraction: row for row in rows if row.title == title} for title in dict.fromkeys(r.title for r in rows)]
+        lines = [
+            {row.fraction: row for row in rows if row.title == title} for title in dict.fromkeys(r.title for r in rows)
+        ]
         return [(next(iter(line.values())), [line.get(fraction) for fraction in self.fractions]) for line in lines]
 
 
@@ -234,7 +236,7 @@ def short(method: str) -> str:
 
 
 def anchor(name: str, taken: set[str]) -> str:
-    """A fragment of an address for `name`, of letters, digits and hyphens, that none in `taken` has; it is added there."""
+    """A fragment of an address for `name`, of letters, digits and hyphens, that is not in `taken`; it is added there."""
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
     free, count = base, 1
     while free in taken:

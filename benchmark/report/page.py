@@ -6,10 +6,10 @@ A content security policy in it lets the browser run and load nothing but what s
 import base64
 import hashlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -25,12 +25,32 @@ from . import charts, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
 from .overall import by_method, overall
-from .strips import Strip, read_strip
+from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
-DARK_CARD = "#161b22"  # `--card` in the dark: what colours of methods have to stand out from
-DARK_CONTRAST = 3.5
+# The figures' colours for the dark: found by a search for those nearest to them that stand out from `--card` and, as
+# the figures' do from white, stay apart for every eye (a test measures both).
+DARK_COLOURS = {
+    "lamo": "#5283bf",
+    "lamo-random": "#b4dcff",
+    "lamo-permuted": "#c43b34",
+    "lamo-initialised": "#9145ea",
+    "wiki-rl": "#755fc9",
+    "dt": "#d57d00",
+    "dt-matched": "#b5a550",
+    "cql": "#67d2ad",
+    "iql": "#fc4383",
+    "td3-bc": "#9d5b56",
+    "rebrac": "#bf67ff",
+    "rvs": "#b7875e",
+    "discrete-cql": "#007d38",
+    "bcq": "#b5a1d8",
+    "nfq": "#e26264",
+    "bc": "#aabecb",
+    "bc-10": "#b24389",
+}
+DARK_FALLBACK = "#9a9a9a"
 FILTERS = {
     "dataset": "Data set",
     "fraction": "Share of the data",
@@ -41,15 +61,21 @@ FILTERS = {
 }
 
 
-def write_report(contents: Contents, path: Path) -> None:
-    """Write the page, whole or not at all; the same runs give the same bytes."""
-    write_text(path, render_page(contents))
+def write_report(contents: Contents, path: Path) -> list[str]:
+    """Write the page, whole or not at all; the same runs give the same bytes. A line for each picture left out."""
+    strips, problems = read_strips(contents)
+    write_text(path, render_page(contents, strips))
+    return problems
 
 
-def render_page(contents: Contents) -> str:
-    """The page as text."""
+def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
+    """The page as text; `strips` are the pictures of each setting, by its anchor."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals |= {
         "cell_text": charts.cell_text,
@@ -87,39 +113,18 @@ def render_page(contents: Contents) -> str:
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
-        strips={setting.anchor: _strips(setting) for setting in contents.settings},
+        strips=strips,
         low=low,
         high=high,
     )
     return text
 
 
-def lightened(colour: str, background: str = DARK_CARD, contrast: float = DARK_CONTRAST) -> str:
-    """The colour, mixed with as much white as it takes to reach a contrast against a dark background."""
-    own = np.asarray([int(colour[place : place + 2], 16) for place in (1, 3, 5)], float)
-    for share in np.linspace(0.0, 1.0, 101):
-        mixed = "#" + "".join(f"{round(value):02x}" for value in own + share * (255.0 - own))
-        if contrast_of(mixed, background) >= contrast:
-            return mixed
-    return "#ffffff"
-
-
-def contrast_of(first: str, second: str) -> float:
-    """The contrast of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    lower, higher = sorted((_luminance(first), _luminance(second)))
-    return (higher + 0.05) / (lower + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    values = np.asarray([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255.0
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
 def _method_colours() -> str:
-    """The figures' colours by class, and lighter ones for the dark."""
-    colours = {svg.class_of(method): colour for method, colour in (COLOURS | {"": FALLBACK_COLOUR}).items()}
-    return "".join(f".{name}{{--c:light-dark({colour},{lightened(colour)})}}\n" for name, colour in colours.items())
+    """The colours of each method's class, by light and in the dark."""
+    pairs = {svg.class_of(method): (colour, DARK_COLOURS[method]) for method, colour in COLOURS.items()}
+    pairs |= {svg.class_of(""): (FALLBACK_COLOUR, DARK_FALLBACK)}
+    return "".join(f".{name}{{--c:light-dark({light},{dark})}}\n" for name, (light, dark) in pairs.items())
 
 
 def _policy(style: str, *scripts: str) -> str:
@@ -147,14 +152,6 @@ def _clearly_best(setting: Setting) -> list[Row]:
         if rivals and all(row.values["ci_low"] > other.values["ci_high"] for other in rivals):
             best.append(row)
     return best
-
-
-def _strips(setting: Setting) -> list[Strip]:
-    """The pictures that lie beside the setting's runs."""
-    pairs = [(row, run) for row in setting.rows for run in row.runs]
-    titles = [f"{row.title}, {charts.percent(row.fraction)} of the data, seed {run['seed']}" for row, run in pairs]
-    found = [read_strip(Path(run["folder"]), title) for (_, run), title in zip(pairs, titles, strict=True)]
-    return [strip for strip in found if strip is not None]
 
 
 def _range(contents: Contents) -> tuple[float, float]:
@@ -208,9 +205,9 @@ def _about_task(page: Page) -> str:
     task = find_task(str(values["task"]))
     low, high = task.reference_scores
     return (
-        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of {readable(low)} "
-        f"scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are told a return are asked for "
-        f"{float(values['target_return']):g}."
+        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of "
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are told "
+        f"a return are asked for {float(values['target_return']):g}."
     )
 
 

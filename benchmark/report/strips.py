@@ -1,7 +1,8 @@
 """Frame strips: what a finished run's policy does, as one small picture in the run's folder.
 
-A few episodes are played from starts of their own, and of these the one of median return is pictured: neither the best nor
-the worst. Only the pictured states are drawn, by `datasets/rendering.py`; observations that are images are shown as they are.
+A few episodes are played from starts of their own, and of these the one of median return is pictured: neither the best
+nor the worst. Only the pictured states are drawn, by `datasets/rendering.py`; observations that are images are shown as
+they are.
 """
 
 import base64
@@ -21,6 +22,8 @@ from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
 from ..contact_sheet import SCENE_WIDTHS, moments
 from ..runs import read_config
+from .charts import percent
+from .contents import Contents
 
 FRAMES = 8  # of a strip
 HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels
@@ -112,6 +115,24 @@ def read_strip(folder: Path, title: str) -> Strip | None:
     )
 
 
+def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
+    """The strips that lie beside runs, by the anchor of their setting; and a line for each that can't be read."""
+    found: dict[str, list[Strip]] = {}
+    problems: list[str] = []
+    for setting in contents.settings:
+        strips = found.setdefault(setting.anchor, [])
+        for row, run in [(each, run) for each in setting.rows for run in each.runs]:
+            try:
+                strip = read_strip(
+                    Path(run["folder"]), f"{row.title}, {percent(row.fraction)} of the data, seed {run['seed']}"
+                )
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            strips += [strip] if strip else []
+    return found, problems
+
+
 def frames_of(task: Task, observations: Array) -> Array:
     """(M, H, W, 3) uint8 pictures of M observations: drawn, or as they are where they are images."""
     if observations.dtype == np.uint8 and observations.ndim >= 3:
@@ -191,4 +212,6 @@ def _write_jpeg(path: Path, picture: Array) -> None:
 
 
 def _damaged(folder: Path, what: str) -> UserError:
-    return UserError(f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT} there, then render again")
+    return UserError(
+        f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT} there, then render again"
+    )

@@ -1,11 +1,12 @@
 """Inline SVG: scales, axes, marks and labels as strings, with every text escaped.
 
-Nothing has a colour of its own: classes name what an element is, and the page's style sheet paints it for light and dark.
+Nothing has a colour of its own: classes name what an element is, and the page's style paints it for light and dark.
 Lengths are in units of the drawing, which a phone shows at about one pixel each.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -35,12 +36,12 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """The place of a value."""
-        low, high, at = (np.log10([self.low, self.high, value]) if self.logarithmic else (self.low, self.high, value))
+        low, high, at = np.log10([self.low, self.high, value]) if self.logarithmic else (self.low, self.high, value)
         return float(self.start + (at - low) / (high - low) * (self.end - self.start))
 
 
 def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: int = 5) -> tuple[Scale, list[float]]:
-    """A scale that ends on ticks and holds all finite values, and its ticks; it shows the zero where that is not far."""
+    """A scale that ends on ticks and holds all finite values, and the ticks; it shows the zero where that is near."""
     finite = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     low = 0.0 if 0.0 < low < high / 2 else low
@@ -95,11 +96,11 @@ def marker_shapes() -> Markup:
 
 def _outline(kind: str) -> str:
     style = MarkerStyle(kind)
-    (polygon,) = style.get_path().transformed(style.get_transform()).to_polygons()
+    polygons: Any = style.get_path().transformed(style.get_transform()).to_polygons()
     if kind == "o":
         radius = number(MARK / 2)
         return f"M-{radius} 0a{radius} {radius} 0 1 0 {number(MARK)} 0a{radius} {radius} 0 1 0 -{number(MARK)} 0Z"
-    return "M" + "L".join(f"{number(MARK * x)} {number(-MARK * y)}" for x, y in polygon[:-1]) + "Z"
+    return "M" + "L".join(f"{number(MARK * x)} {number(-MARK * y)}" for x, y in polygons[0][:-1]) + "Z"
 
 
 def dashes_of(method: str) -> str:

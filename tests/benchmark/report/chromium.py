@@ -1,11 +1,13 @@
 """A real headless Chromium, driven over its DevTools protocol through two pipes: no driver, no port, no package."""
 
+import fcntl
 import itertools
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,10 @@ from typing import Any
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 WAIT = 30.0  # seconds for an answer
-READ, WRITE = 3, 4  # the file descriptors at which a browser with --remote-debugging-pipe expects its pipes
+# A browser with --remote-debugging-pipe reads from file descriptor 3 and writes to 4.
+LAUNCHER = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 def find_chromium() -> str | None:
@@ -24,31 +29,39 @@ def find_chromium() -> str | None:
 class Chromium:
     """One browser with one open page. Everything that the page says on its console or asks of a network is kept."""
 
+    _session = ""
+
     def __init__(self, path: str, profile: Path) -> None:
         self.events: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._rest = b""
-        asked, self._questions = os.pipe()
-        self._answers, answered = os.pipe()
+        (asked, self._questions), (self._answers, answered) = os.pipe(), os.pipe()
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
-        options += ["--disable-background-networking", "--no-first-run", "--hide-scrollbars", f"--user-data-dir={profile}"]
-        # a shell moves the pipes to where they are looked for: the numbers may be taken in this process
-        shell = ["/bin/sh", "-c", f'exec "$0" "$@" {READ}<&{asked} {WRITE}>&{answered}', path, *options]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-        self._process = subprocess.Popen(shell, pass_fds=(asked, answered), **quiet)  # type: ignore[call-overload]
-        os.close(asked)
-        os.close(answered)
+        options += [
+            "--disable-background-networking",
+            "--no-first-run",
+            "--hide-scrollbars",
+            f"--user-data-dir={profile}",
+        ]
+        ends = [
+            fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (asked, answered)
+        ]  # none of the numbers they are moved to
+        command = [sys.executable, "-I", "-S", "-c", LAUNCHER, *map(str, ends), path, *options]
+        nowhere = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, pass_fds=ends, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+        for end in (asked, answered, *ends):
+            os.close(end)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Accessibility"):
             self.call(f"{domain}.enable")
 
-    _session = ""
-
     def __enter__(self) -> "Chromium":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._questions)
         os.close(self._answers)
         self._process.terminate()
@@ -92,7 +105,9 @@ class Chromium:
             raise RuntimeError(result["exceptionDetails"]["exception"].get("description", expression))
         return result["result"].get("value")
 
-    def open(self, address: str, *, width: int = 1280, height: int = 900, scheme: str = "light", script: bool = True) -> None:
+    def open(
+        self, address: str, *, width: int = 1280, height: int = 900, scheme: str = "light", script: bool = True
+    ) -> None:
         """Load a page in a window of that size, with the system's colours light or dark, with or without scripts."""
         self.events.clear()
         mobile = width < 600
