@@ -44,7 +44,8 @@ def published_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     `comparison` is "comparable" where one score of these papers is, "nothing published" where there is none, else "not
     comparable: " and what stands in the way of those that could be.
     """
-    columns: dict[str, Any] = {f"{name}_{part}": math.nan for name in COLUMN_NAMES.values() for part in ("score", "std")}
+    names = COLUMN_NAMES.values()
+    columns: dict[str, Any] = {f"{name}_{part}": math.nan for name in names for part in ("score", "std")}
     scores = [published for published in published_for(row) if published.paper in COLUMN_NAMES]
     comparable = [published for published in scores if not obstacles(row, published)]
     for published in comparable:

@@ -14,14 +14,16 @@ from .leaderboard import COLUMNS, KEYS, leaderboard
 from .reported import Published, papers
 
 OURS = ("dataset", "source", "fraction", "method", "lm", "profile", "seeds")  # what a comparison has of our row
-NEEDED = (*KEYS, "dataset_hash", "subset_hash", "seeds", "score_mean", "score_std", "ci_low", "ci_high", "train_steps")
-NEEDED += ("target_return", "env_id", "simulator", "version")  # of a leaderboard that is compared
+NEEDED = (  # columns of a leaderboard that is compared
+    *(*KEYS, "dataset_hash", "subset_hash", "seeds", "score_mean", "score_std", "ci_low", "ci_high", "train_steps"),
+    *("target_return", "env_id", "simulator", "version"),
+)
 BARS = ("dataset_hash", "env_id", "target_return")  # where two leaderboards differ in these, scores mean another thing
 # Columns of a comparison and their format as CSV, in order.
 FORMATS = {
     **dict.fromkeys(("dataset", "source"), "s"),
     "fraction": "g",
-    **dict.fromkeys(("method", "lm", "profile"), "s"),
+    **dict.fromkeys(("method", "lm", "profile", "our_variant"), "s"),
     "seeds": "d",
     **dict.fromkeys(("score", "ci_low", "ci_high"), ".3f"),
     **dict.fromkeys(("by", "table", "variant"), "s"),
@@ -41,8 +43,9 @@ LIES = {  # places of a published score, in words
 
 
 def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """A leaderboard: of the runs in a folder, or a file that `lamobench leaderboard` has written. And a line for each run
-    of the folder that it leaves out.
+    """A leaderboard: of the runs in a folder, or a file that `lamobench leaderboard` has written.
+
+    And a line for each run of the folder that it leaves out.
 
     Raises a `UserError` if it is neither.
     """
@@ -55,10 +58,10 @@ def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def compare_published(board: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each score of ours and each published one of the same data set, fraction and method.
 
-    Ours: `OURS`, `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`, `variant`, `published`, `spread`. Then
-    `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval, "above" or "below" it, or "unknown", with
-    one seed; `comparable`; `why_not`, what stands in the way, and `note`, what to know of it all the same.
-    Numbers that are unknown are None. Rows whose scores may not be compared come last.
+    Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`,
+    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval,
+    "above" or "below" it, or "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`,
+    what to know of it all the same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
     """
     rows = [_beside(row, published) for row in board.to_dict("records") for published in published_for(row)]
     return sorted(rows, key=lambda row: not row["comparable"])
@@ -135,8 +138,9 @@ def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> 
 
 
 def _ours(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {column: row[column] for column in OURS} | {"our_variant": row.get("variant", "")}
     numbers = {"score": row["score_mean"], "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
-    return {column: row[column] for column in OURS} | {name: _known(value) for name, value in numbers.items()}
+    return {name: shown[name] for name in FORMATS if name in shown} | {n: _known(value) for n, value in numbers.items()}
 
 
 def _theirs(
@@ -192,6 +196,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
         hint = "write it anew with `lamobench leaderboard`"
         raise UserError(f"leaderboard '{path}' can't be read ({error}); {hint}") from error
+    if "variant" not in frame:  # files from before rows could be variants
+        frame["variant"] = ""
     missing = [column for column in NEEDED if column not in frame]
     if missing or frame.empty:
         lacks = f"lacks {', '.join(missing)}" if missing else "has no rows"

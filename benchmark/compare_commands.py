@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .cli_compare import Compare
 
 NAMED = 3  # rows without a published score that are named, before the others are counted
+ENVIRONMENTS = "all of them played D4RL's environments, ours Gymnasium's: docs/datasets.md says how they differ"
 Row = Mapping[str, Any]
 
 
@@ -66,7 +67,7 @@ def as_text(rows: Sequence[Row]) -> str:
     tables = ["\n".join([title, "", *table_lines(lines)]) for title, lines in blocks.items()]
     width = max((len(letter) for letter in letters.values()), default=0)
     legend = [_wrapped(f"{letter:<{width}}  {text}", " " * (width + 2)) for text, letter in letters.items()]
-    return "\n\n".join([*tables, *(["\n".join(legend)] if legend else [])])
+    return "\n\n".join([*tables, "\n".join(legend)]).rstrip()
 
 
 def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
@@ -77,15 +78,17 @@ def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
     ours = f"{row['score']:.1f}"
     if row["ci_low"] is not None:
         ours += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
+    said = ", ".join(part for part in (row["lm"], row["our_variant"]) if part)
     spread = "" if row["spread"] is None else f" ±{row['spread']:.1f}"
-    place = {"unknown": "one seed"}.get(row["lies"], row["lies"]) if row["comparable"] else "not comparable"
+    place = "one seed" if row["lies"] == "unknown" else row["lies"]
+    place = place if row["comparable"] else "not comparable"
     return {
         "data": f"{100 * row['fraction']:g} %",
-        "method": method_title(row["method"]) + (f" ({row['lm']})" if row["lm"] else ""),
+        "method": method_title(row["method"]) + (f" ({said})" if said else ""),
         "ours": ours,
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",
-        "ours - theirs": f"{row['delta']:+.1f}",
+        "ours - theirs": f"{round(row['delta'], 1) + 0.0:+.1f}",  # no minus before a zero
         "theirs is": " ".join([place, *(f"({letters[text]})" for text in remarks)]),
     }
 
@@ -126,14 +129,17 @@ def _about(alone: Sequence[str]) -> list[str]:
 def _counterparts(both: int, here: int, there: int) -> list[str]:
     if both == here == there:
         return []
-    return [f"{both} rows are in both, {here - both} here alone, {there - both} there alone; same rows: same {', '.join(KEYS)}"]
+    alone = f"{here - both} here alone, {there - both} there alone"
+    return [f"{both} rows are in both, {alone}; a row is known by its {', '.join(KEYS)}"]
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[str]:
     """Where each paper's numbers come from, and what to know of all of them."""
-    shown = {row["by"] for row in rows}
+    titles = {paper.title for paper in papers().values()} & {row["by"] for row in rows}
     for paper in papers().values():
-        if paper.title in shown:
+        if paper.title in titles:
             seeds = f"{paper.seeds or 'unknown'} seed{'' if paper.seeds == '1' else 's'}"
             about = f"{paper.title}: {paper.reference}; {seeds}; its score: {paper.score}; ±: {paper.spread}"
             yield about + (f"; {paper.reservations}" if paper.reservations else "")
+    if any(row["by"] in titles and row["comparable"] and row["source"] != "dqn_replay" for row in rows):
+        yield ENVIRONMENTS

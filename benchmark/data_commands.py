@@ -119,7 +119,7 @@ def _description(data: "Trajectories", dataset: Dataset, task: Task | None, *, a
     which = "this" if data.provenance.source in PAPER_SOURCES else "other"
     facts["published_by"] = f"{', '.join(tables)}, on {which} data"
     if as_table:
-        return facts | histograms | {f"published by {title}": table for title, table in tables.items()}
+        return facts | histograms | {f"published scores: {title}": table for title, table in tables.items()}
     return facts | histograms | {"published_scores": published_rows(dataset.name)}
 
 

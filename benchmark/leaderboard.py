@@ -87,7 +87,7 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
     `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
     where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
     whose rows agree in it ran on the same data, seed by seed. What others published (`paper_score` to
-    `rerun_score`) is filled in only where it is comparable, and `comparison` says why where it is not (`comparable.py`).
+    `rerun_score`) is there only where it is comparable, and `comparison` says why where it is not (`comparable.py`).
 
     Raises the errors of `group_runs`.
     """

@@ -87,7 +87,8 @@ def _papers_of(rows: list[dict[str, str]]) -> list[str]:
 
 def _table(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     cells = {(row["method"], _column(row)): _cell(row) for row in reversed(rows)}  # of repeated cells, the first
-    columns = dict.fromkeys(_column(row) for row in sorted(rows, key=lambda row: (float(row["fraction"]), row["variant"])))
+    ordered = sorted(rows, key=lambda row: (float(row["fraction"]), row["variant"]))
+    columns = dict.fromkeys(_column(row) for row in ordered)
     methods = sorted({method for method, _ in cells}, key=lambda name: ([*METHODS, name].index(name), name))
     return [{"method": method} | {c: cells.get((method, c), MISSING) for c in columns} for method in methods]
 

@@ -142,7 +142,8 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
             for label, line in rows
         )
         start = end
-    yield "\n".join([f"* {CLEAR}" if block.best else NOT_CLEAR, *textwrap.wrap(block.apart, WIDTH, break_on_hyphens=False)])
+    note = f"* {CLEAR}" if block.best else NOT_CLEAR
+    yield "\n".join([note, *textwrap.wrap(block.apart, WIDTH, break_on_hyphens=False)])
 
 
 def _markdown(block: _Block) -> str:

@@ -236,7 +236,7 @@ def short(method: str) -> str:
 
 
 def anchor(name: str, taken: set[str]) -> str:
-    """A fragment of an address for `name`, of letters, digits and hyphens, that is not in `taken`; it is added there."""
+    """A fragment of an address for `name`, of letters, digits and hyphens, not in `taken`; it is added there."""
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
     free, count = base, 1
     while free in taken:

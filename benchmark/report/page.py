@@ -206,8 +206,8 @@ def _about_task(page: Page) -> str:
     low, high = task.reference_scores
     return (
         f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of "
-        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are told "
-        f"a return are asked for {float(values['target_return']):g}."
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are "
+        f"told a return are asked for {float(values['target_return']):g}."
     )
 
 
