@@ -9,7 +9,7 @@ differ in N, and weigh the same all the same.
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,13 @@ from ..datasets.trajectories import Array
 
 GAMMA = 100.0  # the score from which on the optimality gap counts nothing: 1 of rliable's scores, 100 of ours
 RESAMPLES = 2000
+VALUES_AT_A_TIME = 1 << 20  # of resampled runs in memory: few enough for a processor's cache to be of use
 LEVEL = 0.95
+_NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 METRICS = ("mean", "iqm", "median", "optimality_gap")
 
 Scores = Mapping[str, Array]
-Statistic = Callable[[Array, "Layout"], Array]  # of resampled runs (R, sum of N): one value each (R,)
+Statistic = Callable[[Array, "Layout"], Array]  # of runs (..., sum of N) side by side, task after task: (...)
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,28 @@ class Layout:
         """(sum of N,) of each run: tasks weigh the same, and so do the runs of a task; they sum to 1."""
         return np.repeat(1.0 / (len(self.sizes) * np.asarray(self.sizes)), self.sizes)
 
+    @functools.cached_property
+    def membership(self) -> Array:
+        """(sum of N, T) what each run brings to its task's mean."""
+        return np.repeat(np.eye(len(self.sizes)) / np.asarray(self.sizes)[:, None], self.sizes, axis=0)
+
     def task_means(self, runs: Array) -> Array:
-        """(R, T) means over the runs (R, sum of N) of each task."""
-        starts = np.cumsum((0, *self.sizes[:-1]))
-        return np.asarray(np.add.reduceat(runs, starts, axis=1) / np.asarray(self.sizes))
+        """(..., T) means over the runs (..., sum of N) of each task."""
+        return np.asarray(runs @ self.membership)
 
 
 def aggregate(scores: Scores) -> dict[str, Estimate]:
     """`METRICS` of one method over tasks, or of one task; see the functions that compute them."""
-    return {name: estimate(scores, STATISTICS[name]) for name in METRICS}
+    return aggregate_all([scores])[0]
+
+
+def aggregate_all(every: Sequence[Scores], metrics: Sequence[str] = METRICS) -> list[dict[str, Estimate]]:
+    """`aggregate` of each, in a fraction of the time where many have as many tasks and runs."""
+    found: list[dict[str, Estimate]] = [{} for _ in every]
+    for name in metrics:
+        for place, estimated in enumerate(_estimate_all(every, STATISTICS[name])):
+            found[place][name] = estimated
+    return found
 
 
 def mean(runs: Array, layout: Layout) -> Array:
@@ -74,16 +89,20 @@ def mean(runs: Array, layout: Layout) -> Array:
 
 def iqm(runs: Array, layout: Layout) -> Array:
     """The mean of the middle half of all tasks' runs; whole runs are cut, so below four runs it is the mean."""
-    order = np.argsort(runs, axis=1)
+    if len(set(layout.sizes)) == 1:
+        cut = runs.shape[-1] // 4
+        return np.asarray(np.sort(runs, axis=-1)[..., cut : runs.shape[-1] - cut].mean(axis=-1))
+    order = np.argsort(runs, axis=-1)
     weights = layout.weights[order]
-    below = np.cumsum(weights, axis=1)
-    kept = np.where((below > 0.25 + 1e-9) & (1.0 - below + weights > 0.25 + 1e-9), weights, 0.0)
-    return np.asarray((kept * np.take_along_axis(runs, order, axis=1)).sum(axis=1) / kept.sum(axis=1))
+    up_to = np.cumsum(weights, axis=-1)
+    middle = (up_to > 0.25 + 1e-9) & (1.0 - up_to + weights > 0.25 + 1e-9)
+    kept = np.where(middle, weights, 0.0)
+    return np.asarray((kept * np.take_along_axis(runs, order, axis=-1)).sum(axis=-1) / kept.sum(axis=-1))
 
 
 def median(runs: Array, layout: Layout) -> Array:
     """The median over tasks of their runs' means; of one task, the median of its runs."""
-    return np.asarray(np.median(layout.task_means(runs) if len(layout.sizes) > 1 else runs, axis=1))
+    return np.asarray(np.median(layout.task_means(runs) if len(layout.sizes) > 1 else runs, axis=-1))
 
 
 def optimality_gap(runs: Array, layout: Layout) -> Array:
@@ -107,73 +126,135 @@ def probability_of_improvement(scores: Scores, reference: Scores) -> Estimate:
     """How probably a run of `scores` beats one of `reference` on a task drawn at random; a tie counts one half.
 
     All pairs of runs of a task count, as in the Mann-Whitney U statistic, whether or not they share seeds.
+
+    The interval is Newcombe's score interval (2006, *Statistics in Medicine* 25:559, method 5): all probabilities whose
+    own standard error, by Hanley and McNeil 1982, does not rule the value out, with a correction for the steps in
+    which it moves. Resampling fails here: where all of three runs beat all of three others it knows of no other
+    outcome, [1, 1], though one time in ten that happens by chance. Simulated coverage of the 95 % interval in %, in
+    brackets that of the stratified bootstrap; normal runs that differ by 0, 1 and 2 standard deviations, 2000 trials:
+
+    ====  ====  ============  ===========  ===========
+    T     N     0             1            2
+    ====  ====  ============  ===========  ===========
+    COVERAGE
+    ====  ====  ============  ===========  ===========
+
+    Tasks that differ from one another make it wider than it need be, and so do seeds that both sides share.
     """
     _check_same_tasks(scores, reference)
-    first, second = Layout(_sizes(scores)), Layout(_sizes(reference))
-    ours, theirs = _side_by_side(scores), _side_by_side(reference)
-    value = float(_better(ours[None], first, theirs[None], second)[0])
-    if min(*first.sizes, *second.sizes) < 2:
-        return Estimate(value, math.nan, math.nan)
-    drawn = _better(ours[_draws(first.sizes, 1)], first, theirs[_draws(second.sizes, 2)], second)
-    sizes = tuple(min(pair) for pair in zip(first.sizes, second.sizes, strict=True))
-    reach = _factor(drawn, Layout(sizes), np.tile(drawn[:, None], (1, len(sizes))))
-    low, high = value + reach * _quantiles(drawn - drawn.mean())
-    return Estimate(value, max(0.0, float(low)), min(1.0, float(high)))
+    sizes = tuple(zip(_sizes(scores), _sizes(reference), strict=True))
+    wins = [
+        0.5 + 0.5 * float(np.sign(runs[:, None] - reference[task][None, :]).mean()) for task, runs in scores.items()
+    ]
+    value = float(np.mean(wins))
+    step = 0.5 / sum(ours * theirs for ours, theirs in sizes)
+    inside = _THETA[np.abs(value - _THETA) - step <= _NORMAL * _standard_error(sizes)]
+    return Estimate(value, float(inside[0]), float(inside[-1]))
+
+
+_THETA = np.linspace(0.0, 1.0, 10_001)
+
+
+@functools.lru_cache(maxsize=64)
+def _standard_error(sizes: tuple[tuple[int, int], ...]) -> Array:
+    """Of the mean over tasks of U / (m n), for m and n runs of each, at every probability of `_THETA`."""
+    q1, q2 = _THETA / (2 - _THETA), 2 * _THETA**2 / (1 + _THETA)
+    variance = sum(
+        (_THETA * (1 - _THETA) + (m - 1) * (q1 - _THETA**2) + (n - 1) * (q2 - _THETA**2)) / (m * n) for m, n in sizes
+    )
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / len(sizes))
 
 
 def performance_profile(scores: Scores, thresholds: Array) -> Profile:
-    """The share of runs, tasks weighing the same, that score more than each of `thresholds` (K,)."""
-    found = [estimate({task: (runs > t).astype(float) for task, runs in scores.items()}, mean) for t in thresholds]
-    low, high = (np.asarray([getattr(e, end) for e in found]) for end in ("low", "high"))
-    share = np.asarray([e.value for e in found])
-    return Profile(np.asarray(thresholds, float), share, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
+    """The share of runs, tasks weighing the same, that score more than each of `thresholds` (K,).
+
+    The bands are pointwise and Wilson's score interval for a share of as many runs. Resampling fails here too: where
+    no run scores more it has nothing to draw from, and its band is [0, 0]. Simulated coverage of the 95 % band in %,
+    averaged over thresholds, in brackets that of the stratified bootstrap: BANDS.
+    """
+    layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
+    levels = np.asarray(thresholds, float)
+    share = (runs[None, :] > levels[:, None]) @ layout.weights
+    z2 = _NORMAL**2 * float((layout.weights**2).sum())  # over the number of runs, if tasks have equally many
+    centre = (share + z2 / 2) / (1 + z2)
+    reach = np.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return Profile(levels, share, np.maximum(centre - reach, 0.0), np.minimum(centre + reach, 1.0))
 
 
 def estimate(scores: Scores, statistic: Statistic) -> Estimate:
-    """A statistic of `scores` and its 95 % interval from a bootstrap in which tasks are strata and runs are drawn."""
-    layout = Layout(_sizes(scores))
-    runs = _side_by_side(scores)
-    value = float(statistic(runs[None], layout)[0])
+    """A statistic of `scores` and its 95 % interval from a stratified bootstrap: of each task, as many runs as it has.
+
+    The percentile interval of Agarwal et al. is too narrow for few seeds, so the resampled values are spread out
+    around their mean, and that is laid on the value itself: by sqrt(N / (N - 1)), since N runs drawn from N vary less
+    than N new ones, and by t / z, quantiles of Student's t and of the normal. The degrees of freedom are Welch's and
+    Satterthwaite's, from the share of each task in the variance, which is that of a regression on the tasks' resampled
+    means. Where runs of a single task are cut (IQM and median of four and more), resampling is no narrower, and only
+    t / z applies.
+
+    Unlike `statistics.stratified_bootstrap`, which is for the mean of one task, it has no second level: a run is its
+    score, which holds the noise of its episodes already. That one also guards against seeds that agree by chance.
+
+    Simulated coverage of the 95 % interval in %, in brackets that of the plain percentile interval; normal runs, tasks
+    with means from 20 to 100 and standard deviations from 2 to 15, 2000 trials:
+
+    ====  ====  ===========  ===========  ===========  ===========
+    T     N     mean         IQM          median       gap
+    ====  ====  ===========  ===========  ===========  ===========
+    COVERAGE2
+    ====  ====  ===========  ===========  ===========  ===========
+
+    SKEWED
+    """
+    return _estimate_all([scores], statistic)[0]
+
+
+def _estimate_all(every: Sequence[Scores], statistic: Statistic) -> list[Estimate]:
+    """`estimate` of each; those with as many tasks and runs share their draws."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, scores in enumerate(every):
+        alike.setdefault(_sizes(scores), []).append(place)
+    found: dict[int, Estimate] = {}
+    for sizes, places in alike.items():
+        chunk = max(1, VALUES_AT_A_TIME // (RESAMPLES * sum(sizes)))
+        for some in (places[start : start + chunk] for start in range(0, len(places), chunk)):
+            runs = np.stack([_side_by_side(every[place]) for place in some])
+            found |= dict(zip(some, map(Estimate, *_estimates(runs, Layout(sizes), statistic)), strict=True))
+    return [found[place] for place in range(len(every))]
+
+
+def _estimates(runs: Array, layout: Layout, statistic: Statistic) -> list[list[float]]:
+    """Values, lower and upper ends, (G,) each, for G times the same layout: runs (G, sum of N)."""
+    values = statistic(runs, layout)
     if min(layout.sizes) < 2:
-        return Estimate(value, math.nan, math.nan)
-    resampled = runs[_draws(layout.sizes)]
-    drawn = statistic(resampled, layout)
-    low, high = value + _factor(drawn, layout, layout.task_means(resampled)) * _quantiles(drawn - drawn.mean())
-    return Estimate(value, float(low), float(high))
+        return [values.tolist(), [math.nan] * len(runs), [math.nan] * len(runs)]
+    resampled = runs[:, _draws(layout.sizes)]  # (G, R, sum of N)
+    deviations = statistic(resampled, layout)
+    deviations -= deviations.mean(axis=1, keepdims=True)
+    cut = statistic in (iqm, median) and len(layout.sizes) == 1 and layout.sizes[0] >= 4
+    reach = _factors(deviations, layout, resampled, unbiased=cut)
+    low, high = values + reach * np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    return [values.tolist(), low.tolist(), high.tolist()]
 
 
-def _factor(drawn: Array, layout: Layout, task_means: Array) -> float:
-    """By how much a resampled statistic (R,) spreads too little around its mean."""
-    centred = task_means - task_means.mean(axis=0)
-    spread = np.maximum((centred**2).mean(axis=0), 1e-300)
-    shares = ((drawn - drawn.mean()) @ centred / len(drawn)) ** 2 / spread  # (T,) of the variance
-    if not shares.sum() > 0.0:
-        return 1.0
+def _factors(deviations: Array, layout: Layout, resampled: Array, *, unbiased: bool) -> Array:
+    """(G,) by how much the deviations (G, R) of a statistic of `resampled` runs are to be spread out."""
     sizes = np.asarray(layout.sizes)
-    unbiased = shares * sizes / (sizes - 1)
-    freedom = unbiased.sum() ** 2 / (unbiased**2 / (sizes - 1)).sum()
-    student = special.stdtrit(freedom, (1 + LEVEL) / 2) / special.ndtri((1 + LEVEL) / 2)
-    return float(student * math.sqrt(unbiased.sum() / shares.sum()))
+    means = layout.task_means(resampled)
+    means -= means.mean(axis=1, keepdims=True)
+    variances = np.einsum("grt,grt->gt", means, means)
+    covariances = np.einsum("gr,grt->gt", deviations, means)
+    shares = np.divide(covariances**2, variances, out=np.zeros_like(variances), where=variances > 0.0)
+    shares[shares.sum(axis=1) == 0.0] = 1.0  # nothing varies: any factor will do
+    wanted = shares if unbiased else shares * sizes / (sizes - 1)
+    freedom = wanted.sum(axis=1) ** 2 / (wanted**2 / (sizes - 1)).sum(axis=1)
+    student = special.stdtrit(freedom, (1 + LEVEL) / 2) / _NORMAL
+    return np.asarray(student * np.sqrt(wanted.sum(axis=1) / shares.sum(axis=1)))
 
 
-def _better(ours: Array, first: Layout, theirs: Array, second: Layout) -> Array:
-    """(R,) mean over tasks of the share of pairs of runs that ours win; (R, sum of N) each."""
-    total = np.zeros(len(ours))
-    mine = np.split(ours, np.cumsum(first.sizes)[:-1], axis=1)
-    other = np.split(theirs, np.cumsum(second.sizes)[:-1], axis=1)
-    for x, y in zip(mine, other, strict=True):
-        total += 0.5 + 0.5 * np.sign(x[:, :, None] - y[:, None, :]).mean(axis=(1, 2))
-    return total / len(first.sizes)
-
-
-def _quantiles(deviations: Array) -> Array:
-    return np.asarray(np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-
-
-@functools.lru_cache(maxsize=8)
-def _draws(sizes: tuple[int, ...], stream: int = 0) -> Array:
+@functools.lru_cache(maxsize=16)
+def _draws(sizes: tuple[int, ...]) -> Array:
     """(R, sum of N) the runs that each resample draws, as many of each task as it has."""
-    rng = np.random.default_rng(stream)
+    rng = np.random.default_rng(0)
     starts = np.cumsum((0, *sizes[:-1]))
     parts = [start + rng.integers(n, size=(RESAMPLES, n)) for start, n in zip(starts, sizes, strict=True)]
     return np.concatenate(parts, axis=1)

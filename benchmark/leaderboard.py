@@ -14,7 +14,7 @@ from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
 from .collect import with_one_target
 from .comparable import published_columns
-from .statistics import summarise
+from .statistics import Summary, summarise_all
 from .variants import split_variants
 
 TRACK = "offline"
@@ -66,7 +66,7 @@ def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]
     tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or if a row mixes
     runs on one shared subset with runs on a subset each.
     """
-    finished = runs[runs["status"] == "finished"].to_dict("records")
+    finished = _records(runs[runs["status"] == "finished"])
     if not finished:
         raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -81,6 +81,13 @@ def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]
     return rows
 
 
+def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """One dictionary a run, without single settings of policies: `settings` holds them all."""
+    names = [name for name in runs if not name.startswith("policy.")]
+    columns = zip(*(runs[name].tolist() for name in names), strict=True)  # `to_dict` takes many times as long
+    return [dict(zip(names, values, strict=True)) for values in columns]
+
+
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
     """Average finished runs over seeds: one row for each of `KEYS`, columns `COLUMNS`, sorted by `KEYS`.
 
@@ -91,7 +98,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
     Raises the errors of `group_runs`.
     """
-    return pd.DataFrame([_row(group) for group in group_runs(runs).values()], columns=list(COLUMNS))
+    groups = list(group_runs(runs).values())
+    summaries = summarise_all([np.stack([run["headline_scores"] for run in group]) for group in groups])
+    rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -108,9 +118,8 @@ def _formatted(value: Any, style: str) -> str:
     return "" if isinstance(value, float) and math.isnan(value) else format(value, style)
 
 
-def _row(group: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
     first = group[0]
-    summary = summarise(np.stack([run["headline_scores"] for run in group]))
     row = {column: first[column] for column in (*KEYS, "dataset_hash", "env_id", "simulator", "version")}
     row |= {column: int(first[column]) for column in ("episodes_in_subset", "params_total", "params_trainable")}
     row |= {

@@ -15,11 +15,11 @@ def split_variants(group: list[Run]) -> dict[str, list[Run]]:
     Each variant is named by its settings that most of the runs do not have, as in "adaptation=full"; one that has all
     the common ones is "", which is every row of a collection that holds no variants. The order of runs is kept.
     """
+    if all(run["settings"] == group[0]["settings"] for run in group):
+        return {"": group}
     by_settings: dict[str, list[Run]] = {}
     for run in group:
         by_settings.setdefault(_frozen(run["settings"]), []).append(run)
-    if len(by_settings) == 1:
-        return {"": group}
     parts = list(by_settings.values())
     common = _common([run["settings"] for run in group])
     short = [_name(part[0]["settings"], common, hashes=False) for part in parts]
