@@ -1,8 +1,8 @@
 """What all data sets say together: LaMo against each other method, aggregates over data sets, performance profiles."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..aggregates import Estimate
 from ..standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from ..tables import method_title
 from . import charts
-from .contents import anchor, methods_of_names, short
+from .contents import Setting, anchor, methods_of_names, short
 
 METRIC_TITLES = {"iqm": "IQM", "median": "Median", "mean": "Mean", "optimality_gap": "Optimality gap (lower is better)"}
 THRESHOLDS = 31  # of a performance profile
@@ -53,17 +53,22 @@ class Overall:
 
     tallies: list[Tally]
     blocks: list[Block]
-    against: Mapping[tuple[str, str, str], list[Comparison]]  # by data set and start of its hash, source, profile
+    single: list[Comparison]  # LaMo against another method on one data set
 
 
 def overall(runs: pd.DataFrame) -> Overall:
-    """From the frame of `collect`, whose rows can all be averaged."""
-    compared = [c for c in comparisons(runs) if not c.other_variant and c.pairs]
-    single = [c for c in compared if len(c.datasets) == 1]
-    against: dict[tuple[str, str, str], list[Comparison]] = {}
-    for comparison in single:
-        against.setdefault((comparison.datasets[0], comparison.source, comparison.profile), []).append(comparison)
-    return Overall(_tallies(single), _blocks(runs, compared), against)
+    """From the frame of `collect`, whose rows can all be averaged. Variants are left out."""
+    found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name[2]}) for p in pools(runs)]
+    compared = [comparison for comparison in comparisons(found) if comparison.pairs]
+    single = [comparison for comparison in compared if len(comparison.datasets) == 1]
+    return Overall(_tallies(single), _blocks([p for p in found if len(p.datasets) > 1], compared), single)
+
+
+def compared_in(setting: Setting, single: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons of one setting; a data set that was recorded twice is told apart by the start of its hash."""
+    names = (setting.dataset, f"{setting.dataset} {setting.dataset_hash[:8]}")
+    about = (setting.source, setting.profile)
+    return [c for c in single if c.datasets[0] in names and (c.source, c.profile) == about]
 
 
 def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
@@ -81,19 +86,16 @@ def _tallies(single: Sequence[Comparison]) -> list[Tally]:
     return tallies
 
 
-def _blocks(runs: pd.DataFrame, compared: Sequence[Comparison]) -> list[Block]:
+def _blocks(several: Sequence[Pool], compared: Sequence[Comparison]) -> list[Block]:
     found: dict[tuple[str, str, tuple[str, ...]], list[Pool]] = {}
-    for pool in pools(runs):
-        plain = {name: rows for name, rows in pool.rows.items() if not name[2]}
-        if len(pool.datasets) > 1 and len(plain) > 1:
-            one = Pool(pool.profile, pool.source, pool.fraction, pool.datasets, plain)
-            found.setdefault((pool.profile, pool.source, pool.datasets), []).append(one)
-    stood = [s for s in standings(runs) if len(s.datasets) > 1 and not s.variant] if found else []
+    for pool in several:
+        if len(pool.rows) > 1:
+            found.setdefault((pool.profile, pool.source, pool.datasets), []).append(pool)
     taken: set[str] = set()
     blocks = []
     for (profile, source, datasets), here in sorted(found.items(), key=lambda item: -len(item[0][2])):
         name = anchor(f"together {profile} {source} {len(datasets)}", taken)
-        mine = [s for s in stood if (s.profile, s.source, s.datasets) == (profile, source, datasets)]
+        mine = standings(here)
         against = [c for c in compared if (c.profile, c.source, c.datasets) == (profile, source, datasets)]
         methods = methods_of_names(name[0] for pool in here for name in pool.rows)
         at = [(pool.fraction, _charts(name, place, pool, mine, against)) for place, pool in enumerate(here)]

@@ -24,7 +24,7 @@ from ..tables import method_title
 from . import charts, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
-from .overall import by_method, overall
+from .overall import by_method, compared_in, overall
 from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -90,6 +90,7 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "published": published_beside,
         "improvement": _improvement,
         "by_method": by_method,
+        "compared_in": compared_in,
         "method_title": method_title,
         "tally_bar": charts.tally_bar,
         "about_task": _about_task,
