@@ -93,7 +93,8 @@ def _limits(methods: Lines) -> tuple[float, float]:
     high = max(value for mean in means for value in (mean.value, mean.high) if not math.isnan(value))
     low, high = max(low, min(values) - reach), min(high, max(values) + reach)
     low = 0.0 if 0.0 < low < high / 2 else low  # show the zero, unless that would squeeze what is to be seen
-    return low - 0.04 * (high - low), high + 0.04 * (high - low)
+    beside = max(0.04 * (high - low), 0.5)
+    return low - beside, high + beside
 
 
 def _label(standing: Standing, with_model: bool) -> str:

@@ -60,24 +60,24 @@ COLUMNS = {
 
 
 def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Finished runs of `collect` by leaderboard row (`KEYS`), each list in order of seed and all of one setting.
+    """Finished runs of `collect` by leaderboard row (`KEYS` and the hash of the data), in order of seed.
 
-    Runs that agree in all keys but the last and differ in a setting are rows of their own: `variant` (`variants.py`)
-    tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or if a row mixes
-    runs on one shared subset with runs on a subset each.
+    Runs that agree in all of it but the variant and differ in a setting are rows of their own: `variant`
+    (`variants.py`) tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or
+    if a row mixes runs on one shared subset with runs on a subset each.
     """
     finished = _records(runs[runs["status"] == "finished"])
     if not finished:
         raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    shared = KEYS[:-1]
+    shared = (*KEYS[:-1], "dataset_hash")
     for run in sorted(finished, key=lambda run: (*(run[key] for key in shared), run["seed"], run["run_id"])):
         groups.setdefault(tuple(run[key] for key in shared), []).append(run)
     rows = {}
     for key, group in groups.items():
         for variant, row in split_variants(group).items():
             _check_seeds(row)
-            rows[*key, variant] = with_one_target([run | {"variant": variant} for run in row])
+            rows[*key[:-1], variant, key[-1]] = with_one_target([run | {"variant": variant} for run in row])
     return rows
 
 
@@ -89,7 +89,7 @@ def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
-    """Average finished runs over seeds: one row for each of `KEYS`, columns `COLUMNS`, sorted by `KEYS`.
+    """Average finished runs over seeds: one row for each of `KEYS` and data, columns `COLUMNS`, sorted by them.
 
     `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
     where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
@@ -109,7 +109,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in frame.sort_values(list(KEYS)).to_dict("records"):
+    for row in frame.sort_values([*KEYS, "dataset_hash"]).to_dict("records"):
         writer.writerow(_formatted(row[column], style) for column, style in COLUMNS.items())
     write_text(path, text.getvalue())
 
