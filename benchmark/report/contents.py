@@ -133,7 +133,7 @@ class Contents:
     def distinct(self, *names: str) -> list[str]:
         """Every combination of these fields that runs have, in words."""
         known = [run for row in self.rows for run in row.runs]
-        return sorted({", ".join(str(run[name]) for name in names if _said(run.get(name))) for run in known} - {""})
+        return sorted({", ".join(_text(run[name]) for name in names if _said(run.get(name))) for run in known} - {""})
 
     @property
     def hours(self) -> float:
@@ -176,6 +176,11 @@ def own_values(row: Row, run: dict[str, Any]) -> dict[str, Any]:
     """What a run has of its own, by name: its seeds, subset and score, and what it ran on."""
     own = {key: value for key, value in run.items() if key not in COMPUTED and key not in row.runs[0]["settings"]}
     return {key: value for key, value in own.items() if _said(value)}
+
+
+def _text(value: Any) -> str:
+    """A value as text; whole numbers are floats where some run of the frame lacks them."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _said(value: Any) -> bool:

@@ -102,6 +102,14 @@ def test_what_runs_share_and_what_each_has_of_its_own(runs_root: Path, write_run
     assert all(values["torch"] == "2.13.0" for values in own)
 
 
+def test_whole_numbers_stay_whole_beside_runs_that_lack_them(runs_root: Path, write_run: WriteRun) -> None:
+    for seed in range(2):
+        folder = write_run([[1.0]], seed=seed, headline_evaluations=1)
+        done = json.loads((folder / "done.json").read_text())
+        (folder / "done.json").write_text(json.dumps(done | ({"cpus": 2, "device": "cpu"} if seed else {})))
+    assert read_contents(runs_root).distinct("device", "cpus") == ["cpu, 2"]
+
+
 def test_anchors_are_plain_and_taken_once() -> None:
     taken: set[str] = set()
     names = ["Hopper medium", "hopper-medium", "<b>", "§", "hopper_medium"]
