@@ -107,6 +107,7 @@ def _content(run: Path, config: RunConfig, started: int) -> tuple[bytes, int]:
     """An event file's bytes, and how many points it has."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
     from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -114,6 +115,8 @@ def _content(run: Path, config: RunConfig, started: int) -> tuple[bytes, int]:
     writer, count = RecordWriter(file), 0
     writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
     about = hparams_pb(_settings(config), trial_id=run.name, start_time_secs=started)
+    held = about.value[0].metadata.plugin_data  # a map in it comes in any order, unless it is asked not to
+    held.content = HParamsPluginData.FromString(held.content).SerializeToString(deterministic=True)
     writer.write(Event(wall_time=started, summary=about).SerializeToString())
     for step, seconds, values in points_of(run, config):
         shown = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]

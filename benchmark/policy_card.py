@@ -30,7 +30,7 @@ lamobench, an offline-RL benchmark that asks whether language pre-training helps
 
 | | |
 |---|---|
-| mean return of these weights: {episodes} episodes at target return {target:g}, after training | **{mean:.2f}** {interval} |
+| mean return of these weights, {episodes} episodes at target return {target:g} | **{mean:.2f}** {interval} |
 | the same as a score (0: a return of {low:g}, 100: {high:g}) | **{score:.2f}** {score_interval} |
 | score of the run, mean over its last {headline} evaluations: what the leaderboard ranks | {ranked:.2f} |
 | mean episode length | {length:.1f} steps |
@@ -65,7 +65,11 @@ lamobench evaluate runs/{run}
 | simulator | {simulator} |
 | lamobench | {version}{torch} |
 {language_model}{legacy}
-Settings of the method: `{settings}`
+Settings of the method:
+
+```json
+{settings}
+```
 
 ## Data
 
@@ -134,12 +138,14 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
         "params_total": done["params_total"],
         "params_trainable": done["params_trainable"],
         "train_seconds": done["train_seconds"],
-        "machine": f" on {done['device']}, {done['threads']} threads" if {"device", "threads"} <= done.keys() else "",
+        "machine": f" (device: {done['device']}, threads: {done['threads']})"
+        if {"device", "threads"} <= done.keys()
+        else "",
         "torch": f", PyTorch {done['torch']}" if "torch" in done else "",
         "simulator": done["simulator"],
         "language_model": _language_model(config),
         "legacy": f"| faults of the published code, put back | {', '.join(config.legacy)} |\n" if config.legacy else "",
-        "settings": json.dumps(config.policy, sort_keys=True),
+        "settings": json.dumps(config.policy, sort_keys=True, indent=2),
         "limits": "\n".join(f"- {limit}" for limit in _limits(config)),
         "files": "\n".join(f"| `{name}` | {f['size']:,} | `{f['sha256']}` |" for name, f in sorted(files.items())),
     }
@@ -200,8 +206,8 @@ def _needs(config: RunConfig) -> str:
     fetch = f" (`lamobench lm fetch {config.lm}`)" if config.lm in PUBLISHED else ""
     return (
         "**The checkpoint holds only what training changed.** It needs the language model "
-        f"`{_lm_name(config)}`{fetch}, whose hash is checked. The data are not needed: `data.json` holds what the policy "
-        "has to know of them."
+        f"`{_lm_name(config)}`{fetch}, whose hash is checked. The data are not needed: `data.json` holds what the "
+        "policy has to know of them."
     )
 
 

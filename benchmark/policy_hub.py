@@ -19,10 +19,20 @@ from typing import Any, NoReturn
 from ..datasets.cache import replaced_folder
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
-from .players import DATA_FACTS, language_model_problem, write_data_facts
+from .players import DATA_FACTS, language_model_problem, read_data_facts, write_data_facts
 from .policy_card import policy_card
 from .run_archive import MANIFEST, MANIFEST_LIMIT, manifest_of, read_manifest
-from .run_files import CHECKPOINT, LIMITS, OF_FINISHED, Placed, check_run, file_facts, place, waiting_room
+from .run_files import (
+    CHECKPOINT,
+    LIMITS,
+    OF_FINISHED,
+    Placed,
+    check_run,
+    checkpoint_state,
+    file_facts,
+    place,
+    waiting_room,
+)
 from .runs import read_config
 
 CARD = "README.md"
@@ -90,12 +100,11 @@ def _write_weights(checkpoint: Path, target: Path, run: str) -> None:
     """The checkpoint without the optimiser's state and the random streams; its logs stay, and say which run it is."""
     from safetensors.torch import load_file, save_file
 
-    from .run_files import checkpoint_state
-
     _, state = checkpoint_state(checkpoint)
     kept = {name: state[name] for name in ("step", "train_seconds", "metrics", "episodes")} | {"run": run}
     weights = {name: tensor for name, tensor in load_file(checkpoint).items() if name.startswith("policy.")}
     save_file(weights, target, metadata={"state": json.dumps(kept)})  # one entry: several come in any order
+    target.chmod(0o644)  # safetensors' own is the owner's alone
 
 
 def _check_target(folder: Path) -> None:
@@ -148,8 +157,6 @@ def _check_policy(arriving: Path) -> Path:
             )
         os.rename(arriving / file, folder / file)
     check_run(folder)
-    from .players import read_data_facts
-
     read_data_facts(folder, read_config(folder))
     return folder
 
