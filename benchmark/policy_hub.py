@@ -242,6 +242,10 @@ def _hub(repository: str, revision: str, do: str = "read") -> Iterator[Any]:
             f"{endpoint or 'the Hub'} can't be reached ({_first_line(error)}); check the network, or use a folder "
             "instead of a repository and carry it over"
         ) from None
+    except OSError as error:
+        if error.errno is not None:  # of this machine's disk, not of the Hub
+            raise
+        raise UserError(f"{repository} can't be had ({_first_line(error)}); type it again") from None
 
 
 def _refused(repository: str, status: int, reason: str, login: str) -> NoReturn:

@@ -70,9 +70,6 @@ def check_run(folder: Path) -> str:
     from .collect import read_run
 
     config = checked_config(folder)
-    for path in known_files(folder):
-        if path.stat().st_size > LIMITS[path.name]:
-            raise UserError(f"{path} is larger than the {LIMITS[path.name] // MB} MB that such a file may have")
     run = read_run(folder)
     if run["status"] == "damaged":
         problem = run["problem"].split("; delete '")[0]  # what to do about it is another matter here
@@ -87,6 +84,11 @@ def check_run(folder: Path) -> str:
 
 def checked_config(folder: Path) -> RunConfig:
     """A run's configuration; a `UserError` unless every field is of its kind and the folder's name is the id."""
+    for path in known_files(folder):
+        if path.stat().st_size > LIMITS[path.name]:
+            raise UserError(f"{path} is larger than the {LIMITS[path.name] // MB} MB that such a file may have")
+        if path.suffix == ".json":
+            read_json(path)
     config = read_config(folder)
     if problem := _misfit(config):
         raise UserError(f"{folder / 'config.json'} is no run's configuration: {problem}")

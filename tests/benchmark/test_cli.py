@@ -56,6 +56,17 @@ DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove"
 COMMANDS = [
     *("data", *(f"data {name}" for name in DATA_COMMANDS)),
     *("train", "evaluate", "sweep", "leaderboard", "faults", "lm", "lm list", "lm fetch", "lm pretrain", "doctor"),
+    *(
+        "runs",
+        "runs list",
+        "runs export",
+        "runs import",
+        "runs remove",
+        "runs tensorboard",
+        "hub",
+        "hub push",
+        "hub pull",
+    ),
 ]
 
 
