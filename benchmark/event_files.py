@@ -50,7 +50,7 @@ def write_events(run: Path, output: Path) -> int:
 def check_tensorboard() -> None:
     """A `UserError` that says what to install where TensorBoard is not."""
     if find_spec("tensorboard") is None:
-        raise UserError("TensorBoard is not installed; type: pip install 'lamobench[tensorboard]'")
+        raise UserError("TensorBoard is not installed; type: pip install tensorboard")
 
 
 def points_of(run: Path, config: RunConfig) -> Iterator[tuple[int, float, dict[str, float]]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.errors import UserError
 from .collect import collect
 from .display import print_rows
+from .run_files import RUN_ID
 from .runs import hold
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FOLLOW_SECONDS = 5.0
 def find_run(name: str, root: Path) -> Path:
     """The folder of a run, given by its id or by its folder; a `UserError` if there is none."""
     for folder in (root / name, Path(name)):
-        if name and (folder / "config.json").is_file():
+        if RUN_ID.fullmatch(folder.resolve().name) and folder.is_dir():  # other folders have a config.json too
             return folder.resolve()
     raise UserError(f"there is no run {name!r} in {root}; `lamobench runs list --runs {root}` shows what there is")
 
@@ -90,7 +91,7 @@ def export(command: "RunsExport") -> None:
             print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
     contents = export_runs(command.file, folders, not command.without_checkpoints, command.force)
     files = sum(map(len, contents.values()))
-    print(f"{command.file}: {_runs(len(contents))}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
+    print(f"{command.file}: {_count(len(contents), 'run')}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
 
 
 def bring_in(command: "RunsImport") -> None:
@@ -101,12 +102,12 @@ def bring_in(command: "RunsImport") -> None:
     if command.json:
         print(json.dumps(asdict(placed), indent=2))
         return
-    print(f"{_runs(len(placed.added))} imported to {command.runs}, {len(placed.there)} there already")
+    print(f"{_count(len(placed.added), 'run')} imported to {command.runs}, {len(placed.there)} there already")
 
 
 def remove(command: "RunsRemove") -> None:
     """`lamobench runs remove`: none if one of them is not there."""
-    for folder in [find_run(name, command.runs) for name in dict.fromkeys(command.names)]:
+    for folder in dict.fromkeys([find_run(name, command.runs) for name in command.names]):
         with hold(folder):
             aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".removed."))
             os.rename(folder, aside)  # gone in one step: never half a run
@@ -155,10 +156,11 @@ def write_tensorboard(command: "RunsTensorBoard") -> None:
         if not command.follow:
             break
         if sum(points):
-            print(f"{sum(points)} new points of {sum(map(bool, points))} runs", flush=True)
+            print(f"{_count(sum(points), 'new point')} of {_count(sum(map(bool, points)), 'run')}", flush=True)
         time.sleep(FOLLOW_SECONDS)
-    print(f"{sum(points)} new points of {_runs(len(folders))}; to look at them: tensorboard --logdir {output}")
+    news = f"{_count(sum(points), 'new point')} of {_count(len(folders), 'run')}"
+    print(f"{news}; to look at them: tensorboard --logdir {output}")
 
 
-def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
