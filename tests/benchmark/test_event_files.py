@@ -67,11 +67,12 @@ def test_the_table_of_hyper_parameters(finished: Path, tmp_path: Path) -> None:
 def test_a_run_in_progress_is_added_to(half_way: Path, tmp_path: Path, home: Path) -> None:
     assert write_events(half_way, tmp_path) == 1
     (file,) = (tmp_path / half_way.name).iterdir()
-    before, number = file.read_bytes(), file.stat().st_ino
+    before, number, open_one = file.read_bytes(), file.stat().st_ino, read(file.parent)
     assert write_events(half_way, tmp_path) == 0
     train(read_config(half_way), half_way.parent, "cpu")  # on from its checkpoint
     assert write_events(half_way, tmp_path) == 1
-    assert file.stat().st_ino == number, "a TensorBoard that has it open would not see another file"
+    assert file.stat().st_ino == number
+    assert [point.step for point in open_one.Reload().Scalars("training/loss")] == [10, 20], "seen where it is open"
     assert file.read_bytes().startswith(before)
     assert set(scalars(file.parent, "training/loss")) == set(scalars(file.parent, "evaluation/score")) == {10, 20}
 
@@ -130,9 +131,7 @@ def test_without_the_package_a_line_says_what_to_install(
 ) -> None:
     known = find_spec
     monkeypatch.setattr(event_files, "find_spec", lambda name: None if name == "tensorboard" else known(name))
-    with pytest.raises(
-        UserError, match=r"^TensorBoard is not installed; type: pip install tensorboard$"
-    ):
+    with pytest.raises(UserError, match=r"^TensorBoard is not installed; type: pip install tensorboard$"):
         cli.parse(["runs", "tensorboard", "--runs", str(copied_runs)]).run()
     assert not (copied_runs / "tensorboard").exists()
 
