@@ -145,7 +145,7 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
         "simulator": done["simulator"],
         "language_model": _language_model(config),
         "legacy": f"| faults of the published code, put back | {', '.join(config.legacy)} |\n" if config.legacy else "",
-        "settings": json.dumps(config.policy, sort_keys=True, indent=2),
+        "settings": json.dumps(_shown(config.policy), sort_keys=True, indent=2),
         "limits": "\n".join(f"- {limit}" for limit in _limits(config)),
         "files": "\n".join(f"| `{name}` | {f['size']:,} | `{f['sha256']}` |" for name, f in sorted(files.items())),
     }
@@ -211,8 +211,19 @@ def _needs(config: RunConfig) -> str:
     )
 
 
+def local_paths(config: RunConfig) -> list[str]:
+    """The places on this machine that a configuration names: of a language model, of a corpus."""
+    named = [config.lm, *(value for value in config.policy.values() if isinstance(value, str))]
+    return [name for name in named if "/" in name or "\\" in name]
+
+
+def _shown(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as the card shows them: of a file only its name, for where it lay is nobody's business."""
+    return {name: Path(value).name if isinstance(value, str) else value for name, value in settings.items()}
+
+
 def _lm_name(config: RunConfig) -> str:
-    return Path(config.lm).name  # of a folder only its name: where it lay is nobody's business
+    return Path(config.lm).name
 
 
 def _language_model(config: RunConfig) -> str:

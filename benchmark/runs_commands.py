@@ -14,7 +14,7 @@ from ..datasets.errors import UserError
 from .collect import collect
 from .display import print_rows
 from .run_files import RUN_ID
-from .runs import hold
+from .runs import hold, read_config
 
 if TYPE_CHECKING:
     from .cli_runs import HubPull, HubPush, RunsExport, RunsImport, RunsList, RunsRemove, RunsTensorBoard
@@ -118,8 +118,11 @@ def remove(command: "RunsRemove") -> None:
 def push(command: "HubPush") -> None:
     """`lamobench hub push`."""
     from . import policy_hub
+    from .policy_card import local_paths
 
     folder = find_run(command.name, command.runs)
+    if places := local_paths(read_config(folder)):
+        print(f"note: its config.json names places on this machine: {', '.join(places)}", file=sys.stderr)
     print(f"{folder.name} is published: {policy_hub.push(folder, command.to, command.private)}")
 
 

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from scipy import stats
 
 from lamobench.benchmark.collect import read_run
-from lamobench.benchmark.policy_card import policy_card
+from lamobench.benchmark.policy_card import local_paths, policy_card
 from lamobench.benchmark.runs import read_config
 from lamobench.datasets.catalog import find_task
 
@@ -97,3 +97,14 @@ def test_limits_are_those_of_the_run(run: Path) -> None:
     assert "`gpt2-mini` is not GPT-2" in card
     assert "faults of the published code: tanh-logits" in card
     assert f"| language model | `gpt2-mini`, pretrained weights, hash `{'b' * 64}` |" in card
+
+
+def test_where_files_lay_is_not_told(run: Path) -> None:
+    assert local_paths(read_config(run)) == []
+    settings = {"corpus": "/data/secret/english.txt", "adaptation": "lora"}
+    edit(run, method="lamo", lm="/data/secret/model", lm_hash="b" * 64, policy=settings)
+    card = policy_card(run, "p/q", FILES)
+    assert "secret" not in card
+    assert '"corpus": "english.txt"' in card
+    assert "language model | `model`, pretrained" in card
+    assert local_paths(read_config(run)) == ["/data/secret/model", "/data/secret/english.txt"]

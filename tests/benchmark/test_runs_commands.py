@@ -118,6 +118,17 @@ def test_push_and_pull_print_where_things_are(run: Run, copied_runs: Path, home:
     assert row == {"run": name, "folder": f"runs/{name}", "added": False, "commit": "", "missing": ""}
 
 
+def test_push_says_what_of_this_machine_it_tells(
+    run: Run, copied_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lamobench.benchmark.policy_hub.push", lambda *_: "there")
+    folder = of_seed(copied_runs, 0)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"lm": "/data/model"}))
+    cli.parse(["hub", "push", folder.name, "./policy"]).run()
+    assert capsys.readouterr().err == "note: its config.json names places on this machine: /data/model\n"
+
+
 def test_a_bad_archive_ends_in_one_line_and_status_2(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
