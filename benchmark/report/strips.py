@@ -59,10 +59,11 @@ class Played:
     length: int
 
 
-def picture_run(folder: Path, device: str = "auto") -> Path:
+def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     """Play a finished run's policy and write its strip and what it shows beside it; the picture's path.
 
-    Does nothing if it is there. Raises a `UserError` if the run is not finished, its data is gone, or nothing here can
+    Does nothing if it is there. `lm` is the language model's folder where it is not the one that the configuration names.
+    Raises a `UserError` if the run is not finished, its data is gone, or nothing here can
     draw its scene.
     """
     if (folder / PICTURE).exists() and (folder / ABOUT).exists():
@@ -71,7 +72,7 @@ def picture_run(folder: Path, device: str = "auto") -> Path:
     if not (folder / "done.json").exists():
         raise UserError(f"run {folder.name} is not finished; start the command that made it again")
     task, target = find_task(config.task), float(config.target_returns[0])
-    episodes = sorted(_play(folder, target, device), key=lambda episode: episode.episode_return)
+    episodes = sorted(_play(folder, target, device, lm), key=lambda episode: episode.episode_return)
     chosen = episodes[len(episodes) // 2]
     steps = moments(chosen.length, FRAMES)
     picture = side_by_side(frames_of(task, np.stack([chosen.observations[step] for step in steps])))
@@ -150,18 +151,16 @@ def side_by_side(frames: Array) -> Array:
     return np.ascontiguousarray(np.concatenate(list(padded), axis=1)[:, :-GAP])
 
 
-def _play(folder: Path, target: float, device: str) -> list[Played]:
-    from ..build import build_policy, training_subset
-    from ..checkpoint import load_policy
+def _play(folder: Path, target: float, device: str, lm: str) -> list[Played]:
     from ..learner import autocast
     from ..legacy_data import evaluation_view
+    from ..players import load_player
     from ..rollout import evaluation_seeds, rollout
     from ..train import choose_device
 
     config, chosen = read_config(folder), choose_device(device)
     task = find_task(config.task)
-    policy = build_policy(config, training_subset(config), chosen)
-    load_policy(folder / "checkpoint.safetensors", policy)
+    policy = load_player(folder, config, chosen, lm)
     seeds = evaluation_seeds(SEED + config.seed, 0, EPISODES)
     tapes: list[_Watched] = []
 
