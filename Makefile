@@ -25,7 +25,7 @@ LOW_DATA_METHODS = lamo lamo-random lamo-permuted lamo-initialised dt $(if $(fil
 DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation $(TASKS:%=low-data-%) ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

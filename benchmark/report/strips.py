@@ -62,9 +62,8 @@ class Played:
 def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     """Play a finished run's policy and write its strip and what it shows beside it; the picture's path.
 
-    Does nothing if it is there. `lm` is the language model's folder where it is not the one that the configuration names.
-    Raises a `UserError` if the run is not finished, its data is gone, or nothing here can
-    draw its scene.
+    Does nothing if it is there. `lm` says where the language model lies, if not where the run was trained. Raises a
+    `UserError` if the run is not finished, its data is gone, or nothing here can draw its scene.
     """
     if (folder / PICTURE).exists() and (folder / ABOUT).exists():
         return folder / PICTURE
