@@ -7,6 +7,7 @@ SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
 LM ?=
+RENDER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,12 +25,12 @@ LOW_DATA_METHODS = lamo lamo-random lamo-permuted lamo-initialised dt $(if $(fil
 DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" TASKS="$(TASKS)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -79,6 +80,9 @@ ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each 
 $(TASKS:%=low-data-%): low-data-%: setup
 	@$(BIN)/lamobench data record --if-absent $(call DATA_OF,$*)
 	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+
+report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
+	@$(BIN)/lamobench report $(if $(RENDER),--render)
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large

@@ -22,14 +22,14 @@ from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_leaderboard import Fractions, Leaderboard
 from .cli_models import LanguageModelGroup
+from .cli_report import Report
+from .cli_runs import RUNS, HubGroup, RunsGroup
 from .legacy import FAULTS
 from .methods import METHODS
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
 An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,14 @@ class Evaluate:
     """Target returns; none given: all of the task's."""
     seed: int = 1_000_000
     """Of the starts; training evaluations use the run's own seed."""
+    lm: str = ""
+    """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    render: bool = False
+    """Also keep frames of an episode beside the run, for `lamobench report`."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -217,10 +221,13 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Report, subcommand("report")]
     | Annotated[Fractions, subcommand("fractions")]
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[RunsGroup, subcommand("runs")]
+    | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Bench, subcommand("bench")]
