@@ -21,7 +21,6 @@ SHOWN_OF_FRACTIONS = ("datasets", "fraction", "method", "lm", "seeds", "mean", "
 def write_leaderboard(command: "Leaderboard") -> None:
     """`lamobench leaderboard`."""
     from .collect import collect
-    from .figures import learning_curves, scores
     from .leaderboard import leaderboard, write_csv
     from .standing_tables import aggregates_table, write_aggregates, write_comparisons
     from .standings import comparisons, pools, standings
@@ -35,6 +34,8 @@ def write_leaderboard(command: "Leaderboard") -> None:
     write_comparisons(comparisons(found), command.output / "comparisons.csv")
     written = ["leaderboard.csv", "aggregates.csv", "comparisons.csv"]
     if command.figures:
+        from .figures import learning_curves, scores  # matplotlib
+
         learning_curves(runs, command.output / "learning_curves.png")
         scores(runs, command.output / "scores.png")
         written += ["learning_curves.png", "scores.png"]
