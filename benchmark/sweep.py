@@ -26,7 +26,7 @@ from typing import Any
 
 from ..datasets.errors import UserError
 from ..datasets.processes import START_METHOD, cores, follow_parent
-from .config import RunConfig, RunRequest, resolve
+from .config import RunConfig, RunRequest, resolve_each
 from .runs import is_done
 from .settings import LANGUAGE_MODEL_METHODS
 
@@ -89,7 +89,7 @@ class State:
 
 def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
     """One method at every combination of fractions and seeds, resolved."""
-    return [resolve(replace(request, fraction=f, seed=s)) for f, s in product(fractions, seeds)]
+    return resolve_each(request, list(product(fractions, seeds)))
 
 
 def cost(run: RunConfig) -> float:
