@@ -20,6 +20,8 @@ from ..datasets.errors import UserError
 from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
+from .cli_watch import Plan, Watch
+from .engine_options import EngineOptions
 from .legacy import FAULTS
 from .methods import METHODS
 
@@ -121,7 +123,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train a grid of runs on a pool of processes: every method, fraction and seed. Finished runs are skipped."""
+    """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
     data: Positional[str]
     """Data set to train on."""
@@ -134,11 +136,13 @@ class Sweep:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; seed s trains on subset s."""
     jobs: int = 0
-    """Runs at a time; 0: one a core."""
+    """Runs at a time; 0: one a core, or a GPU where there are any."""
     threads: int = 1
     """Processor threads of each."""
     seeds_together: bool = False
     """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
@@ -163,6 +167,8 @@ class Ablation:
     """Seeds; seed s trains on subset s."""
     jobs: int = 0
     """Runs at a time; 0: one a core."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
     output: Path = Path("results")
     """Folder for ablation_lamo.csv and the figures."""
     options: RunOptions = field(default_factory=RunOptions)
@@ -234,6 +240,7 @@ Command = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]

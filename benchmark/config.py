@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PRECISIONS = ["float32", "bfloat16"]
 
+
+RUN_ID_END = re.compile(r"-s\d+-[0-9a-f]{10}$")  # by which a folder is known as a run's
 
 # Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
@@ -133,7 +136,7 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
         data_seed = seed if request.data_seed is None else request.data_seed
         drawn = SELECTIONS[request.selection](trajectories, fraction, data_seed)
         subset = faulty_subset(drawn, task, shared.legacy)
-        own = {
+        own: dict[str, Any] = {
             "fraction": float(fraction),
             "data_seed": data_seed,
             "subset_hash": subset.hash,

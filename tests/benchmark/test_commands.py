@@ -172,7 +172,7 @@ def test_a_sweep_of_finished_runs_says_so_and_starts_nothing(
     options = (*TINY, "--runs", tmp_path)
     for seed in (0, 1):
         run("train", "reacher2d-medium", "--method", "bc", "--seed", seed, *options)
-    monkeypatch.setattr("lamobench.benchmark.sweep._Pool._spawn", None)
+    monkeypatch.setattr("lamobench.benchmark.local_engine.LocalEngine._spawn", None)
     output = run(
         "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", 1, "--seeds", 0, 1, 1, "--jobs", 2, *options
     )
@@ -196,7 +196,7 @@ def test_a_sweep_with_failures_ends_in_status_2_with_their_lines(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "lamobench.benchmark.sweep.sweep", lambda *_: Outcome(["a"], {"b": "run b: reason", "c": "run c: another"})
+        "lamobench.benchmark.sweep.carry_out", lambda *_: Outcome(["a"], {"b": "run b: reason", "c": "run c: another"})
     )
     monkeypatch.setattr(
         sys, "argv", ["lamobench", "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", "1", *TINY]
