@@ -75,7 +75,7 @@ def check_engine(options: EngineOptions, jobs: int, threads: int) -> None:
         )
     from .ray_engine import import_ray
 
-    import_ray()
+    import_ray(options.address)
 
 
 _DEFAULT = vars(EngineOptions())

@@ -31,13 +31,22 @@ INSTALL = 'Ray is not installed; type: pip install "lamobench[ray]", or leave ou
 STORE = 80_000_000  # bytes of shared memory for Ray's objects, near the least it takes: jobs and messages are small
 PROBE_SECONDS = 60.0
 TELL_EVERY = 0.5  # seconds between a job's messages
-# The variables of a Ray that is started here. Its ports are open to the network: who has no token can't give it work.
-LOCAL = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+# For a Ray that is started here: its ports are open to the network, so who has no token can't give it work.
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+# Nothing is reported to anybody; workers are no less important than what the local engine starts.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+PROBE_SECONDS = 60.0
+TELL_EVERY = 0.5  # seconds between a job's messages
 
 
-def import_ray() -> Any:
-    """Ray; a `UserError` says what to type where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+def import_ray(address: str) -> Any:
+    """Ray, for an existing cluster or one of our own; a `UserError` says what to type where it is not installed.
+
+    Its variables are read when it is loaded, once in a process: whoever loaded it before has decided about the token.
+    """
+    os.environ.update(QUIET)
+    if not address and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:
+        os.environ.update(TOKEN)
     try:
         import ray
     except ImportError as error:
@@ -109,8 +118,8 @@ class RayEngine:
     """Jobs as Ray's tasks."""
 
     def __init__(self, place: Workplace) -> None:
-        self.ray = import_ray()
         options = place.options
+        self.ray = import_ray(options.address)
         self.place = _shared(place)
         self.version = importlib.metadata.version("lamobench")
         self.cpus = options.cpus_per_run or float(place.threads)
@@ -247,8 +256,6 @@ class _Local:
         self.folder = Path(tempfile.mkdtemp(prefix="lamobench-ray-", dir=_short_folder()))
         guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("ray_guard.py")), str(self.folder)]
         self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, text=True, start_new_session=True)
-        self.before = {name: os.environ.get(name) for name in LOCAL}
-        os.environ.update(LOCAL)
         others = set(descendants(os.getpid()))
         try:
             with _own_signals():
@@ -270,8 +277,6 @@ class _Local:
 
     def close(self) -> None:
         """Ray was shut down; what is left of it is the guard's."""
-        for name, value in self.before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
         assert self.guard.stdin is not None
         self.guard.stdin.close()
         self.guard.wait()

@@ -26,10 +26,10 @@ def start_of(pid: int) -> str:
 def descendants(pid: int) -> list[int]:
     """The processes that a process started, and those that they started, and so on."""
     parents: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             parent = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
+        except (OSError, IndexError):
             continue
         parents.setdefault(parent, []).append(int(entry))
     found = [pid]

@@ -1,0 +1,115 @@
+"""A real Ray on this machine: two workers, one of them killed; an existing cluster; what doesn't fit is one line."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.engine_options import EngineOptions
+from lamobench.benchmark.ray_guard import descendants
+from lamobench.benchmark.runs import run_folder
+from lamobench.benchmark.sweep import State, sweep
+from lamobench.benchmark.train import train
+from lamobench.datasets.errors import UserError
+
+if importlib.util.find_spec("ray") is None:  # not imported here: its variables are read then
+    pytest.skip('Ray is not installed: pip install "lamobench[ray]"', allow_module_level=True)
+
+BUDGET = {"steps": 2000, "evaluate_every": 500, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
+BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
+RAY = EngineOptions("ray")
+DRIVER = """
+import json, sys, time
+from pathlib import Path
+from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.engine_options import EngineOptions
+from lamobench.benchmark.sweep import sweep
+root, *configs = sys.argv[1:]
+shown = lambda state: state.steps and print("training", flush=True)
+sweep([RunConfig(**json.loads(text)) for text in configs], Path(root), 2, show=shown, engine=EngineOptions("ray"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _stocked(stocked_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LAMOBENCH_HOME", str(stocked_home))
+
+
+def run_of(seed: int = 0, **changes: Any) -> RunConfig:
+    return resolve(replace(BASE, seed=seed, **changes))
+
+
+def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
+    """episodes.csv, and metrics.jsonl without times."""
+    folder = run_folder(root, run)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+
+
+def title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def tempfile_folders() -> set[Path]:
+    """What sweeps with a Ray of their own have left, or still use."""
+    return set(Path(tempfile.gettempdir()).glob("lamobench-ray-*"))
+
+
+def workers() -> list[int]:
+    """Processes of Ray under this one that train just now."""
+    return [pid for pid in descendants(os.getpid()) if title(pid).startswith("ray::work")]
+
+
+def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_path: Path) -> None:
+    folders = tempfile_folders()
+    runs, killed, before = [run_of(seed) for seed in range(3)], [], set(descendants(os.getpid()))
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def show(state: State) -> None:
+        own = [run for run in runs if state.steps.get(run.id, 0) >= 600 and run.id in state.running]
+        if own and not killed and len(workers()) == 2:
+            killed.append(max(workers()))
+            os.kill(killed[0], signal.SIGKILL)
+
+    outcome = sweep(runs, tmp_path / "ray", jobs=2, device="cpu", show=show, engine=RAY)
+    assert len(killed) == 1
+    assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
+    for run in runs:
+        train(run, tmp_path / "alone", "cpu")
+        assert numbers(tmp_path / "ray", run) == numbers(tmp_path / "alone", run)
+
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert not sys.modules["ray"].is_initialized()
+    assert [title(pid) for pid in set(descendants(os.getpid())) - before if title(pid)] == []
+    assert tempfile_folders() <= folders
+
+
+def test_nothing_of_ray_outlives_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Path) -> None:
+    folders = tempfile_folders()
+    runs = [run_of(seed, budget=BUDGET | {"steps": 20_000}) for seed in range(2)]
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "runs"), *(json.dumps(asdict(run)) for run in runs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "training\n"
+        processes = descendants(parent.pid)
+        assert sum("ray::work" in title(pid) for pid in processes) == 2
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while left := [title(pid) for pid in processes if title(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    assert tempfile_folders() <= folders
