@@ -35,14 +35,16 @@ class Record:
 
     def __enter__(self) -> "Record":
         self.parent.mkdir(parents=True, exist_ok=True)
-        for folder in self.parent.glob("[!.]*"):
-            if not is_alive(folder):
-                shutil.rmtree(folder, ignore_errors=True)  # of a sweep that was killed
-        hidden = Path(tempfile.mkdtemp(dir=self.parent, prefix=f".{socket.gethostname()}-{os.getpid()}-"))
-        os.chmod(hidden, 0o755)
-        self.lock = (hidden / LOCK).open("w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.folder = hidden.rename(hidden.with_name(hidden.name[1:]))  # seen by others only now that it is locked
+        with (self.parent / LOCK).open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)  # nobody takes a folder for a killed sweep's that is only not locked yet
+            for folder in self.parent.glob("[!.]*"):
+                if not is_alive(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+            name = f"{socket.gethostname()}-{os.getpid()}-"
+            self.folder = Path(tempfile.mkdtemp(dir=self.parent, prefix=name))
+            self.lock = (self.folder / LOCK).open("w")
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.chmod(self.folder, 0o755)
         runs = [[run.id, run.method, run.fraction, run.seed, run.steps, run.dataset] for run in self.plan.runs]
         write_json(self.mark, {"engine": self.engine, "runs": runs, "done": len(self.plan.done)})
         return self

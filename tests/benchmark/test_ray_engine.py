@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from lamobench.benchmark.ray_guard import descendants
 from lamobench.benchmark.runs import run_folder
 from lamobench.benchmark.sweep import State, sweep
 from lamobench.benchmark.train import train
-from lamobench.datasets.errors import UserError
 
 if importlib.util.find_spec("ray") is None:  # not imported here: its variables are read then
     pytest.skip('Ray is not installed: pip install "lamobench[ray]"', allow_module_level=True)
