@@ -7,17 +7,23 @@ SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
 LM ?=
+ENGINE ?= local
+ADDRESS ?=
+DATA ?= auto
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
-SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) $(if $(LM),--lm $(LM))
+POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE)
+SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
 TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
-DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
+DATASET = $(if $(findstring kitchen,$@),$@,$@-medium)
+# Recorded where that is asked for, or nothing else is at hand; a public file is the user's to fetch, and a sweep says how.
+RECORD = $(if $(filter auto recorded,$(DATA)),$(BIN)/lamobench data record $(if $(filter auto,$(DATA)),--if-absent) $(DATASET))
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
 .PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
@@ -25,7 +31,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -37,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; } > $(VENV)/setup.log 2>&1 || { \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray]'; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
 
@@ -57,8 +63,8 @@ pong: ## the same on pong-medium
 qbert: ## the same on qbert-medium
 
 $(TASKS): setup
-	@$(BIN)/lamobench data record --if-absent $(DATA)
-	@$(SWEEP) $(DATA) $(CHOSEN) --runs runs/$@
+	@$(RECORD)
+	@$(SWEEP) $(DATASET) --source $(DATA) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
@@ -67,13 +73,13 @@ recorded-data: setup ## record every data set that can be recorded here, and wri
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
 	@$(BIN)/lamobench data record --if-absent kitchen-complete
-	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
+	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
 
 faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
 	@$(BIN)/lamobench data record --if-absent kitchen-complete
 	@$(BIN)/lamobench data record --if-absent breakout-medium
-	@$(BIN)/lamobench faults --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
+	@$(BIN)/lamobench faults $(POOL)
 
 test: setup ## every test
 	@$(BIN)/python -m pytest

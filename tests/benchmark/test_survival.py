@@ -125,8 +125,15 @@ def test_two_sweeps_on_one_folder_share_the_runs_and_train_each_once(
 ) -> None:
     runs, outcomes, trained = [run_of(seed, budget=BUDGET | {"steps": 800}) for seed in range(4)], [], [set(), set()]
 
+    deadline = time.monotonic() + 60
+
     def show(number: int) -> Callable[[State], None]:
-        return lambda state: trained[number].update(state.rates)
+        def look(state: State) -> None:
+            trained[number].update(state.rates)
+            while trained[number] and not trained[1 - number] and time.monotonic() < deadline:
+                time.sleep(0.01)  # until the other has begun: then there are two at work, however slowly one starts
+
+        return look
 
     def start(number: int) -> threading.Thread:
         thread = threading.Thread(
