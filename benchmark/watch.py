@@ -22,7 +22,7 @@ from .sweep_record import FOLDER, is_alive
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
 SHOWN = 12  # runs of a sweep that are listed
-NARROWEST = 40  # columns
+NARROWEST, UNBOUNDED = 40, 1000  # columns: of the smallest terminal, and where there is none
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
     drawn = 0
     while True:
         sightings = find_sweeps(root)
-        width = max(NARROWEST, shutil.get_terminal_size((100, 24)).columns)
+        width = max(NARROWEST, shutil.get_terminal_size((UNBOUNDED, 24)).columns)
         lines = [line[: width - 1] for line in describe(root, sightings)]
         if sys.stdout.isatty() and drawn:
             sys.stdout.write(CLEAR.format(lines=drawn))
