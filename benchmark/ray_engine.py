@@ -30,6 +30,7 @@ from .ray_guard import descendants, start_of
 INSTALL = 'Ray is not installed; type: pip install "lamobench[ray]", or leave out --engine ray'
 STORE = 80_000_000  # bytes of shared memory for Ray's objects, near the least it takes: jobs and messages are small
 PROBE_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
 TELL_EVERY = 0.5  # seconds between a job's messages
 # For a Ray that is started here: its ports are open to the network, so who has no token can't give it work.
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -318,12 +319,15 @@ def _connect(ray: Any, address: str, threads: int) -> None:
     hint = (
         "give --address HOST:PORT, or auto, on a machine of the cluster (`ray start --address=HOST:PORT` makes it one)"
     )
-    if "://" in address:
+    host, _, port = address.rpartition(":")
+    if "://" in address or (address != "auto" and not (host and port.isdecimal())):
         raise UserError(f"{address} is no address that can be joined; {hint}")
     try:
+        if address != "auto":
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()  # Ray would wait a minute
         with _own_signals():
             ray.init(address=address, **_init_options(threads))
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise UserError(f"no Ray cluster answers at {address} ({_last_line(error)}); {hint}") from None
 
 

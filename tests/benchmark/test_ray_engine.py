@@ -175,7 +175,16 @@ def test_an_existing_cluster_trains_and_goes_on(cluster: str, tmp_path: Path) ->
         engine.close()
 
 
-@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://x"])
+def test_where_no_cluster_answers_one_line_says_so(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(
+        UserError, match=r"no Ray cluster answers at 127.0.0.1:1 \(.*refused\); give --address HOST:PORT"
+    ):
+        sweep([run_of()], tmp_path, device="cpu", engine=EngineOptions("ray", "127.0.0.1:1"))
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://x", "somewhere"])
 def test_an_address_that_can_t_be_joined_is_one_line(tmp_path: Path, address: str) -> None:
     with pytest.raises(UserError, match=r"is no address that can be joined; give --address HOST:PORT, or auto"):
         sweep([run_of()], tmp_path, device="cpu", engine=EngineOptions("ray", address))
