@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
+from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
@@ -242,6 +243,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

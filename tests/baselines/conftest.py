@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lamobench.baselines.policy import Spec
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
-from lamobench.datasets.windows import View
+from lamobench.datasets.windows import TransitionBatch, TransitionSampler, View
 
 
 @pytest.fixture
@@ -51,6 +52,13 @@ def five_trajectories() -> Subset:
         provenance=Provenance("toy", "recorded", "a test", "toy", "none"),
     )
     return take_fraction(trajectories, 1.0, 0)
+
+
+@pytest.fixture
+def batch(five_trajectories: Subset) -> TransitionBatch:
+    """Six transitions, the first and the fourth of them terminal."""
+    drawn = TransitionSampler(five_trajectories).sample(6, np.random.default_rng(0))
+    return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
 
 
 @pytest.fixture

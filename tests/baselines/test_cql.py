@@ -27,13 +27,6 @@ def make_cql(make_spec: Callable[..., Spec]) -> Callable[..., CQL]:
     return make
 
 
-@pytest.fixture
-def batch(five_trajectories: Subset) -> TransitionBatch:
-    """Six transitions, the first and the fourth of them terminal."""
-    drawn = TransitionSampler(five_trajectories).sample(6, np.random.default_rng(0))
-    return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
-
-
 def states_of(policy: CQL, batch: TransitionBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Normalised states, actions in [-1, 1] and normalised next states."""
     return (

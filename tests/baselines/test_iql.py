@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from lamobench.baselines.iql import IQL, IQLConfig, expectile_loss
 from lamobench.baselines.policy import History, Spec
 from lamobench.datasets.fractions import Subset
-from lamobench.datasets.windows import TransitionBatch, TransitionSampler
+from lamobench.datasets.windows import TransitionBatch
 
 Make = Callable[..., IQL]
 
@@ -28,13 +28,6 @@ def make(make_spec: Callable[..., Spec]) -> Make:
         return policy
 
     return build
-
-
-@pytest.fixture
-def batch(five_trajectories: Subset) -> TransitionBatch:
-    """Six transitions, the first and the fourth of them terminal."""
-    drawn = TransitionSampler(five_trajectories).sample(6, np.random.default_rng(0))
-    return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
 
 
 def test_the_expectile_loss_weighs_the_two_sides() -> None:

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from lamobench.baselines.networks import Ensemble
 from lamobench.baselines.policy import History, Spec
 from lamobench.baselines.rebrac import ReBRAC, ReBRACConfig
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
 from lamobench.datasets.windows import ChainedBatch, ChainedSampler
+from lamobench.tests.baselines.by_hand import action, lower_value, unit, value
 
 Make = Callable[..., ReBRAC]
 
@@ -36,39 +35,6 @@ def batch(five_trajectories: Subset) -> ChainedBatch:
     drawn = ChainedSampler(five_trajectories).sample(6, np.random.default_rng(0))
     terminals, goes_on = torch.tensor([1.0, 0, 0, 0, 0, 0]), torch.tensor([0.0, 0, 1, 1, 1, 1])
     return replace(drawn, terminals=terminals, goes_on=goes_on, rewards=torch.arange(6.0))
-
-
-def unit(actions: torch.Tensor) -> Array:
-    """From the boxes (-2, 2) and (-1, 3) to [-1, 1]."""
-    return (actions.numpy() - np.array([0.0, 1.0])) / 2.0
-
-
-def action(network: nn.Sequential, states: Array) -> Array:
-    for layer in network:
-        if isinstance(layer, nn.Linear):
-            states = states @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
-        else:
-            states = np.maximum(states, 0.0)
-    return np.tanh(states)
-
-
-def lower_value(critic: Ensemble, states: Array, actions: Array) -> Array:
-    """The lower of both critics' values, LayerNorm after each ReLU."""
-    return np.minimum(*(value(critic, member, states, actions) for member in (0, 1)))
-
-
-def value(critic: Ensemble, member: int, states: Array, actions: Array) -> Array:
-    parameters = [[p[member].detach().numpy() for p in part] for part in (critic.weights, critic.biases)]
-    norms = [[p[member].detach().numpy() for p in part] for part in (critic.gains, critic.shifts)]
-    hidden = np.concatenate([states, actions], axis=1)
-    for layer, (weight, bias) in enumerate(zip(*parameters, strict=True)):
-        hidden = hidden @ weight + bias
-        if layer < 2:
-            hidden = np.maximum(hidden, 0.0)
-            centred = hidden - hidden.mean(axis=1, keepdims=True)
-            hidden = centred / np.sqrt(centred.var(axis=1, keepdims=True) + 1e-6)
-            hidden = hidden * norms[0][layer] + norms[1][layer]
-    return hidden[:, 0]
 
 
 def expected_target(policy: ReBRAC, batch: ChainedBatch) -> Array:

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from lamobench.baselines.networks import Ensemble
+from lamobench.baselines.delayed_actor_critic import smoothed
 from lamobench.baselines.policy import History, Spec
-from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig, smoothed
-from lamobench.datasets.fractions import Subset
+from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.datasets.trajectories import Array
-from lamobench.datasets.windows import TransitionBatch, TransitionSampler
+from lamobench.datasets.windows import TransitionBatch
+from lamobench.tests.baselines.by_hand import action, lower_value, normalised, unit, value
 
 Make = Callable[..., TD3BC]
 
@@ -30,44 +29,10 @@ def make(make_spec: Callable[..., Spec]) -> Make:
     return build
 
 
-@pytest.fixture
-def batch(five_trajectories: Subset) -> TransitionBatch:
-    """Six transitions, the first and the fourth of them terminal."""
-    drawn = TransitionSampler(five_trajectories).sample(6, np.random.default_rng(0))
-    return replace(drawn, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0))
-
-
-def normalised(observations: torch.Tensor) -> Array:
-    """By the moments of `make_spec`."""
-    return (observations.numpy() - np.array([0.5, -1.0, 0.0])) / np.array([2.0, 0.5, 1.0])
-
-
-def unit(actions: torch.Tensor) -> Array:
-    """From the boxes (-2, 2) and (-1, 3) to [-1, 1]."""
-    return (actions.numpy() - np.array([0.0, 1.0])) / 2.0
-
-
-def action(network: nn.Sequential, states: Array) -> Array:
-    for layer in network:
-        if isinstance(layer, nn.Linear):
-            states = states @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
-        else:
-            states = np.maximum(states, 0.0)
-    return np.tanh(states)
-
-
-def value(critic: Ensemble, member: int, states: Array, actions: Array) -> Array:
-    hidden = np.concatenate([states, actions], axis=1)
-    for layer, (weight, bias) in enumerate(zip(critic.weights, critic.biases, strict=True)):
-        hidden = hidden @ weight[member].detach().numpy() + bias[member].detach().numpy()
-        hidden = np.maximum(hidden, 0.0) if layer < len(critic.weights) - 1 else hidden
-    return hidden[:, 0]
-
-
 def expected_target(policy: TD3BC, batch: TransitionBatch, noise: Array) -> Array:
     states = normalised(batch.next_observations)
     actions = np.clip(action(policy.target_actor, states) + noise, -1.0, 1.0)
-    lower = np.minimum(*(value(policy.target_critic, member, states, actions) for member in (0, 1)))
+    lower = lower_value(policy.target_critic, states, actions)
     goes_on = np.array([0.0, 1, 1, 0, 1, 1])
     return np.arange(6.0) + policy.config.discount * goes_on * lower
 
