@@ -73,7 +73,7 @@ def check_engine(options: EngineOptions, jobs: int, threads: int) -> None:
         raise UserError(
             f"cpus per run {options.cpus_per_run:g} and gpus per run {options.gpus_per_run:g}: give 0 or more of each"
         )
-    from .ray_engine import import_ray
+    from .ray_cluster import import_ray
 
     import_ray(options.address)
 

@@ -21,7 +21,8 @@ import pytest
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.engine import Workplace
 from lamobench.benchmark.engine_options import EngineOptions
-from lamobench.benchmark.ray_engine import QUIET, TOKEN, RayEngine, import_ray
+from lamobench.benchmark.ray_cluster import QUIET, TOKEN, import_ray
+from lamobench.benchmark.ray_engine import RayEngine
 from lamobench.benchmark.ray_guard import descendants
 from lamobench.benchmark.runs import run_folder
 from lamobench.benchmark.sweep import State, sweep
