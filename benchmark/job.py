@@ -64,7 +64,7 @@ def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> En
         return Ended(_train(job, root, device, tell))
     except Exception as error:
         if no_space(error):
-            return Full(f"no space left for {root}; free some and start the same command again to go on")
+            return Full(full_line(root))
         tell(Note("".join(traceback.format_exception(error))))  # a defect: the sweep goes on, and the story is told
         first = (str(error).splitlines() or [""])[0]
         return Ended({run.id: f"run {run.id}: {type(error).__name__}: {first}" for run in job})
@@ -87,6 +87,11 @@ def _train(job: Job, root: Path, device: str, tell: Tell) -> dict[str, str]:
     except UserError as error:
         return {job[0].id: str(error)}
     return {}
+
+
+def full_line(root: Path) -> str:
+    """What a person is told when the disk that the runs are on is full."""
+    return f"no space left for {root}; free some and start the same command again to go on"
 
 
 def no_space(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from .config import RunConfig, RunRequest, resolve_each
 from .engine import Engine, Workplace, check_engine, open_engine
 from .engine_options import EngineOptions
 from .estimate import Kind, StepTimes, kind
-from .job import Died, Ended, Full, Message, Note, Step
+from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
 from .plan import Job, Plan, make_plan
 from .runs import is_held, run_folder, set_damaged_aside
 from .sweep_record import Record
@@ -106,13 +106,15 @@ def carry_out(
     by_id = {run.id: run for run in plan.runs}
     state.notes += [line for run in plan.damaged if (line := set_damaged_aside(root, by_id[run]))]
     jobs = min(jobs, len(plan.jobs))
-    with Record(root, plan, options.engine) as record:
-        place = Workplace(root, jobs, threads, device, options, record.mark)
-        workers = open_engine(place)
-        try:
-            _supervise(state, workers, root, show or (lambda _: None), record)
-        finally:
-            workers.close()
+    try:
+        with Record(root, plan, options.engine) as record:
+            workers = open_engine(Workplace(root, jobs, threads, device, options, record.mark))
+            try:
+                _supervise(state, workers, root, show or (lambda _: None), record)
+            finally:
+                workers.close()
+    except OSError as error:  # of the record: what workers meet, they say
+        raise (UserError(full_line(root)) if no_space(error) else error) from None
     return Outcome(sorted(state.finished), state.failed)
 
 

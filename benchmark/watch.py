@@ -45,7 +45,7 @@ def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
     while True:
         sightings = find_sweeps(root)
         width = max(NARROWEST, shutil.get_terminal_size((UNBOUNDED, 24)).columns)
-        lines = [line[: width - 1] for line in describe(root, sightings)]
+        lines = [line[: width - 1].rstrip() for line in describe(root, sightings)]
         if sys.stdout.isatty() and drawn:
             sys.stdout.write(CLEAR.format(lines=drawn))
         print("\n".join(lines), flush=True)

@@ -54,7 +54,7 @@ def test_a_sweep_is_seen_from_its_files_alone(
     assert capsys.readouterr().out.splitlines() == [
         f"{tmp_path}: local, 2 at a time: reacher2d-medium",
         "  ██████████░░░░░░  60%  1 done, 2 running, 1 failed, 1 waiting",
-        "  about 20 s left, 30 steps/s",
+        "  about 10 s left, 30 steps/s",
         "  bc                 100 % s1    75%     10.0 steps/s",
         "  bc                 100 % s2    25%     20.0 steps/s",
         f"  last done: bc                 100 % s0  score {score:.1f}",
