@@ -22,6 +22,7 @@ from .config import RunConfig
 from .damage import damage
 
 FILES = ("config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safetensors", "done.json", "failed.json")
+TEMPORARIES = (*(f".{name}.*" for name in FILES), ".tmp??????")  # `storage.whole_file`'s, and safetensors' own
 LOCK = ".lock"
 LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, at the very most
 
@@ -69,8 +70,8 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
     with _locked(folder, wait) as held:
         if not held:
             raise UserError(f"run {config.id} is being worked on by another process; wait for it or stop it")
-        for name in FILES:
-            for temporary in folder.glob(f".{name}.*"):  # `storage.whole_file`'s: who wrote it is gone, or had no lock
+        for pattern in TEMPORARIES:  # who wrote them is gone, or had no lock
+            for temporary in folder.glob(pattern):
                 temporary.unlink(missing_ok=True)
         if not (folder / "config.json").exists():
             write_json(folder / "config.json", asdict(config))

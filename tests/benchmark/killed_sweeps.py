@@ -35,29 +35,32 @@ job.Pace = SlowPace  # type: ignore[misc]
 
 
 def main(root: Path, seed: int, configs: list[RunConfig]) -> None:
-    rng, kills = random.Random(seed), {"parent": 0, "worker": 0}
-    while sum(kills.values()) < KILLS:
+    rng = random.Random(seed)
+    victims = ["parent"] * (KILLS // 2) + ["worker"] * (KILLS - KILLS // 2)
+    rng.shuffle(victims)
+    kills = [(victim, rng.uniform(0.0, 0.3), rng.random()) for victim in victims]
+    while kills:
         parent = os.fork()
         if parent == 0:
             sweep(configs, root, jobs=2, device="cpu")
             os._exit(0)
-        disturb(parent, rng, kills)
+        disturb(parent, kills)
     time.sleep(1.0)  # forked workers share what their parent held; they follow it within moments
     outcome = sweep(configs, root, jobs=2, device="cpu")
-    print(json.dumps({"kills": kills, "finished": outcome.finished, "failed": outcome.failed}))
+    print(json.dumps({"kills": victims, "finished": outcome.finished, "failed": outcome.failed}))
 
 
-def disturb(parent: int, rng: random.Random, kills: dict[str, int]) -> None:
-    """Kill workers of a sweep until its parent's turn comes."""
-    while sum(kills.values()) < KILLS:
-        time.sleep(rng.uniform(0.0, 0.3))
+def disturb(parent: int, kills: list[tuple[str, float, float]]) -> None:
+    """Kill workers of a sweep until its own turn comes, or all kills are done."""
+    while kills:
+        victim, delay, which = kills.pop(0)
+        time.sleep(delay)
+        while not (workers := descendants(parent)) and victim == "worker":
+            time.sleep(0.01)
         if os.waitpid(parent, os.WNOHANG) != (0, 0):
             sys.exit("the sweep was over before it could be killed")
-        workers = descendants(parent)
-        victim = parent if rng.random() < 0.4 or not workers else rng.choice(workers)
-        kills["parent" if victim == parent else "worker"] += 1
-        os.kill(victim, signal.SIGKILL)
-        if victim == parent:
+        os.kill(parent if victim == "parent" else workers[int(which * len(workers))], signal.SIGKILL)
+        if victim == "parent":
             break
     else:
         os.kill(parent, signal.SIGKILL)

@@ -21,6 +21,7 @@ import pytest
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.engine import Workplace
 from lamobench.benchmark.engine_options import EngineOptions
+from lamobench.benchmark.estimate import last_row
 from lamobench.benchmark.ray_cluster import QUIET, TOKEN, import_ray
 from lamobench.benchmark.ray_engine import RayEngine
 from lamobench.benchmark.ray_guard import descendants
@@ -84,21 +85,27 @@ def workers() -> list[int]:
 
 def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_path: Path) -> None:
     folders = tempfile_folders()
-    runs, killed, before = [run_of(seed) for seed in range(3)], [], set(descendants(os.getpid()))
-    handler = signal.getsignal(signal.SIGTERM)
+    runs = [run_of(seed, budget=BUDGET | {"steps": 3000}) for seed in range(3)]
+    before, handler = set(descendants(os.getpid())), signal.getsignal(signal.SIGTERM)
+    saved: dict[str, int] = {}  # where each run's checkpoint stood when a worker was killed
+    seen: list[tuple[str, int]] = []  # runs and their steps since
 
     def show(state: State) -> None:
-        own = [run for run in runs if state.steps.get(run.id, 0) >= 600 and run.id in state.running]
-        if own and not killed and len(workers()) == 2:
-            killed.append(max(workers()))
-            os.kill(killed[0], signal.SIGKILL)
+        if saved:
+            seen.extend(state.steps.items())
+        elif state.running and any((run_folder(root, run) / "metrics.jsonl").exists() for run in runs):
+            os.kill(max(workers()), signal.SIGKILL)
+            saved.update({run.id: last_row(run_folder(root, run)).get("step", 0) for run in runs})
+            state.steps.clear()
 
-    outcome = sweep(runs, tmp_path / "ray", jobs=2, device="cpu", show=show, engine=RAY)
-    assert len(killed) == 1
+    root = tmp_path / "ray"
+    outcome = sweep(runs, root, jobs=2, device="cpu", show=show, engine=RAY)
+    assert any(saved.values())
+    assert all(step > saved[run] for run, step in seen)  # none began anew
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
     for run in runs:
         train(run, tmp_path / "alone", "cpu")
-        assert numbers(tmp_path / "ray", run) == numbers(tmp_path / "alone", run)
+        assert numbers(root, run) == numbers(tmp_path / "alone", run)
 
     assert signal.getsignal(signal.SIGTERM) is handler
     assert not sys.modules["ray"].is_initialized()

@@ -77,8 +77,7 @@ def test_twenty_kills_lose_no_run_and_count_none_twice(tmp_path: Path, monkeypat
     done = subprocess.run(program, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
-    assert sum(said["kills"].values()) == 20
-    assert min(said["kills"].values()) >= 4, said["kills"]
+    assert sorted(said["kills"]) == ["parent"] * 10 + ["worker"] * 10
     assert (said["finished"], said["failed"]) == (sorted(run.id for run in runs), {})
     frame = collect(tmp_path / "runs")
     assert frame["run_id"].tolist() == sorted(run.id for run in runs)
@@ -96,6 +95,7 @@ def test_what_a_killed_process_had_half_written_is_cleared_away_when_its_run_goe
     folder = run_folder(tmp_path, run_of())
     folder.mkdir()
     left = [folder / f".{name}.x1y2z3" for name in ("checkpoint.safetensors", "metrics.jsonl", "done.json")]
+    left.append(folder / ".tmpA1b2C3")  # safetensors'
     for path in left:
         path.write_bytes(b"half")
     (folder / ".notes").write_text("a person's own")
