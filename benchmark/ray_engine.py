@@ -128,7 +128,9 @@ class RayEngine:
 
     def messages(self, timeout: float) -> list[tuple[Job, Message]]:
         """What workers said within `timeout` seconds."""
-        ready, _ = self.ray.wait(list(self.running), timeout=timeout)
+        until = time.monotonic() + timeout
+        while not (ready := self.ray.wait(list(self.running), timeout=0)[0]) and time.monotonic() < until:
+            time.sleep(0.1)  # not in Ray's own wait, where what a signal raises becomes another error
         ended = [(self.running.pop(reference)[1], self._ended(reference)) for reference in ready]
         return [*self._letters(), *ended]
 

@@ -69,7 +69,7 @@ def describe(root: Path, sightings: list[Sighting]) -> list[str]:
     """What to print."""
     if not any(sighting.alive for sighting in sightings):
         killed = [line for sighting in sightings for line in _lines(sighting)]
-        return [*killed, f"no sweep is running in {root}{_counts(root)}"]
+        return [*killed, f"no sweep is running in {root}", *_counts(root)]
     return [line for sighting in sightings for line in _lines(sighting)]
 
 
@@ -130,13 +130,13 @@ def last_score(folder: Path) -> float | None:
     return sum(scores) / len(scores) if scores else None
 
 
-def _counts(root: Path) -> str:
+def _counts(root: Path) -> list[str]:
     """How many runs there are, and how many of them are done."""
     folders = [path for path in [*root.glob("*"), *root.glob("*/*")] if RUN_ID_END.search(path.name)]
     done = sum((folder / "done.json").exists() for folder in folders)
     failed = sum((folder / "failed.json").exists() for folder in folders)
     unfinished = len(folders) - done - failed
-    return f"; {len(folders)} runs: {done} done, {failed} failed, {unfinished} unfinished" if folders else ""
+    return [f"{len(folders)} runs: {done} done, {failed} failed, {unfinished} unfinished"] if folders else []
 
 
 def _read(path: Path) -> dict[str, Any]:

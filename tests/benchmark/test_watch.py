@@ -104,7 +104,7 @@ def test_with_no_sweep_it_says_what_there_is_and_ends(
     train(runs[0], tmp_path / "task", "cpu")
     run_folder(tmp_path, runs[1]).mkdir()
     watch(tmp_path)
-    assert capsys.readouterr().out.endswith("; 2 runs: 1 done, 0 failed, 1 unfinished\n")
+    assert capsys.readouterr().out.endswith("\n2 runs: 1 done, 0 failed, 1 unfinished\n")
 
 
 def test_a_killed_sweep_is_called_that(
@@ -145,7 +145,7 @@ def test_on_a_terminal_it_draws_in_the_same_place_until_the_sweep_ends(
     looking.join(20)
     assert not looking.is_alive()
     assert terminal.getvalue().count("\x1b[7A\x1b[J") >= 2  # up by as many lines as were drawn
-    assert "no sweep is running" in terminal.getvalue().splitlines()[-1]
+    assert "no sweep is running" in terminal.getvalue().splitlines()[-2]
 
 
 def test_a_record_is_written_now_and_then_only(tmp_path: Path, state: State, runs: list[RunConfig]) -> None:
