@@ -67,15 +67,22 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
     processes that were killed had half written is cleared away.
     """
     folder = run_folder(root, config)
-    with _locked(folder, wait) as held:
-        if not held:
-            raise UserError(f"run {config.id} is being worked on by another process; wait for it or stop it")
+    with hold(folder, wait):
         for pattern in TEMPORARIES:  # who wrote them is gone, or had no lock
             for temporary in folder.glob(pattern):
                 temporary.unlink(missing_ok=True)
         if not (folder / "config.json").exists():
             write_json(folder / "config.json", asdict(config))
         yield folder
+
+
+@contextmanager
+def hold(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Lock a run's folder as `open_run` does, whatever is in it."""
+    with _locked(folder, wait) as held:
+        if not held:
+            raise UserError(f"run {folder.name} is being worked on by another process; wait for it or stop it")
+        yield
 
 
 def is_held(root: Path, config: RunConfig) -> bool:
