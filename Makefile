@@ -10,6 +10,7 @@ LM ?=
 ENGINE ?= local
 ADDRESS ?=
 DATA ?= auto
+RENDER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,18 +21,22 @@ POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--addr
 SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
-TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
-DATASET = $(if $(findstring kitchen,$@),$@,$@-medium)
+EVERY_TASK := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
+TASKS ?= $(EVERY_TASK)
+DATA_OF = $(if $(findstring kitchen,$(1)),$(1),$(1)-medium)
+# What the low-data ablation compares: LaMo, its controls without language, and the two baselines of the paper's figure.
+LOW_DATA_METHODS = lamo lamo-random lamo-permuted lamo-initialised dt $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql)
+DATASET = $(call DATA_OF,$@)
 # Recorded where that is asked for, or nothing else is at hand; a public file is the user's to fetch, and a sweep says how.
-RECORD = $(if $(filter auto recorded,$(DATA)),$(BIN)/lamobench data record $(if $(filter auto,$(DATA)),--if-absent) $(DATASET))
+RECORD = $(if $(filter auto recorded,$(DATA)),$(BIN)/lamobench data record $(if $(filter auto,$(DATA)),--if-absent) $(1))
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -62,13 +67,28 @@ breakout: ## the same on breakout-medium
 pong: ## the same on pong-medium
 qbert: ## the same on qbert-medium
 
-$(TASKS): setup
-	@$(RECORD)
+$(EVERY_TASK): setup
+	@$(call RECORD,$(DATASET))
 	@$(SWEEP) $(DATASET) --source $(DATA) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
+
+leaderboard: setup ## every finished run of all folders in runs/, ranked: results/leaderboard.csv, aggregates.csv, comparisons.csv
+	@$(BIN)/lamobench leaderboard --runs runs --output results --no-figures
+
+ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each of TASKS at the published fractions: results/ablation.csv and .png
+	@$(BIN)/lamobench fractions --runs $(TASKS:%=runs/%) --data $(foreach task,$(TASKS),$(call DATA_OF,$(task))) \
+	  --methods $(sort $(or $(METHODS),$(foreach task,$(TASKS),$(call LOW_DATA_METHODS,$(task))))) --profile $(PROFILE) \
+	  $(if $(FRACTIONS),--fractions $(FRACTIONS)) --output results/ablation.csv
+
+$(TASKS:%=low-data-%): low-data-%: setup
+	@$(call RECORD,$(call DATA_OF,$*))
+	@$(SWEEP) $(call DATA_OF,$*) --source $(DATA) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+
+report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
+	@$(BIN)/lamobench report $(if $(RENDER),--render)
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
