@@ -69,7 +69,7 @@ qbert: ## the same on qbert-medium
 
 $(EVERY_TASK): setup
 	@$(call RECORD,$(DATASET))
-	@$(SWEEP) $(DATASET) --source $(DATA) $(CHOSEN) --runs runs/$@
+	@$(SWEEP) --source $(DATA) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
@@ -85,7 +85,7 @@ ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each 
 
 $(TASKS:%=low-data-%): low-data-%: setup
 	@$(call RECORD,$(call DATA_OF,$*))
-	@$(SWEEP) $(call DATA_OF,$*) --source $(DATA) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+	@$(SWEEP) --source $(DATA) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
 	@$(BIN)/lamobench report $(if $(RENDER),--render)
