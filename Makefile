@@ -7,6 +7,9 @@ SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
 LM ?=
+ENGINE ?= local
+ADDRESS ?=
+DATA ?= auto
 RENDER ?=
 
 VENV := .venv
@@ -14,7 +17,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
-SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) $(if $(LM),--lm $(LM))
+POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE)
+SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
 EVERY_TASK := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
@@ -22,7 +26,9 @@ TASKS ?= $(EVERY_TASK)
 DATA_OF = $(if $(findstring kitchen,$(1)),$(1),$(1)-medium)
 # What the low-data ablation compares: LaMo, its controls without language, and the two baselines of the paper's figure.
 LOW_DATA_METHODS = lamo lamo-random lamo-permuted lamo-initialised dt $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql)
-DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
+DATASET = $(call DATA_OF,$@)
+# Recorded where that is asked for, or nothing else is at hand; a public file is the user's to fetch, and a sweep says how.
+RECORD = $(if $(filter auto recorded,$(DATA)),$(BIN)/lamobench data record $(if $(filter auto,$(DATA)),--if-absent) $(1))
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
 .PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
@@ -30,7 +36,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -42,7 +48,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; } > $(VENV)/setup.log 2>&1 || { \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray]'; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
 
@@ -62,8 +68,8 @@ pong: ## the same on pong-medium
 qbert: ## the same on qbert-medium
 
 $(EVERY_TASK): setup
-	@$(BIN)/lamobench data record --if-absent $(DATA)
-	@$(SWEEP) $(DATA) $(CHOSEN) --runs runs/$@
+	@$(call RECORD,$(DATASET))
+	@$(SWEEP) --source $(DATA) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
@@ -78,8 +84,8 @@ ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each 
 	  $(if $(FRACTIONS),--fractions $(FRACTIONS)) --output results/ablation.csv
 
 $(TASKS:%=low-data-%): low-data-%: setup
-	@$(BIN)/lamobench data record --if-absent $(call DATA_OF,$*)
-	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+	@$(call RECORD,$(call DATA_OF,$*))
+	@$(SWEEP) --source $(DATA) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
 	@$(BIN)/lamobench report $(if $(RENDER),--render)
@@ -87,13 +93,13 @@ report: setup ## every finished run on one page, results/report.html; RENDER=1: 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
 	@$(BIN)/lamobench data record --if-absent kitchen-complete
-	@$(BIN)/lamobench ablation --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) --runs runs/ablation
+	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
 
 faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
 	@$(BIN)/lamobench data record --if-absent kitchen-complete
 	@$(BIN)/lamobench data record --if-absent breakout-medium
-	@$(BIN)/lamobench faults --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE)
+	@$(BIN)/lamobench faults $(POOL)
 
 test: setup ## every test
 	@$(BIN)/python -m pytest

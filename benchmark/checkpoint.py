@@ -29,6 +29,7 @@ class Progress:
     train_seconds: float  # spent in optimiser steps, over all attempts
     metrics: list[dict[str, Any]]  # rows of metrics.jsonl so far
     episodes: str  # the content of episodes.csv so far
+    evaluation_seconds: float = 0.0  # spent in evaluations, over all attempts; not known of the time before it was kept
 
 
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:

@@ -24,6 +24,8 @@ from .cli_leaderboard import Fractions, Leaderboard
 from .cli_models import LanguageModelGroup
 from .cli_report import Report
 from .cli_runs import RUNS, HubGroup, RunsGroup
+from .cli_watch import Plan, Watch
+from .engine_options import EngineOptions
 from .legacy import FAULTS
 from .methods import METHODS
 
@@ -127,7 +129,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train a grid of runs on a pool of processes: every method, fraction and seed. Finished runs are skipped."""
+    """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
     data: Positional[str]
     """Data set to train on."""
@@ -140,11 +142,13 @@ class Sweep:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; seed s trains on subset s."""
     jobs: int = 0
-    """Runs at a time; 0: one a core."""
+    """Runs at a time; 0: one a core, or a GPU where there are any."""
     threads: int = 1
     """Processor threads of each."""
     seeds_together: bool = False
     """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
@@ -169,6 +173,8 @@ class Ablation:
     """Seeds; seed s trains on subset s."""
     jobs: int = 0
     """Runs at a time; 0: one a core."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
     output: Path = Path("results")
     """Folder for ablation_lamo.csv and the figures."""
     options: RunOptions = field(default_factory=RunOptions)
@@ -220,6 +226,7 @@ Command = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Report, subcommand("report")]
     | Annotated[Fractions, subcommand("fractions")]

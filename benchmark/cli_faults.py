@@ -1,11 +1,13 @@
 """`lamobench faults`, declared; `faults.py` does the work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from .cli_watch import Plan
+from .engine_options import EngineOptions
 from .legacy import FAULTS
 
 
@@ -36,6 +38,8 @@ class Faults:
     """Folder of the runs; finished ones are not trained again."""
     output: Path = Path("results/faults.csv")
     """File for the comparison, one row a fault."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
 
     def run(self) -> None:
         """Train what is missing, write the file, print the table."""

@@ -11,7 +11,9 @@ from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
-from .display import SweepBar, duration, print_rows, run_bar
+from .display import SweepBar, duration, print_plan, print_rows, run_bar
+from .engine import check_engine, expected_slots
+from .engine_options import EngineOptions
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
 from .methods import methods_for
 from .runs import is_done, read_config
@@ -152,7 +154,7 @@ def run_sweep(command: "Sweep") -> None:
     requests = [run_request(command.data, method, options) for method in methods]
     every = [run for request in requests for run in grid(request, fractions, command.seeds)]
     pool = (command.jobs, command.threads, options.device, command.seeds_together)
-    train_all(every, command.data, options.runs, *pool)
+    train_all(every, command.data, options.runs, *pool, command.engine, command.plan)
 
 
 def check_workers(jobs: int, threads: int) -> None:
@@ -170,25 +172,31 @@ def train_all(
     threads: int,
     device: str,
     seeds_together: bool = False,
+    engine: EngineOptions | None = None,
+    only_plan: bool = False,
 ) -> None:
-    """Train runs on a pool of processes and show how far it is; a `UserError` at the end if one failed."""
+    """Say what is to be done, train it and show how far it is; a `UserError` at the end if a run failed.
+
+    With `only_plan` nothing is trained.
+    """
     import time
 
-    from ..datasets.processes import cores
-    from .sweep import jobs_of, sweep
+    from .plan import make_plan
+    from .sweep import carry_out
 
-    runs = list({run.id: run for run in every}.values())  # a seed that is given twice is one run
-    left = [run for run in runs if not is_done(root, run)]
-    jobs = jobs or max(1, cores() // threads)
-    groups = f", the others in {len(jobs_of(left, seeds_together))} groups" if seeds_together else ""
-    done = f"{len(runs) - len(left)} done already{groups}"
-    print(f"{len(runs)} runs on {subject}, {done}, {jobs} at a time, in {root}", flush=True)
-    bar, started = SweepBar(jobs), time.monotonic()
+    options = engine or EngineOptions()
+    check_engine(options, jobs, threads)
+    plan = make_plan(every, root, seeds_together)
+    slots = expected_slots(options, jobs, threads, device)
+    print_plan(plan, subject, root, slots)
+    if only_plan:
+        return
+    bar, started = SweepBar(slots or 1), time.monotonic()
     try:
-        outcome = sweep(runs, root, jobs, threads, device, bar, seeds_together)
+        outcome = carry_out(plan, root, jobs, threads, device, bar, options)
     finally:
         bar.close()
-    print(f"{len(outcome.finished)} of {len(runs)} runs done, {duration(time.monotonic() - started)}")
+    print(f"{len(outcome.finished)} of {len(plan.runs)} runs done, {duration(time.monotonic() - started)}")
     if outcome.failed:
         raise UserError("; ".join(outcome.failed.values()))
 
@@ -212,7 +220,10 @@ def ablate(command: "Ablation") -> None:
     runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
     every, options = [run for group in runs.values() for run in group], command.options
     check_english(every)  # what is measured at the end must not fail then
-    train_all(every, f"{len(variants)} variants", options.runs, command.jobs, 1, options.device)
+    pool = (command.jobs, 1, options.device, False, command.engine, command.plan)
+    train_all(every, f"{len(variants)} variants", options.runs, *pool)
+    if command.plan:
+        return
     rows = compare(runs, options.runs)
     write_rows(command.output / "ablation_lamo.csv", table(rows))
     print_rows([{k: row[k] for k in PRINTED_OF_ABLATION} for row in rows], as_json=False)

@@ -9,9 +9,12 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
@@ -22,8 +25,14 @@ from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
 from .settings import Budget
 
+if TYPE_CHECKING:
+    from ..datasets.tasks import Task
+    from ..datasets.trajectories import Trajectories
+
 PRECISIONS = ["float32", "bfloat16"]
 
+
+RUN_ID_END = re.compile(r"-s\d+-[0-9a-f]{10}$")  # by which a folder is known as a run's
 
 # Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
@@ -95,10 +104,10 @@ class RunConfig:
     accumulation: int = 1  # parts that a batch was computed in
     compiled: bool = False  # whether its training steps went through torch.compile
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
-        values = asdict(self)
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"policy": dict(self.policy)}
         for fields, later in ((values, LATER_FIELDS), (values["policy"], LATER_SETTINGS)):
             for name, default in later.items():  # runs from before there was the choice keep their ids
                 if name in fields and fields[name] == default:
@@ -109,18 +118,45 @@ class RunConfig:
 
 def resolve(request: RunRequest) -> RunConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
-    # PyTorch, only once a run is really asked for
-    from .build import check_language_model, corpus_hash, language_corpus, policy_config
-    from .language_models import model_hash, model_shape
+    return resolve_each(request, [(request.fraction, request.seed)])[0]
+
+
+def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> list[RunConfig]:
+    """`resolve` for each of several (fraction, seed). What they share is looked up once: ten thousand take a second."""
+    from .language_models import control_hash  # PyTorch, only once a run is really asked for
     from .legacy_data import faulty_subset
+
+    for _, seed in choices:
+        if not 0 <= seed < 2**32:
+            raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    shared, trajectories, lm_files = _shared(request)
+    weights, task = METHODS[shared.method].weights, find_task(shared.task)
+    runs = []
+    for fraction, seed in choices:
+        data_seed = seed if request.data_seed is None else request.data_seed
+        drawn = SELECTIONS[request.selection](trajectories, fraction, data_seed)
+        subset = faulty_subset(drawn, task, shared.legacy)
+        own: dict[str, Any] = {
+            "fraction": float(fraction),
+            "data_seed": data_seed,
+            "subset_hash": subset.hash,
+            "episodes_in_subset": len(subset.episodes),
+            "lm_hash": control_hash(lm_files, weights, seed) if lm_files else "",
+            "seed": seed,
+        }
+        runs.append(replace(shared, **own))
+    return runs
+
+
+def _shared(request: RunRequest) -> tuple[RunConfig, "Trajectories", str]:
+    """What doesn't depend on fraction and seed: a config in which they are still open, data, the model's hash."""
+    from .build import check_language_model, corpus_hash, language_corpus, policy_config
+    from .language_models import files_hash, model_shape
 
     method, dataset = find_method(request.method), find_dataset(request.dataset)
     task = find_task(dataset.task)
     choose("precision", request.precision, PRECISIONS)
     choose("selection", request.selection, list(SELECTIONS))
-    if not 0 <= request.seed < 2**32:
-        raise UserError(f"seed {request.seed} is out of range; give 0 to {2**32 - 1}")
-    data_seed = request.seed if request.data_seed is None else request.data_seed
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
     _check_budget(budget)
     overrides = overrides_for(request.profile, task.name, method.name)
@@ -130,35 +166,26 @@ def resolve(request: RunRequest) -> RunConfig:
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
-    subset = faulty_subset(SELECTIONS[request.selection](trajectories, request.fraction, data_seed), task, legacy)
-    if not method.plays(discrete=trajectories.discrete):
-        able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
-        kind = "discrete" if trajectories.discrete else "continuous"
-        raise UserError(f"method '{method.name}' has no {kind} actions, but '{dataset.name}' has; choose from: {able}")
-    if request.compiled and not method.compiles:
-        raise UserError(f"steps of '{method.name}' differ from one to the next and can't be compiled; drop --compiled")
-    if trajectories.observations.ndim > 2 and not task.frame_stack:
-        shape = " x ".join(map(str, trajectories.observations.shape[1:]))
-        raise UserError(f"no method learns from images of {shape}, as '{dataset.name}' has them; expected 84 x 84")
+    _check_actions(request, trajectories, task)
     lm = language_model if method.weights else ""
     check_language_model(policy, lm)
-    return RunConfig(
+    config = RunConfig(
         dataset=dataset.name,
         task=task.name,
         source=trajectories.provenance.source,
         dataset_hash=trajectories.content_hash,
-        fraction=float(request.fraction),
-        data_seed=data_seed,
-        subset_hash=subset.hash,
-        episodes_in_subset=len(subset.episodes),
+        fraction=1.0,
+        data_seed=0,
+        subset_hash="",
+        episodes_in_subset=0,
         env_id=task.env_id,
         target_returns=list(task.target_returns if "best-target" in legacy else task.target_returns[:1]),
         method=method.name,
         lm=lm,
-        lm_hash=model_hash(lm, method.weights, request.seed) if lm else "",
+        lm_hash="",
         corpus_hash=corpus_hash(language_corpus(policy, lm)),
         profile=_named_profile(request),
-        seed=request.seed,
+        seed=0,
         precision=request.precision,
         **asdict(budget),
         policy=json.loads(json.dumps(asdict(policy))),  # as it will read in config.json: tuples become lists
@@ -167,6 +194,21 @@ def resolve(request: RunRequest) -> RunConfig:
         selection=request.selection,
         compiled=request.compiled,
     )
+    return config, trajectories, files_hash(lm) if lm else ""
+
+
+def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Task") -> None:
+    """A `UserError` unless the method can learn from such actions and observations."""
+    method, name = find_method(request.method), find_dataset(request.dataset).name
+    if not method.plays(discrete=trajectories.discrete):
+        able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
+        kind = "discrete" if trajectories.discrete else "continuous"
+        raise UserError(f"method '{method.name}' has no {kind} actions, but '{name}' has; choose from: {able}")
+    if request.compiled and not method.compiles:
+        raise UserError(f"steps of '{method.name}' differ from one to the next and can't be compiled; drop --compiled")
+    if trajectories.observations.ndim > 2 and not task.frame_stack:
+        shape = " x ".join(map(str, trajectories.observations.shape[1:]))
+        raise UserError(f"no method learns from images of {shape}, as '{name}' has them; expected 84 x 84")
 
 
 def _named_profile(request: RunRequest) -> str:

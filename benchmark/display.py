@@ -12,11 +12,15 @@ from tqdm import tqdm
 
 from ..datasets.cache import folder_of
 from ..datasets.trajectories import Trajectories
-from .sweep import State
+from .plan import Plan, plan_rows, source_of_estimate
+from .sweep_record import share_done
 
 if TYPE_CHECKING:
     from ..datasets.recording.actors import Players
     from ..datasets.recording.search import Snapshot
+    from .sweep import State
+
+SHOWN_DAMAGES = 10
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -107,6 +111,27 @@ def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
     return bar, report
 
 
+def print_plan(plan: Plan, subject: str, root: Path, slots: int) -> None:
+    """Print what a sweep will do, before it begins: how many runs of each kind, and how long they may take.
+
+    `slots` is the number of jobs at a time, 0 if a cluster has yet to be asked.
+    """
+    together = any(len(job) > 1 for job in plan.jobs)
+    groups = f", the others in {len(plan.jobs)} groups" if together else ""
+    at_a_time = f"{slots} at a time" if slots else "as many at a time as the cluster has room for"
+    print(f"{len(plan.runs)} runs on {subject}, {len(plan.done)} done already{groups}, {at_a_time}, in {root}")
+    for run, problem in list(plan.damaged.items())[:SHOWN_DAMAGES]:
+        print(f"damaged: {run}: {problem}; its folder will be set aside, and the run starts anew")
+    if len(plan.damaged) > SHOWN_DAMAGES:
+        print(f"damaged: {len(plan.damaged) - SHOWN_DAMAGES} more")
+    if plan.jobs:
+        print("to do / to resume / done:")
+        print("\n".join(f"  {line}" for line in table_lines(plan_rows(plan))))
+        alone = "" if slots else " of one run at a time"
+        print(f"about {duration(plan.seconds(slots or 1))}{alone}, by {source_of_estimate(plan)}")
+    sys.stdout.flush()
+
+
 class SweepBar:
     """One line that says how far a sweep is, what is running and how long it will take.
 
@@ -114,41 +139,44 @@ class SweepBar:
     """
 
     def __init__(self, jobs: int) -> None:
-        self.jobs, self.started = jobs, time.monotonic()
+        self.jobs = jobs
         self.bar = tqdm(total=1.0, bar_format="{desc}", leave=False, dynamic_ncols=True, disable=None)
-        self.printed = 0.0
+        self.due, self.noted = 0.0, 0
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: "State") -> None:
         """Show where the sweep stands."""
-        line = sweep_line(state, self.jobs, shutil.get_terminal_size((100, 24)).columns)
+        for line in state.notes[self.noted :]:
+            tqdm.write(line.rstrip(), file=sys.stderr)
+        self.noted = len(state.notes)
+        started = time.monotonic()
+        if started < self.due:
+            return
+        line = sweep_line(state, state.slots or self.jobs, shutil.get_terminal_size((100, 24)).columns)
         if self.bar.disable:
-            if time.monotonic() - self.printed > 30:
-                self.printed = time.monotonic()
-                print(line, flush=True)
+            self.due = started + 30
+            print(line, flush=True)
         else:
             self.bar.set_description_str(line)
+            now = time.monotonic()
+            self.due = now + max(0.1, 20 * (now - started))  # with ten thousand runs a line takes a while
 
     def close(self) -> None:
         """Clear the line."""
         self.bar.close()
 
 
-def sweep_line(state: State, jobs: int, width: int) -> str:
+def sweep_line(state: "State", jobs: int, width: int) -> str:
     """One line of at most `width` characters for a sweep's state."""
-    over, total = len(state.finished) + len(state.failed), len(state.runs)
-    every = sum(run.steps * state.seconds_per_step(run.method) for run in state.runs)
-    done = sum(
-        (run.steps if run.id in {*state.finished, *state.failed} else state.steps.get(run.id, 0))
-        * state.seconds_per_step(run.method)
-        for run in state.runs
-    )
-    share = done / every if every else 1.0
-    left = state.seconds_left(jobs)
-    bar = ("█" * round(20 * share)).ljust(20, "░")
+    over, share, left = len(state.finished) + len(state.failed), share_done(state), state.seconds_left(jobs)
     time_left = "starting" if left is None else f"about {duration(left)} left"
-    text = f"{bar} {share:4.0%}  {over}/{total} runs  {time_left}"
+    text = f"{progress_bar(share, 20)} {share:4.0%}  {over}/{len(state.runs)} runs  {time_left}"
     running = [run for run in state.runs if run.id in state.running]
     names = [
         f"{run.method} {run.fraction:g} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running
     ]
     return f"{text}  [{', '.join(names)}]"[: max(20, width - 1)]
+
+
+def progress_bar(share: float, width: int) -> str:
+    """As many blocks as a share of `width`, which may be anything from 0 to 1."""
+    return ("█" * round(width * share)).ljust(width, "░")

@@ -24,6 +24,7 @@ PACKAGES = (
     "numpy",
     "pandas",
     "matplotlib",
+    "ray",
 )
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),

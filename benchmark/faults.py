@@ -57,7 +57,10 @@ def measure_faults(command: "Faults") -> None:
     wanted = {choose("fault", name, list(FAULTS)) for name in command.names} or set(FAULTS)
     pairs = {name: trial_runs(name, command) for name in FAULTS if name in wanted}
     runs = [run for pair in pairs.values() for side in pair for run in side]
-    train_all(runs, f"{len(pairs)} faults", command.runs, command.jobs, command.threads, command.device)
+    pool = (command.jobs, command.threads, command.device, False, command.engine, command.plan)
+    train_all(runs, f"{len(pairs)} faults", command.runs, *pool)
+    if command.plan:
+        return
     rows = [compare(name, pair, command) for name, pair in pairs.items()]
     write_rows(command.output, rows)
     print_rows([{column: row[column] for column in SHOWN} for row in rows], as_json=False)

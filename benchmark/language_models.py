@@ -89,12 +89,21 @@ def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
 
     A part of a run's identity. The files are read once in a process, as long as they do not change.
     """
-    choose("weights", weights, list(WEIGHTS))
+    return control_hash(files_hash(name), weights, seed)
+
+
+def files_hash(name: str) -> str:
+    """SHA-256 of the config and weight files of `name`: what `control_hash` makes a run's of."""
     folder = model_folder(name)
     files = [folder / "config.json", *_weight_files(folder)]
-    content = hashlib.sha256(b"".join(bytes.fromhex(file_sha256(file)) for file in files)).hexdigest()
+    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(file)) for file in files)).hexdigest()
+
+
+def control_hash(files: str, weights: str, seed: int) -> str:
+    """`model_hash` of a model whose `files_hash` is known."""
+    choose("weights", weights, list(WEIGHTS))
     control = "" if weights == "pretrained" else f" {weights} {seed}"
-    return hashlib.sha256(f"{content}{control}".encode()).hexdigest()
+    return hashlib.sha256(f"{files}{control}".encode()).hexdigest()
 
 
 def model_positions(name: str) -> int:

@@ -28,9 +28,9 @@ from ..datasets.errors import UserError
 from .config import RunConfig
 from .learner import Learner, Tally
 from .memory import keep_freed_memory
-from .runs import is_done, open_run, run_folder
+from .runs import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside
 from .settings import CLONING_METHODS, VALUE_METHODS
-from .train import Training, choose_device
+from .train import Note, Training, choose_device
 
 STACKABLE = (*CLONING_METHODS, *VALUE_METHODS, "rvs")
 PER_SEED = ("seed", "data_seed", "subset_hash", "episodes_in_subset")  # what the runs of a group may differ in
@@ -55,11 +55,17 @@ def groups(runs: Iterable[RunConfig]) -> list[tuple[RunConfig, ...]]:
 
 
 def train_together(
-    configs: Sequence[RunConfig], root: Path, device: str = "auto", report: Report | None = None, wait: bool = False
+    configs: Sequence[RunConfig],
+    root: Path,
+    device: str = "auto",
+    report: Report | None = None,
+    wait: bool = False,
+    note: Note = note_on_terminal,
 ) -> dict[str, str]:
     """Train the runs of a group (`groups`), each from its last checkpoint; returns one line for each that failed.
 
-    As in `train`, finished runs are left as they are, and `wait` is patience with other processes that work on them.
+    As in `train`, finished runs are left as they are, damaged folders are set aside, and `wait` is patience with other
+    processes that work on them.
     """
     keep_freed_memory()
     tell, chosen, failed = report or (lambda run, done, total: None), choose_device(device), dict[str, str]()
@@ -67,6 +73,8 @@ def train_together(
         seeds = []
         for config in sorted(configs, key=lambda config: config.id):  # in one order everywhere: no two wait in a ring
             with _failures(config, failed):
+                if line := set_damaged_aside(root, config):
+                    note(line)
                 if is_done(root, config):
                     continue
                 seed = _Seed(config, run_folder(root, config), chosen, tell)

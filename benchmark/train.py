@@ -21,11 +21,12 @@ from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
+from .damage import sizes
 from .learner import Learner, Tally, autocast
 from .legacy_data import evaluation_view
 from .memory import keep_freed_memory
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
-from .runs import is_done, open_run, run_folder, write_logs
+from .runs import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_logs
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
@@ -37,18 +38,26 @@ class DivergedError(UserError):
 
 
 Report = Callable[[int, int], None]  # called with (steps done, steps in all)
+Note = Callable[[str], None]  # called with a line that a person should read
 
 
 def train(
-    config: RunConfig, root: Path, device: str = "auto", report: Report | None = None, wait: bool = False
+    config: RunConfig,
+    root: Path,
+    device: str = "auto",
+    report: Report | None = None,
+    wait: bool = False,
+    note: Note = note_on_terminal,
 ) -> Path:
     """Train and evaluate one run, from its last checkpoint if there is one; returns its folder.
 
     A finished run is left as it is. A run that was killed ends with the same numbers as one that was not. What doesn't
-    fit is found before anything is written. While another process works on the run: a `UserError`, or with `wait`
-    patience.
+    fit is found before anything is written. A folder with a damaged file is set aside, of which `note` is told, and the
+    run starts anew. While another process works on the run: a `UserError`, or with `wait` patience.
     """
     folder, chosen = run_folder(root, config), choose_device(device)
+    if line := set_damaged_aside(root, config):
+        note(line)
     if is_done(root, config):
         return folder
     keep_freed_memory()
@@ -145,7 +154,7 @@ class Training(Learner):
         """Play this evaluation's episodes and log them."""
         config, task = self.config, find_task(self.config.task)
         number = self.progress.step // config.evaluate_every
-        seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
+        seeds, started = evaluation_seeds(config.seed, number, config.evaluation_episodes), time.perf_counter()
         with autocast(config, self.device):
             episodes = rollout(
                 self.policy,
@@ -160,6 +169,7 @@ class Training(Learner):
             self.policy.train()
         self.progress.episodes += episodes_csv(episodes).split("\n", 1)[1]
         self.progress.metrics[-1] |= diagnostics
+        self.progress.evaluation_seconds += time.perf_counter() - started
 
     def check_weights(self) -> None:
         """Losses are measured before an update: what the last one did to the weights shows here alone."""
@@ -190,12 +200,14 @@ class Training(Learner):
         summary: dict[str, Any] = {
             **counts,
             "train_seconds": round(self.progress.train_seconds, 3),
+            "evaluation_seconds": round(self.progress.evaluation_seconds, 3),
             "simulator": simulator_version(find_task(self.config.task)),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else platform.processor() or "cpu",
             "threads": torch.get_num_threads(),
             "cpus": os.cpu_count(),
             "torch": torch.__version__,
+            "files": sizes(self.folder),
         }
         write_json(self.folder / "done.json", summary)
 

@@ -43,10 +43,8 @@ def scratch_folder(name: str, source: str) -> Iterator[Path]:
 
     `save` and `replace`, given the folder, take over the `.npy` files in it that the data set maps.
     """
-    parent = folder_of(name, source).parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{source}.scratch.") as scratch:
-        yield Path(scratch).resolve()
+    with storage.scratch_folder(folder_of(name, source).parent, f".{source}.scratch.") as scratch:
+        yield scratch
 
 
 def save(trajectories: Trajectories, scratch: Path | None = None, task: TaskEntry = None) -> Path:

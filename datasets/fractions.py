@@ -7,6 +7,7 @@ subset, and 1 % lies inside 10 % lies inside 100 % (the published code drew its 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,9 +48,8 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
     inside larger ones, and the choice does not depend on any library's random stream.
     """
     _check_fraction(fraction)
-    keys = _keys(trajectories, seed)
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    return _subset(trajectories, order[: max(1, round(fraction * len(keys)))], fraction)
+    order = _order(trajectories.content_hash, trajectories.num_episodes, seed)
+    return _subset(trajectories, order[: max(1, round(fraction * len(order)))], fraction)
 
 
 def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
@@ -61,7 +61,8 @@ def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: i
     its hash, smallest first, has that distribution (Efraimidis and Spirakis 2006).
     """
     _check_fraction(fraction)
-    uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in _keys(trajectories, seed)]
+    keys = _keys(trajectories.content_hash, trajectories.num_episodes, seed)
+    uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in keys]
     order = np.argsort(-np.log(uniform) / trajectories.lengths, kind="stable")
     steps = np.cumsum(trajectories.lengths[order])
     wanted = fraction * trajectories.num_steps * (1 - 1e-12)  # less what rounding may have added
@@ -88,10 +89,18 @@ def _check_fraction(fraction: float) -> None:
         raise UserError(f"fraction {fraction:g} is outside (0, 1]; give the share of episodes to keep, e.g. 0.1")
 
 
-def _keys(trajectories: Trajectories, seed: int) -> list[bytes]:
+@lru_cache(maxsize=1024)  # a sweep asks for the same orders again, for every method and fraction
+def _order(content: str, episodes: int, seed: int) -> Array:
+    """(N,) all episodes, sorted by their keys; not to be written to."""
+    keys = _keys(content, episodes, seed)
+    order = np.asarray(sorted(range(episodes), key=keys.__getitem__), np.int64)
+    order.flags.writeable = False
+    return order
+
+
+def _keys(content: str, episodes: int, seed: int) -> list[bytes]:
     """For each episode a hash of the data set's content, the seed and its number."""
-    content = trajectories.content_hash
-    return [hashlib.sha256(f"{content} {seed} {n}".encode()).digest() for n in range(trajectories.num_episodes)]
+    return [hashlib.sha256(f"{content} {seed} {n}".encode()).digest() for n in range(episodes)]
 
 
 def _subset(trajectories: Trajectories, chosen: Sequence[int] | Array, fraction: float) -> Subset:

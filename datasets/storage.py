@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import fcntl
 import io
 import json
 import os
@@ -9,11 +10,13 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+LOCK = ".lock"  # ends the name of a file beside a scratch folder, locked as long as its process lives
 
 
 def home() -> Path:
@@ -60,6 +63,28 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """An empty folder in `parent`, deleted in the end. Those that killed processes left there are deleted first."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{prefix}*{LOCK}"):
+        with suppress(FileNotFoundError, BlockingIOError), left.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whose process lives, that one holds it
+            shutil.rmtree(left.with_name(left.name.removesuffix(LOCK)), ignore_errors=True)
+            left.unlink()
+    with tempfile.NamedTemporaryFile(dir=parent, prefix=f".{prefix}", delete=False) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = Path(lock.name).with_name(Path(lock.name).name.removeprefix("."))
+        held = folder.with_name(folder.name + LOCK)
+        os.rename(lock.name, held)  # seen by others only now that it is locked
+        try:
+            folder.mkdir()
+            yield folder.resolve()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            held.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -74,3 +74,39 @@ def test_what_is_compared_with_runs_on_the_same_versions_but_for_gymnasium() -> 
     assert "d3rlpy" in parity
     assert ours & parity == {"gymnasium"}  # make leaves ours out
     assert "grep -v '^gymnasium==' constraints.txt" in (ROOT / "Makefile").read_text()
+
+
+def would_run(target: str, *variables: str) -> list[list[str]]:
+    """The lamobench commands of a make target, word by word."""
+    command = ["make", "--dry-run", target, *variables]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    lines = re.findall(r"^\S*bin/lamobench (.*)$", done.stdout, re.M)
+    return [line.split() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("data", "record"),
+    [("auto", "data record --if-absent {}"), ("recorded", "data record {}"), ("d4rl", ""), ("minari", "")],
+)
+def test_data_says_where_a_target_s_data_comes_from(data: str, record: str) -> None:
+    for target, dataset in (("hopper", "hopper-medium"), ("kitchen-complete", "kitchen-complete")):
+        *before, sweep, _ = would_run(target, f"DATA={data}")
+        assert [" ".join(words) for words in before] == ([record.format(dataset)] if record else [])
+        assert sweep[sweep.index("--source") + 1] == data
+        assert dataset in sweep
+
+
+def test_engine_and_address_reach_every_target_that_trains() -> None:
+    for target in ("demo", "pong", "ablation-lamo", "faults"):
+        commands = would_run(target, "ENGINE=ray", "ADDRESS=host:6379", "JOBS=5")
+        (trains,) = (words for words in commands if "--engine" in words)
+        assert trains[trains.index("--engine") + 1] == "ray"
+        assert trains[trains.index("--address") + 1] == "host:6379"
+        assert trains[trains.index("--jobs") + 1] == "5"
+        assert all("--address" not in words for words in would_run(target))
+
+
+def test_make_set_up_brings_ray_which_is_pinned() -> None:
+    assert "--editable '.[dev,ray]'" in (ROOT / "Makefile").read_text()
+    assert re.search(r"^ray==\d", (ROOT / "constraints.txt").read_text(), re.M)
+    assert re.search(r'^ray = \["ray>=', (ROOT / "pyproject.toml").read_text(), re.M)

@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -63,15 +62,14 @@ def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) ->
     recording is read back and checked before it appears, whole, in its folder; `place` says what happens to one that is
     there: `storage.whole_folder` keeps it, `cache.replaced_folder` takes its place.
     """
-    root.mkdir(parents=True, exist_ok=True)
     minari_id = recording_of(dataset).minari_id
     target = root / minari_id
-    with tempfile.TemporaryDirectory(dir=root, prefix=".recording.") as scratch:
-        with temporary_minari_root(Path(scratch)):
+    with storage.scratch_folder(root, ".recording.") as scratch:
+        with temporary_minari_root(scratch):
             _write(dataset, find_task(dataset.task), root)
-        trajectories = read(minari_id, Path(scratch), dataset=dataset.name, source="recorded")
+        trajectories = read(minari_id, scratch, dataset=dataset.name, source="recorded")
         with place(target) as temporary:
-            os.rename(Path(scratch) / minari_id / "data", temporary / "data")
+            os.rename(scratch / minari_id / "data", temporary / "data")
     name_namespaces(root, minari_id)
     return trajectories
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import lamobench.benchmark.build as build
-import lamobench.benchmark.sweep as sweeping
+from lamobench.benchmark import local_engine
 from lamobench.benchmark.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.ablation_figure import ablation_figure
 from lamobench.benchmark.cli import parse
@@ -29,7 +29,7 @@ TINY = {"context": 3}
 @pytest.fixture(scope="module", autouse=True)
 def _quick_workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeping, "START_METHOD", "forkserver")  # the second worker need not import PyTorch again
+        patch.setattr(local_engine, "START_METHOD", "forkserver")  # the second worker need not import PyTorch again
         yield
 
 

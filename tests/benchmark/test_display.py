@@ -8,6 +8,7 @@ import pytest
 
 from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.display import SweepBar, duration, print_description, print_rows, run_bar, sweep_line
+from lamobench.benchmark.estimate import kind
 from lamobench.benchmark.sweep import State
 
 ROWS: list[dict[str, Any]] = [
@@ -22,7 +23,9 @@ def state() -> State:
     facts: dict[str, Any] = dict.fromkeys(RunConfig.__dataclass_fields__, "")
     facts |= {"steps": 100, "batch_size": 8, "seed": 0, "fraction": 0.5, "method": "dt", "policy": {}}
     runs = [replace(RunConfig(**facts), seed=seed) for seed in range(3)]
-    return State(runs, {runs[1].id: 50}, running={runs[1].id}, pace={"dt": 0.5}, finished=[runs[0].id], failed={})
+    return State(
+        runs, {runs[1].id: 50}, running={runs[1].id}, pace={kind(runs[0]): 0.5}, finished=[runs[0].id], failed={}
+    )
 
 
 def test_rows_are_aligned_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:

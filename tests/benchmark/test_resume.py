@@ -21,7 +21,7 @@ from lamobench.benchmark.runs import run_folder
 METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 STOPPED = ["iql", "td3-bc", "rebrac", "rvs"]
 BUDGET = {"steps": 60, "evaluate_every": 20}
-TIMES = ("seconds", "train_seconds")  # what no two runs share
+TIMES = ("seconds", "train_seconds", "evaluation_seconds")  # what no two runs share
 
 
 def contents(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], str, list[dict[str, Any]]]:

@@ -15,8 +15,13 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark import estimate, local_engine
 from lamobench.benchmark import sweep as sweeping
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.estimate import StepTimes, kind
+from lamobench.benchmark.job import Pace, Step
+from lamobench.benchmark.local_engine import LocalEngine
+from lamobench.benchmark.plan import make_plan
 from lamobench.benchmark.runs import is_done, open_run, run_folder
 from lamobench.benchmark.sweep import Outcome, State, grid, sweep
 from lamobench.benchmark.train import train
@@ -31,7 +36,7 @@ def _workers(stocked_home: Path) -> Iterator[None]:
     """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAMOBENCH_HOME", str(stocked_home))
-        patch.setattr(sweeping, "START_METHOD", "forkserver")
+        patch.setattr(local_engine, "START_METHOD", "forkserver")
         multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
         yield
 
@@ -109,7 +114,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
     assert numbers(tmp_path, runs[0]) == numbers(train(runs[0], tmp_path / "alone", "cpu").parent, runs[0])
 
     everything = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    monkeypatch.setattr(sweeping._Pool, "_spawn", None)  # were a worker started
+    monkeypatch.setattr(LocalEngine, "_spawn", None)  # were a worker started
     assert sweep(runs, tmp_path, jobs=2, device="cpu") == outcome
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == everything
 
@@ -154,7 +159,8 @@ def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Path) -> None:
-    deadly, harmless, kills = long_run(0), run_of(1), []
+    deadly = run_of(0, budget=BUDGET | {"steps": 3000, "evaluate_every": 3000})  # no checkpoint on the way
+    harmless, kills = run_of(1), []
 
     def show(state: State) -> None:
         if deadly.id in state.running and state.steps.get(deadly.id):
@@ -166,6 +172,21 @@ def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Pa
     assert len(kills) == sweeping.ATTEMPTS == 3
     assert outcome.finished == [harmless.id]
     assert outcome.failed == {deadly.id: f"run {deadly.id}: its process died 3 times (exit code -9)"}
+
+
+def test_deaths_between_which_a_run_gets_further_do_not_count(
+    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+) -> None:
+    run, kills = run_of(0, budget=BUDGET | {"steps": 2500}), []
+
+    def show(state: State) -> None:
+        if len(kills) < 4 and state.running and state.steps.get(run.id, 0) > 500 * (len(kills) + 1):
+            kills.append(state.steps[run.id])
+            kill_worker()
+
+    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=show)
+    assert len(kills) > sweeping.ATTEMPTS
+    assert (outcome.finished, outcome.failed) == ([run.id], {})
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -257,19 +278,18 @@ def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int,
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    orders: list[list[sweeping.Job]] = []
-    monkeypatch.setattr(sweeping, "_supervise", lambda state, waiting, *_: orders.append(waiting))
-    monkeypatch.setitem(sweeping.TYPICAL_COST, "dt", 10 * sweeping.TYPICAL_COST["bc"])
+    monkeypatch.setitem(estimate.TYPICAL_COST, "dt", 10 * estimate.TYPICAL_COST["bc"])
     slow = replace(run_of(), method="dt")
-    sweep([run_of(), long_run(), slow], tmp_path, jobs=1)
-    assert orders == [[(slow,), (long_run(),), (run_of(),)]]
-    assert sweeping.cost(long_run()) == 2 * sweeping.cost(run_of())
+    plan = make_plan([run_of(), long_run(), slow], tmp_path)
+    assert plan.jobs == [(slow,), (long_run(),), (run_of(),)]
+    assert plan.times.cost(long_run()) == 2 * plan.times.cost(run_of())
 
 
 def hand_made(**facts: Any) -> State:
     """Four runs of 1000 steps: two of each method."""
     runs = [replace(run_of(seed), method=method) for method in ("dt", "bc") for seed in (0, 1)]
-    return State(runs, **facts)
+    paces = facts.pop("pace", {})
+    return State(runs, pace={kind(run): paces[run.method] for run in runs if run.method in paces}, **facts)
 
 
 def test_nothing_is_said_about_the_time_before_something_was_measured() -> None:
@@ -298,23 +318,31 @@ def test_runs_that_are_trained_together_are_not_shared_among_workers() -> None:
 
 def test_methods_that_were_not_measured_are_scaled_from_those_that_were() -> None:
     state = hand_made(pace={"dt": 0.5})
-    ratio = sweeping.TYPICAL_COST["bc"] / sweeping.TYPICAL_COST["dt"]
-    assert state.seconds_per_step("bc") == pytest.approx(0.5 * ratio)
-    assert math.isfinite(hand_made().seconds_per_step("a method of later"))
+    ratio = estimate.TYPICAL_COST["bc"] / estimate.TYPICAL_COST["dt"]
+    assert state.step_times().of(state.runs[-1]) == pytest.approx(0.5 * ratio)
+    assert math.isfinite(state.step_times().of(replace(state.runs[0], method="a method of later")))
+
+
+def test_what_this_sweep_measures_is_worth_more_than_what_was_measured_before() -> None:
+    state = hand_made(pace={"dt": 0.5})
+    dt, _, bc, _ = state.runs
+    state.before = StepTimes({kind(dt): 7.0, kind(bc): 0.25})
+    assert [state.step_times().of(run) for run in (dt, bc)] == [0.5, 0.25]
+    assert hand_made().seconds_left(jobs=1) is None
+    assert state.seconds_left(jobs=1) == pytest.approx(2 * 500 + 2 * 250)
 
 
 def test_pace_is_measured_between_reports() -> None:
-    sent: list[tuple[Any, ...]] = []
-
-    class Pipe:
-        send = staticmethod(sent.append)
-
-    alone, shared = sweeping._Pace(Pipe(), "a"), sweeping._Pace(Pipe(), "b", 5)  # type: ignore[arg-type]
+    sent: list[Any] = []
+    alone, shared = Pace(sent.append, "a"), Pace(sent.append, "b", 5)
     for pace in (alone, shared):
         pace.report(300, 1000)  # resumed: the steps before are not this worker's
     time.sleep(0.05)
     for pace in (alone, shared):
         pace.report(310, 1000)
-    assert [(kind, run, step) for kind, run, step, _ in sent] == [("step", "a", 310), ("step", "b", 310)]
-    assert 0.005 <= sent[0][3] < 0.1
-    assert 0.001 <= sent[1][3] < 0.02  # the share of one of five runs
+        pace.report(311, 1000)  # too soon after the other to be told
+    assert [(type(step), step.run, step.step) for step in sent] == [(Step, "a", 310), (Step, "b", 310)]
+    assert 0.005 <= sent[0].seconds < 0.1
+    assert 0.001 <= sent[1].seconds < 0.02  # the share of one of five runs
+    alone.report(1000, 1000)  # the last step always is
+    assert sent[-1].step == 1000

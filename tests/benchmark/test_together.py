@@ -17,8 +17,8 @@ from lamobench.benchmark import together
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.learner import Tally
+from lamobench.benchmark.plan import jobs_of
 from lamobench.benchmark.runs import is_done, open_run, run_folder
-from lamobench.benchmark.sweep import jobs_of
 from lamobench.benchmark.together import STACKABLE, groups, stackable, train_together
 from lamobench.benchmark.train import train
 

@@ -1,0 +1,125 @@
+"""What a worker does with a job, whichever engine gave it: train its runs, and say how that goes."""
+
+import errno
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..datasets.errors import UserError
+from ..datasets.storage import FULL
+from .plan import Job
+
+TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a run is."""
+
+    run: str  # its id
+    step: int
+    seconds: float  # that an optimiser step takes, the run's share of its group's and of the evaluations included
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line that a person should read."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Nothing of the job is left to do; `failed` has a line for each run that is not done all the same."""
+
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Full:
+    """There is no space left where the runs are."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """The job's worker is gone, and nothing is known of the job but its checkpoints."""
+
+    how: str
+
+
+Message = Step | Note | Ended | Full | Died
+Tell = Callable[[Step | Note], None]
+
+
+def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> Ended | Full:
+    """Train the runs of a job, each from its last checkpoint."""
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        return Ended(_train(job, root, device, tell))
+    except Exception as error:
+        if no_space(error):
+            return Full(full_line(root))
+        tell(Note("".join(traceback.format_exception(error))))  # a defect: the sweep goes on, and the story is told
+        first = (str(error).splitlines() or [""])[0]
+        return Ended({run.id: f"run {run.id}: {type(error).__name__}: {first}" for run in job})
+
+
+def _train(job: Job, root: Path, device: str, tell: Tell) -> dict[str, str]:
+    """Train the runs of a job; for those that failed, one line that says why."""
+    from .together import train_together
+    from .train import train
+
+    paces = {run.id: Pace(tell, run.id, len(job)) for run in job}
+
+    def note(line: str) -> None:
+        tell(Note(line))
+
+    if len(job) > 1:
+        return train_together(job, root, device, lambda run, done, total: paces[run].report(done, total), True, note)
+    try:
+        train(job[0], root, device, paces[job[0].id].report, True, note)
+    except UserError as error:
+        return {job[0].id: str(error)}
+    return {}
+
+
+def full_line(root: Path) -> str:
+    """What a person is told when the disk that the runs are on is full."""
+    return f"no space left for {root}; free some and start the same command again to go on"
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether this is what a full disk, or a full share of one, brings about; safetensors says so in words alone."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    words = str(error)
+    return FULL.match(words) is not None or any(f"(os error {n})" in words for n in (errno.ENOSPC, errno.EDQUOT))
+
+
+@dataclass
+class Pace:
+    """Turns a run's progress into messages with the seconds that a step takes, evaluations included."""
+
+    tell: Tell
+    run: str  # its id
+    shared_by: int = 1  # runs that advance together, each in its share of the time
+    first: tuple[int, float] | None = None  # where it stood, and when
+    told: float = field(default=-TELL_EVERY)
+
+    def report(self, step: int, total: int) -> None:
+        """To be called by the training loop."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (step, now)
+            return
+        if step < total and now - self.told < TELL_EVERY:
+            return
+        self.told = now
+        seconds = (now - self.first[1]) / (step - self.first[0])
+        self.tell(Step(self.run, step, seconds / self.shared_by))

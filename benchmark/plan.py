@@ -1,0 +1,97 @@
+"""What a sweep will do: which runs are done, which go on, in what order, and how long it may take."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import RunConfig
+from .damage import damage
+from .estimate import StepTimes, last_row, measured_times
+
+Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do for a set of runs."""
+
+    runs: list[RunConfig]  # each once, longest first
+    done: list[str]  # run ids
+    begun: dict[str, int]  # run id -> optimiser steps done, of those that are not
+    damaged: dict[str, str]  # run id -> what is wrong; its folder will be set aside
+    jobs: list[Job]  # what is left, longest first
+    times: StepTimes
+
+    def seconds(self, jobs: int) -> float:
+        """An estimate of the wall time with so many jobs at a time: no job is shared among workers."""
+        costs = [sum(self.times.cost(run, self.begun) for run in job) for job in self.jobs]
+        return max(sum(costs) / jobs, max(costs, default=0.0))
+
+
+def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = False) -> Plan:
+    """Look at what of the runs is done under `root`; nothing is changed. Ten thousand take about a second.
+
+    With `seeds_together`, runs that differ in their seeds alone are one job, where they can be (`together.stackable`).
+    """
+    unique = {run.id: run for run in runs}
+    present = os.listdir(root) if root.is_dir() else []
+    done, begun, damaged = [], {}, {}
+    for name in present:
+        if name not in unique:
+            continue
+        if problem := damage(root / name):
+            damaged[name] = problem
+        elif (root / name / "done.json").exists():
+            done.append(name)
+        elif step := int(last_row(root / name).get("step", 0)):
+            begun[name] = step
+    times = measured_times(unique.values(), root, set(present) - damaged.keys())
+    ordered = sorted(unique.values(), key=times.cost, reverse=True)
+    over = set(done)
+    left = sorted((run for run in ordered if run.id not in over), key=lambda run: times.cost(run, begun), reverse=True)
+    return Plan(ordered, sorted(done), begun, damaged, jobs_of(left, seeds_together, times), times)
+
+
+def jobs_of(runs: Sequence[RunConfig], seeds_together: bool, times: StepTimes | None = None) -> list[Job]:
+    """What a worker is given at a time, the longest first."""
+    if not seeds_together:
+        return [(run,) for run in runs]
+    from .together import groups  # torch
+
+    cost = (times or StepTimes({})).cost
+    return sorted(groups(runs), key=lambda job: sum(map(cost, job)), reverse=True)
+
+
+def plan_rows(plan: Plan) -> list[dict[str, str]]:
+    """One row a method, and data set if there are several: at each fraction, runs to do / to resume / done."""
+    done = set(plan.done)
+    counts: dict[tuple[str, str], Counter[tuple[float, str]]] = {}
+    for run in plan.runs:
+        state = "done" if run.id in done else "resume" if run.id in plan.begun else "do"
+        counts.setdefault((run.dataset, run.method), Counter())[run.fraction, state] += 1
+    several = len({dataset for dataset, _ in counts}) > 1
+    fractions = sorted({run.fraction for run in plan.runs})
+    rows = []
+    for (dataset, method), own in sorted(counts.items()):
+        row = {"data set": dataset} if several else {}
+        row["method"] = method
+        for fraction in fractions:
+            parts = [own[fraction, state] for state in ("do", "resume", "done")]
+            row[f"{fraction * 100:g} %"] = " / ".join(map(str, parts)) if any(parts) else "-"
+        rows.append(row)
+    return rows
+
+
+def source_of_estimate(plan: Plan) -> str:
+    """Which methods' step times were measured, and which are typical ones."""
+    left = [run for job in plan.jobs for run in job]
+    measured = {run.method for run in left if plan.times.is_measured(run)}
+    typical = {run.method for run in left if not plan.times.is_measured(run)}
+    if not typical:
+        return "step times measured in earlier runs"
+    scaled = " scaled to this machine" if plan.times.measured else ""
+    if not measured:
+        return f"typical step times{scaled}: no run of these methods on this task was found"
+    return f"measured step times of {', '.join(sorted(measured))}; typical ones{scaled} of {', '.join(sorted(typical))}"
