@@ -40,6 +40,8 @@ class Projection(nn.Module):
 class MergedUpdate(nn.Module):
     """A projection to queries, keys and values with a low-rank update of each, as loralib's merged layer has it."""
 
+    updated: Tensor
+
     def __init__(self, base: Projection, down: Tensor, up: Tensor, scaling: float, dropout: float) -> None:
         """`down` (3R, in) and `up` (out, R): the three pairs one below the other."""
         super().__init__()
@@ -59,6 +61,8 @@ class MergedUpdate(nn.Module):
 
 class PublishedBlock(nn.Module):
     """One layer."""
+
+    causal: Tensor
 
     def __init__(self, norms: tuple[nn.LayerNorm, nn.LayerNorm], layers: tuple[nn.Module, ...], about: "About") -> None:
         """`layers`: to queries, keys and values; out of attention; the network's two."""
@@ -82,8 +86,7 @@ class PublishedBlock(nn.Module):
         split = self.project_in(normed).split(width, dim=2)
         query, key, value = (part.view(batch, length, self.heads, -1).permute(0, 2, 1, 3) for part in split)
         scores = torch.matmul(query, key.transpose(-1, -2)) / math.sqrt(value.shape[-1])
-        causal: Tensor = self.causal  # type: ignore[assignment]
-        scores = torch.where(causal[:length, :length].bool(), scores, torch.tensor(MASKED))
+        scores = torch.where(self.causal[:length, :length].bool(), scores, torch.tensor(MASKED))
         scores = scores if padding is None else scores + padding
         mixed = torch.matmul(self.dropout_attention(scores.softmax(-1)), value)
         merged = mixed.permute(0, 2, 1, 3).contiguous().view(batch, length, width)

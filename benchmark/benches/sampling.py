@@ -99,7 +99,7 @@ class PublishedSampler:
         chosen = rng.choice(len(self.episodes), size=batch_size, p=self.shares)
         return self.windows(chosen, [int(rng.integers(len(self.episodes[row]["rewards"]))) for row in chosen])
 
-    def windows(self, rows: Sequence[int], starts: Sequence[int]) -> tuple[Tensor, ...]:
+    def windows(self, rows: Array, starts: Sequence[int]) -> tuple[Tensor, ...]:
         """The windows that begin at a step of an episode each, one after the other."""
         parts: list[list[Array]] = [[], [], [], [], []]
         for row, start in zip(rows, starts, strict=True):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...baselines.decision_transformer import DecisionTransformer
 from ...baselines.policy import Policy
 from ...datasets.windows import ContextBatch
 from ..lamo import LaMoBatch
@@ -175,7 +176,7 @@ def _check_equal(policy: Any, model: PublishedModel, windows: ContextBatch) -> N
     """Without dropout both have the same loss; an `AssertionError` otherwise."""
     policy.eval()
     model.eval()
-    batch = windows if isinstance(policy, policies.DecisionTransformer) else LaMoBatch(windows, None)
+    batch = windows if isinstance(policy, DecisionTransformer) else LaMoBatch(windows, None)
     with torch.no_grad():
         ours, theirs = policy.loss(batch)[0], published_loss(model, as_published(windows, model))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
