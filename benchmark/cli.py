@@ -18,6 +18,7 @@ from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
 from .cli_bench import Bench
+from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
@@ -216,6 +217,7 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

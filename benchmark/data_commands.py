@@ -108,16 +108,19 @@ def write_figures(data: "Trajectories", task: Task | None, folder: Path) -> list
 def _description(data: "Trajectories", dataset: Dataset, task: Task | None, *, as_table: bool) -> dict[str, Any]:
     """What there is to say of a data set: facts, then histograms, then what is published, as a table or in full."""
     from ..datasets.summary import describe, describe_scores
-    from .reported import PAPER_SOURCES, published_rows, published_table
+    from .reported import PAPER_SOURCES, published_rows, published_tables
 
     facts = describe(data)
     histograms = {name: facts.pop(name) for name in HISTOGRAMS}
     facts |= describe_scores(data, dataset, task) if task else {}
-    published = published_table(dataset.name) if as_table else published_rows(dataset.name)
-    if not published:
+    tables = published_tables(dataset.name)
+    if not tables:
         return facts | histograms
-    facts["published_by"] = f"LaMo, on {'this' if data.provenance.source in PAPER_SOURCES else 'other'} data"
-    return facts | histograms | {"published_scores": published}
+    which = "this" if data.provenance.source in PAPER_SOURCES else "other"
+    facts["published_by"] = f"{', '.join(tables)}, on {which} data"
+    if as_table:
+        return facts | histograms | {f"published scores: {title}": table for title, table in tables.items()}
+    return facts | histograms | {"published_scores": published_rows(dataset.name)}
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

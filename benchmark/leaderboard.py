@@ -1,7 +1,6 @@
 """The leaderboard: runs averaged over seeds, one row a method, data set and fraction, written as CSV."""
 
 import csv
-import functools
 import io
 import math
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..datasets.errors import UserError
 from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
 from .collect import with_one_target
-from .reported import OTHER_METRIC, PAPER_SOURCES, read_reported
+from .comparable import published_columns
 from .statistics import summarise
 
 TRACK = "offline"
@@ -44,6 +43,10 @@ COLUMNS = {
     "target_return": "g",
     "paper_score": "g",
     "paper_std": "g",
+    "corl_score": "g",
+    "corl_std": "g",
+    "rerun_score": "g",
+    "comparison": "s",
     "params_total": "d",
     "params_trainable": "d",
     "train_steps": "d",
@@ -76,8 +79,8 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
     `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
     where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
-    whose rows agree in it ran on the same data, seed by seed. `paper_score` and `paper_std` are filled only where
-    source, profile and language model make the published number comparable (`results/reported/README.md`).
+    whose rows agree in it ran on the same data, seed by seed. What others published (`paper_score` to
+    `rerun_score`) is there only where it is comparable, and `comparison` says why where it is not (`comparable.py`).
 
     Raises the errors of `group_runs`.
     """
@@ -118,8 +121,7 @@ def _row(group: list[dict[str, Any]]) -> dict[str, Any]:
         "train_steps": int(first["steps"]),
         "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
     }
-    row["paper_score"], row["paper_std"] = _paper_score(row)
-    return row
+    return row | published_columns(row)
 
 
 def _combined_subset_hash(group: list[dict[str, Any]]) -> str:
@@ -154,26 +156,3 @@ def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None
     found = "; ".join(f"{value} in {', '.join(ids)}" for value, ids in by_value.items())
     where = f"'{group[0]['method']}' on '{group[0]['dataset']}' at fraction {group[0]['fraction']:g}"
     raise UserError(f"runs of {where} differ in {fields} ({found}): no average; move some out of the runs folder")
-
-
-def _paper_score(row: dict[str, Any]) -> tuple[float, float]:
-    """The published score and spread that `row` may be set beside; NaN where data, budget or model differ."""
-    legacy = row["dataset"].startswith("kitchen")  # the paper trained on kitchen's rewards as they are stored
-    if row["source"] not in PAPER_SOURCES or legacy != (row["source"] == "d4rl-legacy") or row["profile"] != "paper":
-        return math.nan, math.nan
-    score, std, lm = _reported().get((row["dataset"], row["fraction"], row["method"]), (math.nan, math.nan, ""))
-    return (score, std) if row["lm"] in ("", lm) else (math.nan, math.nan)
-
-
-@functools.cache
-def _reported() -> dict[tuple[str, float, str], tuple[float, float, str]]:
-    """(score, std, language model) of every (dataset, fraction, method) that the paper ran under its usual protocol."""
-    return {
-        (cell["dataset"], float(cell["fraction"]), cell["method"]): (
-            float(cell["score"]),
-            float(cell["std"] or "nan"),
-            "gpt2-medium" if cell["note"] == "GPT-2 medium" else "gpt2",
-        )
-        for cell in read_reported()
-        if cell["table"] != OTHER_METRIC
-    }

@@ -1,14 +1,17 @@
 """The leaderboard as text: for the terminal and as Markdown."""
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from .comparable import NOT_COMPARABLE
 from .methods import METHODS
 
 WIDTH = 100  # columns of the terminal that `as_table` keeps to
+PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
 CLEAR = "clearly best: its interval lies above every other one in its column"
 NOT_CLEAR = "no interval lies above all others in its column: none is clearly best"
 
@@ -21,6 +24,7 @@ class _Block:
     columns: list[str]
     lines: dict[str, list[str]]  # by method; an empty cell where there is no row
     best: set[tuple[str, int]]  # (method, column) of the clearly best cells
+    apart: str  # why published scores do not stand beside some or all of them; "" where nothing is left out
 
 
 def as_table(frame: pd.DataFrame) -> str:
@@ -70,6 +74,7 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
                 for label in labels
                 if _clearly_best(cells, label, fraction)
             },
+            apart=_apart(rows),
         )
 
 
@@ -94,7 +99,19 @@ def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
         text += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
     if with_seeds:
         text += f" n={row['seeds']}"
-    return text + (f" (paper {row['paper_score']:.1f})" if pd.notna(row["paper_score"]) else "")
+    scores = {title: row[f"{name}_score"] for name, title in PUBLISHED.items()}
+    published = ", ".join(f"{title} {score:.1f}" for title, score in scores.items() if pd.notna(score))
+    return text + (f" ({published})" if published else "")
+
+
+def _apart(rows: pd.DataFrame) -> str:
+    """What stands between the rows and the published scores that they have no comparable one of."""
+    of_rows = [text.removeprefix(NOT_COMPARABLE) for text in rows["comparison"] if text.startswith(NOT_COMPARABLE)]
+    if not of_rows:
+        return ""
+    which = "scores" if len(of_rows) == len(rows) else "scores without a published one"
+    reasons = dict.fromkeys(reason for text in of_rows for reason in text.split("; "))
+    return f"{which} are not comparable with published ones: {'; '.join(reasons)}"
 
 
 def _clearly_best(cells: dict[tuple[str, float], dict[str, Any]], label: str, fraction: float) -> bool:
@@ -125,7 +142,8 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
             for label, line in rows
         )
         start = end
-    yield f"* {CLEAR}" if block.best else NOT_CLEAR
+    note = f"* {CLEAR}" if block.best else NOT_CLEAR
+    yield "\n".join([note, *textwrap.wrap(block.apart, WIDTH, break_on_hyphens=False)])
 
 
 def _markdown(block: _Block) -> str:
@@ -135,4 +153,4 @@ def _markdown(block: _Block) -> str:
         cells = [f"**{text}**" if (label, column) in block.best else text for column, text in enumerate(line)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
-    return "\n".join([*lines, "", note, ""])
+    return "\n".join([*lines, "", note + (f" {block.apart[0].upper()}{block.apart[1:]}." if block.apart else ""), ""])

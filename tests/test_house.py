@@ -23,7 +23,7 @@ def project_files() -> Iterator[Path]:
     """Every file of the project, whether or not git is at hand to list them."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [f for f in folders if f not in IGNORED and not f.endswith((".egg-info", "_cache"))]
-        yield from (Path(folder) / name for name in files)
+        yield from (Path(folder) / name for name in files if name not in IGNORED)  # .git is a file in a worktree
 
 
 def modules(floor: str) -> list[Path]:
@@ -86,6 +86,8 @@ def test_an_unpacked_wheel_works_without_the_repository(wheel: Path, tmp_path: P
         "import lamobench.benchmark.cli, lamobench.baselines.fields\n"
         "from lamobench.datasets import reacher2d\n"
         "assert reacher2d.shared_model().nq == 2\n"
+        "from lamobench.benchmark.reported import papers, read_reported\n"
+        "assert {row['paper'] for row in read_reported()} == set(papers()) >= {'lamo', 'corl'}\n"
         "print(reacher2d.__file__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -55,7 +55,19 @@ print([name for name in {HEAVY!r} if name in sys.modules], time.process_time())
 DATA_COMMANDS = ("list", "show", "record", "fetch", "import", "export", "remove", "verify", "survey")
 COMMANDS = [
     *("data", *(f"data {name}" for name in DATA_COMMANDS)),
-    *("train", "evaluate", "sweep", "leaderboard", "faults", "lm", "lm list", "lm fetch", "lm pretrain", "doctor"),
+    *(
+        "train",
+        "evaluate",
+        "sweep",
+        "leaderboard",
+        "compare",
+        "faults",
+        "lm",
+        "lm list",
+        "lm fetch",
+        "lm pretrain",
+        "doctor",
+    ),
 ]
 
 

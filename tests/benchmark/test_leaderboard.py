@@ -11,15 +11,14 @@ import pytest
 
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.leaderboard import COLUMNS, leaderboard, write_csv
-from lamobench.benchmark.reported import REPORTED
 from lamobench.benchmark.statistics import stratified_bootstrap
 from lamobench.datasets.errors import UserError
 
 WriteRun = Callable[..., Path]
 HEADER = (
     "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,seeds,score_mean,"
-    "score_std,score_iqm,ci_low,ci_high,return_mean,best_score_mean,target_return,paper_score,paper_std,params_total,"
-    "params_trainable,train_steps,train_seconds,env_id,simulator,version"
+    "score_std,score_iqm,ci_low,ci_high,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,corl_std,"
+    "rerun_score,comparison,params_total,params_trainable,train_steps,train_seconds,env_id,simulator,version"
 )
 
 
@@ -174,82 +173,31 @@ def test_a_damaged_run_does_not_turn_counts_into_decimals(tmp_path: Path, runs_r
     assert (row["seeds"], row["train_steps"], row["episodes_in_subset"]) == ("1", "300", "50")
 
 
-KITCHEN = {"method": "lamo", "lm": "gpt2-medium", "dataset": "kitchen-complete", "fraction": 0.3}
-PAPER = {"task": "reacher2d", "source": "d4rl", "profile": "paper", "dataset": "hopper-medium", "fraction": 0.005}
+HOPPER = {"task": "hopper", "dataset": "hopper-medium", "source": "d4rl", "fraction": 1.0, "profile": "paper"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "score", "std"),
-    [
-        ({"method": "dt"}, 35.8, 6.6),
-        ({"method": "lamo", "lm": "gpt2"}, 57.0, 7.1),
-        ({"method": "lamo-initialised", "lm": "gpt2"}, 43.5, 2.8),
-        ({"method": "lamo-random", "lm": "gpt2"}, math.nan, math.nan),
-        ({"method": "dt", "profile": "paper (changed)"}, math.nan, math.nan),
-        ({"method": "dt", "dataset": "hopper-medium-expert", "fraction": 1.0}, 107.6, math.nan),
-        (KITCHEN | {"source": "d4rl-legacy"}, 45.9, 2.9),
-        (KITCHEN, math.nan, math.nan),
-        ({"method": "dt", "source": "d4rl-legacy"}, math.nan, math.nan),
-        ({"method": "lamo", "lm": "gpt2", "dataset": "kitchen-partial", "fraction": 1.0}, math.nan, math.nan),
-        ({"method": "lamo", "lm": "gpt2-medium"}, math.nan, math.nan),
-        ({"method": "lamo", "lm": "gpt2-mini"}, math.nan, math.nan),
-        ({"method": "dt", "profile": "cpu"}, math.nan, math.nan),
-        ({"method": "dt", "source": "minari"}, math.nan, math.nan),
-        ({"method": "dt", "source": "recorded"}, math.nan, math.nan),
-        ({"method": "dt", "fraction": 0.2}, math.nan, math.nan),
-        ({"method": "rebrac"}, math.nan, math.nan),
-    ],
-)
-def test_the_paper_stands_beside_comparable_rows_only(
-    runs_root: Path, write_run: WriteRun, changes: dict[str, Any], score: float, std: float
-) -> None:
-    write_run(flat(1.0), **PAPER | changes)
-    row = one_row(leaderboard(collect(runs_root)))
-    assert row["paper_score"] == pytest.approx(score, nan_ok=True)
-    assert row["paper_std"] == pytest.approx(std, nan_ok=True)
-
-
-def reported() -> list[dict[str, str]]:
-    with REPORTED.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_every_reported_table_is_there_in_full() -> None:
-    cells = {"1": 9 * 7, "2": 6 * 7, "3": 12 * 7, "8": 3 * 5, "9": 3 * 7, "10": 2 * 6, "11": 3 * 6, "12": 9 * 2}
-    cells |= {"13": 2 * 7, "15": 9 * 3, "16": 12 * 3}
-    tables = [row["table"] for row in reported()]
-    assert {table: tables.count(table) for table in tables} == cells
-    keys = [(row["table"], row["dataset"], row["fraction"], row["method"]) for row in reported()]
-    assert len(set(keys)) == len(keys)
-    assert all(float(row["std"] or 0.0) >= 0.0 for row in reported())
-
-
-def test_tables_that_repeat_a_cell_agree() -> None:
-    seen: dict[tuple[str, str, str], set[str]] = {}
-    for row in reported():
-        if row["table"] != "13":
-            seen.setdefault((row["dataset"], row["fraction"], row["method"]), set()).add(row["score"])
-    assert {key: scores for key, scores in seen.items() if len(scores) > 1} == {}
-
-
-def test_printed_averages_agree_with_the_cells() -> None:
-    selected: dict[str, Callable[[float], bool]] = {
-        "all": lambda fraction: True,
-        "fraction 1": lambda fraction: fraction == 1.0,
-        "fractions below 1": lambda fraction: fraction < 1.0,
+def test_what_others_published_stands_beside_comparable_rows(runs_root: Path, write_run: WriteRun) -> None:
+    for method, lm in (("lamo", "gpt2"), ("cql", ""), ("dt", ""), ("rebrac", ""), ("nfq", "")):
+        write_run(flat(1.0), **HOPPER, method=method, lm=lm)
+    frame = leaderboard(collect(runs_root)).set_index("method")
+    columns = ["paper_score", "paper_std", "corl_score", "corl_std", "rerun_score"]
+    values = {method: frame.loc[method, columns].tolist() for method in frame.index}
+    assert values["lamo"] == pytest.approx([74.1, 5.3, math.nan, math.nan, 46.73], nan_ok=True)
+    assert values["cql"] == pytest.approx([61.6, 3.4, 59.08, 3.77, math.nan], nan_ok=True)
+    assert values["dt"] == pytest.approx([60.9, 3.3, math.nan, math.nan, math.nan], nan_ok=True)  # CORL's is another DT
+    assert values["rebrac"] == pytest.approx([math.nan, math.nan, 102.29, 0.17, math.nan], nan_ok=True)
+    assert values["nfq"] == pytest.approx([math.nan] * 5, nan_ok=True)
+    assert frame["comparison"].to_dict() == dict.fromkeys(("lamo", "cql", "dt", "rebrac"), "comparable") | {
+        "nfq": "nothing published"
     }
-    with (REPORTED.parent / "lamo_averages.csv").open(encoding="utf-8", newline="") as file:
-        averages = list(csv.DictReader(file))
-    assert len(averages) == 3 * 14 + 5 + 7 + 2 * 3
-    off = []
-    for printed in averages:
-        scores = [
-            float(row["score"])
-            for row in reported()
-            if (row["table"], row["method"]) == (printed["table"], printed["method"])
-            and selected[printed["rows"]](float(row["fraction"]))
-        ]
-        difference = abs(float(np.mean(scores)) - float(printed["average"]))
-        assert difference < 0.07, printed  # scores and averages are rounded to 0.1 each
-        off += [printed] if difference > 0.0501 else []
-    assert len(off) == 6  # as results/reported/README.md says
+
+
+def test_the_file_says_why_a_row_is_not_comparable(tmp_path: Path, runs_root: Path, write_run: WriteRun) -> None:
+    write_run(flat(1.0), **HOPPER | {"source": "recorded", "profile": "cpu"}, method="lamo", lm="gpt2-mini")
+    write_csv(leaderboard(collect(runs_root)), tmp_path / "board.csv")
+    (row,) = csv.DictReader((tmp_path / "board.csv").open())
+    assert (row["paper_score"], row["corl_score"], row["rerun_score"]) == ("", "", "")
+    assert row["comparison"] == (
+        "not comparable: source recorded instead of d4rl; profile cpu instead of paper; "
+        "language model gpt2-mini instead of gpt2"
+    )

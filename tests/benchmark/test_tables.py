@@ -15,6 +15,7 @@ def row(method: str, mean: float, reach: float, **changes: object) -> dict[str, 
     """A leaderboard row with the columns that a table shows."""
     shown = {"dataset": "toy", "source": "recorded", "profile": "cpu", "dataset_hash": "0123456789", "fraction": 0.1}
     shown |= {"episodes_in_subset": 5, "method": method, "lm": "", "seeds": 3, "score_mean": mean, "paper_score": None}
+    shown |= {"corl_score": None, "rerun_score": None, "comparison": "nothing published"}
     return shown | {"ci_low": mean - reach, "ci_high": mean + reach} | changes
 
 
@@ -94,3 +95,34 @@ def test_wide_tables_are_split_to_fit_the_terminal() -> None:
     assert max(len(line) for line in table.splitlines()) <= 100
     assert all(f"{100 * fraction:g} % (5 episodes)" in table for fraction in fractions)
     assert table.count("-123.4 [-580.1, 333.3] (paper 473.4)") == 6
+
+
+def test_published_scores_stand_in_the_cells() -> None:
+    beside = {"paper_score": 61.6, "corl_score": 59.08, "rerun_score": None, "comparison": "comparable"}
+    table = as_table(
+        pd.DataFrame([row("cql", 60.0, 1.0, **beside), row("lamo", 70.0, 1.0, **beside | {"rerun_score": 46.73})])
+    )
+    assert "CQL     60.0 [59.0, 61.0] (paper 61.6, CORL 59.1)" in table
+    assert "LaMo    70.0 [69.0, 71.0] (paper 61.6, CORL 59.1, rerun 46.7) *" in table
+    assert "comparable" not in table
+
+
+def test_what_is_not_comparable_says_why_below_its_table() -> None:
+    why = "not comparable: source recorded instead of d4rl; profile cpu instead of paper"
+    rows = [
+        row("cql", 60.0, 1.0, comparison=why),
+        row("bc", 70.0, 1.0, comparison=f"{why}; language model a instead of b"),
+    ]
+    expected = (
+        "scores are not comparable with published ones: source recorded instead of d4rl; profile cpu instead of paper; "
+        "language model a instead of b"
+    )
+    assert as_table(pd.DataFrame(rows)).replace("\n", " ").endswith(expected)
+    assert as_markdown(pd.DataFrame(rows)).endswith(f" S{expected[1:]}.\n")
+
+
+def test_rows_without_a_published_score_are_set_apart_from_those_with_one() -> None:
+    why = "not comparable: language model gpt2-mini instead of gpt2"
+    rows = [row("cql", 60.0, 1.0, comparison="comparable", paper_score=61.6), row("lamo", 70.0, 1.0, comparison=why)]
+    table = as_table(pd.DataFrame([*rows, row("bc", 1.0, 1.0)]))
+    assert "scores without a published one are not comparable with published ones: language model gpt2-mini" in table

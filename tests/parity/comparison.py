@@ -142,18 +142,12 @@ def uniform(*shape: int, seed: int) -> Tensor:
 
 @contextmanager
 def draws(normals: list[Tensor], uniforms: list[Tensor] | None = None) -> Iterator[None]:
-    """Hand out these draws, in this order, to whoever asks PyTorch for random numbers; all of them must be used.
-
-    Uniform ones are in [-1, 1]: ours scales `torch.rand`, theirs calls `Tensor.uniform_(-1, 1)`.
-    """
+    """Hand out these draws, in this order, to their code when it asks PyTorch for random numbers; all must be used."""
     normal_queue, uniform_queue = list(normals), list(uniforms or [])
 
     def next_normal(shape: Any, *rest: int, **_: Any) -> Tensor:
         shape = (shape, *rest) if isinstance(shape, int) else shape
         return normal_queue.pop(0).reshape(shape)
-
-    def next_unit(*shape: int, **_: Any) -> Tensor:
-        return (uniform_queue.pop(0).reshape(shape) + 1.0) / 2.0
 
     def next_uniform(tensor: Tensor, low: float, high: float) -> Tensor:
         assert (low, high) == (-1.0, 1.0)
@@ -163,7 +157,6 @@ def draws(normals: list[Tensor], uniforms: list[Tensor] | None = None) -> Iterat
         patch("torch.randn", next_normal),
         patch("torch.randn_like", lambda tensor: next_normal(tensor.shape)),
         patch("torch.distributions.normal._standard_normal", lambda shape, **_: next_normal(shape)),
-        patch("torch.rand", next_unit),
         patch("torch.Tensor.uniform_", next_uniform),
     ):
         yield

@@ -17,7 +17,7 @@ Where definitions differ, and how they are made equal here:
 import pytest
 import torch
 
-from lamobench.baselines.cql import CQL, CQLConfig
+from lamobench.baselines.cql import CQL, CQLConfig, Noise
 from lamobench.tests.parity import counterparts
 from lamobench.tests.parity.comparison import (
     assert_equal,
@@ -50,8 +50,7 @@ def test_conservative_q_learning(backup_entropy: bool) -> None:
     anywhere = uniform(SAMPLES, SIZE, ACTIONS, seed=7)
     batch = transitions(spec, SIZE)
 
-    with draws([acted, at_next, *proposed], [anywhere]):
-        loss, metrics = policy.loss(batch)
+    loss, metrics = policy.loss(batch, Noise(acted, at_next, anywhere, *proposed))
     loss.backward()
 
     their_batch = their_transitions(batch, policy.normalize, policy.bounds)

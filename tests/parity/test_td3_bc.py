@@ -32,8 +32,7 @@ def test_td3_bc() -> None:
     theirs, pairs = counterparts.td3_bc(policy, spec)
     batch, noise = transitions(spec, SIZE), normal(SIZE, ACTIONS, seed=3)
 
-    with draws([noise]):
-        loss, metrics = policy.loss(batch)
+    loss, metrics = policy.loss(batch, noise)
     loss.backward()
     their_batch = their_transitions(batch, policy.normalize, policy.bounds)
     actor = theirs.compute_actor_grad(their_batch)
