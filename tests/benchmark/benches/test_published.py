@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lamobench.benchmark import adapters
 from lamobench.benchmark.benches import evaluation, policies, steps
 from lamobench.benchmark.benches.harness import Settings
 from lamobench.benchmark.benches.published import PublishedModel, as_published, published_loss
@@ -105,3 +106,13 @@ def test_operations_are_counted_forwards_and_backwards() -> None:
     counted = steps.flops(policy, policies.windows(2, 20))
     assert 2.5 * forward < counted < 5 * forward
     assert all(p.grad is None for p in policy.parameters())
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch comes without oneDNN")
+def test_products_by_onednn_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = LaMoBatch(policies.windows(4, 20), None)
+    counted = []
+    for wide in (512, 16):
+        monkeypatch.setattr(adapters, "WIDE", wide)
+        counted.append(steps.flops(policies.lamo("tiny"), batch))
+    assert counted[0] == counted[1]
