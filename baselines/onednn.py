@@ -36,7 +36,7 @@ def frozen_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     """
     if weight.requires_grad or inputs.numel() < FROZEN_ROWS * inputs.shape[-1] or not _can(inputs):
         return None
-    product: Tensor = _FrozenProduct.apply(inputs, weight, bias)
+    product: Tensor = _FrozenProduct.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
     return product
 
 

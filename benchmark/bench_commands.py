@@ -39,7 +39,7 @@ def bench(command: "Bench") -> None:
     for found in run_benches(settings, chosen_measurements(command.only), _say):
         rows += found
         merge(command.output, rows)
-    table, about = read_table(command.output), machine(settings)
+    table, about = read_table(command.output), machine(table)
     bench_figure(table, about, command.output.with_suffix(".png"))
     if command.page:
         write_into(command.page, "measurements", f"{about}\n\n{as_markdown(table)}")
@@ -53,7 +53,8 @@ def _profile(command: "Bench", settings: "Settings") -> None:
     names = [choose("training step", name, list(PROFILES)) for name in command.only] or list(PROFILES)
     rows = list(profile_steps(settings, names, _say))
     if command.page:
-        write_into(command.page, "profile", f"{machine(settings)}\n\n{shares_as_markdown(rows)}")
+        how = {"clock": settings.clock, "threads": settings.threads, "rounds": max(2, settings.rounds)}
+        write_into(command.page, "profile", f"{machine([how])}\n\n{shares_as_markdown(rows)}")
     print_rows(rows, command.json)
 
 

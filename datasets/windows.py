@@ -9,7 +9,7 @@ F - 1 + K frames, the newest last, black before an episode's first.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -233,7 +233,8 @@ class GoalSampler:
 
 def _plain(trajectories: Trajectories) -> Trajectories:
     """The same memory as arrays of NumPy's own class: indexing its memory maps costs more than a small batch."""
-    return replace(trajectories, **{name: np.asarray(getattr(trajectories, name)) for name in Trajectories.ARRAYS})
+    arrays: dict[str, Any] = {name: np.asarray(getattr(trajectories, name)) for name in Trajectories.ARRAYS}
+    return replace(trajectories, **arrays)
 
 
 def _rows(array: Array, index: Array) -> Tensor:

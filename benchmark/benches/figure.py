@@ -38,18 +38,20 @@ def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> N
 def _bars(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
     for place, row in enumerate(reversed(rows)):
         ratio, wanted = float(row["ratio"]), wanted_ratio(row["wanted"])
-        axes.barh(place - 0.2, ratio, height=0.32, color=MET if row["met"] == "True" else MISSED)
+        axes.barh(place - 0.2, ratio - 1, left=1, height=0.32, color=MET if row["met"] == "True" else MISSED)
         if row["low"]:
             axes.plot([float(row["low"]), float(row["high"])], [place - 0.2] * 2, color=INK, linewidth=1.2)
         axes.plot([wanted], [place - 0.2], "|", color=WANTED, markersize=13, markeredgewidth=2)
         label = f"{row['what']}, beside {row['other_name']}"
         axes.annotate(label, (0, place + 0.1), xycoords=("axes fraction", "data"), fontsize=7.0, color=MUTED)
-        axes.annotate(f" {ratio:.3g}", (ratio, place - 0.2), va="center", xytext=(6, 0), textcoords="offset points")
+        end = max(ratio, wanted, float(row["high"] or 0))
+        axes.annotate(f"{ratio:.3g}", (end, place - 0.2), va="center", xytext=(6, 0), textcoords="offset points")
     axes.set_xscale("log")
     axes.set_xlim(0.5, 2 * max(float(row["ratio"]) for row in rows))
     axes.set_ylim(-0.5, len(rows) - 0.35)
     axes.axvline(1, color=MUTED, linewidth=0.8)
     axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
     ticks = [tick for tick in (1, 3, 10, 30, 100, 300) if tick < axes.get_xlim()[1]]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()

@@ -99,14 +99,20 @@ def _line(row: Mapping[str, str]) -> str:
     return f"| {row['what']} | {ours} | {other} | {ratio} | {row['wanted']} | {met} |"
 
 
-def machine(settings: Settings) -> str:
-    """What was measured with, in a sentence."""
-    clock = "seconds of the process itself" if settings.clock == "cpu" else "seconds that passed"
-    threads = f"{settings.threads} thread" + ("s" if settings.threads > 1 else "")
+def machine(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What some rows were measured with, in a sentence."""
+    clocks = {"cpu": "seconds of the process itself", "wall": "seconds that passed"}
+    found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
+    threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
     return (
-        f"{_processor()}, PyTorch {torch.__version__.split('+')[0]}, {threads}, {clock}, medians of {settings.rounds} "
-        "rounds."
+        f"{_processor()}, PyTorch {torch.__version__.split('+')[0]}; threads: {threads}; {found}; medians over rounds: "
+        f"{rounds}."
     )
+
+
+def _range(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _processor() -> str:
