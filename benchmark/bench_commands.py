@@ -39,7 +39,8 @@ def bench(command: "Bench") -> None:
     for found in run_benches(settings, chosen_measurements(command.only), _say):
         rows += found
         merge(command.output, rows)
-    table, about = read_table(command.output), machine(table)
+    table = read_table(command.output)
+    about = machine(table)
     bench_figure(table, about, command.output.with_suffix(".png"))
     if command.page:
         write_into(command.page, "measurements", f"{about}\n\n{as_markdown(table)}")

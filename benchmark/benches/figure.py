@@ -13,7 +13,7 @@ from ...datasets.storage import whole_file
 from ..card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, header_height, write_header
 
 MET, MISSED, WANTED = "#1A8A5F", "#B3261E", "#1F2328"
-ROW, AXIS = 0.42, 0.45  # inches of a bar with its label, and of the axis below them
+ROW, AXIS = 0.42, 0.28  # inches of a bar with its label, and of the axis below them
 
 
 def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> None:
