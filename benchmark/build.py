@@ -1,6 +1,7 @@
 """From a configuration to a policy ready to train: the one place that knows every method's class."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..datasets.corpora import Corpus, check_length, load_corpus
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError
 from ..datasets.fractions import SELECTIONS, Subset
-from ..datasets.trajectories import combine_hashes
+from ..datasets.trajectories import Array, combine_hashes
 from ..datasets.windows import View, reward_rates
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig, WikiRLConfig, check_trainable
@@ -96,53 +97,85 @@ def training_subset(config: RunConfig) -> Subset:
     return subset
 
 
-def make_spec(config: RunConfig, subset: Subset) -> Spec:
+@dataclass(frozen=True)
+class DataFacts:
+    """What a policy has to know of the data that it was trained on, to be built again without them."""
+
+    observation_mean: Array  # (S,) over the training subset; (0,) where observations are images
+    observation_std: Array  # (S,)
+    horizon: int  # most steps an episode can have: demonstrations may run over the task's limit
+    reward_rates: tuple[float, float]  # of `windows.reward_rates`
+
+
+def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
+    """What the policy of a run has to know of its training subset."""
+    task = find_task(config.task)
+    nothing = np.zeros(0, np.float32)
+    mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
+    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))
+    rates = reward_rates(subset, horizon, View(task.frame_stack, task.clip_rewards))
+    return DataFacts(mean, std, horizon, rates)
+
+
+def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
     """What the policy needs to know of task and data."""
     task = find_task(config.task)
     environment = make_environment(task)
-    space = environment.action_space
+    space: Any = environment.action_space
     environment.close()
-    discrete = subset.trajectories.discrete
+    discrete = hasattr(space, "n")
     nothing = np.zeros(0, np.float32)
-    mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
-    # demonstrations may run over the task's limit
-    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))
-    view = View(task.frame_stack, task.clip_rewards)
     return Spec(
-        observation_dim=len(mean),
+        observation_dim=len(facts.observation_mean),
         action_dim=int(space.n) if discrete else len(space.low),
         action_low=nothing if discrete else space.low,
         action_high=nothing if discrete else space.high,
-        observation_mean=mean,
-        observation_std=std,
-        horizon=horizon,
+        observation_mean=facts.observation_mean,
+        observation_std=facts.observation_std,
+        horizon=facts.horizon,
         return_scale=task.return_scale,
         discrete=discrete,
-        view=view,
+        view=View(task.frame_stack, task.clip_rewards),
         sub_goals=task.sub_goals,
-        reward_rates=reward_rates(subset, horizon, view),
+        reward_rates=facts.reward_rates,
     )
 
 
 def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:
     """A freshly initialised policy; PyTorch's generator is seeded with the run's seed first."""
+    return _build(config, data_facts(config, subset), device, plays_only=False)
+
+
+def build_player(config: RunConfig, facts: DataFacts, device: torch.device) -> Policy:
+    """The same, from what is known of the data and without English: a policy that can play, but not learn."""
+    return _build(config, facts, device, plays_only=True)
+
+
+def _build(config: RunConfig, facts: DataFacts, device: torch.device, *, plays_only: bool) -> Policy:
     torch.manual_seed(config.seed)
-    spec, settings = make_spec(config, subset), policy_config(config.method, config.policy)
+    spec, settings = make_spec(config, facts), policy_config(config.method, config.policy)
     if METHODS[config.method].weights:
-        policy: Policy = _build_lamo(config, settings, spec, device)
+        corpus = None if plays_only else _corpus_of(config, settings)
+        policy: Policy = _build_lamo(config, settings, spec, corpus, device)
     else:
         policy = ALGORITHMS[config.method][0](settings, spec)
     return faulty_policy(policy, config.legacy).to(device)
 
 
-def _build_lamo(config: RunConfig, settings: LaMoConfig, spec: Spec, device: torch.device) -> LaMo:
+def _corpus_of(config: RunConfig, settings: LaMoConfig) -> Corpus | None:
+    corpus = language_corpus(settings, config.lm)
+    if corpus_hash(corpus) != config.corpus_hash:
+        raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
+    return corpus
+
+
+def _build_lamo(
+    config: RunConfig, settings: LaMoConfig, spec: Spec, corpus: Corpus | None, device: torch.device
+) -> LaMo:
     weights = METHODS[config.method].weights
     if model_hash(config.lm, weights, config.seed) != config.lm_hash:
         raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
     # On a CPU the fused kernel's backward pass is fast in float32 and very slow under bfloat16 autocast.
     attention = "eager" if device.type == "cpu" and config.precision == "bfloat16" else "sdpa"
     language_model = load_language_model(config.lm, weights, config.seed, attention)
-    corpus = language_corpus(settings, config.lm)
-    if corpus_hash(corpus) != config.corpus_hash:
-        raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
     return LaMo(settings, spec, faulty_language_model(language_model, config.legacy), corpus)

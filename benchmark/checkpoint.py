@@ -95,7 +95,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> None:
     saved = {name.removeprefix("policy."): t for name, t in tensors.items() if name.startswith("policy.")}
-    if saved.keys() != trained_tensors(policy).keys():
+    wanted = trained_tensors(policy)
+    if saved.keys() != wanted.keys() or any(saved[name].shape != wanted[name].shape for name in saved):
         raise UserError(
             f"checkpoint {path} holds other tensors than this policy has; it belongs to another configuration"
         )

@@ -22,14 +22,13 @@ from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
 from .cli_models import LanguageModelGroup
+from .cli_runs import RUNS, HubGroup, RunsGroup
 from .legacy import FAULTS
 from .methods import METHODS
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
 An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,8 @@ class Evaluate:
     """Target returns; none given: all of the task's."""
     seed: int = 1_000_000
     """Of the starts; training evaluations use the run's own seed."""
+    lm: str = ""
+    """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"
@@ -220,6 +221,8 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[RunsGroup, subcommand("runs")]
+    | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Bench, subcommand("bench")]

@@ -79,10 +79,9 @@ def evaluate_run(command: "Evaluate") -> None:
     """`lamobench evaluate`."""
     import torch
 
-    from .build import build_policy, training_subset
-    from .checkpoint import load_policy
     from .learner import autocast
     from .legacy_data import evaluation_view
+    from .players import load_player
     from .rollout import evaluation_seeds, rollout
     from .train import choose_device
 
@@ -99,8 +98,7 @@ def evaluate_run(command: "Evaluate") -> None:
     targets = tuple(dict.fromkeys(command.targets or task.target_returns))
     if not all(math.isfinite(target) for target in targets):
         raise UserError(f"targets {', '.join(map(str, targets))}: give finite numbers, e.g. {task.target_returns[0]:g}")
-    policy = build_policy(config, training_subset(config), device)
-    load_policy(command.run_folder / "checkpoint.safetensors", policy)
+    policy = load_player(command.run_folder, config, device, command.lm)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
     with autocast(config, device):
         view = evaluation_view(policy.view, config.legacy)

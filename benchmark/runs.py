@@ -52,11 +52,20 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
     """
     folder = run_folder(root, config)
     folder.mkdir(parents=True, exist_ok=True)
+    with hold(folder, wait):
+        if not (folder / "config.json").exists():
+            write_json(folder / "config.json", asdict(config))
+        yield folder
+
+
+@contextmanager
+def hold(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Lock a run's folder as `open_run` does, whatever is in it."""
     with (folder / ".lock").open("a") as lock:
         try:  # the kernel drops the lock when the process dies, however it dies
             fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"run {config.id} is being worked on by another process; wait for it or stop it") from None
-        if not (folder / "config.json").exists():
-            write_json(folder / "config.json", asdict(config))
-        yield folder
+            raise UserError(
+                f"run {folder.name} is being worked on by another process; wait for it or stop it"
+            ) from None
+        yield

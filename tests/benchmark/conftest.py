@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.packaged_models import PACKAGED
+from lamobench.benchmark.train import train
 from lamobench.datasets.trajectories import Array
 
+BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
 CONFIG: dict[str, Any] = {
     "dataset": "reacher2d-medium-large",
     "task": "reacher2d",
@@ -111,3 +115,27 @@ def minilm_package(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPa
 def no_minilm_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is not installed, even where it is."""
     monkeypatch.setitem(PACKAGED, "minilm", replace(PACKAGED["minilm"], module="no_such_package"))
+
+
+@pytest.fixture(scope="session")
+def shared_runs(stocked_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs of cloning, seeds 0 and 1, and one that was stopped half-way, seed 2. Not to be changed."""
+    root = tmp_path_factory.mktemp("shared") / "runs"
+
+    def stop(step: int, total: int) -> None:
+        if step < total:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
+        for seed in (0, 1, 2):
+            request = RunRequest("reacher2d-medium", "bc", seed=seed, budget=BUDGET, settings={"hidden": (16,)})
+            with suppress(KeyboardInterrupt):
+                train(resolve(request), root, "cpu", stop if seed == 2 else None)
+    return root
+
+
+@pytest.fixture
+def copied_runs(shared_runs: Path, tmp_path: Path) -> Path:
+    """A copy of `shared_runs`, the test's own."""
+    return Path(shutil.copytree(shared_runs, tmp_path / "runs"))

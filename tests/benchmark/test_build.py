@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lamobench.benchmark.build import make_spec
+from lamobench.benchmark.build import data_facts
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
@@ -26,4 +26,4 @@ def test_the_longest_episode_fits_whatever_the_fraction(longest: int, horizon: i
         Provenance("some", "minari", "a test", "lamobench/Reacher2d-v0", "mujoco 3.3.0"),
     )
     config: Any = SimpleNamespace(task="reacher2d")
-    assert {make_spec(config, take_fraction(data, fraction, 0)).horizon for fraction in (0.25, 0.5, 1)} == {horizon}
+    assert {data_facts(config, take_fraction(data, fraction, 0)).horizon for fraction in (0.25, 0.5, 1)} == {horizon}

@@ -68,6 +68,8 @@ COMMANDS = [
         "lm pretrain",
         "doctor",
     ),
+    *("runs", "runs list", "runs export", "runs import", "runs remove", "runs tensorboard"),
+    *("hub", "hub push", "hub pull"),
 ]
 
 

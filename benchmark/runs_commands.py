@@ -1,0 +1,169 @@
+"""The work behind the `runs` and `hub` commands; `cli_runs.py` only declares them."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+from ..datasets.errors import UserError
+from .collect import collect
+from .display import print_rows
+from .run_files import RUN_ID
+from .runs import hold, read_config
+
+if TYPE_CHECKING:
+    from .cli_runs import HubPull, HubPush, RunsExport, RunsImport, RunsList, RunsRemove, RunsTensorBoard
+
+FOLLOW_SECONDS = 5.0
+
+
+def find_run(name: str, root: Path) -> Path:
+    """The folder of a run, given by its id or by its folder; a `UserError` if there is none."""
+    for folder in (root / name, Path(name)):
+        if RUN_ID.fullmatch(folder.resolve().name) and folder.is_dir():  # other folders have a config.json too
+            return folder.resolve()
+    raise UserError(f"there is no run {name!r} in {root}; `lamobench runs list --runs {root}` shows what there is")
+
+
+def list_runs(command: "RunsList") -> None:
+    """`lamobench runs list`."""
+    rows = [_listed(run, command.runs) for run in collect(command.runs).to_dict("records")]
+    print_rows(rows if command.json else _as_printed(rows), command.json)
+
+
+def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fractions as people write them, and problems cut short, where there is any."""
+    problems = any(row["problem"] for row in rows)
+    return [
+        {key: value for key, value in row.items() if key != "problem"}
+        | {"fraction": "-" if row["fraction"] is None else f"{row['fraction']:g}"}
+        | ({"problem": row["problem"][:60]} if problems else {})
+        for row in rows
+    ]
+
+
+def _listed(run: dict[str, Any], root: Path) -> dict[str, Any]:
+    """What the list says of a run; what a damaged one does not tell is None."""
+
+    def value(name: str) -> Any:
+        found = run.get(name)
+        return None if found is None or (isinstance(found, float) and found != found) else found
+
+    steps, finished = value("steps"), run["status"] == "finished"
+    return {
+        "run": run["run_id"],
+        "dataset": value("dataset"),
+        "method": value("method"),
+        "fraction": value("fraction"),
+        "seed": None if value("seed") is None else int(run["seed"]),
+        "step": int(steps) if finished and steps else last_step(root / str(run["run_id"]) / "metrics.jsonl"),
+        "steps": None if steps is None else int(steps),
+        "score": float(run["score"]) if finished else None,
+        "status": run["status"],
+        "problem": run["problem"] if run["status"] in ("damaged", "failed") else "",
+    }
+
+
+def last_step(path: Path) -> int:
+    """The step of the last whole line of a `metrics.jsonl`; 0 where there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return int(json.loads(lines[-1])["step"]) if lines else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def export(command: "RunsExport") -> None:
+    """`lamobench runs export`."""
+    from .run_archive import export_runs
+
+    if command.names:
+        folders = [find_run(name, command.runs) for name in command.names]
+    else:
+        runs = collect(command.runs)
+        folders = [command.runs / name for name in runs.loc[runs["status"] == "finished", "run_id"]]
+        for run in runs[runs["status"] != "finished"].itertuples():
+            print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
+    contents = export_runs(command.file, folders, not command.without_checkpoints, command.force)
+    files = sum(map(len, contents.values()))
+    print(f"{command.file}: {_count(len(contents), 'run')}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
+
+
+def bring_in(command: "RunsImport") -> None:
+    """`lamobench runs import`."""
+    from .run_archive import import_runs
+
+    placed = import_runs(command.file, command.runs)
+    if command.json:
+        print(json.dumps(asdict(placed), indent=2))
+        return
+    print(f"{_count(len(placed.added), 'run')} imported to {command.runs}, {len(placed.there)} there already")
+
+
+def remove(command: "RunsRemove") -> None:
+    """`lamobench runs remove`: none if one of them is not there."""
+    for folder in dict.fromkeys([find_run(name, command.runs) for name in command.names]):
+        with hold(folder):
+            aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".removed."))
+            os.rename(folder, aside)  # gone in one step: never half a run
+        rmtree(aside)
+        print(f"removed {folder.name}")
+
+
+def push(command: "HubPush") -> None:
+    """`lamobench hub push`."""
+    from . import policy_hub
+    from .policy_card import local_paths
+
+    folder = find_run(command.name, command.runs)
+    if places := local_paths(read_config(folder)):
+        print(f"note: its config.json names places on this machine: {', '.join(places)}", file=sys.stderr)
+    print(f"{folder.name} is published: {policy_hub.push(folder, command.to, command.private)}")
+
+
+def pull(command: "HubPull") -> None:
+    """`lamobench hub pull`."""
+    from . import policy_hub
+
+    pulled = policy_hub.pull(command.from_, command.runs, command.revision)
+    folder = command.runs / pulled.run
+    if command.json:
+        row = {"run": pulled.run, "folder": str(folder), "added": bool(pulled.placed.added)}
+        print(json.dumps(row | {"commit": pulled.commit, "missing": pulled.missing}, indent=2))
+        return
+    print(f"{'' if pulled.placed.added else 'there already: '}{folder}")
+    if pulled.commit:
+        print(f"from {command.from_}, for ever the same with: --revision {pulled.commit}")
+    if pulled.missing:
+        print(f"to play it: {pulled.missing}")
+    else:
+        print(f"to play it: lamobench evaluate {folder}")
+
+
+def write_tensorboard(command: "RunsTensorBoard") -> None:
+    """`lamobench runs tensorboard`."""
+    from .event_files import write_events
+
+    output = command.output or command.runs / "tensorboard"
+    while True:
+        if command.names:
+            folders = [find_run(name, command.runs) for name in command.names]
+        else:
+            folders = [command.runs / name for name in collect(command.runs)["run_id"]]
+        points = [write_events(folder, output) for folder in folders]
+        if not command.follow:
+            break
+        if sum(points):
+            print(f"{_count(sum(points), 'new point')} of {_count(sum(map(bool, points)), 'run')}", flush=True)
+        time.sleep(FOLLOW_SECONDS)
+    news = f"{_count(sum(points), 'new point')} of {_count(len(folders), 'run')}"
+    print(f"{news}; to look at them: tensorboard --logdir {output}")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
