@@ -7,6 +7,7 @@ SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
 LM ?=
+RENDER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,16 +17,20 @@ BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
 SWEEP = $(BIN)/lamobench sweep --seeds $(SEEDS) --jobs $(JOBS) --profile $(PROFILE) $(if $(LM),--lm $(LM))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
-TASKS := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
+EVERY_TASK := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
+TASKS ?= $(EVERY_TASK)
+DATA_OF = $(if $(findstring kitchen,$(1)),$(1),$(1)-medium)
+# What the low-data ablation compares: LaMo, its controls without language, and the two baselines of the paper's figure.
+LOW_DATA_METHODS = lamo lamo-random lamo-permuted lamo-initialised dt $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql)
 DATA = $(if $(findstring kitchen,$@),$@,$@-medium)
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -56,13 +61,28 @@ breakout: ## the same on breakout-medium
 pong: ## the same on pong-medium
 qbert: ## the same on qbert-medium
 
-$(TASKS): setup
+$(EVERY_TASK): setup
 	@$(BIN)/lamobench data record --if-absent $(DATA)
 	@$(SWEEP) $(DATA) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
+
+leaderboard: setup ## every finished run of all folders in runs/, ranked: results/leaderboard.csv, aggregates.csv, comparisons.csv
+	@$(BIN)/lamobench leaderboard --runs runs --output results --no-figures
+
+ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each of TASKS at the published fractions: results/ablation.csv and .png
+	@$(BIN)/lamobench fractions --runs $(TASKS:%=runs/%) --data $(foreach task,$(TASKS),$(call DATA_OF,$(task))) \
+	  --methods $(sort $(or $(METHODS),$(foreach task,$(TASKS),$(call LOW_DATA_METHODS,$(task))))) --profile $(PROFILE) \
+	  $(if $(FRACTIONS),--fractions $(FRACTIONS)) --output results/ablation.csv
+
+$(TASKS:%=low-data-%): low-data-%: setup
+	@$(BIN)/lamobench data record --if-absent $(call DATA_OF,$*)
+	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+
+report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
+	@$(BIN)/lamobench report $(if $(RENDER),--render)
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
 	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large

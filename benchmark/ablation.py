@@ -19,7 +19,7 @@ from .config import RunConfig, RunRequest, resolve
 from .forgetting import loss_on_english
 from .methods import METHODS
 from .runs import run_folder
-from .statistics import summarise
+from .statistics import paired_difference, summarise
 
 BASE = "lamo"
 EMBEDDED = "gpt2-mini"  # the language model that has counterparts with another pre-training
@@ -160,7 +160,7 @@ def _read(root: Path, config: RunConfig) -> dict[str, Any]:
 
 def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:
     scores, reference = (np.stack([run["headline_scores"] for run in runs]) for runs in (group, base))
-    own, apart = summarise(scores), summarise(scores - reference)
+    own, apart = summarise(scores), paired_difference(scores, reference)
     return {
         "dataset": setting.dataset,
         "source": group[0]["source"],

@@ -21,7 +21,9 @@ from .cli_bench import Bench
 from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
+from .cli_leaderboard import Fractions, Leaderboard
 from .cli_models import LanguageModelGroup
+from .cli_report import Report
 from .cli_runs import RUNS, HubGroup, RunsGroup
 from .legacy import FAULTS
 from .methods import METHODS
@@ -112,6 +114,8 @@ class Evaluate:
     """Processor threads."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    render: bool = False
+    """Also keep frames of an episode beside the run, for `lamobench report`."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -178,26 +182,6 @@ class Ablation:
 
 
 @dataclass(frozen=True)
-class Leaderboard:
-    """Collect finished runs: leaderboard.csv, learning_curves.png and scores.png, and the table on the terminal."""
-
-    runs: Path = RUNS
-    """Folder of the runs."""
-    output: Path = Path("results")
-    """Folder to write to."""
-    json: bool = False
-    """Print the rows as JSON instead of a table."""
-    markdown: bool = False
-    """Print the table as Markdown, for a README or a paper."""
-
-    def run(self) -> None:
-        """Write the files and print the table."""
-        from .commands import write_leaderboard
-
-        write_leaderboard(self)
-
-
-@dataclass(frozen=True)
 class Doctor:
     """Say what is installed, which data and models are at hand, and what each make target would need."""
 
@@ -218,6 +202,8 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Report, subcommand("report")]
+    | Annotated[Fractions, subcommand("fractions")]
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]

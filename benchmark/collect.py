@@ -7,7 +7,10 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,9 @@ from ..datasets.trajectories import Array
 from .config import LATER_FIELDS, LATER_SETTINGS
 from .methods import METHODS
 
+RUN_NAME = re.compile(r"-s\d+-[0-9a-f]{10}$")  # the end of `RunConfig.id`, by which a folder is known as a run's
+UNFINISHED = "start the same command again to go on"
+NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
 CONFIG_FIELDS = (
@@ -29,49 +35,71 @@ CONFIG_FIELDS = (
 )
 
 
-def collect(runs_root: Path) -> pd.DataFrame:
-    """Read every run folder under `runs_root`: one row a run, sorted by its id.
+def collect(*roots: Path) -> pd.DataFrame:
+    """Read every run in the folders and in those inside them: one row a run, sorted by its id.
 
-    Columns: `run_id`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that says what is
-    wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as "policy.name") and of
-    `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores` (M,) of the M headline
-    episodes, and the learning curve `curve_steps` and `curve_scores`, both (V,) for V evaluations at the ranked target,
-    which is `target_return`; and `by_target`, the same for each target that could be ranked.
+    A run that is found twice counts once: the finished one, or else the one found first.
 
-    Raises a `UserError` if the folder holds no run. A damaged run is listed, so that it does not hide the others.
+    Columns: `run_id`; `folder`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that
+    says what is wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as
+    "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores`
+    (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,) for V evaluations
+    at the ranked target, which is `target_return`; and `by_target`, the same for each target that could be ranked.
+
+    Raises a `UserError` if a folder holds no run. A damaged run is listed, so that it does not hide the others.
     """
-    folders = [path for path in sorted(runs_root.iterdir()) if _is_run(path)] if runs_root.is_dir() else []
-    if not folders:
-        inside = sorted({str(path.parent) for path in runs_root.glob("*/*") if _is_run(path)})
-        hint = f"there are some in {', '.join(inside)}" if inside else "make some with `lamobench sweep`"
-        raise UserError(f"no runs in '{runs_root}'; {hint}")
-    return pd.DataFrame([read_run(folder) for folder in folders])
+    runs: dict[str, dict[str, Any]] = {}
+    for root in roots:
+        folders = sorted(_run_folders(root))
+        if not folders:
+            raise UserError(f"no runs in '{root}'; make some with `lamobench sweep`")
+        for run in map(read_run, folders):
+            known = runs.get(run["run_id"])
+            if known is None or (run["status"] == "finished" and known["status"] != "finished"):
+                runs[run["run_id"]] = run
+    return pd.DataFrame([runs[name] for name in sorted(runs)])
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Folders of runs in `root` and in the folders inside it, but for hidden ones; links are not followed."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                continue
+            path = Path(entry.path)
+            if RUN_NAME.search(entry.name):
+                yield path
+            else:
+                yield from _run_folders(path)
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
-    """One line for each run that the leaderboard can't count, from the frame of `collect`: its id and what to do."""
-    others = runs[runs["status"] != "finished"]
-    return [f"{run.run_id}: {run.status}: {run.problem}" for run in others.itertuples()]
-
-
-def _is_run(path: Path) -> bool:
-    """By its name, the end of `RunConfig.id`: folders of runs may lie beside runs, and are nobody's to judge."""
-    return path.is_dir() and re.search(r"-s\d+-[0-9a-f]{10}$", path.name) is not None
+    """What the leaderboard can't count of the frame of `collect`, and what to do: a line for all runs that are not
+    finished, and one for each that failed or is damaged."""
+    others = [(run.run_id, run.status, run.problem) for run in runs[runs["status"] != "finished"].itertuples()]
+    unfinished = [name for name, status, _ in others if status == "unfinished"]
+    lines = [f"{name}: {status}: {problem}" for name, status, problem in others if status != "unfinished"]
+    if unfinished:
+        named = ", ".join(unfinished[:NAMED]) + (f" and {len(unfinished) - NAMED} more" * (len(unfinished) > NAMED))
+        count = "1 run is unfinished" if len(unfinished) == 1 else f"{len(unfinished)} runs are unfinished"
+        lines.insert(0, f"{count} ({named}); {UNFINISHED}")
+    return lines
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """One row of `collect`: the run in `folder`."""
-    run: dict[str, Any] = {"run_id": folder.name, "status": "damaged", "problem": ""}
+    run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged", "problem": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
-        run |= _flattened(config)
+        flat = _flattened(config)
+        run |= flat
         if (folder / "done.json").exists():
             done = _read_json(folder / "done.json", DONE_FIELDS)
-            run |= done | {"settings": _settings(config, done)} | _scores(folder, config) | {"status": "finished"}
+            run |= done | {"settings": _settings(flat, done)} | _scores(folder, config) | {"status": "finished"}
         elif (folder / "failed.json").exists():
             run |= {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
         else:
-            run |= {"status": "unfinished", "problem": "start the same command again to finish it"}
+            run |= {"status": "unfinished", "problem": UNFINISHED}
     except UserError as error:
         run["problem"] = f"{error}; delete '{folder}' and start the same command again"
     return run
@@ -82,25 +110,28 @@ def _read_json(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path.name} can't be read ({error})") from error
-    missing = [name for name in fields if not isinstance(content, dict) or name not in content]
-    if missing:
+    if not isinstance(content, dict) or not content.keys() >= set(fields):
+        missing = [name for name in fields if not isinstance(content, dict) or name not in content]
         raise UserError(f"{path.name} lacks {', '.join(missing)}")
-    return dict(content)
+    return content
 
 
 def _flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
     return flat
 
 
-def _settings(config: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+def _settings(flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Everything that runs of one leaderboard row must have in common."""
-    method = METHODS.get(config["method"])
+    method = METHODS.get(flat["method"])
     drawn = method is not None and method.weights not in ("", "pretrained")  # weights drawn by the seed
-    may_differ = ("seed", "data_seed", "subset_hash", *(("lm_hash",) if drawn else ()))
-    common = {key: value for key, value in _flattened(config).items() if key not in may_differ}
+    may_differ = ("seed", "data_seed", "subset_hash", "episodes_in_subset", *(("lm_hash",) if drawn else ()))
+    common = {key: value for key, value in flat.items() if key not in may_differ}
     for name, default in LATER_SETTINGS.items():  # as in the run's id
         if common.get(f"policy.{name}", default) == default:
             common.pop(f"policy.{name}", None)
@@ -122,24 +153,24 @@ def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 def _scores_at(target: float, folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     steps, returns = _returns_at(target, folder / "episodes.csv", config)
-    normalise = find_task(config["task"]).normalise
-    scores = np.asarray([[normalise(value) for value in evaluation] for evaluation in returns.tolist()])
+    scores = find_task(config["task"]).normalise(returns)
     headline = slice(-config["headline_evaluations"], None)
+    curve = scores.mean(axis=1)
     return {
         "target_return": float(target),
         "score": float(scores[headline].mean()),
-        "best_score": float(scores.mean(axis=1).max()),
+        "best_score": float(curve.max()),
         "return_mean": float(returns[headline].mean()),
         "headline_scores": scores[headline].ravel(),
         "curve_steps": steps,
-        "curve_scores": scores.mean(axis=1),
+        "curve_scores": curve,
     }
 
 
 def _returns_at(target: float, path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = _read_episodes(path)
-    table = table[np.isclose(table[:, 1], target)]
+    table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
     steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
     episodes, wanted = config["evaluation_episodes"], config["headline_evaluations"]

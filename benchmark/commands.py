@@ -17,7 +17,7 @@ from .methods import methods_for
 from .runs import is_done, read_config
 
 if TYPE_CHECKING:
-    from .cli import Ablation, Evaluate, Leaderboard, RunOptions, Sweep, Train
+    from .cli import Ablation, Evaluate, RunOptions, Sweep, Train
     from .cli_models import LanguageModelFetch
 
 
@@ -119,6 +119,10 @@ def evaluate_run(command: "Evaluate") -> None:
             }
         )
     print_rows(rows, command.json)
+    if command.render:
+        from .report.strips import picture_run
+
+        print(f"frames of an episode: {picture_run(command.run_folder, command.device, command.lm)}", file=sys.stderr)
 
 
 def fetch_english(command: "LanguageModelFetch") -> None:
@@ -219,29 +223,6 @@ def ablate(command: "Ablation") -> None:
         shown = [row for row in rows if (row["dataset"], row["fraction"]) == (setting.dataset, setting.fraction)]
         ablation_figure(shown, command.output / written[-1])
     print(f"written to {command.output}: {', '.join(written)}")
-
-
-def write_leaderboard(command: "Leaderboard") -> None:
-    """`lamobench leaderboard`."""
-    from .collect import collect, left_out
-    from .figures import learning_curves, scores
-    from .leaderboard import leaderboard, write_csv
-    from .tables import as_markdown, as_table
-
-    runs = collect(command.runs)
-    frame = leaderboard(runs)
-    write_csv(frame, command.output / "leaderboard.csv")
-    learning_curves(runs, command.output / "learning_curves.png")
-    scores(runs, command.output / "scores.png")
-    if command.json:
-        print(frame.to_json(orient="records", indent=2))
-    elif command.markdown:
-        print(as_markdown(frame))
-    else:
-        print(as_table(frame))
-        print(f"\nwritten to {command.output}: leaderboard.csv, learning_curves.png, scores.png")
-    for line in left_out(runs):
-        print(f"left out: {line}", file=sys.stderr)
 
 
 def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:

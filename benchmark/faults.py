@@ -14,7 +14,7 @@ from .config import RunConfig
 from .display import print_rows
 from .legacy import FAULTS
 from .runs import run_folder
-from .statistics import mean, stratified_bootstrap
+from .statistics import mean, paired_difference
 from .sweep import grid
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def compare(name: str, pair: Pair, command: "Faults") -> dict[str, Any]:
         with_one_target([read_run(run_folder(command.runs, config)) for config in side]) for side in pair
     )
     before, after = (np.stack([run["headline_scores"] for run in side]) for side in (default, faulty))  # (N, M)
-    low, high = stratified_bootstrap(after - before)
+    apart = paired_difference(after, before)
     return {
         "fault": name,
         "dataset": first.dataset,
@@ -108,9 +108,9 @@ def compare(name: str, pair: Pair, command: "Faults") -> dict[str, Any]:
         "seeds": len(pair[0]),
         "score_default": mean(before),
         "score_fault": mean(after),
-        "difference": mean(after - before),
-        "ci_low": None if math.isnan(low) else low,
-        "ci_high": None if math.isnan(high) else high,
+        "difference": apart.mean,
+        "ci_low": None if math.isnan(apart.ci_low) else apart.ci_low,
+        "ci_high": None if math.isnan(apart.ci_high) else apart.ci_high,
         "target_default": default[0]["target_return"],
         "target_fault": faulty[0]["target_return"],
         "signature": FAULTS[name].signature,

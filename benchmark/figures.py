@@ -143,7 +143,8 @@ def _panels(runs: pd.DataFrame) -> list[_Panel]:
     panels: dict[tuple[Any, ...], _Panel] = {}
     for row, group in zip(rows, groups.values(), strict=True):
         key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
-        label = method_title(row["method"]) + (f" ({row['lm']})" if len(models[row["method"]]) > 1 else "")
+        details = [*([row["lm"]] if len(models[row["method"]]) > 1 else []), *filter(None, [row["variant"]])]
+        label = method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
         panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
         panel.series.append(_Series(label, row["method"], group, row))
     for panel in panels.values():
@@ -166,11 +167,15 @@ def _draw_curve(axes: Axes, series: _Series) -> None:
 
 
 def _line(series: _Series, x: Any, y: Any) -> Line2D:
+    return method_line(series.method, series.label, x, y)
+
+
+def method_line(method: str, label: str, x: Any, y: Any) -> Line2D:
     """A method's line: in a panel, or without points in the legend."""
-    line = Line2D(x, y, color=COLOURS.get(series.method, FALLBACK_COLOUR), linewidth=1.9, label=series.label)
-    line.set(marker=MARKERS.get(series.method, "v"), markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
-    if series.method in DASHES:
-        line.set_dashes(DASHES[series.method])
+    line = Line2D(x, y, color=COLOURS.get(method, FALLBACK_COLOUR), linewidth=1.9, label=label)
+    line.set(marker=MARKERS.get(method, "v"), markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
+    if method in DASHES:
+        line.set_dashes(DASHES[method])
     return line
 
 

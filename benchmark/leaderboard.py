@@ -14,10 +14,11 @@ from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
 from .collect import with_one_target
 from .comparable import published_columns
-from .statistics import summarise
+from .statistics import Summary, summarise_all
+from .variants import split_variants
 
 TRACK = "offline"
-KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile")  # one row each
+KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
 # Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
 COLUMNS = {
@@ -32,6 +33,7 @@ COLUMNS = {
     "method": "s",
     "lm": "s",
     "profile": "s",
+    "variant": "s",
     "seeds": "d",
     "score_mean": ".3f",
     "score_std": ".3f",
@@ -58,24 +60,36 @@ COLUMNS = {
 
 
 def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Finished runs of `collect` by leaderboard row (`KEYS`), each list in order of seed and all of one setting.
+    """Finished runs of `collect` by leaderboard row (`KEYS` and the hash of the data), in order of seed.
 
-    Raises a `UserError` if no run is finished, if runs of one row differ in more than their seed and subset, if a seed
-    occurs twice, or if a row mixes runs on one shared subset with runs on a subset each.
+    Runs that agree in all of it but the variant and differ in a setting are rows of their own: `variant`
+    (`variants.py`) tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or
+    if a row mixes runs on one shared subset with runs on a subset each.
     """
-    finished = runs[runs["status"] == "finished"].to_dict("records")
+    finished = _records(runs[runs["status"] == "finished"])
     if not finished:
         raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in sorted(finished, key=lambda run: (*(run[key] for key in KEYS), run["seed"], run["run_id"])):
-        groups.setdefault(tuple(run[key] for key in KEYS), []).append(run)
-    for group in groups.values():
-        _check_group(group)
-    return {key: with_one_target(group) for key, group in groups.items()}
+    shared = (*KEYS[:-1], "dataset_hash")
+    for run in sorted(finished, key=lambda run: (*(run[key] for key in shared), run["seed"], run["run_id"])):
+        groups.setdefault(tuple(run[key] for key in shared), []).append(run)
+    rows = {}
+    for key, group in groups.items():
+        for variant, row in split_variants(group).items():
+            _check_seeds(row)
+            rows[*key[:-1], variant, key[-1]] = with_one_target([run | {"variant": variant} for run in row])
+    return rows
+
+
+def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """One dictionary a run, without single settings of policies: `settings` holds them all."""
+    names = [name for name in runs if not name.startswith("policy.")]
+    columns = zip(*(runs[name].tolist() for name in names), strict=True)  # `to_dict` takes many times as long
+    return [dict(zip(names, values, strict=True)) for values in columns]
 
 
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
-    """Average finished runs over seeds: one row for each of `KEYS`, columns `COLUMNS`, sorted by `KEYS`.
+    """Average finished runs over seeds: one row for each of `KEYS` and data, columns `COLUMNS`, sorted by them.
 
     `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
     where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
@@ -84,7 +98,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
     Raises the errors of `group_runs`.
     """
-    return pd.DataFrame([_row(group) for group in group_runs(runs).values()], columns=list(COLUMNS))
+    groups = list(group_runs(runs).values())
+    summaries = summarise_all([np.stack([run["headline_scores"] for run in group]) for group in groups])
+    rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -92,7 +109,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in frame.sort_values(list(KEYS)).to_dict("records"):
+    for row in frame.sort_values([*KEYS, "dataset_hash"]).to_dict("records"):
         writer.writerow(_formatted(row[column], style) for column, style in COLUMNS.items())
     write_text(path, text.getvalue())
 
@@ -101,9 +118,8 @@ def _formatted(value: Any, style: str) -> str:
     return "" if isinstance(value, float) and math.isnan(value) else format(value, style)
 
 
-def _row(group: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
     first = group[0]
-    summary = summarise(np.stack([run["headline_scores"] for run in group]))
     row = {column: first[column] for column in (*KEYS, "dataset_hash", "env_id", "simulator", "version")}
     row |= {column: int(first[column]) for column in ("episodes_in_subset", "params_total", "params_trainable")}
     row |= {
@@ -130,12 +146,7 @@ def _combined_subset_hash(group: list[dict[str, Any]]) -> str:
     return shared.pop() if len(shared) == 1 else combine_hashes(hashes)
 
 
-def _check_group(group: list[dict[str, Any]]) -> None:
-    first = group[0]["settings"]
-    differing = {field for run in group for field in run["settings"] if run["settings"][field] != first.get(field)}
-    differing |= {field for run in group for field in first if field not in run["settings"]}
-    if differing:
-        _refuse(group, ", ".join(sorted(differing)), [_values(run["settings"], differing) for run in group])
+def _check_seeds(group: list[dict[str, Any]]) -> None:
     data_seeds = [int(run["data_seed"]) for run in group]
     seeds = [int(run["seed"]) for run in group]
     if len(set(seeds)) < len(seeds):
@@ -143,10 +154,6 @@ def _check_group(group: list[dict[str, Any]]) -> None:
     if data_seeds != seeds and len(set(data_seeds)) > 1:
         rule = "data_seed, which must be each run's own seed or the same in all"
         _refuse(group, rule, [f"{data_seed}" for data_seed in data_seeds])
-
-
-def _values(settings: dict[str, Any], fields: set[str]) -> str:
-    return ", ".join(str(settings.get(field)) for field in sorted(fields))
 
 
 def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None:

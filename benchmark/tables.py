@@ -55,7 +55,9 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
     for (dataset, source, profile, content), rows in frame.groupby(["dataset", "source", "profile", "dataset_hash"]):
         models = sorted({str(row["lm"]) for row in rows.to_dict("records") if row["lm"]})
         cells = {(_label(row, models), row["fraction"]): row for row in rows.to_dict("records")}
-        ordered = sorted(rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["lm"]))
+        ordered = sorted(
+            rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["lm"], row["variant"])
+        )
         labels = list(dict.fromkeys(_label(row, models) for row in ordered))
         fractions = sorted(set(rows["fraction"]))
         seeds = set(rows["seeds"])
@@ -79,7 +81,9 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
 
 
 def _label(row: dict[str, Any], models: list[str]) -> str:
-    return method_title(row["method"]) + (f" ({row['lm']})" if row["lm"] and len(models) > 1 else "")
+    details = [row["lm"]] if row["lm"] and len(models) > 1 else []
+    details += [row["variant"]] if row["variant"] else []
+    return method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
 
 
 def _counted(count: int, noun: str) -> str:

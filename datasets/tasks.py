@@ -1,7 +1,12 @@
 """Every task by name: an environment, and what turns its returns into scores. Plain data, light to import."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .trajectories import Array
+
+Returns = TypeVar("Returns", float, "Array")
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,8 @@ class Task:
     # Of the task of an imported data set (`own_tasks.py`): the options of its environment, as JSON.
     env_options: str | None = None
 
-    def normalise(self, episode_return: float) -> float:
-        """The score of a return: 0 at the lower reference return, 100 at the upper one, linear and not clipped."""
+    def normalise(self, episode_return: Returns) -> Returns:
+        """The score of a return, or of each in an array: 0 and 100 at the reference returns, linear and not clipped."""
         low, high = self.reference_scores
         return 100.0 * (episode_return - low) / (high - low)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lamobench.benchmark.cli import parse
+
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"datasets": [], "baselines": ["datasets"], "benchmark": ["datasets", "baselines"]}  # what each may import
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
@@ -72,7 +74,7 @@ def test_a_wheel_carries_every_module_and_data_file(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         carried = {name.removeprefix("lamobench/") for name in archive.namelist() if name.startswith("lamobench/")}
     code = {str(path.relative_to(ROOT)) for floor in FLOORS for path in modules(floor)} | {"__init__.py"}
-    folders = ("datasets/assets", "benchmark/models", "results/reported")
+    folders = ("datasets/assets", "benchmark/models", "benchmark/report/templates", "results/reported")
     data = {name for path in project_files() if (name := str(path.relative_to(ROOT))).startswith(folders)}
     assert {"datasets/assets/reacher2d.xml", "benchmark/models/gpt2-mini/model.safetensors"} <= data
     assert carried == code | data
@@ -166,3 +168,22 @@ def test_commands_that_the_readme_shows_are_ones_that_the_program_has() -> None:
 def test_continuous_integration_runs_what_contributors_are_told_to_run() -> None:
     assert re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.M) == ["test", "lint"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_make_ablation_shares_runs_with_the_targets_of_the_tasks() -> None:
+    command = ["make", "-n", "ablation", "TASKS=hopper kitchen-complete pong", "METHODS=", "FRACTIONS="]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    methods = "lamo lamo-random lamo-permuted lamo-initialised dt"
+    for data, runs, last in (
+        ("hopper-medium", "runs/hopper", "cql"),
+        ("kitchen-complete", "runs/kitchen-complete", "cql"),
+        ("pong-medium", "runs/pong", "discrete-cql"),
+    ):
+        assert re.search(rf"lamobench data record --if-absent {data}$", done.stdout, re.M)
+        assert re.search(rf"lamobench sweep .* {data} --methods {methods} {last} +--runs {runs}$", done.stdout, re.M)
+    shown = re.sub(r"\\\n *", "", done.stdout[done.stdout.index("lamobench fractions") :]).split()
+    chosen = parse(shown[1:])
+    assert [str(folder) for folder in chosen.runs] == ["runs/hopper", "runs/kitchen-complete", "runs/pong"]
+    assert chosen.data == ("hopper-medium", "kitchen-complete", "pong-medium")
+    assert set(chosen.methods) == {*methods.split(), "cql", "discrete-cql"}
+    assert (chosen.profile, str(chosen.output)) == ("cpu", "results/ablation.csv")

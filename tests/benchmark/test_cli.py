@@ -61,6 +61,7 @@ COMMANDS = [
         "sweep",
         "leaderboard",
         "compare",
+        "report",
         "faults",
         "lm",
         "lm list",
@@ -133,6 +134,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
         ("sweep reacher2d-medium --methods bc dt --set width=16", r"unknown setting of bc 'width'"),
         ("evaluate nowhere", r"nowhere holds no run: there is no config.json in it"),
         ("leaderboard --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench sweep`"),
+        ("report --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench sweep`"),
         ("data show reacher", r"unknown data set 'reacher'"),
         (
             "data search reacher2d",

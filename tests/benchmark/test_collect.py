@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -51,13 +52,31 @@ def test_no_runs_is_a_clear_error(runs_root: Path, exists: bool) -> None:
         collect(runs_root)
 
 
-def test_folders_of_runs_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
+def test_folders_inside_are_read_and_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
     """Obeying an advice to delete them would cost every run in them."""
     run = write_run(RETURNS)
-    with pytest.raises(UserError, match=rf"no runs in '.*'; there are some in {runs_root}$"):
-        collect(runs_root.parent)
     (runs_root / "a-folder" / "of-others").mkdir(parents=True)
-    assert collect(runs_root)["run_id"].tolist() == [run.name]
+    (runs_root / "link").symlink_to(runs_root)
+    assert collect(runs_root.parent)["folder"].tolist() == [str(run)]
+    hidden = runs_root / ".half-written"
+    run.rename(hidden)
+    with pytest.raises(UserError, match="no runs in"):
+        collect(runs_root.parent)
+
+
+def test_a_run_in_two_folders_counts_once_and_finished(runs_root: Path, write_run: WriteRun) -> None:
+    first, second = write_run(RETURNS, seed=0), write_run(RETURNS, seed=1)
+    for name in ("demo", "hopper"):
+        for folder in (first, second):
+            shutil.copytree(folder, runs_root / name / folder.name)
+    for folder in (first, second):
+        shutil.rmtree(folder)
+    (runs_root / "demo" / first.name / "done.json").unlink()
+    runs = collect(runs_root, runs_root / "hopper")
+    assert runs["status"].tolist() == ["finished", "finished"]
+    assert [Path(folder).parent.name for folder in runs["folder"]] == ["hopper", "demo"]
+    assert left_out(runs) == []
+    assert leaderboard(runs)["seeds"].tolist() == [2]
 
 
 def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: WriteRun) -> None:
@@ -69,7 +88,8 @@ def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: Wri
     runs = collect(runs_root)
     assert list(runs["status"]) == ["finished", "unfinished", "failed"]
     unfinished, failure = left_out(runs)
-    assert unfinished.endswith("-1-1-300-s1-0000000000: unfinished: start the same command again to finish it")
+    assert unfinished.startswith("1 run is unfinished (reacher2d-medium-large-")
+    assert unfinished.endswith("-1-1-300-s1-0000000000); start the same command again to go on")
     assert failure.endswith("-2-2-300-s2-0000000000: failed: the loss became nan; lower the learning rate")
     assert leaderboard(runs)["seeds"].tolist() == [1]
 
@@ -125,6 +145,15 @@ def test_damage_is_named_with_what_to_do(
         assert line.endswith(f"; delete '{folder}' and start the same command again")
         assert "\n" not in line
         assert leaderboard(runs)["seeds"].tolist() == [1]  # the sound run still counts
+
+
+def test_unfinished_runs_are_counted_and_named_in_one_line(runs_root: Path, write_run: WriteRun) -> None:
+    for seed in range(13):
+        (write_run(RETURNS, seed=seed) / "done.json").unlink()
+    (line,) = left_out(collect(runs_root))
+    assert line.startswith("13 runs are unfinished (")
+    assert line.count("-s") == 10
+    assert line.endswith(" and 3 more); start the same command again to go on")
 
 
 def test_missing_files_are_damage(runs_root: Path, write_run: WriteRun) -> None:

@@ -222,9 +222,9 @@ def test_the_leaderboard_is_written_and_its_json_parses(
     assert errors.startswith("left out: ")
     assert "-cql-" in errors
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["leaderboard.csv", "learning_curves.png", "scores.png"]
-    table = run("leaderboard", "--output", "out")
-    assert "written to out: leaderboard.csv, learning_curves.png, scores.png" in table
+    assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
+    table = run("leaderboard", "--output", "out", "--no-figures")
+    assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table
 
 
 def test_all_json_parses(run: Run) -> None:

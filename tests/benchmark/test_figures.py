@@ -140,10 +140,20 @@ def test_runs_that_do_not_belong_together_are_refused(
     tmp_path: Path, runs_root: Path, write_run: WriteRun, draw: Draw
 ) -> None:
     write_run([[1.0]], seed=0, headline_evaluations=1)
-    write_run([[1.0]], seed=1, headline_evaluations=1, batch_size=1)
-    with pytest.raises(UserError, match="differ in batch_size"):
+    write_run([[1.0]], seed=0, headline_evaluations=1, data_seed=1)
+    with pytest.raises(UserError, match="differ in data_seed"):
         draw(collect(runs_root), tmp_path / "figure.png")
     assert not (tmp_path / "figure.png").exists()
+
+
+def test_variants_have_lines_of_their_own(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any]
+) -> None:
+    write_run([[1.0]], seed=0, headline_evaluations=1)
+    write_run([[1.0]], seed=1, headline_evaluations=1, batch_size=1)
+    learning_curves(collect(runs_root), tmp_path / "figure.png")
+    ((axes,),) = (figure.axes for figure in drawn)
+    assert {line.get_label() for line in axes.get_lines()} == {"BC", "BC (batch_size=64)"}
 
 
 def test_panels_say_what_tells_them_apart(

@@ -16,7 +16,7 @@ from lamobench.datasets.errors import UserError
 
 WriteRun = Callable[..., Path]
 HEADER = (
-    "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,seeds,score_mean,"
+    "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,variant,seeds,score_mean,"
     "score_std,score_iqm,ci_low,ci_high,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,corl_std,"
     "rerun_score,comparison,params_total,params_trainable,train_steps,train_seconds,env_id,simulator,version"
 )
@@ -69,29 +69,48 @@ def test_rows_keep_fractions_methods_models_profiles_and_sources_apart(runs_root
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "variant"),
     [
-        ({"policy": {"hidden": 512}}, "policy.hidden (256 in"),
-        ({"policy": {}}, "policy.hidden (256 in"),
-        ({"batch_size": 32}, "batch_size (64 in"),
-        ({"dataset_hash": "e" * 64}, "dataset_hash"),
-        ({"target_returns": [40.0]}, "target_returns"),
-        ({"version": "0.2.0"}, "version"),
-        ({"precision": "bfloat16", "batch_size": 32}, "batch_size, precision (64, float32 in"),
-        ({"lm_hash": "f" * 64}, "lm_hash"),
-        ({"data_seed": 5}, "data_seed, which must be each run's own seed or the same in all"),
+        ({"policy": {"hidden": 512}}, "hidden=512"),
+        ({"policy": {}}, "hidden=absent"),
+        ({"batch_size": 32}, "batch_size=32"),
+        ({"target_returns": [40.0]}, "target_returns=[40.0]"),
+        ({"version": "0.2.0"}, "version=0.2.0"),
+        ({"precision": "bfloat16", "batch_size": 32}, "batch_size=32, precision=bfloat16"),
+        ({"lm_hash": "f" * 64}, "lm_hash=ffffffff"),
+        ({"lm_hash": "f" * 64, "batch_size": 32}, "batch_size=32"),
     ],
 )
 def test_runs_of_different_settings_are_never_averaged(
-    runs_root: Path, write_run: WriteRun, change: dict[str, Any], named: str
+    runs_root: Path, write_run: WriteRun, change: dict[str, Any], variant: str
 ) -> None:
     write_run(flat(1.0), seed=0, method="lamo")
     write_run(flat(2.0), seed=1, method="lamo")
-    other = write_run(flat(3.0), method="lamo", **{"seed": 2} | change)
+    write_run(flat(3.0), method="lamo", **{"seed": 2} | change)
+    rows = leaderboard(collect(runs_root))[["variant", "seeds", "score_mean"]].to_dict("records")
+    assert rows == [
+        {"variant": "", "seeds": 2, "score_mean": 1.5},
+        {"variant": variant, "seeds": 1, "score_mean": 3.0},
+    ]
+
+
+def test_other_content_of_a_data_set_is_another_row_and_no_variant(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(flat(1.0), seed=0)
+    write_run(flat(2.0), seed=1, dataset_hash="e" * 64)
+    frame = leaderboard(collect(runs_root))
+    assert frame[["dataset_hash", "variant", "seeds"]].to_numpy().tolist() == [["d" * 64, "", 1], ["e" * 64, "", 1]]
+
+
+def test_subsets_of_a_seed_each_or_one_for_all_but_nothing_between(runs_root: Path, write_run: WriteRun) -> None:
+    for seed in (0, 1):
+        write_run(flat(1.0), seed=seed)
+    other = write_run(flat(1.0), seed=2, data_seed=5)
     with pytest.raises(UserError) as error:
         leaderboard(collect(runs_root))
     line = str(error.value)
-    assert line.startswith(f"runs of 'lamo' on 'reacher2d-medium-large' at fraction 0.1 differ in {named}")
+    assert line.startswith(
+        "runs of 'bc' on 'reacher2d-medium-large' at fraction 0.1 differ in data_seed, which must be"
+    )
     assert other.name in line
     assert line.endswith("no average; move some out of the runs folder")
     assert "\n" not in line
@@ -108,8 +127,7 @@ def test_another_simulator_is_another_setting(runs_root: Path, write_run: WriteR
     write_run(flat(1.0), seed=0)
     done = write_run(flat(1.0), seed=1) / "done.json"
     done.write_text(done.read_text().replace("mujoco 3.3.0", "mujoco 3.4.0"))
-    with pytest.raises(UserError, match=r"differ in simulator \(mujoco 3.3.0 in"):
-        leaderboard(collect(runs_root))
+    assert leaderboard(collect(runs_root))["variant"].tolist() == ["", "simulator=mujoco 3.4.0"]
 
 
 @pytest.mark.parametrize("method", ["lamo-random", "lamo-permuted", "lamo-initialised"])

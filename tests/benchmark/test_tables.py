@@ -14,7 +14,8 @@ WriteRun = Callable[..., Path]
 def row(method: str, mean: float, reach: float, **changes: object) -> dict[str, object]:
     """A leaderboard row with the columns that a table shows."""
     shown = {"dataset": "toy", "source": "recorded", "profile": "cpu", "dataset_hash": "0123456789", "fraction": 0.1}
-    shown |= {"episodes_in_subset": 5, "method": method, "lm": "", "seeds": 3, "score_mean": mean, "paper_score": None}
+    shown |= {"episodes_in_subset": 5, "method": method, "lm": "", "variant": "", "seeds": 3, "score_mean": mean}
+    shown |= {"paper_score": None}
     shown |= {"corl_score": None, "rerun_score": None, "comparison": "nothing published"}
     return shown | {"ci_low": mean - reach, "ci_high": mean + reach} | changes
 
@@ -31,6 +32,13 @@ def test_table_of_real_runs(runs_root: Path, write_run: WriteRun) -> None:
         "BC      30.0 [30.0, 30.0] *\n\n"
         "* clearly best: its interval lies above every other one in its column"
     )
+
+
+def test_variants_are_named_beside_the_method() -> None:
+    frame = pd.DataFrame([row("lamo", 30.0, 1.0), row("lamo", 20.0, 1.0, variant="adaptation=full", lm="gpt2")])
+    lines = as_table(frame).splitlines()
+    assert lines[3].startswith("LaMo                    30.0 ")
+    assert lines[4].startswith("LaMo (adaptation=full)  20.0 ")
 
 
 def test_markdown() -> None:

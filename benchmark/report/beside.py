@@ -1,0 +1,41 @@
+"""What others published beside our rows: as it stands where it is comparable, else marked, with what is in the way."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from ..comparable import COLUMN_NAMES, obstacles, published_for
+from ..compare import compare_published
+from ..reported import Published, papers
+from .charts import signed
+from .contents import Row, Setting
+
+
+def published_beside(row: Row) -> list[dict[str, Any]]:
+    """The published scores of a row's data set, share and method: `text`, `by`, `score` and whether it is `comparable`.
+
+    Those that are comparable, if there is one, else those of the papers that the leaderboard has columns for.
+    """
+    every = [(published, not obstacles(row.values, published)) for published in published_for(row.values)]
+    shown = [pair for pair in every if pair[1]] or [p for p in every if p[0].paper in COLUMN_NAMES and not p[0].variant]
+    return [
+        {
+            "text": _text(published),
+            "by": papers()[published.paper].title,
+            "score": published.score,
+            "comparable": comparable,
+        }
+        for published, comparable in shown
+    ]
+
+
+def published_rows(setting: Setting) -> list[dict[str, Any]]:
+    """All published scores beside those of a setting, from `compare_published`; none for variants."""
+    rows = [row.values for row in setting.rows if not row.variant]
+    return compare_published(pd.DataFrame(rows)) if rows else []
+
+
+def _text(published: Published) -> str:
+    spread = "" if math.isnan(published.std) else f" ±{published.std:.1f}"
+    return signed(published.score) + spread

@@ -1,0 +1,153 @@
+"""What all data sets say together: LaMo against each other method, aggregates over data sets, performance profiles."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..aggregates import Estimate
+from ..standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
+from ..tables import method_title
+from . import charts
+from .contents import Setting, anchor, methods_of_names, short
+
+METRIC_TITLES = {"iqm": "IQM", "median": "Median", "mean": "Mean", "optimality_gap": "Optimality gap (lower is better)"}
+THRESHOLDS = 31  # of a performance profile
+
+
+@dataclass(frozen=True)
+class Tally:
+    """In how many settings, a data set at a share of it each, LaMo can be told from another method, and how."""
+
+    method: str
+    title: str
+    better: int
+    worse: int
+    unclear: int
+
+    @property
+    def settings(self) -> int:
+        """How many settings have both."""
+        return self.better + self.worse + self.unclear
+
+
+@dataclass(frozen=True)
+class Block:
+    """Several data sets that the same methods were run on."""
+
+    anchor: str
+    profile: str
+    source: str
+    datasets: list[str]
+    methods: list[tuple[str, str]]
+    over_shares: list[charts.Chart]  # one, or none where there is a single share
+    at_shares: list[tuple[float, list[charts.Chart]]]
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Everything on the overview that is about several data sets, and LaMo's comparisons on each."""
+
+    tallies: list[Tally]
+    blocks: list[Block]
+    single: list[Comparison]  # LaMo against another method on one data set
+
+
+def overall(runs: pd.DataFrame) -> Overall:
+    """From the frame of `collect`, whose rows can all be averaged. Variants are left out."""
+    found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name[2]}) for p in pools(runs)]
+    compared = [comparison for comparison in comparisons(found) if comparison.pairs]
+    single = [comparison for comparison in compared if len(comparison.datasets) == 1]
+    return Overall(_tallies(single), _blocks([p for p in found if len(p.datasets) > 1], compared), single)
+
+
+def compared_in(setting: Setting, single: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons of one setting; a data set that was recorded twice is told apart by the start of its hash."""
+    names = (setting.dataset, f"{setting.dataset} {setting.dataset_hash[:8]}")
+    about = (setting.source, setting.profile)
+    return [c for c in single if c.datasets[0] in names and (c.source, c.profile) == about]
+
+
+def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
+    """The comparisons with each other method, in order of display."""
+    return [(name, [c for c in compared if c.other == name]) for name, _ in methods_of_names(c.other for c in compared)]
+
+
+def _tallies(single: Sequence[Comparison]) -> list[Tally]:
+    tallies = []
+    for name, title in methods_of_names(c.other for c in single):
+        ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
+        known = [(low, high) for low, high in ends if math.isfinite(low)]
+        better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
+        tallies.append(Tally(name, title, better, worse, len(ends) - better - worse))
+    return tallies
+
+
+def _blocks(several: Sequence[Pool], compared: Sequence[Comparison]) -> list[Block]:
+    found: dict[tuple[str, str, tuple[str, ...]], list[Pool]] = {}
+    for pool in several:
+        if len(pool.rows) > 1:
+            found.setdefault((pool.profile, pool.source, pool.datasets), []).append(pool)
+    taken: set[str] = set()
+    blocks = []
+    for (profile, source, datasets), here in sorted(found.items(), key=lambda item: -len(item[0][2])):
+        name = anchor(f"together {profile} {source} {len(datasets)}", taken)
+        mine = standings(here)
+        against = [c for c in compared if (c.profile, c.source, c.datasets) == (profile, source, datasets)]
+        methods = methods_of_names(name[0] for pool in here for name in pool.rows)
+        at = [(pool.fraction, _charts(name, place, pool, mine, against)) for place, pool in enumerate(here)]
+        blocks.append(Block(name, profile, source, list(datasets), methods, _over_shares(name, mine), at))
+    return blocks
+
+
+def _over_shares(name: str, stood: Sequence[Standing]) -> list[charts.Chart]:
+    if len({standing.fraction for standing in stood}) < 2:
+        return []
+    curves = []
+    for label, standing in {_label(s.method, s.lm, stood): s for s in stood}.items():
+        line = [s for s in stood if (s.method, s.lm) == (standing.method, standing.lm)]
+        values = [s.metrics["iqm"] for s in line]
+        x = np.asarray([s.fraction for s in line])
+        y, low, high = (np.asarray([getattr(value, end) for value in values]) for end in ("value", "low", "high"))
+        curves.append(charts.Curve(label, standing.method, x, y, low, high))
+    return [charts.curves_over_shares(f"{name}-shares", "IQM over share of the data", "IQM of the score", curves)]
+
+
+def _charts(
+    name: str, place: int, pool: Pool, stood: Sequence[Standing], compared: Sequence[Comparison]
+) -> list[charts.Chart]:
+    here = [s for s in stood if s.fraction == pool.fraction]
+    drawn = []
+    for metric, title in METRIC_TITLES.items():
+        entries = [_entry(s.method, _label(s.method, s.lm, here), s.metrics[metric]) for s in here]
+        drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, bars=True))
+    drawn.append(_profiles(f"{name}-{place}-profile", pool, here))
+    against = [c for c in compared if c.fraction == pool.fraction]
+    if against:
+        entries = [_entry(c.other, short(c.other), c.probability) for c in against]
+        title = f"Probability that {method_title(REFERENCE)} does better than…"
+        name = f"{name}-{place}-improvement"
+        drawn.append(charts.intervals(name, title, entries, digits=2, reference=0.5))
+    return drawn
+
+
+def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
+    scores = [run["score"] for rows in pool.rows.values() for row in rows.values() for run in row]
+    thresholds = np.linspace(min(0.0, *scores), max(scores), THRESHOLDS)
+    curves = [
+        charts.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
+        for (method, lm, _), profile in profiles(pool, thresholds).items()
+    ]
+    return charts.profiles(name, "Performance profiles", curves)
+
+
+def _entry(method: str, label: str, found: Estimate) -> charts.Interval:
+    return charts.Interval(label, method, found.value, found.low, found.high)
+
+
+def _label(method: str, lm: str, stood: Sequence[Any]) -> str:
+    models = {s.lm for s in stood if s.method == method}
+    return short(method) + (f" ({lm})" if len(models) > 1 else "")

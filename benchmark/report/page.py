@@ -1,0 +1,225 @@
+"""Fills the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
+
+A content security policy in it lets the browser run and load nothing but what stands in the file as it was written.
+"""
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...datasets.catalog import find_task
+from ...datasets.storage import write_text
+from ..card import readable
+from ..display import duration
+from ..figures import COLOURS, FALLBACK_COLOUR
+from ..methods import METHODS
+from ..standings import Comparison
+from ..tables import method_title
+from . import charts, svg
+from .beside import published_beside, published_rows
+from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
+from .overall import by_method, compared_in, overall
+from .strips import Strip, read_strips
+
+TEMPLATES = Path(__file__).with_name("templates")
+FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
+# The figures' colours for the dark: found by a search for those nearest to them that stand out from `--card` and, as
+# the figures' do from white, stay apart for every eye (a test measures both).
+DARK_COLOURS = {
+    "lamo": "#5283bf",
+    "lamo-random": "#b4dcff",
+    "lamo-permuted": "#c43b34",
+    "lamo-initialised": "#9145ea",
+    "wiki-rl": "#755fc9",
+    "dt": "#d57d00",
+    "dt-matched": "#b5a550",
+    "cql": "#67d2ad",
+    "iql": "#fc4383",
+    "td3-bc": "#9d5b56",
+    "rebrac": "#bf67ff",
+    "rvs": "#b7875e",
+    "discrete-cql": "#007d38",
+    "bcq": "#b5a1d8",
+    "nfq": "#e26264",
+    "bc": "#aabecb",
+    "bc-10": "#b24389",
+}
+DARK_FALLBACK = "#9a9a9a"
+FILTERS = {
+    "dataset": "Data set",
+    "fraction": "Share of the data",
+    "method": "Method",
+    "source": "Source",
+    "profile": "Profile",
+    "lm": "Language model",
+}
+
+
+def write_report(contents: Contents, path: Path) -> list[str]:
+    """Write the page, whole or not at all; the same runs give the same bytes. A line for each picture left out."""
+    strips, problems = read_strips(contents)
+    write_text(path, render_page(contents, strips))
+    return problems
+
+
+def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
+    """The page as text; `strips` are the pictures of each setting, by its anchor."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "cell_text": charts.cell_text,
+        "duration": duration,
+        "legend_key": charts.legend_key,
+        "own_values": own_values,
+        "percent": charts.percent,
+        "plain": _plain,
+        "provenance": provenance,
+        "signed": charts.signed,
+        "whiskers": charts.whiskers,
+        "published": published_beside,
+        "improvement": _improvement,
+        "by_method": by_method,
+        "compared_in": compared_in,
+        "method_title": method_title,
+        "tally_bar": charts.tally_bar,
+        "about_task": _about_task,
+    }
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
+    low, high = _range(contents)
+    text = environment.get_template("report.html").render(
+        contents=contents,
+        policy=_policy(style, FIRST_SCRIPT, script),
+        style=Markup(style),
+        first_script=Markup(FIRST_SCRIPT),
+        script=Markup(script),
+        marker_shapes=svg.marker_shapes(),
+        version=contents.rows[0].values["version"],
+        finished=max(contents.distinct("finished_at"), default=""),
+        tiles=_tiles(contents),
+        choices=_choices(contents),
+        glossary=[(name, title, METHODS[name].summary) for name, title in methods_of(contents.rows) if name in METHODS],
+        best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
+        charts={setting.anchor: _charts(setting) for setting in contents.settings},
+        overall=overall(contents.runs),
+        published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
+        strips=strips,
+        low=low,
+        high=high,
+    )
+    return text
+
+
+def _method_colours() -> str:
+    """The colours of each method's class, by light and in the dark."""
+    pairs = {svg.class_of(method): (colour, DARK_COLOURS[method]) for method, colour in COLOURS.items()}
+    pairs |= {svg.class_of(""): (FALLBACK_COLOUR, DARK_FALLBACK)}
+    return "".join(f".{name}{{--c:light-dark({light},{dark})}}\n" for name, (light, dark) in pairs.items())
+
+
+def _policy(style: str, *scripts: str) -> str:
+    """Nothing may be loaded, and nothing run but these."""
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    allowed = f"script-src {hashes}; style-src 'sha256-{_sha256(style)}'; img-src data:"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _charts(setting: Setting) -> list[charts.Chart]:
+    many = len(setting.fractions) > 1
+    first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
+    return [first, *(charts.learning_curve(setting, fraction) for fraction in setting.fractions)]
+
+
+def _clearly_best(setting: Setting) -> list[Row]:
+    """Rows whose interval lies above every other one's at the same share of the data."""
+    best = []
+    for row in setting.rows:
+        rivals = [other for other in setting.at(row.fraction) if other is not row]
+        if rivals and all(row.values["ci_low"] > other.values["ci_high"] for other in rivals):
+            best.append(row)
+    return best
+
+
+def _range(contents: Contents) -> tuple[float, float]:
+    """From where to where all intervals reach, on tens, the zero among them."""
+    ends = [float(row.values[key]) for row in contents.rows for key in ("score_mean", "ci_low", "ci_high")]
+    known = [end for end in ends if math.isfinite(end)]
+    return min(0.0, 10 * math.floor(min(known) / 10)), max(10.0, 10 * math.ceil(max(known) / 10))
+
+
+def _tiles(contents: Contents) -> list[dict[str, str]]:
+    runs = [run for row in contents.rows for run in row.runs]
+    seeds = sorted({row.values["seeds"] for row in contents.rows})
+    hours = contents.hours
+    machines = contents.distinct("device", "cpus")
+    versions = contents.distinct("torch")
+    values = {
+        "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
+        "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
+        "Methods": (f"{len(methods_of(contents.rows)):,}", ""),
+        "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
+        "Profile": (", ".join(contents.distinct("profile")), ", ".join(contents.distinct("lm"))),
+        "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
+    }
+    if machines:
+        said = "; ".join(f"{m} cores" for m in machines[:3])
+        values["Hardware"] = (said, f"torch {', '.join(versions)}" if versions else "")
+    return [{"name": name, "value": value, "more": more} for name, (value, more) in values.items()]
+
+
+def _choices(contents: Contents) -> list[dict[str, Any]]:
+    """The filters that have something to choose: a name, a title, and the values with their titles."""
+    choices = []
+    for name, title in FILTERS.items():
+        options = dict(_option(name, row) for row in contents.rows)
+        options.pop("", None)
+        if len(options) > 1:
+            ordered = sorted(options.items(), key=lambda o: (float(o[0]) if name == "fraction" else 0.0, o[0]))
+            choices.append({"name": name, "title": title, "options": ordered})
+    return choices
+
+
+def _option(name: str, row: Row) -> tuple[str, str]:
+    if name == "fraction":
+        return f"{row.fraction:g}", charts.percent(row.fraction)
+    text = row.title if name == "method" else str(row.values[name])
+    return text, text
+
+
+def _about_task(page: Page) -> str:
+    values = page.settings[0].rows[0].values
+    task = find_task(str(values["task"]))
+    low, high = task.reference_scores
+    return (
+        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of "
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are "
+        f"told a return are asked for {float(values['target_return']):g}."
+    )
+
+
+def _improvement(comparison: Comparison) -> str:
+    difference, probability = comparison.difference, comparison.probability
+    interval = f" [{charts.signed(difference.low)}, {charts.signed(difference.high)}]" if comparison.pairs > 1 else ""
+    return f"{charts.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
+
+
+def _plain(value: Any) -> str:
+    """A value of a configuration as text."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,215 @@
+"""Frame strips: what a finished run's policy does, as one small picture in the run's folder.
+
+A few episodes are played from starts of their own, and of these the one of median return is pictured: neither the best
+nor the worst. Only the pictured states are drawn, by `datasets/rendering.py`; observations that are images are shown as
+they are.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.catalog import find_task
+from ...datasets.environments import make_environment
+from ...datasets.errors import UserError
+from ...datasets.rendering import render, renderable
+from ...datasets.storage import whole_file, write_json
+from ...datasets.tasks import Task
+from ...datasets.trajectories import Array
+from ..contact_sheet import SCENE_WIDTHS, moments
+from ..runs import read_config
+from .charts import percent
+from .contents import Contents
+
+FRAMES = 8  # of a strip
+HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels
+QUALITY = 72  # of JPEG: a strip is about 20 kB
+EPISODES = 3  # played for a strip
+SEED = 2_000_000  # of their starts: neither training evaluations' nor those of `lamobench evaluate`
+PICTURE, ABOUT = "episode.jpg", "episode.json"  # in the run's folder
+ABOUT_FIELDS = {"episodes": int, "seed": int, "target_return": float, "return": float, "length": int}
+ABOUT_FIELDS |= {"score": float, "width": int, "height": int}
+MOST_BYTES = 400_000  # of a picture that is put into a report
+GREY = 128  # between frames: seen on light and dark pages alike
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A picture of an episode, ready for a page."""
+
+    title: str
+    about: str
+    alternative: str
+    address: str  # the picture itself
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """One episode: observations (L + 1, ...), the last one after the last step, and what it came to."""
+
+    seed: int
+    observations: list[Array]
+    episode_return: float
+    length: int
+
+
+def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
+    """Play a finished run's policy and write its strip and what it shows beside it; the picture's path.
+
+    Does nothing if it is there. `lm` says where the language model lies, if not where the run was trained. Raises a
+    `UserError` if the run is not finished, its data is gone, or nothing here can draw its scene.
+    """
+    if (folder / PICTURE).exists() and (folder / ABOUT).exists():
+        return folder / PICTURE
+    config = read_config(folder)
+    if not (folder / "done.json").exists():
+        raise UserError(f"run {folder.name} is not finished; start the command that made it again")
+    task, target = find_task(config.task), float(config.target_returns[0])
+    episodes = sorted(_play(folder, target, device, lm), key=lambda episode: episode.episode_return)
+    chosen = episodes[len(episodes) // 2]
+    steps = moments(chosen.length, FRAMES)
+    picture = side_by_side(frames_of(task, np.stack([chosen.observations[step] for step in steps])))
+    about = {
+        "episodes": len(episodes),
+        "seed": chosen.seed,
+        "target_return": target,
+        "return": chosen.episode_return,
+        "score": task.normalise(chosen.episode_return),
+        "length": chosen.length,
+        "steps": steps,
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+    }
+    _write_jpeg(folder / PICTURE, picture)
+    write_json(folder / ABOUT, about)
+    return folder / PICTURE
+
+
+def read_strip(folder: Path, title: str) -> Strip | None:
+    """The strip of a run; None if none was drawn. A `UserError` if it can't be read."""
+    if not (folder / PICTURE).exists() or not (folder / ABOUT).exists():
+        return None
+    try:
+        found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = {name: kind(found[name]) for name, kind in ABOUT_FIELDS.items()}
+        picture = (folder / PICTURE).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    if not picture.startswith(b"\xff\xd8") or not picture.endswith(b"\xff\xd9") or len(picture) > MOST_BYTES:
+        raise _damaged(folder, f"{PICTURE} is no whole JPEG of at most {MOST_BYTES // 1000} kB")
+    said = f"return {about['return']:.1f}, score {about['score']:.1f}, {about['length']:,} steps"
+    return Strip(
+        title,
+        f"{said}; start {about['seed']}, the median of {about['episodes']} episodes at target return "
+        f"{about['target_return']:g}",
+        f"Frames at even intervals of an episode of {title}: {said}",
+        f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}",
+        about["width"],
+        about["height"],
+    )
+
+
+def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
+    """The strips that lie beside runs, by the anchor of their setting; and a line for each that can't be read."""
+    found: dict[str, list[Strip]] = {}
+    problems: list[str] = []
+    for setting in contents.settings:
+        strips = found.setdefault(setting.anchor, [])
+        for row, run in [(each, run) for each in setting.rows for run in each.runs]:
+            try:
+                strip = read_strip(
+                    Path(run["folder"]), f"{row.title}, {percent(row.fraction)} of the data, seed {run['seed']}"
+                )
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            strips += [strip] if strip else []
+    return found, problems
+
+
+def frames_of(task: Task, observations: Array) -> Array:
+    """(M, H, W, 3) uint8 pictures of M observations: drawn, or as they are where they are images."""
+    if observations.dtype == np.uint8 and observations.ndim >= 3:
+        times = max(1, HEIGHT // observations.shape[1])
+        grown = observations.repeat(times, 1).repeat(times, 2)
+        return grown if grown.ndim == 4 else grown[..., None].repeat(3, axis=3)
+    if not renderable(task):
+        raise UserError(f"nothing here draws '{task.name}': its observations are no images, and its scene is not known")
+    return render(task, observations, HEIGHT, HEIGHT if task.name in SCENE_WIDTHS else SCENE_WIDTH)
+
+
+def side_by_side(frames: Array) -> Array:
+    """(H, W', 3) uint8: frames (M, H, W, 3) in a row with a thin gap between any two."""
+    padded = np.pad(frames, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=GREY)
+    return np.ascontiguousarray(np.concatenate(list(padded), axis=1)[:, :-GAP])
+
+
+def _play(folder: Path, target: float, device: str, lm: str) -> list[Played]:
+    from ..learner import autocast
+    from ..legacy_data import evaluation_view
+    from ..players import load_player
+    from ..rollout import evaluation_seeds, rollout
+    from ..train import choose_device
+
+    config, chosen = read_config(folder), choose_device(device)
+    task = find_task(config.task)
+    policy = load_player(folder, config, chosen, lm)
+    seeds = evaluation_seeds(SEED + config.seed, 0, EPISODES)
+    tapes: list[_Watched] = []
+
+    def watched() -> _Watched:
+        tapes.append(_Watched(make_environment(task)))
+        return tapes[-1]
+
+    with autocast(config, chosen):
+        view = evaluation_view(policy.view, config.legacy)
+        episodes = rollout(policy, watched, seeds, [target], environments=EPISODES, view=view)
+    return [
+        Played(episode.seed, tape.observations, episode.episode_return, episode.length)
+        for episode, tape in zip(episodes, tapes, strict=True)
+    ]
+
+
+class _Watched:
+    """An environment that remembers what was seen in its episode. One episode each: there are as many as episodes."""
+
+    def __init__(self, environment: Any) -> None:
+        self._environment = environment
+        self.observations: list[Array] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._environment, name)
+
+    def reset(self, **options: Any) -> Any:
+        """As the environment's."""
+        observation, about = self._environment.reset(**options)
+        self.observations = [np.array(observation)]
+        return observation, about
+
+    def step(self, action: Any) -> Any:
+        """As the environment's."""
+        observation, *outcome = self._environment.step(action)
+        self.observations.append(np.array(observation))
+        return observation, *outcome
+
+
+def _write_jpeg(path: Path, picture: Array) -> None:
+    import cv2
+
+    done, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])  # cv2: BGR
+    if not done:
+        raise RuntimeError(f"the picture for {path} could not be encoded")
+    with whole_file(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def _damaged(folder: Path, what: str) -> UserError:
+    return UserError(
+        f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT} there, then render again"
+    )
