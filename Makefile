@@ -116,8 +116,8 @@ format: setup ## let ruff format and sort imports
 doctor: setup ## what is installed, what is at hand, what each target would need
 	@$(BIN)/lamobench doctor
 
-bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv
-	@$(BIN)/lamobench bench
+bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv, docs/performance.md
+	@$(BIN)/lamobench bench --page docs/performance.md
 
 parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own
 	@$(BESIDE_D3RLPY) -m pytest --confcutdir tests/parity tests/parity

@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from ..baselines.onednn import frozen_linear
 from .backbones import ENCODERS
+
+WIDE = 512  # inputs and outputs from which a frozen layer is multiplied by oneDNN: GPT-2's of all published sizes
 
 
 class SplitProjection(nn.Module):
@@ -92,6 +95,39 @@ def _as_linear(layer: Conv1D) -> nn.Linear:
         linear.weight.copy_(layer.weight.T)
         linear.bias.copy_(layer.bias)
     return linear.requires_grad_(False)
+
+
+class FrozenLayer(nn.Module):
+    """A layer whose weight is not trained: the same parameters under the same names, multiplied by oneDNN on a CPU."""
+
+    def __init__(self, layer: nn.Linear | Conv1D) -> None:
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias
+        self.inputs_first = isinstance(layer, Conv1D)  # GPT-2 stores its weights as (in, out)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        weight: Tensor = self.weight.T if self.inputs_first else self.weight
+        product = frozen_linear(inputs, weight, self.bias)
+        if product is not None:
+            return product
+        if not self.inputs_first:
+            return nn.functional.linear(inputs, weight, self.bias)
+        flat = torch.addmm(self.bias, inputs.view(-1, inputs.shape[-1]), self.weight)  # as transformers has it
+        return flat.view(*inputs.shape[:-1], flat.shape[-1])
+
+
+def multiply_frozen_by_onednn(model: PreTrainedModel) -> None:
+    """Let oneDNN multiply what is frozen of a wide language model.
+
+    Narrow layers stay with PyTorch's default: they gain little, and runs with the embedded models keep their every bit.
+    """
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) not in (nn.Linear, Conv1D) or layer.weight.requires_grad:
+                continue
+            if min(layer.weight.shape) >= WIDE:
+                setattr(module, name, FrozenLayer(layer))
 
 
 class WeightDistance(nn.Module):

@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from ..datasets.errors import UserError
+from .cli_bench import Bench
 from .cli_compare import Compare
 from .cli_data import DataGroup
 from .cli_faults import Faults
@@ -199,26 +200,6 @@ class Doctor:
         from .doctor import findings
 
         print_rows(findings(), self.json)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Measure speed and memory on this machine, ours beside what one would use instead."""
-
-    output: Path = Path("results/bench.csv")
-    """File for the measurements."""
-    json: bool = False
-    """Print JSON instead of a table."""
-
-    def run(self) -> None:
-        """Measure, write the file, print the table."""
-        from ..datasets.storage import write_rows
-        from .bench import run_benches
-        from .display import print_rows
-
-        rows = run_benches(lambda name: print(f"measuring: {name}", file=sys.stderr, flush=True))
-        write_rows(self.output, rows)
-        print_rows(rows, self.json)
 
 
 Command = (

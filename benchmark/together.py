@@ -77,7 +77,7 @@ def train_together(
                     note(line)
                 if is_done(root, config):
                     continue
-                seed = _Seed(config, run_folder(root, config), chosen, tell)
+                seed = Seed(config, run_folder(root, config), chosen, tell)
                 locks.enter_context(open_run(root, config, wait))
                 if not is_done(root, config):  # another process may have finished it meanwhile
                     seeds.append(seed)
@@ -85,7 +85,7 @@ def train_together(
     return failed
 
 
-class _Seed:
+class Seed:
     """One of the runs, and PyTorch's random state as this run left it."""
 
     def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
@@ -119,12 +119,12 @@ def _failures(config: RunConfig, failed: dict[str, str]) -> Iterator[None]:
         failed[config.id] = str(error)
 
 
-def _train(seeds: list[_Seed], failed: dict[str, str]) -> None:
+def _train(seeds: list[Seed], failed: dict[str, str]) -> None:
     """Those that are behind go first, until all stand at the same step."""
     for seed in seeds:
         with _failures(seed.config, failed), seed.turn() as training:
             training.begin()
-    stack: _Stack | None = None
+    stack: Stack | None = None
     while left := [seed for seed in seeds if seed.config.id not in failed and _steps_left(seed)]:
         behind = [seed for seed in left if _steps_left(seed) == max(map(_steps_left, left))]
         if len(behind) == 1:
@@ -134,7 +134,7 @@ def _train(seeds: list[_Seed], failed: dict[str, str]) -> None:
                 training.settle()
             continue
         if stack is None or stack.seeds != behind:
-            stack = _Stack(behind)
+            stack = Stack(behind)
         stack.advance(behind[0].training.due(), failed)
     for seed in seeds:
         if seed.config.id not in failed:
@@ -142,14 +142,14 @@ def _train(seeds: list[_Seed], failed: dict[str, str]) -> None:
                 training.finish()
 
 
-def _steps_left(seed: _Seed) -> int:
+def _steps_left(seed: Seed) -> int:
     return seed.config.steps - seed.training.progress.step
 
 
-class _Stack(Learner):
+class Stack(Learner):
     """N runs at the same step as one learner: each tensor of its policy and of its optimiser has a leading N."""
 
-    def __init__(self, seeds: list[_Seed]) -> None:
+    def __init__(self, seeds: list[Seed]) -> None:
         first = seeds[0].training
         super().__init__(first.config, _stacked([seed.training.policy for seed in seeds]), first.device)
         assert not self.settings.gradient_clip, "the norm of the gradients would be that of all seeds together"

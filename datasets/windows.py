@@ -8,8 +8,8 @@ Images are stored as single frames and stacked here. A batch holds each frame on
 F - 1 + K frames, the newest last, black before an episode's first.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -140,7 +140,7 @@ class ContextSampler:
     """Samples `ContextBatch`es of K steps; a window starts at each step of the subset with equal probability."""
 
     def __init__(self, subset: Subset, context: int, view: View = VECTORS) -> None:
-        self.data, self.context, self.view = subset.trajectories, context, view
+        self.data, self.context, self.view = _plain(subset.trajectories), context, view
         self._steps = _StepDraw(subset)
         self._returns_to_go = returns_to_go(self.data, view)
 
@@ -168,7 +168,7 @@ class TransitionSampler:
 
     def __init__(self, subset: Subset, view: View = VECTORS, reward_scale: float = 1.0) -> None:
         """`reward_scale`: what rewards are multiplied by for learning, after any clipping."""
-        self.data, self.episodes, self.view = subset.trajectories, subset.episodes, view
+        self.data, self.episodes, self.view = _plain(subset.trajectories), subset.episodes, view
         self.reward_scale = np.float32(reward_scale)
         self._steps = _StepDraw(subset)
 
@@ -180,21 +180,26 @@ class TransitionSampler:
         observations, next_observations = self._observations(step, row)
         return TransitionBatch(
             observations=observations,
-            actions=torch.from_numpy(np.asarray(self.data.actions[step])),
-            rewards=torch.from_numpy(self.view.rewards(self.data.rewards[step]) * self.reward_scale),
+            actions=_rows(self.data.actions, step),
+            rewards=torch.from_numpy(self.view.rewards(self.data.rewards.take(step)) * self.reward_scale),
             next_observations=next_observations,
-            terminals=torch.from_numpy(self.data.terminals[step].astype(np.float32)),
+            terminals=torch.from_numpy(self.data.terminals.take(step).astype(np.float32)),
         )
 
     def _observations(self, step: Array, row: Array) -> tuple[Tensor, Tensor]:
         """Before and after the steps (B,) of the subset's episodes `row` (B,)."""
         starts, ends = self._steps.starts[row], self._steps.ends[row]
-        seen = _stacked(self.data.observations, step, 2, self.view, starts, ends)
         last = np.flatnonzero(step + 1 == ends)
-        seen[last, -1] = torch.from_numpy(np.asarray(self.data.last_observations[self.episodes[row[last]]]))
+        after_last = torch.from_numpy(np.asarray(self.data.last_observations[self.episodes[row[last]]]))
         if self.view.frames:
+            seen = _stacked(self.data.observations, step, 2, self.view, starts, ends)
+            seen[last, -1] = after_last
             return seen[:, :-1], seen[:, 1:]
-        return seen[:, 0].contiguous(), seen[:, 1].contiguous()
+        following = step + 1
+        following[last] = step[last]
+        observations, next_observations = (_rows(self.data.observations, index) for index in (step, following))
+        next_observations[last] = after_last
+        return observations, next_observations
 
 
 class ChainedSampler(TransitionSampler):
@@ -206,7 +211,7 @@ class ChainedSampler(TransitionSampler):
         goes_on = step + 1 < self._steps.ends[row]
         return ChainedBatch(
             **vars(self._transitions(step, row)),
-            next_actions=torch.from_numpy(np.asarray(self.data.actions[np.where(goes_on, step + 1, step)])),
+            next_actions=_rows(self.data.actions, np.where(goes_on, step + 1, step)),
             goes_on=torch.from_numpy(goes_on.astype(np.float32)),
         )
 
@@ -215,15 +220,26 @@ class GoalSampler:
     """Samples `GoalBatch`es as RvS does: any episode with equal probability, and two of its steps; the earlier acts."""
 
     def __init__(self, subset: Subset) -> None:
-        self.data, self.episodes = subset.trajectories, subset.episodes
+        self.data, self.episodes = _plain(subset.trajectories), subset.episodes
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> GoalBatch:
         """Draw B pairs."""
         episode = self.episodes[rng.integers(len(self.episodes), size=batch_size)]
         steps = np.sort(rng.integers(self.data.lengths[episode], size=(2, batch_size)), axis=0)
         now, then = self.data.offsets[episode] + steps
-        arrays = (self.data.observations[now], self.data.actions[now], self.data.observations[then])
-        return GoalBatch(*(torch.from_numpy(np.asarray(array)) for array in arrays))
+        arrays = ((self.data.observations, now), (self.data.actions, now), (self.data.observations, then))
+        return GoalBatch(*(_rows(array, index) for array, index in arrays))
+
+
+def _plain(trajectories: Trajectories) -> Trajectories:
+    """The same memory as arrays of NumPy's own class: indexing its memory maps costs more than a small batch."""
+    arrays: dict[str, Any] = {name: np.asarray(getattr(trajectories, name)) for name in Trajectories.ARRAYS}
+    return replace(trajectories, **arrays)
+
+
+def _rows(array: Array, index: Array) -> Tensor:
+    """`array[index]` (..., rest of the array's shape), copied."""
+    return torch.from_numpy(array.take(index, axis=0))
 
 
 def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array, ends: Array) -> Tensor:
@@ -235,6 +251,6 @@ def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array
 
 def _gather(array: Array, index: Array, mask: Array) -> Tensor:
     """`array[index]` with zeros where `mask` is False; one copy of the batch, none of the array."""
-    gathered = np.asarray(array[index])
+    gathered = array.take(index, axis=0)
     gathered[~mask] = 0
     return torch.from_numpy(gathered)

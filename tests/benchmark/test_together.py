@@ -110,9 +110,9 @@ def test_killed_runs_go_on_together_or_alone_wherever_each_one_stands(
     assert [rows_of(run_folder(tmp_path, run))[-1]["step"] for run in runs] == [40, 20, 20]
     train(runs[2], tmp_path, "cpu")  # begun together, finished alone
     sizes: list[int] = []
-    advance = together._Stack.advance
+    advance = together.Stack.advance
     monkeypatch.setattr(
-        together._Stack, "advance", lambda self, *rest: (sizes.append(len(self.seeds)), advance(self, *rest))[1]
+        together.Stack, "advance", lambda self, *rest: (sizes.append(len(self.seeds)), advance(self, *rest))[1]
     )
     assert train_together(runs, tmp_path, "cpu") == {}
     assert sizes == [2, 2]  # from step 40 on, to which the one that was behind has come alone

@@ -177,7 +177,7 @@ def test_sampling_frames_copies_no_more_than_the_batch(frame_trajectories: Traje
     np.save(path, frame_trajectories.observations)
     mapped = replace(frame_trajectories, observations=np.load(path, mmap_mode="r"))
     sampler = ContextSampler(take_fraction(mapped, 1.0, 0), 3, View(frames=4))
-    assert sampler.data.observations is mapped.observations
+    assert np.shares_memory(sampler.data.observations, mapped.observations), "the data set is not copied"
     batch = sampler.sample(4, np.random.default_rng(0))
     assert batch.observations.numpy().nbytes == 4 * 6 * 4
 

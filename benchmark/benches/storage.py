@@ -1,41 +1,22 @@
-"""`lamobench bench`: speed and memory on this machine, ours beside what one would use instead, in one run.
-
-Each measurement makes its own input, runs both ways on it in turn, and checks first that both give the same. Times are
-medians over repeats; what is wanted stands beside what was found, met or not.
-"""
+"""Loading and memory: reading data sets, opening them, and training on those that are larger than memory."""
 
 import gzip
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
-from ..datasets import cache
-from ..datasets.catalog import D4RL, DATASETS, DQNReplay
-from ..datasets.recording.collect import temporary_minari_root
-from ..datasets.sources import d4rl
-from ..datasets.storage import temporary_variable, write_json
-from ..datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
+from ...datasets import cache
+from ...datasets.catalog import D4RL, DATASETS, DQNReplay
+from ...datasets.recording.collect import temporary_minari_root
+from ...datasets.sources import d4rl
+from ...datasets.storage import write_json
+from ...datasets.trajectories import Array, Provenance, Trajectories, combine_hashes
+from .harness import Measure, Row, Settings, below, faster, in_turn, memory_of
 
-REPEATS = 5
-LEAVE_STATUS = """
-import atexit, os, pathlib
-copy = pathlib.Path(os.environ["LAMOBENCH_STATUS_COPY"])
-atexit.register(lambda: copy.write_text(pathlib.Path("/proc/self/status").read_text()))
-"""
-COMMAND = "from lamobench.benchmark.cli import main; main()"
 SAMPLING = """
 import numpy as np
 from lamobench.datasets.catalog import load
@@ -49,31 +30,7 @@ for _ in range(200):
 """
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of `bench.csv`."""
-
-    what: str
-    unit: str
-    ours: float
-    other: float | None  # what one would use instead, in the same unit; None where the bound is absolute
-    other_name: str
-    ratio: float | None  # other / ours: how many times better
-    wanted: str
-    met: bool
-
-
-def run_benches(report: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Every measurement in turn; `report` is told what is being measured."""
-    rows = []
-    for name, measure in MEASUREMENTS.items():
-        report(name)
-        with tempfile.TemporaryDirectory(prefix="lamobench-") as scratch, temporary_home(Path(scratch)):
-            rows.append(asdict(measure(Path(scratch))))
-    return rows
-
-
-def loading_d4rl(scratch: Path, steps: int = 1_000_000) -> Row:
+def loading_d4rl(settings: Settings, scratch: Path, steps: int = 1_000_000) -> list[Row]:
     """Seconds to read a D4RL file of hopper's shape, against iterating the same data as Minari episodes."""
     path, dataset = scratch / "hopper_medium-v2.hdf5", DATASETS["hopper-medium"]
     (file,) = (source for source in dataset.sources if isinstance(source, D4RL))
@@ -82,91 +39,47 @@ def loading_d4rl(scratch: Path, steps: int = 1_000_000) -> Row:
     folder = _write_minari(scratch, data)
     ours, theirs = partial(d4rl.read, path, dataset, file), partial(_iterate_minari, folder)
     np.testing.assert_array_equal(ours().observations, theirs()["observations"])
-    seconds, other = _in_turn(ours, theirs)
-    return _faster(f"load {steps:,} transitions", "s", seconds, other, "iterating Minari episodes", at_least=5.0)
+    rounds = in_turn(settings, ours, theirs)
+    return [faster(f"load {steps:,} transitions", "iterating Minari episodes", rounds, at_least=5.0, unit="s")]
 
 
-def opening_cached(scratch: Path, frames: int = 1_000_000) -> Row:
+def opening_cached(settings: Settings, scratch: Path, frames: int = 1_000_000) -> list[Row]:
     """Milliseconds to open a cached data set of a million Atari frames, 7 GB."""
-    folder = _empty_atari(frames)
-    milliseconds = 1000 * statistics.median(_seconds(partial(cache.open_cached, folder)) for _ in range(20))
-    return _below(f"open a cached data set of {frames:,} frames", "ms", milliseconds, 50.0)
+    folder = empty_atari(frames)
+    milliseconds = [1000 * seconds for (seconds,) in in_turn(settings, partial(cache.open_cached, folder))]
+    return [below(f"open a cached data set of {frames:,} frames", "ms", milliseconds, 50.0)]
 
 
-def unpacking_memory(scratch: Path, frames: int = 300_000) -> Row:
+def unpacking_memory(settings: Settings, scratch: Path, frames: int = 300_000) -> list[Row]:
     """Peak memory (GB) of a process that reads DQN replay files: of 2.1 GB of frames it holds a block at a time."""
     _write_dqn_replay(scratch, frames)
     command = ["data", "fetch", "breakout-medium", "--from", str(scratch)]
-    return _below(f"peak memory of unpacking {frames:,} frames", "GB", _memory(command, scratch), 1.0)
+    return [below(f"peak memory of unpacking {frames:,} frames", "GB", [memory_of(command, scratch)], 1.0)]
 
 
-def sampling_memory(scratch: Path, frames: int = 1_000_000) -> Row:
+def sampling_memory(settings: Settings, scratch: Path, frames: int = 1_000_000) -> list[Row]:
     """Memory (GB) that a process has of its own after 200 batches from 7 GB of frames, which it never copies."""
-    _empty_atari(frames)
-    memory = _memory([], scratch, script=SAMPLING, kind="RssAnon")
-    return _below(f"memory, but for mapped files, after 200 batches of {frames:,} frames", "GB", memory, 1.0)
+    empty_atari(frames)
+    memory = memory_of([], scratch, script=SAMPLING, kind="RssAnon")
+    return [below(f"memory, but for mapped files, after 200 batches of {frames:,} frames", "GB", [memory], 1.0)]
 
 
-def atari_training_memory(scratch: Path, frames: int = 1_000_000) -> Row:
+def atari_training_memory(settings: Settings, scratch: Path, frames: int = 1_000_000) -> list[Row]:
     """Peak memory (GB) of a process that trains LaMo on 1 % of a million Atari frames and evaluates it."""
-    _empty_atari(frames)
+    empty_atari(frames)
     budget = ("steps=20", "evaluate_every=20", "evaluation_episodes=2", "headline_evaluations=1")
     command = ["train", "breakout-medium", "--fraction", "0.01", "--runs", str(scratch / "runs")]
-    memory = _memory([*command, *(word for change in budget for word in ("--budget", change))], scratch)
-    return _below(f"peak memory of training on 1 % of {frames:,} frames", "GB", memory, 1.5)
+    memory = memory_of([*command, *(word for change in budget for word in ("--budget", change))], scratch)
+    return [below(f"peak memory of training on 1 % of {frames:,} frames", "GB", [memory], 1.5)]
 
 
-MEASUREMENTS: dict[str, Callable[[Path], Row]] = {
-    "loading D4RL files": loading_d4rl,
-    "opening a cached data set": opening_cached,
-    "memory of unpacking DQN replay": unpacking_memory,
-    "memory of sampling frames": sampling_memory,
-    "memory of training on Atari": atari_training_memory,
+MEASUREMENTS: dict[str, Measure] = {
+    "load-d4rl": loading_d4rl,
+    "open-cached": opening_cached,
+    "memory-unpacking": unpacking_memory,
+    "memory-sampling": sampling_memory,
+    "memory-atari": atari_training_memory,
 }
-
-
-def temporary_home(path: Path) -> AbstractContextManager[None]:
-    """Let the cache, here and in child processes, be below `path` for a while."""
-    return temporary_variable("LAMOBENCH_HOME", str(path / "home"))
-
-
-def _memory(arguments: list[str], scratch: Path, script: str = COMMAND, kind: str = "VmHWM") -> float:
-    """Gigabytes that a process says it needed when it ends: one that runs a command, or another script.
-
-    `kind` is a line of Linux's /proc/self/status: "VmHWM", the most that was in memory at a time, or "RssAnon", what is
-    the process's own at the end, without the pages of files that it has mapped. What the kernel tells the parent
-    (`ru_maxrss`) won't do: a child begins with its parent's.
-    """
-    status = scratch / "status"
-    environment = os.environ | {"LAMOBENCH_STATUS_COPY": str(status)}
-    with (scratch / "log").open("w") as log:
-        command = [sys.executable, "-c", LEAVE_STATUS + script, *arguments]
-        done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(f"a measurement failed: {(scratch / 'log').read_text()}")
-    kilobytes = dict(line.split(":") for line in status.read_text().splitlines())[kind].split()[0]
-    return int(kilobytes) / 1e6
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _in_turn(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, float]:
-    """Median seconds of both, measured alternately, so that a busy moment of the machine hits both."""
-    times = [(_seconds(ours), _seconds(theirs)) for _ in range(REPEATS)]
-    return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)
-
-
-def _faster(what: str, unit: str, ours: float, other: float, other_name: str, at_least: float) -> Row:
-    ratio = other / ours
-    return Row(what, unit, ours, other, other_name, ratio, f"{at_least:g} times faster", ratio >= at_least)
-
-
-def _below(what: str, unit: str, ours: float, bound: float) -> Row:
-    return Row(what, unit, ours, None, "", None, f"below {bound:g} {unit}", ours < bound)
 
 
 def _hopper_like(steps: int) -> dict[str, Array]:
@@ -251,7 +164,7 @@ def _write_dqn_replay(folder: Path, frames: int) -> None:
                 file.write(block.tobytes())
 
 
-def _empty_atari(frames: int) -> Path:
+def empty_atari(frames: int) -> Path:
     """A cached data set of black frames in episodes of 1000: a sparse file, which takes no room on the disk."""
     provenance = Provenance("breakout-medium", "dqn_replay", "black frames", "none", "none")
     folder = cache.folder_of(provenance.dataset, provenance.source)

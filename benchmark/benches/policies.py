@@ -1,0 +1,73 @@
+"""The policies that measurements compare with the published code's, on hopper's sizes, with random weights."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from ...baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ...baselines.policy import Spec
+from ...datasets.windows import ContextBatch
+from ..lamo import LaMo, LaMoConfig
+
+SHAPES: dict[str, dict[str, Any]] = {  # layers, heads, width, vocabulary, positions
+    "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50_257, "n_positions": 1024},
+    "gpt2-mini": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 4096, "n_positions": 256},
+}
+
+
+def hopper_spec() -> Spec:
+    """Hopper's sizes, observations that need no normalising."""
+    return Spec(
+        observation_dim=11,
+        action_dim=3,
+        action_low=-np.ones(3, np.float32),
+        action_high=np.ones(3, np.float32),
+        observation_mean=np.zeros(11, np.float32),
+        observation_std=np.ones(11, np.float32),
+        horizon=1000,
+        return_scale=1000.0,
+    )
+
+
+def lamo(shape: str, attention: str = "sdpa", **changes: Any) -> LaMo:
+    """LaMo on a GPT-2 of one of `SHAPES`, its position embeddings zero, as the published code leaves them out.
+
+    Low-rank updates begin at zero; here they don't, so that losses depend on them.
+    """
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel._from_config(
+        GPT2Config(bos_token_id=0, eos_token_id=0, **SHAPES[shape]), attn_implementation=attention
+    )
+    model.transformer.wpe.weight.data.zero_()
+    policy = LaMo(LaMoConfig(**changes), hopper_spec(), model, None)
+    for name, parameter in policy.named_parameters():
+        if ".lora_B." in name:
+            parameter.data.normal_(std=0.02)
+    return policy
+
+
+def decision_transformer(**changes: Any) -> DecisionTransformer:
+    """Decision Transformer at its original size."""
+    torch.manual_seed(0)
+    return DecisionTransformer(DecisionTransformerConfig(**changes), hopper_spec())
+
+
+def windows(batch: int, context: int, shortest: int | None = None, seed: int = 0) -> ContextBatch:
+    """Random windows of `context` steps; with `shortest`, of at least so many real ones."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(shortest or context, context + 1, batch)
+    mask = torch.from_numpy(np.arange(context) < size[:, None])
+    start = torch.from_numpy(rng.integers(900, size=(batch, 1)))
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(rng.standard_normal(shape, np.float32))
+
+    return ContextBatch(
+        observations=normal(batch, context, 11) * mask[..., None],
+        actions=normal(batch, context, 3).clamp(-1, 1) * mask[..., None],
+        returns_to_go=1000 * normal(batch, context).abs() * mask,
+        timesteps=(start + torch.arange(context)) * mask,
+        mask=mask,
+    )

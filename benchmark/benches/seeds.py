@@ -1,0 +1,57 @@
+"""Five seeds of a small network in one pass, and what of a training step is the drawing of its batch."""
+
+import statistics
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from ..memory import keep_freed_memory
+from ..methods import METHODS
+from ..together import Seed, Stack
+from .harness import Measure, Row, Settings, below, in_turn
+from .trainings import DATA, SMALL_NETWORKS, configurations, stock, training
+
+SEEDS = 5
+STEP = 1  # whose learning rates are used throughout
+
+
+def seeds_together(settings: Settings, scratch: Path, methods: tuple[str, ...] = ()) -> list[Row]:
+    """Steps of five seeds together, in steps of one; beside them the five one by one."""
+    keep_freed_memory()
+    stock()
+    chosen = [(dataset, method) for dataset in DATA for method in methods or SMALL_NETWORKS]
+    return [_seeds_row(settings, scratch, *pair) for pair in chosen]
+
+
+def _seeds_row(settings: Settings, scratch: Path, dataset: str, method: str) -> Row:
+    configs = configurations(dataset, method, SEEDS)
+    alone = [training(config, scratch) for config in configs]
+    device, tell = torch.device("cpu"), lambda run, done, total: None
+    stack = Stack([Seed(config, scratch / config.id, device, tell) for config in configs])
+
+    def one_by_one() -> None:
+        for each in alone:
+            each.update(STEP)
+
+    rounds = in_turn(settings, partial(alone[0].update, STEP), partial(stack.update, STEP), one_by_one)
+    what = f"{SEEDS} seeds of {METHODS[method].title} in one pass, {dataset}"
+    every = statistics.median(third / first for first, _, third in rounds)
+    return below(what, "steps of one seed", [second / first for first, second, _ in rounds], 2.0, every, "one by one")
+
+
+def sampling_share(settings: Settings, scratch: Path, methods: tuple[str, ...] = ()) -> list[Row]:
+    """What share of a step in the `cpu` profile its batch takes to draw: the largest of all methods' shares."""
+    keep_freed_memory()
+    stock()
+    shares: dict[str, list[float]] = {}
+    for dataset in DATA:
+        for method in methods or (*SMALL_NETWORKS, "dt", "lamo"):
+            made = training(configurations(dataset, method)[0], scratch)
+            rounds = in_turn(settings, partial(made.draw, made.config.batch_size), partial(made.update, STEP))
+            shares[f"{METHODS[method].title}, {dataset}"] = [100 * drawn / step for drawn, step in rounds]
+    worst = max(shares, key=lambda name: statistics.median(shares[name]))
+    return [below(f"share of its batch in a training step, the largest: {worst}", "%", shares[worst], 2.0)]
+
+
+MEASUREMENTS: dict[str, Measure] = {"seeds": seeds_together, "sampling-share": sampling_share}

@@ -1,0 +1,131 @@
+"""`lamobench bench`: every measurement, its table, and the page of the documentation that shows it."""
+
+import csv
+import platform
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...datasets.errors import UserError, choose
+from ...datasets.storage import temporary_variable, write_rows, write_text
+from . import evaluation, peaks, sampling, seeds, steps, storage
+from .harness import CLOCKS, Measure, Settings
+
+MEASUREMENTS: dict[str, Measure] = {
+    module_name: measure
+    for module in (peaks, sampling, steps, evaluation, seeds, storage)
+    for module_name, measure in module.MEASUREMENTS.items()
+}
+BEGIN, END = "<!-- {name}: written by `lamobench bench` -->", "<!-- end of {name} -->"
+
+
+def chosen_measurements(names: Sequence[str]) -> dict[str, Measure]:
+    """Those of the given names, all if none is given; a `UserError` for a name that there is not."""
+    wanted = {choose("measurement", name, list(MEASUREMENTS)) for name in names} or set(MEASUREMENTS)
+    return {name: measure for name, measure in MEASUREMENTS.items() if name in wanted}
+
+
+def check(settings: Settings) -> None:
+    """A `UserError` for settings that can't be."""
+    choose("clock", settings.clock, list(CLOCKS))
+    if settings.threads < 1 or settings.rounds < 1 or settings.seconds <= 0:
+        given = f"threads {settings.threads}, rounds {settings.rounds}, seconds {settings.seconds:g}"
+        raise UserError(f"{given}: give 1 thread or more, 1 round or more, and more than 0 seconds")
+
+
+def run_benches(
+    settings: Settings, measurements: Mapping[str, Measure], report: Callable[[str], None]
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of one measurement after the other; `report` is told what is being measured."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    try:
+        for name, measure in measurements.items():
+            report(name)
+            with empty_home() as scratch:
+                rows = measure(settings, scratch)
+            how = {"clock": settings.clock, "threads": settings.threads, "rounds": settings.rounds}
+            yield [{"name": name, **asdict(row), **how} for row in rows]
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def empty_home() -> Iterator[Path]:
+    """A temporary folder, below which the cache, here and in child processes, is for a while."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lamobench-")))
+        stack.enter_context(temporary_variable("LAMOBENCH_HOME", str(scratch / "home")))
+        yield scratch
+
+
+def merge(path: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Write the table: rows of other measurements that the file has stay, in the order of the measurements."""
+    measured, kept = {row["name"] for row in rows}, list[Mapping[str, Any]]()
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            old = [row for row in csv.DictReader(file) if row.get("name") in MEASUREMENTS.keys() - measured]
+        kept = [row for row in old if row.keys() == rows[0].keys()]
+    order = list(MEASUREMENTS)
+    table = sorted([*kept, *rows], key=lambda row: order.index(row["name"]))
+    write_rows(path, table)
+    return table
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a written table, as text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table for a page: what, ours, theirs, the ratio with its quartiles, wanted, met."""
+    head = ["| measured | ours | instead | ratio | wanted | met |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *(_line(row) for row in rows)])
+
+
+def _line(row: Mapping[str, str]) -> str:
+    other = f"{row['other']} {row['unit']}, {row['other_name']}" if row["other"] else ""
+    spread = f" [{row['low']}, {row['high']}]" if row["low"] else ""
+    ours, ratio = f"{row['ours']} {row['unit']}", row["ratio"]
+    ours, ratio = (ours, ratio + spread) if ratio and "below" not in row["wanted"] else (ours + spread, ratio)
+    met = {"True": "yes", "False": "**no**"}.get(row["met"], "")
+    return f"| {row['what']} | {ours} | {other} | {ratio} | {row['wanted']} | {met} |"
+
+
+def machine(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What some rows were measured with, in a sentence."""
+    clocks = {"cpu": "seconds of the process itself", "wall": "seconds that passed"}
+    found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
+    threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
+    return (
+        f"{_processor()}, PyTorch {torch.__version__.split('+')[0]}; threads: {threads}; {found}; medians over rounds: "
+        f"{rounds}."
+    )
+
+
+def _range(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", information.read_text(), re.M) if information.is_file() else []
+    return (names[0].strip() if names else platform.processor()) or platform.machine()
+
+
+def write_into(page: Path, name: str, text: str) -> None:
+    """Put text between the two comments of `name` on a page; a `UserError` if it has not both."""
+    begin, end = BEGIN.format(name=name), END.format(name=name)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin) if page.is_file() else ("", "", "")
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise UserError(f"{page} has no place for '{name}'; give a page with the lines {begin} and {end}")
+    write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
