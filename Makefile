@@ -6,6 +6,7 @@ FRACTIONS ?=
 SEEDS ?= 0 1 2
 JOBS ?= 0
 PROFILE ?= cpu
+STEPS ?=
 LM ?=
 ENGINE ?= local
 ADDRESS ?=
@@ -18,7 +19,7 @@ READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
 POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE)
-SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM))
+SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM)) $(if $(STEPS),--steps $(STEPS))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
 EVERY_TASK := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
@@ -36,7 +37,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
+	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
