@@ -18,10 +18,12 @@ from safetensors.numpy import load_file
 
 from lamobench.benchmark import cli, policy_hub
 from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.damage import damage
 from lamobench.benchmark.policy_hub import PUBLISHED, is_repository, pull, push
 from lamobench.benchmark.run_archive import MANIFEST, manifest_of
 from lamobench.benchmark.run_files import CHECKPOINT, file_facts
-from lamobench.benchmark.train import train
+from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
 
 FILES = {MANIFEST, "README.md", *PUBLISHED}
@@ -170,6 +172,20 @@ def test_what_is_published_is_weights_and_text(published: Path, run: Path, tmp_p
     assert snapshot(published) == snapshot(tmp_path / "again" / "policy")
     push(run, str(published))  # takes its own place
     assert snapshot(published) == snapshot(tmp_path / "again" / "policy")
+
+
+def test_a_pulled_policy_is_whole_and_done(
+    published: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull(str(published), tmp_path / "q2")
+    folder = tmp_path / "q2" / run.name
+    assert damage(folder) == ""
+    monkeypatch.setattr(Training, "run", lambda training: pytest.fail("it is trained again"))
+    notes: list[str] = []
+    assert train(read_config(folder), tmp_path / "q2", "cpu", note=notes.append) == folder
+    assert notes == []
+    (folder / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes()[:-1])
+    assert "checkpoint.safetensors has" in damage(folder)
 
 
 @pytest.mark.parametrize("method", ["bc", "rvs", "lamo"])
