@@ -45,9 +45,10 @@ def collect(*roots: Path) -> pd.DataFrame:
 
     Columns: `run_id`; `folder`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that
     says what is wrong, empty for finished runs; `advice`, what to do about damage; the fields of `config.json` (nested
-    ones as "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores`
-    (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,) for V evaluations
-    at the ranked target, which is `target_return`; and `by_target`, the same for each target that could be ranked.
+    ones as "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`,
+    `headline_scores` (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,)
+    for V evaluations at the ranked target, which is `target_return`; and `by_target`, the same for each target
+    that could be ranked.
 
     Raises a `UserError` if a folder holds no run. A damaged run is listed, so that it does not hide the others.
     """

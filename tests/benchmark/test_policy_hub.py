@@ -328,7 +328,7 @@ def pickled(folder: Path) -> None:
         (spoil("config.json", b"{}"), r"config\.json has 2 bytes and SHA-256 .*: it is damaged or was changed"),
         (spoil(CHECKPOINT, b"cut"), r"checkpoint\.safetensors has 3 bytes"),
         (spoil("config.json", b" " * (2 << 20)), r"config\.json has 2097152 bytes, more than the 1048576"),
-        (pickled, r"checkpoint\.safetensors can't be read"),
+        (pickled, r"checkpoint\.safetensors has 14 bytes"),
         (lambda f: repack(f, **{"config.json": b"{}"}), r"is no run's configuration"),
         (lambda f: repack(f, **{"data.json": b"{}"}), r"data\.json is not what is noted of a run's data"),
         (lambda f: repack(f, **{"data.json": b"NaN"}), r"data\.json can't be read \(NaN is no number"),
