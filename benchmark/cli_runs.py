@@ -72,7 +72,7 @@ class RunsRemove:
     """Delete runs from this machine. One that a process is working on is left alone."""
 
     names: Positional[tuple[str, ...]]
-    """Runs, by id or folder."""
+    """Runs, by id or folder; ID.broken-1 too, a damaged one that was set aside."""
     runs: Path = RUNS
     """Folder of the runs."""
 

@@ -9,7 +9,7 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,14 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
-from .config import LATER_FIELDS, LATER_SETTINGS
+from .config import LATER_FIELDS, LATER_SETTINGS, RUN_ID_END
+from .damage import damage
 from .methods import METHODS
 
-RUN_NAME = re.compile(r"-s\d+-[0-9a-f]{10}$")  # the end of `RunConfig.id`, by which a folder is known as a run's
-UNFINISHED = "start the same command again to go on"
+AGAIN = "start the same command again"
+UNFINISHED = f"{AGAIN} to go on"
+SET_ASIDE = f"{AGAIN}, which sets its folder aside"  # as it does with all damage that sizes tell
+EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
@@ -41,16 +44,17 @@ def collect(*roots: Path) -> pd.DataFrame:
     A run that is found twice counts once: the finished one, or else the one found first.
 
     Columns: `run_id`; `folder`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that
-    says what is wrong and what to do, empty for finished runs; the fields of `config.json` (nested ones as
-    "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`, `headline_scores`
-    (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,) for V evaluations
-    at the ranked target, which is `target_return`; and `by_target`, the same for each target that could be ranked.
+    says what is wrong, empty for finished runs; `advice`, what to do about damage; the fields of `config.json` (nested
+    ones as "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`,
+    `headline_scores` (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,)
+    for V evaluations at the ranked target, which is `target_return`; and `by_target`, the same for each target
+    that could be ranked.
 
     Raises a `UserError` if a folder holds no run. A damaged run is listed, so that it does not hide the others.
     """
     runs: dict[str, dict[str, Any]] = {}
     for root in roots:
-        folders = sorted(_run_folders(root))
+        folders = sorted(run_folders(root))
         if not folders:
             raise UserError(f"no runs in '{root}'; make some with `lamobench sweep`")
         for run in map(read_run, folders):
@@ -60,23 +64,27 @@ def collect(*roots: Path) -> pd.DataFrame:
     return pd.DataFrame([runs[name] for name in sorted(runs)])
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
-    """Folders of runs in `root` and in the folders inside it, but for hidden ones; links are not followed."""
+def run_folders(root: Path, named: re.Pattern[str] = RUN_ID_END) -> Iterator[Path]:
+    """Folders of runs in `root` and in the folders inside it, but for hidden ones; links are not followed.
+
+    With `named`, those whose names it finds something in.
+    """
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(".") or entry.name == EVENTS or not entry.is_dir(follow_symlinks=False):
                 continue
             path = Path(entry.path)
-            if RUN_NAME.search(entry.name):
+            if named.search(entry.name):
                 yield path
-            else:
-                yield from _run_folders(path)
+            elif not RUN_ID_END.search(entry.name):
+                yield from run_folders(path, named)
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
     """What the leaderboard can't count of the frame of `collect`, and what to do: a line for all runs that are not
     finished, and one for each that failed or is damaged."""
-    others = [(run.run_id, run.status, run.problem) for run in runs[runs["status"] != "finished"].itertuples()]
+    rows = runs[runs["status"] != "finished"].to_dict("records")
+    others = [(run["run_id"], run["status"], what_and_how(run)) for run in rows]
     unfinished = [name for name, status, _ in others if status == "unfinished"]
     lines = [f"{name}: {status}: {problem}" for name, status, problem in others if status != "unfinished"]
     if unfinished:
@@ -86,23 +94,36 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
+def what_and_how(run: Mapping[Any, Any]) -> str:
+    """What is wrong with a run of `collect`, and what to do about it."""
+    return f"{run['problem']}; {run['advice']}" if run["advice"] else str(run["problem"])
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """One row of `collect`: the run in `folder`."""
-    run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged", "problem": ""}
+    run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged"}
+    run |= {"problem": "", "advice": ""}
     try:
         config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
         flat = _flattened(config)
         run |= flat
-        if (folder / "done.json").exists():
-            done = _read_json(folder / "done.json", DONE_FIELDS)
-            run |= done | {"settings": _settings(flat, done)} | _scores(folder, config) | {"status": "finished"}
-        elif (folder / "failed.json").exists():
-            run |= {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
-        else:
-            run |= {"status": "unfinished", "problem": UNFINISHED}
+        outcome = _outcome(folder, config, flat)
+        if what := damage(folder):
+            raise UserError(what)
+        run |= outcome
     except UserError as error:
-        run["problem"] = f"{error}; delete '{folder}' and start the same command again"
+        run |= {"problem": str(error), "advice": SET_ASIDE if damage(folder) else f"delete '{folder}' and {AGAIN}"}
     return run
+
+
+def _outcome(folder: Path, config: dict[str, Any], flat: dict[str, Any]) -> dict[str, Any]:
+    """How a run ended, as far as it has."""
+    if (folder / "done.json").exists():
+        done = _read_json(folder / "done.json", DONE_FIELDS)
+        return done | {"settings": _settings(flat, done)} | _scores(folder, config) | {"status": "finished"}
+    if (folder / "failed.json").exists():
+        return {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
+    return {"status": "unfinished", "problem": UNFINISHED}
 
 
 def _read_json(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:

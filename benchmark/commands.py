@@ -11,12 +11,13 @@ from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from .config import RunConfig, RunRequest, resolve
+from .damage import damage
 from .display import SweepBar, duration, print_plan, print_rows, run_bar
 from .engine import check_engine, expected_slots
 from .engine_options import EngineOptions
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
 from .methods import methods_for
-from .runs import is_done, read_config
+from .runs import is_done, read_config, run_folder
 
 if TYPE_CHECKING:
     from .cli import Ablation, Evaluate, RunOptions, Sweep, Train
@@ -30,7 +31,7 @@ def train_one(command: "Train") -> None:
     """`lamobench train`."""
     import torch
 
-    from .collect import read_run
+    from .collect import read_run, what_and_how
     from .train import train
 
     _check_threads(command.threads)
@@ -38,12 +39,12 @@ def train_one(command: "Train") -> None:
     config = _one_run(command)
     root = command.options.runs
     bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
-    already = is_done(root, config)
+    already = is_done(root, config) and not damage(run_folder(root, config))
     with bar:
         folder = train(config, root, command.options.device, report)
     run = read_run(folder)
     if run["status"] != "finished":
-        raise UserError(f"run {config.id} is {run['status']}: {run['problem']}")
+        raise UserError(f"run {config.id} is {run['status']}: {what_and_how(run)}")
     row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))

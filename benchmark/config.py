@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 PRECISIONS = ["float32", "bfloat16"]
 
-
-RUN_ID_END = re.compile(r"-s\d+-[0-9a-f]{10}$")  # by which a folder is known as a run's
+ID_END = r"-s\d{1,10}-[0-9a-f]{10}"  # of `RunConfig.id`
+RUN_ID_END = re.compile(rf"{ID_END}$")  # by which a folder is known as a run's
+BROKEN_END = re.compile(rf"{ID_END}\.broken-\d+$")  # of a damaged run that was set aside
+RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}{ID_END}")  # the whole of it, for names from elsewhere
 
 # Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
 LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}

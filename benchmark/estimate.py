@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .config import RunConfig
+from .config import ID_END, RunConfig
 from .settings import LANGUAGE_MODEL_METHODS
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included.
@@ -95,7 +95,7 @@ def measured_times(runs: Iterable[RunConfig], root: Path, names: Iterable[str]) 
 
 def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Path]:
     """Some run folders of each of the methods, by their names' ends."""
-    pattern = re.compile(rf"-({'|'.join(map(re.escape, sorted(methods, key=len, reverse=True)))})-s\d+-[0-9a-f]{{10}}$")
+    pattern = re.compile(rf"-({'|'.join(map(re.escape, sorted(methods, key=len, reverse=True)))}){ID_END}$")
     seen: Counter[str] = Counter()
     for name in sorted(names) if methods else []:
         match = pattern.search(name)

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 
 from ..datasets.errors import UserError
 from ..datasets.storage import whole_file
+from .config import RUN_ID
 from .run_files import (
     CHECKPOINT,
     LIMITS,
     MB,
-    RUN_ID,
     Facts,
     Placed,
     check_run,

@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from shutil import rmtree
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..datasets.errors import UserError
-from .config import RunConfig
+from .config import RUN_ID, RunConfig
 from .runs import read_config
 
 MB = 1 << 20
@@ -35,7 +34,6 @@ LIMITS = {
 CHECKPOINT = "checkpoint.safetensors"
 OF_FINISHED = ("config.json", "metrics.jsonl", "episodes.csv", "done.json")
 OPTIONAL = ("data.json",)  # what the policy has to know of its data: a run that was pulled from a hub has it
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}-s\d{1,10}-[0-9a-f]{10}")
 DONE = {"params_total": int, "params_trainable": int, "train_seconds": float, "simulator": str}
 TENSORS = ("policy.", "optimizer.", "random.")
 
@@ -72,8 +70,7 @@ def check_run(folder: Path) -> str:
     config = checked_config(folder)
     run = read_run(folder)
     if run["status"] == "damaged":
-        problem = run["problem"].split("; delete '")[0]  # what to do about it is another matter here
-        raise UserError(f"run {folder.name} is damaged: {problem}")
+        raise UserError(f"run {folder.name} is damaged: {run['problem']}")
     rows = _check_metrics(folder / "metrics.jsonl", config)
     if run["status"] == "finished":
         _check_finished(folder, config, rows)

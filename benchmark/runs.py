@@ -1,7 +1,8 @@
 """The run store: one folder a run, every file written whole or not at all.
 
 `config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode;
-`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if it diverged.
+`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if it diverged;
+`data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
 """
 
 import fcntl
@@ -21,7 +22,10 @@ from .checkpoint import Progress
 from .config import RunConfig
 from .damage import damage
 
-FILES = ("config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safetensors", "done.json", "failed.json")
+FILES = (
+    *("config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safetensors", "done.json", "failed.json"),
+    *("data.json", "episode.jpg", "episode.json"),
+)
 TEMPORARIES = (*(f".{name}.*" for name in FILES), ".tmp??????")  # `storage.whole_file`'s, and safetensors' own
 LOCK = ".lock"
 LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, at the very most
@@ -59,6 +63,13 @@ def write_logs(folder: Path, progress: Progress) -> None:
     write_text(folder / "episodes.csv", progress.episodes)
 
 
+def clear_temporaries(folder: Path) -> None:
+    """Delete what processes that were killed had half written of a run."""
+    for pattern in TEMPORARIES:
+        for temporary in folder.glob(pattern):
+            temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path]:
     """The run's folder, made if need be and locked against a second process until the end of the `with` block.
@@ -68,9 +79,7 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
     """
     folder = run_folder(root, config)
     with hold(folder, wait):
-        for pattern in TEMPORARIES:  # who wrote them is gone, or had no lock
-            for temporary in folder.glob(pattern):
-                temporary.unlink(missing_ok=True)
+        clear_temporaries(folder)  # who wrote them is gone, or had no lock
         if not (folder / "config.json").exists():
             write_json(folder / "config.json", asdict(config))
         yield folder

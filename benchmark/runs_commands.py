@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -11,29 +12,38 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UserError
-from .collect import collect
+from .collect import EVENTS, collect, run_folders, what_and_how
+from .config import BROKEN_END, RUN_ID_END
 from .display import print_rows
-from .run_files import RUN_ID
 from .runs import hold, read_config
 
 if TYPE_CHECKING:
     from .cli_runs import HubPull, HubPush, RunsExport, RunsImport, RunsList, RunsRemove, RunsTensorBoard
 
 FOLLOW_SECONDS = 5.0
+RUN_OR_BROKEN = re.compile(f"{RUN_ID_END.pattern}|{BROKEN_END.pattern}")
 
 
-def find_run(name: str, root: Path) -> Path:
-    """The folder of a run, given by its id or by its folder; a `UserError` if there is none."""
+def find_run(name: str, root: Path, named: re.Pattern[str] = RUN_ID_END) -> Path:
+    """The folder of a run, given by its id or by its folder; a `UserError` if there is none.
+
+    An id is looked for as `collect` does, in folders inside `root` too: of several the finished one, or the first.
+    """
     for folder in (root / name, Path(name)):
-        if RUN_ID.fullmatch(folder.resolve().name) and folder.is_dir():  # other folders have a config.json too
+        if named.search(folder.resolve().name) and folder.is_dir():  # other folders have a config.json too
             return folder.resolve()
+    if found := [folder for folder in sorted(run_folders(root, named)) if folder.name == name]:
+        return next((folder for folder in found if (folder / "done.json").is_file()), found[0]).resolve()
     raise UserError(f"there is no run {name!r} in {root}; `lamobench runs list --runs {root}` shows what there is")
 
 
 def list_runs(command: "RunsList") -> None:
     """`lamobench runs list`."""
-    rows = [_listed(run, command.runs) for run in collect(command.runs).to_dict("records")]
+    rows = [_listed(run) for run in collect(command.runs).to_dict("records")]
     print_rows(rows if command.json else _as_printed(rows), command.json)
+    if aside := sorted(folder.name for folder in run_folders(command.runs, BROKEN_END)):
+        what = f"{_count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
+        print(f"{what}; to delete one: lamobench runs remove {aside[0]}", file=sys.stderr)
 
 
 def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -47,7 +57,7 @@ def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(run: dict[str, Any], root: Path) -> dict[str, Any]:
+def _listed(run: dict[str, Any]) -> dict[str, Any]:
     """What the list says of a run; what a damaged one does not tell is None."""
 
     def value(name: str) -> Any:
@@ -61,11 +71,11 @@ def _listed(run: dict[str, Any], root: Path) -> dict[str, Any]:
         "method": value("method"),
         "fraction": value("fraction"),
         "seed": None if value("seed") is None else int(run["seed"]),
-        "step": int(steps) if finished and steps else last_step(root / str(run["run_id"]) / "metrics.jsonl"),
+        "step": int(steps) if finished and steps else last_step(Path(run["folder"]) / "metrics.jsonl"),
         "steps": None if steps is None else int(steps),
         "score": float(run["score"]) if finished else None,
         "status": run["status"],
-        "problem": run["problem"] if run["status"] in ("damaged", "failed") else "",
+        "problem": what_and_how(run) if run["status"] in ("damaged", "failed") else "",
     }
 
 
@@ -86,7 +96,7 @@ def export(command: "RunsExport") -> None:
         folders = [find_run(name, command.runs) for name in command.names]
     else:
         runs = collect(command.runs)
-        folders = [command.runs / name for name in runs.loc[runs["status"] == "finished", "run_id"]]
+        folders = [Path(folder) for folder in runs.loc[runs["status"] == "finished", "folder"]]
         for run in runs[runs["status"] != "finished"].itertuples():
             print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
     contents = export_runs(command.file, folders, not command.without_checkpoints, command.force)
@@ -107,7 +117,7 @@ def bring_in(command: "RunsImport") -> None:
 
 def remove(command: "RunsRemove") -> None:
     """`lamobench runs remove`: none if one of them is not there."""
-    for folder in dict.fromkeys([find_run(name, command.runs) for name in command.names]):
+    for folder in dict.fromkeys([find_run(name, command.runs, RUN_OR_BROKEN) for name in command.names]):
         with hold(folder):
             aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".removed."))
             os.rename(folder, aside)  # gone in one step: never half a run
@@ -149,12 +159,12 @@ def write_tensorboard(command: "RunsTensorBoard") -> None:
     """`lamobench runs tensorboard`."""
     from .event_files import write_events
 
-    output = command.output or command.runs / "tensorboard"
+    output = command.output or command.runs / EVENTS
     while True:
         if command.names:
             folders = [find_run(name, command.runs) for name in command.names]
         else:
-            folders = [command.runs / name for name in collect(command.runs)["run_id"]]
+            folders = [Path(folder) for folder in collect(command.runs)["folder"]]
         points = [write_events(folder, output) for folder in folders]
         if not command.follow:
             break

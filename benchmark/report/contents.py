@@ -30,7 +30,10 @@ SHORT = {
 LONGEST_LABEL = 16  # characters
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 # Of a run, what `collect` adds to its folder's files.
-COMPUTED = ("run_id", "status", "problem", "settings", "by_target", "headline_scores", "curve_steps", "curve_scores")
+COMPUTED = (
+    *("run_id", "status", "problem", "advice", "settings"),
+    *("by_target", "headline_scores", "curve_steps", "curve_scores"),
+)
 
 
 @dataclass(frozen=True)

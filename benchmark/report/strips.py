@@ -21,7 +21,7 @@ from ...datasets.storage import whole_file, write_json
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
 from ..contact_sheet import SCENE_WIDTHS, moments
-from ..runs import read_config
+from ..runs import clear_temporaries, hold, read_config
 from .charts import percent
 from .contents import Contents
 
@@ -86,8 +86,10 @@ def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
         "width": picture.shape[1],
         "height": picture.shape[0],
     }
-    _write_jpeg(folder / PICTURE, picture)
-    write_json(folder / ABOUT, about)
+    with hold(folder, wait=True):
+        clear_temporaries(folder)  # of a process that was killed here: training opens no finished run
+        _write_jpeg(folder / PICTURE, picture)
+        write_json(folder / ABOUT, about)
     return folder / PICTURE
 
 

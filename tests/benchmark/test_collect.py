@@ -11,6 +11,8 @@ import pytest
 
 from lamobench.benchmark.collect import CONFIG_FIELDS, EPISODE_COLUMNS, collect, left_out
 from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.damage import damage as found_by_size
+from lamobench.benchmark.damage import sizes
 from lamobench.benchmark.leaderboard import leaderboard
 from lamobench.benchmark.rollout import COLUMNS
 from lamobench.datasets.errors import UserError
@@ -142,9 +144,42 @@ def test_damage_is_named_with_what_to_do(
         (line,) = left_out(runs)
         assert line.startswith(f"{folder.name}: damaged: ")
         assert problem in line
-        assert line.endswith(f"; delete '{folder}' and start the same command again")
+        advice = "which sets its folder aside" if found_by_size(folder) else f"; delete '{folder}' and start the same"
+        assert advice in line
         assert "\n" not in line
         assert leaderboard(runs)["seeds"].tolist() == [1]  # the sound run still counts
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "episodes.csv"])
+def test_what_a_sweep_would_set_aside_does_not_count(runs_root: Path, write_run: WriteRun, name: str) -> None:
+    write_run(RETURNS, seed=0)
+    folder = write_run(RETURNS, seed=1)
+    (folder / "metrics.jsonl").write_text('{"step": 300}\n')
+    done = json.loads((folder / "done.json").read_text())
+    (folder / "done.json").write_text(json.dumps(done | {"files": sizes(folder)}))
+    assert collect(runs_root)["status"].tolist() == ["finished", "finished"]
+    cut_file = folder / name
+    cut_file.write_text(cut_file.read_text()[:-5])
+    runs = collect(runs_root)
+    assert runs["status"].tolist() == ["finished", "damaged"]
+    (line,) = left_out(runs)
+    assert name in line
+    assert line.endswith("; start the same command again, which sets its folder aside")
+    assert leaderboard(runs)["seeds"].tolist() == [1]
+
+
+def test_an_unfinished_run_without_a_whole_checkpoint_is_damaged(runs_root: Path, write_run: WriteRun) -> None:
+    folder = write_run(RETURNS)
+    (folder / "done.json").unlink()
+    (folder / "checkpoint.safetensors").write_bytes(b"cut")
+    (run,) = collect(runs_root).to_dict("records")
+    assert (run["status"], run["problem"]) == ("damaged", "checkpoint.safetensors is cut short")
+
+
+def test_event_files_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
+    run = write_run(RETURNS)
+    (runs_root / "tensorboard" / run.name.replace("bc", "dt")).mkdir(parents=True)
+    assert collect(runs_root)["folder"].tolist() == [str(run)]
 
 
 def test_unfinished_runs_are_counted_and_named_in_one_line(runs_root: Path, write_run: WriteRun) -> None:

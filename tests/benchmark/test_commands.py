@@ -100,6 +100,7 @@ def test_train_sets_a_damaged_run_aside_and_says_so(
     output, errors = capsys.readouterr()
     assert f"episodes.csv is missing; its folder is set aside as {folder.name}.broken-1" in errors
     assert "score " in output
+    assert "already done" not in output
     assert (folder / "episodes.csv").exists()
 
 

@@ -18,10 +18,12 @@ from safetensors.numpy import load_file
 
 from lamobench.benchmark import cli, policy_hub
 from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.damage import damage
 from lamobench.benchmark.policy_hub import PUBLISHED, is_repository, pull, push
 from lamobench.benchmark.run_archive import MANIFEST, manifest_of
 from lamobench.benchmark.run_files import CHECKPOINT, file_facts
-from lamobench.benchmark.train import train
+from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
 
 FILES = {MANIFEST, "README.md", *PUBLISHED}
@@ -172,6 +174,20 @@ def test_what_is_published_is_weights_and_text(published: Path, run: Path, tmp_p
     assert snapshot(published) == snapshot(tmp_path / "again" / "policy")
 
 
+def test_a_pulled_policy_is_whole_and_done(
+    published: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull(str(published), tmp_path / "q2")
+    folder = tmp_path / "q2" / run.name
+    assert damage(folder) == ""
+    monkeypatch.setattr(Training, "run", lambda training: pytest.fail("it is trained again"))
+    notes: list[str] = []
+    assert train(read_config(folder), tmp_path / "q2", "cpu", note=notes.append) == folder
+    assert notes == []
+    (folder / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes()[:-1])
+    assert "checkpoint.safetensors has" in damage(folder)
+
+
 @pytest.mark.parametrize("method", ["bc", "rvs", "lamo"])
 def test_a_policy_plays_the_same_where_neither_data_nor_english_are(
     method: str,
@@ -312,7 +328,7 @@ def pickled(folder: Path) -> None:
         (spoil("config.json", b"{}"), r"config\.json has 2 bytes and SHA-256 .*: it is damaged or was changed"),
         (spoil(CHECKPOINT, b"cut"), r"checkpoint\.safetensors has 3 bytes"),
         (spoil("config.json", b" " * (2 << 20)), r"config\.json has 2097152 bytes, more than the 1048576"),
-        (pickled, r"checkpoint\.safetensors can't be read"),
+        (pickled, r"checkpoint\.safetensors has 14 bytes"),
         (lambda f: repack(f, **{"config.json": b"{}"}), r"is no run's configuration"),
         (lambda f: repack(f, **{"data.json": b"{}"}), r"data\.json is not what is noted of a run's data"),
         (lambda f: repack(f, **{"data.json": b"NaN"}), r"data\.json can't be read \(NaN is no number"),

@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from safetensors.numpy import load_file, save_file
 from lamobench.benchmark import run_files
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.damage import damage, sizes
 from lamobench.benchmark.run_archive import MANIFEST, Contents, export_runs, import_runs, manifest_of
 from lamobench.benchmark.run_files import CHECKPOINT, check_run, checkpoint_state, file_facts
 from lamobench.benchmark.runs import open_run, read_config
-from lamobench.benchmark.train import train
+from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
 
 Member = tuple[tarfile.TarInfo, bytes]
@@ -67,6 +69,14 @@ def pack(archive: Path, members: list[Member], form: int = tarfile.USTAR_FORMAT)
     return archive
 
 
+def keep_sizes(run: Path) -> None:
+    """Let a changed run's done.json have the sizes of its files, as a forger would."""
+    with suppress(ValueError, RecursionError):
+        done = json.loads((run / "done.json").read_text())
+        if "files" in done:
+            (run / "done.json").write_text(json.dumps(done | {"files": sizes(run)}))
+
+
 @pytest.fixture
 def run(copied_runs: Path) -> Path:
     """A finished run, to be spoiled."""
@@ -105,6 +115,33 @@ def test_runs_arrive_as_they_were(shared_runs: Path, tmp_path: Path) -> None:
     again = import_runs(archive, root)
     assert (again.added, again.there) == ([], placed.added)
     assert shared(root) == shared(shared_runs)
+
+
+def test_runs_that_left_their_checkpoints_behind_are_whole(
+    shared_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chosen,) = folders(shared_runs, 0)
+    export_runs(tmp_path / "runs.tar", [chosen], checkpoints=False)
+    import_runs(tmp_path / "runs.tar", tmp_path / "there")
+    arrived = tmp_path / "there" / chosen.name
+    assert damage(arrived) == ""
+    monkeypatch.setattr(Training, "run", lambda training: pytest.fail("it is trained again"))
+    assert train(read_config(arrived), tmp_path / "there", "cpu") == arrived
+
+
+def test_a_run_without_the_sizes_it_had_is_refused(run: Path, refused: Callable[[Path], str], tmp_path: Path) -> None:
+    """Else the next command would set it aside."""
+    (run / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes() + b"\n")
+    pack(tmp_path / "a.tar", members_of(run))
+    line = refused(tmp_path / "a.tar")
+    assert "is damaged: metrics.jsonl has" in line
+    assert "start the same command" not in line
+
+
+def test_sizes_are_of_a_run_s_own_files_alone(run: Path) -> None:
+    done = json.loads((run / "done.json").read_text())
+    (run / "done.json").write_text(json.dumps(done | {"files": {"../\0": 5, "config.json/x": 5, "x" * 999: 5}}))
+    assert damage(run) == ""
 
 
 def test_the_same_runs_give_the_same_bytes(shared_runs: Path, copied_runs: Path, tmp_path: Path) -> None:
@@ -450,6 +487,7 @@ def test_a_run_that_does_not_fit_together(
 ) -> None:
     made = change(run)
     forged_run = made if isinstance(made, Path) else run
+    keep_sizes(forged_run)
     pack(tmp_path / "a.tar", members_of(forged_run))
     assert line in refused(tmp_path / "a.tar")
     with pytest.raises(UserError, match=r"\S"):  # nor does it leave its own machine

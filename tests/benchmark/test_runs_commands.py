@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from lamobench.benchmark import cli
 from lamobench.benchmark.collect import read_run
 from lamobench.benchmark.runs import open_run, read_config
+from lamobench.benchmark.runs_commands import find_run
 from lamobench.datasets.errors import UserError
 
 Run = Callable[..., str]
@@ -105,6 +107,65 @@ def test_remove(run: Run, copied_runs: Path) -> None:
         run("runs", "remove", "model")
     with pytest.raises(UserError, match=r"there is no run '\.'"):
         run("runs", "remove", ".")
+
+
+@pytest.fixture
+def nested(copied_runs: Path) -> Path:
+    """The runs, in a folder inside the folder of the runs, as `make` leaves them."""
+    copied_runs.rename(copied_runs.parent / "demo")
+    copied_runs.mkdir()
+    return (copied_runs.parent / "demo").rename(copied_runs / "demo")
+
+
+def test_nested_runs_are_listed(run: Run, nested: Path) -> None:
+    assert [row["step"] for row in json.loads(run("runs", "list", "--json"))] == [20, 20, 10]
+
+
+def test_nested_runs_are_exported(run: Run, nested: Path) -> None:
+    assert run("runs", "export", "all.tar").startswith("all.tar: 2 runs, 10 files")
+    assert run("runs", "export", "one.tar", of_seed(nested, 2).name).startswith("one.tar: 1 run, 4 files")
+
+
+def test_nested_runs_are_removed(run: Run, nested: Path) -> None:
+    first = of_seed(nested, 0)
+    assert run("runs", "remove", first.name) == f"removed {first.name}\n"
+    assert not first.exists()
+
+
+def test_nested_runs_are_pushed(run: Run, nested: Path, home: Path) -> None:
+    name = of_seed(nested, 0).name
+    assert run("hub", "push", name, "./policy") == f"{name} is published: ./policy\n"
+
+
+def test_nested_runs_have_event_files(run: Run, nested: Path) -> None:
+    pytest.importorskip("tensorboard")
+    assert "3 runs; to look at them: tensorboard --logdir runs/tensorboard" in run("runs", "tensorboard")
+    assert run("runs", "tensorboard", of_seed(nested, 0).name).startswith("0 new points of 1 run")
+    assert [row["step"] for row in json.loads(run("runs", "list", "--json"))] == [20, 20, 10]  # the same runs
+
+
+def test_of_two_of_one_name_the_finished_one_is_found(run: Run, nested: Path) -> None:
+    finished = of_seed(nested, 0)
+    other = Path(shutil.copytree(finished, nested.parent / "another" / finished.name))
+    (other / "done.json").unlink()
+    assert find_run(finished.name, nested.parent) == finished
+
+
+def test_what_was_set_aside_is_counted_and_can_be_removed(
+    run: Run, nested: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = of_seed(nested, 0)
+    aside = first.rename(first.with_name(f"{first.name}.broken-1"))
+    cli.parse(["runs", "list", "--json"]).run()
+    output, errors = capsys.readouterr()
+    assert len(json.loads(output)) == 2
+    assert errors == (
+        f"1 damaged folder set aside, e.g. {aside.name}; to delete one: lamobench runs remove {aside.name}\n"
+    )
+    with pytest.raises(UserError, match="there is no run"):  # removed, and nothing else
+        run("runs", "export", "one.tar", aside.name)
+    assert run("runs", "remove", aside.name) == f"removed {aside.name}\n"
+    assert not aside.exists()
 
 
 def test_push_and_pull_print_where_things_are(run: Run, copied_runs: Path, home: Path) -> None:

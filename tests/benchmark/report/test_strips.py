@@ -83,6 +83,14 @@ def test_a_strip_is_drawn_once_and_the_same_each_time(run: Path, drawn: list[Arr
     assert len(drawn) == 2
 
 
+def test_what_a_killed_process_had_half_drawn_is_cleared_away(run: Path, drawn: list[Array]) -> None:
+    leftovers = [run / f".{name}.abcdefgh" for name in (PICTURE, ABOUT)]
+    for leftover in leftovers:
+        leftover.touch()
+    picture_run(run)
+    assert not any(leftover.exists() for leftover in leftovers)
+
+
 def test_the_page_carries_the_picture(run: Path, drawn: list[Array], tmp_path: Path) -> None:
     picture_run(run)
     strip = read_strip(run, "BC")
