@@ -1,7 +1,6 @@
 """What is installed, what is at hand, and what each make target would need."""
 
 import importlib.metadata
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from ..datasets import cache, wikitext
 from ..datasets.catalog import Recorded, all_datasets, command_to_get, find_dataset, status
 from ..datasets.corpora import DOCS, NAMES
 from ..datasets.errors import UserError
+from ..datasets.processes import cores, processor
 from ..datasets.storage import home
 
 PACKAGES = (
@@ -98,7 +98,8 @@ def _machine() -> list[dict[str, Any]]:
     free = shutil.disk_usage(_existing(home())).free / 1e9
     rows = [
         _row("machine", "python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        _row("machine", "cores", True, str(os.cpu_count())),
+        _row("machine", "processor", True, processor()),
+        _row("machine", "cores", True, str(cores())),
         _row("machine", "home", True, f"{home()} ({free:.0f} GB free); set LAMOBENCH_HOME to move it"),
     ]
     import torch

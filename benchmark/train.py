@@ -1,8 +1,6 @@
 """The training loop, written once for every method."""
 
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from ..baselines.policy import Policy, Sampler
 from ..datasets.catalog import find_task
 from ..datasets.environments import make_environment, simulator_version
 from ..datasets.errors import UserError, choose
+from ..datasets.processes import cores, processor
 from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
@@ -203,9 +202,9 @@ class Training(Learner):
             "evaluation_seconds": round(self.progress.evaluation_seconds, 3),
             "simulator": simulator_version(find_task(self.config.task)),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else platform.processor() or "cpu",
+            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else processor(),
             "threads": torch.get_num_threads(),
-            "cpus": os.cpu_count(),
+            "cpus": cores(),
             "torch": torch.__version__,
             "files": sizes(self.folder),
         }

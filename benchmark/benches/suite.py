@@ -1,8 +1,6 @@
 """`lamobench bench`: every measurement, its table, and the page of the documentation that shows it."""
 
 import csv
-import platform
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 
 from ...datasets.errors import UserError, choose
+from ...datasets.processes import processor
 from ...datasets.storage import temporary_variable, write_rows, write_text
 from . import evaluation, peaks, sampling, seeds, steps, storage
 from .harness import CLOCKS, Measure, Settings
@@ -105,7 +104,7 @@ def machine(rows: Sequence[Mapping[str, Any]]) -> str:
     found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
     threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
     return (
-        f"{_processor()}, PyTorch {torch.__version__.split('+')[0]}; threads: {threads}; {found}; medians over rounds: "
+        f"{processor()}, PyTorch {torch.__version__.split('+')[0]}; threads: {threads}; {found}; medians over rounds: "
         f"{rounds}."
     )
 
@@ -113,12 +112,6 @@ def machine(rows: Sequence[Mapping[str, Any]]) -> str:
 def _range(numbers: set[int]) -> str:
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.*)$", information.read_text(), re.M) if information.is_file() else []
-    return (names[0].strip() if names else platform.processor()) or platform.machine()
 
 
 def write_into(page: Path, name: str, text: str) -> None:
