@@ -18,8 +18,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PARITY := .venv-parity
 BESIDE_D3RLPY = PYTHONPATH=$(PARITY)/source $(PARITY)/bin/python
-POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE)
-SWEEP = $(BIN)/lamobench sweep $(POOL) $(if $(LM),--lm $(LM)) $(if $(STEPS),--steps $(STEPS))
+# What every target that trains passes on: where and how often, which profile, data, language model and length.
+POOL = --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE) --source $(DATA) $(if $(LM),--lm $(LM)) $(if $(STEPS),--steps $(STEPS))
+SWEEP = $(BIN)/lamobench sweep $(POOL)
+# What those runs are listed under: another number of steps is not the profile's.
+LISTED = --profile $(if $(STEPS),'$(PROFILE) (changed)',$(PROFILE)) $(if $(filter-out auto,$(DATA)),--source $(DATA))
 
 # One target a task: its data set, found or recorded; the published fractions and every method that applies, unless named.
 EVERY_TASK := hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert
@@ -38,6 +41,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
+	@echo '  METHODS and FRACTIONS are for demo, a task and ablation; TASKS for ablation alone; RENDER for report'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -54,7 +58,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## record Reacher2d data, train 5 methods at 10 % and 100 % of it with 3 seeds, and rank them
-	@$(BIN)/lamobench data record reacher2d-medium-large
+	@$(call RECORD,reacher2d-medium-large)
 	@$(SWEEP) reacher2d-medium-large --methods $(or $(METHODS),lamo lamo-random dt bc cql) --fractions $(or $(FRACTIONS),0.1 1) --runs runs/demo
 	@$(BIN)/lamobench leaderboard --runs runs/demo --output results/demo
 
@@ -70,7 +74,7 @@ qbert: ## the same on qbert-medium
 
 $(EVERY_TASK): setup
 	@$(call RECORD,$(DATASET))
-	@$(SWEEP) --source $(DATA) $(DATASET) $(CHOSEN) --runs runs/$@
+	@$(SWEEP) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
@@ -81,25 +85,25 @@ leaderboard: setup ## every finished run of all folders in runs/, ranked: result
 
 ablation: setup $(TASKS:%=low-data-%) ## LaMo, its controls, DT and CQL on each of TASKS at the published fractions: results/ablation.csv and .png
 	@$(BIN)/lamobench fractions --runs $(TASKS:%=runs/%) --data $(foreach task,$(TASKS),$(call DATA_OF,$(task))) \
-	  --methods $(sort $(or $(METHODS),$(foreach task,$(TASKS),$(call LOW_DATA_METHODS,$(task))))) --profile $(PROFILE) \
+	  --methods $(sort $(or $(METHODS),$(foreach task,$(TASKS),$(call LOW_DATA_METHODS,$(task))))) $(LISTED) \
 	  $(if $(FRACTIONS),--fractions $(FRACTIONS)) --output results/ablation.csv
 
 $(TASKS:%=low-data-%): low-data-%: setup
 	@$(call RECORD,$(call DATA_OF,$*))
-	@$(SWEEP) --source $(DATA) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
+	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
-	@$(BIN)/lamobench report $(if $(RENDER),--render)
+	@$(BIN)/lamobench report $(if $(filter-out 0,$(RENDER)),--render)
 
 ablation-lamo: setup ## LaMo with one part changed at a time, on little data: results/ablation_lamo.csv and figures
-	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
-	@$(BIN)/lamobench data record --if-absent kitchen-complete
+	@$(call RECORD,reacher2d-medium-large)
+	@$(call RECORD,kitchen-complete)
 	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
 
 faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
-	@$(BIN)/lamobench data record --if-absent reacher2d-medium-large
-	@$(BIN)/lamobench data record --if-absent kitchen-complete
-	@$(BIN)/lamobench data record --if-absent breakout-medium
+	@$(call RECORD,reacher2d-medium-large)
+	@$(call RECORD,kitchen-complete)
+	@$(call RECORD,breakout-medium)
 	@$(BIN)/lamobench faults $(POOL)
 
 test: setup ## every test

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..datasets.errors import UserError, choose
+from ..datasets.storage import check_csv
 from .display import print_rows
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def bench(command: "Bench") -> None:
 
     settings = Settings(command.clock, command.threads, command.rounds, command.seconds, command.full)
     check(settings)
+    check_csv(command.output)
     if command.page and not command.page.is_file():
         raise UserError(f"there is no page {command.page}; leave --page out, or name one that is there")
     if command.profile:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
+from ..datasets.storage import check_folder
 from .config import RunConfig, RunRequest, resolve
 from .damage import damage
 from .display import SweepBar, duration, print_plan, print_rows, run_bar
@@ -185,6 +186,7 @@ def train_all(
     from .plan import make_plan
     from .sweep import carry_out
 
+    check_folder(root)
     options = engine or EngineOptions()
     check_engine(options, jobs, threads)
     plan = make_plan(every, root, seeds_together)

@@ -51,6 +51,8 @@ def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """
     if path.suffix == ".csv":
         return _read_csv(path), []
+    if path.is_file():
+        raise UserError(f"'{path}' is neither a folder of runs nor a leaderboard.csv; give one of them")
     runs = collect(path)
     return leaderboard(runs), left_out(runs)
 

@@ -101,6 +101,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def count(number: int, what: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
     """A progress bar for one run, and the function that moves it. Nothing is shown without a terminal."""
     bar = tqdm(total=total, desc=label, unit=" steps", leave=False, dynamic_ncols=True, disable=None)
@@ -119,7 +124,7 @@ def print_plan(plan: Plan, subject: str, root: Path, slots: int) -> None:
     together = any(len(job) > 1 for job in plan.jobs)
     groups = f", the others in {len(plan.jobs)} groups" if together else ""
     at_a_time = f"{slots} at a time" if slots else "as many at a time as the cluster has room for"
-    print(f"{len(plan.runs)} runs on {subject}, {len(plan.done)} done already{groups}, {at_a_time}, in {root}")
+    print(f"{count(len(plan.runs), 'run')} on {subject}, {len(plan.done)} done already{groups}, {at_a_time}, in {root}")
     for run, problem in list(plan.damaged.items())[:SHOWN_DAMAGES]:
         print(f"damaged: {run}: {problem}; its folder will be set aside, and the run starts anew")
     if len(plan.damaged) > SHOWN_DAMAGES:

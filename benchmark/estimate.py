@@ -85,7 +85,7 @@ def measured_times(runs: Iterable[RunConfig], root: Path, names: Iterable[str]) 
             found += _seconds_per_step(root / run.id, run.steps)
     lacking = {run.method for run in planned.values() if not samples.get(kind(run))}
     for folder in _others(root, present - planned.keys(), lacking):
-        config = _read(folder / "config.json")
+        config = read_object(folder / "config.json")
         with suppress(KeyError):
             key = (config["method"], config["task"], config["lm"], config["batch_size"])
             if len(found := samples.setdefault(key, [])) < SAMPLES:
@@ -106,7 +106,7 @@ def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Pat
 
 def _seconds_per_step(folder: Path, steps: int) -> list[float]:
     """One number, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
-    done = _read(folder / "done.json")
+    done = read_object(folder / "done.json")
     if "train_seconds" in done:
         return [(done["train_seconds"] + done.get("evaluation_seconds", 0.0)) / steps]
     row = last_row(folder)
@@ -123,8 +123,8 @@ def last_row(folder: Path) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if it can't be read: it is an estimate that misses it, nothing else."""
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if it can't be read: the estimate, or the look at a sweep, goes without it."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):

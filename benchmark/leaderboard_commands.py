@@ -1,13 +1,16 @@
 """The work behind `lamobench leaderboard` and `lamobench fractions`."""
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ..datasets.catalog import find_dataset
 from ..datasets.errors import UserError, choose
+from ..datasets.fractions import check_fraction
+from ..datasets.storage import check_csv, check_folder
 from .display import print_rows
 from .methods import METHODS
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from .standings import Pool
 
 SHOWN_OF_FRACTIONS = ("datasets", "fraction", "method", "lm", "seeds", "mean", "mean_low", "mean_high", "iqm")
+MAKE = "make some with `make ablation` or `lamobench sweep DATA --fractions 0.1 1`"
 
 
 def write_leaderboard(command: "Leaderboard") -> None:
@@ -26,6 +30,8 @@ def write_leaderboard(command: "Leaderboard") -> None:
     from .standings import comparisons, pools, standings
     from .tables import as_markdown, as_table
 
+    for root in command.runs:
+        check_folder(root)
     runs = collect(*command.runs)
     frame, found = leaderboard(runs), pools(runs)
     stand = standings(found)
@@ -56,6 +62,11 @@ def write_fractions(command: "Fractions") -> None:
     from .standing_tables import standing_rows, write_aggregates
     from .standings import pools, standings
 
+    check_csv(command.output)
+    for fraction in command.fractions:
+        check_fraction(fraction)
+    for root in command.runs:
+        check_folder(root)
     names = {find_dataset(name).name for name in command.data}
     for name in command.methods:
         choose("method", name, list(METHODS))
@@ -72,26 +83,49 @@ def write_fractions(command: "Fractions") -> None:
 
 
 def _chosen(found: "list[Pool]", datasets: set[str], command: "Fractions") -> "list[Pool]":
-    """The pools of single data sets, and the methods of them, that the command asks for."""
-    wanted = [
-        replace(pool, rows={name: rows for name, rows in pool.rows.items() if name[0] in methods and not name[2]})
-        for pool in found
-        for methods in [set(command.methods or METHODS)]
-        if len(pool.datasets) == 1 and pool.profile == command.profile
-        if not command.source or pool.source == command.source
-        if not datasets or pool.datasets[0].split()[0] in datasets
-        if not command.fractions or pool.fraction in command.fractions
+    """The pools of single data sets, and the methods of them, that the command asks for.
+
+    A `UserError` names the first thing asked for that leaves none, and what there is instead.
+    """
+    filters: list[tuple[str, set[Any], Callable[[Pool], Any]]] = [
+        ("on {}", datasets, lambda pool: pool.datasets[0].split()[0]),
+        ("of profile '{}'", {command.profile}, lambda pool: pool.profile),
+        ("on data from '{}'", {command.source} - {""}, lambda pool: pool.source),
+        ("at fraction {}", set(command.fractions), lambda pool: pool.fraction),
     ]
-    wanted = [pool for pool in wanted if pool.rows]
-    panels = [(pool.source, pool.datasets) for pool in wanted]
-    wanted = [pool for pool, panel in zip(wanted, panels, strict=True) if datasets or panels.count(panel) > 1]
-    if not wanted:
-        asked = ", ".join(sorted(datasets)) or "any data set at two fractions or more"
-        raise UserError(
-            f"no finished runs of profile '{command.profile}' on {asked} in {', '.join(map(str, command.runs))}; "
-            "make some with `make ablation` or `lamobench sweep DATA --fractions 0.1 1`"
-        )
-    return wanted
+    left, asked, place = [pool for pool in found if len(pool.datasets) == 1], "", ", ".join(map(str, command.runs))
+    for words, wanted, value in filters:
+        if not wanted:
+            continue
+        there = _listed({value(pool) for pool in left})
+        asked += f" {words.format(_listed(wanted))}"
+        left = [pool for pool in left if value(pool) in wanted]
+        if not left:
+            raise UserError(f"no finished runs{asked} in {place}, where there are some {words.format(there)}; {MAKE}")
+    if command.methods:
+        there = _listed({name[0] for pool in left for name in pool.rows})
+        asked += f" of method {_listed(set(command.methods))}"
+        left = [_of_methods(pool, command.methods) for pool in left]
+        if not any(pool.rows for pool in left):
+            raise UserError(f"no finished runs{asked} in {place}, where there are some of {there}; {MAKE}")
+    left = [pool for pool in (_without_variants(pool) for pool in left) if pool.rows]
+    panels = [(pool.source, pool.datasets) for pool in left]
+    shown = [pool for pool, panel in zip(left, panels, strict=True) if datasets or panels.count(panel) > 1]
+    if not shown:
+        raise UserError(f"no finished runs{asked} at two fractions or more in {place}; give --data, or {MAKE}")
+    return shown
+
+
+def _listed(values: set[Any]) -> str:
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values))
+
+
+def _of_methods(pool: "Pool", methods: Sequence[str]) -> "Pool":
+    return replace(pool, rows={name: rows for name, rows in pool.rows.items() if name[0] in methods})
+
+
+def _without_variants(pool: "Pool") -> "Pool":
+    return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
 
 
 def _tell_left_out(runs: pd.DataFrame) -> None:

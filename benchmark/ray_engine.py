@@ -155,9 +155,7 @@ class RayEngine:
         try:
             ended = self.ray.get(reference)
         except (errors.RayTaskError, errors.RaySystemError, errors.RuntimeEnvSetupError) as error:
-            raise UserError(
-                f"a node of the cluster can't run lamobench: {last_line(error)}; install it there"
-            ) from None
+            raise _unable(error) from None
         except errors.RayError as error:
             return Died(f"lost by Ray: {type(error).__name__}")
         if isinstance(ended, Stranger):
@@ -200,9 +198,7 @@ class RayEngine:
                 f"the cluster's nodes did not answer within {PROBE_SECONDS:g} s; see `ray status`"
             ) from None
         except self.ray.exceptions.RayError as error:
-            raise UserError(
-                f"a node of the cluster can't run lamobench: {last_line(error)}; install it there"
-            ) from None
+            raise _unable(error) from None
         if strangers:
             raise UserError(strangers[0].line)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..datasets.errors import UserError
+from ..datasets.storage import check_folder
+from .display import count
 from .report.contents import Contents, Setting, read_contents
 from .report.page import write_report
 from .report.strips import picture_run
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
 
 def write(command: "Report") -> None:
     """`lamobench report`."""
+    for root in command.runs:
+        check_folder(root)
     contents = read_contents(*command.runs)
     if command.render:
         _picture(contents, command.device)
     problems = write_report(contents, command.output)
     runs, size = sum(page.runs for page in contents.pages), command.output.stat().st_size / 1e6
-    print(f"written to {command.output}: {runs} runs, {len(contents.pages)} data sets, {size:.1f} MB; for any browser")
+    about = f"{count(runs, 'run')}, {count(len(contents.pages), 'data set')}"
+    print(f"written to {command.output}: {about}, {size:.1f} MB; for any browser")
     for line in [*contents.left_out, *problems]:
         print(f"left out: {line}", file=sys.stderr)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.errors import UserError
 from .collect import EVENTS, collect, run_folders, what_and_how
 from .config import BROKEN_END, RUN_ID_END
-from .display import print_rows
+from .display import count, print_rows
 from .runs import hold, read_config
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def export(command: "RunsExport") -> None:
             print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
     contents = export_runs(command.file, folders, not command.without_checkpoints, command.force)
     files = sum(map(len, contents.values()))
-    print(f"{command.file}: {_count(len(contents), 'run')}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
+    print(f"{command.file}: {count(len(contents), 'run')}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
 
 
 def bring_in(command: "RunsImport") -> None:
@@ -112,7 +112,7 @@ def bring_in(command: "RunsImport") -> None:
     if command.json:
         print(json.dumps(asdict(placed), indent=2))
         return
-    print(f"{_count(len(placed.added), 'run')} imported to {command.runs}, {len(placed.there)} there already")
+    print(f"{count(len(placed.added), 'run')} imported to {command.runs}, {len(placed.there)} there already")
 
 
 def remove(command: "RunsRemove") -> None:
@@ -169,11 +169,7 @@ def write_tensorboard(command: "RunsTensorBoard") -> None:
         if not command.follow:
             break
         if sum(points):
-            print(f"{_count(sum(points), 'new point')} of {_count(sum(map(bool, points)), 'run')}", flush=True)
+            print(f"{count(sum(points), 'new point')} of {count(sum(map(bool, points)), 'run')}", flush=True)
         time.sleep(FOLLOW_SECONDS)
-    news = f"{_count(sum(points), 'new point')} of {_count(len(folders), 'run')}"
+    news = f"{count(sum(points), 'new point')} of {count(len(folders), 'run')}"
     print(f"{news}; to look at them: tensorboard --logdir {output}")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

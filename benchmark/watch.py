@@ -5,11 +5,12 @@ engine trains. See `sweep_record.py` for the files.
 """
 
 import csv
-import json
+import math
+import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from .config import RUN_ID_END
-from .display import duration, progress_bar
+from .display import count, duration, progress_bar
+from .estimate import read_object
 from .sweep_record import FOLDER, is_alive
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
@@ -37,7 +39,7 @@ class Sighting:
 
 def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
     """Print the sweeps under `root`, again and again until none runs; on a terminal each time in the same place."""
-    if interval <= 0:
+    if not 0.0 < interval < math.inf:
         raise UserError(f"interval {interval:g}: give seconds above 0")
     if not root.is_dir():
         raise UserError(f"no folder '{root}'; give the folder of the runs with --runs")
@@ -56,12 +58,12 @@ def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
 
 
 def find_sweeps(root: Path) -> list[Sighting]:
-    """The sweeps over runs in `root` or in a folder of it, those that were killed included until the next begins."""
+    """The sweeps over runs in `root` or in folders inside it, those that were killed included until the next begins."""
     found = []
-    for folder in sorted([*root.glob(f"{FOLDER}/[!.]*"), *root.glob(f"*/{FOLDER}/[!.]*")]):
-        plan = _read(folder / "plan.json")
+    for folder in sorted(folder for place, _ in _walk(root) for folder in place.glob(f"{FOLDER}/[!.]*")):
+        plan = read_object(folder / "plan.json")
         if plan:
-            found.append(Sighting(folder.parent.parent, plan, _read(folder / "state.json"), is_alive(folder)))
+            found.append(Sighting(folder.parent.parent, plan, read_object(folder / "state.json"), is_alive(folder)))
     return found
 
 
@@ -118,7 +120,7 @@ def _score(folder: Path) -> str:
 
 def last_score(folder: Path) -> float | None:
     """The mean score of a run's last evaluation, at the target that is ranked; None before the first."""
-    config = _read(folder / "config.json")
+    config = read_object(folder / "config.json")
     try:
         rows = list(csv.DictReader((folder / "episodes.csv").read_text(encoding="utf-8").splitlines()))
         target = config["target_returns"][0]
@@ -132,17 +134,16 @@ def last_score(folder: Path) -> float | None:
 
 def _counts(root: Path) -> list[str]:
     """How many runs there are, and how many of them are done."""
-    folders = [path for path in [*root.glob("*"), *root.glob("*/*")] if RUN_ID_END.search(path.name)]
+    folders = [place / run for place, runs in _walk(root) for run in runs]
     done = sum((folder / "done.json").exists() for folder in folders)
     failed = sum((folder / "failed.json").exists() for folder in folders)
     unfinished = len(folders) - done - failed
-    return [f"{len(folders)} runs: {done} done, {failed} failed, {unfinished} unfinished"] if folders else []
+    return [f"{count(len(folders), 'run')}: {done} done, {failed} failed, {unfinished} unfinished"] if folders else []
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if there is none: a sweep may end while it is looked at."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """`root` and each folder inside it, as the leaderboard looks through them, with the names of the runs in it."""
+    for folder, inside, _ in os.walk(root):
+        runs = [name for name in inside if RUN_ID_END.search(name)]
+        inside[:] = [name for name in inside if not RUN_ID_END.search(name) and not name.startswith(".")]
+        yield Path(folder), runs

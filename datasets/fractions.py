@@ -47,7 +47,7 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
     Episodes are ordered by a hash of (content, seed, episode) and the first ones are taken: smaller fractions are
     inside larger ones, and the choice does not depend on any library's random stream.
     """
-    _check_fraction(fraction)
+    check_fraction(fraction)
     order = _order(trajectories.content_hash, trajectories.num_episodes, seed)
     return _subset(trajectories, order[: max(1, round(fraction * len(order)))], fraction)
 
@@ -60,7 +60,7 @@ def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: i
     and smaller fractions are inside larger ones. An exponential key -log(u) / length for each episode, u uniform from
     its hash, smallest first, has that distribution (Efraimidis and Spirakis 2006).
     """
-    _check_fraction(fraction)
+    check_fraction(fraction)
     keys = _keys(trajectories.content_hash, trajectories.num_episodes, seed)
     uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in keys]
     order = np.argsort(-np.log(uniform) / trajectories.lengths, kind="stable")
@@ -84,7 +84,8 @@ def best_episodes(subset: Subset, share: float) -> Subset:
 SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length}
 
 
-def _check_fraction(fraction: float) -> None:
+def check_fraction(fraction: float) -> None:
+    """A `UserError` unless `fraction` is a share of episodes: in (0, 1]."""
     if not 0.0 < fraction <= 1.0:
         raise UserError(f"fraction {fraction:g} is outside (0, 1]; give the share of episodes to keep, e.g. 0.1")
 

@@ -30,19 +30,34 @@ def home() -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure nothing is left."""
+    """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure nothing is left.
+
+    An `OSError` about the temporary path names `path`, which is what the user knows.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    with _errors_of(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())  # a rename may reach the disk before the data it names
+            os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group that shares the folder
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Let an `OSError` about a temporary file or folder beside `path` be one about `path`."""
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # a rename may reach the disk before the data it names
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group that shares the folder
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if Path(str(error.filename)).name.startswith(f".{path.name}."):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
@@ -114,6 +129,19 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writerow(rows[0])
     writer.writerows([f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows)
     write_text(path, text.getvalue())
+
+
+def check_folder(path: Path) -> None:
+    """A `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise UserError(f"'{part}' is a file and no folder; give a folder of runs, e.g. --runs runs")
+
+
+def check_csv(path: Path) -> None:
+    """A `UserError` unless `path`, where a table is to be, ends in .csv: a figure beside it has its name and .png."""
+    if path.suffix != ".csv":
+        raise UserError(f"'{path}' is for a table; give a name that ends in .csv, e.g. {path.with_suffix('.csv')}")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """`make setup` on machines that lack something: one line that says what to do. The interpreters are stand-ins."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -80,8 +81,8 @@ def would_run(target: str, *variables: str) -> list[list[str]]:
     """The lamobench commands of a make target, word by word."""
     command = ["make", "--dry-run", target, *variables]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    lines = re.findall(r"^\S*bin/lamobench (.*)$", done.stdout, re.M)
-    return [line.split() for line in lines]
+    lines = re.findall(r"^\S*bin/lamobench (.*)$", done.stdout.replace("\\\n", ""), re.M)
+    return [shlex.split(line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,37 @@ def test_engine_and_address_reach_every_target_that_trains() -> None:
         assert trains[trains.index("--address") + 1] == "host:6379"
         assert trains[trains.index("--jobs") + 1] == "5"
         assert all("--address" not in words for words in would_run(target))
+
+
+@pytest.mark.parametrize("target", ["demo", "pong", "ablation", "ablation-lamo", "faults"])
+def test_data_steps_and_model_reach_every_target_that_trains(target: str) -> None:
+    variables = ("DATA=minari", "STEPS=400", "LM=gpt2", "TASKS=pong")
+    commands = would_run(target, *variables)
+    assert all(words[0] != "data" for words in commands)  # nothing is recorded
+    (trains,) = (words for words in commands if "--jobs" in words)
+    for option, value in (("--source", "minari"), ("--steps", "400"), ("--lm", "gpt2")):
+        assert trains[trains.index(option) + 1] == value
+    (trains,) = (words for words in would_run(target, "TASKS=pong") if "--jobs" in words)
+    assert trains[trains.index("--source") + 1] == "auto"
+    assert not {"--steps", "--lm"} & set(trains)
+
+
+def test_the_ablation_s_table_is_of_the_runs_that_it_trained() -> None:
+    for variables, profile in (((), "cpu"), (("STEPS=400", "PROFILE=paper"), "paper (changed)")):
+        table = would_run("ablation", "TASKS=pong", "DATA=dqn_replay", *variables)[-1]
+        assert table[table.index("--profile") + 1] == profile
+        assert table[table.index("--source") + 1] == "dqn_replay"
+    assert "--source" not in would_run("ablation")[-1]  # each that was found
+
+
+def test_frames_are_drawn_where_they_are_asked_for() -> None:
+    for variables, options in (((), []), (("RENDER=0",), []), (("RENDER=1",), ["--render"])):
+        assert would_run("report", *variables) == [["report", *options]]
+
+
+def test_help_says_which_targets_take_what() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "METHODS and FRACTIONS are for demo, a task and ablation; TASKS for ablation alone" in done.stdout
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lamobench.benchmark import cli
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.storage import write_text
 
 Run = Callable[..., tuple[int, str, str]]
 HEAVY = ("torch", "transformers", "pandas", "matplotlib", "mujoco", "minari", "gymnasium", "scipy", "peft", "numpy")
@@ -135,6 +136,9 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
         ("evaluate nowhere", r"nowhere holds no run: there is no config.json in it"),
         ("leaderboard --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench sweep`"),
         ("report --runs nowhere", r"no runs in 'nowhere'; make some with `lamobench sweep`"),
+        ("fractions --output x.png", r"'x.png' is for a table; give a name that ends in .csv, e.g. x.csv"),
+        ("bench --output x.png", r"'x.png' is for a table; give a name that ends in .csv, e.g. x.csv"),
+        ("watch --interval nan", r"interval nan: give seconds above 0"),
         ("data show reacher", r"unknown data set 'reacher'"),
         (
             "data search reacher2d",
@@ -185,6 +189,25 @@ def test_how_a_command_can_end(
     status, output, errors = run("doctor")
     assert (status, output) == (code, "")
     assert errors.startswith(message)
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "fractions", "report"])
+def test_a_file_is_no_folder_of_runs(run: Run, command: str, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("text")
+    for path in (tmp_path / "page", tmp_path / "page" / "runs"):
+        code, _, errors = run(command, "--runs", path)
+        assert (code, errors.count("\n")) == (2, 1)
+        assert f"'{tmp_path / 'page'}' is a file and no folder; give a folder of runs" in errors
+
+
+def test_a_place_that_can_t_be_written_is_called_as_it_was_given(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli.Doctor, "run", lambda self: write_text(tmp_path / "folder", "text"))
+    (tmp_path / "folder").mkdir()
+    code, _, errors = run("doctor")
+    assert (code, errors) == (2, f"lamobench: Is a directory: {tmp_path / 'folder'}; choose another place for it\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
 def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

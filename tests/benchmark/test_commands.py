@@ -187,6 +187,16 @@ def test_a_sweep_of_finished_runs_says_so_and_starts_nothing(
     assert re.fullmatch(r"2 of 2 runs done, \d s", output.splitlines()[-1])
 
 
+@pytest.mark.parametrize("plan", [(), ("--plan",)])
+def test_a_sweep_into_a_file_is_refused_before_it_is_planned(
+    run: Run, tmp_path: Path, plan: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page").touch()
+    with pytest.raises(UserError, match="page' is a file and no folder"):
+        run("sweep", "reacher2d-medium", "--methods", "bc", *TINY, "--runs", tmp_path / "page", *plan)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_sweep_that_names_nothing_is_the_published_table(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,3 +271,10 @@ def test_a_leaderboard_from_before_there_were_these_columns_is_read(
     frame.to_csv(tmp_path / "old.csv", index=False)
     (row,) = compare_boards(leaderboard(collect(runs_root)), read_board(tmp_path / "old.csv")[0], "old")
     assert (row["delta"], row["comparable"], row["note"]) == (pytest.approx(0.0), True, "")
+
+
+def test_a_file_that_could_not_be_a_leaderboard_is_called_that(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# about\n")
+    with pytest.raises(UserError, match=r"README.md' is neither a folder of runs nor a leaderboard\.csv"):
+        read_board(page)

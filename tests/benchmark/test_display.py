@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.config import RunConfig
-from lamobench.benchmark.display import SweepBar, duration, print_description, print_rows, run_bar, sweep_line
+from lamobench.benchmark.display import SweepBar, count, duration, print_description, print_rows, run_bar, sweep_line
 from lamobench.benchmark.estimate import kind
 from lamobench.benchmark.sweep import State
 
@@ -88,6 +88,10 @@ def test_a_description_has_values_then_histograms(capsys: pytest.CaptureFixture[
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_one_is_no_plural() -> None:
+    assert [count(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
 
 
 def test_the_line_of_a_sweep_says_how_far_what_runs_and_how_long(state: State) -> None:

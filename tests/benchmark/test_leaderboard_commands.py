@@ -125,10 +125,27 @@ def test_fractions_of_what_was_asked_for(two_data_sets: Path, drawn: list[Any]) 
     [
         (
             ("--profile", "paper"),
-            "no finished runs of profile 'paper' on any data set at two fractions or more in runs",
+            "no finished runs of profile 'paper' in runs, where there are some of profile 'cpu'; make some with `make",
         ),
-        (("--data", "walker2d-medium"), "on walker2d-medium in runs; make some with `make ablation`"),
-        (("--source", "minari"), "no finished runs"),
+        (
+            ("--data", "walker2d-medium"),
+            "on walker2d-medium in runs, where there are some on hopper-medium, ",
+        ),
+        (
+            ("--source", "minari"),
+            "on data from 'minari' in runs, where there are some on data from 'recorded'",
+        ),
+        (
+            ("--fractions", "0.7"),
+            "at fraction 0.7 in runs, where there are some at fraction 0.1, 0.3, 1;",
+        ),
+        (("--fractions", "7"), "fraction 7 is outside (0, 1]"),
+        (("--methods", "cql"), "of profile 'cpu' of method cql in runs, where there are some of bc, dt, lamo"),
+        (("--fractions", "1"), "of profile 'cpu' at fraction 1 at two fractions or more in runs; give --data, or make"),
+        (
+            ("--output", "results/f.png"),
+            "'results/f.png' is for a table; give a name that ends in .csv",
+        ),
         (("--data", "walker"), "walker"),
         (("--methods", "lama"), "did you mean"),
         (("--runs", "elsewhere"), "no runs in 'elsewhere'"),
@@ -140,3 +157,16 @@ def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (two_data_sets / "results").exists()
+
+
+def test_runs_of_another_length_than_the_profile_s_are_found(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make ablation STEPS=...` trains and lists them."""
+    monkeypatch.chdir(tmp_path)
+    for fraction in (0.1, 1.0):
+        write_run([[1.0, 2.0]] * 2, fraction=fraction, profile="cpu (changed)")
+        write_run([[1.0, 2.0]] * 3, fraction=fraction, profile="cpu")
+    run("--profile", "cpu (changed)")
+    with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -91,8 +92,8 @@ def test_sixty_columns_are_enough(
 def test_before_its_first_look_at_itself_a_sweep_is_starting(
     tmp_path: Path, runs: list[RunConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Record(tmp_path / "task", make_plan(runs, tmp_path), "local"):
-        watch(tmp_path, once=True)  # one folder above
+    with Record(tmp_path / "some" / "task", make_plan(runs, tmp_path), "local"):
+        watch(tmp_path, once=True)  # two folders above
     assert "starting, 0 steps/s" in capsys.readouterr().out
 
 
@@ -102,7 +103,9 @@ def test_with_no_sweep_it_says_what_there_is_and_ends(
     watch(tmp_path)
     assert capsys.readouterr().out == f"no sweep is running in {tmp_path}\n"
     train(runs[0], tmp_path / "task", "cpu")
-    run_folder(tmp_path, runs[1]).mkdir()
+    watch(tmp_path)
+    assert capsys.readouterr().out.endswith("\n1 run: 1 done, 0 failed, 0 unfinished\n")
+    run_folder(tmp_path / "folder" / "of" / "folders", runs[1]).mkdir(parents=True)
     watch(tmp_path)
     assert capsys.readouterr().out.endswith("\n2 runs: 1 done, 0 failed, 1 unfinished\n")
 
@@ -159,7 +162,9 @@ def test_a_record_is_written_now_and_then_only(tmp_path: Path, state: State, run
     assert not record.folder.exists()
 
 
-@pytest.mark.parametrize(("interval", "line"), [(0.0, "interval 0: give seconds above 0")])
+@pytest.mark.parametrize(
+    ("interval", "line"), [(0.0, "interval 0: give seconds above 0"), (math.nan, "interval nan: give seconds above 0")]
+)
 def test_what_makes_no_sense_is_one_line(tmp_path: Path, interval: float, line: str) -> None:
     with pytest.raises(UserError, match=line):
         watch(tmp_path, interval=interval)

@@ -147,7 +147,7 @@ def test_render_pictures_the_first_seed_with_most_data(
     cli.parse(["report", "--render", "--runs", str(runs), "--output", str(output)]).run()
     assert [key for key, folder in folders.items() if (folder / PICTURE).exists()] == [(1.0, 0)]
     printed = capsys.readouterr()
-    assert re.search(r"report\.html: 4 runs, 1 data sets, 0\.\d MB", printed.out)
+    assert re.search(r"report\.html: 4 runs, 1 data set, 0\.\d MB", printed.out)
     assert "not pictured" not in printed.err
     assert output.read_text().count("<img ") == 1
 
