@@ -106,8 +106,8 @@ faults: setup ## what each fault of LaMo's published code costs, each put back a
 	@$(call RECORD,breakout-medium)
 	@$(BIN)/lamobench faults $(POOL)
 
-test: setup ## every test
-	@$(BIN)/python -m pytest
+test: setup ## every test, files in parallel on as many cores as there are, 8 at most
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -42,7 +42,7 @@ def list_runs(command: "RunsList") -> None:
     rows = [_listed(run) for run in collect(command.runs).to_dict("records")]
     print_rows(rows if command.json else _as_printed(rows), command.json)
     if aside := sorted(folder.name for folder in run_folders(command.runs, BROKEN_END)):
-        what = f"{_count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
+        what = f"{count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
         print(f"{what}; to delete one: lamobench runs remove {aside[0]}", file=sys.stderr)
 
 

@@ -171,7 +171,8 @@ def test_continuous_integration_runs_what_contributors_are_told_to_run() -> None
 
 
 def test_make_ablation_shares_runs_with_the_targets_of_the_tasks() -> None:
-    command = ["make", "-n", "ablation", "TASKS=hopper kitchen-complete pong", "METHODS=", "FRACTIONS="]
+    variables = ["TASKS=hopper kitchen-complete pong", "METHODS=", "FRACTIONS="]
+    command = ["make", "--no-print-directory", "--dry-run", "ablation", *variables]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     methods = "lamo lamo-random lamo-permuted lamo-initialised dt"
     for data, runs, last in (
