@@ -28,6 +28,12 @@ from lamobench.datasets.errors import UserError
 Requests = Callable[..., RunRequest]
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing says how wide lines may be: whoever starts the tests may."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def runs(tiny_request: Requests) -> list[RunConfig]:
     request = tiny_request("bc")
