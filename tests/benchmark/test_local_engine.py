@@ -1,4 +1,5 @@
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +31,13 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def gpu_of(pid: int) -> str:
     """What the process was started with, before it could load anything."""
-    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    (found,) = (text.partition("=")[2] for text in variables if text.startswith(f"{GPUS}="))
-    return found
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # a moment after its fork it still has what its parent was started with
+        variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        if found := [text.partition("=")[2] for text in variables if text.startswith(f"{GPUS}=")]:
+            return found[0]
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} was started without {GPUS}")
 
 
 def test_each_worker_has_a_gpu_and_more_jobs_share_them(two_gpus: None, place: Workplace) -> None:
