@@ -37,24 +37,26 @@ Name = tuple[str, str, str]  # a method: name, language model, variant
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Data sets that several methods were run on, all at one fraction."""
+class Place:
+    """Data sets, and how they were used: what is compared is compared within one."""
 
     profile: str
     source: str
     fraction: float
     datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pool(Place):
+    """Data sets that several methods were run on, all at one fraction."""
+
     rows: Mapping[Name, Mapping[str, Row]]  # runs of each method on each data set
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Place):
     """One method's statistics over a pool's data sets."""
 
-    profile: str
-    source: str
-    fraction: float
-    datasets: tuple[str, ...]
     method: str
     lm: str
     variant: str
@@ -63,13 +65,9 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Place):
     """One method against another on the same data sets."""
 
-    profile: str
-    source: str
-    fraction: float
-    datasets: tuple[str, ...]
     method: str
     lm: str
     other: str
