@@ -184,6 +184,12 @@ def test_what_can_not_be_stacked_is_trained_by_itself(seeds: Make) -> None:
     assert not stackable(replace(run, task="breakout", method="bc"))
 
 
+def test_what_is_sooner_done_alone_is_trained_by_itself(seeds: Make) -> None:
+    run = seeds("cql", settings={"sampled_actions": 4})[0]
+    assert stackable(replace(run, batch_size=64))  # 768 rows in its largest product
+    assert not stackable(replace(run, batch_size=128))  # 1,536 rows
+
+
 def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were they not drawn by `Policy.draw`, all seeds would share them."""
     genuine = BC.loss
