@@ -1,7 +1,8 @@
 """The work behind `lamobench bench`; `cli_bench.py` only declares it."""
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UserError, choose
 from ..datasets.storage import check_csv
@@ -11,16 +12,40 @@ if TYPE_CHECKING:
     from .benches.harness import Settings
     from .cli_bench import Bench
 
+RESULTS = Path("results")
+PRICED = ("dataset", "method", "step_ms", "gb", "steps", "runs", "hours")
 PRINTED = ("what", "unit", "ours", "other", "other_name", "ratio", "low", "high", "wanted", "met")
 
 
 def bench(command: "Bench") -> None:
     """Measure, write the table, the figure and the page, print the rows."""
-    from .benches.figure import bench_figure
     from .benches.harness import Settings
+    from .benches.suite import check
+
+    settings = Settings(command.clock, command.threads, command.rounds, command.seconds, command.full)
+    check(settings)
+    asked = {"--profile": command.profile, "--growth": command.growth, "--price": bool(command.price)}
+    if sum(asked.values()) > 1:
+        raise UserError(f"{' and '.join(name for name, given in asked.items() if given)}: give one of them at a time")
+    if command.output:
+        check_csv(command.output)
+    if command.page and not command.page.is_file():
+        raise UserError(f"there is no page {command.page}; leave --page out, or name one that is there")
+    if command.profile:
+        _profile(command, settings)
+    elif command.growth:
+        _growth(command, settings)
+    elif command.price:
+        _price(command, settings)
+    else:
+        _measure(command, settings)
+
+
+def _measure(command: "Bench", settings: "Settings") -> None:
+    from .benches.figure import bench_figure
     from .benches.suite import (
+        MEASUREMENTS,
         as_markdown,
-        check,
         chosen_measurements,
         machine,
         merge,
@@ -29,24 +54,50 @@ def bench(command: "Bench") -> None:
         write_into,
     )
 
-    settings = Settings(command.clock, command.threads, command.rounds, command.seconds, command.full)
-    check(settings)
-    check_csv(command.output)
-    if command.page and not command.page.is_file():
-        raise UserError(f"there is no page {command.page}; leave --page out, or name one that is there")
-    if command.profile:
-        _profile(command, settings)
-        return
-    rows = []
+    output, rows = command.output or RESULTS / "bench.csv", list[dict[str, Any]]()
     for found in run_benches(settings, chosen_measurements(command.only), _say):
         rows += found
-        merge(command.output, rows)
-    table = read_table(command.output)
+        merge(output, rows, ["name"], [(name,) for name in MEASUREMENTS])
+    table = read_table(output)
     about = machine(table)
-    bench_figure(table, about, command.output.with_suffix(".png"))
+    bench_figure(table, about, output.with_suffix(".png"))
     if command.page:
         write_into(command.page, "measurements", f"{about}\n\n{as_markdown(table)}")
     print_rows([{key: row[key] for key in PRINTED} for row in rows], command.json)
+
+
+def _growth(command: "Bench", settings: "Settings") -> None:
+    from .benches.growth import AXES, chosen_axes, measure_growth
+    from .benches.growth_figure import growth_as_markdown, growth_figure
+    from .benches.suite import machine, merge, read_table, write_into
+
+    output, rows = command.output or RESULTS / "growth.csv", list[dict[str, Any]]()
+    for found in measure_growth(settings, chosen_axes(command.only), _say):
+        rows += found
+        merge(output, rows, ["axis"], [(axis,) for axis in AXES])
+    table = read_table(output)
+    about = machine(table)
+    growth_figure(table, about, output.with_suffix(".png"))
+    if command.page:
+        write_into(command.page, "growth", f"{about}\n\n{growth_as_markdown(table)}")
+    print_rows(rows, command.json)
+
+
+def _price(command: "Bench", settings: "Settings") -> None:
+    from .benches.price import cells_of, check_price, price_table
+    from .benches.price_page import price_as_markdown
+    from .benches.suite import machine, merge, read_table, write_into
+
+    check_price(settings, command.price, command.parts)
+    output, rows, cells = command.output or RESULTS / "price.csv", list[dict[str, Any]](), cells_of(command.only)
+    for found in price_table(settings, command.price, cells, command.parts, _say):
+        rows += found
+        alike = (rows[0]["profile"], rows[0]["device"])  # what was priced elsewhere, or of another profile, goes
+        merge(output, rows, ["profile", "device", "dataset", "method"], [(*alike, *cell) for cell in cells_of([])])
+    table = read_table(output)
+    if command.page:
+        write_into(command.page, "price", f"{price_as_markdown(table)}\n\n{machine(table)}")
+    print_rows([{key: row[key] for key in PRICED} for row in rows], command.json)
 
 
 def _profile(command: "Bench", settings: "Settings") -> None:

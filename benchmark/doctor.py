@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..datasets import cache, wikitext
-from ..datasets.catalog import Recorded, all_datasets, command_to_get, find_dataset, status
+from ..datasets.catalog import TABLE, Recorded, all_datasets, command_to_get, find_dataset, status
 from ..datasets.corpora import DOCS, NAMES
 from ..datasets.errors import UserError
 from ..datasets.processes import cores, processor
@@ -28,9 +28,7 @@ PACKAGES = (
 )
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),
-    **{task: (f"{task}-medium",) for task in ("hopper", "halfcheetah", "walker2d", "reacher2d")},
-    **{name: (name,) for name in ("kitchen-complete", "kitchen-partial")},
-    **{task: (f"{task}-medium",) for task in ("breakout", "pong", "qbert")},
+    **{target: (dataset,) for target, dataset in TABLE.items()},
     "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
     "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
 }

@@ -260,6 +260,19 @@ DATASETS: dict[str, Dataset] = {
     )
 }
 
+# What a full table has: a data set for each task, by the make target that trains every method on it.
+TABLE: dict[str, str] = {
+    "hopper": "hopper-medium",
+    "halfcheetah": "halfcheetah-medium",
+    "walker2d": "walker2d-medium",
+    "kitchen-complete": "kitchen-complete",
+    "kitchen-partial": "kitchen-partial",
+    "reacher2d": "reacher2d-medium",
+    "breakout": "breakout-medium",
+    "pong": "pong-medium",
+    "qbert": "qbert-medium",
+}
+
 # Other data than v2's, whose scores are not comparable: data sets of their own, found by their full name and listed
 # only when they are at hand.
 OLDER: dict[str, Dataset] = {

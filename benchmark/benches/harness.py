@@ -26,6 +26,10 @@ COMMAND = "from lamobench.benchmark.cli import main; main()"
 Way = Callable[[], Any]
 
 
+class KilledError(RuntimeError):
+    """A measuring process was killed, by the kernel for want of memory as a rule."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to measure."""
@@ -130,13 +134,15 @@ def memory_of(arguments: list[str], scratch: Path, script: str = COMMAND, kind: 
 
     `kind` is a line of Linux's /proc/self/status: "VmHWM", the most that was in memory at a time, or "RssAnon", what is
     the process's own at the end, without the pages of files that it has mapped. What the kernel tells the parent
-    (`ru_maxrss`) won't do: a child begins with its parent's.
+    (`ru_maxrss`) won't do: a child begins with its parent's. Raises `KilledError` if the process was killed.
     """
     status = scratch / "status"
     environment = os.environ | {"LAMOBENCH_STATUS_COPY": str(status)}
     with (scratch / "log").open("w") as log:
         command = [sys.executable, "-c", LEAVE_STATUS + script, *arguments]
         done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
+    if done.returncode < 0:
+        raise KilledError(f"a measurement was killed by signal {-done.returncode}")
     if done.returncode:
         raise RuntimeError(f"a measurement failed: {(scratch / 'log').read_text()}")
     kilobytes = dict(line.split(":") for line in status.read_text().splitlines())[kind].split()[0]

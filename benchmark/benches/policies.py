@@ -13,6 +13,7 @@ from ..lamo import LaMo, LaMoConfig
 
 SHAPES: dict[str, dict[str, Any]] = {  # layers, heads, width, vocabulary, positions
     "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50_257, "n_positions": 1024},
+    "gpt2-medium": {"n_layer": 24, "n_head": 16, "n_embd": 1024, "vocab_size": 50_257, "n_positions": 1024},
     "gpt2-mini": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 4096, "n_positions": 256},
 }
 
@@ -31,15 +32,20 @@ def hopper_spec() -> Spec:
     )
 
 
-def lamo(shape: str, attention: str = "sdpa", **changes: Any) -> LaMo:
-    """LaMo on a GPT-2 of one of `SHAPES`, its position embeddings zero, as the published code leaves them out.
+def random_gpt2(shape: str, attention: str = "sdpa", positions: int = 0) -> GPT2LMHeadModel:
+    """A GPT-2 of one of `SHAPES`, with `positions` if these are more than it has by itself."""
+    torch.manual_seed(0)
+    sizes = SHAPES[shape] | {"n_positions": max(positions, SHAPES[shape]["n_positions"])}
+    config = GPT2Config(bos_token_id=0, eos_token_id=0, **sizes)
+    return GPT2LMHeadModel._from_config(config, attn_implementation=attention)
+
+
+def lamo(shape: str, attention: str = "sdpa", positions: int = 0, **changes: Any) -> LaMo:
+    """LaMo on a `random_gpt2`, its position embeddings zero, as the published code leaves them out.
 
     Low-rank updates begin at zero; here they don't, so that losses depend on them.
     """
-    torch.manual_seed(0)
-    model = GPT2LMHeadModel._from_config(
-        GPT2Config(bos_token_id=0, eos_token_id=0, **SHAPES[shape]), attn_implementation=attention
-    )
+    model = random_gpt2(shape, attention, positions)
     model.transformer.wpe.weight.data.zero_()
     policy = LaMo(LaMoConfig(**changes), hopper_spec(), model, None)
     for name, parameter in policy.named_parameters():

@@ -36,12 +36,18 @@ def random_vectors(
     return _episodes(dataset, env_id, (observations, last, actions), steps, source)
 
 
-def random_frames(episodes: int, steps: int = 500) -> Trajectories:
-    """Random data of Breakout's shape, grey as noise is."""
+def random_frames(
+    episodes: int,
+    steps: int = 500,
+    dataset: str = "breakout-medium",
+    env_id: str = "ALE/Breakout-v5",
+    actions: int = 4,
+) -> Trajectories:
+    """Random data of an Atari game's shape, grey as noise is."""
     rng, total = np.random.default_rng(0), episodes * steps
     frames = rng.integers(0, 256, (total + episodes, 84, 84), np.uint8)
-    arrays = (frames[:total], frames[total:], rng.integers(0, 4, total))
-    return _episodes("breakout-medium", "ALE/Breakout-v5", arrays, steps, "recorded")
+    arrays = (frames[:total], frames[total:], rng.integers(0, actions, total))
+    return _episodes(dataset, env_id, arrays, steps, "recorded")
 
 
 def _episodes(dataset: str, env_id: str, arrays: tuple[Array, Array, Array], steps: int, source: str) -> Trajectories:

@@ -42,15 +42,22 @@ def run_benches(
     settings: Settings, measurements: Mapping[str, Measure], report: Callable[[str], None]
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of one measurement after the other; `report` is told what is being measured."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
+    with threads_of(settings):
         for name, measure in measurements.items():
             report(name)
             with empty_home() as scratch:
                 rows = measure(settings, scratch)
             how = {"clock": settings.clock, "threads": settings.threads, "rounds": settings.rounds}
             yield [{"name": name, **asdict(row), **how} for row in rows]
+
+
+@contextmanager
+def threads_of(settings: Settings) -> Iterator[None]:
+    """PyTorch has as many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    try:
+        yield
     finally:
         torch.set_num_threads(before)
 
@@ -64,17 +71,20 @@ def empty_home() -> Iterator[Path]:
         yield scratch
 
 
-def merge(path: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Write the table: rows of other measurements that the file has stay, in the order of the measurements."""
-    measured, kept = {row["name"] for row in rows}, list[Mapping[str, Any]]()
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            old = [row for row in csv.DictReader(file) if row.get("name") in MEASUREMENTS.keys() - measured]
-        kept = [row for row in old if row.keys() == rows[0].keys()]
-    order = list(MEASUREMENTS)
-    table = sorted([*kept, *rows], key=lambda row: order.index(row["name"]))
-    write_rows(path, table)
-    return table
+def merge(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], order: Sequence[tuple[str, ...]]) -> None:
+    """Write the table: rows of other measurements that the file has stay.
+
+    What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
+    """
+    places = {measured: place for place, measured in enumerate(order)}
+
+    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[column]) for column in by)
+
+    measured, old = {key(row) for row in rows}, read_table(path) if path.is_file() else []
+    alike = [row for row in old if row.keys() == rows[0].keys()]
+    kept = [row for row in alike if key(row) in places and key(row) not in measured]
+    write_rows(path, sorted([*kept, *rows], key=lambda row: places[key(row)]))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

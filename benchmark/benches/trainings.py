@@ -29,8 +29,8 @@ def configurations(dataset: str, method: str, seeds: int = 1, precision: str = "
     return [resolve(RunRequest(dataset, method, seed=seed, precision=precision)) for seed in range(seeds)]
 
 
-def training(config: RunConfig, scratch: Path) -> Training:
+def training(config: RunConfig, scratch: Path, device: str = "cpu") -> Training:
     """A run about to take its first step."""
-    made = Training(config, scratch / config.id, torch.device("cpu"), lambda done, total: None)
+    made = Training(config, scratch / config.id, torch.device(device), lambda done, total: None)
     made.policy.train()
     return made

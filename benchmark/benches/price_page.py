@@ -1,0 +1,77 @@
+"""What `lamobench bench --price` found, added up: a paragraph and a table for a page."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
+
+from ...datasets.catalog import TABLE
+from .price import SEEDS, cells_of
+
+Rows = Sequence[Mapping[str, str]]  # of `price.csv`, as text
+
+DEVICES = (1, 64)
+PARTS = ("train", "evaluation")  # of a run
+
+
+def makespan(hours: Iterable[float], devices: int) -> float:
+    """Hours until runs of so many hours each are done on so many devices: the longest first, each on the first free."""
+    free = [0.0] * devices
+    for each in sorted(hours, reverse=True):
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
+
+
+def price_as_markdown(rows: Rows) -> str:
+    """What a full table costs, and what of it each method does on each data set."""
+    return f"{_paragraph(rows)}\n\n{_table(rows)}"
+
+
+def units(rows: Rows) -> tuple[str, str]:
+    """What hours are of, e.g. "GPU-hours", and what one of several devices is called."""
+    threads = int(rows[0]["threads"])
+    if rows[0]["on"] == "cuda":
+        return "GPU-hours", "GPU"
+    return ("core-hours", "core") if threads == 1 else (f"hours of {threads} cores", f"set of {threads} cores")
+
+
+def _paragraph(rows: Rows) -> str:
+    first, whole = rows[0], cells_of([])
+    unit, device = units(rows)
+    of_runs = list(chain.from_iterable(repeat(_hours(row), int(row["runs"])) for row in rows))
+    priced = {(row["dataset"], row["method"]) for row in rows}
+    much = "A full table" if priced >= set(whole) else f"A part of the full table ({len(priced)} of {len(whole)} pairs)"
+    train, evaluate = (sum(int(row["runs"]) * float(row[f"{part}_hours"]) for row in rows) for part in PARTS)
+    ends = {count: makespan(of_runs, count) for count in DEVICES}
+    return (
+        f"{much} of the `{first['profile']}` profile: {len({row['dataset'] for row in rows})} data sets, "
+        f"{len({row['method'] for row in rows})} methods, every published fraction, {SEEDS} seeds, {len(of_runs):,} "
+        f"runs. On {first['device']}: **{_number(sum(of_runs))} {unit}**, {_number(train)} of them training and "
+        f"{_number(evaluate)} evaluations; one such {device} is done after {_days(ends[1])}, 64 after {_days(ends[64])}, "
+        f"the longest run alone takes {_days(max(of_runs))}."
+    )
+
+
+def _hours(row: Mapping[str, str]) -> float:
+    return float(row["train_hours"]) + float(row["evaluation_hours"])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _days(hours: float) -> str:
+    return f"{_number(hours)} hours" if hours < 96 else f"{_number(hours / 24)} days"
+
+
+def _table(rows: Rows) -> str:
+    datasets = [dataset for dataset in TABLE.values() if any(row["dataset"] == dataset for row in rows)]
+    lines = [f"| | {' | '.join(datasets)} |", "|---" * (len(datasets) + 1) + "|"]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = {row["dataset"]: row for row in rows if row["method"] == method}
+        lines.append(f"| {method} | {' | '.join(_cell(cells.get(dataset)) for dataset in datasets)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: Mapping[str, str] | None) -> str:
+    """Hours of all runs, and in brackets milliseconds of a step and gigabytes."""
+    return "" if row is None else f"{_number(float(row['hours']))} ({float(row['step_ms']):.3g} ms, {row['gb']} GB)"
