@@ -6,39 +6,32 @@ Time is measured here, memory in processes that do nothing else.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...datasets import cache
 from ...datasets.errors import choose
-from ...datasets.fractions import take_fraction
-from ...datasets.windows import ContextSampler, TransitionSampler
 from ..config import RunRequest, resolve
 from ..lamo import LaMoBatch
 from ..memory import keep_freed_memory
 from ..sweep import sweep
 from . import policies
 from .harness import Settings, in_turn, memory_of, quartiles
-from .sampling import CONTEXT, random_vectors
+from .sampling import BATCH, CONTEXT, TRANSITIONS, draws_from, random_vectors
 from .steps import our_step
 from .suite import empty_home, threads_of
 from .trainings import stock
 
 CONTEXTS = (5, 10, 20, 50, 100)
-WINDOWS = 64  # in a batch of those, and of those that are drawn from growing data
 SHAPES = ("gpt2-mini", "gpt2", "gpt2-medium")
 FEW_WINDOWS = 8  # in a batch of the wider models: an eighth of the published one
-TRANSITIONS = (10**3, 10**4, 10**5, 10**6, 10**7)
-DRAWN = 256  # transitions in a batch
+DATA = (10**3, 10**4, 10**5, 10**6, 10**7)
 EPISODE = 500  # steps of one
 RUNS = (1, 2, 4, 8, 16, 32, 64)
-DATASET = "reacher2d-medium-large"  # that these are of
+DATASET = "reacher2d-medium-large"  # that those are of
 
 DT, LAMO, BC = "DT step", "LaMo step", "runs of BC"
-SAMPLES = {"transitions": f"batch of {DRAWN} transitions", "windows": f"batch of {WINDOWS} windows"}
+SAMPLES = {"transitions": f"batch of {TRANSITIONS} transitions", "windows": f"batch of {BATCH} windows"}
 
 STEP = """
 import sys, torch
@@ -49,8 +42,8 @@ step_of(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))()
 SAMPLING = """
 import sys
 from pathlib import Path
-from lamobench.benchmark.benches.growth import sampling_of
-draw = sampling_of(sys.argv[1], Path(sys.argv[2]))
+from lamobench.benchmark.benches.sampling import draws_from
+draw = draws_from(Path(sys.argv[2]), sys.argv[1])
 for _ in range(200):
     draw()
 """
@@ -76,7 +69,7 @@ Axis = Callable[[Settings, Path], list[Point]]  # is given an empty folder, wher
 
 
 def over_contexts(
-    settings: Settings, scratch: Path, contexts: Sequence[int] = CONTEXTS, windows: int = WINDOWS
+    settings: Settings, scratch: Path, contexts: Sequence[int] = CONTEXTS, windows: int = BATCH
 ) -> list[Point]:
     """A step over K: DT at its original size, and LaMo on gpt2-mini's shape."""
     models = {f"{DT}, {windows} windows": "dt", f"{LAMO}, gpt2-mini, {windows} windows": "gpt2-mini"}
@@ -111,7 +104,7 @@ def step_of(model: str, context: int, windows: int) -> Callable[[], None]:
     return our_step(policies.lamo(model, positions=3 * context, context=context), [LaMoBatch(batch, None)])
 
 
-def over_data(settings: Settings, scratch: Path, sizes: Sequence[int] = TRANSITIONS) -> list[Point]:
+def over_data(settings: Settings, scratch: Path, sizes: Sequence[int] = DATA) -> list[Point]:
     """A batch over the number of transitions, memory-mapped: of transitions, and of windows."""
     ways, gigabytes = dict[tuple[int, str], Callable[[], Any]](), dict[tuple[int, str], float]()
     for size in sizes:
@@ -122,17 +115,9 @@ def over_data(settings: Settings, scratch: Path, sizes: Sequence[int] = TRANSITI
         folder = cache.save(data)
         del data
         for kind, what in SAMPLES.items():
-            ways[size, what] = sampling_of(kind, folder)
+            ways[size, what] = draws_from(folder, kind)
             gigabytes[size, what] = memory_of([kind, str(folder)], scratch, script=SAMPLING, kind="RssAnon")
     return _timed(settings, ways, gigabytes)
-
-
-def sampling_of(kind: str, folder: Path) -> Callable[[], Any]:
-    """Draws a batch of one of `SAMPLES` from all of a cached data set."""
-    whole, rng = take_fraction(cache.open_cached(folder), 1.0, 0), np.random.default_rng(0)
-    if kind == "transitions":
-        return partial(TransitionSampler(whole).sample, DRAWN, rng)
-    return partial(ContextSampler(whole, CONTEXT).sample, WINDOWS, rng)
 
 
 def over_runs(
@@ -186,6 +171,8 @@ def _timed(
     points = []
     for place, seconds in zip(ways, zip(*rounds, strict=True), strict=True):
         low, middle, high = (1000 * value for value in quartiles(seconds))
-        how = (settings.clock, settings.threads, settings.rounds)
-        points.append(Point(*place, middle, low, high, "ms", gigabytes[place], *how))
+        point = Point(
+            *place, middle, low, high, "ms", gigabytes[place], settings.clock, settings.threads, settings.rounds
+        )
+        points.append(point)
     return points

@@ -1,5 +1,6 @@
 """What `lamobench bench --growth` found: the figure, a panel an axis, and the tables for a page."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,19 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...datasets.storage import whole_file
 from ..card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
-from .growth import AXES, BC, DRAWN, DT, FEW_WINDOWS, LAMO, SAMPLES, WINDOWS
-from .sampling import CONTEXT
+from .growth import AXES, BC, DT, FEW_WINDOWS, LAMO, SAMPLES
+from .sampling import BATCH, CONTEXT, TRANSITIONS
 
 Rows = Sequence[Mapping[str, str]]  # of `growth.csv`, as text
 
 PANEL = 3.1  # inches
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 PANELS = {  # axis: title, what is along it
-    "context": (f"A step of {WINDOWS} windows", "context K, steps"),
+    "context": (f"A step of {BATCH} windows, LaMo on gpt2-mini", "context K, steps"),
     "width": (f"LaMo's step, {FEW_WINDOWS} windows of {CONTEXT}", "width: gpt2-mini, gpt2, gpt2-medium"),
     "data": ("A batch from memory-mapped data", "transitions in the data set"),
     "runs": ("Short runs on the local pool", "runs"),
@@ -28,18 +29,19 @@ PANELS = {  # axis: title, what is along it
 # What a series begins with: colour, marker, name in the legend.
 SERIES = {
     DT: ("#DE7900", "s", "DT, original size"),
-    LAMO: ("#0B4F9E", "o", "LaMo, K over gpt2-mini"),
-    SAMPLES["transitions"]: ("#CC3311", "D", f"{DRAWN} transitions"),
-    SAMPLES["windows"]: ("#1A8A5F", "^", f"{WINDOWS} windows of {CONTEXT}"),
+    LAMO: ("#0B4F9E", "o", "LaMo"),
+    SAMPLES["transitions"]: ("#CC3311", "D", f"{TRANSITIONS} transitions"),
+    SAMPLES["windows"]: ("#1A8A5F", "^", f"{BATCH} windows of {CONTEXT}"),
     BC: (INK, "P", "BC on reacher2d, cpu profile"),
 }
 
 
 def growth_figure(rows: Rows, about: str, path: Path) -> None:
-    """Write a PNG of the axes that were measured: seconds above, memory below; logarithmic axes, but for runs."""
+    """Write a PNG of the axes that were measured: seconds above, memory below; time is on a logarithmic axis."""
     axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
     found = [name for name in SERIES if any(row["what"].startswith(name) for row in rows)]
-    lines = ["Above: medians over rounds. Below: memory of a process that does this alone.", about]
+    said = "Above: time on a logarithmic axis, medians over rounds. Below: memory of a process that does this alone."
+    lines = [line for text in (said, about) for line in textwrap.wrap(text, 98)]
     columns, handles = min(2, len(axes)), [_line(name, [], []) for name in found]
     header, down = header_height(len(lines), len(handles)), -(-len(axes) // columns)
     height = 2 * MARGIN + header + down * PANEL
@@ -79,10 +81,11 @@ def _draw(axes: Axes, rows: Rows, column: str) -> None:
         axes.add_line(_line(what, x, y))
     axes.autoscale_view()
     axes.grid(axis="y")
-    if rows[0]["unit"] != "ms":
-        axes.set_ylim(0, 1.15 * max(float(row[column]) for row in rows))
-        return
     values = [float(row[column]) for row in rows]
+    if column == "gb" or rows[0]["unit"] != "ms":
+        axes.set_ylim(0, 1.15 * max(values))
+        axes.yaxis.set_major_locator(MaxNLocator(4 if column == "gb" else 6))
+        return
     axes.set_yscale("log")
     axes.set_ylim(min(values) / 1.5, max(values) * 1.5)
     wide = max(values) / min(values) > 30

@@ -88,7 +88,7 @@ def price_table(
     """Rows of those cells that cost alike, one such kind after the other; `report` is told which is being measured."""
     with empty_home() as scratch:
         datasets = list(dict.fromkeys(dataset for dataset, _ in cells))
-        simulators = {dataset: stock_random(dataset) for dataset in datasets}
+        simulators = {dataset: stock_random(dataset, settings) for dataset in datasets}
         if any(METHODS[method].weights or METHODS[method].matched for _, method in cells):
             place_random_model(DEFAULT_LANGUAGE_MODEL[profile])
         kinds: dict[str, list[tuple[Cell, RunConfig]]] = {}
@@ -103,31 +103,27 @@ def price_table(
             yield [_row(cell, config, measured, simulators[cell[0]]) | how for cell, config in alike]
 
 
-def stock_random(dataset: str) -> float:
+def stock_random(dataset: str, settings: Settings) -> float:
     """Put random data of a data set's sizes into the cache; returns the seconds that its simulator takes for a step."""
     task = find_task(DATASETS[dataset].task)
     environment = make_environment(task)
-    environment.action_space.seed(0)
+    space: Any = environment.action_space
+    space.seed(0)
     observation, _ = environment.reset(seed=0)
-    actions = [environment.action_space.sample() for _ in range(STEPS)]
 
-    def play() -> None:
-        environment.reset(seed=0)
-        for action in actions:
-            *_, terminated, truncated, _ = environment.step(action)
-            if terminated or truncated:
-                environment.reset()
+    def step() -> None:
+        *_, terminated, truncated, _ = environment.step(space.sample())
+        if terminated or truncated:
+            environment.reset()
 
-    play()
-    seconds = median(seconds for (seconds,) in in_turn(Settings(rounds=3, seconds=0.1), play))
+    seconds = median(seconds for (seconds,) in in_turn(settings, step))
     environment.close()
     if task.frame_stack:
-        data = random_frames(EPISODES, STEPS, dataset, task.env_id, int(environment.action_space.n))
+        data = random_frames(EPISODES, STEPS, dataset, task.env_id, int(space.n))
     else:
-        sizes = (observation.shape[0], actions[0].shape[0])
-        data = random_vectors(dataset, task.env_id, sizes, EPISODES, STEPS)
+        data = random_vectors(dataset, task.env_id, (len(observation), len(space.low)), EPISODES, STEPS)
     cache.save(data)
-    return float(seconds) / STEPS
+    return float(seconds)
 
 
 def place_random_model(name: str) -> None:

@@ -43,12 +43,17 @@ def _paragraph(rows: Rows) -> str:
     train, evaluate = (sum(int(row["runs"]) * float(row[f"{part}_hours"]) for row in rows) for part in PARTS)
     ends = {count: makespan(of_runs, count) for count in DEVICES}
     return (
-        f"{much} of the `{first['profile']}` profile: {len({row['dataset'] for row in rows})} data sets, "
-        f"{len({row['method'] for row in rows})} methods, every published fraction, {SEEDS} seeds, {len(of_runs):,} "
+        f"{much} of the `{first['profile']}` profile, of {_count(rows, 'dataset', 'data set')} and "
+        f"{_count(rows, 'method', 'method')}, at every published fraction with {SEEDS} seeds, has {len(of_runs):,} "
         f"runs. On {first['device']}: **{_number(sum(of_runs))} {unit}**, {_number(train)} of them training and "
-        f"{_number(evaluate)} evaluations; one such {device} is done after {_days(ends[1])}, 64 after {_days(ends[64])}, "
-        f"the longest run alone takes {_days(max(of_runs))}."
+        f"{_number(evaluate)} evaluations; one such {device} is done after {_days(ends[1])}, "
+        f"64 after {_days(ends[64])}, the longest run alone takes {_days(max(of_runs))}."
     )
+
+
+def _count(rows: Rows, column: str, name: str) -> str:
+    number = len({row[column] for row in rows})
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _hours(row: Mapping[str, str]) -> float:

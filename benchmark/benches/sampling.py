@@ -7,7 +7,7 @@ is put together one frame at a time.
 Shapes: B batch, K context, S observation, A action, F stacked frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...datasets import cache
 from ...datasets.fractions import Subset, take_fraction
 from ...datasets.trajectories import Array, Provenance, Trajectories
-from ...datasets.windows import ContextBatch, ContextSampler, View
+from ...datasets.windows import ContextBatch, ContextSampler, TransitionSampler, View
 from .harness import Measure, Row, Settings, faster, in_turn
 
 BATCH, CONTEXT, FRAMES = 64, 20, 4
+TRANSITIONS = 256  # in a batch
 Episode = dict[str, Array]
 
 
@@ -64,6 +66,14 @@ def _episodes(dataset: str, env_id: str, arrays: tuple[Array, Array, Array], ste
         last_observations=last,
         provenance=Provenance(dataset, source, "random numbers", env_id, "none"),
     )
+
+
+def draws_from(folder: Path, kind: str) -> Callable[[], Any]:
+    """What draws a batch, of "transitions" or of "windows", from all of a cached data set."""
+    whole, rng = take_fraction(cache.open_cached(folder), 1.0, 0), np.random.default_rng(0)
+    if kind == "transitions":
+        return partial(TransitionSampler(whole).sample, TRANSITIONS, rng)
+    return partial(ContextSampler(whole, CONTEXT).sample, BATCH, rng)
 
 
 def windows_of_vectors(settings: Settings, scratch: Path, episodes: int = 400) -> list[Row]:
