@@ -22,7 +22,7 @@ BREAKOUT_CENTRE = 127  # of the field, which is from 55 to 199
 BREAKOUT_SERVE = 14  # positions from the centre within which the ball is served; more than half of what a push moves
 
 PONG_Y, PONG_PADDLE = 54, 51
-PONG_AIM = 6  # positions above the paddle's middle: a ball that is met off the middle leaves so steeply that it scores
+PONG_AIM = 7  # positions above the paddle's middle; met near its edge, a ball leaves so steeply that it may score
 
 
 def propose_breakout(game: Emulator) -> list[Plan]:
