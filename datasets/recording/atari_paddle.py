@@ -19,18 +19,17 @@ MIDDLE = 8  # positions from the paddle's edge, which is what RAM holds, to its 
 
 BREAKOUT_X, BREAKOUT_Y, BREAKOUT_PADDLE = 99, 101, 72
 BREAKOUT_CENTRE = 127  # of the field, which is from 55 to 199
-BREAKOUT_SERVE = 14  # positions from the centre within which the ball is served; more than half of what a push moves
 
 PONG_Y, PONG_PADDLE = 54, 51
 PONG_AIM = 7  # positions above the paddle's middle; met near its edge, a ball leaves so steeply that it may score
 
 
 def propose_breakout(game: Emulator) -> list[Plan]:
-    """Stay, or push to either side; with no ball in play, to the middle of the field, and serve from there."""
-    ram = game.ram()
-    if not ram[BREAKOUT_Y] and abs(ram[BREAKOUT_PADDLE] + MIDDLE - BREAKOUT_CENTRE) < BREAKOUT_SERVE:
-        return [[game.actions["FIRE"]]]
-    return _pushes(game)
+    """Stay, or push to either side. Staying is holding the button, which does nothing but serve when no ball is in play.
+
+    So nobody who imitates the player stands still before a ball that is not served: serving is what it does most.
+    """
+    return _ways(game, game.actions["FIRE"])
 
 
 def judge_breakout(game: Emulator, plan: Plan) -> float:
@@ -40,22 +39,23 @@ def judge_breakout(game: Emulator, plan: Plan) -> float:
     """
     in_play = bool(game.ram()[BREAKOUT_Y])
     ram = _after(game, plan)
-    return _closeness(plan, ram[BREAKOUT_PADDLE] + MIDDLE - (ram[BREAKOUT_X] if in_play else BREAKOUT_CENTRE))
+    distance = ram[BREAKOUT_PADDLE] + MIDDLE - (ram[BREAKOUT_X] if in_play else BREAKOUT_CENTRE)
+    return _closeness(distance, stays=plan[0] == game.actions["FIRE"])
 
 
 def propose_pong(game: Emulator) -> list[Plan]:
     """Stay, or push up or down; with no ball in play, wait, as the game serves unasked."""
-    return _pushes(game) if game.ram()[PONG_Y] else [[NOOP]]
+    return _ways(game, NOOP) if game.ram()[PONG_Y] else [[NOOP]]
 
 
 def judge_pong(game: Emulator, plan: Plan) -> float:
     """The nearer the ball is to where the paddle is to meet it, the better."""
     ram = _after(game, plan)
-    return _closeness(plan, ram[PONG_PADDLE] + MIDDLE - PONG_AIM - ram[PONG_Y])  # heights grow downwards
+    return _closeness(ram[PONG_PADDLE] + MIDDLE - PONG_AIM - ram[PONG_Y], stays=plan[0] == NOOP)
 
 
-def _pushes(game: Emulator) -> list[Plan]:
-    return [[NOOP], [game.actions["RIGHT"]], [game.actions["LEFT"]]]
+def _ways(game: Emulator, stay: int) -> list[Plan]:
+    return [[stay], [game.actions["RIGHT"]], [game.actions["LEFT"]]]
 
 
 def _after(game: Emulator, plan: Plan) -> list[int]:
@@ -65,6 +65,6 @@ def _after(game: Emulator, plan: Plan) -> list[int]:
     return game.ram()
 
 
-def _closeness(plan: Plan, distance: int) -> float:
-    """Minus the distance. Staying wins ties, and two pushes that differ never tie: one of them leads past the other."""
-    return -max(abs(distance), CLOSE) - PUSHING * (plan[0] != NOOP)
+def _closeness(distance: int, stays: bool) -> float:
+    """Minus the distance. Staying wins ties; and of two pushes that lead to different places, one leads nearer."""
+    return -max(abs(distance), CLOSE) - (0.0 if stays else PUSHING)
