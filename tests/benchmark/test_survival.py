@@ -10,48 +10,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lamobench.benchmark import job, local_engine, sweep_record
+from lamobench.benchmark import job, sweep_record
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.collect import collect
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.damage import damage
 from lamobench.benchmark.runs import is_done, open_run, run_folder, set_damaged_aside
 from lamobench.benchmark.sweep import Outcome, State, sweep
 from lamobench.benchmark.sweep_record import FOLDER
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import little_run, numbers
 
 BENCHMARK = Path(job.__file__).parent
-BUDGET = {"steps": 200, "evaluate_every": 100, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
-BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers(stocked_home: Path) -> Iterator[None]:
-    """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
-        patch.setattr(local_engine, "START_METHOD", "forkserver")
-        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
-        yield
-
-
-def run_of(seed: int = 0, **changes: Any) -> RunConfig:
-    return resolve(replace(BASE, seed=seed, **changes))
-
-
-def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
-    """episodes.csv, and metrics.jsonl without times."""
-    folder = run_folder(root, run)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+pytestmark = pytest.mark.usefixtures("forked_workers")
+run_of = partial(little_run, steps=200, evaluate_every=100)
 
 
 def records(root: Path) -> list[Path]:
@@ -123,7 +102,7 @@ def test_what_a_killed_recording_had_half_written_is_cleared_away_by_the_next(tm
 def test_two_sweeps_on_one_folder_share_the_runs_and_train_each_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, outcomes, trained = [run_of(seed, budget=BUDGET | {"steps": 800}) for seed in range(4)], [], [set(), set()]
+    runs, outcomes, trained = [run_of(seed, steps=800) for seed in range(4)], [], [set(), set()]
 
     deadline = time.monotonic() + 60
 

@@ -1,0 +1,30 @@
+"""Runs that train in a moment, and what they come to: for tests of what trains many of them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs import run_folder
+
+Numbers = tuple[str, list[dict[str, Any]]]
+BUDGET = {"evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
+
+
+def little_request(steps: int, evaluate_every: int) -> RunRequest:
+    """Asks for cloning with a tiny network on `reacher_data`."""
+    budget = BUDGET | {"steps": steps, "evaluate_every": evaluate_every}
+    return RunRequest("reacher2d-medium", "bc", budget=budget, settings={"hidden": (16,), "learning_rate": 1e-3})
+
+
+def little_run(seed: int = 0, *, steps: int, evaluate_every: int, **changes: Any) -> RunConfig:
+    """That run, with `changes` to what is asked for."""
+    return resolve(replace(little_request(steps, evaluate_every), seed=seed, **changes))
+
+
+def numbers(root: Path, run: RunConfig) -> Numbers:
+    """episodes.csv, and metrics.jsonl without times."""
+    folder = run_folder(root, run)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
