@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from lamobench.benchmark.sweep_record import FOLDER
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
+from lamobench.tests.small_disks import needs_mounts, on_small_disk
 
 BENCHMARK = Path(job.__file__).parent
 pytestmark = pytest.mark.usefixtures("forked_workers")
@@ -231,7 +231,6 @@ def test_a_full_disk_is_told_by_what_is_raised(error: Exception, full: bool) -> 
     assert job.no_space(error) is full
 
 
-MOUNT = 'mount -t tmpfs -o size=200k tmpfs "$1" && shift && exec "$@"'
 FILL = """
 import json, os, sys
 from pathlib import Path
@@ -256,21 +255,15 @@ print(json.dumps([(root / run.id / "episodes.csv").read_text() for run in runs])
 """
 
 
-def unprivileged_mounts() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not unprivileged_mounts(), reason="this machine lets nobody but root mount a disk")
+@needs_mounts
 def test_a_disk_that_fills_is_one_line_and_the_sweep_goes_on_when_there_is_space(tmp_path: Path) -> None:
     """A small disk, mounted for a process of its own, that is really full."""
     runs, disk = [run_of(seed) for seed in range(2)], tmp_path / "disk"
     disk.mkdir()
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh", str(disk), sys.executable]
-    command += ["-c", FILL, str(disk), *(json.dumps(asdict(run)) for run in runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    program = [sys.executable, "-c", FILL, str(disk), *(json.dumps(asdict(run)) for run in runs)]
+    done = subprocess.run(
+        on_small_disk(disk, "200k", program), capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     line, left, outcome, episodes = done.stdout.splitlines()
     assert line == f"no space left for {disk / 'runs'}; free some and start the same command again to go on"
