@@ -9,7 +9,7 @@ from lamobench.benchmark.figures import COLOURS
 from lamobench.benchmark.report import charts, svg
 from lamobench.benchmark.report.contents import Contents, Setting
 from lamobench.benchmark.report.page import DARK_COLOURS, DARK_FALLBACK
-from lamobench.tests.benchmark.test_figures import MACHADO, lab, linear_rgb, meet
+from lamobench.tests.benchmark.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
 MINUS, DASH = charts.MINUS, charts.DASH
@@ -112,16 +112,10 @@ def test_methods_are_told_apart_by_more_than_colour() -> None:
 
 @pytest.mark.parametrize("vision", MACHADO)
 def test_dark_colours_stay_apart_for_every_eye(vision: str) -> None:
-    matrix = np.asarray(MACHADO[vision].split(), float).reshape(3, 3)
-    seen = {method: lab(matrix @ linear_rgb(colour)) for method, colour in DARK_COLOURS.items()}
-    pairs = [pair for pair in itertools.combinations(seen, 2) if meet(*pair)]
-    distances = {(a, b): np.linalg.norm(seen[a] - seen[b]) for a, b in pairs}
-    assert min(distances.values()) > 15, min(distances, key=distances.__getitem__)
+    assert_apart(DARK_COLOURS, vision)
 
 
 def test_dark_colours_stand_out_from_a_dark_card() -> None:
     assert set(DARK_COLOURS) == set(COLOURS)
-    weights = np.asarray([0.2126, 0.7152, 0.0722])
-    card = float(weights @ linear_rgb("#161b22"))
     for colour in (*DARK_COLOURS.values(), DARK_FALLBACK):
-        assert (float(weights @ linear_rgb(colour)) + 0.05) / (card + 0.05) >= 3.0
+        assert contrast(colour, "#161b22") >= 3.0
