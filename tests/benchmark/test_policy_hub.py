@@ -21,7 +21,8 @@ from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.damage import damage
 from lamobench.benchmark.policy_hub import PUBLISHED, is_repository, pull, push
 from lamobench.benchmark.run_archive import MANIFEST, manifest_of
-from lamobench.benchmark.run_files import CHECKPOINT, file_facts
+from lamobench.benchmark.run_files import file_facts
+from lamobench.benchmark.run_layout import CHECKPOINT
 from lamobench.benchmark.runs import read_config
 from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError

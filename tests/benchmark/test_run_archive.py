@@ -21,7 +21,8 @@ from lamobench.benchmark.collect import collect
 from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.damage import damage, sizes
 from lamobench.benchmark.run_archive import MANIFEST, Contents, export_runs, import_runs, manifest_of
-from lamobench.benchmark.run_files import CHECKPOINT, check_run, checkpoint_state, file_facts
+from lamobench.benchmark.run_files import check_run, checkpoint_state, file_facts
+from lamobench.benchmark.run_layout import CHECKPOINT
 from lamobench.benchmark.runs import open_run, read_config
 from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
