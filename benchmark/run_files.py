@@ -7,15 +7,14 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..datasets.errors import UserError
+from ..datasets.storage import scratch_folder
 from .config import RUN_ID, RunConfig
 from .run_layout import CHECKPOINT, DATA_FACTS, FILES, MB
 from .runs import read_config
@@ -220,13 +219,9 @@ def policy_digest(path: Path) -> str:
 
 @contextmanager
 def waiting_room(root: Path) -> Iterator[Path]:
-    """A hidden folder in `root` for runs that are not checked yet; deleted in the end."""
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root, prefix=".arriving."))
-    try:
+    """A hidden folder in `root` for runs that are not checked yet; deleted in the end, or by whoever comes next."""
+    with scratch_folder(root, ".arriving.") as folder:
         yield folder
-    finally:
-        rmtree(folder, ignore_errors=True)
 
 
 def place(folders: Sequence[Path], root: Path) -> Placed:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from lamobench.benchmark import run_files
+from lamobench.benchmark import run_archive, run_files
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.damage import damage, sizes
@@ -225,6 +226,23 @@ def test_what_fails_in_the_middle_moves_nothing(
         import_runs(tmp_path / "runs.tar", tmp_path / "there")
     assert len(calls) == 3, "the first run went back"
     assert not list((tmp_path / "there").iterdir())
+
+
+def test_what_a_killed_import_left_goes_with_the_next(shared_runs: Path, tmp_path: Path) -> None:
+    archive, root = tmp_path / "runs.tar", tmp_path / "there"
+    export_runs(archive, folders(shared_runs, 0))
+    child = os.fork()
+    if child == 0:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run_archive, "check_run", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            import_runs(archive, root)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert len(list(root.glob(".arriving.*/*/config.json"))) == 1
+    with run_files.waiting_room(root) as living:
+        assert import_runs(archive, root).added == [folders(shared_runs, 0)[0].name]
+        assert list(root.glob(".arriving.*/")) == [living]
+    assert [path.name for path in root.iterdir()] == [folders(shared_runs, 0)[0].name]
 
 
 def test_what_can_not_be_exported(shared_runs: Path, copied_runs: Path, tmp_path: Path) -> None:
