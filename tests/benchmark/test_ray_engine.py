@@ -29,9 +29,10 @@ from lamobench.benchmark.sweep import State, sweep
 from lamobench.benchmark.train import train
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
+from lamobench.tests.required import lacking
 
 if importlib.util.find_spec("ray") is None:  # not imported here: its variables are read then
-    pytest.skip('Ray is not installed: pip install "lamobench[ray]"', allow_module_level=True)
+    lacking("ray", 'Ray is not installed: pip install "lamobench[ray]"')
 
 run_of = partial(little_run, steps=2000, evaluate_every=500)
 RAY = EngineOptions("ray")
