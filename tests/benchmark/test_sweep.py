@@ -19,7 +19,7 @@ from lamobench.benchmark import estimate
 from lamobench.benchmark import sweep as sweeping
 from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.estimate import StepTimes, kind
-from lamobench.benchmark.job import Pace, Step
+from lamobench.benchmark.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.local_engine import LocalEngine
 from lamobench.benchmark.plan import make_plan
 from lamobench.benchmark.runs import is_done, open_run, run_folder
@@ -199,6 +199,19 @@ def test_a_defect_in_a_run_is_one_line_too(tmp_path: Path) -> None:
     assert outcome.finished == [run_of(1).id]
     assert outcome.failed[broken.id].startswith(f"run {broken.id}: ValueError: ")
     assert "\n" not in outcome.failed[broken.id]
+
+
+def test_memory_that_has_run_out_is_one_line_of_each_run(tmp_path: Path) -> None:
+    runs = [replace(run_of(seed), batch_size=10**15) for seed in (0, 1)]
+    said: list[object] = []
+    for job in (tuple(runs), (runs[0],)):
+        ended = train_job(job, tmp_path, "cpu", 1, said.append)
+        assert isinstance(ended, Ended)
+        assert ended.failed.keys() == {run.id for run in job}
+        for name, line in ended.failed.items():
+            assert line.startswith(f"run {name}: no memory left")
+            assert "\n" not in line
+    assert said == []
 
 
 def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Path, undisturbed: Numbers) -> None:
