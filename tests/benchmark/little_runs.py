@@ -28,3 +28,13 @@ def numbers(root: Path, run: RunConfig) -> Numbers:
     folder = run_folder(root, run)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+
+
+def folders(root: Path, *seeds: int) -> list[Path]:
+    """The folders of the runs with these seeds, in their order."""
+    return [path for seed in seeds for path in sorted(root.glob(f"*-s{seed}-*"))]
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
