@@ -23,8 +23,8 @@ from ...datasets.trajectories import Array
 from ..contact_sheet import SCENE_WIDTHS, moments
 from ..run_layout import ABOUT_PICTURE, PICTURE
 from ..runs import clear_temporaries, hold, read_config
-from .charts import percent
 from .contents import Contents
+from .marks import percent
 
 FRAMES = 8  # of a strip
 HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.figures import COLOURS
-from lamobench.benchmark.report import charts, svg
+from lamobench.benchmark.report import charts, marks, svg
 from lamobench.benchmark.report.contents import Contents, Setting
 from lamobench.benchmark.report.page import DARK_COLOURS, DARK_FALLBACK
 from lamobench.tests.benchmark.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
-MINUS, DASH = charts.MINUS, charts.DASH
+MINUS, DASH = marks.MINUS, marks.DASH
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_curve_is_drawn_where_its_numbers_are(setting: Setting) -> None:
     assert np.polyfit(mean, down, 1, full=True)[1] == pytest.approx(0, abs=0.02)
     assert chart.head == ["step", "LaMo", "LaMo random", "BC"]
     assert [line[0] for line in chart.rows] == ["100", "200", "300", "400"]
-    assert chart.rows[-1][3].startswith(f"{mean[-1]:.1f} (".replace("-", charts.MINUS))
+    assert chart.rows[-1][3].startswith(f"{mean[-1]:.1f} (".replace("-", marks.MINUS))
 
 
 def test_scores_over_shares_stand_at_the_shares(setting: Setting) -> None:
@@ -90,7 +90,7 @@ def test_labels_are_apart_in_order_and_inside(places: list[float]) -> None:
 
 
 def test_one_seed_has_no_interval_and_is_drawn_all_the_same() -> None:
-    entries = [charts.Interval("A", "lamo", 3.0, NAN, NAN), charts.Interval("B", "bc", -1.0, -2.0, 0.5)]
+    entries = [marks.Interval("A", "lamo", 3.0, NAN, NAN), marks.Interval("B", "bc", -1.0, -2.0, 0.5)]
     chart = charts.intervals("x", "t", entries, reference=0.5)
     first, second = list(parse(chart).iter("g"))
     assert [path.attrib["class"] for path in first.iter("path")] == []
@@ -99,7 +99,7 @@ def test_one_seed_has_no_interval_and_is_drawn_all_the_same() -> None:
 
 
 def test_names_in_figures_are_escaped() -> None:
-    chart = charts.intervals("x", "<i>&", [charts.Interval("<b>", '"><script>', 1.0, 0.0, 2.0)])
+    chart = charts.intervals("x", "<i>&", [marks.Interval("<b>", '"><script>', 1.0, 0.0, 2.0)])
     assert "<script" not in chart.svg
     assert [text.text for text in parse(chart).iter("text")][-2] == "<b>"
 
