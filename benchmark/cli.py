@@ -52,6 +52,8 @@ class RunOptions:
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     compiled: bool = False
     """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()
@@ -113,6 +115,8 @@ class Evaluate:
     """Of the starts; training evaluations use the run's own seed."""
     lm: str = ""
     """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: act from half to all of the context; always so if training did."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"

@@ -171,7 +171,8 @@ def _play(folder: Path, target: float, device: str, lm: str) -> list[Played]:
 
     with autocast(config, chosen):
         view = evaluation_view(policy.view, config.legacy)
-        episodes = rollout(policy, watched, seeds, [target], environments=EPISODES, view=view)
+        cached = config.cached_context
+        episodes = rollout(policy, watched, seeds, [target], environments=EPISODES, view=view, cached_context=cached)
     return [
         Played(episode.seed, tape.observations, episode.episode_return, episode.length)
         for episode, tape in zip(episodes, tapes, strict=True)
