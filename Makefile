@@ -35,13 +35,17 @@ DATASET = $(call DATA_OF,$@)
 RECORD = $(if $(filter auto recorded,$(DATA)),$(BIN)/lamobench data record $(if $(filter auto,$(DATA)),--if-absent) $(1))
 CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(FRACTIONS))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report ablation ablation-lamo faults test lint format doctor bench parity bench-baselines gpt2-mini clean
+# What results/cpu compares, on little of each task's data and on all of it.
+CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
+CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
+
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results ablation ablation-lamo faults test lint format doctor bench coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
-	@echo '  METHODS and FRACTIONS are for demo, a task and ablation; TASKS for ablation alone; RENDER for report'
+	@echo '  METHODS and FRACTIONS are for demo, a task, ablation and cpu-results; TASKS for the last two; RENDER for report and cpu-results'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -92,6 +96,15 @@ $(TASKS:%=low-data-%): low-data-%: setup
 	@$(call RECORD,$(call DATA_OF,$*))
 	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
 
+cpu-results: setup $(TASKS:%=cpu-results-%) ## LaMo, its control, DT, BC, CQL and IQL on little and on all data of each of TASKS: results/cpu
+	@$(BIN)/lamobench leaderboard --runs runs/cpu --output results/cpu --no-figures
+	@$(BIN)/lamobench fractions --runs runs/cpu $(LISTED) --output results/cpu/fractions.csv
+	@$(BIN)/lamobench report --runs runs/cpu --output results/cpu/report.html $(if $(filter-out 0,$(RENDER)),--render)
+
+$(TASKS:%=cpu-results-%): cpu-results-%: setup
+	@$(call RECORD,$(call DATA_OF,$*))
+	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call CPU_METHODS,$*)) --fractions $(or $(FRACTIONS),$(call CPU_FRACTIONS,$*)) --runs runs/cpu
+
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
 	@$(BIN)/lamobench report $(if $(filter-out 0,$(RENDER)),--render)
 
@@ -123,6 +136,9 @@ doctor: setup ## what is installed, what is at hand, what each target would need
 
 bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv, docs/performance.md
 	@$(BIN)/lamobench bench --page docs/performance.md
+
+coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv (two minutes)
+	@$(BIN)/python -m lamobench.tests.benchmark.interval_coverage
 
 parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own
 	@$(BESIDE_D3RLPY) -m pytest --confcutdir tests/parity tests/parity

@@ -8,8 +8,9 @@ from torch import Tensor
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
+from .cached_context import CachedContext
 from .fields import Amount, Count, Delay, Share
-from .policy import History, OptimizerSettings, Policy, Spec
+from .policy import Actor, History, OptimizerSettings, Policy, Spec
 from .trajectory_model import TokenConfig, TrajectoryModel, action_error
 from .transformer import CausalTransformer
 
@@ -57,6 +58,10 @@ class DecisionTransformer(Policy):
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
         return self.model.act(history)
+
+    def begin_episodes(self, cached_context: bool = False) -> Actor:
+        """Acts in episodes that are played side by side."""
+        return CachedContext(self.model, self.context) if cached_context else super().begin_episodes()
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group, decay on everything, as published."""

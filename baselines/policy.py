@@ -7,6 +7,7 @@ F stacked frames.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -46,6 +47,11 @@ class History:
     actions: Tensor  # (E, k, A), or (E, k) int64
     returns_to_go: Tensor  # (E, k): the target return minus the rewards collected before each step
     timesteps: Tensor  # (E, k) int64
+
+
+# Called at each step of episodes that are played side by side, with what of `History` is at hand, and with the places,
+# (E,) int64, that these episodes had in the call before: those that ended since are left out. Returns their actions.
+Actor = Callable[[History, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,15 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def act(self, history: History) -> Tensor:
         """Deterministic actions (E, A) inside the action space's bounds, or (E,) int64."""
+
+    def begin_episodes(self, cached_context: bool = False) -> "Actor":
+        """Acts in episodes that are played side by side; by itself, each time from the whole history.
+
+        `cached_context`: what was read of earlier steps is kept (`baselines/cached_context.py`), for policies that have
+        a context.
+        """
+        assert not cached_context, f"{type(self).__name__} has no context to keep"
+        return lambda history, kept: self.act(history)
 
     @abstractmethod
     def optimizer_settings(self) -> OptimizerSettings:

@@ -86,8 +86,12 @@ class TrajectoryModel(nn.Module):
     def act(self, history: History) -> Tensor:
         """The newest step's action: (E, A) inside the action space's bounds, or the likeliest one, (E,) int64."""
         tokens = self.embed(history)[:, :-1]  # the newest action is not chosen yet, and nothing looks ahead to it
-        newest = self.head(self.backbone(tokens)[:, -1])
-        return newest.argmax(-1) if self.discrete else self.bounds.clip(newest)
+        return self.choose(self.backbone(tokens)[:, -1])
+
+    def choose(self, hidden: Tensor) -> Tensor:
+        """What the backbone's outputs (E, D) at state tokens say: actions as those of `act`."""
+        actions: Tensor = self.head(hidden)
+        return actions.argmax(-1) if self.discrete else self.bounds.clip(actions)
 
 
 def action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:

@@ -5,6 +5,8 @@ Shapes: B batch, L tokens, D width, H heads.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +27,37 @@ class CausalTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (B, L, D) to (B, L, D); each position sees itself and what is before it."""
+        return self.extend(tokens, None)
+
+    def new_past(self) -> "KeysAndValues":
+        """What `extend` keeps of what it has read: nothing yet."""
+        return KeysAndValues([None for _ in self.blocks])
+
+    def extend(self, tokens: Tensor, past: "KeysAndValues | None") -> Tensor:
+        """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
         hidden = self.dropout(tokens)
-        for block in self.blocks:
-            hidden = block(hidden)
+        for layer, block in enumerate(self.blocks):
+            hidden = block(hidden, past and partial(past.extend, layer))
         normed: Tensor = self.norm(hidden)
         return normed
+
+
+@dataclass
+class KeysAndValues:
+    """Each layer's keys and values of the tokens that were read: (2, B, H, L, D / H) each, None before the first."""
+
+    layers: list[Tensor | None]
+
+    def extend(self, layer: int, added: Tensor) -> Tensor:
+        """Keep a layer's keys and values of more tokens; returns those of all."""
+        before = self.layers[layer]
+        together = added if before is None else torch.cat([before, added], dim=-2)
+        self.layers[layer] = together
+        return together
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows of the batch, in this order."""
+        self.layers = [layer if layer is None else layer[:, indices] for layer in self.layers]
 
 
 class Block(nn.Module):
@@ -44,36 +72,37 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map (B, L, D) to (B, L, D)."""
-        attended = to_onednn(self.attend(self.norm_attention(hidden)))
+    def forward(self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Map (B, L, D) to (B, L, D). `extend` puts keys and values behind those of earlier tokens."""
+        attended = to_onednn(self.attend(self.norm_attention(hidden), extend))
         hidden = hidden + self.dropout(from_onednn(self.project(attended)))
         expanded = self.activation(self.expand(to_onednn(self.norm_network(hidden))))
         return hidden + torch.as_tensor(self.dropout(from_onednn(self.contract(expanded))))
 
-    def attend(self, normed: Tensor) -> Tensor:
+    def attend(self, normed: Tensor, extend: Callable[[Tensor], Tensor] | None) -> Tensor:
         """Causal self-attention of (B, L, D), heads side by side in the result."""
         batch, length, width = normed.shape
         split = from_onednn(self.query_key_value(to_onednn(normed))).view(
             batch, length, 3, self.heads, width // self.heads
         )
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
+        query, *_ = queries_keys_values = split.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
+        key, value = extend(queries_keys_values[1:]) if extend else queries_keys_values[1:]
         dropout = self.attention_dropout if self.training else 0.0
         mixed = causal_attention(query, key, value, dropout)
         return mixed.transpose(1, 2).reshape(batch, length, width)
 
 
 def causal_attention(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
-    """Softmax(QK^T / sqrt(D / H)) V over earlier positions, (B, H, L, D / H) each.
+    """Softmax(QK^T / sqrt(D / H)) V over earlier positions, (B, H, L, D / H) each; queries are those of the last L.
 
     On a CPU in bfloat16 the fused kernel's backward pass is several times slower than plain products at the few dozen
     tokens of a Decision Transformer's context; elsewhere it is as fast or faster.
     """
-    if query.is_cuda or query.dtype == torch.float32:
+    length, seen = query.shape[-2], key.shape[-2]
+    if length == seen and (query.is_cuda or query.dtype == torch.float32):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-    length = query.shape[-2]
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (B, H, L, L)
-    future = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (B, H, L, seen)
+    future = torch.ones(length, seen, dtype=torch.bool, device=query.device).triu(1 + seen - length)
     weights = torch.softmax(scores.masked_fill(future, -math.inf), -1)
     return F.dropout(weights, dropout) @ value
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import BertModel, GPT2LMHeadModel, RobertaModel
+from transformers import BertModel, DynamicCache, GPT2LMHeadModel, RobertaModel
 
 
 @dataclass(frozen=True)
@@ -35,48 +35,64 @@ ENCODERS = ("bert", "roberta")
 
 
 class Backbone(nn.Module):
-    """An adapted GPT-2 behind the interface of any backbone."""
+    """An adapted language model behind the interface of any backbone."""
+
+    def __init__(self, language_model: Any) -> None:
+        super().__init__()
+        self.language_model = language_model
+
+    @property
+    def transformer(self) -> Any:
+        """The language model without a head."""
+        return self.language_model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are the model's own, as in pre-training."""
+        hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
+        return hidden
+
+    def new_past(self) -> DynamicCache:
+        """What `extend` keeps of what it has read: nothing yet."""
+        return DynamicCache()
+
+    def extend(self, tokens: Tensor, past: DynamicCache) -> Tensor:
+        """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
+        outputs = self.transformer(inputs_embeds=tokens, past_key_values=past, use_cache=True)
+        hidden: Tensor = outputs.last_hidden_state
+        return hidden
+
+
+class GPT2Backbone(Backbone):
+    """GPT-2."""
 
     def __init__(self, language_model: Any) -> None:
         """GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula.
 
         Operation by operation, as transformers has it, it takes a quarter of a step on a CPU.
         """
-        super().__init__()
+        super().__init__(language_model)
         if language_model.config.activation_function == "gelu_new":
             for block in language_model.transformer.h:
                 block.mlp.act = nn.GELU(approximate="tanh")
-        self.language_model = language_model
 
     @property
     def transformer(self) -> Any:
         """GPT-2 without its language head."""
         return self.language_model.transformer
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are GPT-2's own, as in pre-training."""
-        hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        return hidden
 
-
-class EncoderBackbone(nn.Module):
-    """An adapted encoder, causal, behind the interface of any backbone."""
+class EncoderBackbone(Backbone):
+    """An encoder, causal."""
 
     def __init__(self, language_model: Any) -> None:
         """The word embeddings, half of a small encoder, are dropped: it reads no words, and has no head to say any."""
-        super().__init__()
+        super().__init__(language_model)
         language_model.set_input_embeddings(None)
-        self.language_model = language_model
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are the encoder's own."""
-        hidden: Tensor = self.language_model(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        return hidden
 
 
-def as_backbone(language_model: Any) -> nn.Module:
+def as_backbone(language_model: Any) -> Backbone:
     """A backbone of `language_model`, a model of one of `FAMILIES`, which is changed in place."""
-    kind = EncoderBackbone if language_model.config.model_type in ENCODERS else Backbone
+    kind = EncoderBackbone if language_model.config.model_type in ENCODERS else GPT2Backbone
     return kind(language_model)
 
 

@@ -28,6 +28,7 @@ from .cli_runs import RUNS, HubGroup, RunsGroup
 from .cli_watch import Plan, Watch
 from .engine_options import EngineOptions
 from .legacy import FAULTS
+from .memory import memory_line
 from .methods import METHODS
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -51,6 +52,8 @@ class RunOptions:
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     compiled: bool = False
     """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()
@@ -112,6 +115,8 @@ class Evaluate:
     """Of the starts; training evaluations use the run's own seed."""
     lm: str = ""
     """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: act from half to all of the context; always so if training did."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"
@@ -235,7 +240,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
     except OSError as error:  # a full disk, a folder that may not be written
-        sys.exit(_complain(f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"))
+        elsewhere = f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"
+        sys.exit(_complain(memory_line(error) or elsewhere))
+    except (MemoryError, RuntimeError) as error:
+        if not (line := memory_line(error)):
+            raise
+        sys.exit(_complain(line))
 
 
 def parse(arguments: list[str]) -> Any:

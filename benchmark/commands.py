@@ -11,7 +11,7 @@ from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.environments import make_environment
 from ..datasets.errors import UserError, choose
 from ..datasets.storage import check_folder
-from .config import RunConfig, RunRequest, resolve
+from .config import RunConfig, RunRequest, check_cached_context, resolve
 from .damage import damage
 from .display import SweepBar, duration, print_plan, print_rows, run_bar
 from .engine import check_engine, expected_slots
@@ -102,11 +102,20 @@ def evaluate_run(command: "Evaluate") -> None:
     targets = tuple(dict.fromkeys(command.targets or task.target_returns))
     if not all(math.isfinite(target) for target in targets):
         raise UserError(f"targets {', '.join(map(str, targets))}: give finite numbers, e.g. {task.target_returns[0]:g}")
+    check_cached_context(config.method, command.cached_context)
     policy = load_player(command.run_folder, config, device, command.lm)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
     with autocast(config, device):
         view = evaluation_view(policy.view, config.legacy)
-        episodes = rollout(policy, lambda: make_environment(task), seeds, targets, step=config.steps, view=view)
+        episodes = rollout(
+            policy,
+            lambda: make_environment(task),
+            seeds,
+            targets,
+            step=config.steps,
+            view=view,
+            cached_context=command.cached_context or config.cached_context,
+        )
     rows = []
     for target in targets:
         returns = [e.episode_return for e in episodes if e.target_return == target]
@@ -252,6 +261,7 @@ def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
         lm=options.lm,
         precision=options.precision,
         compiled=options.compiled,
+        cached_context=options.cached_context,
         budget=budget,
         settings=dict(_named_value("--set", text) for text in options.set),
         legacy=options.legacy,

@@ -23,7 +23,7 @@ from ..datasets.fractions import SELECTIONS
 from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
 from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
-from .settings import Budget
+from .settings import SEQUENCE_METHODS, Budget
 
 if TYPE_CHECKING:
     from ..datasets.tasks import Task
@@ -37,7 +37,13 @@ BROKEN_END = re.compile(rf"{ID_END}\.broken-\d+$")  # of a damaged run that was 
 RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}{ID_END}")  # the whole of it, for names from elsewhere
 
 # Fields that runs did not always have, and what they stand for where they are missing; then those of a method.
-LATER_FIELDS: dict[str, Any] = {"legacy": [], "selection": "uniform", "accumulation": 1, "compiled": False}
+LATER_FIELDS: dict[str, Any] = {
+    "legacy": [],
+    "selection": "uniform",
+    "accumulation": 1,
+    "compiled": False,
+    "cached_context": False,
+}
 LATER_SETTINGS: dict[str, Any] = {
     "measure_language": False,  # of LaMo
     "lora_targets": "qkv",
@@ -68,6 +74,7 @@ class RunRequest:
     lm: str = ""  # language model of the LaMo family, and whose shape dt-matched has: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
     compiled: bool = False  # whether training steps go through torch.compile, which draws dropout otherwise
+    cached_context: bool = False  # whether evaluations read a context step by step (`baselines/cached_context.py`)
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
     legacy: tuple[str, ...] = ()  # faults of the published code to reproduce, names of `legacy.FAULTS`
@@ -105,6 +112,7 @@ class RunConfig:
     selection: str = "uniform"  # how the fraction's episodes were drawn
     accumulation: int = 1  # parts that a batch was computed in
     compiled: bool = False  # whether its training steps went through torch.compile
+    cached_context: bool = False  # whether its evaluations read a context step by step
 
     @cached_property
     def id(self) -> str:
@@ -195,6 +203,7 @@ def _shared(request: RunRequest) -> tuple[RunConfig, "Trajectories", str]:
         legacy=legacy,
         selection=request.selection,
         compiled=request.compiled,
+        cached_context=request.cached_context,
     )
     return config, trajectories, files_hash(lm) if lm else ""
 
@@ -208,15 +217,23 @@ def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Tas
         raise UserError(f"method '{method.name}' has no {kind} actions, but '{name}' has; choose from: {able}")
     if request.compiled and not method.compiles:
         raise UserError(f"steps of '{method.name}' differ from one to the next and can't be compiled; drop --compiled")
+    check_cached_context(method.name, request.cached_context)
     if trajectories.observations.ndim > 2 and not task.frame_stack:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{name}' has them; expected 84 x 84")
+
+
+def check_cached_context(method: str, cached_context: bool) -> None:
+    """A `UserError` if a method without a context is asked to keep it."""
+    if cached_context and method not in SEQUENCE_METHODS:
+        raise UserError(f"method '{method}' chooses from the newest step alone; drop --cached-context")
 
 
 def _named_profile(request: RunRequest) -> str:
     """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
     changes = [request.precision] if request.precision != "float32" else []
     changes += ["compiled"] if request.compiled else []
+    changes += ["cached context"] if request.cached_context else []
     changes += ["changed"] if request.budget or request.settings else []
     changes += [f"legacy {name}" for name in FAULTS if name in request.legacy]
     return f"{request.profile} ({', '.join(changes)})" if changes else request.profile

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..baselines.cached_context import CachedContext
 from ..baselines.fields import Amount, Bounds, Count, Delay, Share
-from ..baselines.policy import History, OptimizerSettings, Policy, Spec
+from ..baselines.policy import Actor, History, OptimizerSettings, Policy, Spec
 from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
 from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError
@@ -184,6 +185,10 @@ class LaMo(Policy):
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
         return self.model.act(history)
+
+    def begin_episodes(self, cached_context: bool = False) -> Actor:
+        """Acts in episodes that are played side by side."""
+        return CachedContext(self.model, self.context) if cached_context else super().begin_episodes()
 
     def rebuilt(self) -> set[str]:
         """Everything of the language model that is not trained."""

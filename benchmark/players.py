@@ -16,9 +16,9 @@ from .checkpoint import load_policy
 from .config import RunConfig
 from .language_models import model_hash
 from .methods import METHODS
-from .run_files import CHECKPOINT, read_json
+from .run_files import read_json
+from .run_layout import CHECKPOINT, DATA_FACTS
 
-DATA_FACTS = "data.json"
 LONGEST = 1_000_000  # steps of an episode that a file may promise
 WIDEST = 100_000  # numbers in an observation
 

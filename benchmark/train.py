@@ -162,6 +162,7 @@ class Training(Learner):
                 config.target_returns,
                 step=self.progress.step,
                 view=evaluation_view(self.policy.view, config.legacy),
+                cached_context=config.cached_context,
             )
             self.policy.eval()
             diagnostics = self.policy.diagnostics()

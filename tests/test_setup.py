@@ -107,7 +107,7 @@ def test_engine_and_address_reach_every_target_that_trains() -> None:
         assert all("--address" not in words for words in would_run(target))
 
 
-@pytest.mark.parametrize("target", ["demo", "pong", "ablation", "ablation-lamo", "faults"])
+@pytest.mark.parametrize("target", ["demo", "pong", "ablation", "ablation-lamo", "faults", "cpu-results"])
 def test_data_steps_and_model_reach_every_target_that_trains(target: str) -> None:
     variables = ("DATA=minari", "STEPS=400", "LM=gpt2", "TASKS=pong")
     commands = would_run(target, *variables)
@@ -128,6 +128,18 @@ def test_the_ablation_s_table_is_of_the_runs_that_it_trained() -> None:
     assert "--source" not in would_run("ablation")[-1]  # each that was found
 
 
+def test_the_cpu_results_are_of_little_and_of_all_data() -> None:
+    commands = would_run("cpu-results", "TASKS=kitchen-complete pong")
+    sweeps = [" ".join(words) for words in commands if words[0] == "sweep"]
+    assert [sweep.split(" --methods ")[1] for sweep in sweeps] == [
+        "lamo lamo-random dt bc cql iql --fractions 0.3 1 --runs runs/cpu",
+        "lamo lamo-random dt bc discrete-cql --fractions 0.1 1 --runs runs/cpu",
+    ]
+    tables = [words for words in commands if words[0] in ("leaderboard", "fractions", "report")]
+    assert [words[words.index("--runs") + 1] for words in tables] == ["runs/cpu"] * 3
+    assert all("results/cpu" in words[words.index("--output") + 1] for words in tables)
+
+
 def test_frames_are_drawn_where_they_are_asked_for() -> None:
     for variables, options in (((), []), (("RENDER=0",), []), (("RENDER=1",), ["--render"])):
         assert would_run("report", *variables) == [["report", *options]]
@@ -135,7 +147,7 @@ def test_frames_are_drawn_where_they_are_asked_for() -> None:
 
 def test_help_says_which_targets_take_what() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert "METHODS and FRACTIONS are for demo, a task and ablation; TASKS for ablation alone" in done.stdout
+    assert "METHODS and FRACTIONS are for demo, a task, ablation and cpu-results; TASKS for the last two" in done.stdout
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:
