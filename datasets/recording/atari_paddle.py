@@ -25,7 +25,7 @@ PONG_AIM = 7  # positions above the paddle's middle; met near its edge, a ball l
 
 
 def propose_breakout(game: Emulator) -> list[Plan]:
-    """Stay, or push to either side. Staying is holding the button, which does nothing but serve when no ball is in play.
+    """Stay, or push to either side. Staying is holding the button, which does nothing but serve if no ball is in play.
 
     So nobody who imitates the player stands still before a ball that is not served: serving is what it does most.
     """
