@@ -102,8 +102,8 @@ def _cpu_d4rl(task: str) -> TaskSettings:
     return TaskSettings(_D4RL_BUDGET, merged(BASELINES[task], quick))
 
 
-# Set from what an update costs, about three minutes a run, and from trials on Breakout recorded with another seed, seed
-# 100: by 3,000 updates BC has hardly begun to tell the frames apart and hits nothing, by 6,000 it returns balls.
+# Set from what an update costs, three to four minutes a run, and from one trial each on Breakout recorded with another
+# seed: after 3,000 updates BC has hardly begun to tell frames apart and hits nothing, after 6,000 it returns balls.
 _CPU_ATARI = TaskSettings(
     budget={
         "": Budget(1000, evaluate_every=500, evaluation_episodes=5, headline_evaluations=2, batch_size=16),
