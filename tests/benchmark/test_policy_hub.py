@@ -201,7 +201,13 @@ def link(folder: Path) -> None:
 
 
 def facts(**changes: Any) -> bytes:
-    value = {"observation_mean": [0.0] * 12, "observation_std": [1.0] * 12, "horizon": 100, "reward_rates": [0.0, 1.0]}
+    value = {
+        "observation_mean": [0.0] * 12,
+        "observation_std": [1.0] * 12,
+        "horizon": 100,
+        "reward_rates": [0.0, 1.0],
+        "background": 0.0,
+    }
     return json.dumps(value | changes).encode()
 
 
