@@ -109,7 +109,7 @@ _CPU_ATARI = TaskSettings(
         "": Budget(1000, evaluate_every=500, evaluation_episodes=5, headline_evaluations=2, batch_size=16),
         **dict.fromkeys(
             CLONING_METHODS,
-            Budget(6000, evaluate_every=2000, evaluation_episodes=5, headline_evaluations=2, batch_size=32),
+            Budget(6000, evaluate_every=1500, evaluation_episodes=5, headline_evaluations=2, batch_size=32),
         ),
         **dict.fromkeys(
             DEEP_Q_METHODS,
