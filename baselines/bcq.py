@@ -102,7 +102,7 @@ class TwoHeaded(nn.Module):
         self.encoder: nn.Module | None = None
         sizes = (spec.observation_dim, *hidden)
         if spec.view.frames:  # one projection as wide as the first layers of both heads, which are its halves
-            self.encoder, sizes = FrameEncoder(spec.view.frames, 2 * hidden[0]), hidden
+            self.encoder, sizes = FrameEncoder(spec, 2 * hidden[0]), hidden
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.values = mlp((*sizes, spec.action_dim * quantiles))
         self.imitation = mlp((*sizes, spec.action_dim))

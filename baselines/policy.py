@@ -34,6 +34,7 @@ class Spec:
     return_scale: float  # returns-to-go are divided by this before they enter a network
     discrete: bool = False  # actions are numbers from 0 to A - 1
     view: View = VECTORS  # how stored steps are seen: stacked frames, clipped rewards
+    background: float = 0.0  # of images: the commonest grey over the training subset, from 0 (black) to 1
     sub_goals: tuple[str, ...] = ()  # of the task, in the order in which they are pursued
     # lowest and highest reward a step over the rest of the horizon that any of the data's steps saw
     reward_rates: tuple[float, float] = (-math.inf, math.inf)

@@ -115,7 +115,7 @@ def _embedding(tokens: TokenConfig, inputs: int) -> nn.Module:
 def _state_embedding(tokens: TokenConfig, spec: Spec) -> nn.Module:
     if not spec.view.frames:
         return _embedding(tokens, spec.observation_dim)
-    encoder = FrameEncoder(spec.view.frames, tokens.width)
+    encoder = FrameEncoder(spec, tokens.width)
     return nn.Sequential(encoder, ResidualMLP(tokens.width, tokens.width)) if tokens.embedding == "mlp" else encoder
 
 

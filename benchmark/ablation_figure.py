@@ -1,19 +1,15 @@
 """The ablation's figure, after the paper's: one panel a variant, its learning curve over LaMo's and DT's."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ..datasets.storage import whole_file
 from .ablation import BASE
-from .card import DPI, MARGIN, STYLE, WIDTH, header_height, write_header
+from .card import Grid, card_of_panels
 from .figures import COLOURS
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run
@@ -35,22 +31,11 @@ def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
         f"episodes. Score over training step; lines: mean of {first['seeds']} seeds, bands: lowest to highest seed. "
         "Titles: the last evaluations' score less LaMo's, with its 95 % interval."
     )
-    lines = textwrap.wrap(about, 98)
     handles = [_handle(_colour(row["variant"]), row["title"]) for row in behind] + [_handle(VARIANT_COLOUR, "variant")]
-    panel_rows, header = -(-len(shown) // COLUMNS), header_height(len(lines), len(handles))
-    height = 2 * MARGIN + header + panel_rows * PANEL_HEIGHT
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
-        write_header(figure, "LaMo, one part changed at a time", lines, handles)
-        body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.03, h_pad=0.05, wspace=0.03)
-        grid = figure.subplots(panel_rows, COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
-        for axes, row in zip(grid, shown, strict=False):
+    grid = Grid(len(shown), COLUMNS, PANEL_HEIGHT, pads=(0.03, 0.05), space=0.03, shared=True)
+    with card_of_panels(path, "LaMo, one part changed at a time", about, handles, grid) as all_axes:
+        for axes, row in zip(all_axes, shown, strict=True):
             _panel(axes, row, behind)
-        for axes in grid[len(shown) :]:
-            axes.remove()
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format="png")
 
 
 def _panel(axes: Axes, row: dict[str, Any], behind: list[dict[str, Any]]) -> None:

@@ -130,19 +130,7 @@ def probability_of_improvement(scores: Scores, reference: Scores) -> Estimate:
     The interval is Newcombe's score interval (2006, *Statistics in Medicine* 25:559, method 5): all probabilities whose
     own standard error, by Hanley and McNeil 1982, does not rule the value out, with a correction for the steps in
     which it moves. Resampling fails here: where all of three runs beat all of three others it knows of no other
-    outcome, [1, 1], though one time in ten that happens by chance. Simulated coverage of the 95 % interval in %, in
-    brackets that of the stratified bootstrap; normal runs that differ by so many standard deviations, 1000 trials:
-
-    ====  ====  ============  ============  ============
-    T     N     0             1             2
-    ====  ====  ============  ============  ============
-    1     3     100.0 (79.9)  97.4 (71.3)   96.8 (36.6)
-    1     5     96.5 (90.3)   96.7 (86.5)   96.8 (59.5)
-    1     10    96.2 (94.2)   95.6 (92.6)   97.0 (85.9)
-    5     3     95.8 (89.3)   97.1 (88.4)   97.6 (89.4)
-    5     5     94.7 (92.1)   95.8 (92.0)   96.6 (91.9)
-    5     10    93.9 (93.1)   94.3 (92.9)   96.0 (93.2)
-    ====  ====  ============  ============  ============
+    outcome, [1, 1], though one time in ten that happens by chance. docs/statistics.md has its simulated coverage.
 
     Tasks that differ from one another make it wider than it need be, and so do seeds that both sides share.
     """
@@ -174,9 +162,7 @@ def performance_profile(scores: Scores, thresholds: Array) -> Profile:
     """The share of runs, tasks weighing the same, that score more than each of `thresholds` (K,).
 
     The bands are pointwise and Wilson's score interval for a share of as many runs. Resampling fails here too: where
-    no run scores more it has nothing to draw from, and its band is [0, 0]. Simulated coverage of the 95 % band in %,
-    averaged over thresholds, in brackets that of the stratified bootstrap: 94.5 (33.7), 93.2 (44.8) and 95.9 (58.6)
-    with 3, 5 and 10 runs of one task, 98.3 (58.3), 98.8 (71.7) and 99.0 (84.1) with as many of each of five.
+    no run scores more it has nothing to draw from, and its band is [0, 0].
     """
     layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
     levels = np.asarray(thresholds, float)
@@ -200,23 +186,7 @@ def estimate(scores: Scores, statistic: Statistic) -> Estimate:
     Unlike `statistics.stratified_bootstrap`, which is for the mean of one task, it has no second level: a run is its
     score, which holds the noise of its episodes already. That one also guards against seeds that agree by chance.
 
-    Simulated coverage of the 95 % interval in %, in brackets that of the plain percentile interval; normal runs, tasks
-    with means from 20 to 100 and standard deviations from 2 to 15, 1000 trials:
-
-    ====  ====  ===========  ===========  ===========  ===========
-    T     N     mean         IQM          median       gap
-    ====  ====  ===========  ===========  ===========  ===========
-    1     3     95.0 (74.4)  95.0 (74.4)  95.2 (74.7)  95.0 (74.4)
-    1     4     94.0 (79.8)  95.6 (86.6)  95.6 (86.6)  93.5 (79.2)
-    1     5     95.6 (85.5)  97.1 (91.5)  98.4 (95.0)  95.7 (85.3)
-    1     10    95.2 (90.8)  96.0 (93.7)  96.5 (93.9)  94.8 (90.2)
-    5     3     96.6 (85.6)  94.1 (79.2)  93.3 (78.8)  96.0 (85.9)
-    5     4     96.4 (89.1)  96.1 (88.4)  95.6 (87.1)  96.1 (88.6)
-    5     5     95.6 (89.3)  96.2 (91.2)  92.5 (88.1)  95.9 (90.5)
-    5     10    95.1 (92.8)  95.2 (92.3)  94.9 (93.2)  95.1 (92.8)
-    ====  ====  ===========  ===========  ===========  ===========
-
-    With strongly skewed (exponential) runs that of the mean falls to 87.5 for T = 1, N = 3, and to 92.8 for T = 5.
+    docs/statistics.md has its simulated coverage.
     """
     return _estimate_all([scores], statistic)[0]
 

@@ -105,6 +105,7 @@ class DataFacts:
     observation_std: Array  # (S,)
     horizon: int  # most steps an episode can have: demonstrations may run over the task's limit
     reward_rates: tuple[float, float]  # of `windows.reward_rates`
+    background: float = 0.0  # of images: the commonest grey
 
 
 def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
@@ -114,7 +115,7 @@ def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
     mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
     horizon = max(task.horizon, int(subset.trajectories.lengths.max()))
     rates = reward_rates(subset, horizon, View(task.frame_stack, task.clip_rewards))
-    return DataFacts(mean, std, horizon, rates)
+    return DataFacts(mean, std, horizon, rates, subset.background() if task.frame_stack else 0.0)
 
 
 def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
@@ -137,6 +138,7 @@ def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
         discrete=discrete,
         view=View(task.frame_stack, task.clip_rewards),
         sub_goals=task.sub_goals,
+        background=facts.background,
         reward_rates=facts.reward_rates,
     )
 

@@ -28,6 +28,7 @@ from .cli_runs import RUNS, HubGroup, RunsGroup
 from .cli_watch import Plan, Watch
 from .engine_options import EngineOptions
 from .legacy import FAULTS
+from .memory import memory_line
 from .methods import METHODS
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -239,7 +240,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
     except OSError as error:  # a full disk, a folder that may not be written
-        sys.exit(_complain(f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"))
+        elsewhere = f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"
+        sys.exit(_complain(memory_line(error) or elsewhere))
+    except (MemoryError, RuntimeError) as error:
+        if not (line := memory_line(error)):
+            raise
+        sys.exit(_complain(line))
 
 
 def parse(arguments: list[str]) -> Any:

@@ -7,10 +7,7 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +17,14 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
-from .config import LATER_FIELDS, LATER_SETTINGS, RUN_ID_END
+from .config import LATER_FIELDS, LATER_SETTINGS
 from .damage import damage
 from .methods import METHODS
+from .run_layout import run_folders
 
 AGAIN = "start the same command again"
 UNFINISHED = f"{AGAIN} to go on"
 SET_ASIDE = f"{AGAIN}, which sets its folder aside"  # as it does with all damage that sizes tell
-EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
@@ -62,22 +59,6 @@ def collect(*roots: Path) -> pd.DataFrame:
             if known is None or (run["status"] == "finished" and known["status"] != "finished"):
                 runs[run["run_id"]] = run
     return pd.DataFrame([runs[name] for name in sorted(runs)])
-
-
-def run_folders(root: Path, named: re.Pattern[str] = RUN_ID_END) -> Iterator[Path]:
-    """Folders of runs in `root` and in the folders inside it, but for hidden ones; links are not followed.
-
-    With `named`, those whose names it finds something in.
-    """
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == EVENTS or not entry.is_dir(follow_symlinks=False):
-                continue
-            path = Path(entry.path)
-            if named.search(entry.name):
-                yield path
-            elif not RUN_ID_END.search(entry.name):
-                yield from run_folders(path, named)
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:

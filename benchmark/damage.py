@@ -6,10 +6,11 @@ are looked through in a second, so content is not hashed: sizes, beginnings and 
 
 import json
 from pathlib import Path
-from typing import Any
 
-KEPT = ("config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safetensors")  # whose sizes `done.json` holds
-OPTIONAL = "checkpoint.safetensors"  # a finished run's score stands without it; a hub's has no optimiser's state
+from .run_layout import CHECKPOINT, FILES, object_in
+
+SIZED = [name for name, file in FILES.items() if file.sized]
+OPTIONAL = CHECKPOINT  # a finished run's score stands without it; a hub's has no optimiser's state
 
 
 def damage(folder: Path) -> str:
@@ -18,7 +19,7 @@ def damage(folder: Path) -> str:
         if (folder / "done.json").exists():
             return _of_finished(folder)
         config = folder / "config.json"
-        if config.exists() and not _read(config):
+        if config.exists() and not object_in(config):
             return "config.json can't be read"
         checkpoint = folder / OPTIONAL
         return f"{OPTIONAL} {problem}" if checkpoint.exists() and (problem := _of_tensors(checkpoint)) else ""
@@ -28,17 +29,17 @@ def damage(folder: Path) -> str:
 
 def sizes(folder: Path) -> dict[str, int]:
     """Bytes of a finished run's files, for its `done.json`."""
-    return {name: (folder / name).stat().st_size for name in KEPT if (folder / name).exists()}
+    return {name: (folder / name).stat().st_size for name in SIZED if (folder / name).exists()}
 
 
 def _of_finished(folder: Path) -> str:
-    done = _read(folder / "done.json")
+    done = object_in(folder / "done.json")
     if not done:
         return "done.json can't be read"
     expected = done.get("files")
     if not isinstance(expected, dict):  # of an earlier version
         return _of_older(folder)
-    for name in KEPT:  # no path of the file's own choice: it may be from elsewhere
+    for name in SIZED:  # no path of the file's own choice: it may be from elsewhere
         if name not in expected:
             continue
         size = expected[name]
@@ -57,7 +58,7 @@ def _of_older(folder: Path) -> str:
     for name in ("config.json", "episodes.csv"):
         if not (folder / name).exists():
             return f"{name} is missing"
-    if not _read(folder / "config.json"):
+    if not object_in(folder / "config.json"):
         return "config.json can't be read"
     whole = (folder / "episodes.csv").read_bytes().endswith(b"\n")
     return "" if whole else "episodes.csv is cut short"
@@ -77,12 +78,3 @@ def _of_tensors(path: Path) -> str:
             return "is no checkpoint"
     end = 8 + length + max(ends, default=0)
     return "" if end == size else f"has {size} bytes instead of {end}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if there is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

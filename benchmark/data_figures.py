@@ -1,26 +1,21 @@
 """The figure of a data set: how its episodes' returns and lengths are spread."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..datasets.storage import whole_file
 from ..datasets.tasks import Task
 from ..datasets.trajectories import Array, Trajectories
-from .card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, readable, write_header
+from .card import INK, Grid, card_of_panels, readable
 from .figures import COLOURS
 
 BARS = COLOURS["lamo-random"]  # the lighter blue, on which the mean's line shows
 PANEL_HEIGHT = 2.9  # inches
 SCORE_AXIS = -0.27  # below the axis of returns, in heights of the panel
 FEWEST, MOST = 10, 40  # bins; in between, as many as NumPy's rule finds right
-WRAP = 98  # characters of a header line
 
 
 def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
@@ -28,22 +23,13 @@ def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
 
     `task` decides the scores; without one there are none. The file is written whole or not at all.
     """
-    lines = textwrap.wrap(_about(data, task), WRAP)
-    header = header_height(len(lines))
-    height = 2 * MARGIN + header + PANEL_HEIGHT
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
-        write_header(figure, data.provenance.dataset, lines, [])
-        body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.0, h_pad=0.0, wspace=0.06)
-        returns, lengths = figure.subplots(1, 2, sharey=False)
+    grid = Grid(2, 2, PANEL_HEIGHT, pads=(0.0, 0.0), space=0.06)
+    with card_of_panels(path, data.provenance.dataset, _about(data, task), [], grid) as (returns, lengths):
         _draw(returns, data.returns, "Return of an episode", "return")
         _draw(lengths, data.lengths, "Length of an episode", "steps")
         returns.set_ylabel("episodes")
         if task is not None:
             _add_scores(returns, task)
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format="png")
 
 
 def bin_edges(values: Array) -> Array:

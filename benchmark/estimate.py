@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from .config import ID_END, RunConfig
+from .run_layout import object_in
 from .settings import LANGUAGE_MODEL_METHODS
 
 # Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included.
@@ -126,7 +127,6 @@ def last_row(folder: Path) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty if it can't be read: the estimate, or the look at a sweep, goes without it."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return object_in(path)
+    except OSError:
         return {}
-    return content if isinstance(content, dict) else {}

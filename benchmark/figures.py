@@ -3,23 +3,19 @@
 Drawn on an opaque white card, so that they read on light and dark pages alike, and sized for a column 700 pixels wide.
 """
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ..datasets.storage import whole_file
-from .card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
+from .card import INK, Grid, card_of_panels
 from .leaderboard import group_runs, leaderboard
 from .tables import method_order, method_title
 
@@ -202,26 +198,13 @@ def _card(
     path: Path, panels: list[_Panel], title: str, about: str, *, panel_height: float, legend: bool
 ) -> Iterator[list[Axes]]:
     """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
     known = {series.label: series for panel in panels for series in panel.series}
     handles = [_line(known[label], [], []) for label in _labels(panels)] if legend else []
-    lines = textwrap.wrap(f"{_source(panels)} {about}", 98)
-    header = header_height(len(lines), len(handles))
-    height = 2 * MARGIN + header + rows * panel_height
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
-        write_header(figure, title, lines, handles)
-        body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.0, h_pad=0.06, wspace=0.05)
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
+    grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
+    with card_of_panels(path, title, f"{_source(panels)} {about}", handles, grid) as all_axes:
+        for axes, panel in zip(all_axes, panels, strict=True):
             axes.set_title(_panel_title(panel, panels))
-        for axes in grid[len(panels) :]:
-            axes.remove()
-        yield list(grid[: len(panels)])
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format="png")
+        yield all_axes
 
 
 def _source(panels: list[_Panel]) -> str:

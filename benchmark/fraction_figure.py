@@ -1,17 +1,13 @@
 """Score over the share of the data, after LaMo's Figure 3: one panel a data set, one line a method, 95 % bands."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from ..datasets.storage import whole_file
-from .card import DPI, MARGIN, STYLE, WIDTH, header_height, write_header
+from .card import Grid, card_of_panels
 from .figures import COLOURS, FALLBACK_COLOUR, method_line
 from .standings import Standing
 from .tables import method_order, method_title
@@ -33,25 +29,15 @@ def fraction_figure(standings: Sequence[Standing], path: Path) -> None:
     known = {_label(standing, len(models) > 1): standing for standing in standings}
     labels = sorted(known, key=lambda label: (method_order(known[label].method), label))
     handles = [method_line(known[label].method, label, [], []) for label in labels]
-    lines = textwrap.wrap(_about(standings, models), 98)
     columns = min(COLUMNS if len(panels) != 4 else 2, len(panels))
-    rows, header = -(-len(panels) // columns), header_height(len(lines), len(handles))
-    height = 2 * MARGIN + header + rows * PANEL_HEIGHT
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
-        write_header(figure, "Score over the share of the data", lines, handles)
-        body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.03, h_pad=0.05, wspace=0.04)
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, (axes, (key, methods)) in enumerate(zip(grid, panels.items(), strict=False)):
+    grid = Grid(len(panels), columns, PANEL_HEIGHT, pads=(0.03, 0.05), space=0.04)
+    about = _about(standings, models)
+    with card_of_panels(path, "Score over the share of the data", about, handles, grid) as all_axes:
+        for place, (axes, (key, methods)) in enumerate(zip(all_axes, panels.items(), strict=True)):
             _draw(axes, methods)
             axes.set_title(_title(key, list(panels)))
             axes.set_ylabel("score" if place % columns == 0 else "")
             axes.set_xlabel("% of the episodes" if place + columns >= len(panels) else "")
-        for axes in grid[len(panels) :]:
-            axes.remove()
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format="png")
 
 
 def _panels(standings: Sequence[Standing]) -> dict[Key, Lines]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..datasets.errors import UserError
 from ..datasets.storage import FULL
+from .memory import memory_line
 from .plan import Job
 
 TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
@@ -65,6 +66,8 @@ def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> En
     except Exception as error:
         if no_space(error):
             return Full(full_line(root))
+        if line := memory_line(error):
+            return Ended({run.id: f"run {run.id}: {line}" for run in job})
         tell(Note("".join(traceback.format_exception(error))))  # a defect: the sweep goes on, and the story is told
         first = (str(error).splitlines() or [""])[0]
         return Ended({run.id: f"run {run.id}: {type(error).__name__}: {first}" for run in job})

@@ -1,10 +1,14 @@
-"""How this process keeps memory that it has freed."""
+"""How this process keeps memory that it has freed; what it says when there is none left."""
 
 import ctypes
+import errno
+import re
 import sys
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # numbers of glibc's `mallopt`, in its malloc.h
 KEPT, LARGE = 256 << 20, 64 << 20  # bytes
+SPENT = re.compile(r"out of memory|can't allocate memory")  # PyTorch's words, of a GPU and of a processor
+ASKED = re.compile(r"(?:[Tt]ried|Unable) to allocate ([\d.]+ \w+)")  # PyTorch's and NumPy's
 
 
 def keep_freed_memory() -> bool:
@@ -16,3 +20,16 @@ def keep_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, LARGE))
+
+
+def memory_line(error: BaseException) -> str:
+    """What a person is told when memory has run out, of the machine or of a GPU; empty if the error is another one."""
+    system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    words = isinstance(error, RuntimeError) and SPENT.search(str(error))
+    if not (isinstance(error, MemoryError) or system or words):
+        return ""
+    asked = ASKED.search(str(error))
+    return (
+        f"no memory left{f' for {asked[1]} more' if asked else ''}; free some and start the same command again, or ask "
+        "for less at a time: fewer --jobs, or smaller batches with --budget batch_size=N (lm pretrain: --batch-size N)"
+    )

@@ -16,9 +16,9 @@ from .checkpoint import load_policy
 from .config import RunConfig
 from .language_models import model_hash
 from .methods import METHODS
-from .run_files import CHECKPOINT, read_json
+from .run_files import read_json
+from .run_layout import CHECKPOINT, DATA_FACTS
 
-DATA_FACTS = "data.json"
 LONGEST = 1_000_000  # steps of an episode that a file may promise
 WIDEST = 100_000  # numbers in an observation
 
@@ -83,13 +83,15 @@ def read_data_facts(folder: Path, config: RunConfig) -> DataFacts:
     try:
         mean, std = (_numbers(content[name], WIDEST) for name in ("observation_mean", "observation_std"))
         low, high = _numbers(content["reward_rates"], 2)
+        (background,) = _numbers([content["background"]], 1)
         horizon = content["horizon"]
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is not what is noted of a run's data; pull the policy anew") from None
     shortest = find_task(config.task).horizon
-    if len(mean) != len(std) or (std < 0).any() or type(horizon) is not int or not shortest <= horizon <= LONGEST:
+    sound = len(mean) == len(std) and (std >= 0).all() and 0 <= background <= 1
+    if not sound or type(horizon) is not int or not shortest <= horizon <= LONGEST:
         raise UserError(f"{path} can't be of data of task {config.task}; pull the policy anew")
-    return DataFacts(mean, std, horizon, (float(low), float(high)))
+    return DataFacts(mean, std, horizon, (float(low), float(high)), float(background))
 
 
 def _numbers(value: Any, most: int) -> Any:

@@ -19,11 +19,10 @@ from typing import Any, NoReturn
 from ..datasets.cache import replaced_folder
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
-from .players import DATA_FACTS, language_model_problem, read_data_facts, write_data_facts
+from .players import language_model_problem, read_data_facts, write_data_facts
 from .policy_card import policy_card
 from .run_archive import MANIFEST, MANIFEST_LIMIT, manifest_of, read_manifest
 from .run_files import (
-    CHECKPOINT,
     LIMITS,
     OF_FINISHED,
     Placed,
@@ -33,6 +32,7 @@ from .run_files import (
     place,
     waiting_room,
 )
+from .run_layout import CHECKPOINT, DATA_FACTS
 from .runs import read_config
 
 CARD = "README.md"

@@ -21,9 +21,7 @@ from ..datasets.errors import UserError
 from ..datasets.storage import whole_file
 from .config import RUN_ID
 from .run_files import (
-    CHECKPOINT,
     LIMITS,
-    MB,
     Facts,
     Placed,
     check_run,
@@ -34,6 +32,7 @@ from .run_files import (
     place,
     waiting_room,
 )
+from .run_layout import CHECKPOINT, MB
 from .runs import open_run
 
 FORMAT, VERSION = "lamobench runs", 1

@@ -7,33 +7,21 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..datasets.errors import UserError
+from ..datasets.storage import scratch_folder
 from .config import RUN_ID, RunConfig
+from .run_layout import CHECKPOINT, DATA_FACTS, FILES, MB
 from .runs import read_config
 
-MB = 1 << 20
-
-# The files that are shared, and how large each may be, in bytes. The checkpoint's limit is that of a tar's header.
-LIMITS = {
-    "config.json": MB,
-    "metrics.jsonl": 256 * MB,
-    "episodes.csv": 256 * MB,
-    "done.json": MB,
-    "failed.json": MB,
-    "data.json": 16 * MB,
-    "checkpoint.safetensors": 8192 * MB - 1,
-}
-CHECKPOINT = "checkpoint.safetensors"
-OF_FINISHED = ("config.json", "metrics.jsonl", "episodes.csv", "done.json")
-OPTIONAL = ("data.json",)  # what the policy has to know of its data: a run that was pulled from a hub has it
+LIMITS = {name: file.most for name, file in FILES.items() if file.most}  # of the files that are shared, in bytes
+OF_FINISHED = tuple(name for name, file in FILES.items() if file.of_finished)
+OPTIONAL = (DATA_FACTS,)  # what the policy has to know of its data: a run that was pulled from a hub has it
 DONE = {"params_total": int, "params_trainable": int, "train_seconds": float, "simulator": str}
 TENSORS = ("policy.", "optimizer.", "random.")
 
@@ -231,13 +219,9 @@ def policy_digest(path: Path) -> str:
 
 @contextmanager
 def waiting_room(root: Path) -> Iterator[Path]:
-    """A hidden folder in `root` for runs that are not checked yet; deleted in the end."""
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root, prefix=".arriving."))
-    try:
+    """A hidden folder in `root` for runs that are not checked yet; deleted in the end, or by whoever comes next."""
+    with scratch_folder(root, ".arriving.") as folder:
         yield folder
-    finally:
-        rmtree(folder, ignore_errors=True)
 
 
 def place(folders: Sequence[Path], root: Path) -> Placed:

@@ -21,11 +21,8 @@ from ..datasets.storage import write_json, write_text
 from .checkpoint import Progress
 from .config import RunConfig
 from .damage import damage
+from .run_layout import FILES
 
-FILES = (
-    *("config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safetensors", "done.json", "failed.json"),
-    *("data.json", "episode.jpg", "episode.json"),
-)
 TEMPORARIES = (*(f".{name}.*" for name in FILES), ".tmp??????")  # `storage.whole_file`'s, and safetensors' own
 LOCK = ".lock"
 LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, at the very most

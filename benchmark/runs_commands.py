@@ -12,9 +12,10 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UserError
-from .collect import EVENTS, collect, run_folders, what_and_how
+from .collect import collect, what_and_how
 from .config import BROKEN_END, RUN_ID_END
 from .display import count, print_rows
+from .run_layout import EVENTS, run_folders
 from .runs import hold, read_config
 
 if TYPE_CHECKING:

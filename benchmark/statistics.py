@@ -96,20 +96,8 @@ def stratified_bootstrap(
     American Statistician* 69:371). The variance is never less than what the episodes' noise alone gives, which guards
     against seeds that agree by chance.
 
-    Simulated coverage of the 95 % interval in %, in brackets that of the plain two-level percentile interval. Normal
-    seeds and episodes, M = 40, 4000 trials (plain: 1000); columns: the true spread over seeds, in units of the
-    standard error that the episodes alone give one seed's mean.
-
-    ====  ===========  ===========  ===========  ===========
-    N     0            1            2            5
-    ====  ===========  ===========  ===========  ===========
-    3     98.7 (97.9)  97.0 (93.7)  95.8 (86.4)  94.5 (76.3)
-    5     97.9 (98.3)  96.1 (93.9)  94.8 (89.0)  94.5 (83.7)
-    10    97.0 (98.9)  94.2 (96.2)  94.6 (92.4)  95.0 (91.2)
-    ====  ===========  ===========  ===========  ===========
-
-    With 3 seeds it is about 2.5 S either side of the mean: wide, because three seeds say little. With strongly skewed
-    seeds (exponential, column 5) coverage falls to 90 % at N = 3 and 89 % at N = 5.
+    With 3 seeds it is about 2.5 S either side of the mean: wide, because three seeds say little. docs/statistics.md has
+    its simulated coverage.
     """
     low, high = _bootstrap(_checked(scores)[None], resamples, seed, level)[0]
     return float(low), float(high)

@@ -6,20 +6,19 @@ engine trains. See `sweep_record.py` for the files.
 
 import csv
 import math
-import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
-from .config import RUN_ID_END
 from .display import count, duration, progress_bar
 from .estimate import read_object
+from .run_layout import run_folders, walk
 from .sweep_record import FOLDER, is_alive
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
@@ -60,7 +59,7 @@ def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
 def find_sweeps(root: Path) -> list[Sighting]:
     """The sweeps over runs in `root` or in folders inside it, those that were killed included until the next begins."""
     found = []
-    for folder in sorted(folder for place, _ in _walk(root) for folder in place.glob(f"{FOLDER}/[!.]*")):
+    for folder in sorted(folder for place, _ in walk(root) for folder in place.glob(f"{FOLDER}/[!.]*")):
         plan = read_object(folder / "plan.json")
         if plan:
             found.append(Sighting(folder.parent.parent, plan, read_object(folder / "state.json"), is_alive(folder)))
@@ -134,16 +133,8 @@ def last_score(folder: Path) -> float | None:
 
 def _counts(root: Path) -> list[str]:
     """How many runs there are, and how many of them are done."""
-    folders = [place / run for place, runs in _walk(root) for run in runs]
+    folders = list(run_folders(root))
     done = sum((folder / "done.json").exists() for folder in folders)
     failed = sum((folder / "failed.json").exists() for folder in folders)
     unfinished = len(folders) - done - failed
     return [f"{count(len(folders), 'run')}: {done} done, {failed} failed, {unfinished} unfinished"] if folders else []
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """`root` and each folder inside it, as the leaderboard looks through them, with the names of the runs in it."""
-    for folder, inside, _ in os.walk(root):
-        runs = [name for name in inside if RUN_ID_END.search(name)]
-        inside[:] = [name for name in inside if not RUN_ID_END.search(name) and not name.startswith(".")]
-        yield Path(folder), runs

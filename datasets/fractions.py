@@ -14,6 +14,8 @@ import numpy as np
 from .errors import UserError
 from .trajectories import Array, Trajectories
 
+FRAMES = 1000  # that are looked at for their background
+
 
 @dataclass(frozen=True)
 class Subset:
@@ -39,6 +41,15 @@ class Subset:
         mean = np.asarray(total / count)
         std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         return mean.astype(np.float32), std.astype(np.float32)
+
+    def background(self) -> float:
+        """The commonest grey of the chosen episodes' frames, from 0 (black) to 1, in at most `FRAMES` of them."""
+        starts, lengths = self.trajectories.offsets[self.episodes], self.trajectories.lengths[self.episodes]
+        places = np.arange(0, self.num_steps, -(-self.num_steps // FRAMES))  # evenly spread over the episodes in a row
+        before = np.cumsum(lengths) - lengths
+        episode = np.searchsorted(before, places, side="right") - 1
+        frames = self.trajectories.observations[starts[episode] + places - before[episode]]
+        return float(np.bincount(frames.ravel(), minlength=256).argmax() / 255.0)
 
 
 def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Subset:

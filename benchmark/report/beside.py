@@ -8,8 +8,8 @@ import pandas as pd
 from ..comparable import COLUMN_NAMES, obstacles, published_for
 from ..compare import compare_published
 from ..reported import Published, papers
-from .charts import signed
 from .contents import Row, Setting
+from .marks import signed
 
 
 def published_beside(row: Row) -> list[dict[str, Any]]:

@@ -1,26 +1,38 @@
 """The report's figures: each a drawing, a caption, and the same numbers as a table for whoever can't see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from ...datasets.trajectories import Array
 from ..card import readable
 from . import svg
 from .contents import Row, Setting
+from .marks import (
+    BOTTOM,
+    MINUS,
+    TOP,
+    Curve,
+    Interval,
+    curve_names,
+    drawn_curves,
+    interval_mark,
+    listed,
+    percent,
+    room_for_labels,
+    signed,
+    stepped_curve,
+    thinned,
+    thousands,
+)
 
 HEIGHT = 252  # of a panel with curves
-TOP, BOTTOM, LEFT = 26.0, 212.0, 32.0
-MOST_MARKS = 10  # on a curve
+LEFT = 32.0  # of the y axis
 TABLE_STEPS = 12  # most rows of a curve's table
 ROW_HEIGHT = 24.0  # of a method's line in `intervals`
 
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 SIGNS = {"better": "+", "unclear": "~", "worse": MINUS}
-
-Place = Callable[[float], str]  # what to call a place on the x axis
 
 
 @dataclass(frozen=True)
@@ -33,34 +45,11 @@ class Chart:
     rows: list[list[str]]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One method's line with its band; all arrays (V,)."""
-
-    label: str
-    method: str
-    x: Array
-    y: Array
-    low: Array
-    high: Array
-
-
-@dataclass(frozen=True)
-class Interval:
-    """One method's value with its 95 % interval, both ends NaN where there is none."""
-
-    label: str
-    method: str
-    value: float
-    low: float
-    high: float
-
-
 def learning_curve(setting: Setting, fraction: float) -> Chart:
     """Score over training steps at a share of the data: means over seeds, and bands from the lowest to the highest."""
     curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
     every = [_learned(row) for row in setting.drawn]
-    right = _room_for_labels(curves)
+    right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
     y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
     episodes = setting.at(fraction)[0].values["episodes_in_subset"]
@@ -68,7 +57,7 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, "score"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
-        _drawn(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed"),
+        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed"),
     ]
     about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
     name = f"curve-{setting.anchor}-{setting.fractions.index(fraction)}"
@@ -87,14 +76,14 @@ def over_fractions(setting: Setting) -> Chart:
 
 def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve]) -> Chart:
     """A value over the share of the data, which is what `x` of the curves holds, with bands of 95 % intervals."""
-    right = _room_for_labels(curves)
+    right = room_for_labels(curves)
     shares = sorted({share for curve in curves for share in curve.x.tolist()})
     x, ticks = svg.share_scale(shares, LEFT + 8, right - 4)
     y, y_ticks = svg.linear_scale(_ends(curves), BOTTOM, TOP)
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, what),
         svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %"),
-        _drawn(curves, x, y, right, percent, "95 % interval"),
+        drawn_curves(curves, x, y, right, percent, "95 % interval"),
     ]
     about = f"{listed(curves)} at {len(ticks)} shares of the data. The numbers are in the table below it."
     rows = [[curve.label, *(_cell_at(share, curve) for share in shares)] for curve in curves]
@@ -125,7 +114,7 @@ def intervals(
         parts.append(svg.path([(x(reference), TOP - 6), (x(reference), bottom)], "axis"))
     parts.append(svg.x_axis(x, ticks, [f"{tick:g}".replace("-", MINUS) for tick in ticks], bottom, ""))
     for place, entry in enumerate(entries):
-        parts.append(_interval(entry, x, TOP + ROW_HEIGHT * (place + 0.45), digits, bars))
+        parts.append(interval_mark(entry, x, TOP + ROW_HEIGHT * (place + 0.45), digits, bars))
     about = f"{title}: {listed(entries)}, each with its 95 % interval. The numbers are in the table below it."
     drawn = svg.drawing(name, bottom + 22, title, about, parts)
     rows = [
@@ -147,15 +136,15 @@ def scores(setting: Setting, fraction: float) -> Chart:
 
 def profiles(name: str, title: str, curves: Sequence[Curve]) -> Chart:
     """Performance profiles: the share of runs that score more than what the axis says."""
-    right = _room_for_labels(curves)
+    right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([v for c in curves for v in c.x.tolist()], LEFT + 4, right, ticks=4)
     y, y_ticks = svg.linear_scale([0.0, 1.0], BOTTOM, TOP)
-    lines = [_steps(curve, x, y) for curve in curves]
+    lines = [stepped_curve(curve, x, y) for curve in curves]
     parts = [
         svg.y_axis(y, y_ticks, LEFT + 4, right, "share of runs above"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "score"),
         *lines,
-        _labels(curves, x, y, right),
+        curve_names(curves, x, y, right),
     ]
     about = f"Share of runs that score more than a threshold, over the threshold, of {listed(curves)}."
     drawn = svg.drawing(name, HEIGHT, title, about, parts)
@@ -199,38 +188,12 @@ def legend_key(method: str) -> Markup:
     return opened.format(svg.class_of(method)) + line + svg.mark(15, 8, method) + Markup("</svg>")
 
 
-def percent(share: float) -> str:
-    """A share of the data in words."""
-    return f"{100 * share:g} %"
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with a real minus sign; a dash where there is none."""
-    return f"{value:.{digits}f}".replace("-", MINUS) if np.isfinite(value) else DASH
-
-
-def thousands(value: float) -> str:
-    """A tick: 20k for 20,000."""
-    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}".replace("-", MINUS)
-
-
 def cell_text(row: Row | None) -> str:
     """A score with its interval, nothing for no row."""
     if row is None:
         return ""
     mean, low, high = (signed(float(row.values[key])) for key in ("score_mean", "ci_low", "ci_high"))
     return f"{mean} [{low}, {high}]" if row.values["seeds"] > 1 else mean
-
-
-def listed(entries: Sequence[Curve | Interval]) -> str:
-    """The labels as a list in words."""
-    names = [entry.label for entry in entries]
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
-def thinned(count: int, most: int) -> list[int]:
-    """At most `most` of the places 0 to count - 1, evenly spread, the ends among them."""
-    return sorted({round(float(place)) for place in np.linspace(0, count - 1, min(count, most))})
 
 
 def _learned(row: Row) -> Curve:
@@ -244,66 +207,6 @@ def _over_fractions(rows: list[Row]) -> Curve:
         np.asarray([float(row.values[key]) for row in rows]) for key in ("fraction", "score_mean", "ci_low", "ci_high")
     )
     return Curve(rows[0].label, rows[0].method, x, y, low, high)
-
-
-def _room_for_labels(curves: Sequence[Curve]) -> float:
-    return svg.WIDTH - 18 - svg.label_width([curve.label for curve in curves])
-
-
-def _drawn(curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: Place, band: str) -> Markup:
-    drawn = [_curve(curve, x, y, place, band) for curve in reversed(curves)]  # the first on top
-    return Markup("").join(drawn) + _labels(curves, x, y, right)
-
-
-def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, band: str) -> Markup:
-    known = np.isfinite(curve.low) & np.isfinite(curve.high)
-    upper = [(x(a), y(b)) for a, b in zip(curve.x[known], curve.high[known], strict=True)]
-    lower = [(x(a), y(b)) for a, b in zip(curve.x[known], curve.low[known], strict=True)]
-    parts = [svg.path([*upper, *reversed(lower)], "band", closed=True)] if len(upper) > 1 else []
-    if len(upper) == 1:
-        parts.append(svg.path([upper[0], lower[0]], "line"))
-    line = [(x(a), y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
-    parts.append(svg.path(line, "line", dashes=svg.dashes_of(curve.method)))
-    for at in thinned(len(line), MOST_MARKS):
-        spread = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {band})" if known[at] else ""
-        parts.append(
-            svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{spread}")
-        )
-    return svg.series(curve.method, parts)
-
-
-def _steps(curve: Curve, x: svg.Scale, y: svg.Scale) -> Markup:
-    upper = [(x(a), y(b)) for a, b in zip(curve.x, curve.high, strict=True) if np.isfinite(b)]
-    lower = [(x(a), y(b)) for a, b in zip(curve.x, curve.low, strict=True) if np.isfinite(b)]
-    band = [svg.path([*upper, *reversed(lower)], "band", closed=True)] if len(upper) > 1 else []
-    line = [(x(a), y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
-    return svg.series(curve.method, [*band, svg.path(line, "line", dashes=svg.dashes_of(curve.method))])
-
-
-def _labels(curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float) -> Markup:
-    """Each curve's name beside its end, moved up or down where two would meet and then led to it by a line."""
-    ends = [(x(float(curve.x[-1])), y(float(curve.y[-1]))) for curve in curves]
-    places = svg.spread([end[1] for end in ends], TOP - 4, BOTTOM + 6)
-    labels = []
-    for curve, (across, down), place in zip(curves, ends, places, strict=True):
-        leader = svg.path([(across + 5, down), (right + 6, place)], "leader")
-        sign = svg.mark(right + 11, place, curve.method)
-        labels.append(svg.series(curve.method, [leader, sign, svg.text(right + 18, place + 4, curve.label, "label")]))
-    return Markup("").join(labels)
-
-
-def _interval(entry: Interval, x: svg.Scale, middle: float, digits: int, bars: bool) -> Markup:
-    parts = [svg.text(0, middle + 4, entry.label, "label")]
-    if np.isfinite(entry.low):
-        low, high = x(entry.low), x(entry.high)
-        corners = [(low, middle - 6), (high, middle - 6), (high, middle + 6), (low, middle + 6)]
-        line = svg.path([(low, middle), (high, middle)], "line")
-        parts.append(svg.path(corners, "bar", closed=True) if bars else line)
-    value, low_end, high_end = (signed(number, digits) for number in (entry.value, entry.low, entry.high))
-    about = f"{entry.label}: {value}, from {low_end} to {high_end}"
-    parts.append(svg.mark(x(entry.value), middle, entry.method, about))
-    parts.append(svg.text(svg.WIDTH, middle + 4, value, "value", "end"))
-    return svg.series(entry.method, parts)
 
 
 def _at_step(step: int, curves: Sequence[Curve]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..aggregates import Estimate
 from ..standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from ..tables import method_title
-from . import charts
+from . import charts, marks
 from .contents import Setting, anchor, methods_of_names, short
 
 METRIC_TITLES = {"iqm": "IQM", "median": "Median", "mean": "Mean", "optimality_gap": "Optimality gap (lower is better)"}
@@ -112,7 +112,7 @@ def _over_shares(name: str, stood: Sequence[Standing]) -> list[charts.Chart]:
         values = [s.metrics["iqm"] for s in line]
         x = np.asarray([s.fraction for s in line])
         y, low, high = (np.asarray([getattr(value, end) for value in values]) for end in ("value", "low", "high"))
-        curves.append(charts.Curve(label, standing.method, x, y, low, high))
+        curves.append(marks.Curve(label, standing.method, x, y, low, high))
     return [charts.curves_over_shares(f"{name}-shares", "IQM over share of the data", "IQM of the score", curves)]
 
 
@@ -138,14 +138,14 @@ def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
     scores = [run["score"] for rows in pool.rows.values() for row in rows.values() for run in row]
     thresholds = np.linspace(min(0.0, *scores), max(scores), THRESHOLDS)
     curves = [
-        charts.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
+        marks.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
         for (method, lm, _), profile in profiles(pool, thresholds).items()
     ]
     return charts.profiles(name, "Performance profiles", curves)
 
 
-def _entry(method: str, label: str, found: Estimate) -> charts.Interval:
-    return charts.Interval(label, method, found.value, found.low, found.high)
+def _entry(method: str, label: str, found: Estimate) -> marks.Interval:
+    return marks.Interval(label, method, found.value, found.low, found.high)
 
 
 def _label(method: str, lm: str, stood: Sequence[Any]) -> str:

@@ -21,7 +21,7 @@ from ..figures import COLOURS, FALLBACK_COLOUR
 from ..methods import METHODS
 from ..standings import Comparison
 from ..tables import method_title
-from . import charts, svg
+from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
 from .overall import by_method, compared_in, overall
@@ -82,10 +82,10 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "duration": duration,
         "legend_key": charts.legend_key,
         "own_values": own_values,
-        "percent": charts.percent,
+        "percent": marks.percent,
         "plain": _plain,
         "provenance": provenance,
-        "signed": charts.signed,
+        "signed": marks.signed,
         "whiskers": charts.whiskers,
         "published": published_beside,
         "improvement": _improvement,
@@ -196,7 +196,7 @@ def _choices(contents: Contents) -> list[dict[str, Any]]:
 
 def _option(name: str, row: Row) -> tuple[str, str]:
     if name == "fraction":
-        return f"{row.fraction:g}", charts.percent(row.fraction)
+        return f"{row.fraction:g}", marks.percent(row.fraction)
     text = row.title if name == "method" else str(row.values[name])
     return text, text
 
@@ -214,8 +214,8 @@ def _about_task(page: Page) -> str:
 
 def _improvement(comparison: Comparison) -> str:
     difference, probability = comparison.difference, comparison.probability
-    interval = f" [{charts.signed(difference.low)}, {charts.signed(difference.high)}]" if comparison.pairs > 1 else ""
-    return f"{charts.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
+    interval = f" [{marks.signed(difference.low)}, {marks.signed(difference.high)}]" if comparison.pairs > 1 else ""
+    return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
 
 
 def _plain(value: Any) -> str:

@@ -21,16 +21,16 @@ from ...datasets.storage import whole_file, write_json
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
 from ..contact_sheet import SCENE_WIDTHS, moments
+from ..run_layout import ABOUT_PICTURE, PICTURE
 from ..runs import clear_temporaries, hold, read_config
-from .charts import percent
 from .contents import Contents
+from .marks import percent
 
 FRAMES = 8  # of a strip
 HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels
 QUALITY = 72  # of JPEG: a strip is about 20 kB
 EPISODES = 3  # played for a strip
 SEED = 2_000_000  # of their starts: neither training evaluations' nor those of `lamobench evaluate`
-PICTURE, ABOUT = "episode.jpg", "episode.json"  # in the run's folder
 ABOUT_FIELDS = {"episodes": int, "seed": int, "target_return": float, "return": float, "length": int}
 ABOUT_FIELDS |= {"score": float, "width": int, "height": int}
 MOST_BYTES = 400_000  # of a picture that is put into a report
@@ -65,7 +65,7 @@ def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     Does nothing if it is there. `lm` says where the language model lies, if not where the run was trained. Raises a
     `UserError` if the run is not finished, its data is gone, or nothing here can draw its scene.
     """
-    if (folder / PICTURE).exists() and (folder / ABOUT).exists():
+    if (folder / PICTURE).exists() and (folder / ABOUT_PICTURE).exists():
         return folder / PICTURE
     config = read_config(folder)
     if not (folder / "done.json").exists():
@@ -89,16 +89,16 @@ def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     with hold(folder, wait=True):
         clear_temporaries(folder)  # of a process that was killed here: training opens no finished run
         _write_jpeg(folder / PICTURE, picture)
-        write_json(folder / ABOUT, about)
+        write_json(folder / ABOUT_PICTURE, about)
     return folder / PICTURE
 
 
 def read_strip(folder: Path, title: str) -> Strip | None:
     """The strip of a run; None if none was drawn. A `UserError` if it can't be read."""
-    if not (folder / PICTURE).exists() or not (folder / ABOUT).exists():
+    if not (folder / PICTURE).exists() or not (folder / ABOUT_PICTURE).exists():
         return None
     try:
-        found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        found = json.loads((folder / ABOUT_PICTURE).read_text(encoding="utf-8"))
         about = {name: kind(found[name]) for name, kind in ABOUT_FIELDS.items()}
         picture = (folder / PICTURE).read_bytes()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -214,5 +214,6 @@ def _write_jpeg(path: Path, picture: Array) -> None:
 
 def _damaged(folder: Path, what: str) -> UserError:
     return UserError(
-        f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT} there, then render again"
+        f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT_PICTURE} there, "
+        "then render again"
     )

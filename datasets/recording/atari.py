@@ -36,9 +36,8 @@ class Style:
 
 
 STYLES: dict[str, Style] = {
-    # Breakout's and Pong's plans last until the ball meets the paddle, 40 steps at most, and are taken whole.
-    "breakout": Style(atari_paddle.propose_breakout, atari_paddle.judge_breakout, commit=40, most_random=0.4),
-    "pong": Style(atari_paddle.propose_pong, atari_paddle.judge_pong, commit=40, most_random=0.4),
+    "breakout": Style(atari_paddle.propose_breakout, atari_paddle.judge_breakout, commit=1, most_random=0.3),
+    "pong": Style(atari_paddle.propose_pong, atari_paddle.judge_pong, commit=1, most_random=0.3),
     "qbert": Style(atari_search.propose_qbert, atari_search.judge_qbert, atari_search.QBERT_HOP, most_random=0.4),
     "seaquest": Style(atari_search.propose_seaquest, atari_search.judge_seaquest, commit=5, most_random=0.6),
     "freeway": Style(atari_search.propose_freeway, atari_search.judge_freeway, commit=2, most_random=0.5),

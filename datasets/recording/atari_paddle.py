@@ -1,95 +1,70 @@
-"""Breakout and Pong: where the ball will come is read off a trial in which nobody moves; then the paddle is moved.
+"""Breakout and Pong: the paddle follows the ball, one step at a time.
 
-A push of one step moves the paddle by 23 or 24 positions, and late, as it glides; the paddle is 16 wide. A script that
-steers for the ball therefore misses often. So the few plans that bring the paddle near the ball are all tried until
-something is scored. The addresses in RAM are AtariARI's (Anand et al. 2019, ram_annotations.py), checked by looking.
+These players react: what they do follows from where the ball and the paddle are and how they move, which a stack of
+four frames shows, so that whoever sees the frames alone can learn to do the same. They never plan further than the push
+of one step takes to show: such a push moves the paddle by 23 or 24 positions in the end, late, as it glides, and the
+paddle is 16 wide, so trying a push out says where it leads better than counting would. Of equally good actions the
+same one is always taken.
+
+The addresses in RAM are AtariARI's (Anand et al. 2019, ram_annotations.py), checked by looking.
 """
 
 from .emulator import Emulator, Plan
 
 NOOP = 0  # every game's first action
-PUSH = 23.5  # positions that the paddle moves, in the end, for one step of pushing
+GLIDE = 1  # agent steps without a push after which a trial looks where the paddle is; with more it lags behind the ball
+CLOSE = 4  # positions: nearer than this to the ball is not better
+PUSHING = 0.5  # positions that a push has to gain; less than distances differ by
 MIDDLE = 8  # positions from the paddle's edge, which is what RAM holds, to its middle
-LONGEST_FLIGHT = 40  # agent steps: the slowest ball takes less from the middle of the field to the paddle
-AFTERWARDS = {"breakout": 25, "pong": 45}  # agent steps in which a returned ball reaches the bricks, or scores
 
 BREAKOUT_X, BREAKOUT_Y, BREAKOUT_PADDLE = 99, 101, 72
-BREAKOUT_NEAR, BREAKOUT_LINE = 100, 178  # heights: below most bricks; where the ball meets the paddle
-PONG_X, PONG_Y, PONG_PADDLE = 49, 54, 51
-PONG_NEAR, PONG_LINE = 110, 188  # just left of the middle of the field; where the ball meets the paddle
+BREAKOUT_CENTRE = 127  # of the field, which is from 55 to 199
+
+PONG_Y, PONG_PADDLE = 54, 51
+PONG_AIM = 7  # positions above the paddle's middle; met near its edge, a ball leaves so steeply that it may score
 
 
 def propose_breakout(game: Emulator) -> list[Plan]:
-    """Serve, wait while the ball rises, else ways to meet it."""
-    if game.ram()[BREAKOUT_Y] == 0:
-        return [[game.actions["FIRE"]]]
-    if wait := _wait(game, BREAKOUT_Y, BREAKOUT_NEAR):
-        return [wait]
-    steps, ram = _flight(game, BREAKOUT_Y, BREAKOUT_LINE)
-    return _ways(game, ram[BREAKOUT_X] - ram[BREAKOUT_PADDLE] - MIDDLE, steps)
+    """Stay, or push to either side. Staying is holding the button, which does nothing but serve if no ball is in play.
 
-
-def propose_pong(game: Emulator) -> list[Plan]:
-    """Wait while the ball is the opponent's, else ways to meet it."""
-    if game.ram()[PONG_Y] == 0:  # the game serves unasked
-        return [[NOOP]]
-    if wait := _wait(game, PONG_X, PONG_NEAR):
-        return [wait]
-    steps, ram = _flight(game, PONG_X, PONG_LINE)
-    return _ways(game, ram[PONG_PADDLE] + MIDDLE - ram[PONG_Y], steps)  # heights grow downwards, RIGHT moves up
+    So nobody who imitates the player stands still before a ball that is not served: serving is what it does most.
+    """
+    return _ways(game, game.actions["FIRE"])
 
 
 def judge_breakout(game: Emulator, plan: Plan) -> float:
-    """The sooner the ball hits a brick the better; a missed ball is worst."""
-    lives = game.lives
-    for step, action in enumerate([*plan, *[NOOP] * AFTERWARDS["breakout"]]):
-        reward = game.play(action)
-        if game.lives < lives:
-            return -1.0
-        if reward:
-            return reward * 0.97**step
-    return 0.0
+    """The nearer the paddle's middle comes to the ball, or with no ball in play to the middle of the field, the better.
+
+    Which of the two is settled before the plan is played: a ball that is lost on the way must not look like one caught.
+    """
+    in_play = bool(game.ram()[BREAKOUT_Y])
+    ram = _after(game, plan)
+    distance = ram[BREAKOUT_PADDLE] + MIDDLE - (ram[BREAKOUT_X] if in_play else BREAKOUT_CENTRE)
+    return _closeness(distance, stays=plan[0] == game.actions["FIRE"])
+
+
+def propose_pong(game: Emulator) -> list[Plan]:
+    """Stay, or push up or down; with no ball in play, wait, as the game serves unasked."""
+    return _ways(game, NOOP) if game.ram()[PONG_Y] else [[NOOP]]
 
 
 def judge_pong(game: Emulator, plan: Plan) -> float:
-    """The sooner the opponent misses the better, the sooner the player does the worse."""
-    for step, action in enumerate([*plan, *[NOOP] * AFTERWARDS["pong"]]):
-        reward = game.play(action)
-        if reward:
-            return reward * 0.97**step
-    return 0.0
+    """The nearer the ball is to where the paddle is to meet it, the better."""
+    ram = _after(game, plan)
+    return _closeness(ram[PONG_PADDLE] + MIDDLE - PONG_AIM - ram[PONG_Y], stays=plan[0] == NOOP)
 
 
-def _wait(game: Emulator, axis: int, near: int) -> Plan:
-    """What to do while the ball goes away (three steps of nothing) or is not `near` yet (one); empty when it is."""
-    before = game.ram()[axis]
-    with game.trial():
-        game.play(NOOP)
-        after = game.ram()[axis]
-    if after <= before:
-        return [NOOP] * 3
-    return [NOOP] if after < near else []
+def _ways(game: Emulator, stay: int) -> list[Plan]:
+    return [[stay], [game.actions["RIGHT"]], [game.actions["LEFT"]]]
 
 
-def _flight(game: Emulator, axis: int, line: int) -> tuple[int, list[int]]:
-    """In how many steps the ball will reach the line, or turn before it, and the RAM then; the paddle is let glide."""
-    with game.trial():
-        ram = game.ram()
-        for step in range(1, LONGEST_FLIGHT):
-            before = ram[axis]
-            game.play(NOOP)
-            ram = game.ram()
-            if not before <= ram[axis] < line:
-                return step, ram
-    return LONGEST_FLIGHT, ram
+def _after(game: Emulator, plan: Plan) -> list[int]:
+    """RAM after the plan and a short glide."""
+    for action in [*plan, *[NOOP] * GLIDE]:
+        game.play(action)
+    return game.ram()
 
 
-def _ways(game: Emulator, distance: float, steps: int) -> list[Plan]:
-    """Plans of that many steps which move the paddle about that far (to the right if positive): at once, or late."""
-    there, back = (game.actions[name] for name in (("RIGHT", "LEFT") if distance > 0 else ("LEFT", "RIGHT")))
-    plans: list[Plan] = [[NOOP] * (steps - 1) + [back]]
-    for pushes in (int(abs(distance) / PUSH), int(abs(distance) / PUSH) + 1):
-        latest = max(steps - pushes, 0)
-        for wait in sorted({0, max(latest - 2, 0), max(latest - 1, 0), latest}) if pushes else (0,):
-            plans.append(([NOOP] * wait + [there] * pushes + [NOOP] * steps)[:steps])
-    return plans
+def _closeness(distance: int, stays: bool) -> float:
+    """Minus the distance. Staying wins ties; and of two pushes that lead to different places, one leads nearer."""
+    return -max(abs(distance), CLOSE) - (0.0 if stays else PUSHING)

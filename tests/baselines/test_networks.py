@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from lamobench.baselines.networks import Ensemble, FrameEncoder, UpdateCount, mlp, move_towards
+from lamobench.baselines.policy import Spec
 
 
 def test_mlp_is_linear_layers_with_relu_between_them() -> None:
@@ -44,14 +47,15 @@ def test_a_frozen_ensemble_passes_gradients_to_its_inputs_alone() -> None:
     assert all(parameter.grad is None for parameter in ensemble.parameters())
 
 
-def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own() -> None:
+def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own(atari_spec: Spec) -> None:
     torch.manual_seed(0)
-    encoder, frames = FrameEncoder(4, 8), torch.randint(0, 256, (2, 3 + 5, 84, 84), dtype=torch.uint8)
+    spec = replace(atari_spec, background=0.25)
+    encoder, frames = FrameEncoder(spec, 8), torch.randint(0, 256, (2, 3 + 5, 84, 84), dtype=torch.uint8)
     together = encoder(frames)
     assert together.shape == (2, 5, 8)
     for step in range(5):
         torch.testing.assert_close(encoder(frames[:, step : step + 4])[:, 0], together[:, step])
-    levels = encoder.convolutions(frames[:, :4].float() / 255)  # the newest frame is the last channel
+    levels = encoder.convolutions(frames[:, :4].float() / 255 - 0.25)  # the newest frame is the last channel
     torch.testing.assert_close(encoder.project(levels), together[:, 0])
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from lamobench.benchmark import local_engine
 from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.packaged_models import PACKAGED
 from lamobench.benchmark.train import train
@@ -115,6 +117,16 @@ def minilm_package(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPa
 def no_minilm_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is not installed, even where it is."""
     monkeypatch.setitem(PACKAGED, "minilm", replace(PACKAGED["minilm"], module="no_such_package"))
+
+
+@pytest.fixture(scope="module")
+def forked_workers(stocked_home: Path) -> Iterator[None]:
+    """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
+        patch.setattr(local_engine, "START_METHOD", "forkserver")
+        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 import csv
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 import lamobench.benchmark.build as build
-from lamobench.benchmark import local_engine
 from lamobench.benchmark.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.ablation_figure import ablation_figure
 from lamobench.benchmark.cli import parse
@@ -23,14 +22,8 @@ from lamobench.benchmark.language_models import language_loss, load_language_mod
 from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
 TINY = {"context": 3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_workers() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_engine, "START_METHOD", "forkserver")  # the second worker need not import PyTorch again
-        yield
 
 
 @pytest.fixture(autouse=True)

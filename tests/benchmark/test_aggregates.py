@@ -1,11 +1,9 @@
-import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from lamobench.benchmark import aggregates
 from lamobench.benchmark.aggregates import (
     METRICS,
     Estimate,
@@ -21,6 +19,7 @@ from lamobench.benchmark.aggregates import (
     probability_of_improvement,
 )
 from lamobench.datasets.trajectories import Array
+from lamobench.tests.benchmark.interval_coverage import of_aggregate, of_improvement, of_profile
 
 
 def runs(*scores: float) -> Array:
@@ -161,23 +160,12 @@ def test_profiles_by_hand() -> None:
     assert ((profile.low <= profile.share) & (profile.share <= profile.high)).all()
 
 
-def coverage(tasks: int, seeds: int, metric: str, trials: int = 1000) -> float:
-    """Simulated coverage in % of the value that many such experiments have on average: normal runs, tasks unlike."""
-    draw = np.random.default_rng(100 * tasks + seeds)
-    means, spreads = draw.uniform(20.0, 100.0, (tasks, 1)), draw.uniform(2.0, 15.0, (tasks, 1))
-    rng = np.random.default_rng(1)
-    statistic, layout = aggregates.STATISTICS[metric], Layout((seeds,) * tasks)
-    many = means + spreads * np.random.default_rng(2).normal(size=(20_000, tasks, seeds))
-    true = float(statistic(many.reshape(len(many), -1), layout).mean())
-    every = [dict(enumerate(means + spreads * rng.normal(size=(tasks, seeds)))) for _ in range(trials)]
-    found = [one[metric] for one in aggregate_all(every, [metric])]  # type: ignore[arg-type]
-    return 100.0 * float(np.mean([one.low <= true <= one.high for one in found]))
-
-
 @pytest.mark.parametrize("metric", ["mean", "iqm"])
 @pytest.mark.parametrize(("tasks", "seeds"), [(1, 3), (1, 4), (1, 5), (5, 3), (5, 5)])
 def test_coverage_of_the_95_percent_interval(tasks: int, seeds: int, metric: str) -> None:
-    assert 92.0 <= coverage(tasks, seeds, metric) <= 98.0
+    ours, plain = of_aggregate(metric, tasks, seeds, trials=500)
+    assert 92.0 <= ours <= 98.0
+    assert plain < ours
 
 
 @pytest.mark.parametrize(("tasks", "seeds"), [(1, 3), (1, 5), (4, 3)])
@@ -193,35 +181,18 @@ def test_coverage_of_paired_differences(tasks: int, seeds: int) -> None:
 
 def test_the_plain_percentile_interval_covers_too_little() -> None:
     """What rliable does, and why `estimate` does more: three seeds of one task."""
-    rng, covered = np.random.default_rng(0), 0
-    drawn = np.asarray(list(itertools.product(range(3), repeat=3)))  # every resample there is
-    for _ in range(400):
-        low, high = np.quantile(rng.normal(size=3)[drawn].mean(axis=1), [0.025, 0.975])
-        covered += low <= 0.0 <= high
-    assert covered / 4 < 82.0
+    assert of_aggregate("mean", 1, 3, trials=400)[1] < 82.0
 
 
 @pytest.mark.parametrize("effect", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize(("tasks", "seeds"), [(1, 3), (1, 5), (5, 3)])
 def test_probabilities_of_improvement_are_covered(tasks: int, seeds: int, effect: float) -> None:
-    rng, true, covered = np.random.default_rng(0), float(stats.norm.cdf(effect / math.sqrt(2.0))), 0
-    for _ in range(400):
-        ours, theirs = (dict(enumerate(rng.normal(centre, 1.0, (tasks, seeds)))) for centre in (effect, 0.0))
-        found = probability_of_improvement(ours, theirs)  # type: ignore[arg-type]
-        covered += found.low <= true <= found.high
-    assert covered / 4 >= 92.0  # on the safe side: with so few pairs it can't be exact
+    assert of_improvement(effect, tasks, seeds, trials=400)[0] >= 92.0  # with so few pairs it can't be exact
 
 
 @pytest.mark.parametrize(("tasks", "seeds"), [(1, 3), (5, 3)])
 def test_profile_bands_cover(tasks: int, seeds: int) -> None:
-    rng, thresholds = np.random.default_rng(0), np.linspace(30.0, 70.0, 5)
-    centres = np.linspace(40.0, 60.0, tasks)[:, None]
-    true = 1.0 - stats.norm.cdf((thresholds[None, :] - centres) / 10.0).mean(axis=0)
-    covered = np.zeros(len(thresholds))
-    for _ in range(400):
-        profile = performance_profile(dict(enumerate(rng.normal(centres, 10.0, (tasks, seeds)))), thresholds)  # type: ignore[arg-type]
-        covered += (profile.low <= true) & (true <= profile.high)
-    assert (covered / 4).mean() >= 92.0
+    assert of_profile(tasks, seeds, trials=400)[0] >= 92.0
 
 
 @pytest.mark.parametrize("bad", [{}, {"t": np.zeros((2, 2))}, {"t": np.zeros(0)}, {"t": runs(1.0, math.nan)}])

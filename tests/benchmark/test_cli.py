@@ -176,8 +176,11 @@ def test_a_mistake_of_the_real_program(tmp_path: Path) -> None:
         (UserError("what to mend"), 2, "lamobench: what to mend\n"),
         (KeyboardInterrupt(), 130, "\nstopped; start the same command again to go on\n"),
         (OSError(28, "No space left on device", "runs/x"), 2, "lamobench: No space left on device: runs/x; "),
+        (OSError(12, "Cannot allocate memory"), 2, "lamobench: no memory left; free some and"),
+        (MemoryError(), 2, "lamobench: no memory left; free some and"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), 2, "lamobench: no memory left for 2 GiB more;"),
     ],
-    ids=["mistake", "interrupt", "disk"],
+    ids=["mistake", "interrupt", "disk", "fork", "memory", "gpu"],
 )
 def test_how_a_command_can_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
@@ -210,12 +213,13 @@ def test_a_place_that_can_t_be_written_is_called_as_it_was_given(
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
-def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("shapes do not fit")])
+def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(self: object) -> None:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr(cli.Doctor, "run", fail)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(error)):
         run("doctor")
 
 

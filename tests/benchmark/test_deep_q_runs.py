@@ -56,7 +56,9 @@ def breakout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
 def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations that ask the policy for one action instead of playing thousands of steps."""
 
-    def rollout(policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any) -> list[Any]:
+    def rollout(
+        policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any, cached_context: bool
+    ) -> list[Any]:
         environment = make()
         frame = torch.from_numpy(environment.reset(seed=seeds[0])[0])
         frames = torch.stack([torch.zeros_like(frame)] * (view.frames - 1) + [frame])[None]

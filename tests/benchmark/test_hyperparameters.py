@@ -47,3 +47,11 @@ def test_the_tasks_of_imported_data_sets_have_settings_too(profile: str) -> None
 def test_an_unknown_profile_is_answered_with_the_known() -> None:
     with pytest.raises(UserError, match=r"unknown profile 'papr'; did you mean 'paper'"):
         budget_for("papr", "hopper", "bc")
+
+
+def test_200_steps_are_a_quick_look_at_every_task() -> None:
+    """What the README says; they have to be spread over each run's evaluations."""
+    for task in PROFILES["cpu"]:
+        for method in METHODS:
+            budget = budget_for("cpu", task, method)
+            assert 200 % (budget.steps // budget.evaluate_every) == 0, (task, method)

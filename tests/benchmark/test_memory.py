@@ -1,7 +1,12 @@
 import subprocess
 import sys
+from collections.abc import Callable
 
+import numpy as np
 import pytest
+import torch
+
+from lamobench.benchmark.memory import memory_line
 
 FAULTS = """
 import resource, sys
@@ -26,3 +31,25 @@ def test_what_is_freed_is_used_again_without_asking_the_kernel() -> None:
     if found["keep"][0] == "False":
         pytest.skip("this C library has no mallopt")
     assert 10 * int(found["keep"][1]) < int(found["leave"][1])
+
+
+@pytest.mark.parametrize(
+    ("ask", "size"),
+    [
+        (lambda: np.empty(1 << 50), "8.00 PiB"),
+        (lambda: torch.empty(1 << 50), "4503599627370496 bytes"),
+        (lambda: bytearray(1 << 60), ""),
+    ],
+    ids=["numpy", "torch", "python"],
+)
+def test_memory_that_has_run_out_is_one_line(ask: Callable[[], object], size: str) -> None:
+    with pytest.raises((MemoryError, RuntimeError)) as met:
+        ask()
+    line = memory_line(met.value)
+    assert line.startswith(f"no memory left for {size} more; free some" if size else "no memory left; free some")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes"), OSError(28, "out of memory"), ValueError("out of memory")])
+def test_no_other_error_is_taken_for_it(error: Exception) -> None:
+    assert memory_line(error) == ""

@@ -13,12 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.engine import Workplace
 from lamobench.benchmark.engine_options import EngineOptions
 from lamobench.benchmark.estimate import last_row
@@ -29,12 +28,13 @@ from lamobench.benchmark.runs import run_folder
 from lamobench.benchmark.sweep import State, sweep
 from lamobench.benchmark.train import train
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import little_run, numbers
+from lamobench.tests.required import lacking
 
 if importlib.util.find_spec("ray") is None:  # not imported here: its variables are read then
-    pytest.skip('Ray is not installed: pip install "lamobench[ray]"', allow_module_level=True)
+    lacking("ray", 'Ray is not installed: pip install "lamobench[ray]"')
 
-BUDGET = {"steps": 2000, "evaluate_every": 500, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
-BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
+run_of = partial(little_run, steps=2000, evaluate_every=500)
 RAY = EngineOptions("ray")
 DRIVER = """
 import json, sys, time
@@ -53,17 +53,6 @@ def _stocked(stocked_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("LAMOBENCH_HOME", str(stocked_home))
     for name, value in TOKEN.items():  # Ray reads them once in a process: the same for every test
         monkeypatch.setenv(name, value)
-
-
-def run_of(seed: int = 0, **changes: Any) -> RunConfig:
-    return resolve(replace(BASE, seed=seed, **changes))
-
-
-def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
-    """episodes.csv, and metrics.jsonl without times."""
-    folder = run_folder(root, run)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
 
 
 def title(pid: int) -> str:
@@ -85,7 +74,7 @@ def workers() -> list[int]:
 
 def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_path: Path) -> None:
     folders = tempfile_folders()
-    runs = [run_of(seed, budget=BUDGET | {"steps": 3000}) for seed in range(3)]
+    runs = [run_of(seed, steps=3000) for seed in range(3)]
     before, handler = set(descendants(os.getpid())), signal.getsignal(signal.SIGTERM)
     saved: dict[str, int] = {}  # where each run's checkpoint stood when a worker was killed
     seen: list[tuple[str, int]] = []  # runs and their steps since
@@ -115,7 +104,7 @@ def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_
 
 def test_nothing_of_ray_outlives_a_killed_parent(tmp_path: Path) -> None:
     folders = tempfile_folders()
-    runs = [run_of(seed, budget=BUDGET | {"steps": 20_000}) for seed in range(2)]
+    runs = [run_of(seed, steps=20_000) for seed in range(2)]
     command = [sys.executable, "-c", DRIVER, str(tmp_path / "runs"), *(json.dumps(asdict(run)) for run in runs)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -159,7 +148,7 @@ def cluster(stocked_home: Path) -> Iterator[str]:
 
 
 def test_an_existing_cluster_trains_and_goes_on(cluster: str, tmp_path: Path) -> None:
-    runs = [run_of(seed, budget=BUDGET | {"steps": 500}) for seed in range(2)]
+    runs = [run_of(seed, steps=500) for seed in range(2)]
     states: list[State] = []
     options = EngineOptions("ray", cluster)
     outcome = sweep(runs, tmp_path / "runs", device="cpu", show=states.append, engine=options)

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -7,6 +6,7 @@ from scipy import stats
 
 from lamobench.benchmark.statistics import _draws, iqm, mean, std, stratified_bootstrap, summarise
 from lamobench.datasets.trajectories import Array
+from lamobench.tests.benchmark.interval_coverage import of_two_levels
 
 
 def column(*seed_means: float) -> Array:
@@ -101,37 +101,9 @@ def test_scores_that_are_no_finite_matrix_are_refused(bad: Array) -> None:
         summarise(bad)
 
 
-def plain_two_level(scores: Array, seed: int, resamples: int = 400) -> tuple[float, float]:
-    """The uncorrected interval, by an independent route: all resamples at once."""
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(len(scores), size=(resamples, len(scores), 1))
-    columns = rng.integers(scores.shape[1], size=(resamples, len(scores), scores.shape[1]))
-    low, high = np.quantile(scores[rows, columns].mean(axis=(1, 2)), [0.025, 0.975])
-    return float(low), float(high)
-
-
-Interval = Callable[[Array, int], tuple[float, float]]
-
-
-def corrected(scores: Array, seed: int) -> tuple[float, float]:
-    return stratified_bootstrap(scores, resamples=400, seed=seed)
-
-
-def coverage(interval: Interval, seeds: int, ratio: float, trials: int) -> float:
-    """Simulated coverage in %; `ratio`: see the docstring of `stratified_bootstrap`."""
-    rng, covered = np.random.default_rng(0), 0
-    for trial in range(trials):
-        scores = ratio * rng.standard_normal((seeds, 1)) + math.sqrt(30) * rng.standard_normal((seeds, 30))
-        low, high = interval(scores, trial)
-        covered += low <= 0.0 <= high
-    return 100 * covered / trials
-
-
 @pytest.mark.parametrize("seeds", [3, 5, 10])
-@pytest.mark.parametrize("ratio", [1.0, 3.0])
-def test_coverage_of_the_95_percent_interval(seeds: int, ratio: float) -> None:
-    assert 92.0 <= coverage(corrected, seeds, ratio, trials=600) <= 98.0
-
-
-def test_plain_resampling_of_both_levels_covers_too_little() -> None:
-    assert coverage(plain_two_level, seeds=3, ratio=3.0, trials=300) < 86.0
+@pytest.mark.parametrize("spread", [1.0, 3.0])
+def test_coverage_of_the_95_percent_interval(seeds: int, spread: float) -> None:
+    ours, plain = of_two_levels(spread, seeds, trials=600)
+    assert 92.0 <= ours <= 98.0
+    assert plain < 86.0 or (spread, seeds) != (3.0, 3)  # resampling both levels as they are covers too little

@@ -5,53 +5,32 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lamobench.benchmark import job, local_engine, sweep_record
+from lamobench.benchmark import job, sweep_record
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.collect import collect
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.damage import damage
 from lamobench.benchmark.runs import is_done, open_run, run_folder, set_damaged_aside
 from lamobench.benchmark.sweep import Outcome, State, sweep
 from lamobench.benchmark.sweep_record import FOLDER
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import little_run, numbers
+from lamobench.tests.small_disks import needs_mounts, on_small_disk
 
 BENCHMARK = Path(job.__file__).parent
-BUDGET = {"steps": 200, "evaluate_every": 100, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
-BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers(stocked_home: Path) -> Iterator[None]:
-    """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
-        patch.setattr(local_engine, "START_METHOD", "forkserver")
-        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
-        yield
-
-
-def run_of(seed: int = 0, **changes: Any) -> RunConfig:
-    return resolve(replace(BASE, seed=seed, **changes))
-
-
-def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
-    """episodes.csv, and metrics.jsonl without times."""
-    folder = run_folder(root, run)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+pytestmark = pytest.mark.usefixtures("forked_workers")
+run_of = partial(little_run, steps=200, evaluate_every=100)
 
 
 def records(root: Path) -> list[Path]:
@@ -123,7 +102,7 @@ def test_what_a_killed_recording_had_half_written_is_cleared_away_by_the_next(tm
 def test_two_sweeps_on_one_folder_share_the_runs_and_train_each_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, outcomes, trained = [run_of(seed, budget=BUDGET | {"steps": 800}) for seed in range(4)], [], [set(), set()]
+    runs, outcomes, trained = [run_of(seed, steps=800) for seed in range(4)], [], [set(), set()]
 
     deadline = time.monotonic() + 60
 
@@ -252,7 +231,6 @@ def test_a_full_disk_is_told_by_what_is_raised(error: Exception, full: bool) -> 
     assert job.no_space(error) is full
 
 
-MOUNT = 'mount -t tmpfs -o size=200k tmpfs "$1" && shift && exec "$@"'
 FILL = """
 import json, os, sys
 from pathlib import Path
@@ -277,21 +255,15 @@ print(json.dumps([(root / run.id / "episodes.csv").read_text() for run in runs])
 """
 
 
-def unprivileged_mounts() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not unprivileged_mounts(), reason="this machine lets nobody but root mount a disk")
+@needs_mounts
 def test_a_disk_that_fills_is_one_line_and_the_sweep_goes_on_when_there_is_space(tmp_path: Path) -> None:
     """A small disk, mounted for a process of its own, that is really full."""
     runs, disk = [run_of(seed) for seed in range(2)], tmp_path / "disk"
     disk.mkdir()
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh", str(disk), sys.executable]
-    command += ["-c", FILL, str(disk), *(json.dumps(asdict(run)) for run in runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    program = [sys.executable, "-c", FILL, str(disk), *(json.dumps(asdict(run)) for run in runs)]
+    done = subprocess.run(
+        on_small_disk(disk, "200k", program), capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     line, left, outcome, episodes = done.stdout.splitlines()
     assert line == f"no space left for {disk / 'runs'}; free some and start the same command again to go on"

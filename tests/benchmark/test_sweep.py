@@ -1,5 +1,4 @@
 import fcntl
-import json
 import math
 import multiprocessing
 import os
@@ -8,57 +7,39 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lamobench.benchmark import estimate, local_engine
+from lamobench.benchmark import estimate
 from lamobench.benchmark import sweep as sweeping
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.estimate import StepTimes, kind
-from lamobench.benchmark.job import Pace, Step
+from lamobench.benchmark.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.local_engine import LocalEngine
 from lamobench.benchmark.plan import make_plan
 from lamobench.benchmark.runs import is_done, open_run, run_folder
 from lamobench.benchmark.sweep import Outcome, State, grid, sweep
 from lamobench.benchmark.train import train
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import Numbers, little_request, little_run, numbers
 
-BUDGET = {"steps": 1000, "evaluate_every": 500, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
-BASE = RunRequest("reacher2d-medium", "bc", budget=BUDGET, settings={"hidden": (16,), "learning_rate": 1e-3})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers(stocked_home: Path) -> Iterator[None]:
-    """Workers fork from a server that has PyTorch loaded; importing it anew for each would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAMOBENCH_HOME", str(stocked_home))
-        patch.setattr(local_engine, "START_METHOD", "forkserver")
-        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
-        yield
-
-
-def run_of(seed: int = 0, **changes: Any) -> RunConfig:
-    return resolve(replace(BASE, seed=seed, **changes))
+BASE = little_request(steps=1000, evaluate_every=500)
+pytestmark = pytest.mark.usefixtures("forked_workers")
+run_of = partial(little_run, steps=1000, evaluate_every=500)
 
 
 def long_run(seed: int = 0) -> RunConfig:
     """A run that has several checkpoints, and lasts long enough to be killed in between."""
-    return run_of(seed, budget=BUDGET | {"steps": 2000})
-
-
-def numbers(root: Path, run: RunConfig) -> tuple[str, list[dict[str, Any]]]:
-    """episodes.csv, and metrics.jsonl without times."""
-    folder = run_folder(root, run)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return (folder / "episodes.csv").read_text(), [{k: v for k, v in r.items() if k != "seconds"} for r in rows]
+    return run_of(seed, steps=2000)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
+def undisturbed(forked_workers: None, tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     """The numbers of `long_run()`, trained in this process."""
     root = tmp_path_factory.mktemp("undisturbed")
     train(long_run(), root, "cpu")
@@ -120,7 +101,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
 
 
 def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
-    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
+    tmp_path: Path, undisturbed: Numbers
 ) -> None:
     run = long_run()
     kill = kill_once(lambda state: state.steps.get(run.id, 0) >= 600)
@@ -130,9 +111,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
     assert numbers(tmp_path, run) == undisturbed
 
 
-def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(
-    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
-) -> None:
+def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path: Path, undisturbed: Numbers) -> None:
     runs = [long_run(0), long_run(1)]
     kill = kill_once(lambda state: min(state.steps.get(run.id, 0) for run in runs) >= 600)  # there is one worker only
     outcome = sweep(runs, tmp_path, jobs=2, device="cpu", show=kill, seeds_together=True)
@@ -159,7 +138,7 @@ def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Path) -> None:
-    deadly = run_of(0, budget=BUDGET | {"steps": 3000, "evaluate_every": 3000})  # no checkpoint on the way
+    deadly = run_of(0, steps=3000, evaluate_every=3000)  # no checkpoint on the way
     harmless, kills = run_of(1), []
 
     def show(state: State) -> None:
@@ -174,10 +153,8 @@ def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Pa
     assert outcome.failed == {deadly.id: f"run {deadly.id}: its process died 3 times (exit code -9)"}
 
 
-def test_deaths_between_which_a_run_gets_further_do_not_count(
-    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
-) -> None:
-    run, kills = run_of(0, budget=BUDGET | {"steps": 2500}), []
+def test_deaths_between_which_a_run_gets_further_do_not_count(tmp_path: Path, undisturbed: Numbers) -> None:
+    run, kills = run_of(0, steps=2500), []
 
     def show(state: State) -> None:
         if len(kills) < 4 and state.running and state.steps.get(run.id, 0) > 500 * (len(kills) + 1):
@@ -224,14 +201,26 @@ def test_a_defect_in_a_run_is_one_line_too(tmp_path: Path) -> None:
     assert "\n" not in outcome.failed[broken.id]
 
 
-def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(
-    tmp_path: Path, undisturbed: tuple[str, list[dict[str, Any]]]
-) -> None:
+def test_memory_that_has_run_out_is_one_line_of_each_run(tmp_path: Path) -> None:
+    runs = [replace(run_of(seed), batch_size=10**15) for seed in (0, 1)]
+    said: list[object] = []
+    for job in (tuple(runs), (runs[0],)):
+        ended = train_job(job, tmp_path, "cpu", 1, said.append)
+        assert isinstance(ended, Ended)
+        assert ended.failed.keys() == {run.id for run in job}
+        for name, line in ended.failed.items():
+            assert line.startswith(f"run {name}: no memory left")
+            assert "\n" not in line
+    assert said == []
+
+
+def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Path, undisturbed: Numbers) -> None:
     """The real command line with its real start method, killed as hard as can be."""
     run = long_run()
-    budget = [word for name, value in (BUDGET | {"steps": 2000}).items() for word in ("--budget", f"{name}={value}")]
+    budget = {**BASE.budget, "steps": run.steps}
     arguments = ["sweep", "reacher2d-medium", "--methods", "bc", "--seeds", "0", "--jobs", "1", "--device", "cpu"]
-    arguments += ["--runs", str(tmp_path), "--set", "hidden=[16]", "--set", "learning_rate=1e-3", *budget]
+    arguments += ["--runs", str(tmp_path), "--set", "hidden=[16]", "--set", "learning_rate=1e-3"]
+    arguments += [word for name, value in budget.items() for word in ("--budget", f"{name}={value}")]
     command = [sys.executable, "-c", "from lamobench.benchmark.cli import main; main()", *arguments]
     checkpoint = run_folder(tmp_path, run) / "checkpoint.safetensors"
     with (tmp_path / "output").open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as parent:

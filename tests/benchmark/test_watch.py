@@ -18,6 +18,7 @@ from lamobench.benchmark import watch as watching
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.estimate import kind
 from lamobench.benchmark.plan import make_plan
+from lamobench.benchmark.run_layout import EVENTS
 from lamobench.benchmark.runs import run_folder
 from lamobench.benchmark.sweep import State
 from lamobench.benchmark.sweep_record import FOLDER, Record
@@ -112,6 +113,7 @@ def test_with_no_sweep_it_says_what_there_is_and_ends(
     watch(tmp_path)
     assert capsys.readouterr().out.endswith("\n1 run: 1 done, 0 failed, 0 unfinished\n")
     run_folder(tmp_path / "folder" / "of" / "folders", runs[1]).mkdir(parents=True)
+    run_folder(tmp_path / EVENTS, runs[0]).mkdir(parents=True)  # a run's logs for TensorBoard are no run
     watch(tmp_path)
     assert capsys.readouterr().out.endswith("\n2 runs: 1 done, 0 failed, 1 unfinished\n")
 

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from lamobench.datasets import fractions
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import Subset, best_episodes, take_fraction, take_fraction_by_length
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
@@ -124,3 +126,15 @@ def test_the_best_episodes_are_those_with_the_highest_returns() -> None:
     assert best.hash != subset.hash
     assert (np.diff(best.episodes) > 0).all()
     assert best_episodes(best, 0.01).episodes == [max(best.episodes, key=returns.__getitem__)]  # at least one
+
+
+def test_the_background_is_of_the_chosen_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = many_episodes(20)
+    frames = np.random.default_rng(0).integers(0, 4, (data.num_steps, 6, 6), np.uint8) * 10
+    subset = take_fraction(replace(data, observations=frames), 0.3, 0)
+    rows = np.concatenate([np.arange(data.offsets[n], data.offsets[n + 1]) for n in subset.episodes])
+    assert subset.background() == np.bincount(frames[rows].ravel()).argmax() / 255
+    monkeypatch.setattr(fractions, "FRAMES", len(rows) // 2)
+    every = -(-len(rows) // (len(rows) // 2))
+    frames[rows[::every]] = 77
+    assert subset.background() == 77 / 255

@@ -1,18 +1,17 @@
 """A disk that is really full, not one that is said to be: a small one, mounted for a process of its own."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
+
+from lamobench.tests.small_disks import needs_mounts, on_small_disk
 
 from .sources import dqn_replay_files
 
-MOUNT = 'mount -t tmpfs -o size=20m tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
 COMMANDS = """
 import os, sys
 from pathlib import Path
@@ -47,14 +46,7 @@ print(catalog.load("reacher2d-medium").num_steps, left)
 """
 
 
-def unprivileged_mounts() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not unprivileged_mounts(), reason="this machine lets nobody but root mount a disk")
+@needs_mounts
 def test_every_command_ends_in_one_line_and_leaves_what_was_there(tmp_path: Path) -> None:
     files, disk = tmp_path / "files", tmp_path / "disk"
     disk.mkdir()
@@ -66,8 +58,7 @@ def test_every_command_ends_in_one_line_and_leaves_what_was_there(tmp_path: Path
             file.create_dataset(name, data=np.zeros((steps, size), np.float32), compression="gzip")
         for name in ("rewards", "terminals", "timeouts"):
             file.create_dataset(name, data=np.zeros(steps, np.float32), compression="gzip")
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"]
-    command += [str(disk), sys.executable, COMMANDS, str(files)]
+    command = on_small_disk(disk, "20m", [sys.executable, "-c", COMMANDS, str(disk), str(files)])
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     *messages, last = done.stdout.splitlines()

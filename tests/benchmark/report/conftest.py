@@ -12,6 +12,7 @@ from lamobench.benchmark.report.contents import Contents, read_contents
 from lamobench.benchmark.report.page import write_report
 from lamobench.tests.benchmark.conftest import DONE, write_run
 from lamobench.tests.benchmark.report.chromium import Chromium, find_chromium
+from lamobench.tests.required import lacking
 
 HOSTILE = """<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"'&{{ 7*7 }}"""
 METHODS = ("lamo", "lamo-random", "bc")
@@ -66,10 +67,10 @@ def report(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A headless Chromium; tests that ask for it are skipped where there is none."""
+    """A headless Chromium; tests that ask for it are skipped where there is none, unless it is required."""
     path = find_chromium()
     if path is None:
-        pytest.skip("there is no Chromium here; Debian, Ubuntu: apt-get install chromium-headless-shell")
+        lacking("chromium", "there is no Chromium here; Debian, Ubuntu: apt-get install chromium-headless-shell")
     profile = tmp_path_factory.mktemp("profile")
     with Chromium(path, profile) as started:
         yield started

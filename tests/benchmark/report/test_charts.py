@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.figures import COLOURS
-from lamobench.benchmark.report import charts, svg
+from lamobench.benchmark.report import charts, marks, svg
 from lamobench.benchmark.report.contents import Contents, Setting
 from lamobench.benchmark.report.page import DARK_COLOURS, DARK_FALLBACK
-from lamobench.tests.benchmark.test_figures import MACHADO, lab, linear_rgb, meet
+from lamobench.tests.benchmark.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
-MINUS, DASH = charts.MINUS, charts.DASH
+MINUS, DASH = marks.MINUS, marks.DASH
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_curve_is_drawn_where_its_numbers_are(setting: Setting) -> None:
     assert np.polyfit(mean, down, 1, full=True)[1] == pytest.approx(0, abs=0.02)
     assert chart.head == ["step", "LaMo", "LaMo random", "BC"]
     assert [line[0] for line in chart.rows] == ["100", "200", "300", "400"]
-    assert chart.rows[-1][3].startswith(f"{mean[-1]:.1f} (".replace("-", charts.MINUS))
+    assert chart.rows[-1][3].startswith(f"{mean[-1]:.1f} (".replace("-", marks.MINUS))
 
 
 def test_scores_over_shares_stand_at_the_shares(setting: Setting) -> None:
@@ -90,7 +90,7 @@ def test_labels_are_apart_in_order_and_inside(places: list[float]) -> None:
 
 
 def test_one_seed_has_no_interval_and_is_drawn_all_the_same() -> None:
-    entries = [charts.Interval("A", "lamo", 3.0, NAN, NAN), charts.Interval("B", "bc", -1.0, -2.0, 0.5)]
+    entries = [marks.Interval("A", "lamo", 3.0, NAN, NAN), marks.Interval("B", "bc", -1.0, -2.0, 0.5)]
     chart = charts.intervals("x", "t", entries, reference=0.5)
     first, second = list(parse(chart).iter("g"))
     assert [path.attrib["class"] for path in first.iter("path")] == []
@@ -99,7 +99,7 @@ def test_one_seed_has_no_interval_and_is_drawn_all_the_same() -> None:
 
 
 def test_names_in_figures_are_escaped() -> None:
-    chart = charts.intervals("x", "<i>&", [charts.Interval("<b>", '"><script>', 1.0, 0.0, 2.0)])
+    chart = charts.intervals("x", "<i>&", [marks.Interval("<b>", '"><script>', 1.0, 0.0, 2.0)])
     assert "<script" not in chart.svg
     assert [text.text for text in parse(chart).iter("text")][-2] == "<b>"
 
@@ -112,16 +112,10 @@ def test_methods_are_told_apart_by_more_than_colour() -> None:
 
 @pytest.mark.parametrize("vision", MACHADO)
 def test_dark_colours_stay_apart_for_every_eye(vision: str) -> None:
-    matrix = np.asarray(MACHADO[vision].split(), float).reshape(3, 3)
-    seen = {method: lab(matrix @ linear_rgb(colour)) for method, colour in DARK_COLOURS.items()}
-    pairs = [pair for pair in itertools.combinations(seen, 2) if meet(*pair)]
-    distances = {(a, b): np.linalg.norm(seen[a] - seen[b]) for a, b in pairs}
-    assert min(distances.values()) > 15, min(distances, key=distances.__getitem__)
+    assert_apart(DARK_COLOURS, vision)
 
 
 def test_dark_colours_stand_out_from_a_dark_card() -> None:
     assert set(DARK_COLOURS) == set(COLOURS)
-    weights = np.asarray([0.2126, 0.7152, 0.0722])
-    card = float(weights @ linear_rgb("#161b22"))
     for colour in (*DARK_COLOURS.values(), DARK_FALLBACK):
-        assert (float(weights @ linear_rgb(colour)) + 0.05) / (card + 0.05) >= 3.0
+        assert contrast(colour, "#161b22") >= 3.0

@@ -16,8 +16,6 @@ from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.report import strips
 from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.report.strips import (
-    ABOUT,
-    PICTURE,
     frames_of,
     picture_run,
     read_strip,
@@ -25,6 +23,7 @@ from lamobench.benchmark.report.strips import (
     side_by_side,
 )
 from lamobench.benchmark.rollout import evaluation_seeds
+from lamobench.benchmark.run_layout import ABOUT_PICTURE, PICTURE
 from lamobench.benchmark.train import train
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
@@ -63,7 +62,7 @@ def test_the_episode_of_median_return_is_kept(run: Path, drawn: list[Array], mon
     assert [episode.seed for episode in episodes] == evaluation_seeds(strips.SEED, 0, 3)
     assert all(len(episode.observations) == episode.length + 1 for episode in episodes)
     chosen = sorted(episodes, key=lambda episode: float(episode.episode_return))[1]
-    about = json.loads((run / ABOUT).read_text())
+    about = json.loads((run / ABOUT_PICTURE).read_text())
     assert (about["seed"], about["return"], about["length"]) == (chosen.seed, chosen.episode_return, chosen.length)
     assert about["score"] == chosen.episode_return  # Reacher2d's score is its return
     assert about["steps"] == [0, 14, 29, 43, 57, 71, 86, 100]
@@ -78,13 +77,13 @@ def test_a_strip_is_drawn_once_and_the_same_each_time(run: Path, drawn: list[Arr
     before = picture_run(run).read_bytes()
     picture_run(run)
     assert len(drawn) == 1
-    (run / ABOUT).unlink()  # half of it is not it
+    (run / ABOUT_PICTURE).unlink()  # half of it is not it
     assert picture_run(run).read_bytes() == before
     assert len(drawn) == 2
 
 
 def test_what_a_killed_process_had_half_drawn_is_cleared_away(run: Path, drawn: list[Array]) -> None:
-    leftovers = [run / f".{name}.abcdefgh" for name in (PICTURE, ABOUT)]
+    leftovers = [run / f".{name}.abcdefgh" for name in (PICTURE, ABOUT_PICTURE)]
     for leftover in leftovers:
         leftover.touch()
     picture_run(run)
@@ -108,9 +107,9 @@ def test_the_page_carries_the_picture(run: Path, drawn: list[Array], tmp_path: P
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [
-        (ABOUT, b"{", "JSONDecodeError"),
-        (ABOUT, b"{}", "KeyError"),
-        (ABOUT, b"[]", "TypeError"),
+        (ABOUT_PICTURE, b"{", "JSONDecodeError"),
+        (ABOUT_PICTURE, b"{}", "KeyError"),
+        (ABOUT_PICTURE, b"[]", "TypeError"),
         (PICTURE, b"<svg onload=alert(1)>", "no whole JPEG"),
         (PICTURE, b"\xff\xd8 cut short", "no whole JPEG"),
         (PICTURE, b"\xff\xd8" + bytes(500_000) + b"\xff\xd9", "at most 400 kB"),
@@ -124,7 +123,7 @@ def test_a_picture_that_can_t_be_read_is_left_out_and_named(
     found, (problem,) = read_strips(read_contents(run.parent))
     assert list(found.values()) == [[]]
     assert complaint in problem
-    assert f"delete {PICTURE} and {ABOUT} there" in problem
+    assert f"delete {PICTURE} and {ABOUT_PICTURE} there" in problem
 
 
 def test_runs_that_can_t_be_pictured_are_named_and_the_page_is_written(

@@ -6,7 +6,7 @@ from minari.data_collector import EpisodeBuffer
 
 from lamobench.datasets.catalog import DATASETS, find_task, recording_of
 from lamobench.datasets.environments import make_environment
-from lamobench.datasets.recording import atari
+from lamobench.datasets.recording import atari, atari_paddle
 from lamobench.datasets.recording.collect import PLAYERS, Recorder
 from lamobench.datasets.recording.emulator import Emulator, best_plan, play_out
 from lamobench.datasets.recording.part import Part
@@ -106,7 +106,7 @@ def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("game", "seed", "steps", "least"), [("freeway", 301, 60, 1), ("breakout", 301, 120, 5), ("pong", 302, 150, 1)]
+    ("game", "seed", "steps", "least"), [("freeway", 301, 60, 1), ("breakout", 301, 300, 10), ("pong", 301, 240, 1)]
 )
 def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, least: float) -> None:
     env, style = environment(game, steps), atari.STYLES[game]
@@ -117,6 +117,34 @@ def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, l
 
     assert episode_return(random_share=0.0) >= least
     assert episode_return(random_share=1.0) <= least / 5
+
+
+@pytest.mark.parametrize(("game", "stay"), [("breakout", "FIRE"), ("pong", "NOOP")])
+def test_a_paddle_s_player_draws_nothing_and_stays_unless_a_push_helps(game: str, stay: str) -> None:
+    env = environment(game, steps=100)
+    names, actions = list(Emulator(env).actions), []
+    for seed in (1, 2):
+        atari.play(atari.STYLES[game], env, 301, np.random.default_rng(seed), random_share=0.0)
+        actions.append(env.episode(0).actions.tolist())
+    assert actions[0] == actions[1]
+    counts = {name: actions[0].count(action) for action, name in enumerate(names)}
+    assert {name for name, count in counts.items() if count} == {stay, "LEFT", "RIGHT"}
+    assert counts[stay] > 50
+
+
+def test_breakout_s_player_goes_to_the_middle_of_the_field_before_it_serves() -> None:
+    env = make_environment(find_task("breakout"))
+    env.reset(seed=3)
+    game, style = Emulator(env), atari.STYLES["breakout"]
+    edges, ram = [], game.ram()
+    while not ram[atari_paddle.BREAKOUT_Y]:
+        edges.append(ram[atari_paddle.BREAKOUT_PADDLE])
+        env.step(best_plan(game, style.propose, style.judge, np.random.default_rng(0))[0])
+        ram = game.ram()
+    away = [abs(edge + atari_paddle.MIDDLE - atari_paddle.BREAKOUT_CENTRE) for edge in edges]
+    assert away[0] > 20
+    assert away[-1] < 20
+    assert 2 <= len(edges) < 10
 
 
 def test_every_game_is_recorded_in_grade_medium() -> None:
