@@ -1,6 +1,7 @@
 """What the terminal shows: tables, descriptions and the progress of runs."""
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -34,7 +35,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The lines of an aligned table of rows with the same keys; columns of numbers stand to the right."""
     names = list(rows[0])
-    table = [[_cell(row[name]) for name in names] for row in rows]
+    table = list(zip(*(_cells([row[name] for row in rows]) for name in names), strict=True))
     widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
     numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
     return [
@@ -44,6 +45,14 @@ def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         ).rstrip()
         for line in [names, *table]
     ]
+
+
+def _cells(column: Sequence[Any]) -> list[str]:
+    """Numbers with one decimal, or a column of them with three digits where one decimal would lose a small one."""
+    numbers = [value for value in column if isinstance(value, float)]
+    if all(math.isclose(round(value, 1), value, rel_tol=0.1) for value in numbers if abs(value) < 1):
+        return [_cell(value) for value in column]
+    return [f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else _cell(value) for value in column]
 
 
 def _cell(value: Any) -> str:

@@ -37,6 +37,16 @@ def test_rows_are_aligned_numbers_to_the_right(capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_small_numbers_are_not_rounded_away(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"fraction": f, "score": s} for f, s in ((0.005, 0.62), (0.1, 35.24), (1.0, None))], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "fraction  score",
+        "   0.005    0.6",
+        "     0.1   35.2",
+        "       1      -",
+    ]
+
+
 def test_rows_as_json_are_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
     for rows in (ROWS, []):
         print_rows(rows, as_json=True)
