@@ -152,9 +152,8 @@ _THETA = np.linspace(0.0, 1.0, 10_001)
 def _standard_error(sizes: tuple[tuple[int, int], ...]) -> Array:
     """Of the mean over tasks of U / (m n), for m and n runs of each, at every probability of `_THETA`."""
     q1, q2 = _THETA / (2 - _THETA), 2 * _THETA**2 / (1 + _THETA)
-    variance = sum(
-        (_THETA * (1 - _THETA) + (m - 1) * (q1 - _THETA**2) + (n - 1) * (q2 - _THETA**2)) / (m * n) for m, n in sizes
-    )
+    others = q1 + q2 - 2 * _THETA**2  # times (m + n) / 2 - 1 for both sides: method 5; Hanley and McNeil: m - 1, n - 1
+    variance = sum((_THETA * (1 - _THETA) + ((m + n) / 2 - 1) * others) / (m * n) for m, n in sizes)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / len(sizes))
 
 

@@ -151,6 +151,18 @@ def test_three_runs_that_beat_three_prove_nothing_and_four_do() -> None:
         assert (mirrored.low, mirrored.high) == pytest.approx((0.0, 1.0 - found.low))
 
 
+def test_the_score_interval_is_newcombes_fifth_method_where_sides_differ_in_runs() -> None:
+    """Its ends solve |value - theta| - step = z V(theta)^(1/2), with (m + n) / 2 - 1 in V for both sides."""
+    ours, theirs = runs(1.0, 4.0, 6.0, 8.0, 9.0, 11.0, 12.0, 13.0), runs(2.0, 5.0)
+    found = probability_of_improvement({"t": ours}, {"t": theirs})
+    assert found.value == 13 / 16
+    m, n, z = len(ours), len(theirs), 1.959964
+    for theta in (found.low, found.high):
+        factor = 1 + ((m + n) / 2 - 1) * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        variance = theta * (1 - theta) / (m * n) * factor
+        assert abs(found.value - theta) - 0.5 / (m * n) == pytest.approx(z * math.sqrt(variance), abs=1e-3)
+
+
 def test_profiles_by_hand() -> None:
     profile = performance_profile(TWO, np.asarray([0.0, 20.0, 90.0, 200.0]))
     assert profile.share == pytest.approx([1.0, 4 / 6, 2 / 6, 0.0])  # more than, not as much as
