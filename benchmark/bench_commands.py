@@ -24,13 +24,7 @@ def bench(command: "Bench") -> None:
 
     settings = Settings(command.clock, command.threads, command.rounds, command.seconds, command.full)
     check(settings)
-    asked = {"--profile": command.profile, "--growth": command.growth, "--price": bool(command.price)}
-    if sum(asked.values()) > 1:
-        raise UserError(f"{' and '.join(name for name, given in asked.items() if given)}: give one of them at a time")
-    if command.output:
-        check_csv(command.output)
-    if command.page and not command.page.is_file():
-        raise UserError(f"there is no page {command.page}; leave --page out, or name one that is there")
+    _check(command)
     if command.profile:
         _profile(command, settings)
     elif command.growth:
@@ -39,6 +33,27 @@ def bench(command: "Bench") -> None:
         _price(command, settings)
     else:
         _measure(command, settings)
+
+
+def _check(command: "Bench") -> None:
+    """A `UserError` for options that don't go together, and for files that could not be written in the end."""
+    from .benches.suite import check_page
+
+    asked = {"--profile": command.profile, "--growth": command.growth, "--price": bool(command.price)}
+    if sum(asked.values()) > 1:
+        raise UserError(f"{' and '.join(name for name, given in asked.items() if given)}: give one of them at a time")
+    if command.parts != 1 and not command.price:
+        raise UserError(f"--parts {command.parts} is of --price alone; leave it out, or give --price paper")
+    if command.full and (command.growth or command.price):
+        raise UserError("--growth and --price have their own sizes; leave --full out")
+    if command.output and command.profile:
+        raise UserError("--profile writes no table; leave --output out, or give --page for its place on a page")
+    if command.output:
+        check_csv(command.output)
+    if command.page and not command.page.is_file():
+        raise UserError(f"there is no page {command.page}; leave --page out, or name one that is there")
+    if command.page:
+        check_page(command.page, next((name[2:] for name, given in asked.items() if given), "measurements"))
 
 
 def _measure(command: "Bench", settings: "Settings") -> None:

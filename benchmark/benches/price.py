@@ -28,7 +28,7 @@ from ..build import training_subset
 from ..config import RunConfig, RunRequest, resolve
 from ..hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
 from ..learner import autocast
-from ..memory import keep_freed_memory
+from ..memory import keep_freed_memory, memory_line
 from ..methods import METHODS, methods_for
 from ..settings import SEQUENCE_METHODS
 from ..train import choose_device
@@ -155,10 +155,14 @@ def _measured(settings: Settings, cell: Cell, profile: str, parts: int, scratch:
     given = {"settings": asdict(settings), "cell": cell, "profile": profile, "parts": parts, "folder": str(scratch)}
     try:
         gigabytes = memory_of([json.dumps(given)], scratch, script=SCRIPT)
-    except KilledError as error:
+    except RuntimeError as error:
+        if not isinstance(error, KilledError) and not memory_line(error):
+            raise
+        killed = f"{error}: " if isinstance(error, KilledError) else ""
+        in_parts = f"compute its batches in parts, e.g. --parts {2 * parts}, or " if cell[1] in SEQUENCE_METHODS else ""
         raise UserError(
-            f"{error}: {cell[1]} on {cell[0]} needs more memory than there is; compute its batches in parts, e.g. "
-            f"--parts {2 * parts}, or leave it out by naming others with --only"
+            f"{killed}{cell[1]} on {cell[0]} needs more memory than there is; {in_parts}leave it out by naming others "
+            "with --only"
         ) from None
     found: dict[str, Any] = {"gb": gigabytes} | json.loads((scratch / "measured.json").read_text(encoding="utf-8"))
     return found

@@ -126,9 +126,19 @@ def _range(numbers: set[int]) -> str:
 
 def write_into(page: Path, name: str, text: str) -> None:
     """Put text between the two comments of `name` on a page; a `UserError` if it has not both."""
-    begin, end = BEGIN.format(name=name), END.format(name=name)
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin) if page.is_file() else ("", "", "")
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
+    check_page(page, name)
+    begin, end = _marks(name)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
+
+
+def check_page(page: Path, name: str) -> None:
+    """A `UserError` unless `write_into` will find its place: to be called before what may take hours is measured."""
+    begin, end = _marks(name)
+    _, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    if not found or end not in rest:
         raise UserError(f"{page} has no place for '{name}'; give a page with the lines {begin} and {end}")
-    write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return BEGIN.format(name=name), END.format(name=name)

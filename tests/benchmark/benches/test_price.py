@@ -139,6 +139,17 @@ def test_a_measurement_that_is_killed_says_what_to_do(tmp_path: Path, monkeypatc
         memory_of([json.dumps({})], tmp_path, script=price.SCRIPT)
 
 
+def test_a_measurement_without_memory_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price, "SCRIPT", "raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')")
+    with pytest.raises(UserError, match=r"^lamo on x needs more memory than .*--parts 2, or leave it out"):
+        price._measured(QUICK, ("x", "lamo"), "paper", 1, tmp_path)
+    with pytest.raises(UserError, match=r"^cql on x needs more memory than there is; leave it out by naming others"):
+        price._measured(QUICK, ("x", "cql"), "paper", 1, tmp_path)
+    monkeypatch.setattr(price, "SCRIPT", "raise RuntimeError('a defect')")
+    with pytest.raises(RuntimeError, match="a defect"):
+        price._measured(QUICK, ("x", "lamo"), "paper", 1, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -147,6 +158,9 @@ def test_a_measurement_that_is_killed_says_what_to_do(tmp_path: Path, monkeypatc
         ("--price paper --parts 0", "parts is 0; give 1 or more"),
         ("--price paper --clock cpu --threads 2", "give --clock wall"),
         ("--growth --only depth", "unknown axis 'depth'"),
+        ("--parts 4", "--parts 4 is of --price alone"),
+        ("--growth --full", "have their own sizes; leave --full out"),
+        ("--profile --output x.csv", "--profile writes no table; leave --output out"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -77,7 +77,6 @@ def test_rows_of_other_measurements_stay(bench: Callable[..., Any], tmp_path: Pa
         (("--clock", "sun"), "unknown clock 'sun'"),
         (("--threads", "0"), "threads 0, rounds 5, seconds 0.3: give 1 thread or more"),
         (("--page", "nowhere.md"), "there is no page nowhere.md; leave --page out"),
-        (("--profile", "--only", "lamo"), "unknown training step 'lamo'"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -87,6 +86,26 @@ def test_mistakes_are_one_line(
         bench(*arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_training_step_that_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lamobench", "bench", "--profile", "--only", "lamo"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "unknown training step 'lamo'" in capsys.readouterr().err
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(
+    bench: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page.md").write_text("nothing\n")
+    with pytest.raises(SystemExit):
+        bench("--page", str(tmp_path / "page.md"))
+    said = capsys.readouterr().err
+    assert "has no place for 'measurements'; give a page with the lines" in said
+    assert "measuring" not in said
 
 
 def test_a_page_without_a_place_is_refused(tmp_path: Path) -> None:
