@@ -115,7 +115,7 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
         "front_matter": front_matter(config, target, (mean, half), len(last)),
         "title": method.title,
         "summary": method.summary[0].upper() + method.summary[1:],
-        "share": "all" if config.fraction == 1 else f"{config.fraction:.0%}",
+        "share": "all" if config.fraction == 1 else f"{100 * config.fraction:g}%",
         "run": config.id,
         "repository": repository,
         "episodes": len(last),

@@ -87,6 +87,8 @@ def test_how_to_train_it_again_only_where_that_is_known(run: Path) -> None:
     command = "reacher2d-medium --method bc --fraction 0.3 --seed 0 --data-seed 5 --source recorded --profile cpu\n"
     assert f"lamobench train {command}" in card
     assert "on 30% of the data set" in card
+    edit(run, fraction=0.005)
+    assert "on 0.5% of the data set" in policy_card(run, "p/q", FILES)
 
 
 def test_limits_are_those_of_the_run(run: Path) -> None:
