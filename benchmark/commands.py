@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,7 @@ def run_sweep(command: "Sweep") -> None:
     from .sweep import grid
 
     check_workers(command.jobs, command.threads)
+    check_seeds(command.seeds)
     options = command.options
     methods = command.methods or methods_for(discrete=load(command.data, options.source).discrete)
     fractions = command.fractions or find_dataset(command.data).published_fractions or (1.0,)
@@ -173,6 +175,12 @@ def check_workers(jobs: int, threads: int) -> None:
     _check_threads(threads)
     if jobs < 0:
         raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """A `UserError` if there is none: `--seeds` with nothing behind it would train nothing, and compare nothing."""
+    if not seeds:
+        raise UserError("--seeds names none; give one or more, e.g. --seeds 0 1 2, or leave it out")
 
 
 def train_all(
@@ -221,6 +229,7 @@ def ablate(command: "Ablation") -> None:
     from .forgetting import check_english
 
     check_workers(command.jobs, threads=1)
+    check_seeds(command.seeds)
     if len(command.data) != len(command.fractions):
         given = f"{len(command.data)} data sets and {len(command.fractions)} fractions"
         raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")

@@ -9,7 +9,7 @@ import numpy as np
 from ..datasets.errors import choose
 from ..datasets.storage import write_rows
 from .collect import read_run, with_one_target
-from .commands import check_workers, run_request, train_all
+from .commands import check_seeds, check_workers, run_request, train_all
 from .config import RunConfig
 from .display import print_rows
 from .legacy import FAULTS
@@ -54,6 +54,7 @@ Pair = tuple[list[RunConfig], list[RunConfig]]  # without the fault and with it,
 def measure_faults(command: "Faults") -> None:
     """`lamobench faults`."""
     check_workers(command.jobs, command.threads)
+    check_seeds(command.seeds)
     wanted = {choose("fault", name, list(FAULTS)) for name in command.names} or set(FAULTS)
     pairs = {name: trial_runs(name, command) for name in FAULTS if name in wanted}
     runs = [run for pair in pairs.values() for side in pair for run in side]
