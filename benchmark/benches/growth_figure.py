@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...datasets.storage import whole_file
-from ..card import DPI, INK, MARGIN, STYLE, WIDTH, header_height, write_header
+from ..card import DPI, INK, MARGIN, STYLE, WIDTH, WRAP, header_height, write_header
 from .growth import AXES, BC, DT, FEW_WINDOWS, LAMO, SAMPLES
 from .sampling import BATCH, CONTEXT, TRANSITIONS
 
@@ -37,11 +37,12 @@ SERIES = {
 
 
 def growth_figure(rows: Rows, about: str, path: Path) -> None:
-    """Write a PNG of the axes that were measured: seconds above, memory below; time is on a logarithmic axis."""
+    """Write a PNG of the axes that were measured: milliseconds, logarithmic, or runs an hour above, memory below."""
     axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
     found = [name for name in SERIES if any(row["what"].startswith(name) for row in rows)]
-    said = "Above: time on a logarithmic axis, medians over rounds. Below: memory of a process that does this alone."
-    lines = [line for text in (said, about) for line in textwrap.wrap(text, 98)]
+    said = "Above: medians over rounds, milliseconds on a logarithmic axis."
+    said += " Below: memory of a process that does this alone." if any(row["gb"] for row in rows) else ""
+    lines = [line for text in (said, about) for line in textwrap.wrap(text, WRAP)]
     columns, handles = min(2, len(axes)), [_line(name, [], []) for name in found]
     header, down = header_height(len(lines), len(handles)), -(-len(axes) // columns)
     height = 2 * MARGIN + header + down * PANEL
