@@ -29,6 +29,7 @@ PACKAGES = (
 TARGET_DATA = {  # make target -> its data sets
     "demo": ("reacher2d-medium-large",),
     **{target: (dataset,) for target, dataset in TABLE.items()},
+    **dict.fromkeys(("ablation", "cpu-results"), tuple(TABLE.values())),
     "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
     "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
 }

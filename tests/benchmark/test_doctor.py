@@ -1,3 +1,4 @@
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -56,7 +57,16 @@ def test_a_home_that_does_not_exist_yet_is_no_problem(tmp_path: Path, monkeypatc
 
 def test_every_make_target_that_needs_data_is_listed(home: Path) -> None:
     targets = found("target")
-    assert {"make demo", "make reacher2d"} <= targets.keys()
+    makefile = (Path(doctor.__file__).parents[1] / "Makefile").read_text()
+    (every,) = re.findall(r"^EVERY_TASK := (.*)$", makefile, re.M)
+    rules = re.findall(r"^(\S+):(?!=).*\n(?:\t.*\n)*?\t@\$\(call RECORD,", makefile, re.M)
+    by_rule = {
+        "$(EVERY_TASK)": every.split(),
+        "$(TASKS:%=low-data-%)": ["ablation"],
+        "$(TASKS:%=cpu-results-%)": ["cpu-results"],
+    }
+    assert set(by_rule) < set(rules)
+    assert {f"make {target}" for rule in rules for target in by_rule.get(rule, [rule])} <= targets.keys()
     assert "records reacher2d-medium-large first" in targets["make demo"][1]
     assert targets["make reacher2d"][1] == "nothing more"  # its data are in this home
 
