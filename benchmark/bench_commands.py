@@ -107,8 +107,10 @@ def _price(command: "Bench", settings: "Settings") -> None:
     output, rows, cells = command.output or RESULTS / "price.csv", list[dict[str, Any]](), cells_of(command.only)
     for found in price_table(settings, command.price, cells, command.parts, _say):
         rows += found
-        alike = (rows[0]["profile"], rows[0]["device"])  # what was priced elsewhere, or of another profile, goes
-        merge(output, rows, ["profile", "device", "dataset", "method"], [(*alike, *cell) for cell in cells_of([])])
+        # what was priced elsewhere, of another profile or with other threads, goes: it would be added up with these
+        alike = (rows[0]["profile"], rows[0]["device"], str(rows[0]["threads"]))
+        by = ["profile", "device", "threads", "dataset", "method"]
+        merge(output, rows, by, [(*alike, *cell) for cell in cells_of([])])
     table = read_table(output)
     if command.page:
         write_into(command.page, "price", f"{price_as_markdown(table)}\n\n{machine(table)}")

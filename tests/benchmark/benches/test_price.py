@@ -114,12 +114,15 @@ def test_rows_of_the_same_profile_stay(
     measured: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "price.csv"
-    for method in ("iql", "bc", "iql"):
+    for method, threads in (("iql", "1"), ("bc", "1"), ("iql", "1"), ("bc", "2")):
         words = ["bench", "--price", "cpu", "--only", method, "reacher2d-medium", "--output", str(output)]
-        monkeypatch.setattr(sys, "argv", ["lamobench", *words])
+        monkeypatch.setattr(sys, "argv", ["lamobench", *words, "--threads", threads])
+        before = list(csv.DictReader(output.open())) if output.exists() else []
         main()
-    assert [row["method"] for row in csv.DictReader(output.open())] == ["iql", "bc"]
-    assert len(measured) == 3
+    assert [row["method"] for row in before] == ["iql", "bc"]
+    (row,) = csv.DictReader(output.open())  # hours of one core and of two are not added up
+    assert (row["method"], row["threads"]) == ("bc", "2")
+    assert len(measured) == 4
 
 
 def test_a_gpu_is_called_one() -> None:
