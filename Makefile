@@ -39,7 +39,7 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
 CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results ablation ablation-lamo faults test lint format doctor bench coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -136,6 +136,12 @@ doctor: setup ## what is installed, what is at hand, what each target would need
 
 bench: setup ## speed and memory on this machine, ours beside what one would use instead: results/bench.csv, docs/performance.md
 	@$(BIN)/lamobench bench --page docs/performance.md
+
+bench-growth: setup ## how cost grows with context, width, data and runs: results/growth.csv and its figure
+	@$(BIN)/lamobench bench --growth --page docs/performance.md
+
+bench-price: setup ## what the full table of PROFILE costs on this machine's device: results/price.csv
+	@$(BIN)/lamobench bench --price $(PROFILE) --page docs/performance.md
 
 coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv (two minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.interval_coverage
