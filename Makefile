@@ -140,8 +140,8 @@ bench: setup ## speed and memory on this machine, ours beside what one would use
 bench-growth: setup ## how cost grows with context, width, data and runs: results/growth.csv and its figure
 	@$(BIN)/lamobench bench --growth --page docs/performance.md
 
-bench-price: setup ## what the full table of PROFILE costs on this machine's device: results/price.csv
-	@$(BIN)/lamobench bench --price $(PROFILE) --page docs/performance.md
+bench-price: setup ## what the full table of PROFILE, paper if not given, costs on this machine's device: results/price.csv
+	@$(BIN)/lamobench bench --price $(if $(filter file,$(origin PROFILE)),paper,$(PROFILE)) --page docs/performance.md
 
 coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv (two minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.interval_coverage

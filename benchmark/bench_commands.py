@@ -1,6 +1,7 @@
 """The work behind `lamobench bench`; `cli_bench.py` only declares it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +120,12 @@ def _price(command: "Bench", settings: "Settings") -> None:
 
 def _profile(command: "Bench", settings: "Settings") -> None:
     from .benches.profile import PROFILES, profile_steps, shares_as_markdown
-    from .benches.suite import machine, write_into
+    from .benches.suite import conditions, machine, write_into
 
     names = [choose("training step", name, list(PROFILES)) for name in command.only] or list(PROFILES)
     rows = list(profile_steps(settings, names, _say))
     if command.page:
-        how = {"clock": settings.clock, "threads": settings.threads, "rounds": max(2, settings.rounds)}
+        how = conditions(replace(settings, rounds=max(2, settings.rounds)))
         write_into(command.page, "profile", f"{machine([how])}\n\n{shares_as_markdown(rows)}")
     print_rows(rows, command.json)
 

@@ -19,7 +19,7 @@ from . import policies
 from .harness import Settings, in_turn, memory_of, quartiles
 from .sampling import BATCH, CONTEXT, TRANSITIONS, draws_from, random_vectors
 from .steps import our_step
-from .suite import empty_home, threads_of
+from .suite import empty_home, here, threads_of
 from .trainings import stock
 
 CONTEXTS = (5, 10, 20, 50, 100)
@@ -160,7 +160,7 @@ def measure_growth(
             report(name)
             with empty_home() as scratch:
                 points = measure(settings, scratch)
-            yield [{"axis": name, **asdict(point)} for point in points]
+            yield [{"axis": name, **asdict(point), **here()} for point in points]
 
 
 def _timed(

@@ -35,7 +35,7 @@ from ..train import choose_device
 from . import policies
 from .harness import KilledError, Settings, in_turn, memory_of
 from .sampling import random_frames, random_vectors
-from .suite import empty_home
+from .suite import conditions, empty_home
 from .trainings import training
 
 SEEDS = 5
@@ -99,7 +99,7 @@ def price_table(
             (dataset, method), _ = alike[0]
             report(f"{method} on {dataset}")
             measured = _measured(settings, (dataset, method), profile, parts, scratch)
-            how = {"clock": settings.clock, "threads": settings.threads, "rounds": settings.rounds}
+            how = conditions(settings)
             yield [_row(cell, config, measured, simulators[cell[0]]) | how for cell, config in alike]
 
 

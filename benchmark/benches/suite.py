@@ -47,8 +47,17 @@ def run_benches(
             report(name)
             with empty_home() as scratch:
                 rows = measure(settings, scratch)
-            how = {"clock": settings.clock, "threads": settings.threads, "rounds": settings.rounds}
-            yield [{"name": name, **asdict(row), **how} for row in rows]
+            yield [{"name": name, **asdict(row), **conditions(settings)} for row in rows]
+
+
+def conditions(settings: Settings) -> dict[str, Any]:
+    """Columns of every table: how its rows were measured, and where."""
+    return {"clock": settings.clock, "threads": settings.threads, "rounds": settings.rounds, **here()}
+
+
+def here() -> dict[str, str]:
+    """The processor and the version of PyTorch: numbers of others are not beside these in one table."""
+    return {"processor": processor(), "torch": torch.__version__.split("+")[0]}
 
 
 @contextmanager
@@ -72,7 +81,7 @@ def empty_home() -> Iterator[Path]:
 
 
 def merge(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], order: Sequence[tuple[str, ...]]) -> None:
-    """Write the table: rows of other measurements that the file has stay.
+    """Write the table: rows of other measurements that the file has stay, if they were measured `here`.
 
     What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
     """
@@ -83,7 +92,7 @@ def merge(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], orde
 
     measured, old = {key(row) for row in rows}, read_table(path) if path.is_file() else []
     alike = [row for row in old if row.keys() == rows[0].keys()]
-    kept = [row for row in alike if key(row) in places and key(row) not in measured]
+    kept = [row for row in alike if key(row) in places and key(row) not in measured and here().items() <= row.items()]
     write_rows(path, sorted([*kept, *rows], key=lambda row: places[key(row)]))
 
 
@@ -113,10 +122,9 @@ def machine(rows: Sequence[Mapping[str, Any]]) -> str:
     clocks = {"cpu": "seconds of the process itself", "wall": "seconds that passed"}
     found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
     threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
-    return (
-        f"{processor()}, PyTorch {torch.__version__.split('+')[0]}; threads: {threads}; {found}; medians over rounds: "
-        f"{rounds}."
-    )
+    processors, versions = ({str(row[key]) for row in rows} for key in here())
+    where = f"{', '.join(sorted(processors))}, PyTorch {', '.join(sorted(versions))}"
+    return f"{where}; threads: {threads}; {found}; medians over rounds: {rounds}."
 
 
 def _range(numbers: set[int]) -> str:

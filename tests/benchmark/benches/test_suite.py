@@ -70,6 +70,15 @@ def test_rows_of_other_measurements_stay(bench: Callable[..., Any], tmp_path: Pa
     assert [row["name"] for row in bench("--only", "first")] == ["first", "first", "second"]
 
 
+def test_rows_of_another_machine_go(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(suite, "processor", lambda: "Another One")
+        assert {row["processor"] for row in bench()} == {"Another One"}
+    rows = bench("--only", "first")
+    assert [row["name"] for row in rows] == ["first", "first"]
+    assert "Another One" not in suite.machine(rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
