@@ -3,11 +3,11 @@
 Drawn on an opaque white card, so that they read on light and dark pages alike, and sized for a column 700 pixels wide.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,11 @@ MARKERS = {
     "bc-10": "^",
 }
 
+# How marks are filled where one method has several lines: of other language models, or variants.
+FILLS = ("full", "none", "left", "top")
+
 COLUMNS = 2  # panels side by side
+_Name = TypeVar("_Name")
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,11 @@ def learning_curves(runs: pd.DataFrame, path: Path) -> None:
     """
     panels = _panels(runs)
     about = f"Lines: mean of {_seed_counts(panels)}. Bands: lowest to highest seed."
+    ranks = ranks_of(_labels(panels))
     with _card(path, panels, "Score during training", about, panel_height=2.35, legend=True) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
-                _draw_curve(axes, series)
+                _draw_curve(axes, series, ranks[series.label])
             axes.set_xlabel("training step")
             axes.set_ylabel("score" if place % COLUMNS == 0 else "")
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
@@ -113,7 +118,7 @@ def scores(runs: pd.DataFrame, path: Path) -> None:
     """
     panels = _panels(runs)
     about = f"Large dots: mean of {_seed_counts(panels)}; lines: 95 % interval; small dots: single seeds."
-    labels = _labels(panels)
+    labels = list(_labels(panels))
     with _card(
         path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
     ) as all_axes:
@@ -148,28 +153,39 @@ def _panels(runs: pd.DataFrame) -> list[_Panel]:
     return [panels[key] for key in sorted(panels)]
 
 
-def _labels(panels: list[_Panel]) -> list[str]:
-    """Every method in the figure, in order of display."""
+def _labels(panels: list[_Panel]) -> dict[str, str]:
+    """The method of every label in the figure, in order of display."""
     known = {series.label: series.method for panel in panels for series in panel.series}
-    return sorted(known, key=lambda label: (method_order(known[label]), label))
+    return dict(sorted(known.items(), key=lambda item: (method_order(item[1]), item[0])))
 
 
-def _draw_curve(axes: Axes, series: _Series) -> None:
+def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
+    """For each line, given its method: how many lines of the same method come before it."""
+    names = list(methods.values())
+    return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
+
+
+def _draw_curve(axes: Axes, series: _Series, rank: int) -> None:
     steps = series.runs[0]["curve_steps"]
     curves = np.stack([run["curve_scores"] for run in series.runs])  # (N, V)
     colour = COLOURS.get(series.method, FALLBACK_COLOUR)
     axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.13, linewidth=0)
-    axes.add_line(_line(series, steps, curves.mean(axis=0)))
+    axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 
-def _line(series: _Series, x: Any, y: Any) -> Line2D:
-    return method_line(series.method, series.label, x, y)
-
-
-def method_line(method: str, label: str, x: Any, y: Any) -> Line2D:
-    """A method's line: in a panel, or without points in the legend."""
-    line = Line2D(x, y, color=COLOURS.get(method, FALLBACK_COLOUR), linewidth=1.9, label=label)
+def method_line(method: str, label: str, x: Any, y: Any, rank: int = 0) -> Line2D:
+    """A method's line: in a panel, or without points in the legend; `rank` of those of `ranks_of`."""
+    colour = COLOURS.get(method, FALLBACK_COLOUR)
+    line = Line2D(x, y, color=colour, linewidth=1.9, label=label)
     line.set(marker=MARKERS.get(method, "v"), markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
+    if rank:
+        line.set(
+            fillstyle=FILLS[rank % len(FILLS)],
+            markersize=6.0,
+            markeredgecolor=colour,
+            markeredgewidth=1.2,
+            markerfacecoloralt="white",
+        )
     if method in DASHES:
         line.set_dashes(DASHES[method])
     return line
@@ -198,8 +214,9 @@ def _card(
     path: Path, panels: list[_Panel], title: str, about: str, *, panel_height: float, legend: bool
 ) -> Iterator[list[Axes]]:
     """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
-    known = {series.label: series for panel in panels for series in panel.series}
-    handles = [_line(known[label], [], []) for label in _labels(panels)] if legend else []
+    labels = _labels(panels)
+    ranks = ranks_of(labels)
+    handles = [method_line(method, label, [], [], ranks[label]) for label, method in labels.items()] if legend else []
     grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
     with card_of_panels(path, title, f"{_source(panels)} {about}", handles, grid) as all_axes:
         for axes, panel in zip(all_axes, panels, strict=True):

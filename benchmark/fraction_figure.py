@@ -1,14 +1,14 @@
 """Score over the share of the data, after LaMo's Figure 3: one panel a data set, one line a method, 95 % bands."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from .card import Grid, card_of_panels
-from .figures import COLOURS, FALLBACK_COLOUR, method_line
+from .figures import COLOURS, FALLBACK_COLOUR, method_line, ranks_of
 from .standings import Standing
 from .tables import method_order, method_title
 
@@ -16,7 +16,8 @@ COLUMNS, PANEL_HEIGHT = 3, 2.0  # panels side by side; inches
 ROOM = 0.5  # how far bands may stretch a panel beyond its lines, in heights of these
 
 Key = tuple[str, str, str]  # data set, source, profile
-Lines = dict[tuple[str, str], list[Standing]]  # by method and language model, in order of fraction
+Line = tuple[str, str]  # method, language model
+Lines = dict[Line, list[Standing]]  # in order of fraction
 
 
 def fraction_figure(standings: Sequence[Standing], path: Path) -> None:
@@ -26,15 +27,17 @@ def fraction_figure(standings: Sequence[Standing], path: Path) -> None:
     """
     panels = _panels(standings)
     models = {standing.lm for standing in standings if standing.lm}
-    known = {_label(standing, len(models) > 1): standing for standing in standings}
-    labels = sorted(known, key=lambda label: (method_order(known[label].method), label))
-    handles = [method_line(known[label].method, label, [], []) for label in labels]
+    ranks = ranks_of({line: line[0] for line in _lines(standings)})
+    handles = [
+        method_line(method, _label(method, lm if len(models) > 1 else ""), [], [], rank)
+        for (method, lm), rank in ranks.items()
+    ]
     columns = min(COLUMNS if len(panels) != 4 else 2, len(panels))
     grid = Grid(len(panels), columns, PANEL_HEIGHT, pads=(0.03, 0.05), space=0.04)
     about = _about(standings, models)
     with card_of_panels(path, "Score over the share of the data", about, handles, grid) as all_axes:
         for place, (axes, (key, methods)) in enumerate(zip(all_axes, panels.items(), strict=True)):
-            _draw(axes, methods)
+            _draw(axes, methods, ranks)
             axes.set_title(_title(key, list(panels)))
             axes.set_ylabel("score" if place % columns == 0 else "")
             axes.set_xlabel("% of the episodes" if place + columns >= len(panels) else "")
@@ -49,9 +52,13 @@ def _panels(standings: Sequence[Standing]) -> dict[Key, Lines]:
     return panels
 
 
-def _draw(axes: Axes, methods: Lines) -> None:
+def _lines(standings: Sequence[Standing]) -> list[Line]:
+    return sorted({(s.method, s.lm) for s in standings}, key=lambda line: (method_order(line[0]), line))
+
+
+def _draw(axes: Axes, methods: Lines, ranks: Mapping[Line, int]) -> None:
     fractions = sorted({standing.fraction for line in methods.values() for standing in line})
-    for (method, _), line in sorted(methods.items(), key=lambda item: method_order(item[0][0]), reverse=True):
+    for (method, lm), line in sorted(methods.items(), key=lambda item: method_order(item[0][0]), reverse=True):
         colour = COLOURS.get(method, FALLBACK_COLOUR)
         x, means = [standing.fraction for standing in line], [standing.metrics["mean"] for standing in line]
         low, high = [mean.low for mean in means], [mean.high for mean in means]
@@ -59,7 +66,7 @@ def _draw(axes: Axes, methods: Lines) -> None:
             axes.fill_between(x, low, high, color=colour, alpha=0.1, linewidth=0)
         else:
             axes.vlines(x, low, high, color=colour, linewidth=1.6, alpha=0.5)
-        axes.add_line(method_line(method, "", x, [mean.value for mean in means]))
+        axes.add_line(method_line(method, "", x, [mean.value for mean in means], ranks[method, lm]))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(fractions))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -83,8 +90,8 @@ def _limits(methods: Lines) -> tuple[float, float]:
     return low - beside, high + beside
 
 
-def _label(standing: Standing, with_model: bool) -> str:
-    return method_title(standing.method) + (f" ({standing.lm})" if with_model and standing.lm else "")
+def _label(method: str, lm: str) -> str:
+    return method_title(method) + (f" ({lm})" if lm else "")
 
 
 def _about(standings: Sequence[Standing], models: set[str]) -> str:

@@ -153,7 +153,8 @@ def test_variants_have_lines_of_their_own(
     write_run([[1.0]], seed=1, headline_evaluations=1, batch_size=1)
     learning_curves(collect(runs_root), tmp_path / "figure.png")
     ((axes,),) = (figure.axes for figure in drawn)
-    assert {line.get_label() for line in axes.get_lines()} == {"BC", "BC (batch_size=64)"}
+    filled = {line.get_label(): line.get_fillstyle() for line in axes.get_lines()}
+    assert filled == {"BC": "full", "BC (batch_size=64)": "none"}
 
 
 def test_panels_say_what_tells_them_apart(
