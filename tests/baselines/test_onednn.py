@@ -77,3 +77,33 @@ def test_stacked_networks_are_left_to_pytorch() -> None:
     torch.manual_seed(0)
     network, inputs = mlp((4, 8, 2)), torch.randn(3, ROWS, 4)
     torch.testing.assert_close(torch.func.vmap(network)(inputs), torch.stack([network(part) for part in inputs]))
+
+
+@pytest.mark.parametrize("make", [lambda: mlp((6, 32, 3)), lambda: Ensemble(2, (6, 32, 3))])
+@pytest.mark.parametrize("shared", [False, True])
+def test_seeds_in_one_pass_have_values_and_gradients_of_their_own(
+    make: Callable[[], nn.Module], shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`shared`: all seeds see the same inputs, which `torch.vmap` then does not stack."""
+    torch.manual_seed(0)
+    seeds = [make() for _ in range(3)]
+    inputs = torch.randn(3, 70, 6)[0 if shared else slice(None)].requires_grad_()
+    tensors = {name: t.detach().requires_grad_() for name, t in torch.func.stack_module_state(seeds)[0].items()}
+
+    def outputs(tensors: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return torch.as_tensor(torch.func.functional_call(seeds[0], tensors, (inputs,)))
+
+    def found() -> list[Tensor]:
+        out = torch.vmap(outputs, in_dims=(0, None if shared else 0))(tensors, inputs)
+        return [out, *torch.autograd.grad(out.square().sum(), [inputs, *tensors.values()])]
+
+    stacked = found()
+    counted = list[tuple[int, ...]]()
+    product = onednn._product
+    monkeypatch.setattr(onednn, "_product", lambda x, w, b: (counted.append(tuple(x.shape)), product(x, w, b))[1])
+    monkeypatch.setattr(onednn, "MULTIPLICATIONS", 70 * 6 * 32)  # the last layer's are fewer
+    for a, b in zip(stacked, found(), strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5)
+    members = 3 * (2 if isinstance(seeds[0], Ensemble) else 1)
+    assert counted.count((70, 6)) == members  # forward, one for each seed and member
+    assert counted.count((6, 70)) == members  # the gradient of its weight
