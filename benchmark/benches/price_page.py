@@ -78,5 +78,9 @@ def _table(rows: Rows) -> str:
 
 
 def _cell(row: Mapping[str, str] | None) -> str:
-    """Hours of all runs, and in brackets milliseconds of a step and gigabytes."""
-    return "" if row is None else f"{_number(float(row['hours']))} ({float(row['step_ms']):.3g} ms, {row['gb']} GB)"
+    """Hours of all runs, and in brackets the time of a step and gigabytes."""
+    if row is None:
+        return ""
+    milliseconds = float(row["step_ms"])
+    step = f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.3g} s"
+    return f"{_number(float(row['hours']))} ({step}, {float(row['gb']):.2g} GB)"

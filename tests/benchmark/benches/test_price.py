@@ -132,6 +132,8 @@ def test_a_gpu_is_called_one() -> None:
     assert "On NVIDIA H200: **12 GPU-hours**, 10 of them training and 2 evaluations; one such GPU is done" in text
     assert "after 12 hours, 64 after 0.6 hours, the longest run alone takes 0.6 hours." in text
     assert text.endswith("| | hopper-medium |\n|---|---|\n| lamo | 12 (18 ms, 4.2 GB) |")
+    slow = price_as_markdown([row | {"hours": "12", "step_ms": "2345.6", "gb": "10.19", "threads": "1"}])
+    assert slow.endswith("| lamo | 12 (2.35 s, 10 GB) |")
 
 
 def test_a_measurement_that_is_killed_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
