@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .onednn import from_onednn, to_onednn, vmapped, vmapped_product
+from .onednn import from_onednn, pays_by_seed, product_by_seed, to_onednn
 from .policy import Spec
 
 
@@ -36,9 +36,9 @@ class Perceptron(nn.Sequential):
 
 def _linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
     """What the layer makes of inputs (..., in); of several seeds in one pass, by oneDNN."""
-    if not vmapped(inputs, layer.weight):
+    if not pays_by_seed(inputs, layer.weight):
         return torch.as_tensor(layer(inputs))
-    product = vmapped_product(inputs.reshape(-1, inputs.shape[-1]), layer.weight.T, layer.bias[None])
+    product = product_by_seed(inputs.reshape(-1, inputs.shape[-1]), layer.weight.T, layer.bias[None])
     return product.view(*inputs.shape[:-1], -1)
 
 
@@ -72,8 +72,10 @@ class Ensemble(nn.Module):
             return self._by_member(stacked, [used(w) for w in self.weights], [used(b) for b in self.biases])
         hidden = inputs.expand(len(used(self.weights[0])), -1, -1)  # (N, B, in)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            product = vmapped_product if vmapped(inputs, weight) else _stacked_product
-            hidden = product(hidden, used(weight), used(bias))
+            if pays_by_seed(inputs, weight):
+                hidden = product_by_seed(hidden, used(weight), used(bias))
+            else:
+                hidden = torch.baddbmm(used(bias), hidden, used(weight))
             if layer < len(self.weights) - 1:
                 hidden = F.relu(hidden)
             if layer < len(self.gains):
@@ -90,10 +92,6 @@ class Ensemble(nn.Module):
                 hidden = F.linear(F.relu(hidden) if layer else hidden, weight[member].T, bias[member, 0])
             outputs.append(from_onednn(hidden))
         return torch.stack(outputs)
-
-
-def _stacked_product(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.baddbmm(bias, inputs, weight)
 
 
 class UpdateCount(nn.Module):

@@ -57,7 +57,7 @@ class _FrozenProduct(torch.autograd.Function):
         return for_inputs, None, for_bias
 
 
-def vmapped(inputs: Tensor, weight: Tensor) -> bool:
+def pays_by_seed(inputs: Tensor, weight: Tensor) -> bool:
     """Whether inputs (..., in) are those of several seeds in one pass, and large enough to be multiplied one by one.
 
     `weight`: one layer's or one member's, whatever the order of its last two dimensions.
@@ -68,16 +68,16 @@ def vmapped(inputs: Tensor, weight: Tensor) -> bool:
     return rows * size >= MULTIPLICATIONS
 
 
-def vmapped_product(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`bias + inputs @ weight` where the inputs are `vmapped`.
+def product_by_seed(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`bias + inputs @ weight` of several seeds in one pass, where it `pays_by_seed`.
 
     Shapes: inputs (..., rows, in), weight (..., in, out), bias (..., 1, out), with the same leading dimensions.
     """
-    product: Tensor = _StackedProduct.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
+    product: Tensor = _ProductBySeed.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
     return product
 
 
-class _StackedProduct(torch.autograd.Function):
+class _ProductBySeed(torch.autograd.Function):
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return _each(lambda x, w, b: _product(x, w.T, b[0]), inputs, weight, bias)
@@ -102,7 +102,7 @@ class _StackedProduct(torch.autograd.Function):
             tensor.expand(info.batch_size, *tensor.shape) if place is None else tensor.movedim(place, 0)
             for tensor, place in zip(tensors, places, strict=True)
         ]
-        product: Tensor = _StackedProduct.apply(*moved)  # type: ignore[no-untyped-call]
+        product: Tensor = _ProductBySeed.apply(*moved)  # type: ignore[no-untyped-call]
         return product, 0
 
 

@@ -109,9 +109,8 @@ def _price(command: "Bench", settings: "Settings") -> None:
     for found in price_table(settings, command.price, cells, command.parts, _say):
         rows += found
         # what was priced elsewhere, of another profile or with other threads, goes: it would be added up with these
-        alike = (rows[0]["profile"], rows[0]["device"], str(rows[0]["threads"]))
-        by = ["profile", "device", "threads", "dataset", "method"]
-        merge(output, rows, by, [(*alike, *cell) for cell in cells_of([])])
+        alike = ["profile", "device", "threads", "torch"]
+        merge(output, rows, ["dataset", "method"], cells_of([]), alike)
     table = read_table(output)
     if command.page:
         write_into(command.page, "price", f"{price_as_markdown(table)}\n\n{machine(table)}")

@@ -80,8 +80,14 @@ def empty_home() -> Iterator[Path]:
         yield scratch
 
 
-def merge(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], order: Sequence[tuple[str, ...]]) -> None:
-    """Write the table: rows of other measurements that the file has stay, if they were measured `here`.
+def merge(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    by: Sequence[str],
+    order: Sequence[tuple[str, ...]],
+    alike: Sequence[str] = ("processor", "torch"),
+) -> None:
+    """Write the table: rows of other measurements that the file has stay, if they agree in the columns `alike`.
 
     What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
     """
@@ -91,8 +97,9 @@ def merge(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], orde
         return tuple(str(row[column]) for column in by)
 
     measured, old = {key(row) for row in rows}, read_table(path) if path.is_file() else []
-    alike = [row for row in old if row.keys() == rows[0].keys()]
-    kept = [row for row in alike if key(row) in places and key(row) not in measured and here().items() <= row.items()]
+    same = {column: str(rows[0][column]) for column in alike}
+    beside = [row for row in old if row.keys() == rows[0].keys() and same.items() <= row.items()]
+    kept = [row for row in beside if key(row) in places and key(row) not in measured]
     write_rows(path, sorted([*kept, *rows], key=lambda row: places[key(row)]))
 
 
