@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..datasets.errors import UserError, choose
 from ..datasets.storage import check_csv
@@ -64,16 +64,15 @@ def _measure(command: "Bench", settings: "Settings") -> None:
         as_markdown,
         chosen_measurements,
         machine,
-        merge,
+        merged,
         read_table,
         run_benches,
         write_into,
     )
 
-    output, rows = command.output or RESULTS / "bench.csv", list[dict[str, Any]]()
-    for found in run_benches(settings, chosen_measurements(command.only), _say):
-        rows += found
-        merge(output, rows, ["name"], [(name,) for name in MEASUREMENTS])
+    output = command.output or RESULTS / "bench.csv"
+    found = run_benches(settings, chosen_measurements(command.only), _say)
+    rows = merged(found, output, ["name"], [(name,) for name in MEASUREMENTS])
     table = read_table(output)
     about = machine(table)
     bench_figure(table, about, output.with_suffix(".png"))
@@ -85,12 +84,11 @@ def _measure(command: "Bench", settings: "Settings") -> None:
 def _growth(command: "Bench", settings: "Settings") -> None:
     from .benches.growth import AXES, chosen_axes, measure_growth
     from .benches.growth_figure import growth_as_markdown, growth_figure
-    from .benches.suite import machine, merge, read_table, write_into
+    from .benches.suite import machine, merged, read_table, write_into
 
-    output, rows = command.output or RESULTS / "growth.csv", list[dict[str, Any]]()
-    for found in measure_growth(settings, chosen_axes(command.only), _say):
-        rows += found
-        merge(output, rows, ["axis"], [(axis,) for axis in AXES])
+    output = command.output or RESULTS / "growth.csv"
+    found = measure_growth(settings, chosen_axes(command.only), _say)
+    rows = merged(found, output, ["axis"], [(axis,) for axis in AXES])
     table = read_table(output)
     about = machine(table)
     growth_figure(table, about, output.with_suffix(".png"))
@@ -102,15 +100,13 @@ def _growth(command: "Bench", settings: "Settings") -> None:
 def _price(command: "Bench", settings: "Settings") -> None:
     from .benches.price import cells_of, check_price, price_table
     from .benches.price_page import price_as_markdown
-    from .benches.suite import machine, merge, read_table, write_into
+    from .benches.suite import machine, merged, read_table, write_into
 
     check_price(settings, command.price, command.parts)
-    output, rows, cells = command.output or RESULTS / "price.csv", list[dict[str, Any]](), cells_of(command.only)
-    for found in price_table(settings, command.price, cells, command.parts, _say):
-        rows += found
-        # what was priced elsewhere, of another profile or with other threads, goes: it would be added up with these
-        alike = ["profile", "device", "threads", "torch"]
-        merge(output, rows, ["dataset", "method"], cells_of([]), alike)
+    output = command.output or RESULTS / "price.csv"
+    found = price_table(settings, command.price, cells_of(command.only), command.parts, _say)
+    # what was priced elsewhere, of another profile or with other threads, goes: it would be added up with these
+    rows = merged(found, output, ["dataset", "method"], cells_of([]), ["profile", "device", "threads", "torch"])
     table = read_table(output)
     if command.page:
         write_into(command.page, "price", f"{price_as_markdown(table)}\n\n{machine(table)}")

@@ -2,7 +2,7 @@
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ MEASUREMENTS: dict[str, Measure] = {
     for module in (peaks, sampling, steps, evaluation, seeds, storage)
     for module_name, measure in module.MEASUREMENTS.items()
 }
+WHERE = ("processor", "torch")  # columns in which rows beside each other agree
 BEGIN, END = "<!-- {name}: written by `lamobench bench` -->", "<!-- end of {name} -->"
 
 
@@ -36,6 +37,21 @@ def check(settings: Settings) -> None:
     if settings.threads < 1 or settings.rounds < 1 or settings.seconds <= 0:
         given = f"threads {settings.threads}, rounds {settings.rounds}, seconds {settings.seconds:g}"
         raise UserError(f"{given}: give 1 thread or more, 1 round or more, and more than 0 seconds")
+
+
+def merged(
+    parts: Iterable[list[dict[str, Any]]],
+    path: Path,
+    by: Sequence[str],
+    order: Sequence[tuple[str, ...]],
+    alike: Sequence[str] = WHERE,
+) -> list[dict[str, Any]]:
+    """All rows; the table (`merge`) has those of each part as soon as it is measured."""
+    rows = list[dict[str, Any]]()
+    for part in parts:
+        rows += part
+        merge(path, rows, by, order, alike)
+    return rows
 
 
 def run_benches(
@@ -85,7 +101,7 @@ def merge(
     rows: Sequence[Mapping[str, Any]],
     by: Sequence[str],
     order: Sequence[tuple[str, ...]],
-    alike: Sequence[str] = ("processor", "torch"),
+    alike: Sequence[str],
 ) -> None:
     """Write the table: rows of other measurements that the file has stay, if they agree in the columns `alike`.
 
