@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .onednn import from_onednn, pays_by_seed, product_by_seed, to_onednn
+from .dropout import Dropout
+from .onednn import Linear, linear, pays
 from .policy import Spec
 
 
@@ -16,30 +17,15 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """Linear layers of the given sizes with ReLU between them, each followed by dropout if there is any."""
     between: list[Callable[[], nn.Module]] = [nn.ReLU]
     if dropout:
-        between.append(lambda: nn.Dropout(dropout))
+        between.append(lambda: Dropout(dropout))
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), *(make() for make in between)]
-    return nn.Sequential(*layers[: -len(between)]) if dropout else Perceptron(*layers[:-1])
+        layers += [Linear(inputs, outputs), *(make() for make in between)]
+    return nn.Sequential(*layers[: -len(between)])
 
 
-class Perceptron(nn.Sequential):
-    """Linear layers and ReLUs, which oneDNN multiplies where that pays."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Map (..., in) to (..., out)."""
-        hidden = to_onednn(inputs)
-        for layer in self:
-            hidden = _linear(layer, hidden) if isinstance(layer, nn.Linear) else layer(hidden)
-        return from_onednn(hidden)
-
-
-def _linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
-    """What the layer makes of inputs (..., in); of several seeds in one pass, by oneDNN."""
-    if not pays_by_seed(inputs, layer.weight):
-        return torch.as_tensor(layer(inputs))
-    product = product_by_seed(inputs.reshape(-1, inputs.shape[-1]), layer.weight.T, layer.bias[None])
-    return product.view(*inputs.shape[:-1], -1)
+Pairs = Sequence[tuple[Tensor, Tensor]]
+Product = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Ensemble(nn.Module):
@@ -67,31 +53,37 @@ class Ensemble(nn.Module):
         def used(parameter: Tensor) -> Tensor:
             return (parameter.detach() if frozen else parameter)[:members]
 
-        stacked = to_onednn(inputs)
-        if stacked.is_mkldnn and not len(self.gains):
-            return self._by_member(stacked, [used(w) for w in self.weights], [used(b) for b in self.biases])
-        hidden = inputs.expand(len(used(self.weights[0])), -1, -1)  # (N, B, in)
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if pays_by_seed(inputs, weight):
-                hidden = product_by_seed(hidden, used(weight), used(bias))
-            else:
-                hidden = torch.baddbmm(used(bias), hidden, used(weight))
-            if layer < len(self.weights) - 1:
-                hidden = F.relu(hidden)
-            if layer < len(self.gains):
-                normed = F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6)
-                hidden = torch.addcmul(used(self.shifts[layer]), normed, used(self.gains[layer]))
-        return hidden
+        layers = [(used(weight), used(bias)) for weight, bias in zip(self.weights, self.biases, strict=True)]
+        norms = [(used(gain), used(shift)) for gain, shift in zip(self.gains, self.shifts, strict=True)]
+        count = len(layers[0][0])
+        if not any(pays(inputs, weight[0]) for weight, _ in layers):
+            return _network(inputs.expand(count, -1, -1), layers, norms, torch.baddbmm)
 
-    def _by_member(self, inputs: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
-        """The same from inputs (B, in) in oneDNN's layout, which knows no stacked products."""
-        outputs = []
-        for member in range(len(weights[0])):
-            hidden = inputs
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                hidden = F.linear(F.relu(hidden) if layer else hidden, weight[member].T, bias[member, 0])
-            outputs.append(from_onednn(hidden))
-        return torch.stack(outputs)
+        def only(member: int, pairs: Pairs) -> Pairs:
+            return [(first[member], second[member]) for first, second in pairs]
+
+        return torch.stack([_network(inputs, only(n, layers), only(n, norms), _product) for n in range(count)])
+
+
+def _product(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """As `torch.baddbmm`, of one member."""
+    return linear(inputs, weight.T, bias[0])
+
+
+def _network(hidden: Tensor, layers: Pairs, norms: Pairs, product: Product) -> Tensor:
+    """Linear layers of weights and biases, ReLU and norms of gains and shifts between them.
+
+    `product` is that of a bias, inputs and a weight, and their sum.
+    Shapes: hidden (..., B, in), weights (..., in, out), biases, gains and shifts (..., 1, out).
+    """
+    for layer, (weight, bias) in enumerate(layers):
+        hidden = product(bias, hidden, weight)
+        if layer < len(layers) - 1:
+            hidden = F.relu(hidden)
+        if layer < len(norms):
+            gain, shift = norms[layer]
+            hidden = torch.addcmul(shift, F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6), gain)
+    return hidden
 
 
 class UpdateCount(nn.Module):
@@ -150,14 +142,14 @@ class FrameEncoder(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
-        self.project = nn.Linear(64 * 7 * 7, width)
+        self.project = Linear(64 * 7 * 7, width)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames (B, F - 1 + K, 84, 84) uint8 to (B, K, width), one row for each of the K steps."""
-        stacks = frames.unfold(1, self.frames, 1).movedim(-1, 2)  # (B, K, F, 84, 84), a view
-        batch, steps = stacks.shape[:2]
-        levels = stacks.flatten(0, 1).to(self.project.weight.dtype).div_(255.0).sub_(self.background)
-        return torch.as_tensor(self.project(self.convolutions(levels))).view(batch, steps, -1)
+        levels = frames.to(self.project.weight.dtype).div_(255.0).sub_(self.background)
+        stacks = levels.unfold(1, self.frames, 1)  # (B, K, 84, 84, F), a view
+        images = stacks.flatten(0, 1).contiguous().movedim(-1, 1)  # channels last, which convolutions are faster on
+        return torch.as_tensor(self.project(self.convolutions(images))).view(*stacks.shape[:2], -1)
 
 
 def observation_network(spec: Spec, hidden: Sequence[int], outputs: int) -> nn.Sequential:

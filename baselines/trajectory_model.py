@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..datasets.windows import ContextBatch
 from .networks import FrameEncoder
+from .onednn import Linear
 from .policy import ActionBounds, History, Normalizer, Spec
 
 
@@ -30,7 +31,7 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(inputs, width), nn.Linear(width, width)
+        self.first, self.second = Linear(inputs, width), Linear(width, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (..., inputs) to (..., D)."""
@@ -43,7 +44,7 @@ class ResidualEmbedding(nn.Module):
 
     def __init__(self, actions: int, width: int) -> None:
         super().__init__()
-        self.table, self.second = nn.Embedding(actions, width), nn.Linear(width, width)
+        self.table, self.second = nn.Embedding(actions, width), Linear(width, width)
 
     def forward(self, actions: Tensor) -> Tensor:
         """Map (...) int64 to (..., D)."""
@@ -109,7 +110,7 @@ def action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:
 
 
 def _embedding(tokens: TokenConfig, inputs: int) -> nn.Module:
-    return ResidualMLP(inputs, tokens.width) if tokens.embedding == "mlp" else nn.Linear(inputs, tokens.width)
+    return ResidualMLP(inputs, tokens.width) if tokens.embedding == "mlp" else Linear(inputs, tokens.width)
 
 
 def _state_embedding(tokens: TokenConfig, spec: Spec) -> nn.Module:
@@ -129,6 +130,6 @@ def _action_embedding(tokens: TokenConfig, spec: Spec) -> nn.Module:
 def _head(tokens: TokenConfig, spec: Spec) -> nn.Module:
     if tokens.head == "mlp":
         width = tokens.width
-        return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, spec.action_dim))
-    linear = nn.Linear(tokens.width, spec.action_dim)
-    return linear if spec.discrete else nn.Sequential(linear, nn.Tanh())
+        return nn.Sequential(Linear(width, width), nn.GELU(), Linear(width, spec.action_dim))
+    head = Linear(tokens.width, spec.action_dim)
+    return head if spec.discrete else nn.Sequential(head, nn.Tanh())

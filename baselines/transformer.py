@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .onednn import from_onednn, to_onednn
+from .dropout import Dropout
+from .dropout import dropout as drop
+from .onednn import Linear
 
 
 class CausalTransformer(nn.Module):
@@ -20,7 +22,7 @@ class CausalTransformer(nn.Module):
 
     def __init__(self, layers: int, heads: int, width: int, dropout: float, activation: str) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(heads, width, dropout, activation) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.apply(initialize)
@@ -67,24 +69,21 @@ class Block(nn.Module):
         super().__init__()
         self.heads, self.attention_dropout = heads, dropout
         self.norm_attention, self.norm_network = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.query_key_value, self.project = Linear(width, 3 * width), Linear(width, width)
+        self.expand, self.contract = Linear(width, 4 * width), Linear(4 * width, width)
         self.activation = ACTIVATIONS[activation]
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Map (B, L, D) to (B, L, D). `extend` puts keys and values behind those of earlier tokens."""
-        attended = to_onednn(self.attend(self.norm_attention(hidden), extend))
-        hidden = hidden + self.dropout(from_onednn(self.project(attended)))
-        expanded = self.activation(self.expand(to_onednn(self.norm_network(hidden))))
-        return hidden + torch.as_tensor(self.dropout(from_onednn(self.contract(expanded))))
+        hidden = hidden + self.dropout(self.project(self.attend(self.norm_attention(hidden), extend)))
+        expanded = self.activation(self.expand(self.norm_network(hidden)))
+        return hidden + torch.as_tensor(self.dropout(self.contract(expanded)))
 
     def attend(self, normed: Tensor, extend: Callable[[Tensor], Tensor] | None) -> Tensor:
         """Causal self-attention of (B, L, D), heads side by side in the result."""
         batch, length, width = normed.shape
-        split = from_onednn(self.query_key_value(to_onednn(normed))).view(
-            batch, length, 3, self.heads, width // self.heads
-        )
+        split = self.query_key_value(normed).view(batch, length, 3, self.heads, width // self.heads)
         query, *_ = queries_keys_values = split.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
         key, value = extend(queries_keys_values[1:]) if extend else queries_keys_values[1:]
         dropout = self.attention_dropout if self.training else 0.0
@@ -104,7 +103,7 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor, dropout: float) 
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (B, H, L, seen)
     future = torch.ones(length, seen, dtype=torch.bool, device=query.device).triu(1 + seen - length)
     weights = torch.softmax(scores.masked_fill(future, -math.inf), -1)
-    return F.dropout(weights, dropout) @ value
+    return (drop(weights, dropout) if dropout else weights) @ value
 
 
 def initialize(module: nn.Module) -> None:
@@ -115,9 +114,8 @@ def initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _gelu_new(inputs: Tensor) -> Tensor:
-    outputs = F.gelu(from_onednn(inputs), approximate="tanh")  # oneDNN's layout has the exact one only
-    return outputs.to_mkldnn() if inputs.is_mkldnn else outputs
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "gelu_new": _gelu_new}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+}

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ..baselines.onednn import frozen_linear
+from ..baselines.dropout import Dropout
+from ..baselines.onednn import linear
 from .backbones import ENCODERS
-
-WIDE = 512  # inputs and outputs from which a frozen layer is multiplied by oneDNN: GPT-2's of all published sizes
 
 
 class SplitProjection(nn.Module):
@@ -97,8 +96,8 @@ def _as_linear(layer: Conv1D) -> nn.Linear:
     return linear.requires_grad_(False)
 
 
-class FrozenLayer(nn.Module):
-    """A layer whose weight is not trained: the same parameters under the same names, multiplied by oneDNN on a CPU."""
+class Product(nn.Module):
+    """A linear layer of a language model, with its parameters under their names, multiplied as all of ours are."""
 
     def __init__(self, layer: nn.Linear | Conv1D) -> None:
         super().__init__()
@@ -107,27 +106,17 @@ class FrozenLayer(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        weight: Tensor = self.weight.T if self.inputs_first else self.weight
-        product = frozen_linear(inputs, weight, self.bias)
-        if product is not None:
-            return product
-        if not self.inputs_first:
-            return nn.functional.linear(inputs, weight, self.bias)
-        flat = torch.addmm(self.bias, inputs.view(-1, inputs.shape[-1]), self.weight)  # as transformers has it
-        return flat.view(*inputs.shape[:-1], flat.shape[-1])
+        return linear(inputs, self.weight.T if self.inputs_first else self.weight, self.bias)
 
 
-def multiply_frozen_by_onednn(model: PreTrainedModel) -> None:
-    """Let oneDNN multiply what is frozen of a wide language model.
-
-    Narrow layers stay with PyTorch's default: they gain little, and runs with the embedded models keep their every bit.
-    """
+def use_fast_layers(model: PreTrainedModel) -> None:
+    """Give a language model with its updates our linear layers and dropout, which are faster on a CPU."""
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
-            if type(layer) not in (nn.Linear, Conv1D) or layer.weight.requires_grad:
-                continue
-            if min(layer.weight.shape) >= WIDE:
-                setattr(module, name, FrozenLayer(layer))
+            if type(layer) in (nn.Linear, Conv1D):
+                setattr(module, name, Product(layer))
+            elif type(layer) is nn.Dropout:
+                setattr(module, name, Dropout(layer.p))
 
 
 class WeightDistance(nn.Module):

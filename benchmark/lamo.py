@@ -23,7 +23,7 @@ from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
-from .adapters import WeightDistance, add_lora, multiply_frozen_by_onednn
+from .adapters import WeightDistance, add_lora, use_fast_layers
 from .backbones import ENCODERS, as_backbone, positions_of
 from .language_models import language_loss, next_token_loss, perplexity
 
@@ -219,7 +219,7 @@ class LaMo(Policy):
 
 
 def prepare(language_model: Any, config: LaMoConfig) -> None:
-    """Set a language model's dropout, and choose what of it is trained and by what the rest is multiplied."""
+    """Set a language model's dropout, choose what of it is trained, and make it fast."""
     for module in language_model.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
@@ -227,8 +227,7 @@ def prepare(language_model: Any, config: LaMoConfig) -> None:
     if config.adaptation == "lora":
         c = config
         add_lora(language_model, c.lora_pairs, c.lora_rank, c.lora_alpha, c.lora_dropout, c.lora_targets)
-    if language_model.config.model_type not in ENCODERS:
-        multiply_frozen_by_onednn(language_model)
+    use_fast_layers(language_model)
 
 
 def check_trainable(model_type: str, config: LaMoConfig) -> None:

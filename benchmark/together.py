@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_map
 
-from ..baselines.onednn import ROWS as ONEDNN_ROWS
 from ..baselines.policy import Policy
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
@@ -40,19 +39,10 @@ Report = Callable[[str, int, int], None]  # called with (run id, steps done, ste
 
 
 def stackable(config: RunConfig) -> bool:
-    """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
-
-    Nor where it would take longer: alone, large products go through oneDNN (`baselines/onednn.py`), which stacks none.
-    """
+    """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults."""
     plain = config.precision == "float32" and not config.compiled and not config.legacy
     networks = config.method in STACKABLE and not find_task(config.task).frame_stack
-    return plain and networks and not config.policy.get("dropout") and _rows(config) < ONEDNN_ROWS
-
-
-def _rows(config: RunConfig) -> int:
-    """The rows of a loss' largest product: of CQL, its three proposals for each state."""
-    proposals = 3 * int(config.policy["sampled_actions"]) if config.method == "cql" else 1
-    return config.batch_size * proposals
+    return plain and networks and not config.policy.get("dropout")
 
 
 def groups(runs: Iterable[RunConfig]) -> list[tuple[RunConfig, ...]]:

@@ -3,13 +3,15 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from lamobench.baselines.dropout import Dropout
 from lamobench.baselines.networks import Ensemble, FrameEncoder, UpdateCount, mlp, move_towards
+from lamobench.baselines.onednn import Linear
 from lamobench.baselines.policy import Spec
 
 
 def test_mlp_is_linear_layers_with_relu_between_them() -> None:
     network = mlp((3, 5, 4, 2))
-    assert [type(layer) for layer in network] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert [type(layer) for layer in network] == [Linear, nn.ReLU, Linear, nn.ReLU, Linear]
     assert network(torch.zeros(7, 3)).shape == (7, 2)
 
 
@@ -61,8 +63,8 @@ def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own(atari_
 
 def test_dropout_follows_every_hidden_layer() -> None:
     network = mlp((3, 5, 4, 2), dropout=0.3)
-    hidden = [nn.Linear, nn.ReLU, nn.Dropout]
-    assert [type(layer) for layer in network] == [*hidden, *hidden, nn.Linear]
+    hidden = [Linear, nn.ReLU, Dropout]
+    assert [type(layer) for layer in network] == [*hidden, *hidden, Linear]
     assert network[2].p == 0.3
 
 

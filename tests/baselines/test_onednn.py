@@ -1,7 +1,6 @@
 """What oneDNN multiplies equals what MKL does, forwards and backwards, in every network that goes through it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,17 +8,26 @@ from torch import Tensor, nn
 
 from lamobench.baselines import onednn
 from lamobench.baselines.networks import Ensemble, mlp
-from lamobench.baselines.onednn import ROWS, from_onednn, to_onednn
+from lamobench.baselines.onednn import MULTIPLICATIONS, Linear, linear, pays
 from lamobench.baselines.transformer import CausalTransformer
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch comes without oneDNN")
 
+Shapes = list[tuple[int, ...]]
 
-@contextmanager
-def from_rows(rows: int) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onednn, "ROWS", rows)
-        yield
+
+@pytest.fixture
+def multiplied(monkeypatch: pytest.MonkeyPatch) -> Shapes:
+    """From now on oneDNN multiplies everything. Shapes (rows, in) of what it was given."""
+    seen, multiply = Shapes(), onednn._multiply
+
+    def remember(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        seen.append(tuple(inputs.shape))
+        return multiply(inputs, weight, bias)
+
+    monkeypatch.setattr(onednn, "_multiply", remember)
+    monkeypatch.setattr(onednn, "MULTIPLICATIONS", 0)
+    return seen
 
 
 def transformer(activation: str) -> nn.Module:
@@ -32,57 +40,86 @@ def transformer(activation: str) -> nn.Module:
         (lambda: mlp((5, 16, 16, 3)), (40, 5)),
         (lambda: mlp((5, 16, 3)), (10, 4, 5)),
         (lambda: Ensemble(2, (5, 16, 16, 1)), (40, 5)),
+        (lambda: Ensemble(2, (5, 16, 16, 1), layer_norm=True), (40, 5)),
         *[(lambda name=name: transformer(name), (3, 7, 16)) for name in ("relu", "gelu", "gelu_new")],
     ],
 )
-def test_values_and_gradients_are_the_same(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+def test_values_and_gradients_are_the_same(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], request: pytest.FixtureRequest
+) -> None:
     torch.manual_seed(0)
     network, inputs = make(), torch.randn(shape, requires_grad=True)
 
-    def measured(rows: int) -> tuple[Tensor, ...]:
-        with from_rows(rows):
-            outputs = network(inputs)
+    def measured() -> tuple[Tensor, ...]:
+        outputs = network(inputs)
         weights = torch.linspace(-1.0, 1.0, outputs.numel()).view_as(outputs)
         return outputs, *torch.autograd.grad((outputs * weights).sum(), [inputs, *network.parameters()])
 
-    for ours, theirs in zip(measured(1), measured(10**9), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    theirs = measured()
+    multiplied: Shapes = request.getfixturevalue("multiplied")
+    for ours, other in zip(measured(), theirs, strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-5, atol=1e-6)
+    assert len(multiplied) >= 6
 
 
-def test_an_ensemble_is_frozen_and_cut_there_too() -> None:
+def test_an_ensemble_is_frozen_and_cut_there_too(request: pytest.FixtureRequest) -> None:
     torch.manual_seed(0)
     critic, inputs = Ensemble(3, (5, 16, 1)), torch.randn(40, 5, requires_grad=True)
     expected = critic(inputs, frozen=True, members=2)
-    with from_rows(1):
-        values = critic(inputs, frozen=True, members=2)
+    multiplied: Shapes = request.getfixturevalue("multiplied")
+    values = critic(inputs, frozen=True, members=2)
     torch.testing.assert_close(values, expected)
+    assert len(multiplied) == 4  # two layers of two members
     (gradient,) = torch.autograd.grad(values.sum(), [inputs], retain_graph=True)
     assert gradient.abs().sum() > 0
     assert torch.autograd.grad(values.sum(), list(critic.parameters()), allow_unused=True) == (None,) * 4
 
 
-def test_many_rows_of_float32_take_it_and_nothing_else_does() -> None:
-    rows = torch.randn(ROWS, 4)
-    assert to_onednn(rows).is_mkldnn
-    assert to_onednn(rows.view(2, -1, 4)).is_mkldnn
-    torch.testing.assert_close(from_onednn(to_onednn(rows)), rows)
-    assert not to_onednn(rows[1:]).is_mkldnn
-    assert not to_onednn(rows.double()).is_mkldnn
-    assert not to_onednn(rows.to("meta")).is_mkldnn
+def test_large_products_of_float32_take_it_and_nothing_else_does() -> None:
+    rows, weight = torch.randn(MULTIPLICATIONS // (64 * 32), 64), torch.randn(32, 64)
+    assert pays(rows, weight)
+    assert pays(rows.view(2, -1, 64), weight)
+    assert not pays(rows[1:], weight)
+    assert not pays(rows.double(), weight.double())
+    assert not pays(rows.to("meta"), weight.to("meta"))
     with torch.autocast("cpu", torch.bfloat16):
-        assert not to_onednn(rows).is_mkldnn
+        assert not pays(rows, weight)
 
 
-def test_stacked_networks_are_left_to_pytorch() -> None:
-    torch.manual_seed(0)
-    network, inputs = mlp((4, 8, 2)), torch.randn(3, ROWS, 4)
-    torch.testing.assert_close(torch.func.vmap(network)(inputs), torch.stack([network(part) for part in inputs]))
+def test_what_it_leaves_is_pytorchs_own(multiplied: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "MULTIPLICATIONS", 1 << 60)
+    layer, inputs = Linear(8, 4), torch.randn(6, 8)
+    assert torch.equal(layer(inputs), nn.functional.linear(inputs, layer.weight, layer.bias))
+    assert not multiplied
+
+
+@pytest.mark.parametrize("trained", [(True, False, False), (False, True, False), (True, False, True)])
+def test_only_the_gradients_that_are_asked_for_are_computed(trained: tuple[bool, ...], multiplied: Shapes) -> None:
+    shapes = ((10, 6), (5, 6), (5,))
+    tensors = [torch.randn(shape, requires_grad=grad) for shape, grad in zip(shapes, trained, strict=True)]
+    linear(*tensors).sum().backward()
+    assert [tensor.grad is not None for tensor in tensors] == list(trained)
+    assert len(multiplied) == 1 + trained[0] + trained[1]
+
+
+@pytest.mark.parametrize("sizes", [(6, 32), (32, 6)])
+def test_a_weight_may_be_a_view_of_its_transpose(sizes: tuple[int, int], multiplied: Shapes) -> None:
+    inputs = torch.randn(3, 10, sizes[0])
+    weight, bias = torch.randn(sizes, requires_grad=True), torch.randn(sizes[1], requires_grad=True)
+
+    def found(product: Callable[..., Tensor]) -> list[Tensor]:
+        out = product(inputs, weight.T, bias)
+        return [out, *torch.autograd.grad(out.square().sum(), [weight, bias])]
+
+    for ours, theirs in zip(found(linear), found(nn.functional.linear), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert multiplied
 
 
 @pytest.mark.parametrize("make", [lambda: mlp((6, 32, 3)), lambda: Ensemble(2, (6, 32, 3))])
 @pytest.mark.parametrize("shared", [False, True])
 def test_seeds_in_one_pass_have_values_and_gradients_of_their_own(
-    make: Callable[[], nn.Module], shared: bool, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], nn.Module], shared: bool, request: pytest.FixtureRequest
 ) -> None:
     """`shared`: all seeds see the same inputs, which `torch.vmap` then does not stack."""
     torch.manual_seed(0)
@@ -98,12 +135,8 @@ def test_seeds_in_one_pass_have_values_and_gradients_of_their_own(
         return [out, *torch.autograd.grad(out.square().sum(), [inputs, *tensors.values()])]
 
     stacked = found()
-    counted = list[tuple[int, ...]]()
-    product = onednn._product
-    monkeypatch.setattr(onednn, "_product", lambda x, w, b: (counted.append(tuple(x.shape)), product(x, w, b))[1])
-    monkeypatch.setattr(onednn, "MULTIPLICATIONS", 70 * 6 * 32)  # the last layer's are fewer
+    multiplied: Shapes = request.getfixturevalue("multiplied")
     for a, b in zip(stacked, found(), strict=True):
         torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5)
     members = 3 * (2 if isinstance(seeds[0], Ensemble) else 1)
-    assert counted.count((70, 6)) == members  # forward, one for each seed and member
-    assert counted.count((6, 70)) == members  # the gradient of its weight
+    assert multiplied.count((70, 6)) == members  # forward, one for each seed and member

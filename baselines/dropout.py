@@ -1,0 +1,31 @@
+"""Dropout whose random numbers are cheap on a CPU.
+
+PyTorch draws a number for each element, which made dropout a sixth of LaMo's step on gpt2-mini. Here four elements
+share one: 16 bits decide about each. The rate is rounded to a multiple of 2^-16, and what is kept is scaled by that:
+the expectation stays exact.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEVELS = 1 << 16  # of 16 bits
+LEAST, MOST = -(1 << 63), None  # of PyTorch's random int64, all of whose bits then are random
+
+
+class Dropout(nn.Dropout):
+    """PyTorch's dropout, drawn with `dropout`."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs of any shape, some of them zero while training."""
+        return dropout(inputs, self.p) if self.training and self.p else inputs
+
+
+def dropout(inputs: Tensor, rate: float) -> Tensor:
+    """Inputs of any shape, each zero with probability `rate`, below 1; the others scaled so that the mean stays."""
+    if inputs.device.type != "cpu" or torch.compiler.is_compiling():
+        return F.dropout(inputs, rate)
+    dropped = round(rate * LEVELS)
+    draws = torch.empty((inputs.numel() + 3) // 4, dtype=torch.int64).random_(LEAST, MOST)
+    kept = draws.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - LEVELS // 2
+    return inputs * kept.to(inputs.dtype).mul_(LEVELS / (LEVELS - dropped))
