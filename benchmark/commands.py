@@ -206,7 +206,7 @@ def train_all(
     check_folder(root)
     options = engine or EngineOptions()
     check_engine(options, jobs, threads)
-    plan = make_plan(every, root, seeds_together)
+    plan = make_plan(every, root, seeds_together, device)
     slots = expected_slots(options, jobs, threads, device)
     print_plan(plan, subject, root, slots)
     if only_plan:

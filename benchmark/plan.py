@@ -30,10 +30,11 @@ class Plan:
         return max(sum(costs) / jobs, max(costs, default=0.0))
 
 
-def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = False) -> Plan:
+def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = False, device: str = "auto") -> Plan:
     """Look at what of the runs is done under `root`; nothing is changed. Ten thousand take about a second.
 
-    With `seeds_together`, runs that differ in their seeds alone are one job, where they can be (`together.stackable`).
+    With `seeds_together`, runs that differ in their seeds alone are one job, where they can be on the device
+    (`together.stackable`).
     """
     unique = {run.id: run for run in runs}
     present = os.listdir(root) if root.is_dir() else []
@@ -51,17 +52,17 @@ def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = Fals
     ordered = sorted(unique.values(), key=times.cost, reverse=True)
     over = set(done)
     left = sorted((run for run in ordered if run.id not in over), key=lambda run: times.cost(run, begun), reverse=True)
-    return Plan(ordered, sorted(done), begun, damaged, jobs_of(left, seeds_together, times), times)
+    return Plan(ordered, sorted(done), begun, damaged, jobs_of(left, times, device if seeds_together else None), times)
 
 
-def jobs_of(runs: Sequence[RunConfig], seeds_together: bool, times: StepTimes | None = None) -> list[Job]:
-    """What a worker is given at a time, the longest first."""
-    if not seeds_together:
+def jobs_of(runs: Sequence[RunConfig], times: StepTimes, together_on: str | None) -> list[Job]:
+    """What a worker is given at a time, the longest first; `together_on`: the device where seeds are one job."""
+    if together_on is None:
         return [(run,) for run in runs]
     from .together import groups  # torch
+    from .train import choose_device
 
-    cost = (times or StepTimes({})).cost
-    return sorted(groups(runs), key=lambda job: sum(map(cost, job)), reverse=True)
+    return sorted(groups(runs, choose_device(together_on)), key=lambda job: sum(map(times.cost, job)), reverse=True)
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:

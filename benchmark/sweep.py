@@ -87,7 +87,7 @@ def sweep(
     """
     options = engine or EngineOptions()
     check_engine(options, jobs, threads)
-    return carry_out(make_plan(runs, root, seeds_together), root, jobs, threads, device, show, options)
+    return carry_out(make_plan(runs, root, seeds_together, device), root, jobs, threads, device, show, options)
 
 
 def carry_out(

@@ -33,24 +33,37 @@ from .settings import CLONING_METHODS, VALUE_METHODS
 from .train import Note, Training, choose_device
 
 STACKABLE = (*CLONING_METHODS, *VALUE_METHODS, "rvs")
+LARGE = 1 << 24  # multiplications: 256 rows and two layers of 256
 PER_SEED = ("seed", "data_seed", "subset_hash", "episodes_in_subset")  # what the runs of a group may differ in
 
 Report = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
 
 
-def stackable(config: RunConfig) -> bool:
-    """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults."""
+def stackable(config: RunConfig, device: torch.device) -> bool:
+    """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
+
+    Nor, on a CPU, where large products are most of a step: a stack of them takes longer than one after the other.
+    """
+    if device.type == "cpu" and _multiplications(config) >= LARGE:
+        return False
     plain = config.precision == "float32" and not config.compiled and not config.legacy
     networks = config.method in STACKABLE and not find_task(config.task).frame_stack
     return plain and networks and not config.policy.get("dropout")
 
 
-def groups(runs: Iterable[RunConfig]) -> list[tuple[RunConfig, ...]]:
+def _multiplications(config: RunConfig) -> int:
+    """Of a loss' largest product, between hidden layers: of CQL, it has three kinds of proposals for each state."""
+    proposals = 3 * int(config.policy["sampled_actions"]) if config.method == "cql" else 1
+    widest = int(max(config.policy.get("hidden", (0,))))
+    return config.batch_size * proposals * widest * widest
+
+
+def groups(runs: Iterable[RunConfig], device: torch.device) -> list[tuple[RunConfig, ...]]:
     """Runs that can be trained together: equal but for their seeds and subsets. Any other is by itself."""
     found: dict[str, list[RunConfig]] = {}
     for run in runs:
         shared = asdict(run) | dict.fromkeys(PER_SEED)
-        found.setdefault(json.dumps(shared) if stackable(run) else run.id, []).append(run)
+        found.setdefault(json.dumps(shared) if stackable(run, device) else run.id, []).append(run)
     return [tuple(group) for group in found.values()]
 
 

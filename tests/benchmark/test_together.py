@@ -16,6 +16,7 @@ from lamobench.baselines.bc import BC
 from lamobench.benchmark import together
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.estimate import StepTimes
 from lamobench.benchmark.learner import Tally
 from lamobench.benchmark.plan import jobs_of
 from lamobench.benchmark.runs import is_done, open_run, run_folder
@@ -23,6 +24,7 @@ from lamobench.benchmark.together import STACKABLE, groups, stackable, train_tog
 from lamobench.benchmark.train import train
 
 Make = Callable[..., list[RunConfig]]
+CPU = torch.device("cpu")
 BUDGET = {"steps": 200, "evaluate_every": 200, "evaluation_episodes": 1, "batch_size": 16}
 SETTINGS: dict[str, dict[str, Any]] = {
     "cql": {"cloning_steps": 12, "max_backup": True, "target_gap": 5.0},
@@ -65,7 +67,7 @@ def assert_close(folder: Path, expected: Path) -> None:
 @pytest.mark.parametrize("method", STACKABLE)
 def test_seeds_that_train_together_end_as_they_would_alone(seeds: Make, tmp_path: Path, method: str) -> None:
     runs, steps = seeds(method), dict[str, list[int]]()
-    assert len(groups(runs)) == 1
+    assert len(groups(runs, CPU)) == 1
     failed = train_together(
         runs, tmp_path / "together", "cpu", lambda run, done, total: steps.setdefault(run, []).append(done)
     )
@@ -169,25 +171,32 @@ def test_what_another_process_works_on_fails_alone_and_finished_runs_are_left_al
 
 def test_groups_are_runs_that_differ_in_their_seeds_alone(seeds: Make) -> None:
     bc, half, dt = seeds("bc"), seeds("bc", settings={"hidden": (8,)}), seeds("dt")
-    assert groups([*bc, *half, *dt]) == [tuple(bc), tuple(half), *((run,) for run in dt)]
-    assert jobs_of([*bc, *dt], seeds_together=False) == [(run,) for run in (*bc, *dt)]
-    assert len(jobs_of([*bc, *dt], seeds_together=True)) == 4
+    assert groups([*bc, *half, *dt], CPU) == [tuple(bc), tuple(half), *((run,) for run in dt)]
+    assert jobs_of([*bc, *dt], StepTimes({}), None) == [(run,) for run in (*bc, *dt)]
+    assert len(jobs_of([*bc, *dt], StepTimes({}), "cpu")) == 4
 
 
 def test_what_can_not_be_stacked_is_trained_by_itself(seeds: Make) -> None:
     run = seeds("iql")[0]
-    assert stackable(run)
-    assert not stackable(replace(run, policy=run.policy | {"dropout": 0.1}))
-    assert not stackable(replace(run, precision="bfloat16"))
-    assert not stackable(replace(run, compiled=True))
-    assert not stackable(replace(run, legacy=["best-target"]))
-    assert not stackable(replace(run, task="breakout", method="bc"))
+    assert stackable(run, CPU)
+    for changes in (
+        {"policy": run.policy | {"dropout": 0.1}},
+        {"precision": "bfloat16"},
+        {"compiled": True},
+        {"legacy": ["best-target"]},
+        {"task": "breakout", "method": "bc"},
+    ):
+        assert not stackable(replace(run, **changes), CPU)
 
 
-def test_what_is_sooner_done_alone_is_trained_by_itself(seeds: Make) -> None:
-    run = seeds("cql", settings={"sampled_actions": 4})[0]
-    assert stackable(replace(run, batch_size=64))  # 768 rows in its largest product
-    assert not stackable(replace(run, batch_size=128))  # 1,536 rows
+def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make) -> None:
+    bc = seeds("bc", settings={"hidden": (8, 256)})[0]
+    assert stackable(replace(bc, batch_size=255), CPU)
+    assert not stackable(replace(bc, batch_size=256), CPU)
+    assert stackable(replace(bc, batch_size=256), torch.device("cuda"))
+    cql = seeds("cql", settings={"sampled_actions": 4, "hidden": (128, 128)})[0]  # of 12 proposals a state
+    assert stackable(replace(cql, batch_size=85), CPU)
+    assert not stackable(replace(cql, batch_size=86), CPU)
 
 
 def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
