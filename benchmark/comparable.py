@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..datasets.catalog import DATASETS, Minari, Recorded
+from ..datasets.entries import DATASETS, Minari, Recorded
 from .reported import Published, published_scores
 
 # The papers that the leaderboard has columns for, and what their columns are called. `lamobench compare` has them all.

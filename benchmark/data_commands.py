@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.catalog import Dataset, find_dataset, load, status
+from ..datasets.catalog import find_dataset, load, status
+from ..datasets.entries import Dataset
 from ..datasets.errors import UserError
 from ..datasets.own_datasets import own_tasks
 from ..datasets.storage import home

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import cache
-from ..datasets.catalog import DATASETS, Dataset, Recorded, find_dataset, find_task, recording_of
+from ..datasets.catalog import find_dataset, find_task, recording_of
+from ..datasets.entries import DATASETS, Dataset, Recorded
 from ..datasets.kitchen import satisfied
 from ..datasets.recording.collect import PLAYERS
 from ..datasets.sources.recorded import SOURCE, record_dataset

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from . import storage
-from .catalog import ALIASES, DATASETS, OLDER, Dataset, Minari
+from .entries import ALIASES, DATASETS, OLDER, Dataset, Minari
 from .errors import UserError
 from .tasks import TASKS, Task, task_from
 

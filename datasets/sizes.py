@@ -1,6 +1,7 @@
 """How much room a data set that is not here would take in the cache. Plain arithmetic: loads no numerical library."""
 
-from .catalog import D4RL, LOCOMOTION_SIZES, Dataset, DQNReplay, Recorded, Source, find_task
+from .catalog import find_task
+from .entries import D4RL, LOCOMOTION_SIZES, Dataset, DQNReplay, Recorded, Source
 
 # Numbers in an observation and in an action.
 SIZES = {"reacher2d": (12, 2), "kitchen": (60, 9), "kitchen-mixed": (60, 9), **LOCOMOTION_SIZES}

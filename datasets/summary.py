@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .catalog import Dataset
+from .entries import Dataset
 from .tasks import Task
 from .trajectories import Array, Trajectories
 

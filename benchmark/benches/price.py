@@ -19,7 +19,8 @@ import torch
 
 from ...baselines.policy import History, Policy
 from ...datasets import cache
-from ...datasets.catalog import DATASETS, TABLE, find_task
+from ...datasets.catalog import find_task
+from ...datasets.entries import DATASETS, TABLE
 from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor

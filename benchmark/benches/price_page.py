@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 
-from ...datasets.catalog import TABLE
+from ...datasets.entries import TABLE
 from .price import SEEDS, cells_of
 
 Rows = Sequence[Mapping[str, str]]  # of `price.csv`, as text

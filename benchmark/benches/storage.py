@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from ...datasets import cache
-from ...datasets.catalog import D4RL, DATASETS, DQNReplay
+from ...datasets.entries import D4RL, DATASETS, DQNReplay
 from ...datasets.recording.collect import temporary_minari_root
 from ...datasets.sources import d4rl
 from ...datasets.storage import write_json

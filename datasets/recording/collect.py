@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from .. import storage
 from ..cache import Place
-from ..catalog import LOCOMOTION_SIZES, Dataset, find_task, recording_of
+from ..catalog import find_task, recording_of
+from ..entries import LOCOMOTION_SIZES, Dataset
 from ..environments import make_environment
 from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read

@@ -22,7 +22,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..catalog import D4RL, DATASETS, OLDER, Dataset, find_task
+from ..catalog import find_task
+from ..entries import D4RL, DATASETS, OLDER, Dataset
 from ..errors import UserError
 from ..kitchen import done_so_far, satisfied
 from ..tasks import Task

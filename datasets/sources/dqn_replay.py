@@ -28,7 +28,7 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from ..catalog import Dataset, DQNReplay
+from ..entries import Dataset, DQNReplay
 from ..errors import UserError
 from ..trajectories import Array, Provenance, Trajectories
 

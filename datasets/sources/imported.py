@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import cache, storage
-from ..catalog import ALIASES, DATASETS, OLDER
+from ..entries import ALIASES, DATASETS, OLDER
 from ..environments import make_environment
 from ..errors import UserError
 from ..kitchen import goal_vector

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from .. import cache
-from ..catalog import Public, Recorded, find_dataset
+from ..catalog import find_dataset
+from ..entries import Public, Recorded
 from ..errors import UserError
 from .fetched import download_folder
 from .recorded import minari_root

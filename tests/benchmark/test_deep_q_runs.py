@@ -18,7 +18,7 @@ from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.rollout import Episode
 from lamobench.benchmark.settings import DEEP_Q_METHODS
 from lamobench.datasets import cache
-from lamobench.datasets.catalog import DATASETS, Recorded
+from lamobench.datasets.entries import DATASETS, Recorded
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
 BUDGET = {"steps": 8, "evaluate_every": 4, "evaluation_episodes": 1, "headline_evaluations": 1, "batch_size": 4}

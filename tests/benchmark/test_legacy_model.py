@@ -25,7 +25,7 @@ from lamobench.benchmark.legacy import cumulative_factor
 from lamobench.benchmark.legacy_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.rollout import parse_episodes
 from lamobench.datasets import cache
-from lamobench.datasets.catalog import DATASETS, Recorded
+from lamobench.datasets.entries import DATASETS, Recorded
 from lamobench.datasets.trajectories import Provenance, Trajectories
 from lamobench.datasets.windows import View
 

@@ -19,8 +19,9 @@ from lamobench.benchmark.reported import (
     published_tables,
     read_reported,
 )
-from lamobench.datasets.catalog import DATASETS, TASKS
+from lamobench.datasets.entries import DATASETS
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.tasks import TASKS
 
 # Table: cells, and the sums of their scores and spreads, from another reading of the paper's text.
 LAMO_TABLES = {

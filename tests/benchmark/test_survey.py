@@ -10,7 +10,7 @@ import pytest
 
 from lamobench.benchmark.survey import COLUMNS, survey, survey_row
 from lamobench.datasets import catalog
-from lamobench.datasets.catalog import Dataset, Recorded
+from lamobench.datasets.entries import Dataset, Recorded
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.kitchen import ELEMENTS
 from lamobench.datasets.recording import collect

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lamobench.datasets import cache, catalog
-from lamobench.datasets.catalog import D4RL, Recorded
+from lamobench.datasets import cache, catalog, entries
+from lamobench.datasets.entries import D4RL, Recorded
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS
 from lamobench.datasets.trajectories import Trajectories
@@ -134,7 +134,7 @@ def test_scores_of_known_returns(task: str, episode_return: float, score: float)
     ],
 )
 def test_d4rl_names_lead_to_d4rl_files(name: str, file: str) -> None:
-    assert catalog.file_of(catalog.find_dataset(name)).address == f"{catalog.D4RL_SERVER}/{file}"
+    assert catalog.file_of(catalog.find_dataset(name)).address == f"{entries.D4RL_SERVER}/{file}"
 
 
 def test_older_versions_are_data_sets_of_their_own() -> None:

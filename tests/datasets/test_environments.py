@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from lamobench.datasets.catalog import D4RL, DATASETS, find_task
+from lamobench.datasets.catalog import find_task
+from lamobench.datasets.entries import D4RL, DATASETS
 from lamobench.datasets.environments import make_environment, simulator_version
 from lamobench.datasets.tasks import TASKS, Task
 

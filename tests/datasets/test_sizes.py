@@ -6,7 +6,8 @@ import gymnasium
 import pytest
 
 from lamobench.datasets import cache, catalog, sizes
-from lamobench.datasets.catalog import DATASETS, Minari, find_dataset, find_task, recording_of
+from lamobench.datasets.catalog import find_dataset, find_task, recording_of
+from lamobench.datasets.entries import DATASETS, Minari
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.trajectories import Trajectories
 

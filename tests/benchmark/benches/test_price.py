@@ -15,7 +15,7 @@ from lamobench.benchmark.benches.suite import empty_home
 from lamobench.benchmark.cli import main
 from lamobench.benchmark.config import RunRequest, resolve
 from lamobench.benchmark.methods import methods_for
-from lamobench.datasets.catalog import DATASETS, TABLE
+from lamobench.datasets.entries import DATASETS, TABLE
 from lamobench.datasets.errors import UserError
 
 QUICK = Settings(rounds=1, seconds=1e-4)

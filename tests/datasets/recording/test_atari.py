@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from minari.data_collector import EpisodeBuffer
 
-from lamobench.datasets.catalog import DATASETS, find_task, recording_of
+from lamobench.datasets.catalog import find_task, recording_of
+from lamobench.datasets.entries import DATASETS
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.recording import atari, atari_paddle
 from lamobench.datasets.recording.collect import PLAYERS, Recorder

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lamobench.datasets import cache, storage
-from lamobench.datasets.catalog import DATASETS, Dataset, recording_of
+from lamobench.datasets.catalog import recording_of
+from lamobench.datasets.entries import DATASETS, Dataset
 from lamobench.datasets.recording import collect
 from lamobench.datasets.recording.part import Part
 from lamobench.datasets.sources.minari import read

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lamobench.datasets.catalog import DATASETS, find_task, recording_of
+from lamobench.datasets.catalog import find_task, recording_of
+from lamobench.datasets.entries import DATASETS
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.kitchen import DONE_WITHIN, goal_vector, satisfied
 from lamobench.datasets.recording import kitchen

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lamobench.datasets.catalog import DATASETS, LOCOMOTION_SIZES, Recorded, find_task, recording_of
+from lamobench.datasets.catalog import find_task, recording_of
+from lamobench.datasets.entries import DATASETS, LOCOMOTION_SIZES, Recorded
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording import search

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamobench.datasets.catalog import DQNReplay
+from lamobench.datasets.entries import DQNReplay
 from lamobench.datasets.trajectories import Array
 
 SOURCE = DQNReplay("Breakout", run=1, checkpoint=10)

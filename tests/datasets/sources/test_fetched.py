@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lamobench.datasets import cache, catalog, storage
+from lamobench.datasets import cache, catalog, entries, storage
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources import fetched
 from lamobench.datasets.sources.fetched import download_folder, fetch_dataset
@@ -51,7 +51,7 @@ def test_the_four_files_of_dqn_replay_are_downloaded(
 ) -> None:
     source = catalog.file_of(catalog.find_dataset("breakout-medium"))
     here = catalog.file_of(catalog.find_dataset(NAME)).address.rpartition("/")[0]
-    monkeypatch.setattr(catalog, "DQN_REPLAY_SERVER", here)
+    monkeypatch.setattr(entries, "DQN_REPLAY_SERVER", here)
     folder = served / source.folder
     dqn_replay_files.write(folder, dqn_replay_files.rows(dqn_replay_files.games()), terminal=None)
     with pytest.raises(UserError, match=r"terminal.*can't be downloaded: the server says 404") as caught:
@@ -73,7 +73,7 @@ def test_a_page_in_the_place_of_frames_leaves_what_was_there(
 ) -> None:
     source = catalog.file_of(catalog.find_dataset("breakout-medium"))
     monkeypatch.setattr(
-        catalog, "DQN_REPLAY_SERVER", catalog.file_of(catalog.find_dataset(NAME)).address[: -len(FILE) - 1]
+        entries, "DQN_REPLAY_SERVER", catalog.file_of(catalog.find_dataset(NAME)).address[: -len(FILE) - 1]
     )
     dqn_replay_files.write(served / source.folder, dqn_replay_files.rows(dqn_replay_files.games()))
     first = fetch_dataset("breakout-medium")
