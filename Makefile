@@ -39,7 +39,9 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
 CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+OPTIMISED = $(SWEEP) reacher2d-medium-large --fractions 1 --runs runs/optimisation
+
+.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -104,6 +106,15 @@ cpu-results: setup $(TASKS:%=cpu-results-%) ## LaMo, its control, DT, BC, CQL an
 $(TASKS:%=cpu-results-%): cpu-results-%: setup
 	@$(call RECORD,$(call DATA_OF,$*))
 	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call CPU_METHODS,$*)) --fractions $(or $(FRACTIONS),$(call CPU_FRACTIONS,$*)) --runs runs/cpu
+
+optimisation: setup ## what batch, schedule and dropout are to BC, DT and LaMo in the demo: results/optimisation
+	@$(call RECORD,reacher2d-medium-large)
+	@$(OPTIMISED) --methods bc $(if $(STEPS),,--steps 2000) --budget batch_size=32 --set decay=constant
+	@$(OPTIMISED) --methods dt $(if $(STEPS),,--steps 2000) --set decay=constant --set dropout=0.1
+	@$(OPTIMISED) --methods dt --set dropout=0.1
+	@$(OPTIMISED) --methods dt $(if $(STEPS),,--steps 1500) --budget batch_size=256 --precision bfloat16
+	@$(OPTIMISED) --methods lamo $(if $(STEPS),,--steps 1500) --budget batch_size=256 --precision bfloat16
+	@$(BIN)/lamobench leaderboard --runs runs/optimisation --output results/optimisation --no-figures
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
 	@$(BIN)/lamobench report $(if $(filter-out 0,$(RENDER)),--render)

@@ -28,7 +28,7 @@ PACKAGES = (
     "ray",
 )
 TARGET_DATA = {  # make target -> its data sets
-    "demo": ("reacher2d-medium-large",),
+    **dict.fromkeys(("demo", "optimisation"), ("reacher2d-medium-large",)),
     **{target: (dataset,) for target, dataset in TABLE.items()},
     **dict.fromkeys(("ablation", "cpu-results"), tuple(TABLE.values())),
     "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),

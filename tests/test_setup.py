@@ -140,6 +140,15 @@ def test_the_cpu_results_are_of_little_and_of_all_data() -> None:
     assert all("results/cpu" in words[words.index("--output") + 1] for words in tables)
 
 
+def test_optimisation_has_budgets_of_its_own_unless_steps_are_named() -> None:
+    def steps(*variables: str) -> list[str]:
+        sweeps = [words for words in would_run("optimisation", *variables) if words[0] == "sweep"]
+        return [words[words.index("--steps") + 1] if "--steps" in words else "" for words in sweeps]
+
+    assert steps() == ["2000", "2000", "", "1500", "1500"]
+    assert steps("STEPS=20") == ["20"] * 5
+
+
 def test_frames_are_drawn_where_they_are_asked_for() -> None:
     for variables, options in (((), []), (("RENDER=0",), []), (("RENDER=1",), ["--render"])):
         assert would_run("report", *variables) == [["report", *options]]
