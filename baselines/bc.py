@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.fractions import Subset, best_episodes
-from ..datasets.windows import TransitionBatch, TransitionSampler
+from ..datasets.windows import StepBatch, StepSampler
 from .fields import Amount, Count, Share
 from .networks import observation_network
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
@@ -45,20 +45,20 @@ class BC(Policy):
         self.bounds = ActionBounds(spec)
         self.actor = observation_network(spec, config.hidden, spec.action_dim)
 
-    def sampler(self, subset: Subset) -> TransitionSampler:
-        """Single transitions, of the best episodes where the configuration says so.
+    def sampler(self, subset: Subset) -> StepSampler:
+        """Single steps, of the best episodes where the configuration says so.
 
         Observations are normalised by the moments of the whole subset all the same, where CORL takes the best ones'.
         """
         chosen = subset if self.config.best_share == 1.0 else best_episodes(subset, self.config.best_share)
-        return TransitionSampler(chosen, self.view)
+        return StepSampler(chosen, self.view)
 
     def policy(self, observations: Tensor) -> Tensor:
         """Actions (B, A), or logits of discrete ones, for observations (B, S) or frames (B, F, 84, 84)."""
         output = self.actor(self.normalize(observations))
         return output if self.discrete else self.bounds.from_unit(torch.tanh(output))
 
-    def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: StepBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error over batch and action dimensions; cross entropy of discrete actions."""
         predicted = self.policy(batch.observations)
         loss = F.cross_entropy(predicted, batch.actions) if self.discrete else F.mse_loss(predicted, batch.actions)

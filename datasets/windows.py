@@ -63,11 +63,17 @@ class ContextBatch(_Batch):
 
 
 @dataclass(frozen=True)
-class TransitionBatch(_Batch):
-    """Independent steps. `terminals` says that no value lies beyond; a timeout is not a terminal."""
+class StepBatch(_Batch):
+    """Independent steps: what was seen and done."""
 
     observations: Tensor  # (B, S), or frames (B, F, H, W) uint8
     actions: Tensor  # (B, A) float32, or (B,) int64
+
+
+@dataclass(frozen=True)
+class TransitionBatch(StepBatch):
+    """Independent steps and what followed. `terminals` says that no value lies beyond; a timeout is not a terminal."""
+
     rewards: Tensor  # (B,)
     next_observations: Tensor  # as observations
     terminals: Tensor  # (B,) float32: 1 where the environment ended the episode
@@ -161,6 +167,24 @@ class ContextSampler:
             timesteps=torch.from_numpy(np.where(mask, index - episode_start[:, None], 0)),
             mask=torch.from_numpy(mask),
         )
+
+
+class StepSampler:
+    """Samples `StepBatch`es, every step of the subset with equal probability."""
+
+    def __init__(self, subset: Subset, view: View = VECTORS) -> None:
+        self.data, self.view = _plain(subset.trajectories), view
+        self._steps = _StepDraw(subset)
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> StepBatch:
+        """Draw B steps."""
+        step, row = self._steps.draw(batch_size, rng)
+        if self.view.frames:
+            starts, ends = self._steps.starts[row], self._steps.ends[row]
+            observations = _stacked(self.data.observations, step, 1, self.view, starts, ends)
+        else:
+            observations = _rows(self.data.observations, step)
+        return StepBatch(observations, _rows(self.data.actions, step))
 
 
 class TransitionSampler:

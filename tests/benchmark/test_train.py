@@ -25,7 +25,7 @@ from lamobench.benchmark.train import DivergedError, choose_device, train
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.windows import TransitionBatch, TransitionSampler
+from lamobench.datasets.windows import StepBatch, StepSampler
 
 Requests = Callable[..., RunRequest]
 METHODS = ["bc", "bc-10", "cql", "iql", "td3-bc", "rebrac", "rvs", "dt", "dt-matched"]
@@ -130,13 +130,13 @@ def test_a_batch_in_parts_has_the_gradient_of_the_batch(
         batch = training.sampler.sample(8, np.random.default_rng(0))
         drawn = iter(torch.arange(8).chunk(parts))
 
-        def next_part(_: object, size: int, rng: np.random.Generator) -> TransitionBatch:
+        def next_part(_: object, size: int, rng: np.random.Generator) -> StepBatch:
             rows = next(drawn)
             assert len(rows) == size
-            return TransitionBatch(**{name: tensor[rows] for name, tensor in vars(batch).items()})
+            return StepBatch(**{name: tensor[rows] for name, tensor in vars(batch).items()})
 
         with monkeypatch.context() as patch:
-            patch.setattr(TransitionSampler, "sample", next_part)
+            patch.setattr(StepSampler, "sample", next_part)
             assert training.backward()["loss"].ndim == 0
         return torch.cat([p.grad.flatten() for p in training.parameters if p.grad is not None])
 

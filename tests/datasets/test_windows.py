@@ -12,6 +12,7 @@ from lamobench.datasets.windows import (
     ChainedSampler,
     ContextSampler,
     GoalSampler,
+    StepSampler,
     TransitionSampler,
     View,
     returns_to_go,
@@ -160,6 +161,19 @@ def test_transitions_of_frames_end_in_the_last_observation(frame_trajectories: T
     assert {n: float(batch.rewards[i]) for n, i in seen.items()} == {
         1: 0, 2: 1, 3: 0, 4: -1, 5: 0, 6: 0, 7: 1, 9: 0.5, 10: 1, 11: 0
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("view", [View(), View(frames=4)])
+def test_steps_alone_are_those_of_transitions(
+    make_trajectories: Make, frame_trajectories: Trajectories, view: View
+) -> None:
+    subset = take_fraction(frame_trajectories if view.frames else make_trajectories(), 1.0, 0)
+    steps, transitions = (
+        sampler(subset, view).sample(50, np.random.default_rng(3)) for sampler in (StepSampler, TransitionSampler)
+    )
+    assert vars(steps).keys() == {"observations", "actions"}
+    for name, tensor in vars(steps).items():
+        assert torch.equal(tensor, getattr(transitions, name))
 
 
 def test_clipping_changes_returns_to_go_but_not_the_data(frame_trajectories: Trajectories) -> None:
