@@ -22,10 +22,10 @@ class Dropout(nn.Dropout):
 
 
 def dropout(inputs: Tensor, rate: float) -> Tensor:
-    """Inputs of any shape, each zero with probability `rate`, below 1; the others scaled so that the mean stays."""
-    if inputs.device.type != "cpu" or torch.compiler.is_compiling():
-        return F.dropout(inputs, rate)
+    """Inputs of any shape, each zero with probability `rate`; the others scaled so that the mean stays."""
     dropped = round(rate * LEVELS)
+    if dropped == LEVELS or torch.compiler.is_compiling() or inputs.device.type != "cpu":
+        return F.dropout(inputs, rate)
     draws = torch.empty((inputs.numel() + 3) // 4, dtype=torch.int64).random_(LEAST, MOST)
     kept = draws.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - LEVELS // 2
     return inputs * kept.to(inputs.dtype).mul_(LEVELS / (LEVELS - dropped))

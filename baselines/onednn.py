@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 MULTIPLICATIONS = 1 << 22  # of a product: from there on it is faster, from four times as many on twice as fast
+ROWS = 3  # fewer, as when a single step is read, are no faster
 
 
 class Linear(nn.Linear):
@@ -29,21 +30,24 @@ class Linear(nn.Linear):
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A linear layer (..., in) -> (..., out). `weight` is (out, in), and may be a transposed view; `bias` is (out,)."""
-    if not pays(inputs, weight):
+    if not pays(inputs, weight) or inputs.shape[-1] != weight.shape[-1]:  # the latter: PyTorch says what is wrong
         return F.linear(inputs, weight, bias)
-    kind = _BySeed if _vmapped() else _Product
+    kind = _BySeed if _batched(inputs, weight, bias) else _Product
     product: Tensor = kind.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
     return product
 
 
 def pays(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether inputs (..., in) times `weight`, a matrix, are left to oneDNN."""
-    if inputs.device.type != "cpu" or inputs.dtype != torch.float32:
+    """Whether inputs (..., rows, in) times `weight`, a matrix, are left to oneDNN."""
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
-    if inputs.numel() // inputs.shape[-1] * weight.numel() < MULTIPLICATIONS:
+    if inputs.device.type != "cpu" or not inputs.dtype == weight.dtype == torch.float32 or inputs.ndim < 2:
         return False
-    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+    rows = inputs.shape[:-1].numel()
+    if rows < ROWS or rows * weight.numel() < MULTIPLICATIONS:
         return False
+    if torch._C._functorch.maybe_current_level() is not None and not _batched(inputs, weight):
+        return False  # transformed in another way than by `torch.vmap`
     here: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return here
 
@@ -67,15 +71,15 @@ class _Product(torch.autograd.Function):
 
 
 class _BySeed(torch.autograd.Function):
-    """What `torch.vmap` makes products of: one seed's after the other. It is never called itself."""
+    """What `torch.vmap` makes of products of several seeds: one after the other. It is never called itself."""
 
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError("this is for tensors under torch.vmap alone")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        raise NotImplementedError
+        raise NotImplementedError("this is for tensors under torch.vmap alone")
 
     @staticmethod
     def vmap(info: Any, places: tuple[int | None, ...], *tensors: Tensor | None) -> tuple[Tensor, int]:
@@ -83,21 +87,32 @@ class _BySeed(torch.autograd.Function):
             [tensor] * info.batch_size if tensor is None or place is None else tensor.unbind(place)
             for tensor, place in zip(tensors, places, strict=True)
         ]
-        products = [_Product.apply(*each) for each in zip(*seeds, strict=True)]  # type: ignore[no-untyped-call]
-        return torch.stack(products), 0
+        return torch.stack([linear(*each) for each in zip(*seeds, strict=True)]), 0
 
 
 def _weight_gradient(inputs: Tensor, gradient: Tensor) -> Tensor:
-    """Of matrices (rows, in) and (rows, out) the product (out, in). The narrower is copied, as oneDNN wants it."""
-    if gradient.shape[1] <= inputs.shape[1]:
+    """Of matrices (rows, in) and (rows, out) the product (out, in).
+
+    oneDNN wants its first factor copied. Where it is less to copy the inputs, and then the product, that is done.
+    """
+    (rows, width), outputs = inputs.shape, gradient.shape[1]
+    if rows * (outputs - width) <= outputs * width:
         return _multiply(gradient.T, inputs.T, None)
     return _multiply(inputs.T, gradient.T, None).T
 
 
 def _multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`inputs @ weight.T + bias`, whatever their order in memory: oneDNN crawls over gaps, and takes none in a bias."""
+    if not weight.is_contiguous() and not weight.T.is_contiguous():
+        weight = weight.contiguous()
+    return _contiguous_product(inputs, weight, None if bias is None else bias.contiguous())
+
+
+def _contiguous_product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return product
 
 
-def _vmapped() -> bool:
-    return torch._C._functorch.maybe_current_level() is not None
+def _batched(*tensors: Tensor | None) -> bool:
+    """Whether any is of several seeds at a time, under `torch.vmap`."""
+    return any(tensor is not None and torch._C._functorch.is_batchedtensor(tensor) for tensor in tensors)

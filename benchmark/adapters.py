@@ -116,7 +116,7 @@ def use_fast_layers(model: PreTrainedModel) -> None:
             if type(layer) in (nn.Linear, Conv1D):
                 setattr(module, name, Product(layer))
             elif type(layer) is nn.Dropout:
-                setattr(module, name, Dropout(layer.p))
+                setattr(module, name, Dropout(layer.p).train(layer.training))
 
 
 class WeightDistance(nn.Module):

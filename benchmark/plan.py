@@ -59,10 +59,13 @@ def jobs_of(runs: Sequence[RunConfig], times: StepTimes, together_on: str | None
     """What a worker is given at a time, the longest first; `together_on`: the device where seeds are one job."""
     if together_on is None:
         return [(run,) for run in runs]
-    from .together import groups  # torch
+    import torch
+
+    from .together import groups
     from .train import choose_device
 
-    return sorted(groups(runs, choose_device(together_on)), key=lambda job: sum(map(times.cost, job)), reverse=True)
+    kind = choose_device("auto").type if together_on == "auto" else together_on  # a cluster may have what is not here
+    return sorted(groups(runs, torch.device(kind)), key=lambda job: sum(map(times.cost, job)), reverse=True)
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:

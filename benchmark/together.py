@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def stackable(config: RunConfig, device: torch.device) -> bool:
 def _multiplications(config: RunConfig) -> int:
     """Of a loss' largest product, between hidden layers: of CQL, it has three kinds of proposals for each state."""
     proposals = 3 * int(config.policy["sampled_actions"]) if config.method == "cql" else 1
-    widest = int(max(config.policy.get("hidden", (0,))))
-    return config.batch_size * proposals * widest * widest
+    sizes = pairwise(config.policy.get("hidden", ()))
+    return config.batch_size * proposals * max((int(inputs) * int(outputs) for inputs, outputs in sizes), default=0)
 
 
 def groups(runs: Iterable[RunConfig], device: torch.device) -> list[tuple[RunConfig, ...]]:

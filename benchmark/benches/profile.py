@@ -22,7 +22,7 @@ from .trainings import configurations, stock, training
 KINDS = {
     "products": r"addmm|baddbmm|bmm|::mm$|linear|convolution",
     "attention": r"scaled_dot_product",
-    "dropout": r"bernoulli|dropout",
+    "dropout": r"bernoulli|dropout|random_",
     "activations": r"gelu|relu|tanh|threshold|softplus|sigmoid",
     "norms": r"layer_norm|softmax|logsumexp",
     "optimiser": r"adam|foreach|linalg_vector_norm|lerp",

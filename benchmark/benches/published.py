@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...baselines.decision_transformer import DecisionTransformer
+from ...baselines.onednn import Linear
 from ...baselines.transformer import Block, CausalTransformer
 from ...datasets.windows import ContextBatch
 from ..lamo import LaMo
@@ -123,7 +124,7 @@ class PublishedModel(nn.Module):
         self.context, self.return_scale = policy.context, ours.return_scale
         self.norm_before_time = ours.norm_before_time
         for name in ("embed_return", "embed_state", "embed_action", "embed_time", "embed_norm", "head", "normalize"):
-            setattr(self, name, copy.deepcopy(getattr(ours, name)))
+            setattr(self, name, _plain(copy.deepcopy(getattr(ours, name))))
         self.bounds = copy.deepcopy(ours.bounds)
         blocks, norm, dropout, words = _of_lamo(policy) if isinstance(policy, LaMo) else _of_dt(policy)
         self.blocks, self.norm, self.dropout = nn.ModuleList(blocks), copy.deepcopy(norm), nn.Dropout(dropout)
@@ -170,6 +171,17 @@ class PublishedModel(nn.Module):
         padded = [torch.cat([part.new_zeros((self.context - size, *part.shape[1:])), part])[None] for part in cut]
         mask = torch.cat([torch.zeros(self.context - size), torch.ones(size)]).long()[None]
         return torch.as_tensor(self.bounds.clip(self(*padded, mask)[0, -1]))
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """The same with PyTorch's own linear layers in the place of ours."""
+    if isinstance(module, Linear):
+        plain = nn.Linear(module.in_features, module.out_features)
+        plain.weight, plain.bias = module.weight, module.bias
+        return plain
+    for name, part in list(module.named_children()):
+        setattr(module, name, _plain(part))
+    return module
 
 
 def published_loss(model: PublishedModel, windows: tuple[Tensor, ...]) -> Tensor:

@@ -53,6 +53,15 @@ def test_precision_and_order_in_memory_do_not_matter() -> None:
     assert dropout(torch.ones(0, 4), 0.5).shape == (0, 4)
 
 
+@pytest.mark.parametrize("rate", [1.0, 1 - 2**-20])
+def test_everything_can_be_dropped(rate: float) -> None:
+    inputs = torch.ones(5, 3, requires_grad=True)
+    outputs = Dropout(rate)(inputs)
+    outputs.sum().backward()
+    assert torch.equal(outputs, torch.zeros(5, 3))
+    assert torch.equal(inputs.grad, torch.zeros(5, 3))
+
+
 def test_nothing_is_dropped_outside_training_or_at_rate_zero() -> None:
     inputs = torch.randn(9)
     state = torch.get_rng_state()

@@ -27,6 +27,7 @@ def multiplied(monkeypatch: pytest.MonkeyPatch) -> Shapes:
 
     monkeypatch.setattr(onednn, "_multiply", remember)
     monkeypatch.setattr(onednn, "MULTIPLICATIONS", 0)
+    monkeypatch.setattr(onednn, "ROWS", 0)
     return seen
 
 
@@ -114,6 +115,70 @@ def test_a_weight_may_be_a_view_of_its_transpose(sizes: tuple[int, int], multipl
     for ours, theirs in zip(found(linear), found(nn.functional.linear), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     assert multiplied
+
+
+def with_gaps(*shape: int) -> list[Tensor]:
+    """Tensors of a shape that oneDNN's fast kernels don't take as they lie in memory."""
+    rows, columns = shape[-2:]
+    return [
+        torch.randn(*shape[:-1], 3 * columns)[..., columns : 2 * columns],
+        torch.randn(*shape[:-2], 2 * rows, columns)[..., ::2, :],
+        torch.randn(*shape[:-1], 2 * columns)[..., ::2],
+        torch.randn(*shape[:-1], 1).expand(shape),
+    ]
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_factors_with_gaps_in_memory_are_copied(case: int, multiplied: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, given = onednn.torch.ops.mkldnn._linear_pointwise, []
+
+    def watch(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        assert weight.is_contiguous() or weight.T.is_contiguous()
+        assert bias is None or bias.is_contiguous()
+        given.append(weight.shape)
+        return fast(inputs, weight, bias, "none", [], "")
+
+    monkeypatch.setattr(onednn, "_contiguous_product", watch)
+    inputs, weight = (with_gaps(*shape)[case].detach().requires_grad_() for shape in ((2, 9, 6), (5, 6)))
+    bias, upstream = with_gaps(5, 5)[case][0].detach().requires_grad_(), with_gaps(2, 9, 5)[case]
+    found, expected = (
+        [out, *torch.autograd.grad(out, [inputs, weight, bias], upstream)]
+        for out in (linear(inputs, weight, bias), nn.functional.linear(inputs, weight, bias))
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert len(given) == 3
+
+
+@pytest.mark.parametrize("places", [(0, 0, 0), (1, 1, 1), (2, 0, 1), (None, 1, None), (0, None, None)])
+def test_seeds_may_be_any_dimension(places: tuple[int | None, ...], multiplied: Shapes) -> None:
+    shapes = ((9, 6), (5, 6), (5,))
+    tensors = [
+        torch.randn(shape) if place is None else torch.randn(4, *shape).movedim(0, place).contiguous()
+        for shape, place in zip(shapes, places, strict=True)
+    ]
+    expected = torch.vmap(nn.functional.linear, in_dims=places)(*tensors)
+    torch.testing.assert_close(torch.vmap(linear, in_dims=places)(*tensors), expected, rtol=1e-4, atol=1e-5)
+    assert len(multiplied) == 4
+
+
+def test_other_transformations_are_left_to_pytorch(multiplied: Shapes) -> None:
+    inputs, weights = torch.randn(3, 9, 6), torch.randn(2, 5, 6)
+
+    def loss(product: Callable[..., Tensor], x: Tensor, w: Tensor) -> Tensor:
+        return product(x, w, None).square().sum()
+
+    for each in (
+        lambda product: torch.func.grad(lambda x: loss(product, x, weights[0]))(inputs),
+        lambda product: torch.vmap(torch.func.grad(lambda x: loss(product, x, weights[0])))(inputs),
+        lambda product: torch.vmap(lambda w: torch.vmap(lambda x: product(x, w, None))(inputs))(weights),
+        lambda product: torch.vmap(lambda x: x.sum() * product(inputs, weights[0], None))(inputs),
+        lambda product: product(inputs[0, 0], weights[0], None),
+        lambda product: product(inputs[:, :0], weights[0], None),
+    ):
+        torch.testing.assert_close(each(linear), each(nn.functional.linear), rtol=1e-4, atol=1e-5)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        linear(inputs, weights[0, :, :4], None)
 
 
 @pytest.mark.parametrize("make", [lambda: mlp((6, 32, 3)), lambda: Ensemble(2, (6, 32, 3))])

@@ -190,10 +190,12 @@ def test_what_can_not_be_stacked_is_trained_by_itself(seeds: Make) -> None:
 
 
 def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make) -> None:
-    bc = seeds("bc", settings={"hidden": (8, 256)})[0]
+    bc = seeds("bc", settings={"hidden": (256, 256)})[0]
     assert stackable(replace(bc, batch_size=255), CPU)
     assert not stackable(replace(bc, batch_size=256), CPU)
     assert stackable(replace(bc, batch_size=256), torch.device("cuda"))
+    for hidden in ((), (4096,), (2, 1 << 20, 2)):  # what leads in and out of them counts no more than they do
+        assert stackable(replace(bc, batch_size=7, policy=bc.policy | {"hidden": hidden}), CPU)
     cql = seeds("cql", settings={"sampled_actions": 4, "hidden": (128, 128)})[0]  # of 12 proposals a state
     assert stackable(replace(cql, batch_size=85), CPU)
     assert not stackable(replace(cql, batch_size=86), CPU)

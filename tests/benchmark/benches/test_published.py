@@ -116,3 +116,9 @@ def test_products_by_onednn_count(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(onednn, "MULTIPLICATIONS", least)
         counted.append(steps.flops(policies.lamo("tiny"), batch))
     assert counted[0] == counted[1]
+
+
+def test_the_published_model_has_layers_of_pytorchs_own() -> None:
+    for policy in (policies.lamo("tiny"), policies.decision_transformer(width=16, layers=1)):
+        kinds = {type(module).__module__ for module in PublishedModel(policy).modules()}
+        assert not {kind for kind in kinds if kind.endswith(("onednn", "baselines.dropout", "adapters"))}

@@ -152,6 +152,7 @@ def test_a_step_is_taken_apart(page: Path, monkeypatch: pytest.MonkeyPatch, caps
     [
         ("aten::addmm", "products"),
         ("aten::bernoulli_", "dropout"),
+        ("aten::random_", "dropout"),
         ("aten::gelu_backward", "activations"),
         ("aten::_fused_adamw_", "optimiser"),
         ("aten::add_", "elementwise"),
