@@ -19,12 +19,12 @@ from .config import ID_END, RunConfig
 from .run_layout import object_in
 from .settings import LANGUAGE_MODEL_METHODS
 
-# Seconds that an optimiser step takes on one core in the cpu profile, its share of the evaluations included.
+# Seconds that an optimiser step takes on one core on Reacher2d in the cpu profile, its share of the evaluations included.
 TYPICAL_COST = {
-    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.05),
-    **dict.fromkeys(("dt", "dt-matched"), 0.03),
-    "cql": 0.015,
-    **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.01),
+    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.03),
+    **dict.fromkeys(("dt", "dt-matched"), 0.018),
+    "cql": 0.006,
+    **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.003),
 }
 UNKNOWN_COST = 0.03  # of a method that is not listed
 

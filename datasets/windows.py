@@ -43,6 +43,8 @@ VECTORS = View()
 class _Batch:
     def to(self, device: torch.device) -> Self:
         """The same batch on `device`."""
+        if next(iter(vars(self).values())).device == device:
+            return self
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}
         return type(self)(**moved)
 
@@ -160,8 +162,12 @@ class ContextSampler:
         index = start[:, None] + np.arange(self.context)  # (B, K)
         mask = index < episode_end[:, None]
         index = np.where(mask, index, start[:, None])  # any row of the same window: it is multiplied away below
+        if self.view.frames:
+            seen = _stacked(self.data.observations, start, self.context, self.view, episode_start, episode_end)
+        else:
+            seen = _gather(self.data.observations, index, mask)
         return ContextBatch(
-            observations=_stacked(self.data.observations, start, self.context, self.view, episode_start, episode_end),
+            observations=seen,
             actions=_gather(self.data.actions, index, mask),
             returns_to_go=_gather(self._returns_to_go, index, mask),
             timesteps=torch.from_numpy(np.where(mask, index - episode_start[:, None], 0)),
@@ -244,13 +250,14 @@ class GoalSampler:
     """Samples `GoalBatch`es as RvS does: any episode with equal probability, and two of its steps; the earlier acts."""
 
     def __init__(self, subset: Subset) -> None:
-        self.data, self.episodes = _plain(subset.trajectories), subset.episodes
+        self.data = _plain(subset.trajectories)
+        self.starts, self.lengths = self.data.offsets[subset.episodes], self.data.lengths[subset.episodes]
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> GoalBatch:
         """Draw B pairs."""
-        episode = self.episodes[rng.integers(len(self.episodes), size=batch_size)]
-        steps = np.sort(rng.integers(self.data.lengths[episode], size=(2, batch_size)), axis=0)
-        now, then = self.data.offsets[episode] + steps
+        row = rng.integers(len(self.starts), size=batch_size)
+        first, second = self.starts[row] + rng.integers(self.lengths[row], size=(2, batch_size))
+        now, then = np.minimum(first, second), np.maximum(first, second)
         arrays = ((self.data.observations, now), (self.data.actions, now), (self.data.observations, then))
         return GoalBatch(*(_rows(array, index) for array, index in arrays))
 
@@ -267,7 +274,7 @@ def _rows(array: Array, index: Array) -> Tensor:
 
 
 def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array, ends: Array) -> Tensor:
-    """(B, F - 1 + K, H, W): what is seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
+    """(B, F - 1 + K, H, W): the frames seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
     index = step[:, None] + np.arange(-view.earlier_frames, context)
     inside = (index >= starts[:, None]) & (index < ends[:, None])
     return _gather(frames, np.where(inside, index, step[:, None]), inside)
@@ -276,5 +283,6 @@ def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array
 def _gather(array: Array, index: Array, mask: Array) -> Tensor:
     """`array[index]` with zeros where `mask` is False; one copy of the batch, none of the array."""
     gathered = array.take(index, axis=0)
-    gathered[~mask] = 0
+    if not mask.all():
+        gathered[~mask] = 0
     return torch.from_numpy(gathered)
