@@ -19,7 +19,7 @@ from .config import ID_END, RunConfig
 from .run_layout import object_in
 from .settings import LANGUAGE_MODEL_METHODS
 
-# Seconds that an optimiser step takes on one core on Reacher2d in the cpu profile, its share of the evaluations included.
+# Seconds of an optimiser step on one core, on Reacher2d in the cpu profile, its share of the evaluations included.
 TYPICAL_COST = {
     **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.03),
     **dict.fromkeys(("dt", "dt-matched"), 0.018),
