@@ -166,8 +166,6 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     runs = [run for row in contents.rows for run in row.runs]
     seeds = sorted({row.values["seeds"] for row in contents.rows})
     hours = contents.hours
-    machines = contents.distinct("device", "cpus")
-    versions = contents.distinct("torch")
     values = {
         "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
         "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
@@ -176,9 +174,9 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
         "Profile": (", ".join(contents.distinct("profile")), ", ".join(contents.distinct("lm"))),
         "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
     }
-    if machines:
-        said = "; ".join(f"{m} cores" for m in machines[:3])
-        values["Hardware"] = (said, f"torch {', '.join(versions)}" if versions else "")
+    if devices := contents.distinct("device"):
+        cores, versions = " or ".join(contents.distinct("cpus")), ", ".join(contents.distinct("torch"))
+        values["Hardware"] = ("; ".join(devices[:3]), f"{cores} cores, torch {versions}")
     return [{"name": name, "value": value, "more": more} for name, (value, more) in values.items()]
 
 
