@@ -25,7 +25,7 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
-Product = Callable[[Tensor, Tensor, Tensor], Tensor]
+Multiply = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Ensemble(nn.Module):
@@ -70,7 +70,7 @@ def _product(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
     return linear(inputs, weight.T, bias[0])
 
 
-def _network(hidden: Tensor, layers: Pairs, norms: Pairs, product: Product) -> Tensor:
+def _network(hidden: Tensor, layers: Pairs, norms: Pairs, product: Multiply) -> Tensor:
     """Linear layers of weights and biases, ReLU and norms of gains and shifts between them.
 
     `product` is that of a bias, inputs and a weight, and their sum.

@@ -96,7 +96,7 @@ def _as_linear(layer: Conv1D) -> nn.Linear:
     return linear.requires_grad_(False)
 
 
-class Product(nn.Module):
+class FastLinear(nn.Module):
     """A linear layer of a language model, with its parameters under their names, multiplied as all of ours are."""
 
     def __init__(self, layer: nn.Linear | Conv1D) -> None:
@@ -114,7 +114,7 @@ def use_fast_layers(model: PreTrainedModel) -> None:
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) in (nn.Linear, Conv1D):
-                setattr(module, name, Product(layer))
+                setattr(module, name, FastLinear(layer))
             elif type(layer) is nn.Dropout:
                 setattr(module, name, Dropout(layer.p).train(layer.training))
 

@@ -10,7 +10,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lamobench.baselines import onednn
 from lamobench.baselines.dropout import Dropout
-from lamobench.benchmark.adapters import Product, use_fast_layers
+from lamobench.benchmark.adapters import FastLinear, use_fast_layers
 from lamobench.benchmark.benches import policies
 from lamobench.benchmark.lamo import LaMo, LaMoBatch
 
@@ -35,7 +35,7 @@ def test_values_and_gradients_are_the_same(
     layer = nn.Linear(24, 40) if kind is nn.Linear else Conv1D(40, 24)
     layer.weight.requires_grad_(trained)
     layer.bias.data.normal_()
-    inputs, ours = torch.randn(4, 32, 24, requires_grad=True), Product(deepcopy(layer))
+    inputs, ours = torch.randn(4, 32, 24, requires_grad=True), FastLinear(deepcopy(layer))
     again = inputs.detach().clone().requires_grad_()
     expected, found = layer(inputs), ours(again)
     torch.testing.assert_close(found, expected)
