@@ -8,7 +8,7 @@ from torch import Tensor
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
 from ..datasets.windows import ContextBatch, ContextSampler
-from .cached_context import CachedContext
+from .acting import acting
 from .fields import Amount, Count, Delay, Share
 from .policy import Actor, History, OptimizerSettings, Policy, Spec
 from .trajectory_model import TokenConfig, TrajectoryModel, action_error
@@ -61,7 +61,7 @@ class DecisionTransformer(Policy):
 
     def begin_episodes(self, cached_context: bool = False) -> Actor:
         """Acts in episodes that are played side by side."""
-        return CachedContext(self.model, self.context) if cached_context else super().begin_episodes()
+        return acting(self.model, self.context, cached_context)
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group, decay on everything, as published."""

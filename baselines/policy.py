@@ -105,7 +105,7 @@ class Policy(nn.Module, ABC):
     def begin_episodes(self, cached_context: bool = False) -> "Actor":
         """Acts in episodes that are played side by side; by itself, each time from the whole history.
 
-        `cached_context`: what was read of earlier steps is kept (`baselines/cached_context.py`), for policies that have
+        `cached_context`: what was read of earlier steps is kept (`baselines/acting.py`), for policies that have
         a context.
         """
         assert not cached_context, f"{type(self).__name__} has no context to keep"

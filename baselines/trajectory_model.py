@@ -15,6 +15,8 @@ from .networks import FrameEncoder
 from .onednn import Linear
 from .policy import ActionBounds, History, Normalizer, Spec
 
+STATES, NEWEST = slice(1, None, 3), slice(-1, None)  # which of the backbone's outputs are read
+
 
 @dataclass(frozen=True)
 class TokenConfig:
@@ -53,7 +55,7 @@ class ResidualEmbedding(nn.Module):
 
 
 class TrajectoryModel(nn.Module):
-    """Embeddings, a backbone that maps (B, 3K, D) to (B, 3K, D) causally, and an action head."""
+    """Embeddings, a backbone that maps tokens (B, L, D) causally to outputs at those that are read, an action head."""
 
     def __init__(self, tokens: TokenConfig, spec: Spec, backbone: nn.Module) -> None:
         super().__init__()
@@ -81,13 +83,13 @@ class TrajectoryModel(nn.Module):
 
     def predict(self, batch: ContextBatch) -> Tensor:
         """Actions, or logits of discrete ones, (B, K, A): one row for each step's state token."""
-        hidden = self.backbone(self.embed(batch)[:, :-1])  # nothing that is read looks at the last action's token
-        return torch.as_tensor(self.head(hidden[:, 1::3]))
+        tokens = self.embed(batch)[:, :-1]  # nothing that is read looks at the last action's token
+        return torch.as_tensor(self.head(self.backbone(tokens, STATES)))
 
     def act(self, history: History) -> Tensor:
         """The newest step's action: (E, A) inside the action space's bounds, or the likeliest one, (E,) int64."""
         tokens = self.embed(history)[:, :-1]  # the newest action is not chosen yet, and nothing looks ahead to it
-        return self.choose(self.backbone(tokens)[:, -1])
+        return self.choose(self.backbone(tokens, NEWEST)[:, 0])
 
     def choose(self, hidden: Tensor) -> Tensor:
         """What the backbone's outputs (E, D) at state tokens say: actions as those of `act`."""

@@ -1,10 +1,10 @@
 """A causal transformer in GPT-2's arrangement, for the from-scratch Decision Transformer.
 
-Shapes: B batch, L tokens, D width, H heads.
+Shapes: B batch, L tokens, R of them that are read, D width, H heads.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,11 @@ from torch.nn import functional as F
 
 from .dropout import Dropout
 from .dropout import dropout as drop
-from .onednn import Linear
+from .onednn import Linear, linear
+
+EVERY = slice(None)  # token is read
+FEW_TOKENS = 128  # on a CPU, attention to no more is fastest as plain products
+LANES = 16  # float32 numbers in a vector of the processor
 
 
 class CausalTransformer(nn.Module):
@@ -27,19 +31,20 @@ class CausalTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.apply(initialize)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map (B, L, D) to (B, L, D); each position sees itself and what is before it."""
-        return self.extend(tokens, None)
+    def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
+        """Map (B, L, D) to the outputs (B, R, D) at the tokens `read`; each sees itself and what is before it."""
+        return self.extend(tokens, None, read)
 
     def new_past(self) -> "KeysAndValues":
         """What `extend` keeps of what it has read: nothing yet."""
         return KeysAndValues([None for _ in self.blocks])
 
-    def extend(self, tokens: Tensor, past: "KeysAndValues | None") -> Tensor:
+    def extend(self, tokens: Tensor, past: "KeysAndValues | None", read: slice = EVERY) -> Tensor:
         """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
         hidden = self.dropout(tokens)
         for layer, block in enumerate(self.blocks):
-            hidden = block(hidden, past and partial(past.extend, layer))
+            last = layer == len(self.blocks) - 1
+            hidden = block(hidden, past and partial(past.extend, layer), read if last else EVERY)
         normed: Tensor = self.norm(hidden)
         return normed
 
@@ -74,36 +79,84 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
-    def forward(self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Map (B, L, D) to (B, L, D). `extend` puts keys and values behind those of earlier tokens."""
-        hidden = hidden + self.dropout(self.project(self.attend(self.norm_attention(hidden), extend)))
+    def forward(self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None = None, read: slice = EVERY) -> Tensor:
+        """Map (B, L, D) to (B, R, D). `extend` puts keys and values behind those of earlier tokens."""
+        attended = self.attend(self.norm_attention(hidden), extend, read)
+        hidden = hidden[:, read] + self.dropout(self.project(attended))
         expanded = self.activation(self.expand(self.norm_network(hidden)))
         return hidden + torch.as_tensor(self.dropout(self.contract(expanded)))
 
-    def attend(self, normed: Tensor, extend: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """Causal self-attention of (B, L, D), heads side by side in the result."""
-        batch, length, width = normed.shape
-        split = self.query_key_value(normed).view(batch, length, 3, self.heads, width // self.heads)
-        query, *_ = queries_keys_values = split.permute(2, 0, 3, 1, 4)  # each (B, H, L, D / H)
-        key, value = extend(queries_keys_values[1:]) if extend else queries_keys_values[1:]
-        dropout = self.attention_dropout if self.training else 0.0
-        mixed = causal_attention(query, key, value, dropout)
-        return mixed.transpose(1, 2).reshape(batch, length, width)
+    def attend(self, normed: Tensor, extend: Callable[[Tensor], Tensor] | None, read: slice) -> Tensor:
+        """Causal self-attention of the tokens `read` among (B, L, D), heads side by side in the result (B, R, D)."""
+        query, *keys_values = self._project(normed, read)
+        key, value = extend(torch.stack(keys_values)) if extend else keys_values
+        places = Places(normed.shape[1], read)
+        return causal_attention(query, key, value, places, self.attention_dropout if self.training else 0.0)
+
+    def _project(self, normed: Tensor, read: slice) -> Sequence[Tensor]:
+        """Queries (B, H, R, D / H) of the tokens `read`; keys and values (B, H, L, D / H) of all."""
+        if read == EVERY:
+            return split_heads(self.query_key_value(normed), 3, self.heads)
+        (weight, bias), width = self.query_key_value.parameters(), normed.shape[-1]
+        query = linear(normed[:, read], weight[:width], bias[:width])
+        keys_values = linear(normed, weight[width:], bias[width:])
+        return [*split_heads(query, 1, self.heads), *split_heads(keys_values, 2, self.heads)]
 
 
-def causal_attention(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
-    """Softmax(QK^T / sqrt(D / H)) V over earlier positions, (B, H, L, D / H) each; queries are those of the last L.
+def split_heads(projected: Tensor, parts: int, heads: int) -> Sequence[Tensor]:
+    """Of (B, L, parts x D) each part, (B, H, L, D / H), a view."""
+    batch, length, width = projected.shape
+    return projected.view(batch, length, parts, heads, width // parts // heads).permute(2, 0, 3, 1, 4).unbind()
 
-    On a CPU in bfloat16 the fused kernel's backward pass is several times slower than plain products at the few dozen
-    tokens of a Decision Transformer's context; elsewhere it is as fast or faster.
+
+@dataclass(frozen=True)
+class Places:
+    """Which tokens ask: those `read` among the last `length` that there are."""
+
+    length: int  # L
+    read: slice
+
+
+def causal_attention(
+    query: Tensor, key: Tensor, value: Tensor, places: Places, dropout: float = 0.0, scale: float | None = None
+) -> Tensor:
+    """Softmax(scale QK^T) V of each query over its own token and earlier ones, heads side by side: (B, R, D).
+
+    Queries (B, H, R, D / H) are those at `places`; keys and values (B, H, seen, D / H) those of all tokens. By itself,
+    the scale is 1 / sqrt(D / H).
+
+    On a CPU plain products are faster than the fused kernel at the few dozen tokens of a Decision Transformer's
+    context, and with dropout; in bfloat16 several times.
     """
-    length, seen = query.shape[-2], key.shape[-2]
-    if length == seen and (query.is_cuda or query.dtype == torch.float32):
-        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (B, H, L, seen)
-    future = torch.ones(length, seen, dtype=torch.bool, device=query.device).triu(1 + seen - length)
-    weights = torch.softmax(scores.masked_fill(future, -math.inf), -1)
-    return (drop(weights, dropout) if dropout else weights) @ value
+    batch, heads, rows, width = query.shape
+    seen, scale = key.shape[-2], scale or 1 / math.sqrt(width)
+    if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or query.dtype != torch.float32):
+        mixed = _plain_attention(query, key, value, _future(query, seen, places, max(0, LANES - seen)), dropout, scale)
+    elif seen == places.length and places.read == EVERY:
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True, scale=scale)
+    else:
+        future = _future(query, seen, places)
+        mixed = F.scaled_dot_product_attention(query, key, value, future, dropout, scale=scale)
+    return mixed.transpose(1, 2).reshape(batch, rows, heads * width)
+
+
+def _future(query: Tensor, seen: int, places: Places, more: int = 0) -> Tensor:
+    """What is added to scores (R, seen): 0, or minus infinity where a token is later; and `more` such columns."""
+    first = seen - places.length  # how many tokens are before those of `places`
+    return query.new_full((places.length, seen + more), -math.inf).triu(1 + first)[places.read]
+
+
+def _plain_attention(query: Tensor, key: Tensor, value: Tensor, future: Tensor, dropout: float, scale: float) -> Tensor:
+    """Attention by products. Where `future` has more columns than there are keys, zeros take their places.
+
+    PyTorch's softmax is up to eight times slower on rows that are shorter than a vector of the processor.
+    """
+    if missing := future.shape[-1] - key.shape[-2]:
+        key, value = (F.pad(part, (0, 0, 0, missing)) for part in (key, value))
+    keys, values = key.flatten(0, 1), value.flatten(0, 1)
+    scores = torch.baddbmm(future, query.flatten(0, 1), keys.mT, alpha=scale)
+    weights = torch.softmax(scores, -1)
+    return torch.bmm(drop(weights, dropout) if dropout else weights, values).view_as(query)
 
 
 def initialize(module: nn.Module) -> None:

@@ -15,29 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from ..baselines.dropout import Dropout
 from ..baselines.onednn import linear
 from .backbones import ENCODERS
-
-
-class SplitProjection(nn.Module):
-    """GPT-2's fused `c_attn` as three layers of its own weights, so that each can have an update of its own.
-
-    Maps (..., D) to (..., 3D): queries, keys, values.
-    """
-
-    def __init__(self, fused: Conv1D) -> None:
-        super().__init__()
-        width, inputs = fused.nf // 3, fused.weight.shape[0]
-        self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
-        with torch.no_grad():
-            for layer, weight, bias in zip(
-                (self.q, self.k, self.v), fused.weight.split(width, dim=1), fused.bias.split(width), strict=True
-            ):
-                layer.weight.copy_(weight.T)  # GPT-2 stores its weights as (in, out)
-                layer.bias.copy_(bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Queries, keys and values, side by side."""
-        return torch.cat([self.q(hidden), self.k(hidden), self.v(hidden)], dim=-1)
-
+from .gpt2 import SplitProjection
 
 # Layers that can have updates beside queries, keys and values, by the ends of their names: of GPT-2, and of encoders.
 MORE_TARGETS = {

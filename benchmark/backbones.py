@@ -4,7 +4,7 @@ GPT-2 does so by itself. An encoder of the BERT family was pre-trained to look b
 trajectory as it reads the beginning of a sentence. The mask is the one thing that is changed: embeddings enter where
 its words did, with its own positions, token type 0 and LayerNorm.
 
-Shapes: B batch, L tokens, D width.
+Shapes: B batch, L tokens, R of them that are read, D width.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import BertModel, DynamicCache, GPT2LMHeadModel, RobertaModel
+
+from ..baselines.transformer import EVERY
+from .gpt2 import read_tokens
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,27 @@ class Backbone(nn.Module):
         """The language model without a head."""
         return self.language_model
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map embedded tokens (B, L, D) to (B, L, D); position embeddings are the model's own, as in pre-training."""
+    def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
+        """Map embedded tokens (B, L, D) to the outputs (B, R, D) at those `read`.
+
+        Position embeddings are the model's own, as in pre-training.
+        """
         hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        return hidden
+        return hidden[:, read]
 
     def new_past(self) -> DynamicCache:
         """What `extend` keeps of what it has read: nothing yet."""
         return DynamicCache()
 
-    def extend(self, tokens: Tensor, past: DynamicCache) -> Tensor:
+    def extend(self, tokens: Tensor, past: DynamicCache, read: slice = EVERY) -> Tensor:
         """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
         outputs = self.transformer(inputs_embeds=tokens, past_key_values=past, use_cache=True)
         hidden: Tensor = outputs.last_hidden_state
-        return hidden
+        return hidden[:, read]
 
 
 class GPT2Backbone(Backbone):
-    """GPT-2."""
+    """GPT-2, by a pass of our own (`gpt2.py`)."""
 
     def __init__(self, language_model: Any) -> None:
         """GPT-2's activation, the tanh approximation of GELU, is replaced by PyTorch's kernel for the same formula.
@@ -79,6 +85,14 @@ class GPT2Backbone(Backbone):
     def transformer(self) -> Any:
         """GPT-2 without its language head."""
         return self.language_model.transformer
+
+    def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
+        """As of any backbone."""
+        return read_tokens(self.transformer, tokens, None, read)
+
+    def extend(self, tokens: Tensor, past: DynamicCache, read: slice = EVERY) -> Tensor:
+        """As of any backbone."""
+        return read_tokens(self.transformer, tokens, past, read)
 
 
 class EncoderBackbone(Backbone):

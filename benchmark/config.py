@@ -74,7 +74,7 @@ class RunRequest:
     lm: str = ""  # language model of the LaMo family, and whose shape dt-matched has: a name or a folder
     precision: str = "float32"  # of matrix products: "float32", or "bfloat16" autocast
     compiled: bool = False  # whether training steps go through torch.compile, which draws dropout otherwise
-    cached_context: bool = False  # whether evaluations read a context step by step (`baselines/cached_context.py`)
+    cached_context: bool = False  # whether evaluations read a context step by step (`baselines/acting.py`)
     budget: dict[str, Any] = field(default_factory=dict)  # fields of Budget to change, e.g. {"steps": 100}
     settings: dict[str, Any] = field(default_factory=dict)  # fields of the method's config to change
     legacy: tuple[str, ...] = ()  # faults of the published code to reproduce, names of `legacy.FAULTS`

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..baselines.cached_context import CachedContext
+from ..baselines.acting import acting
 from ..baselines.fields import Amount, Bounds, Count, Delay, Share
 from ..baselines.policy import Actor, History, OptimizerSettings, Policy, Spec
 from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
@@ -188,7 +188,7 @@ class LaMo(Policy):
 
     def begin_episodes(self, cached_context: bool = False) -> Actor:
         """Acts in episodes that are played side by side."""
-        return CachedContext(self.model, self.context) if cached_context else super().begin_episodes()
+        return acting(self.model, self.context, cached_context)
 
     def rebuilt(self) -> set[str]:
         """Everything of the language model that is not trained."""

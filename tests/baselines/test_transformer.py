@@ -1,8 +1,13 @@
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from lamobench.baselines.transformer import CausalTransformer, causal_attention
+from lamobench.baselines.transformer import EVERY, FEW_TOKENS, Block, CausalTransformer, Places, causal_attention
+
+READ = [EVERY, slice(1, None, 3), slice(-1, None)]  # as a language loss, training and acting read
 
 
 def test_a_later_token_leaves_earlier_outputs_alone() -> None:
@@ -17,17 +22,73 @@ def test_a_later_token_leaves_earlier_outputs_alone() -> None:
     assert ((after - before)[:, 4:].abs().amax(-1) > 1e-5).all()  # and every later one sees it
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # float64 takes the path of plain products
-def test_attention_equals_the_fused_kernel(dtype: torch.dtype) -> None:
+# Few tokens are fewer than a vector of the processor, some are plain products, many go to the fused kernel.
+@pytest.mark.parametrize("seen", [9, 40, FEW_TOKENS + 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # float64 always takes the path of plain products
+@pytest.mark.parametrize("read", READ)
+@pytest.mark.parametrize("before", [0, 4])  # tokens that are earlier than those that ask
+def test_attention_equals_plain_arithmetic(seen: int, dtype: torch.dtype, read: slice, before: int) -> None:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(3, 2, 9, 8, dtype=dtype, requires_grad=True) for _ in range(3))
-    ours = causal_attention(query, key, value, 0.0)
-    theirs = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    query, key, value = (torch.randn(3, 2, seen, 8, dtype=dtype, requires_grad=True) for _ in range(3))
+    asking = query[:, :, before:][:, :, read]
+    ours = causal_attention(asking, key, value, Places(seen - before, read), scale=0.3)
+    scores = 0.3 * query @ key.transpose(-2, -1)
+    weights = scores.masked_fill(torch.ones(seen, seen).triu(1).bool(), -torch.inf).softmax(-1)
+    theirs = (weights @ value)[:, :, before:][:, :, read].transpose(1, 2).flatten(2)
     torch.testing.assert_close(ours, theirs)
-    inputs, weights = (query, key, value), torch.randn_like(ours)
-    gradients = torch.autograd.grad((ours * weights).sum(), inputs)
-    for mine, other in zip(gradients, torch.autograd.grad((theirs * weights).sum(), inputs), strict=True):
+    inputs, directions = (query, key, value), torch.randn_like(ours)
+    gradients = torch.autograd.grad((ours * directions).sum(), inputs)
+    for mine, other in zip(gradients, torch.autograd.grad((theirs * directions).sum(), inputs), strict=True):
         torch.testing.assert_close(mine, other)
+
+
+def test_attention_s_own_scale_is_that_of_the_fused_kernel() -> None:
+    query, key, value = torch.randn(3, 1, 2, 7, 8).unbind()
+    theirs = F.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(causal_attention(query, key, value, Places(7, EVERY)), theirs)
+
+
+def test_attention_drops_weights_and_keeps_their_mean() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.zeros(500, 4, 1, 8), torch.zeros(500, 4, 20, 8), torch.ones(500, 4, 20, 8)
+    mixed = causal_attention(query, key, value, Places(1, EVERY), dropout=0.25)
+    assert mixed.min() < 0.9 < 1.1 < mixed.max() <= 1 / 0.75 + 1e-6
+    assert float(mixed.mean()) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("read", READ)
+@pytest.mark.parametrize("before", [0, 4])
+def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> None:
+    torch.manual_seed(0)
+    transformer = CausalTransformer(layers=2, heads=2, width=16, dropout=0.1, activation="relu").eval()
+    for parameter in transformer.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    tokens = torch.randn(3, 11, 16)
+    expected = transformer(tokens)[:, before:][:, read]
+    past = transformer.new_past()
+    if before:
+        transformer.extend(tokens[:, :before], past)
+    some = transformer.extend(tokens[:, before:], past, read) if before else transformer(tokens, read)
+    torch.testing.assert_close(some, expected, rtol=1e-5, atol=1e-5)
+    parameters, directions = list(transformer.parameters()), torch.randn_like(expected)
+    if not before:
+        mine = torch.autograd.grad((some * directions).sum(), parameters)
+        for one, other in zip(mine, torch.autograd.grad((expected * directions).sum(), parameters), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_layer_computes_nothing_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = list[int]()
+
+    def spy(block: Block, hidden: Tensor, *given: Any) -> Tensor:
+        outputs = forward(block, hidden, *given)
+        rows.append(outputs.shape[1])
+        return outputs
+
+    forward = Block.forward
+    monkeypatch.setattr(Block, "forward", spy)
+    CausalTransformer(layers=3, heads=2, width=16, dropout=0.0, activation="relu")(torch.randn(2, 11, 16), READ[1])
+    assert rows == [11, 11, 4]
 
 
 def test_dropout_is_for_training_alone() -> None:

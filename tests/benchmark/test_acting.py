@@ -1,4 +1,4 @@
-"""A cached context gives the actions of the same window read anew at each step."""
+"""What is kept from step to step leaves the actions those of the same window read anew."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lamobench.baselines.acting import newest
 from lamobench.baselines.bc import BC, BCConfig
-from lamobench.baselines.cached_context import newest
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, Policy, Spec
+from lamobench.baselines.trajectory_model import TrajectoryModel
 from lamobench.benchmark.config import RunRequest, check_cached_context, resolve
 from lamobench.benchmark.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.language_models import load_language_model
@@ -90,6 +91,30 @@ def histories(policy: Policy) -> list[tuple[History, Tensor]]:
 
 
 @torch.no_grad()
+def test_it_acts_as_from_the_whole_window(policy: Policy) -> None:
+    act = policy.begin_episodes()
+    for history, kept in histories(policy):
+        torch.testing.assert_close(act(history, kept), policy.act(history), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, steps = policy.model, list[int]()
+    embed = TrajectoryModel.embed
+
+    def spy(model: TrajectoryModel, history: History) -> Tensor:
+        steps.append(history.returns_to_go.shape[1])
+        return embed(model, history)
+
+    monkeypatch.setattr(TrajectoryModel, "embed", spy)
+    act = policy.begin_episodes()
+    for history, kept in histories(policy):
+        act(history, kept)
+    assert isinstance(model, TrajectoryModel)
+    assert steps == [1] + [2] * (HORIZON - 1)
+
+
+@torch.no_grad()
 def test_it_acts_as_from_a_window_that_grows_and_is_halved(policy: Policy) -> None:
     act, seen = policy.begin_episodes(cached_context=True), 0
     for history, kept in histories(policy):
@@ -106,9 +131,10 @@ def test_until_the_context_is_full_it_acts_as_without(policy: Policy) -> None:
 
 
 @torch.no_grad()
-def test_a_context_of_one_step_has_nothing_to_keep() -> None:
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_context_of_one_step_has_nothing_to_keep(cached: bool) -> None:
     policy = DecisionTransformer(DecisionTransformerConfig(context=1, width=16, heads=2), spec(False)).eval()
-    act = policy.begin_episodes(cached_context=True)
+    act = policy.begin_episodes(cached_context=cached)
     for history, kept in histories(policy)[:3]:
         last = newest(history, 1)
         torch.testing.assert_close(act(last, kept), policy.act(last))
