@@ -72,7 +72,10 @@ def _measure(command: "Bench", settings: "Settings") -> None:
 
     output = command.output or RESULTS / "bench.csv"
     found = run_benches(settings, chosen_measurements(command.only), _say)
-    rows = merged(found, output, ["name"], [(name,) for name in MEASUREMENTS])
+    before = read_table(output) if output.is_file() else []
+    threads = sorted({settings.threads, *(int(row["threads"]) for row in before if "threads" in row)})
+    places = [(name, str(count)) for name in MEASUREMENTS for count in threads]
+    rows = merged(found, output, ["name", "threads"], places)
     table = read_table(output)
     about = machine(table)
     bench_figure(table, about, output.with_suffix(".png"))

@@ -16,7 +16,7 @@ class Bench:
     clock: str = "wall"
     """wall, or cpu: seconds of this process alone, for a machine that others use too."""
     threads: int = 1
-    """PyTorch's threads. A run of a sweep has one."""
+    """PyTorch's threads. A run of a sweep has one. Measurements with other numbers of threads stay in the table."""
     rounds: int = 5
     """Rounds of alternating blocks; medians and quartiles are over them."""
     seconds: float = 0.3

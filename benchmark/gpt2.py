@@ -91,5 +91,5 @@ def _projected(attention: Any, normed: Tensor, read: slice) -> Sequence[Tensor]:
         query, *keys_values = split_heads(attention.c_attn(normed), 3, attention.num_heads)
         return query[:, :, read], *keys_values
     split = attention.c_attn
-    query = split_heads(split.only("q", normed[:, read]), 1, attention.num_heads)
-    return [*query, *split_heads(split.only("kv", normed), 2, attention.num_heads)]
+    queries = split_heads(split.only("q", normed[:, read]), 1, attention.num_heads)
+    return [*queries, *split_heads(split.only("kv", normed), 2, attention.num_heads)]

@@ -42,7 +42,8 @@ def _bars(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
         if row["low"]:
             axes.plot([float(row["low"]), float(row["high"])], [place - 0.2] * 2, color=INK, linewidth=1.2)
         axes.plot([wanted], [place - 0.2], "|", color=WANTED, markersize=13, markeredgewidth=2)
-        label = f"{row['what']}, beside {row['other_name']}"
+        threads = "1 thread" if row["threads"] == "1" else f"{row['threads']} threads"
+        label = f"{row['what']}, {threads}, beside {row['other_name']}"
         axes.annotate(label, (0, place + 0.1), xycoords=("axes fraction", "data"), fontsize=7.0, color=MUTED)
         end = max(ratio, wanted, float(row["high"] or 0))
         axes.annotate(f"{ratio:.3g}", (end, place - 0.2), va="center", xytext=(6, 0), textcoords="offset points")

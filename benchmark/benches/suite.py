@@ -126,8 +126,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    """The table for a page: what, ours, theirs, the ratio with its quartiles, wanted, met."""
-    head = ["| measured | ours | instead | ratio | wanted | met |", "|---|---|---|---|---|---|"]
+    """The table for a page: what, with how many threads, ours, theirs, the ratio with its quartiles, wanted, met."""
+    head = ["| measured | threads | ours | instead | ratio | wanted | met |", "|---|---|---|---|---|---|---|"]
     return "\n".join([*head, *(_line(row) for row in rows)])
 
 
@@ -137,7 +137,7 @@ def _line(row: Mapping[str, str]) -> str:
     ours, ratio = f"{row['ours']} {row['unit']}", row["ratio"]
     ours, ratio = (ours, ratio + spread) if ratio and "below" not in row["wanted"] else (ours + spread, ratio)
     met = {"True": "yes", "False": "**no**"}.get(row["met"], "")
-    return f"| {row['what']} | {ours} | {other} | {ratio} | {row['wanted']} | {met} |"
+    return f"| {row['what']} | {row['threads']} | {ours} | {other} | {ratio} | {row['wanted']} | {met} |"
 
 
 def machine(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lamobench.benchmark.benches import peaks, profile, suite
 from lamobench.benchmark.benches.figure import wanted_ratio
@@ -27,7 +28,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
     """The command on made-up measurements; returns its table."""
 
     def measured(settings: Settings, scratch: Path) -> list[Row]:
-        assert (settings.clock, settings.threads) == ("cpu", 1)
+        assert settings.clock == "cpu"
+        assert settings.threads == torch.get_num_threads()
         return [faster("load", "theirs", [(1.0, 4.0)], 3.0), above("share", "%", [50.0], 60.0)]
 
     def bounded(settings: Settings, scratch: Path) -> list[Row]:
@@ -53,10 +55,10 @@ def test_the_command_writes_table_figure_and_page(bench: Callable[..., Any], pag
     ]
     assert (tmp_path / "bench.png").stat().st_size > 10_000
     text = page.read_text()
-    assert "| load | 1000 ms | 4000 ms, theirs | 4 [4, 4] | 3 times faster | yes |" in text
-    assert "| share | 50 % [50, 50] |  |  | 60 % or more | **no** |" in text
+    assert "| load | 1 | 1000 ms | 4000 ms, theirs | 4 [4, 4] | 3 times faster | yes |" in text
+    assert "| share | 1 | 50 % [50, 50] |  |  | 60 % or more | **no** |" in text
     assert (
-        "| seeds | 2.5 steps of one [2.5, 2.5] | 5 steps of one, one by one | 2 | below 2 steps of one | **no** |"
+        "| seeds | 1 | 2.5 steps of one [2.5, 2.5] | 5 steps of one, one by one | 2 | below 2 steps of one | **no** |"
         in text
     )
     assert "old" not in text
@@ -68,6 +70,21 @@ def test_rows_of_other_measurements_stay(bench: Callable[..., Any], tmp_path: Pa
     first = bench("--only", "second")
     assert [row["name"] for row in first] == ["second"]
     assert [row["name"] for row in bench("--only", "first")] == ["first", "first", "second"]
+
+
+def test_rows_with_other_numbers_of_threads_stay(bench: Callable[..., Any], page: Path) -> None:
+    bench()
+    rows = bench("--only", "first", "--threads", "2", "--page", str(page))
+    told = [(row["name"], row["what"], row["threads"]) for row in rows]
+    assert told == [
+        ("first", "load", "1"),
+        ("first", "share", "1"),
+        ("first", "load", "2"),
+        ("first", "share", "2"),
+        ("second", "seeds", "1"),
+    ]
+    assert "| load | 2 | 1000 ms |" in page.read_text()
+    assert [row["threads"] for row in bench("--only", "first")] == [row["threads"] for row in rows]
 
 
 def test_rows_of_another_machine_go(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
