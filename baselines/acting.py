@@ -12,7 +12,6 @@ K. Up to the first K steps of an episode both are equal.
 Shapes: E episodes side by side, L tokens, D width.
 """
 
-from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -40,14 +39,9 @@ class EmbeddedWindow:
             self.tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
         else:
             before = self.tokens if len(kept) == len(self.tokens) else self.tokens[kept]
-            window = torch.cat([before, added_tokens(self.model, history)], dim=1)
+            window = torch.cat([before, self.model.embed_newest(history)], dim=1)
             self.tokens = window[:, 1 - 3 * steps :]
         return self.model.choose(self.model.backbone(self.tokens, NEWEST)[:, 0])
-
-
-def added_tokens(model: TrajectoryModel, history: History) -> Tensor:
-    """Embedded, what is new in a history of two steps or more, (E, 3, D): the last action, what is left, the state."""
-    return model.embed(newest(history, 2))[:, 2:-1]
 
 
 class Past(Protocol):
@@ -69,24 +63,12 @@ class CachedContext:
         if self.steps % self.context == 0:
             self.past = self.model.backbone.new_past()  # type: ignore[operator]
             self.steps = min(history.returns_to_go.shape[1], max(1, self.context // 2))
-            tokens = self.model.embed(newest(history, self.steps))[:, :-1]
+            tokens = self.model.embed(history.newest(self.steps))[:, :-1]
         else:
             if len(kept) < self.episodes:
                 self.past.batch_select_indices(kept)
             self.steps += 1
-            tokens = added_tokens(self.model, history)
+            tokens = self.model.embed_newest(history)
         self.episodes = len(tokens)
         hidden: Tensor = self.model.backbone.extend(tokens, self.past, NEWEST)  # type: ignore[operator]
         return self.model.choose(hidden[:, 0])
-
-
-def newest(history: History, steps: int) -> History:
-    """The last so many steps of a history; of frames, with those that the first one's stack reaches back to."""
-    earlier = history.observations.shape[1] - history.returns_to_go.shape[1]
-    return replace(
-        history,
-        observations=history.observations[:, -(earlier + steps) :],
-        actions=history.actions[:, -steps:],
-        returns_to_go=history.returns_to_go[:, -steps:],
-        timesteps=history.timesteps[:, -steps:],
-    )

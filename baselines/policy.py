@@ -49,9 +49,20 @@ class History:
     returns_to_go: Tensor  # (E, k): the target return minus the rewards collected before each step
     timesteps: Tensor  # (E, k) int64
 
+    def newest(self, steps: int) -> "History":
+        """The last so many steps; of frames, with those that the first one's stack reaches back to."""
+        earlier = self.observations.shape[1] - self.returns_to_go.shape[1]
+        return History(
+            self.observations[:, -(earlier + steps) :],
+            self.actions[:, -steps:],
+            self.returns_to_go[:, -steps:],
+            self.timesteps[:, -steps:],
+        )
+
 
 # Called at each step of episodes that are played side by side, with what of `History` is at hand, and with the places,
-# (E,) int64, that these episodes had in the call before: those that ended since are left out. Returns their actions.
+# (E,) int64, that these episodes had in the call before: those that ended since are left out, the others keep their
+# order. Returns their actions.
 Actor = Callable[[History, Tensor], Tensor]
 
 

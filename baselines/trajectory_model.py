@@ -77,9 +77,21 @@ class TrajectoryModel(nn.Module):
         states = self.embed_state(self.normalize(data.observations))
         actions = self.embed_action(data.actions)
         steps = torch.stack([returns, states, actions], dim=2)  # (B, K, 3, D)
-        time = self.embed_time(data.timesteps)[:, :, None]  # (B, K, 1, D): the same for a step's three tokens
-        steps = self.embed_norm(steps) + time if self.norm_before_time else self.embed_norm(steps + time)
-        return torch.as_tensor(steps.flatten(1, 2))
+        return self._place(steps, data.timesteps[:, :, None]).flatten(1, 2)
+
+    def embed_newest(self, history: History) -> Tensor:
+        """The tokens (E, 3, D) that join those of the step before: its action, the newest return-to-go and state."""
+        newest = history.newest(2)
+        frames = newest.observations[:, 1:]  # without the earliest: of vectors the last, of frames its stack
+        returns = self.embed_return(newest.returns_to_go[:, 1:, None] / self.return_scale)
+        states, actions = self.embed_state(self.normalize(frames)), self.embed_action(newest.actions[:, :1])
+        return self._place(torch.cat([actions, returns, states], dim=1), newest.timesteps[:, [0, 1, 1]])
+
+    def _place(self, tokens: Tensor, timesteps: Tensor) -> Tensor:
+        """Mark tokens (..., D) with their steps' numbers, whose shape is that of the tokens or goes with it."""
+        time = self.embed_time(timesteps)
+        placed = self.embed_norm(tokens) + time if self.norm_before_time else self.embed_norm(tokens + time)
+        return torch.as_tensor(placed)
 
     def predict(self, batch: ContextBatch) -> Tensor:
         """Actions, or logits of discrete ones, (B, K, A): one row for each step's state token."""

@@ -16,7 +16,7 @@ from .dropout import Dropout
 from .dropout import dropout as drop
 from .onednn import Linear, linear
 
-EVERY = slice(None)  # token is read
+EVERY = slice(None)  # every token is read
 FEW_TOKENS = 128  # on a CPU, attention to no more is fastest as plain products
 LANES = 16  # float32 numbers in a vector of the processor
 

@@ -177,7 +177,8 @@ def _build_lamo(
     weights = METHODS[config.method].weights
     if model_hash(config.lm, weights, config.seed) != config.lm_hash:
         raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
-    # On a CPU the fused kernel's backward pass is fast in float32 and very slow under bfloat16 autocast.
+    # Transformers' kernel, for English and encoders: on a CPU the fused one's backward pass is fast in float32 and very
+    # slow under bfloat16 autocast. GPT-2 reads trajectories with our own (`gpt2.py`).
     attention = "eager" if device.type == "cpu" and config.precision == "bfloat16" else "sdpa"
     language_model = load_language_model(config.lm, weights, config.seed, attention)
     return LaMo(settings, spec, faulty_language_model(language_model, config.legacy), corpus)

@@ -1,7 +1,7 @@
 """GPT-2's pass over embedded tokens, put together from transformers' layers.
 
 Its own would compute the last layer at every token, two thirds of which a Decision Transformer never reads, and attends
-with kernels that are slower at contexts this short. Weights, names and English stay transformers'.
+with kernels that are slower at contexts this short. Weights, names and the reading of English stay transformers'.
 
 Shapes: B batch, L tokens, R of them that are read, D width, H heads.
 """
@@ -21,40 +21,49 @@ from ..baselines.transformer import EVERY, Places, causal_attention, split_heads
 class SplitProjection(nn.Module):
     """GPT-2's fused `c_attn` as three layers of its own weights, so that each can have an update of its own.
 
-    Maps (..., D) to (..., 3D): queries, keys, values.
+    Maps (..., D) to (..., 3D): queries, keys, values. Once peft has put updates around the three layers (rank r), what
+    they would compute one by one is computed together, under one dropout, as published (loralib's merged layer).
     """
+
+    fused: Tensor  # (3D, D), of which the layers' frozen weights are parts
 
     def __init__(self, fused: Conv1D) -> None:
         super().__init__()
         width, inputs = fused.nf // 3, fused.weight.shape[0]
+        self.register_buffer("fused", fused.weight.detach().T.contiguous(), persistent=False)  # GPT-2's is (in, out)
         self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
-        with torch.no_grad():
-            for layer, weight, bias in zip(
-                (self.q, self.k, self.v), fused.weight.split(width, dim=1), fused.bias.split(width), strict=True
-            ):
-                layer.weight.copy_(weight.T)  # GPT-2 stores its weights as (in, out)
-                layer.bias.copy_(bias)
+        for layer, weight, bias in zip(
+            (self.q, self.k, self.v), torch.split(self.fused, width), fused.bias.detach().split(width), strict=True
+        ):
+            layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias.clone())
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, side by side."""
-        return self.only("qkv", hidden)
+        return self.only("qkv", hidden, self.drop(hidden))
 
-    def only(self, parts: str, hidden: Tensor) -> Tensor:
-        """As `forward`, of some of "q", "k" and "v", once peft has given them their updates.
+    def drop(self, hidden: Tensor) -> Tensor:
+        """What goes into the updates: `hidden` after their dropout."""
+        dropped: Tensor = self.q.lora_dropout["default"](hidden)  # type: ignore[operator, union-attr, index]
+        return dropped
 
-        What peft's layers would compute one by one is computed together, under one dropout, as published.
+    def only(self, parts: str, hidden: Tensor, dropped: Tensor) -> Tensor:
+        """As `forward`, of neighbours among "q", "k" and "v"; `dropped` is of `drop`.
+
+        Where nothing is learned and tokens are many, updates are added to the weights first, which is less to multiply.
         """
-        layers = [getattr(self, part) for part in parts]
-        weight, bias = (torch.cat([getattr(layer.base_layer, name) for layer in layers]) for name in ("weight", "bias"))
+        layers: list[Any] = [getattr(self, part) for part in parts]
+        bias = torch.cat([layer.base_layer.bias for layer in layers])
         if layers[0].merged or layers[0].disable_adapters:
-            return linear(hidden, weight, bias)
-        scaling = layers[0].scaling["default"]
-        down = scaling * torch.stack([layer.lora_A["default"].weight for layer in layers])  # (parts, r, in)
+            return linear(hidden, torch.cat([layer.base_layer.weight for layer in layers]), bias)
+        width, inputs = len(self.fused) // 3, self.fused.shape[1]
+        first = "qkv".index(parts)
+        weight = self.fused[first * width : (first + len(parts)) * width]
+        down = torch.stack([layer.lora_A["default"].weight for layer in layers])  # (parts, r, in)
+        down = layers[0].scaling["default"] * down
         up = torch.stack([layer.lora_B["default"].weight.T for layer in layers])  # (parts, r, out)
-        if not (self.training or torch.is_grad_enabled()):
+        if not (self.training or torch.is_grad_enabled()) and hidden.shape[:-1].numel() > inputs:
             return linear(hidden, weight + torch.bmm(up.mT, down).flatten(0, 1), bias)
-        dropout = layers[0].lora_dropout["default"]
-        reduced = linear(dropout(hidden), down.flatten(0, 1), None).view(-1, *up.shape[:2])  # (tokens, parts, r)
+        reduced = linear(dropped, down.flatten(0, 1), None).view(-1, *up.shape[:2])  # (tokens, parts, r)
         updates = torch.bmm(reduced.transpose(0, 1), up).transpose(0, 1)  # (tokens, parts, out)
         projected = linear(hidden, weight, bias)
         return (projected.view_as(updates) + updates).view_as(projected)
@@ -87,9 +96,10 @@ def _block(block: Any, hidden: Tensor, past: DynamicCache | None, read: slice) -
 
 def _projected(attention: Any, normed: Tensor, read: slice) -> Sequence[Tensor]:
     """Queries (B, H, R, D / H) of the tokens `read`, keys and values (B, H, L, D / H) of all."""
-    if read == EVERY or not isinstance(attention.c_attn, SplitProjection):
-        query, *keys_values = split_heads(attention.c_attn(normed), 3, attention.num_heads)
+    split, heads = attention.c_attn, attention.num_heads
+    if read == EVERY or not isinstance(split, SplitProjection):  # GPT-2's own layer computes all three of all tokens
+        query, *keys_values = split_heads(split(normed), 3, heads)
         return query[:, :, read], *keys_values
-    split = attention.c_attn
-    queries = split_heads(split.only("q", normed[:, read]), 1, attention.num_heads)
-    return [*queries, *split_heads(split.only("kv", normed), 2, attention.num_heads)]
+    dropped = split.drop(normed)
+    queries = split_heads(split.only("q", normed[:, read], dropped[:, read]), 1, heads)
+    return [*queries, *split_heads(split.only("kv", normed, dropped), 2, heads)]

@@ -32,20 +32,20 @@ def hopper_spec() -> Spec:
     )
 
 
-def random_gpt2(shape: str, attention: str = "sdpa", positions: int = 0) -> GPT2LMHeadModel:
+def random_gpt2(shape: str, positions: int = 0) -> GPT2LMHeadModel:
     """A GPT-2 of one of `SHAPES`, with `positions` if these are more than it has by itself."""
     torch.manual_seed(0)
     sizes = SHAPES[shape] | {"n_positions": max(positions, SHAPES[shape]["n_positions"])}
     config = GPT2Config(bos_token_id=0, eos_token_id=0, **sizes)
-    return GPT2LMHeadModel._from_config(config, attn_implementation=attention)
+    return GPT2LMHeadModel._from_config(config, attn_implementation="sdpa")
 
 
-def lamo(shape: str, attention: str = "sdpa", positions: int = 0, **changes: Any) -> LaMo:
+def lamo(shape: str, positions: int = 0, **changes: Any) -> LaMo:
     """LaMo on a `random_gpt2`, its position embeddings zero, as the published code leaves them out.
 
     Low-rank updates begin at zero; here they don't, so that losses depend on them.
     """
-    model = random_gpt2(shape, attention, positions)
+    model = random_gpt2(shape, positions)
     model.transformer.wpe.weight.data.zero_()
     policy = LaMo(LaMoConfig(**changes), hopper_spec(), model, None)
     for name, parameter in policy.named_parameters():

@@ -9,7 +9,6 @@ steps, and as many steps of the simulator in each of its episodes: episodes that
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -178,7 +177,7 @@ def measure(given: str) -> None:
     device = choose_device("auto")
     made = training(resolve(_request(values["cell"], values["profile"], values["parts"])), folder, device.type)
     step = _milliseconds(settings, device, lambda: made.update(1))
-    act = _milliseconds(settings, device, partial(act_once, made.policy, made.config, history_of(made.config, device)))
+    act = _milliseconds(settings, device, acting(made.policy, made.config, history_of(made.config, device)))
     found = {"step_ms": step, "act_ms": act, "device": processor(), "on": device.type}
     if device.type == "cuda":
         found |= {"device": torch.cuda.get_device_name(), "gb": torch.cuda.max_memory_allocated() / 1e9}
@@ -198,12 +197,18 @@ def _milliseconds(settings: Settings, device: torch.device, work: Callable[[], A
     return 1000 * median(seconds for (seconds,) in in_turn(settings, way)) / calls
 
 
-@torch.no_grad()
-def act_once(policy: Policy, config: RunConfig, history: History) -> None:
-    """The forward pass of one step of an evaluation."""
+def acting(policy: Policy, config: RunConfig, history: History) -> Callable[[], None]:
+    """A call is the policy's part of one step of an evaluation whose episodes have been going on for a while."""
     policy.eval()
-    with autocast(config, history.timesteps.device):
-        policy.act(history).cpu()
+    act, kept = policy.begin_episodes(), torch.arange(len(history.timesteps), device=history.timesteps.device)
+
+    @torch.no_grad()
+    def step() -> None:
+        with autocast(config, history.timesteps.device):
+            act(history, kept).cpu()
+
+    step()  # reads the whole context, which later steps need not embed again
+    return step
 
 
 def history_of(config: RunConfig, device: torch.device) -> History:

@@ -20,8 +20,8 @@ from .trainings import configurations, stock, training
 
 # The first pattern that an operation's name matches is its kind; an operation's time is its own, not its callees'.
 KINDS = {
-    "products": r"addmm|baddbmm|bmm|::mm$|linear|convolution",
-    "attention": r"scaled_dot_product",
+    "products": r"addmm|::mm$|linear|convolution",
+    "attention": r"scaled_dot_product|bmm|_softmax",  # and, of LaMo, the smaller half of its updates' products
     "dropout": r"bernoulli|dropout|random_",
     "activations": r"gelu|relu|tanh|threshold|softplus|sigmoid",
     "norms": r"layer_norm|softmax|logsumexp",

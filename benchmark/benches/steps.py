@@ -65,12 +65,9 @@ def lamo_step(settings: Settings, scratch: Path, shape: str = "gpt2") -> list[Ro
 
 
 def _bfloat16_row(settings: Settings, shape: str, batches: Sequence[ContextBatch], ours: Callable[..., None]) -> Row:
-    """The same step in bfloat16 beside float32; on a CPU with the attention that runs have there."""
-    halves = our_step(
-        policies.lamo(shape, attention="eager"),
-        [LaMoBatch(batch, None) for batch in batches],
-        lambda: torch.autocast("cpu", torch.bfloat16),
-    )
+    """The same step in bfloat16 beside float32."""
+    same = [LaMoBatch(batch, None) for batch in batches]
+    halves = our_step(policies.lamo(shape), same, lambda: torch.autocast("cpu", torch.bfloat16))
     rounds = in_turn(settings, halves, ours)
     what = f"LaMo step, {shape}, LoRA, {len(batches[0].mask)} x {CONTEXT} steps, bfloat16"
     return faster(what, "ours in float32", rounds, at_least=2.5)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lamobench.baselines.acting import newest
 from lamobench.baselines.bc import BC, BCConfig
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, Policy, Spec
@@ -98,20 +97,20 @@ def test_it_acts_as_from_the_whole_window(policy: Policy) -> None:
 
 
 @torch.no_grad()
-def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, steps = policy.model, list[int]()
-    embed = TrajectoryModel.embed
+@pytest.mark.parametrize("cached", [False, True])
+def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
+    model, embedded = policy.model, list[int]()
+    assert isinstance(model, TrajectoryModel)
 
-    def spy(model: TrajectoryModel, history: History) -> Tensor:
-        steps.append(history.returns_to_go.shape[1])
-        return embed(model, history)
+    def spy(module: Any, given: Any, states: Tensor) -> None:
+        embedded.append(states.shape[1])
 
-    monkeypatch.setattr(TrajectoryModel, "embed", spy)
-    act = policy.begin_episodes()
+    model.embed_state.register_forward_hook(spy)
+    act = policy.begin_episodes(cached)
     for history, kept in histories(policy):
         act(history, kept)
-    assert isinstance(model, TrajectoryModel)
-    assert steps == [1] + [2] * (HORIZON - 1)
+    begun_anew = [time for time in range(HORIZON) if cached and time >= CONTEXT and (time - CONTEXT) % 4 == 0]
+    assert embedded == [CONTEXT // 2 if time in begun_anew else 1 for time in range(HORIZON)]
 
 
 @torch.no_grad()
@@ -120,7 +119,7 @@ def test_it_acts_as_from_a_window_that_grows_and_is_halved(policy: Policy) -> No
     for history, kept in histories(policy):
         at_hand = history.returns_to_go.shape[1]
         seen = min(at_hand, CONTEXT // 2) if seen in (0, CONTEXT) else seen + 1
-        torch.testing.assert_close(act(history, kept), policy.act(newest(history, seen)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(act(history, kept), policy.act(history.newest(seen)), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -136,7 +135,7 @@ def test_a_context_of_one_step_has_nothing_to_keep(cached: bool) -> None:
     policy = DecisionTransformer(DecisionTransformerConfig(context=1, width=16, heads=2), spec(False)).eval()
     act = policy.begin_episodes(cached_context=cached)
     for history, kept in histories(policy)[:3]:
-        last = newest(history, 1)
+        last = history.newest(1)
         torch.testing.assert_close(act(last, kept), policy.act(last))
 
 
