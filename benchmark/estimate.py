@@ -21,8 +21,8 @@ from .settings import LANGUAGE_MODEL_METHODS
 
 # Seconds of an optimiser step on one core, on Reacher2d in the cpu profile, its share of the evaluations included.
 TYPICAL_COST = {
-    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.03),
-    **dict.fromkeys(("dt", "dt-matched"), 0.018),
+    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.025),
+    **dict.fromkeys(("dt", "dt-matched"), 0.016),
     "cql": 0.006,
     **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.003),
 }

@@ -25,17 +25,16 @@ class SplitProjection(nn.Module):
     they would compute one by one is computed together, under one dropout, as published (loralib's merged layer).
     """
 
-    fused: Tensor  # (3D, D), of which the layers' frozen weights are parts
+    fused: Tensor  # (D, 3D), GPT-2's own weight, of which the layers' frozen ones are parts
 
     def __init__(self, fused: Conv1D) -> None:
         super().__init__()
         width, inputs = fused.nf // 3, fused.weight.shape[0]
-        self.register_buffer("fused", fused.weight.detach().T.contiguous(), persistent=False)  # GPT-2's is (in, out)
+        self.register_buffer("fused", fused.weight.detach(), persistent=False)
         self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
-        for layer, weight, bias in zip(
-            (self.q, self.k, self.v), torch.split(self.fused, width), fused.bias.detach().split(width), strict=True
-        ):
-            layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias.clone())
+        weights, biases = torch.split(self.fused, width, dim=1), torch.split(fused.bias.detach(), width)
+        for layer, weight, bias in zip((self.q, self.k, self.v), weights, biases, strict=True):
+            layer.weight, layer.bias = nn.Parameter(weight.T), nn.Parameter(bias.clone())
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, side by side."""
@@ -55,9 +54,9 @@ class SplitProjection(nn.Module):
         bias = torch.cat([layer.base_layer.bias for layer in layers])
         if layers[0].merged or layers[0].disable_adapters:
             return linear(hidden, torch.cat([layer.base_layer.weight for layer in layers]), bias)
-        width, inputs = len(self.fused) // 3, self.fused.shape[1]
+        inputs, width = self.fused.shape[0], self.fused.shape[1] // 3
         first = "qkv".index(parts)
-        weight = self.fused[first * width : (first + len(parts)) * width]
+        weight = self.fused[:, first * width : (first + len(parts)) * width].T
         down = torch.stack([layer.lora_A["default"].weight for layer in layers])  # (parts, r, in)
         down = layers[0].scaling["default"] * down
         up = torch.stack([layer.lora_B["default"].weight.T for layer in layers])  # (parts, r, out)

@@ -27,12 +27,13 @@ def lamo(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> LaMo:
 @pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("least", [0, 1 << 60])
+@pytest.mark.parametrize("outputs", [40, 8])  # the weight's longer side is that of the outputs, or of the inputs
 def test_values_and_gradients_are_the_same(
-    kind: Any, trained: bool, least: int, monkeypatch: pytest.MonkeyPatch
+    kind: Any, trained: bool, least: int, outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onednn, "MULTIPLICATIONS", least)
     torch.manual_seed(0)
-    layer = nn.Linear(24, 40) if kind is nn.Linear else Conv1D(40, 24)
+    layer = nn.Linear(24, outputs) if kind is nn.Linear else Conv1D(outputs, 24)
     layer.weight.requires_grad_(trained)
     layer.bias.data.normal_()
     inputs, ours = torch.randn(4, 32, 24, requires_grad=True), FastLinear(deepcopy(layer))
@@ -45,6 +46,8 @@ def test_values_and_gradients_are_the_same(
     torch.testing.assert_close(again.grad, inputs.grad)
     torch.testing.assert_close(ours.bias.grad, layer.bias.grad)
     torch.testing.assert_close(ours.weight.grad, layer.weight.grad)
+    assert torch.equal(ours.weight, layer.weight)
+    assert ours.weight.is_contiguous() == (trained or kind is nn.Linear or outputs > 24)
 
 
 @needs_onednn
