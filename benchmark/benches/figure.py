@@ -44,7 +44,7 @@ def _bars(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
         axes.plot([wanted], [place - 0.2], "|", color=WANTED, markersize=13, markeredgewidth=2)
         threads = "1 thread" if row["threads"] == "1" else f"{row['threads']} threads"
         label = f"{row['what']}, {threads}, beside {row['other_name']}"
-        axes.annotate(label, (0, place + 0.1), xycoords=("axes fraction", "data"), fontsize=7.0, color=MUTED)
+        axes.annotate(label, (0, place + 0.1), xycoords=("axes fraction", "data"), fontsize=6.5, color=MUTED)
         end = max(ratio, wanted, float(row["high"] or 0))
         axes.annotate(f"{ratio:.3g}", (end, place - 0.2), va="center", xytext=(6, 0), textcoords="offset points")
     axes.set_xscale("log")
