@@ -129,7 +129,7 @@ def causal_attention(
     context, and with dropout; in bfloat16 several times.
     """
     batch, heads, rows, width = query.shape
-    seen, scale = key.shape[-2], scale or 1 / math.sqrt(width)
+    seen, scale = key.shape[-2], 1 / math.sqrt(width) if scale is None else scale
     if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or query.dtype != torch.float32):
         mixed = _plain_attention(query, key, value, _future(query, seen, places, max(0, LANES - seen)), dropout, scale)
     elif seen == places.length and places.read == EVERY:
