@@ -3,18 +3,22 @@
 PyTorch multiplies float32 matrices on a CPU by MKL, which on processors that are not Intel's is no faster than AVX2
 allows. oneDNN, which comes with PyTorch too, takes AVX-512 wherever there is any, and is about twice as fast there
 (`lamobench bench --only peaks`). The maths is the same, the order of summation is not: results differ by rounding.
+On Intel's own processors both are as fast, and MKL has no calls from Python around it: nothing goes to oneDNN.
 
 Only float32 on a CPU goes there, outside autocast and compiled code, and only products that are large enough; the rest
 is PyTorch's own linear layer. Of several seeds in one pass (`torch.vmap`), of which PyTorch would hand MKL one stack,
 oneDNN takes one product after the other.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from ..datasets.processes import processor
 
 MULTIPLICATIONS = 1 << 22  # of a product: from there on it is faster, from four times as many on twice as fast
 ROWS = 3  # fewer, as when a single step is read, are no faster
@@ -48,8 +52,14 @@ def pays(inputs: Tensor, weight: Tensor) -> bool:
         return False
     if torch._C._functorch.maybe_current_level() is not None and not _batched(inputs, weight):
         return False  # transformed in another way than by `torch.vmap`
-    here: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return here
+    return faster_here()
+
+
+@cache
+def faster_here() -> bool:
+    """Whether this PyTorch has oneDNN, and nothing that is as fast on this processor."""
+    mkl_at_home = torch.backends.mkl.is_available() and "Intel" in processor()  # type: ignore[no-untyped-call]
+    return not mkl_at_home and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 class _Product(torch.autograd.Function):

@@ -25,6 +25,7 @@ def multiplied(monkeypatch: pytest.MonkeyPatch) -> Shapes:
         seen.append(tuple(inputs.shape))
         return multiply(inputs, weight, bias)
 
+    monkeypatch.setattr(onednn, "faster_here", lambda: True)
     monkeypatch.setattr(onednn, "_multiply", remember)
     monkeypatch.setattr(onednn, "MULTIPLICATIONS", 0)
     monkeypatch.setattr(onednn, "ROWS", 0)
@@ -76,7 +77,8 @@ def test_an_ensemble_is_frozen_and_cut_there_too(request: pytest.FixtureRequest)
     assert torch.autograd.grad(values.sum(), list(critic.parameters()), allow_unused=True) == (None,) * 4
 
 
-def test_large_products_of_float32_take_it_and_nothing_else_does() -> None:
+def test_large_products_of_float32_take_it_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "faster_here", lambda: True)
     rows, weight = torch.randn(MULTIPLICATIONS // (64 * 32), 64), torch.randn(32, 64)
     assert pays(rows, weight)
     assert pays(rows.view(2, -1, 64), weight)
@@ -85,6 +87,16 @@ def test_large_products_of_float32_take_it_and_nothing_else_does() -> None:
     assert not pays(rows.to("meta"), weight.to("meta"))
     with torch.autocast("cpu", torch.bfloat16):
         assert not pays(rows, weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "mkl", "expected"),
+    [("AMD EPYC", True, True), ("AMD EPYC", False, True), ("Intel(R) Xeon(R)", True, False), ("Intel", False, True)],
+)
+def test_intels_processors_keep_mkl(name: str, mkl: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "processor", lambda: name)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    assert onednn.faster_here.__wrapped__() == expected
 
 
 def test_what_it_leaves_is_pytorchs_own(multiplied: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:

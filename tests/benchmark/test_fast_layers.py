@@ -31,6 +31,7 @@ def lamo(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> LaMo:
 def test_values_and_gradients_are_the_same(
     kind: Any, trained: bool, least: int, outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(onednn, "faster_here", lambda: True)
     monkeypatch.setattr(onednn, "MULTIPLICATIONS", least)
     torch.manual_seed(0)
     layer = nn.Linear(24, outputs) if kind is nn.Linear else Conv1D(outputs, 24)
@@ -53,6 +54,7 @@ def test_values_and_gradients_are_the_same(
 @needs_onednn
 @pytest.mark.parametrize("adaptation", ["lora", "full", "frozen"])
 def test_lamo_has_the_same_loss_and_gradients(adaptation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "faster_here", lambda: True)
     policy = lamo(monkeypatch, adaptation=adaptation).eval()
     batch = LaMoBatch(policies.windows(4, 20), None)
     found = []
