@@ -37,7 +37,7 @@ class CausalTransformer(nn.Module):
 
     def new_past(self) -> "KeysAndValues":
         """What `extend` keeps of what it has read: nothing yet."""
-        return KeysAndValues([None for _ in self.blocks])
+        return KeysAndValues.of(len(self.blocks))
 
     def extend(self, tokens: Tensor, past: "KeysAndValues | None", read: slice = EVERY) -> Tensor:
         """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
@@ -51,16 +51,31 @@ class CausalTransformer(nn.Module):
 
 @dataclass
 class KeysAndValues:
-    """Each layer's keys and values of the tokens that were read: (2, B, H, L, D / H) each, None before the first."""
+    """Keys and values of the tokens that were read, for acting: nothing is learned through them.
 
-    layers: list[Tensor | None]
+    Each layer has room for more tokens than it holds, so that a few that join do not move the others.
+    """
+
+    layers: list[Tensor | None]  # (2, B, H, room, D / H) each, None before the first tokens
+    lengths: list[int]  # tokens of each
+
+    @classmethod
+    def of(cls, layers: int) -> "KeysAndValues":
+        """Those of so many layers, which have read nothing yet."""
+        return cls([None] * layers, [0] * layers)
 
     def extend(self, layer: int, added: Tensor) -> Tensor:
-        """Keep a layer's keys and values of more tokens; returns those of all."""
-        before = self.layers[layer]
-        together = added if before is None else torch.cat([before, added], dim=-2)
-        self.layers[layer] = together
-        return together
+        """Keep a layer's keys and values (2, B, H, L, D / H) of more tokens; returns those of all."""
+        before, after = self.lengths[layer], self.lengths[layer] + added.shape[-2]
+        kept = self.layers[layer]
+        if kept is None or kept.shape[-2] < after:
+            larger = added.new_empty(*added.shape[:-2], 2 * after, added.shape[-1])
+            if kept is not None:
+                larger[..., :before, :] = kept[..., :before, :]
+            self.layers[layer] = kept = larger
+        kept[..., before:after, :] = added
+        self.lengths[layer] = after
+        return kept[..., :after, :]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows of the batch, in this order."""

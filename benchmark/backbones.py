@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import BertModel, DynamicCache, GPT2LMHeadModel, RobertaModel
 
-from ..baselines.transformer import EVERY
+from ..baselines.acting import Past
+from ..baselines.transformer import EVERY, KeysAndValues
 from .gpt2 import read_tokens
 
 
@@ -57,11 +58,12 @@ class Backbone(nn.Module):
         hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
         return hidden[:, read]
 
-    def new_past(self) -> DynamicCache:
+    def new_past(self) -> Past:
         """What `extend` keeps of what it has read: nothing yet."""
-        return DynamicCache()
+        past: Past = DynamicCache()
+        return past
 
-    def extend(self, tokens: Tensor, past: DynamicCache, read: slice = EVERY) -> Tensor:
+    def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
         """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
         outputs = self.transformer(inputs_embeds=tokens, past_key_values=past, use_cache=True)
         hidden: Tensor = outputs.last_hidden_state
@@ -90,7 +92,11 @@ class GPT2Backbone(Backbone):
         """As of any backbone."""
         return read_tokens(self.transformer, tokens, None, read)
 
-    def extend(self, tokens: Tensor, past: DynamicCache, read: slice = EVERY) -> Tensor:
+    def new_past(self) -> KeysAndValues:
+        """As of any backbone."""
+        return KeysAndValues.of(len(self.transformer.h))
+
+    def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
         """As of any backbone."""
         return read_tokens(self.transformer, tokens, past, read)
 

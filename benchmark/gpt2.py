@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 from transformers.pytorch_utils import Conv1D
 
 from ..baselines.onednn import linear
-from ..baselines.transformer import EVERY, Places, causal_attention, split_heads
+from ..baselines.transformer import EVERY, KeysAndValues, Places, causal_attention, split_heads
 
 
 class SplitProjection(nn.Module):
@@ -68,12 +67,12 @@ class SplitProjection(nn.Module):
         return (projected.view_as(updates) + updates).view_as(projected)
 
 
-def read_tokens(gpt2: Any, tokens: Tensor, past: DynamicCache | None = None, read: slice = EVERY) -> Tensor:
+def read_tokens(gpt2: Any, tokens: Tensor, past: KeysAndValues | None = None, read: slice = EVERY) -> Tensor:
     """Map embedded tokens (B, L, D) to the outputs (B, R, D) of a `GPT2Model` at those `read`.
 
     The tokens follow those of `past`, and join them there.
     """
-    before = 0 if past is None else past.get_seq_length()
+    before = 0 if past is None else past.lengths[0]
     positions = torch.arange(before, before + tokens.shape[1], device=tokens.device)
     hidden = gpt2.drop(tokens + gpt2.wpe(positions))
     for block in gpt2.h:
@@ -81,12 +80,12 @@ def read_tokens(gpt2: Any, tokens: Tensor, past: DynamicCache | None = None, rea
     return torch.as_tensor(gpt2.ln_f(hidden))
 
 
-def _block(block: Any, hidden: Tensor, past: DynamicCache | None, read: slice) -> Tensor:
+def _block(block: Any, hidden: Tensor, past: KeysAndValues | None, read: slice) -> Tensor:
     """One of GPT-2's layers: of tokens (B, L, D) the outputs (B, R, D) at those `read`."""
     attention, normed = block.attn, block.ln_1(hidden)
     query, key, value = _projected(attention, normed, read)
     if past is not None:
-        key, value = past.update(key, value, attention.layer_idx)
+        key, value = past.extend(attention.layer_idx, torch.stack([key, value]))
     dropout = attention.attn_dropout.p if attention.training else 0.0
     mixed = causal_attention(query, key, value, Places(normed.shape[1], read), dropout, attention.scaling)
     hidden = hidden[:, read] + attention.resid_dropout(attention.c_proj(mixed))

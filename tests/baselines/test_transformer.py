@@ -77,6 +77,21 @@ def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> Non
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_tokens_join_few_at_a_time_and_rows_leave() -> None:
+    torch.manual_seed(0)
+    transformer = CausalTransformer(layers=2, heads=2, width=16, dropout=0.0, activation="relu").eval()
+    tokens, past, rows = torch.randn(4, 20, 16), transformer.new_past(), torch.tensor([0, 2, 3])
+    expected = transformer(tokens)
+    for start in range(0, 20, 2):
+        if start == 10:
+            past.batch_select_indices(rows)
+        live = rows if start >= 10 else torch.arange(4)
+        some = transformer.extend(tokens[live, start : start + 2], past)
+        torch.testing.assert_close(some, expected[live, start : start + 2], rtol=1e-5, atol=1e-5)
+    assert past.lengths == [20, 20]
+
+
 def test_the_last_layer_computes_nothing_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = list[int]()
 

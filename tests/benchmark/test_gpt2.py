@@ -9,9 +9,9 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from lamobench.baselines.onednn import linear
+from lamobench.baselines.transformer import KeysAndValues
 from lamobench.benchmark.adapters import add_lora, use_fast_layers
 from lamobench.benchmark.gpt2 import SplitProjection, read_tokens
 from lamobench.benchmark.language_models import load_language_model
@@ -83,12 +83,12 @@ def test_outputs_and_gradients(
 @torch.no_grad()
 def test_tokens_join_those_that_were_read(make: Make, read: slice, adaptation: str) -> None:
     gpt2 = make(adaptation).eval().transformer
-    tokens, past = torch.randn(3, 11, 16, generator=torch.Generator().manual_seed(0)), DynamicCache()
+    tokens, past = torch.randn(3, 11, 16, generator=torch.Generator().manual_seed(0)), KeysAndValues.of(2)
     expected = read_tokens(gpt2, tokens)
     torch.testing.assert_close(read_tokens(gpt2, tokens[:, :4], past), expected[:, :4], rtol=1e-4, atol=1e-5)
     later = read_tokens(gpt2, tokens[:, 4:], past, read)
     torch.testing.assert_close(later, expected[:, 4:][:, read], rtol=1e-4, atol=1e-5)
-    assert past.get_seq_length() == 11
+    assert past.lengths == [11, 11]
 
 
 @pytest.mark.parametrize("switch", ["merge", "disable"])
