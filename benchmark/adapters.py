@@ -16,6 +16,7 @@ from ..baselines.dropout import Dropout
 from ..baselines.onednn import linear
 from .backbones import ENCODERS
 from .gpt2 import SplitProjection
+from .rounding import RoundedOnce
 
 # Layers that can have updates beside queries, keys and values, by the ends of their names: of GPT-2, and of encoders.
 MORE_TARGETS = {
@@ -79,7 +80,7 @@ class FastLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear | Conv1D) -> None:
         super().__init__()
-        self.weight, self.bias = layer.weight, layer.bias
+        self.weight, self.bias, self.rounded = layer.weight, layer.bias, RoundedOnce()
         self.inputs_first = isinstance(layer, Conv1D)  # GPT-2 stores its weights as (in, out)
         if self.inputs_first and not self.weight.requires_grad and self.weight.shape[0] > self.weight.shape[1]:
             # forwards and backwards together, oneDNN is a twentieth faster where the longer side is contiguous
@@ -87,7 +88,8 @@ class FastLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        return linear(inputs, self.weight.T if self.inputs_first else self.weight, self.bias)
+        weight = self.rounded(self.weight)
+        return linear(inputs, weight.T if self.inputs_first else weight, self.bias)
 
 
 def use_fast_layers(model: PreTrainedModel) -> None:

@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ..baselines.onednn import linear
 from ..baselines.transformer import EVERY, KeysAndValues, Places, causal_attention, split_heads
+from .rounding import RoundedOnce
 
 
 class SplitProjection(nn.Module):
@@ -30,6 +31,7 @@ class SplitProjection(nn.Module):
         super().__init__()
         width, inputs = fused.nf // 3, fused.weight.shape[0]
         self.register_buffer("fused", fused.weight.detach(), persistent=False)
+        self.rounded = RoundedOnce()
         self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
         weights, biases = torch.split(self.fused, width, dim=1), torch.split(fused.bias.detach(), width)
         for layer, weight, bias in zip((self.q, self.k, self.v), weights, biases, strict=True):
@@ -55,15 +57,15 @@ class SplitProjection(nn.Module):
             return linear(hidden, torch.cat([layer.base_layer.weight for layer in layers]), bias)
         inputs, width = self.fused.shape[0], self.fused.shape[1] // 3
         first = "qkv".index(parts)
-        weight = self.fused[:, first * width : (first + len(parts)) * width].T
+        columns = slice(first * width, (first + len(parts)) * width)
         down = torch.stack([layer.lora_A["default"].weight for layer in layers])  # (parts, r, in)
         down = layers[0].scaling["default"] * down
         up = torch.stack([layer.lora_B["default"].weight.T for layer in layers])  # (parts, r, out)
         if not (self.training or torch.is_grad_enabled()) and hidden.shape[:-1].numel() > inputs:
-            return linear(hidden, weight + torch.bmm(up.mT, down).flatten(0, 1), bias)
+            return linear(hidden, self.fused[:, columns].T + torch.bmm(up.mT, down).flatten(0, 1), bias)
         reduced = linear(dropped, down.flatten(0, 1), None).view(-1, *up.shape[:2])  # (tokens, parts, r)
         updates = torch.bmm(reduced.transpose(0, 1), up).transpose(0, 1)  # (tokens, parts, out)
-        projected = linear(hidden, weight, bias)
+        projected = linear(hidden, self.rounded(self.fused)[:, columns].T, bias)
         return (projected.view_as(updates) + updates).view_as(projected)
 
 
