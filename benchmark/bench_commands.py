@@ -75,12 +75,11 @@ def _measure(command: "Bench", settings: "Settings") -> None:
     before = read_table(output) if output.is_file() else []
     threads = sorted({settings.threads, *(int(row["threads"]) for row in before if "threads" in row)})
     places = [(name, str(count)) for name in MEASUREMENTS for count in threads]
-    rows = merged(found, output, ["name", "threads"], places)
+    rows = merged(found, output, ["name", "threads"], places, apart=["processor"])
     table = read_table(output)
-    about = machine(table)
-    bench_figure(table, about, output.with_suffix(".png"))
+    bench_figure(table, machine(table), output.with_suffix(".png"))
     if command.page:
-        write_into(command.page, "measurements", f"{about}\n\n{as_markdown(table)}")
+        write_into(command.page, "measurements", as_markdown(table))
     print_rows([{key: row[key] for key in PRINTED} for row in rows], command.json)
 
 

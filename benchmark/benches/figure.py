@@ -1,8 +1,13 @@
-"""The figure of `lamobench bench`: each ratio as a bar on a logarithmic axis, what is wanted as a mark."""
+"""The figure of `lamobench bench`: each ratio as a bar on a logarithmic axis, what is wanted as a mark.
+
+What was measured on several processors has a bar for each.
+"""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -10,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...datasets.storage import whole_file
-from ..card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, header_height, write_header
+from ..card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, write_header
 
 MET, MISSED, WANTED = "#1A8A5F", "#B3261E", "#1F2328"
-ROW, AXIS = 0.42, 0.28  # inches of a bar with its label, and of the axis below them
+LABEL, BAR, AXIS = 0.22, 0.2, 0.28  # inches of a label, of a bar, and of the axis below them
 
 
 def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> None:
@@ -21,35 +26,29 @@ def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> N
     shown = [row for row in rows if row["ratio"] and "times" in row["wanted"]]
     if not shown:
         return
+    groups = dict[tuple[str, ...], list[Mapping[str, str]]]()
+    for row in shown:
+        groups.setdefault((row["what"], row["threads"], row["other_name"]), []).append(row)
     handles = [_mark(MET, "as fast as wanted"), _mark(MISSED, "not yet"), _mark(WANTED, "wanted", "|")]
-    lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", about]
-    header = header_height(len(lines), len(handles))
-    height = 2 * MARGIN + header + len(shown) * ROW + AXIS
+    lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", *textwrap.wrap(about, WRAP)]
+    header, body = header_height(len(lines), len(handles)), LABEL * len(groups) + BAR * len(shown)
+    height = 2 * MARGIN + header + body + AXIS
     with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
         write_header(figure, "Ours beside what one would use instead", lines, handles)
-        area = (MARGIN / WIDTH, (MARGIN + AXIS) / height, 1 - 2 * MARGIN / WIDTH, len(shown) * ROW / height)
+        area = (MARGIN / WIDTH, (MARGIN + AXIS) / height, 1 - 2 * MARGIN / WIDTH, body / height)
         axes = figure.add_axes(area)
-        _bars(axes, shown)
+        axes.set_ylim(body, 0)
+        named = len({row["processor"] for row in shown}) > 1
+        _axis(axes, max(float(row["ratio"]) for row in shown) * (6 if named else 2))
+        _bars(axes, groups, named)
         with whole_file(path) as temporary:
             figure.savefig(temporary, format="png")
 
 
-def _bars(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
-    for place, row in enumerate(reversed(rows)):
-        ratio, wanted = float(row["ratio"]), wanted_ratio(row["wanted"])
-        axes.barh(place - 0.2, ratio - 1, left=1, height=0.32, color=MET if row["met"] == "True" else MISSED)
-        if row["low"]:
-            axes.plot([float(row["low"]), float(row["high"])], [place - 0.2] * 2, color=INK, linewidth=1.2)
-        axes.plot([wanted], [place - 0.2], "|", color=WANTED, markersize=13, markeredgewidth=2)
-        threads = "1 thread" if row["threads"] == "1" else f"{row['threads']} threads"
-        label = f"{row['what']}, {threads}, beside {row['other_name']}"
-        axes.annotate(label, (0, place + 0.1), xycoords=("axes fraction", "data"), fontsize=6.5, color=MUTED)
-        end = max(ratio, wanted, float(row["high"] or 0))
-        axes.annotate(f"{ratio:.3g}", (end, place - 0.2), va="center", xytext=(6, 0), textcoords="offset points")
+def _axis(axes: Axes, end: float) -> None:
     axes.set_xscale("log")
-    axes.set_xlim(0.5, 2 * max(float(row["ratio"]) for row in rows))
-    axes.set_ylim(-0.5, len(rows) - 0.35)
+    axes.set_xlim(0.5, end)
     axes.axvline(1, color=MUTED, linewidth=0.8)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -57,6 +56,32 @@ def _bars(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.grid(axis="x")
+
+
+def _bars(axes: Axes, groups: Mapping[tuple[str, ...], Sequence[Mapping[str, str]]], named: bool) -> None:
+    """Labels and bars from the top down, with the processors' names if they are to be; the vertical axis has inches."""
+    top, box = 0.0, {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    for (what, threads, other), rows in groups.items():
+        count = "1 thread" if threads == "1" else f"{threads} threads"
+        label = f"{what}, {count}, beside {other}"
+        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "color": MUTED, "bbox": box}
+        axes.annotate(label, (0, top + 0.6 * LABEL), fontsize=6.5, **where)
+        top += LABEL
+        for row in rows:
+            _bar(axes, row, top + BAR / 2, row["processor"] if named else "")
+            top += BAR
+
+
+def _bar(axes: Axes, row: Mapping[str, str], middle: float, processor: str) -> None:
+    ratio, wanted = float(row["ratio"]), wanted_ratio(row["wanted"])
+    axes.barh(middle, ratio - 1, left=1, height=0.7 * BAR, color=MET if row["met"] == "True" else MISSED)
+    if row["low"]:
+        axes.plot([float(row["low"]), float(row["high"])], [middle] * 2, color=INK, linewidth=1.2)
+    axes.plot([wanted], [middle], "|", color=WANTED, markersize=11, markeredgewidth=2)
+    end = max(ratio, wanted, float(row["high"] or 0))
+    beside: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
+    axes.annotate(f"{ratio:.3g}", (end, middle), xytext=(6, 0), **beside)
+    axes.annotate(processor, (end, middle), xytext=(34, 0), fontsize=6.5, color=MUTED, **beside)
 
 
 def wanted_ratio(text: str) -> float:

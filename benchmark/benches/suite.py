@@ -45,12 +45,13 @@ def merged(
     by: Sequence[str],
     order: Sequence[tuple[str, ...]],
     alike: Sequence[str] = WHERE,
+    apart: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """All rows; the table (`merge`) has those of each part as soon as it is measured."""
     rows = list[dict[str, Any]]()
     for part in parts:
         rows += part
-        merge(path, rows, by, order, alike)
+        merge(path, rows, by, order, alike, apart)
     return rows
 
 
@@ -102,21 +103,30 @@ def merge(
     by: Sequence[str],
     order: Sequence[tuple[str, ...]],
     alike: Sequence[str],
+    apart: Sequence[str] = (),
 ) -> None:
     """Write the table: rows of other measurements that the file has stay, if they agree in the columns `alike`.
 
     What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
+    Rows that differ in the columns `apart` are another table in the same file, and stay as they are.
     """
     places = {measured: place for place, measured in enumerate(order)}
 
     def key(row: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(str(row[column]) for column in by)
 
+    def table(row: Mapping[str, Any]) -> list[str]:
+        return [str(row[column]) for column in apart]
+
+    def stays(row: Mapping[str, str]) -> bool:
+        if row.keys() != rows[0].keys() or key(row) not in places:
+            return False  # of an earlier form of this table
+        return table(row) != table(rows[0]) or (same.items() <= row.items() and key(row) not in measured)
+
     measured, old = {key(row) for row in rows}, read_table(path) if path.is_file() else []
     same = {column: str(rows[0][column]) for column in alike}
-    beside = [row for row in old if row.keys() == rows[0].keys() and same.items() <= row.items()]
-    kept = [row for row in beside if key(row) in places and key(row) not in measured]
-    write_rows(path, sorted([*kept, *rows], key=lambda row: places[key(row)]))
+    kept = [row for row in old if stays(row)]
+    write_rows(path, sorted([*kept, *rows], key=lambda row: (table(row), places[key(row)])))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -126,7 +136,15 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    """The table for a page: what, with how many threads, ours, theirs, the ratio with its quartiles, wanted, met."""
+    """For a page a table of each processor: what, with how many threads, ours, theirs, the ratio with its quartiles,
+    wanted, met.
+    """
+    names = dict.fromkeys(row["processor"] for row in rows)
+    tables = {name: [row for row in rows if row["processor"] == name] for name in names}
+    return "\n\n".join(f"### {name}\n\n{machine(own)}\n\n{_table(own)}" for name, own in tables.items())
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
     head = ["| measured | threads | ours | instead | ratio | wanted | met |", "|---|---|---|---|---|---|---|"]
     return "\n".join([*head, *(_line(row) for row in rows)])
 

@@ -87,13 +87,27 @@ def test_rows_with_other_numbers_of_threads_stay(bench: Callable[..., Any], page
     assert [row["threads"] for row in bench("--only", "first")] == [row["threads"] for row in rows]
 
 
-def test_rows_of_another_machine_go(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_another_processor_are_a_table_of_their_own(
+    bench: Callable[..., Any], page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(suite, "processor", lambda: "Another One")
-        assert {row["processor"] for row in bench()} == {"Another One"}
-    rows = bench("--only", "first")
-    assert [row["name"] for row in rows] == ["first", "first"]
-    assert "Another One" not in suite.machine(rows)
+        bench()
+    here = suite.processor()
+    rows = bench("--only", "first", "--page", str(page))
+    found = sorted((row["processor"], row["name"]) for row in rows)
+    assert found == sorted([*[("Another One", name) for name in ("first", "first", "second")], *[(here, "first")] * 2])
+    text = page.read_text()
+    assert text.count("| load | 1 | 1000 ms |") == 2
+    assert f"### {here}\n\n{here}, PyTorch" in text
+    assert "### Another One\n\nAnother One, PyTorch" in text
+
+
+def test_rows_of_another_pytorch_go(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(torch, "__version__", "1.0")
+        bench()
+    assert [row["name"] for row in bench("--only", "first")] == ["first", "first"]
 
 
 @pytest.mark.parametrize(
