@@ -182,8 +182,13 @@ def initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def relu(hidden: Tensor) -> Tensor:
+    """In the same place where nothing is learned: a twentieth of the transformer's time in an evaluation."""
+    return F.relu(hidden, inplace=not torch.is_grad_enabled())
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
+    "relu": relu,
     "gelu": F.gelu,
     "gelu_new": partial(F.gelu, approximate="tanh"),
 }
