@@ -1,13 +1,15 @@
 """Acting with a trajectory model in episodes that are played side by side: what is kept from step to step.
 
-A Decision Transformer reads its last K steps anew for each action. What its tokens are embedded to stays the same as
-the window slides, so that much is kept, and each step embeds the three tokens that are new (`EmbeddedWindow`).
+A Decision Transformer reads its last K steps anew for each action. What is computed of each token by itself stays the
+same as the window slides: what it is embedded to and, where the backbone does not mark positions in the window, its
+queries, keys and values in the first layer. So that much is kept, and each step begins the three tokens that are new
+(`EmbeddedWindow`).
 
-What the backbone makes of them does not stay: every position in the window changes. `CachedContext` lets the window
-grow instead: keys and values of what was read are kept and three tokens join them, until K steps are there; then it is
-begun anew from the newer half of them. An action is chosen from the last K/2 to K steps, at the positions that training
-gave windows of that length. That is another policy, a little: it has seen fewer steps, where the plain one always has
-K. Up to the first K steps of an episode both are equal.
+What the backbone makes of them together does not stay: what the earliest token was to the others leaves with it.
+`CachedContext` lets the window grow instead: keys and values of what was read are kept and three tokens join them,
+until K steps are there; then it is begun anew from the newer half of them. An action is chosen from the last K/2 to K
+steps, at the positions that training gave windows of that length. That is another policy, a little: it has seen fewer
+steps, where the plain one always has K. Up to the first K steps of an episode both are equal.
 
 Shapes: E episodes side by side, L tokens, D width.
 """
@@ -20,6 +22,8 @@ from torch import Tensor
 from .policy import Actor, History
 from .trajectory_model import NEWEST, TrajectoryModel
 
+ROOM = 4  # windows in a buffer: that often it is filled before what is still seen is moved to its beginning
+
 
 def acting(model: TrajectoryModel, context: int, cached_context: bool) -> Actor:
     """An actor (`Policy.begin_episodes`) of a model that has a context of K steps."""
@@ -27,21 +31,51 @@ def acting(model: TrajectoryModel, context: int, cached_context: bool) -> Actor:
 
 
 class EmbeddedWindow:
-    """Chooses from the whole window, whose embedded tokens are kept."""
+    """Chooses from the whole window, of which what each token is by itself is kept."""
 
     def __init__(self, model: TrajectoryModel) -> None:
-        self.model, self.tokens = model, torch.empty(0)
+        self.model, self.window = model, SlidingWindow(torch.empty(0, 0, 0))
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
         """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
-        steps = history.returns_to_go.shape[1]
-        if steps == 1 or not len(self.tokens):
-            self.tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
+        steps, backbone = history.returns_to_go.shape[1], self.model.backbone
+        if steps == 1 or not self.window.end:
+            tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
+            self.window = SlidingWindow(backbone.begin(tokens))  # type: ignore[operator]
         else:
-            before = self.tokens if len(kept) == len(self.tokens) else self.tokens[kept]
-            window = torch.cat([before, self.model.embed_newest(history)], dim=1)
-            self.tokens = window[:, 1 - 3 * steps :]
-        return self.model.choose(self.model.backbone(self.tokens, NEWEST)[:, 0])
+            self.window.keep(kept)
+            tokens = self.model.embed_newest(history)
+            self.window.join(backbone.begin(tokens), most=3 * steps - 1)  # type: ignore[operator]
+        hidden: Tensor = backbone.finish(self.window.tokens, NEWEST)  # type: ignore[operator]
+        return self.model.choose(hidden[:, 0])
+
+
+class SlidingWindow:
+    """The newest tokens (E, L, W) of sequences, in a buffer with room: few are moved as some join and others leave."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self.buffer, self.start, self.end = tokens, 0, tokens.shape[1]
+
+    @property
+    def tokens(self) -> Tensor:
+        """Those in the window, a view."""
+        return self.buffer[:, self.start : self.end]
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep these sequences (E,) int64, in this order."""
+        if len(rows) < len(self.buffer):
+            self.buffer = self.buffer[rows]
+
+    def join(self, tokens: Tensor, most: int) -> None:
+        """Tokens (E, l, W) come behind the others, of which the earliest leave: `most` are left of all."""
+        if self.end + tokens.shape[1] > self.buffer.shape[1]:
+            before = self.tokens
+            self.buffer = before.new_empty(before.shape[0], ROOM * most, before.shape[2])
+            self.start, self.end = 0, before.shape[1]
+            self.tokens[:] = before
+        self.buffer[:, self.end : self.end + tokens.shape[1]] = tokens
+        self.end += tokens.shape[1]
+        self.start = max(self.start, self.end - most)
 
 
 class Past(Protocol):

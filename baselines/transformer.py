@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,16 +36,31 @@ class CausalTransformer(nn.Module):
         """Map (B, L, D) to the outputs (B, R, D) at the tokens `read`; each sees itself and what is before it."""
         return self.extend(tokens, None, read)
 
+    def begin(self, tokens: Tensor) -> Tensor:
+        """What is computed of each token (B, L, D) by itself: itself, its first query, key and value (B, L, 4D)."""
+        hidden, first = self.dropout(tokens), cast(Block, self.blocks[0])
+        return torch.cat([hidden, first.project_alone(hidden)], dim=-1)
+
+    def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
+        """The outputs (B, R, D) at the tokens `read` of what `begin` made (B, L, 4D), each token's on its own."""
+        hidden, projected = begun.tensor_split((begun.shape[-1] // 4,), dim=-1)
+        return self._layers(hidden, None, read, projected)
+
     def new_past(self) -> "KeysAndValues":
         """What `extend` keeps of what it has read: nothing yet."""
         return KeysAndValues.of(len(self.blocks))
 
     def extend(self, tokens: Tensor, past: "KeysAndValues | None", read: slice = EVERY) -> Tensor:
         """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
-        hidden = self.dropout(tokens)
+        return self._layers(self.dropout(tokens), past, read)
+
+    def _layers(
+        self, hidden: Tensor, past: "KeysAndValues | None", read: slice, projected: Tensor | None = None
+    ) -> Tensor:
         for layer, block in enumerate(self.blocks):
             last = layer == len(self.blocks) - 1
-            hidden = block(hidden, past and partial(past.extend, layer), read if last else EVERY)
+            hidden = block(hidden, past and partial(past.extend, layer), read if last else EVERY, projected)
+            projected = None  # is of the first layer
         normed: Tensor = self.norm(hidden)
         return normed
 
@@ -94,25 +110,43 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
-    def forward(self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None = None, read: slice = EVERY) -> Tensor:
-        """Map (B, L, D) to (B, R, D). `extend` puts keys and values behind those of earlier tokens."""
-        attended = self.attend(self.norm_attention(hidden), extend, read)
+    def forward(
+        self,
+        hidden: Tensor,
+        extend: Callable[[Tensor], Tensor] | None = None,
+        read: slice = EVERY,
+        projected: Tensor | None = None,
+    ) -> Tensor:
+        """Map (B, L, D) to (B, R, D). `extend` puts keys and values behind those of earlier tokens.
+
+        `projected`: of `project_alone`, if it is at hand.
+        """
+        attended = self.attend(hidden, extend, read, projected)
         hidden = hidden[:, read] + self.dropout(self.project(attended))
         expanded = self.activation(self.expand(self.norm_network(hidden)))
         return hidden + torch.as_tensor(self.dropout(self.contract(expanded)))
 
-    def attend(self, normed: Tensor, extend: Callable[[Tensor], Tensor] | None, read: slice) -> Tensor:
+    def project_alone(self, hidden: Tensor) -> Tensor:
+        """Of (B, L, D) queries, keys and values (B, L, 3D): each token's depend on it alone."""
+        projected: Tensor = self.query_key_value(self.norm_attention(hidden))
+        return projected
+
+    def attend(
+        self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None, read: slice, projected: Tensor | None
+    ) -> Tensor:
         """Causal self-attention of the tokens `read` among (B, L, D), heads side by side in the result (B, R, D)."""
-        query, *keys_values = self._project(normed, read)
+        query, *keys_values = self._project(hidden, read, projected)
         key, value = extend(torch.stack(keys_values)) if extend else keys_values
-        places = Places(normed.shape[1], read)
+        places = Places(hidden.shape[1], read)
         return causal_attention(query, key, value, places, self.attention_dropout if self.training else 0.0)
 
-    def _project(self, normed: Tensor, read: slice) -> Sequence[Tensor]:
+    def _project(self, hidden: Tensor, read: slice, projected: Tensor | None) -> Sequence[Tensor]:
         """Queries (B, H, R, D / H) of the tokens `read`; keys and values (B, H, L, D / H) of all."""
-        if read == EVERY:
-            return split_heads(self.query_key_value(normed), 3, self.heads)
-        (weight, bias), width = self.query_key_value.parameters(), normed.shape[-1]
+        if projected is not None or read == EVERY:
+            every = self.project_alone(hidden) if projected is None else projected
+            queries, keys, values = split_heads(every, 3, self.heads)
+            return [queries[:, :, read], keys, values]
+        normed, (weight, bias), width = self.norm_attention(hidden), self.query_key_value.parameters(), hidden.shape[-1]
         query = linear(normed[:, read], weight[:width], bias[:width])
         keys_values = linear(normed, weight[width:], bias[width:])
         return [*split_heads(query, 1, self.heads), *split_heads(keys_values, 2, self.heads)]

@@ -58,6 +58,14 @@ class Backbone(nn.Module):
         hidden: Tensor = self.transformer(inputs_embeds=tokens, use_cache=False).last_hidden_state
         return hidden[:, read]
 
+    def begin(self, tokens: Tensor) -> Tensor:
+        """Of embedded tokens what stays the same wherever they stand: nothing more, since positions count."""
+        return tokens
+
+    def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
+        """As `forward`."""
+        return self(begun, read)  # type: ignore[no-any-return]
+
     def new_past(self) -> Past:
         """What `extend` keeps of what it has read: nothing yet."""
         past: Past = DynamicCache()

@@ -70,6 +70,9 @@ def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> Non
         transformer.extend(tokens[:, :before], past)
     some = transformer.extend(tokens[:, before:], past, read) if before else transformer(tokens, read)
     torch.testing.assert_close(some, expected, rtol=1e-5, atol=1e-5)
+    if not before:
+        begun = torch.cat([transformer.begin(part) for part in tokens.split(4, dim=1)], dim=1)
+        torch.testing.assert_close(transformer.finish(begun, read), expected, rtol=1e-5, atol=1e-5)
     parameters, directions = list(transformer.parameters()), torch.randn_like(expected)
     if not before:
         mine = torch.autograd.grad((some * directions).sum(), parameters)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lamobench.baselines.acting import SlidingWindow
 from lamobench.baselines.bc import BC, BCConfig
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, Policy, Spec
 from lamobench.baselines.trajectory_model import TrajectoryModel
+from lamobench.baselines.transformer import Block
 from lamobench.benchmark.config import RunRequest, check_cached_context, resolve
 from lamobench.benchmark.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.language_models import load_language_model
@@ -111,6 +113,29 @@ def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.Monkey
         act(history, kept)
     begun_anew = [time for time in range(HORIZON) if cached and time >= CONTEXT and (time - CONTEXT) % 4 == 0]
     assert embedded == [CONTEXT // 2 if time in begun_anew else 1 for time in range(HORIZON)]
+
+
+@torch.no_grad()
+def test_a_window_slides_and_rows_leave_it() -> None:
+    tokens, rows = torch.randn(3, 40, 2), torch.tensor([0, 2])
+    window = SlidingWindow(tokens[:, :2])
+    for start in range(2, 40, 2):
+        if start == 20:
+            window.keep(rows)
+        live = rows if start >= 20 else torch.arange(3)
+        window.join(tokens[live, start : start + 2], most=5)
+        assert torch.equal(window.tokens, tokens[live, max(0, start - 3) : start + 2])
+        assert window.buffer.shape[1] <= 4 * 5
+
+
+@torch.no_grad()
+def test_each_step_s_first_projections_are_of_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, tokens, own = decision_transformer(frames=False).eval(), list[int](), Block.project_alone
+    monkeypatch.setattr(Block, "project_alone", lambda self, x: tokens.append(x.shape[1]) or own(self, x))
+    act = policy.begin_episodes()
+    for history, kept in histories(policy):
+        act(history, kept)
+    assert tokens == [2, *[3] * (HORIZON - 1)]  # the second and last layer projects queries apart
 
 
 @torch.no_grad()
