@@ -2,7 +2,7 @@
 
 A Decision Transformer reads its last K steps anew for each action. What is computed of each token by itself stays the
 same as the window slides: what it is embedded to and, where the backbone does not mark positions in the window, its
-queries, keys and values in the first layer. So that much is kept, and each step begins the three tokens that are new
+queries, keys and values in the first layer. So that much is kept, and computed of the three tokens that are new
 (`EmbeddedWindow`).
 
 What the backbone makes of them together does not stay: what the earliest token was to the others leaves with it.
@@ -16,13 +16,12 @@ Shapes: E episodes side by side, L tokens, D width.
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from .policy import Actor, History
 from .trajectory_model import NEWEST, TrajectoryModel
 
-ROOM = 4  # windows in a buffer: that often it is filled before what is still seen is moved to its beginning
+ROOM = 4  # windows that a buffer holds: what is still seen moves to another one that seldom, not at every step
 
 
 def acting(model: TrajectoryModel, context: int, cached_context: bool) -> Actor:
@@ -34,12 +33,13 @@ class EmbeddedWindow:
     """Chooses from the whole window, of which what each token is by itself is kept."""
 
     def __init__(self, model: TrajectoryModel) -> None:
-        self.model, self.window = model, SlidingWindow(torch.empty(0, 0, 0))
+        self.model = model
+        self.window: SlidingWindow | None = None
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
         """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
         steps, backbone = history.returns_to_go.shape[1], self.model.backbone
-        if steps == 1 or not self.window.end:
+        if steps == 1 or self.window is None:
             tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
             self.window = SlidingWindow(backbone.begin(tokens))  # type: ignore[operator]
         else:
@@ -62,7 +62,7 @@ class SlidingWindow:
         return self.buffer[:, self.start : self.end]
 
     def keep(self, rows: Tensor) -> None:
-        """Keep these sequences (E,) int64, in this order."""
+        """Keep these sequences (E,) int64, in the order that they have."""
         if len(rows) < len(self.buffer):
             self.buffer = self.buffer[rows]
 
@@ -72,7 +72,7 @@ class SlidingWindow:
             before = self.tokens
             self.buffer = before.new_empty(before.shape[0], ROOM * most, before.shape[2])
             self.start, self.end = 0, before.shape[1]
-            self.tokens[:] = before
+            self.buffer[:, : self.end] = before
         self.buffer[:, self.end : self.end + tokens.shape[1]] = tokens
         self.end += tokens.shape[1]
         self.start = max(self.start, self.end - most)

@@ -42,7 +42,7 @@ class CausalTransformer(nn.Module):
         return torch.cat([hidden, first.project_alone(hidden)], dim=-1)
 
     def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
-        """The outputs (B, R, D) at the tokens `read` of what `begin` made (B, L, 4D), each token's on its own."""
+        """As `forward`, of what `begin` made of the tokens, (B, L, 4D)."""
         hidden, projected = begun.tensor_split((begun.shape[-1] // 4,), dim=-1)
         return self._layers(hidden, None, read, projected)
 
@@ -59,8 +59,8 @@ class CausalTransformer(nn.Module):
     ) -> Tensor:
         for layer, block in enumerate(self.blocks):
             last = layer == len(self.blocks) - 1
-            hidden = block(hidden, past and partial(past.extend, layer), read if last else EVERY, projected)
-            projected = None  # is of the first layer
+            own = projected if layer == 0 else None
+            hidden = block(hidden, past and partial(past.extend, layer), read if last else EVERY, own)
         normed: Tensor = self.norm(hidden)
         return normed
 
@@ -217,7 +217,7 @@ def initialize(module: nn.Module) -> None:
 
 
 def relu(hidden: Tensor) -> Tensor:
-    """In the same place where nothing is learned: a twentieth of the transformer's time in an evaluation."""
+    """In place where nothing is learned, which is a twentieth of the transformer's time in an evaluation."""
     return F.relu(hidden, inplace=not torch.is_grad_enabled())
 
 

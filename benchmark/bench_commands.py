@@ -77,7 +77,8 @@ def _measure(command: "Bench", settings: "Settings") -> None:
     places = [(name, str(count)) for name in MEASUREMENTS for count in threads]
     rows = merged(found, output, ["name", "threads"], places, apart=["processor"])
     table = read_table(output)
-    bench_figure(table, machine(table), output.with_suffix(".png"))
+    together = sorted(table, key=lambda row: places.index((row["name"], row["threads"])))  # whatever the processor
+    bench_figure(together, machine(table), output.with_suffix(".png"))
     if command.page:
         write_into(command.page, "measurements", as_markdown(table))
     print_rows([{key: row[key] for key in PRINTED} for row in rows], command.json)

@@ -11,18 +11,20 @@ from torch import Tensor
 class RoundedOnce:
     """A frozen weight as autocast hands it to a product: rounded when it is first asked for, and kept.
 
-    A change of the weight that PyTorch counts as one (not through `.data`) is noticed.
+    Another weight, or a change of it, is noticed; not a change through `weight.data`, which is how peft merges updates.
     """
 
     def __init__(self) -> None:
-        self.kept, self.version = torch.empty(0), -1
+        self.kept, self.of = torch.empty(0), tuple[object, ...]()
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """`weight`, always the same one, or under autocast what it is rounded to there."""
+        """`weight`, or under autocast what it is rounded to there."""
         kind = weight.device.type
         if weight.requires_grad or not torch.is_autocast_enabled(kind) or torch.compiler.is_compiling():
             return weight
-        dtype, version = torch.get_autocast_dtype(kind), weight._version
-        if (self.kept.dtype, self.kept.device, self.version) != (dtype, weight.device, version):
-            self.kept, self.version = weight.detach().to(dtype), version
+        dtype = torch.get_autocast_dtype(kind)
+        this = (dtype, weight.device, weight.data_ptr(), weight._version)
+        if this != self.of:
+            with torch.inference_mode(False):  # what is kept from there could not be trained through
+                self.kept, self.of = weight.detach().to(dtype), this
         return self.kept

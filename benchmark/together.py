@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_map
 
+from ..baselines.onednn import faster_here
 from ..baselines.policy import Policy
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
@@ -43,9 +44,9 @@ Report = Callable[[str, int, int], None]  # called with (run id, steps done, ste
 def stackable(config: RunConfig, device: torch.device) -> bool:
     """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
 
-    Nor, on a CPU, where large products are most of a step: a stack of them takes longer than one after the other.
+    Nor, on a CPU, where oneDNN's large products are most of a step: a stack takes longer than one seed after the other.
     """
-    if device.type == "cpu" and _multiplications(config) >= LARGE:
+    if device.type == "cpu" and faster_here() and _multiplications(config) >= LARGE:
         return False
     plain = config.precision == "float32" and not config.compiled and not config.legacy
     networks = config.method in STACKABLE and not find_task(config.task).frame_stack

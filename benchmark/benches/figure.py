@@ -79,9 +79,10 @@ def _bar(axes: Axes, row: Mapping[str, str], middle: float, processor: str) -> N
         axes.plot([float(row["low"]), float(row["high"])], [middle] * 2, color=INK, linewidth=1.2)
     axes.plot([wanted], [middle], "|", color=WANTED, markersize=11, markeredgewidth=2)
     end = max(ratio, wanted, float(row["high"] or 0))
-    beside: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
-    axes.annotate(f"{ratio:.3g}", (end, middle), xytext=(6, 0), **beside)
-    axes.annotate(processor, (end, middle), xytext=(34, 0), fontsize=6.5, color=MUTED, **beside)
+    axes.annotate(f"{ratio:.3g}", (end, middle), va="center", xytext=(6, 0), textcoords="offset points")
+    edge: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
+    if processor:
+        axes.annotate(processor, (1, middle), fontsize=6.5, color=MUTED, **edge)
 
 
 def wanted_ratio(text: str) -> float:

@@ -108,7 +108,8 @@ def merge(
     """Write the table: rows of other measurements that the file has stay, if they agree in the columns `alike`.
 
     What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
-    Rows that differ in the columns `apart` are another table in the same file, and stay as they are.
+    Rows that differ in the columns `apart` are another table in the same file, and stay. Rows with other columns, or of
+    what is no longer measured, go.
     """
     places = {measured: place for place, measured in enumerate(order)}
 

@@ -80,6 +80,14 @@ def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> Non
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_one_layer_alone_is_begun_and_finished() -> None:
+    transformer = CausalTransformer(layers=1, heads=2, width=16, dropout=0.0, activation="relu").eval()
+    tokens = torch.randn(3, 11, 16)
+    for read in READ:
+        finished = transformer.finish(transformer.begin(tokens), read)
+        torch.testing.assert_close(finished, transformer(tokens, read), rtol=1e-5, atol=1e-5)
+
+
 @torch.no_grad()
 def test_tokens_join_few_at_a_time_and_rows_leave() -> None:
     torch.manual_seed(0)

@@ -116,6 +116,15 @@ def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.Monkey
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("cached", [False, True])
+def test_it_acts_under_bfloat16(policy: Policy, cached: bool) -> None:
+    act = policy.begin_episodes(cached)
+    with torch.autocast("cpu", torch.bfloat16):
+        for history, kept in histories(policy)[:CONTEXT]:  # so far cached and not are the same
+            torch.testing.assert_close(act(history, kept), policy.act(history), rtol=0.1, atol=0.05)
+
+
+@torch.no_grad()
 def test_a_window_slides_and_rows_leave_it() -> None:
     tokens, rows = torch.randn(3, 40, 2), torch.tensor([0, 2])
     window = SlidingWindow(tokens[:, :2])

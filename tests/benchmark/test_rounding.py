@@ -1,5 +1,6 @@
 """Frozen weights are rounded once under autocast, to what they would be rounded to at every use."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from lamobench.benchmark.adapters import FastLinear, add_lora, use_fast_layers
-from lamobench.benchmark.gpt2 import read_tokens
+from lamobench.benchmark.gpt2 import SplitProjection, read_tokens
 from lamobench.benchmark.language_models import load_language_model
 from lamobench.benchmark.rounding import RoundedOnce
 
@@ -30,6 +31,26 @@ def test_it_is_rounded_once_and_again_when_it_has_changed() -> None:
         assert torch.equal(first, weight.bfloat16())
         weight.mul_(2)
         assert torch.equal(rounded(weight), weight.bfloat16())
+
+
+def test_another_weight_is_not_taken_for_it() -> None:
+    layer, weights = FastLinear(nn.Linear(4, 3).requires_grad_(False)), torch.randn(3, 4)
+    inputs = torch.randn(2, 4)
+    with autocast():
+        layer(inputs)
+        copy = deepcopy(layer)
+        for each, assign in ((copy, False), (layer, True)):
+            each.load_state_dict({"weight": weights, "bias": torch.zeros(3)}, assign=assign)
+            assert torch.equal(each(inputs), inputs.bfloat16() @ weights.bfloat16().T)
+
+
+def test_it_can_be_trained_through_after_inference() -> None:
+    layer, inputs = FastLinear(nn.Linear(4, 3).requires_grad_(False)), torch.randn(2, 4, requires_grad=True)
+    with autocast():
+        with torch.inference_mode():
+            layer(inputs)
+        layer(inputs).float().sum().backward()
+    assert inputs.grad is not None
 
 
 def test_what_is_trained_is_left_to_autocast() -> None:
@@ -55,7 +76,8 @@ def test_values_and_gradients_are_those_of_autocast(
         return [outputs, *torch.autograd.grad(outputs.square().sum(), trained)]
 
     ours = found()
-    assert any(len(layer.rounded.kept) for layer in model.modules() if isinstance(layer, FastLinear))
+    kinds = {type(layer) for layer in model.modules() if len(getattr(layer, "rounded", RoundedOnce()).kept)}
+    assert kinds == ({FastLinear, SplitProjection} if adaptation == "separate" else {FastLinear})
     monkeypatch.setattr(RoundedOnce, "__call__", lambda self, weight: weight)
     for one, other in zip(ours, found(), strict=True):
         assert torch.equal(one, other)

@@ -189,7 +189,8 @@ def test_what_can_not_be_stacked_is_trained_by_itself(seeds: Make) -> None:
         assert not stackable(replace(run, **changes), CPU)
 
 
-def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make) -> None:
+def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "faster_here", lambda: True)
     bc = seeds("bc", settings={"hidden": (256, 256)})[0]
     assert stackable(replace(bc, batch_size=255), CPU)
     assert not stackable(replace(bc, batch_size=256), CPU)
@@ -199,6 +200,8 @@ def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make) ->
     cql = seeds("cql", settings={"sampled_actions": 4, "hidden": (128, 128)})[0]  # of 12 proposals a state
     assert stackable(replace(cql, batch_size=85), CPU)
     assert not stackable(replace(cql, batch_size=86), CPU)
+    monkeypatch.setattr(together, "faster_here", lambda: False)
+    assert stackable(replace(cql, batch_size=86), CPU)
 
 
 def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

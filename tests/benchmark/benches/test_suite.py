@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from lamobench.benchmark.benches import peaks, profile, suite
+from lamobench.benchmark.benches import figure, peaks, profile, suite
 from lamobench.benchmark.benches.figure import wanted_ratio
 from lamobench.benchmark.benches.harness import Row, Settings, above, below, faster
 from lamobench.benchmark.cli import main
@@ -92,6 +93,7 @@ def test_rows_of_another_processor_are_a_table_of_their_own(
 ) -> None:
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(suite, "processor", lambda: "Another One")
+        elsewhere.setattr(torch, "__version__", "1.0")
         bench()
     here = suite.processor()
     rows = bench("--only", "first", "--page", str(page))
@@ -101,6 +103,16 @@ def test_rows_of_another_processor_are_a_table_of_their_own(
     assert text.count("| load | 1 | 1000 ms |") == 2
     assert f"### {here}\n\n{here}, PyTorch" in text
     assert "### Another One\n\nAnother One, PyTorch" in text
+
+
+def test_the_figure_has_a_bar_for_each_processor(tmp_path: Path) -> None:
+    row = {"what": "load", "threads": "1", "other_name": "theirs", "ratio": "4", "low": "3", "high": "5"}
+    rows = [row | {"wanted": "3 times faster", "met": "True", "processor": name} for name in ("One", "Another")]
+    heights = []
+    for shown in (rows[:1], rows):
+        figure.bench_figure(shown, "made up", tmp_path / "bench.png")
+        heights.append(plt.imread(tmp_path / "bench.png").shape[0])
+    assert heights[1] - heights[0] == pytest.approx(figure.BAR * figure.DPI, abs=1)
 
 
 def test_rows_of_another_pytorch_go(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
