@@ -1,9 +1,9 @@
-"""`make bench-baselines`: update steps per second of our baselines beside d3rlpy's and transformers'.
+"""`make bench-baselines`: update steps per second of our baselines beside d3rlpy's and transformers', and samplers.
 
 Both sides start from the same weights, have the networks, batch sizes and settings of our defaults, and are given the
-same batches, made beforehand: sampling, logging and evaluation are no part of it. Each does what its own training loop
-does with a batch. Blocks of updates alternate, ours first and theirs first in turn, so that a busy moment hits both; a
-ratio is that of two neighbouring blocks.
+same batches, made beforehand: sampling, which has a row of its own, logging and evaluation are no part of it. Each does
+what its own training loop does with a batch. Blocks of updates alternate, ours first and theirs first in turn, so that
+a busy moment hits both; a ratio is that of two neighbouring blocks.
 """
 
 import argparse
@@ -16,7 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from d3rlpy.dataset import BasicTrajectorySlicer, Episode, create_infinite_replay_buffer
+from d3rlpy.torch_utility import TorchTrajectoryMiniBatch
 from torch import nn
 
 from lamobench.baselines.bc import BC, BCConfig
@@ -27,8 +30,11 @@ from lamobench.baselines.iql import IQL, IQLConfig
 from lamobench.baselines.policy import Policy
 from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.baselines.trajectory_model import action_error
+from lamobench.benchmark.benches.sampling import BATCH, CONTEXT, random_vectors
 from lamobench.benchmark.memory import keep_freed_memory
+from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.storage import write_rows
+from lamobench.datasets.windows import ContextSampler
 from lamobench.tests.parity import counterparts
 from lamobench.tests.parity.comparison import (
     frames,
@@ -55,7 +61,7 @@ class Row:
     other_name: str
     threads: int
     clock: str  # "wall", or "cpu": seconds of this process alone, for a machine that others use too
-    ours: float  # updates per second
+    ours: float  # updates per second, or batches
     other: float
     ratio: float  # ours / other
     ratio_low: float
@@ -136,6 +142,26 @@ def transformers_model() -> tuple[Update, Update]:
     return our_update(policy, batches), update
 
 
+def sampled_windows() -> tuple[Update, Update]:
+    """64 windows of 20 steps from 400 episodes of 500, as tensors; both sides make the same of the same steps."""
+    data = random_vectors("hopper-medium", "Hopper-v5", (11, 3), episodes=400)
+    ours = ContextSampler(take_fraction(data, 1.0, 0), CONTEXT)
+    pieces = [slice(first, last) for first, last in itertools.pairwise(data.offsets)]
+    arrays = [(data.observations[p], data.actions[p], data.rewards[p, None]) for p in pieces]
+    theirs = create_infinite_replay_buffer([Episode(*each, terminated=False) for each in arrays])
+    start, number = 123, 7
+    one = ours.windows(data.offsets[[number]] + start, data.offsets[[number]], data.offsets[[number + 1]])
+    other = BasicTrajectorySlicer()(theirs.episodes[number], start + CONTEXT - 1, CONTEXT)
+    for name in ("observations", "actions"):
+        np.testing.assert_array_equal(getattr(one, name)[0], getattr(other, name))
+    np.testing.assert_allclose(one.returns_to_go[0], other.returns_to_go[:, 0], rtol=1e-3, atol=1e-3)
+
+    def sample() -> TorchTrajectoryMiniBatch:
+        return TorchTrajectoryMiniBatch.from_batch(theirs.sample_trajectory_batch(BATCH, CONTEXT), device="cpu")
+
+    return partial(ours.sample, BATCH, np.random.default_rng(0)), sample
+
+
 CONTESTS = (
     Contest("BC", "d3rlpy", bc),
     Contest("TD3+BC", "d3rlpy", td3_bc),
@@ -144,6 +170,7 @@ CONTESTS = (
     Contest("CQL (Atari)", "d3rlpy", discrete_cql),
     Contest("DT", "d3rlpy", decision_transformer),
     Contest("DT", "transformers", transformers_model, wanted=1.3),
+    Contest("windows", "d3rlpy", sampled_windows),
 )
 
 
@@ -238,7 +265,7 @@ def main() -> None:
     for contest, threads in itertools.product(chosen, options.threads):
         row = measure(contest, threads, options.clock, options.rounds, options.seconds)
         print(
-            f"{row.method:<11} {row.threads} threads: {row.ours:8.1f} updates/s, {row.other_name} {row.other:8.1f}, "
+            f"{row.method:<11} {row.threads} threads: {row.ours:8.1f} a second, {row.other_name} {row.other:8.1f}, "
             f"ratio {row.ratio:.2f} [{row.ratio_low:.2f}, {row.ratio_high:.2f}], wanted {row.wanted:g}",
             flush=True,
         )
