@@ -40,6 +40,7 @@ COLUMNS = {
     "score_iqm": ".3f",
     "ci_low": ".3f",
     "ci_high": ".3f",
+    "seeds_below_gap": "d",
     "return_mean": ".3f",
     "best_score_mean": ".3f",
     "target_return": "g",
@@ -91,10 +92,11 @@ def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
     """Average finished runs over seeds: one row for each of `KEYS` and data, columns `COLUMNS`, sorted by them.
 
-    `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`. `subset_hash` is the subset's own hash
-    where all seeds share it, otherwise a hash over every seed's number and subset hash, whatever their order: methods
-    whose rows agree in it ran on the same data, seed by seed. What others published (`paper_score` to
-    `rerun_score`) is there only where it is comparable, and `comparison` says why where it is not (`comparable.py`).
+    `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`; `seeds_below_gap` counts the seeds that
+    lie far below the others (`seed_gaps.py`). `subset_hash` is the subset's own hash where all seeds share it,
+    otherwise a hash over every seed's number and subset hash, whatever their order: methods whose rows agree in it ran
+    on the same data, seed by seed. What others published (`paper_score` to `rerun_score`) is there only where it is
+    comparable, and `comparison` says why where it is not (`comparable.py`).
 
     Raises the errors of `group_runs`.
     """
@@ -131,6 +133,7 @@ def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
         "score_iqm": summary.iqm,
         "ci_low": summary.ci_low,
         "ci_high": summary.ci_high,
+        "seeds_below_gap": summary.seeds_below_gap,
         "return_mean": float(np.mean([run["return_mean"] for run in group])),
         "best_score_mean": float(np.mean([run["best_score"] for run in group])),
         "target_return": float(first["target_return"]),

@@ -6,12 +6,13 @@ Shapes: N seeds, M evaluation episodes of each seed, R bootstrap resamples. Scor
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from ..datasets.trajectories import Array
+from .seed_gaps import interval_of_share, seeds_below_gap
 
 RESAMPLES = 2000
 AT_A_TIME = 64  # matrices of one shape that are resampled together: what a processor's cache holds
@@ -27,15 +28,33 @@ class Summary:
     iqm: float  # over the seeds' means
     ci_low: float  # 95 % interval of the mean; NaN with one seed
     ci_high: float
+    seeds_below_gap: int = 0  # seeds far below the others (`seed_gaps.py`); not counted of differences
 
 
 def summarise(scores: Array) -> Summary:
-    """Mean, spread and 95 % interval of `scores` (N, M)."""
+    """Mean, spread and 95 % interval of `scores` (N, M).
+
+    The interval is that of `stratified_bootstrap`; where seeds lie far below the others it reaches as far as that and
+    `interval_of_share` together.
+    """
     return summarise_all([scores])[0]
 
 
 def summarise_all(every: Sequence[Array]) -> list[Summary]:
     """`summarise` of each, in a fraction of the time where many have one shape."""
+    return [_with_gap(summary, scores) for summary, scores in zip(_summaries(every), every, strict=True)]
+
+
+def _with_gap(summary: Summary, scores: Array) -> Summary:
+    below = seeds_below_gap(scores)
+    if not below:
+        return summary
+    low, high = interval_of_share(scores, below)
+    low, high = min(low, summary.ci_low), max(high, summary.ci_high)
+    return replace(summary, ci_low=low, ci_high=high, seeds_below_gap=below)
+
+
+def _summaries(every: Sequence[Array]) -> list[Summary]:
     alike: dict[tuple[int, ...], list[int]] = {}
     for place, scores in enumerate(every):
         alike.setdefault(_checked(scores).shape, []).append(place)
@@ -53,8 +72,11 @@ def paired_difference(scores: Array, reference: Array) -> Summary:
 
 
 def paired_differences(every: Sequence[tuple[Array, Array]]) -> list[Summary]:
-    """`paired_difference` of each, in a fraction of the time where many have one shape."""
-    return summarise_all([scores - reference for scores, reference in every])
+    """`paired_difference` of each, in a fraction of the time where many have one shape.
+
+    Their intervals are the bootstrap's: how far is far below is said in points of a score, not of a difference.
+    """
+    return _summaries([scores - reference for scores, reference in every])
 
 
 def mean(scores: Array) -> float:
@@ -97,7 +119,7 @@ def stratified_bootstrap(
     against seeds that agree by chance.
 
     With 3 seeds it is about 2.5 S either side of the mean: wide, because three seeds say little. docs/statistics.md has
-    its simulated coverage.
+    its simulated coverage, and says how little it covers where seeds collapse and none of the few did.
     """
     low, high = _bootstrap(_checked(scores)[None], resamples, seed, level)[0]
     return float(low), float(high)

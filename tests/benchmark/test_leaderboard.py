@@ -17,8 +17,8 @@ from lamobench.datasets.errors import UserError
 WriteRun = Callable[..., Path]
 HEADER = (
     "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,variant,seeds,score_mean,"
-    "score_std,score_iqm,ci_low,ci_high,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,corl_std,"
-    "rerun_score,comparison,params_total,params_trainable,train_steps,train_seconds,env_id,simulator,version"
+    "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,"
+    "corl_std,rerun_score,comparison,params_total,params_trainable,train_steps,train_seconds,env_id,simulator,version"
 )
 
 
@@ -51,6 +51,15 @@ def test_columns_and_values_by_hand(runs_root: Path, write_run: WriteRun) -> Non
     )
     assert (row["params_total"], row["params_trainable"]) == (1000, 100)
     assert math.isnan(row["paper_score"])
+
+
+def test_seeds_far_below_the_others_are_counted(tmp_path: Path, runs_root: Path, write_run: WriteRun) -> None:
+    for method, scores in (("bc", (60.0, 62.0, 10.0)), ("dt", (60.0, 50.0, 40.0)), ("iql", (60.0, 10.0))):
+        for seed, score in enumerate(scores):
+            write_run([[score - 1.0, score + 1.0]] * 3, seed=seed, method=method)
+    write_csv(leaderboard(collect(runs_root)), tmp_path / "board.csv")
+    rows = list(csv.DictReader((tmp_path / "board.csv").open()))
+    assert {row["method"]: row["seeds_below_gap"] for row in rows} == {"bc": "1", "dt": "0", "iql": "0"}
 
 
 def test_rows_keep_fractions_methods_models_profiles_and_sources_apart(runs_root: Path, write_run: WriteRun) -> None:

@@ -80,6 +80,17 @@ def test_of_one_data_set_the_mean_is_the_leaderboard_s(runs_root: Path, write_ru
     assert tuple(standing.metrics) == METRICS
 
 
+def test_a_row_with_a_seed_far_below_has_one_interval_everywhere(runs_root: Path, write_run: WriteRun) -> None:
+    for seed, score in enumerate([80.0, 81.0, 79.0] * 3 + [20.0]):
+        write_run([[score - 1.0, score + 1.0]] * 2, seed=seed)
+    runs = collect(runs_root)
+    ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
+    mean, scores = standing.metrics["mean"], np.stack(runs["headline_scores"].tolist())
+    assert row["seeds_below_gap"] == 1
+    assert (mean.low, mean.high) == (row["ci_low"], row["ci_high"])
+    assert mean.low < stratified_bootstrap(scores)[0]  # it is the wider one
+
+
 def met(found: list[Pool], other: str, datasets: int) -> Comparison:
     (one,) = (c for c in comparisons(found) if c.other == other and len(c.datasets) == datasets and c.fraction == 0.1)
     return one
