@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ WIDTH = 100  # columns of the terminal that `as_table` keeps to
 PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
 CLEAR = "clearly best: its interval lies above every other one in its column"
 NOT_CLEAR = "no interval lies above all others in its column: none is clearly best"
+FAR_BELOW = "so many seeds lie far below the others: the mean is of neither group (docs/statistics.md)"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class _Block:
     columns: list[str]
     lines: dict[str, list[str]]  # by method; an empty cell where there is no row
     best: set[tuple[str, int]]  # (method, column) of the clearly best cells
+    gaps: list[int]  # of each row that is marked, how many seeds lie far below the others; each number once
     apart: str  # why published scores do not stand beside some or all of them; "" where nothing is left out
 
 
@@ -76,6 +79,7 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
                 for label in labels
                 if _clearly_best(cells, label, fraction)
             },
+            gaps=sorted(set(rows["seeds_below_gap"]) - {0}),
             apart=_apart(rows),
         )
 
@@ -101,11 +105,23 @@ def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
     text = f"{row['score_mean']:.1f}"
     if row["seeds"] > 1:
         text += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
+    if row["seeds_below_gap"]:
+        text += f" {_mark(row['seeds_below_gap'])}"
     if with_seeds:
         text += f" n={row['seeds']}"
     scores = {title: row[f"{name}_score"] for name, title in PUBLISHED.items()}
     published = ", ".join(f"{title} {score:.1f}" for title, score in scores.items() if pd.notna(score))
     return text + (f" ({published})" if published else "")
+
+
+def _mark(below: int) -> str:
+    """The mark of a cell where `below` seeds lie far below the others."""
+    return f"!{below}"
+
+
+def _gaps(block: _Block) -> str:
+    """A footnote for the marks of the block's cells; empty if there are none."""
+    return f"{', '.join(map(_mark, block.gaps))}: {FAR_BELOW}" if block.gaps else ""
 
 
 def _apart(rows: pd.DataFrame) -> str:
@@ -147,7 +163,8 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
         )
         start = end
     note = f"* {CLEAR}" if block.best else NOT_CLEAR
-    yield "\n".join([note, *textwrap.wrap(block.apart, WIDTH, break_on_hyphens=False)])
+    others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in (_gaps(block), block.apart)]
+    yield "\n".join([note, *chain(*others)])
 
 
 def _markdown(block: _Block) -> str:
@@ -157,4 +174,5 @@ def _markdown(block: _Block) -> str:
         cells = [f"**{text}**" if (label, column) in block.best else text for column, text in enumerate(line)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
-    return "\n".join([*lines, "", note + (f" {block.apart[0].upper()}{block.apart[1:]}." if block.apart else ""), ""])
+    others = [f"{text[0].upper()}{text[1:]}." for text in (_gaps(block), block.apart) if text]
+    return "\n".join([*lines, "", " ".join([note, *others]), ""])

@@ -189,11 +189,13 @@ def legend_key(method: str) -> Markup:
 
 
 def cell_text(row: Row | None) -> str:
-    """A score with its interval, nothing for no row."""
+    """A score with its interval, and how many seeds lie far below the others; nothing for no row."""
     if row is None:
         return ""
     mean, low, high = (signed(float(row.values[key])) for key in ("score_mean", "ci_low", "ci_high"))
-    return f"{mean} [{low}, {high}]" if row.values["seeds"] > 1 else mean
+    score = f"{mean} [{low}, {high}]" if row.values["seeds"] > 1 else mean
+    below = row.values["seeds_below_gap"]
+    return f"{score}, {below} of {row.values['seeds']} seeds far below" if below else score
 
 
 def _learned(row: Row) -> Curve:

@@ -6,7 +6,7 @@ import pytest
 
 from lamobench.benchmark.collect import collect
 from lamobench.benchmark.leaderboard import leaderboard
-from lamobench.benchmark.tables import as_markdown, as_table
+from lamobench.benchmark.tables import FAR_BELOW, as_markdown, as_table
 
 WriteRun = Callable[..., Path]
 
@@ -15,7 +15,7 @@ def row(method: str, mean: float, reach: float, **changes: object) -> dict[str, 
     """A leaderboard row with the columns that a table shows."""
     shown = {"dataset": "toy", "source": "recorded", "profile": "cpu", "dataset_hash": "0123456789", "fraction": 0.1}
     shown |= {"episodes_in_subset": 5, "method": method, "lm": "", "variant": "", "seeds": 3, "score_mean": mean}
-    shown |= {"paper_score": None}
+    shown |= {"seeds_below_gap": 0, "paper_score": None}
     shown |= {"corl_score": None, "rerun_score": None, "comparison": "nothing published"}
     return shown | {"ci_low": mean - reach, "ci_high": mean + reach} | changes
 
@@ -75,6 +75,19 @@ def test_seeds_stand_in_the_cells_when_they_differ() -> None:
     frame = pd.DataFrame([row("bc", 30.0, 1.0), row("dt", 20.0, float("nan"), seeds=1)])
     assert "30.0 [29.0, 31.0] n=3" in as_table(frame)
     assert "DT      20.0 n=1" in as_table(frame)
+
+
+def test_seeds_far_below_the_others_are_counted_in_their_cell_and_explained() -> None:
+    rows = [row("bc", 50.0, 90.0, seeds_below_gap=1), row("dt", 20.0, 1.0, seeds=5), row("dt", 9.0, 9.0, fraction=1.0)]
+    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    assert "BC      50.0 [-40.0, 140.0] !1 n=3\n" in table
+    assert table.endswith(f"\n!1: {FAR_BELOW}")
+    assert "| 50.0 [-40.0, 140.0] !1 n=3 |  |\n" in markdown
+    assert markdown.endswith(f"none is clearly best. !1: {FAR_BELOW}.\n")
+    both = as_table(pd.DataFrame([*rows, row("cql", 50.0, 90.0, seeds_below_gap=2, comparison="not comparable: why")]))
+    assert both.splitlines()[-2] == f"!1, !2: {FAR_BELOW}"
+    assert both.endswith("not comparable with published ones: why")
+    assert "!" not in as_table(pd.DataFrame(rows[1:]))
 
 
 def test_models_stand_in_the_title_or_beside_the_method() -> None:

@@ -120,6 +120,20 @@ def test_clearly_best_is_marked_and_only_that(report: Path, contents: Contents) 
     assert marked <= {"BC"}
 
 
+def test_rows_with_seeds_far_below_the_others_are_marked(tmp_path: Path) -> None:
+    for method, scores in (("bc", (60.0, 62.0, 10.0)), ("dt", (60.0, 50.0, 40.0))):
+        for seed, score in enumerate(scores):
+            write_run(tmp_path / "runs", [[score - 1.0, score + 1.0]] * 2, seed=seed, method=method)
+    write_report(read_contents(tmp_path / "runs"), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    lines = {name: line for name in ("BC", "DT") for line in page.splitlines() if f'data-method="{name}"' in line}
+    assert '>3 <span class="tag">1 far below</span></td>' in lines["BC"]
+    assert "far below" not in lines["DT"]
+    cells = re.findall(r"44.0 \[.*?\][^<]*|50.0 \[.*?\][^<]*", page)
+    assert {cell.partition("], ")[2] for cell in cells if cell.startswith("44.0")} == {"1 of 3 seeds far below"}
+    assert {cell.partition("], ")[2] for cell in cells if cell.startswith("50.0")} == {""}
+
+
 def test_published_scores_stand_beside_and_are_marked(report: Path) -> None:
     page = report.read_text()
     line = next(
