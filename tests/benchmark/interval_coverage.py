@@ -6,7 +6,7 @@ rliable computes (of two levels: seeds, then episodes). T tasks, N runs of each,
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from lamobench.benchmark import aggregates, statistics
 from lamobench.benchmark.aggregates import METRICS, STATISTICS, Layout
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.trajectories import Array
+from lamobench.tests.benchmark import collapse_coverage
 
 TRIALS = 1000
 EPISODES = 40
 QUANTILES = (0.025, 0.975)
 OUTPUT = Path("results/coverage.csv")
+SECOND_OUTPUT = Path("results/second_intervals.csv")
+OF_TWO_PEAKS = ("error", "marked", "ours_marked", "ours_unmarked", "at_best", "one_kind", "ours_one_kind")
+COLUMNS = ("what", "tasks", "seeds", "ours", "plain", *OF_TWO_PEAKS)
 
 Pair = tuple[float, float]  # in %: of ours, of the plain bootstrap
 
@@ -135,10 +139,17 @@ def rows() -> Iterator[dict[str, Any]]:
         yield {"what": what, "tasks": tasks, "seeds": seeds, "ours": round(ours, 1), "plain": round(plain, 1)}
 
 
-if __name__ == "__main__":
-    table = []
-    for row in rows():
-        table.append(row)
-        print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+def main() -> None:
+    """Simulate everything, and write both tables."""
+    table, second = [], []
+    for row, tried in chain(((row, []) for row in rows()), collapse_coverage.rows()):
+        table.append({column: row.get(column) for column in COLUMNS})
+        second += tried
+        print(", ".join(f"{name} {value}" for name, value in row.items() if value is not None), flush=True)
     write_rows(OUTPUT, table)
-    print(f"written to {OUTPUT}")
+    write_rows(SECOND_OUTPUT, second)
+    print(f"written to {OUTPUT} and {SECOND_OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()
