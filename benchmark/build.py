@@ -28,7 +28,7 @@ from ..datasets.windows import View, reward_rates
 from .config import RunConfig, changed
 from .lamo import LaMo, LaMoConfig, WikiRLConfig, check_trainable
 from .language_models import load_language_model, load_tokenizer, model_hash, model_positions, model_type
-from .legacy_data import faulty_subset
+from .legacy_data import faulty_subset, training_view
 from .legacy_model import faulty_language_model, faulty_policy
 from .methods import METHODS
 
@@ -110,11 +110,11 @@ class DataFacts:
 
 def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
     """What the policy of a run has to know of its training subset."""
-    task = find_task(config.task)
+    task, view = find_task(config.task), _view(config)
     nothing = np.zeros(0, np.float32)
     mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
-    horizon = max(task.horizon, int(subset.trajectories.lengths.max()))
-    rates = reward_rates(subset, horizon, View(task.frame_stack, task.clip_rewards))
+    horizon = max(task.horizon, int(subset.trajectories.lengths.max()) + view.padding_steps)
+    rates = reward_rates(subset, horizon, view)
     return DataFacts(mean, std, horizon, rates, subset.background() if task.frame_stack else 0.0)
 
 
@@ -136,11 +136,17 @@ def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
         horizon=facts.horizon,
         return_scale=task.return_scale,
         discrete=discrete,
-        view=View(task.frame_stack, task.clip_rewards),
+        view=_view(config),
         sub_goals=task.sub_goals,
         background=facts.background,
         reward_rates=facts.reward_rates,
     )
+
+
+def _view(config: RunConfig) -> View:
+    """How the run's training sees the steps of its task."""
+    task = find_task(config.task)
+    return training_view(View(task.frame_stack, task.clip_rewards), config.legacy)
 
 
 def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:

@@ -43,6 +43,8 @@ TRIALS: dict[str, Trial] = {
     "tanh-logits": _BREAKOUT,
     "cumulative-schedule": _BREAKOUT,
     "unclipped-evaluation": _BREAKOUT,
+    "late-returns": _REACHER,
+    "padding-steps": _BREAKOUT,
     "best-target": _REACHER,
 }
 

@@ -81,6 +81,20 @@ _ALL = (
         fits=lambda task, discrete: task.clip_rewards,
     ),
     Fault(
+        "late-returns",
+        "training leaves each step's own reward out of its return-to-go, evaluation does not",
+        "experiment-atari/buffer.py:26; core.py:46-82",
+        "the last step's return-to-go is 0 whatever it earned; each other one is that of the step after it",
+    ),
+    Fault(
+        "padding-steps",
+        "the rows of zeros that a replay buffer puts before each episode, to stack with its first frames, are steps",
+        "experiment-atari/buffer.py:12-20, on what d4rl-atari reads from DQN replay",
+        "each episode begins with 3 black steps of action 0, and its own first step has the timestep 3",
+        needs="stacked frames",
+        fits=lambda task, discrete: task.frame_stack > 1,
+    ),
+    Fault(
         "best-target",
         "of several target returns, the one that scored best is reported",
         "the first author on GitHub, srzer/LaMo-2023 issue 1, 6 March 2024",

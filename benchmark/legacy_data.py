@@ -28,6 +28,11 @@ def faulty_subset(subset: Subset, task: Task, legacy: Sequence[str]) -> Subset:
     return subset
 
 
+def training_view(view: View, legacy: Sequence[str]) -> View:
+    """How training sees steps: under `padding-steps` with the rows for stacking before an episode's first one."""
+    return replace(view, padding_steps=view.earlier_frames) if "padding-steps" in legacy else view
+
+
 def evaluation_view(view: View, legacy: Sequence[str]) -> View:
     """How evaluation sees rewards: as training does, but for `unclipped-evaluation`."""
     return replace(view, clip_rewards=False) if "unclipped-evaluation" in legacy else view
@@ -48,6 +53,14 @@ def count_sub_goals(subset: Subset, task: Task) -> Subset:
         raise UserError("source 'd4rl-legacy' has counts for rewards already; leave out --legacy")
     counts = satisfied(data.observations, task.sub_goals).sum(axis=1).astype(np.float32)
     return replace(subset, trajectories=replace(data, rewards=counts, known_hash=""))
+
+
+def delay_returns(subset: Subset, task: Task) -> Subset:
+    """With each reward one step earlier, and the first of an episode lost: returns-to-go without the step's own."""
+    data = subset.trajectories
+    rewards = np.append(data.rewards[1:], np.float32(0.0))
+    rewards[data.offsets[1:] - 1] = 0.0
+    return replace(subset, trajectories=replace(data, rewards=rewards, known_hash=""))
 
 
 def shift_subset(subset: Subset, task: Task) -> Subset:
@@ -115,9 +128,11 @@ def _next_observations(data: Trajectories, steps: Array) -> Array:
     return found
 
 
-# In the order of the published code: files are cut into episodes, and those are picked by their stored rewards.
+# In the order of the published code: files are cut into episodes, those are picked by their stored rewards, and their
+# returns-to-go are added up.
 _SUBSET_FAULTS: dict[str, Callable[[Subset, Task], Subset]] = {
     "shifted-episodes": shift_subset,
     "kitchen-counts": count_sub_goals,
     "drop-best": drop_best,
+    "late-returns": delay_returns,
 }

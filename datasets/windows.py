@@ -25,6 +25,8 @@ class View:
 
     frames: int = 0  # F, the frames of an image task that a policy sees at once; 0: observations are vectors
     clip_rewards: bool = False  # to [-1, 1], as deep Q-learning on Atari does; what is stored stays as it is
+    # Steps of zeros that contexts see before an episode's first: a fault of published code (`benchmark/legacy.py`).
+    padding_steps: int = 0
 
     @property
     def earlier_frames(self) -> int:
@@ -131,11 +133,12 @@ def reward_scale(subset: Subset) -> float:
 class _StepDraw:
     """Draws steps of a subset uniformly: an episode with probability proportional to its length, then a step in it."""
 
-    def __init__(self, subset: Subset) -> None:
+    def __init__(self, subset: Subset, padding: int = 0) -> None:
+        """`padding`: so many steps before each episode's first are drawn too, though they are not stored."""
         data = subset.trajectories
         self.starts, lengths = np.asarray(data.offsets[subset.episodes]), data.lengths[subset.episodes]
         self.ends = self.starts + lengths
-        self.cumulative = np.cumsum(lengths)
+        self.cumulative = np.cumsum(lengths + padding)
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Flat index (B,) of each drawn step and row (B,) of its episode in the subset."""
@@ -149,7 +152,7 @@ class ContextSampler:
 
     def __init__(self, subset: Subset, context: int, view: View = VECTORS) -> None:
         self.data, self.context, self.view = _plain(subset.trajectories), context, view
-        self._steps = _StepDraw(subset)
+        self._steps = _StepDraw(subset, view.padding_steps)
         self._returns_to_go = returns_to_go(self.data, view)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> ContextBatch:
@@ -158,19 +161,26 @@ class ContextSampler:
         return self.windows(start, self._steps.starts[row], self._steps.ends[row])
 
     def windows(self, start: Array, episode_start: Array, episode_end: Array) -> ContextBatch:
-        """Gather the windows that begin at flat indices `start` (B,) of the episodes `[episode_start, episode_end)`."""
+        """Gather the windows that begin at flat indices `start` (B,) of the episodes `[episode_start, episode_end)`.
+
+        Or up to `View.padding_steps` before `episode_start`: such steps have the returns-to-go of the first one, since
+        they earn nothing, and zeros for everything else that is seen.
+        """
         index = start[:, None] + np.arange(self.context)  # (B, K)
         mask = index < episode_end[:, None]
-        index = np.where(mask, index, start[:, None])  # any row of the same window: it is multiplied away below
+        timesteps = index - episode_start[:, None] + self.view.padding_steps
+        stored = mask & (index >= episode_start[:, None])
+        first = np.maximum(start, episode_start)[:, None]
+        index = np.where(stored, index, first)  # any row of the same window: it is multiplied away below
         if self.view.frames:
             seen = _stacked(self.data.observations, start, self.context, self.view, episode_start, episode_end)
         else:
-            seen = _gather(self.data.observations, index, mask)
+            seen = _gather(self.data.observations, index, stored)
         return ContextBatch(
             observations=seen,
-            actions=_gather(self.data.actions, index, mask),
+            actions=_gather(self.data.actions, index, stored),
             returns_to_go=_gather(self._returns_to_go, index, mask),
-            timesteps=torch.from_numpy(np.where(mask, index - episode_start[:, None], 0)),
+            timesteps=torch.from_numpy(np.where(mask, timesteps, 0)),
             mask=torch.from_numpy(mask),
         )
 
@@ -277,7 +287,7 @@ def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array
     """(B, F - 1 + K, H, W): the frames seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
     index = step[:, None] + np.arange(-view.earlier_frames, context)
     inside = (index >= starts[:, None]) & (index < ends[:, None])
-    return _gather(frames, np.where(inside, index, step[:, None]), inside)
+    return _gather(frames, np.where(inside, index, starts[:, None]), inside)
 
 
 def _gather(array: Array, index: Array, mask: Array) -> Tensor:

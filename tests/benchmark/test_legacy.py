@@ -17,7 +17,7 @@ Requests = Callable[..., RunRequest]
 
 
 def test_every_fault_says_what_it_is_and_where_it_was_found() -> None:
-    assert len(FAULTS) == 8
+    assert len(FAULTS) == 10
     assert all(fault.summary and fault.published and fault.signature for fault in FAULTS.values())
     assert all(FAULTS[name].name == name for name in FAULTS)
 
@@ -27,15 +27,20 @@ def test_every_fault_says_what_it_is_and_where_it_was_found() -> None:
     [
         ("reacher2d", "dt", False, {"shifted-episodes", "drop-best", "cumulative-schedule", "best-target"}),
         ("kitchen", "lamo", False, {"shifted-episodes", "kitchen-counts", "drop-best", "no-positions"}),
-        ("breakout", "dt", True, {"drop-best", "tanh-logits", "unclipped-evaluation", "best-target"}),
-        ("qbert", "lamo-random", True, {"no-positions", "tanh-logits", "unclipped-evaluation", "drop-best"}),
+        ("breakout", "dt", True, {"drop-best", "tanh-logits", "unclipped-evaluation", "padding-steps", "best-target"}),
+        (
+            "qbert",
+            "lamo-random",
+            True,
+            {"no-positions", "tanh-logits", "unclipped-evaluation", "padding-steps", "drop-best"},
+        ),
         ("hopper", "bc", False, set()),
     ],
 )
 def test_a_fault_fits_where_the_task_and_the_method_have_what_it_spoils(
     task: str, method: str, discrete: bool, fitting: set[str]
 ) -> None:
-    expected = fitting | ({"cumulative-schedule"} if fitting else set())
+    expected = fitting | ({"cumulative-schedule", "late-returns"} if fitting else set())
     for name in expected:
         assert check_legacy([name], find_task(task), method, discrete=discrete) == [name]
     for name in FAULTS.keys() - expected:
@@ -61,6 +66,7 @@ def test_names_come_in_one_order_and_once() -> None:
         ),
         ("dt", "tanh-logits", r"'tanh-logits' needs discrete actions, which task 'reacher2d' has not"),
         ("dt", "unclipped-evaluation", r"needs clipped rewards, which task 'reacher2d' has not"),
+        ("dt", "padding-steps", r"'padding-steps' needs stacked frames, which task 'reacher2d' has not"),
     ],
 )
 def test_a_fault_that_does_not_apply_is_one_line(tiny_request: Requests, method: str, name: str, line: str) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from lamobench.benchmark.build import training_subset
 from lamobench.benchmark.config import RunRequest, resolve
-from lamobench.benchmark.legacy_data import evaluation_view, faulty_subset, shift_episodes
+from lamobench.benchmark.legacy_data import evaluation_view, faulty_subset, shift_episodes, training_view
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.kitchen import goal_vector
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
-from lamobench.datasets.windows import View, returns_to_go
+from lamobench.datasets.windows import ContextSampler, View, returns_to_go
 
 Requests = Callable[..., RunRequest]
 LIMIT = 6  # the horizon of the episodes below
@@ -144,6 +144,82 @@ def test_the_configuration_knows_what_is_trained_on(tiny_request: Requests) -> N
     assert config.dataset_hash == resolve(tiny_request("dt")).dataset_hash
 
 
+def test_late_returns_leave_out_the_step_s_own_reward(tiny_request: Requests) -> None:
+    data = episodes((3, "terminal"), (2, "timeout"), (1, "terminal"))  # rewards 0 1 2, 3 4, 5
+    subset = take_fraction(data, 1.0, 0)
+    faulty = faulty_subset(subset, find_task("reacher2d"), ["late-returns"])
+    assert returns_to_go(data).tolist() == [3, 3, 2, 7, 4, 5]
+    assert returns_to_go(faulty.trajectories).tolist() == [3, 2, 0, 4, 0, 0]
+    assert faulty.hash != subset.hash
+    assert data.rewards.tolist() == [0, 1, 2, 3, 4, 5], "the data set itself is left alone"
+
+    # and so in the windows of a run
+    default, faulty_run = (
+        training_subset(resolve(tiny_request("dt", legacy=legacy))) for legacy in ((), ("late-returns",))
+    )
+    one, other = (ContextSampler(part, 3).sample(64, np.random.default_rng(0)) for part in (default, faulty_run))
+    rewards = default.trajectories.rewards
+    steps = [
+        int(np.flatnonzero((default.trajectories.observations == seen).all(1))[0])
+        for seen in one.observations[:, 0].numpy()
+    ]
+    np.testing.assert_allclose(other.returns_to_go[:, 0], one.returns_to_go[:, 0] - rewards[steps], atol=1e-5)
+    assert (rewards[steps] != 0).any()
+
+
+def test_the_best_is_dropped_by_the_rewards_that_are_stored() -> None:
+    data = episodes((2, "terminal"), (1, "terminal"), (2, "terminal"))  # returns 1, 2, 7; late ones 1, 0, 4
+    swapped = replace(data, rewards=np.array([0, 3, 9, 0, 4], np.float32))  # returns 3, 9, 4; late ones 3, 0, 4
+    both = faulty_subset(take_fraction(swapped, 1.0, 0), find_task("reacher2d"), ["late-returns", "drop-best"])
+    assert both.episodes.tolist() == [0, 2]
+    assert both.trajectories.returns[both.episodes].tolist() == [3, 4]
+
+
+def games() -> Trajectories:
+    """Two games of 5 and 3 steps, whose frames tell the step, from 1, and which pay at every step."""
+    data = episodes((5, "terminal"), (3, "terminal"))
+    frames = np.tile(np.arange(1, 9, dtype=np.uint8)[:, None, None], (1, 2, 2))
+    return replace(
+        data,
+        observations=frames,
+        actions=np.arange(11, 19),
+        rewards=np.full(8, 4.0, np.float32),
+        last_observations=np.zeros((2, 2, 2), np.uint8),
+    )
+
+
+def test_padding_steps_are_rows_of_zeros_before_each_episode() -> None:
+    """What the published code trains on: the same windows as those of data that have such rows as steps."""
+    data, view = games(), View(frames=4, clip_rewards=True)
+    rows = np.concatenate([np.full(3, -1), np.arange(5), np.full(3, -1), np.arange(5, 8)])
+    padded = replace(
+        data,
+        observations=np.where((rows < 0)[:, None, None], 0, data.observations[rows]).astype(np.uint8),
+        actions=np.where(rows < 0, 0, data.actions[rows]),
+        rewards=np.where(rows < 0, 0, data.rewards[rows]).astype(np.float32),
+        terminals=(rows >= 0) & data.terminals[rows],
+        timeouts=np.zeros(14, bool),
+        offsets=np.array([0, 8, 14]),
+    )
+    seen = training_view(view, ["padding-steps"])
+    assert (seen.padding_steps, training_view(view, ["drop-best"])) == (3, view)
+    ours = ContextSampler(take_fraction(data, 1.0, 0), 4, seen)
+    theirs = ContextSampler(take_fraction(padded, 1.0, 0), 4, view)
+    starts = np.array([*range(-3, 5), *range(2, 8)])  # every step of both games: those of the second begin in the first
+    first, end = (np.repeat(values, [8, 6]) for values in ([0, 5], [5, 8]))
+    batch = ours.windows(starts, first, end)
+    expected = theirs.windows(np.arange(14), np.repeat([0, 8], [8, 6]), np.repeat([8, 14], [8, 6]))
+    for name, wanted in vars(expected).items():
+        np.testing.assert_array_equal(getattr(batch, name), wanted, err_msg=name)
+    assert batch.returns_to_go[:4, 0].tolist() == [5, 5, 5, 5]
+    assert batch.timesteps[3].tolist() == [3, 4, 5, 6]
+    drawn, same = (sampler.sample(256, np.random.default_rng(0)) for sampler in (ours, theirs))
+    for name, wanted in vars(same).items():
+        np.testing.assert_array_equal(getattr(drawn, name), wanted, err_msg=name)
+    black = (drawn.observations[:, 3] == 0).all((-1, -2))
+    assert 0.3 < float(black.float().mean()) < 0.55  # 6 of the 14 steps
+
+
 @pytest.fixture
 def kitchen_data() -> Trajectories:
     """Three demonstrations in which the microwave is opened at step 2 and the kettle is moved at step 5 of 8."""
@@ -198,5 +274,12 @@ def test_evaluation_sees_unclipped_rewards_and_training_does_not() -> None:
 def test_without_a_fault_nothing_is_touched(reacher_data: Trajectories) -> None:
     subset = take_fraction(reacher_data, 0.5, 0)
     assert faulty_subset(subset, find_task("reacher2d"), []) is subset
-    others = ["no-positions", "tanh-logits", "cumulative-schedule", "unclipped-evaluation", "best-target"]
+    others = [
+        "no-positions",
+        "tanh-logits",
+        "cumulative-schedule",
+        "unclipped-evaluation",
+        "padding-steps",
+        "best-target",
+    ]
     assert faulty_subset(subset, find_task("reacher2d"), others) is subset

@@ -158,13 +158,24 @@ def breakout_data() -> Trajectories:
     )
 
 
-def test_the_faults_of_atari_reach_a_run(
-    breakout_data: Trajectories, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def breakout_run(breakout_data: Trajectories, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunConfig]:
+    """Resolves a small run on `breakout_data` with some faults."""
     source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
-    dataset = replace(DATASETS["breakout-medium"], sources=(source,))
-    monkeypatch.setitem(DATASETS, "breakout-medium", dataset)
+    monkeypatch.setitem(DATASETS, "breakout-medium", replace(DATASETS["breakout-medium"], sources=(source,)))
     cache.save(breakout_data)
+    budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
+    settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
+
+    def request(*legacy: str) -> RunConfig:
+        return resolve(RunRequest("breakout-medium", "dt", budget=budget, settings=settings, legacy=legacy))
+
+    return request
+
+
+def test_the_faults_of_atari_reach_a_run(
+    breakout_run: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[View] = []
 
     def played(*_: Any, view: View, **__: Any) -> list[Any]:
@@ -172,10 +183,8 @@ def test_the_faults_of_atari_reach_a_run(
         return []
 
     monkeypatch.setattr(loop, "rollout", played)
-    budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
-    settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
     for legacy in ((), ("unclipped-evaluation", "tanh-logits")):
-        config = resolve(RunRequest("breakout-medium", "dt", budget=budget, settings=settings, legacy=legacy))
+        config = breakout_run(*legacy)
         loop.train(config, tmp_path, "cpu")
         policy = built(config)
         batch = policy.sampler(training_subset(config)).sample(4, np.random.default_rng(0))
@@ -184,6 +193,16 @@ def test_the_faults_of_atari_reach_a_run(
             parameter.data.mul_(1e3)
         assert bool((policy.model.predict(batch).abs() <= 1.0).all()) == bool(legacy)
     assert [view.clip_rewards for view in seen] == [True, False]
+
+
+def test_padding_steps_reach_a_run(breakout_run: Callable[..., RunConfig]) -> None:
+    config = breakout_run("padding-steps")
+    policy = built(config)
+    batch = policy.sampler(training_subset(config)).sample(64, np.random.default_rng(0))
+    assert policy.view.padding_steps == 3
+    assert int(batch.timesteps.max()) == 8  # of games of 6 steps
+    assert bool((batch.observations[:, 3] == 0).all((-1, -2)).any())
+    assert built(breakout_run()).view.padding_steps == 0
 
 
 def test_seeds_that_are_averaged_have_one_target() -> None:
