@@ -25,7 +25,7 @@ class TokenConfig:
     width: int  # D
     embedding: str  # "linear", or "mlp": LaMo's residual block for each modality
     head: str  # "linear", with tanh where actions are continuous, or "mlp" without
-    norm_before_time: bool  # LayerNorm before the timestep embedding is added (LaMo) or after (Decision Transformer)
+    norm_before_time: bool  # LayerNorm before the timestep embedding is added (LaMo on D4RL tasks) or after (DT; Atari)
 
 
 class ResidualMLP(nn.Module):

@@ -47,6 +47,8 @@ LATER_FIELDS: dict[str, Any] = {
 LATER_SETTINGS: dict[str, Any] = {
     "measure_language": False,  # of LaMo
     "lora_targets": "qkv",
+    "norm_before_time": True,
+    "return_scale": None,
     "best_share": 1.0,  # of BC
     "automatic_entropy": True,  # from here on of CQL
     "target_gap": None,

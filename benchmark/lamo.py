@@ -8,7 +8,7 @@ stays as it was before reinforcement learning. `lamobench train DATA --describe`
 """
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..baselines.acting import acting
-from ..baselines.fields import Amount, Bounds, Count, Delay, Share
+from ..baselines.fields import Amount, Bounds, Count, Delay, Positive, Share
 from ..baselines.policy import Actor, History, OptimizerSettings, Policy, Spec
 from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
 from ..datasets.corpora import Corpus, sample_blocks
@@ -37,6 +37,9 @@ class LaMoConfig:
     context: Count = 20  # K, steps of history; Table 6: 20, Reacher2d 5
     embedding: Literal["mlp", "linear"] = "mlp"  # "mlp": residual blocks; "linear" as the paper has it for Hopper
     head: Literal["mlp", "linear"] = "mlp"  # "mlp" without tanh, or "linear" with tanh
+    # Whether the embedded tokens' LayerNorm comes before the timestep embedding is added; published code: not on Atari.
+    norm_before_time: bool = True
+    return_scale: Positive | None = None  # of returns-to-go; None: the task's, as published for D4RL tasks; Atari 1
     dropout: Share = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
     adaptation: Literal["lora", "full", "frozen"] = "lora"  # what of GPT-2 is trained: updates, everything, nothing
     lora_pairs: Literal["separate", "joint"] = (
@@ -137,7 +140,9 @@ class LaMo(Policy):
         prepare(language_model, config)
         self.weight_distance = WeightDistance(language_model) if config.weight_anchor > 0 else None
         width = language_model.config.hidden_size
-        tokens = TokenConfig(width, config.embedding, config.head, norm_before_time=True)
+        tokens = TokenConfig(width, config.embedding, config.head, config.norm_before_time)
+        if config.return_scale is not None:
+            spec = replace(spec, return_scale=config.return_scale)
         self.model = TrajectoryModel(tokens, spec, backbone)
 
     @property

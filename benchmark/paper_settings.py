@@ -74,12 +74,15 @@ BASELINES: dict[str, dict[str, dict[str, Any]]] = {
     **dict.fromkeys(KITCHEN, _KITCHEN_BASELINES),
 }
 
-# LaMo on Atari: Tables 6 and 7 (rank 32, batch 128, K 30) and its published code (alpha, dropouts, clipping, linear
-# head). DT: Chen et al. 2021, Table 8 and code; its warm-up of 512 * 20 actions is three steps. BC: d3rlpy's. Discrete
-# CQL, BCQ and NFQ: d3rlpy's reproductions, which are each method's defaults where they are not named.
+# LaMo on Atari: Tables 6 and 7 (rank 32, batch 128, K 30) and its published code (alpha, dropout of the updates,
+# clipping, linear head; timesteps added before the LayerNorm, returns as they are). Its controls and Wiki-RL share it.
+# DT: Chen et al. 2021, Table 8 and code; its warm-up of 512 * 20 actions is three steps. BC: d3rlpy's. Discrete CQL,
+# BCQ and NFQ: d3rlpy's reproductions, which are each method's defaults where they are not named.
 ATARI_LAMO = {
     "context": 30,
     "head": "linear",
+    "norm_before_time": False,
+    "return_scale": 1.0,
     "lora_pairs": "joint",
     "lora_rank": 32,
     "lora_alpha": 32.0,

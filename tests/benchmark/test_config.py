@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.build import training_subset
+from lamobench.benchmark.build import policy_config, training_subset
 from lamobench.benchmark.config import LATER_SETTINGS, RunConfig, RunRequest, changed, resolve
+from lamobench.benchmark.hyperparameters import budget_for, overrides_for
 from lamobench.benchmark.lamo import LaMoConfig
 from lamobench.benchmark.runs import read_config
 from lamobench.datasets import cache
+from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.storage import write_json
 from lamobench.datasets.trajectories import Trajectories
@@ -266,12 +268,111 @@ def test_dt_matched_has_the_shape_of_the_language_model(tiny_request: Requests) 
     assert resolve(tiny_request("dt-matched", settings={"layers": 1})).policy["layers"] == 1
 
 
-@pytest.mark.parametrize("method", ["bc", "cql"])
+@pytest.mark.parametrize("method", ["bc", "cql", "lamo"])
 def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Requests, method: str) -> None:
     config = resolve(tiny_request(method))
     later = LATER_SETTINGS.keys() & config.policy.keys()
-    assert later >= {"bc": {"best_share"}, "cql": {"max_backup", "target_gap"}}[method]
+    expected = {
+        "bc": {"best_share"},
+        "cql": {"max_backup", "target_gap"},
+        "lamo": {"norm_before_time", "return_scale"},
+    }
+    assert later >= expected[method]
     before = replace(config, policy={k: v for k, v in config.policy.items() if k not in later})
     assert before.id == config.id
-    changed_setting = {"bc": {"best_share": 0.5}, "cql": {"max_backup": True}}[method]
-    assert replace(config, policy=config.policy | changed_setting).id != config.id
+    changed_settings: dict[str, list[dict[str, Any]]] = {
+        "bc": [{"best_share": 0.5}],
+        "cql": [{"max_backup": True}],
+        "lamo": [{"norm_before_time": False}, {"return_scale": 1.0}],
+    }
+    for setting in changed_settings[method]:
+        assert replace(config, policy=config.policy | setting).id != config.id
+
+
+def published_run(task: str, method: str, policy: dict[str, Any]) -> RunConfig:
+    """A run of the paper's profile as its config.json has it, on a tenth of a data set."""
+    lm, found = ("gpt2" if method == "lamo" else "", find_task(task))
+    return RunConfig(
+        dataset=f"{task}-medium",
+        task=task,
+        source="recorded",
+        dataset_hash="d" * 64,
+        fraction=0.1,
+        data_seed=0,
+        subset_hash="s" * 64,
+        episodes_in_subset=4,
+        env_id=found.env_id,
+        target_returns=[found.target_returns[0]],
+        method=method,
+        lm=lm,
+        lm_hash="l" * 64 if lm else "",
+        corpus_hash="",
+        profile="paper",
+        seed=0,
+        precision="float32",
+        **asdict(budget_for("paper", task, method)),
+        policy=policy,
+        version="0.1.0",
+    )
+
+
+# As these configs were when LaMo had no such settings.
+FORMER_LAMO: dict[str, Any] = {
+    "context": 20,
+    "embedding": "linear",
+    "head": "linear",
+    "dropout": 0.1,
+    "adaptation": "lora",
+    "lora_pairs": "separate",
+    "lora_targets": "qkv",
+    "lora_rank": 16,
+    "lora_alpha": 32.0,
+    "lora_dropout": 0.1,
+    "language_weight": 0.0,
+    "weight_anchor": 0.0,
+    "output_anchor": 0.0,
+    "language_batch": 2,
+    "language_length": 1024,
+    "corpus": "docs",
+    "measure_language": False,
+    "learning_rate": 1e-4,
+    "weight_decay": 1e-5,
+    "warmup_steps": 2500,
+    "decay": "constant",
+    "gradient_clip": 0.25,
+    "epsilon": 1e-6,
+}
+FORMER_ATARI_LAMO = FORMER_LAMO | {
+    "context": 30,
+    "embedding": "mlp",
+    "lora_pairs": "joint",
+    "lora_rank": 32,
+    "lora_dropout": 0.0,
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-2,
+    "gradient_clip": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "policy", "digest"),
+    [("hopper", FORMER_LAMO, "a602434b11"), ("breakout", FORMER_ATARI_LAMO, "277ab7e9e1")],
+)
+def test_ids_of_lamo_s_runs_of_old_are_pinned(task: str, policy: dict[str, Any], digest: str) -> None:
+    config = published_run(task, "lamo", policy)
+    assert config.id == f"{task}-medium-0.1-lamo-s0-{digest}"
+    settings = policy_config("lamo", policy)
+    assert (settings.norm_before_time, settings.return_scale) == (True, None)  # it is built as it was trained
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "digest"),
+    [("hopper", "lamo", "a602434b11"), ("breakout", "dt", "c7d876ab43"), ("breakout", "lamo", "")],
+)
+def test_what_is_trained_today_has_its_former_id_unless_it_changed(task: str, method: str, digest: str) -> None:
+    settings = policy_config(method, overrides_for("paper", task, method))
+    config = published_run(task, method, json.loads(json.dumps(asdict(settings))))
+    if digest:
+        assert config.id.endswith(digest)
+    else:
+        assert config.id != published_run(task, method, FORMER_ATARI_LAMO).id

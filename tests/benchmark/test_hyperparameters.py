@@ -4,7 +4,7 @@ from lamobench.benchmark.build import policy_config
 from lamobench.benchmark.config import _check_budget
 from lamobench.benchmark.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.methods import METHODS
-from lamobench.benchmark.settings import IMPORTED
+from lamobench.benchmark.settings import IMPORTED, LANGUAGE_MODEL_METHODS
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS
 
@@ -36,6 +36,18 @@ def test_the_published_values() -> None:
     for task, steps, headline in (("hopper", 100_000, 8), ("breakout", 50_000, 4), ("reacher2d", 37_500, 5)):
         budget = budget_for("paper", task, "lamo")
         assert (budget.steps, budget.evaluate_every, budget.headline_evaluations) == (steps, 2500, headline)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_on_atari_lamo_and_all_that_share_its_network_are_the_published_one(profile: str) -> None:
+    """Published code for Atari: timesteps are added before the LayerNorm, and returns are not scaled."""
+    for task in TASKS.values():
+        for method in LANGUAGE_MODEL_METHODS:
+            settings = policy_config(method, overrides_for(profile, task.name, method))
+            expected = (False, 1.0) if task.frame_stack else (True, None)
+            assert (settings.norm_before_time, settings.return_scale) == expected, (task.name, method)
+        for method in ("dt", "dt-matched"):
+            assert "return_scale" not in overrides_for(profile, task.name, method)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
