@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datasets.entries import DATASETS, Minari, Recorded
+from ..datasets.tasks import TASKS
 from .reported import Published, published_scores
+from .settings import SEQUENCE_METHODS
 
 # The papers that the leaderboard has columns for, and what their columns are called. `lamobench compare` has them all.
 COLUMN_NAMES = {"lamo": "paper", "corl": "corl", "lamo-rerun": "rerun"}
@@ -35,6 +37,25 @@ def obstacles(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
     if published.lm and row["lm"] != published.lm:
         found.append(f"language model {row['lm'] or 'none'} instead of {published.lm}")
     return tuple(found)
+
+
+def remarks(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
+    """What to know where the row's score stands beside a published one, a phrase each; empty if there is nothing."""
+    return tuple(filter(None, (published.note, drawn_otherwise(row))))
+
+
+def drawn_otherwise(row: Mapping[str, Any]) -> str:
+    """How many episodes LaMo's published code draws where ours draws others; "" on all of the data.
+
+    `ratio_dataset.py` draws from the episodes that the reader kept of the file, and `experiment.py:112,134-144`, which
+    only its own methods go through, drops the best of those; on Atari nothing is dropped (`buffer.py:41-49`).
+    """
+    if row["fraction"] >= 1.0 or row["dataset"] not in DATASETS:
+        return ""
+    atari = TASKS[DATASETS[row["dataset"]].task].frame_stack
+    best = ", less the best of those" if row["method"] in SEQUENCE_METHODS and not atari else ""
+    theirs = f"theirs are int(share x N) of the N episodes that were kept of the file{best}"
+    return f"{theirs}, ours, where uniform, round(share x N)"
 
 
 def published_columns(row: Mapping[str, Any]) -> dict[str, Any]:

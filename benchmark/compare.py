@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..datasets.errors import UserError
 from .collect import collect, left_out
-from .comparable import obstacles, published_for
+from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
 from .reported import Published, papers
 
@@ -118,7 +118,7 @@ def _beside(row: Mapping[str, Any], published: Published) -> dict[str, Any]:
         score=published.score,
         spread=published.std,
         reasons=reasons,
-        note=published.note,
+        note="; ".join(remarks(row, published)),
     )
 
 

@@ -49,7 +49,11 @@ def _rebrac(actor_penalty: float, critic_penalty: float) -> dict[str, dict[str, 
 # `medium` data sets, whatever the data set at hand, so that nothing is chosen by its scores. CORL's IQL on hopper has a
 # deterministic actor too; ours is its authors'.
 _LOCOMOTION_BASELINES: dict[str, dict[str, dict[str, Any]]] = {
-    "hopper": {"cql": {"scale_rewards": True}, "iql": {"scale_rewards": True}, **_rebrac(0.01, 0.01)},
+    "hopper": {
+        "cql": {"scale_rewards": True},
+        "iql": {"scale_rewards": True, "target_rate": 0.001},
+        **_rebrac(0.01, 0.01),
+    },
     "halfcheetah": _rebrac(0.001, 0.01),
     "walker2d": _rebrac(0.05, 0.1),
 }

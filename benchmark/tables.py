@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from .comparable import NOT_COMPARABLE
+from .comparable import NOT_COMPARABLE, drawn_otherwise
 from .methods import METHODS
 
 WIDTH = 100  # columns of the terminal that `as_table` keeps to
@@ -28,6 +28,7 @@ class _Block:
     best: set[tuple[str, int]]  # (method, column) of the clearly best cells
     gaps: list[int]  # of each row that is marked, how many seeds lie far below the others; each number once
     apart: str  # why published scores do not stand beside some or all of them; "" where nothing is left out
+    beside: str  # what to know of those that do; "" where there is nothing
 
 
 def as_table(frame: pd.DataFrame) -> str:
@@ -81,6 +82,7 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
             },
             gaps=sorted(set(rows["seeds_below_gap"]) - {0}),
             apart=_apart(rows),
+            beside=_remarks(rows),
         )
 
 
@@ -109,8 +111,7 @@ def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
         text += f" {_mark(row['seeds_below_gap'])}"
     if with_seeds:
         text += f" n={row['seeds']}"
-    scores = {title: row[f"{name}_score"] for name, title in PUBLISHED.items()}
-    published = ", ".join(f"{title} {score:.1f}" for title, score in scores.items() if pd.notna(score))
+    published = ", ".join(f"{title} {score:.1f}" for title, score in _published(row).items())
     return text + (f" ({published})" if published else "")
 
 
@@ -124,6 +125,17 @@ def _gaps(block: _Block) -> str:
     return f"{', '.join(map(_mark, block.gaps))}: {FAR_BELOW}" if block.gaps else ""
 
 
+def _footnotes(block: _Block) -> list[str]:
+    """What is said below a block, beside which cells are best."""
+    return [text for text in (_gaps(block), block.apart, block.beside) if text]
+
+
+def _published(row: dict[str, Any]) -> dict[str, float]:
+    """The published scores that stand beside a row, by whose they are."""
+    scores = {title: row[f"{name}_score"] for name, title in PUBLISHED.items()}
+    return {title: score for title, score in scores.items() if pd.notna(score)}
+
+
 def _apart(rows: pd.DataFrame) -> str:
     """What stands between the rows and the published scores that they have no comparable one of."""
     of_rows = [text.removeprefix(NOT_COMPARABLE) for text in rows["comparison"] if text.startswith(NOT_COMPARABLE)]
@@ -132,6 +144,15 @@ def _apart(rows: pd.DataFrame) -> str:
     which = "scores" if len(of_rows) == len(rows) else "scores without a published one"
     reasons = dict.fromkeys(reason for text in of_rows for reason in text.split("; "))
     return f"{which} are not comparable with published ones: {'; '.join(reasons)}"
+
+
+def _remarks(rows: pd.DataFrame) -> str:
+    """What to know of the published scores that stand beside rows on less than all of the data."""
+    methods: dict[str, dict[str, None]] = {}  # by what is to be said of them, in the order of the rows
+    for row in rows.to_dict("records"):
+        if _published(row) and (text := drawn_otherwise(row)):
+            methods.setdefault(text, {})[method_title(row["method"])] = None
+    return "; ".join(f"episodes of a share, {', '.join(titles)}: {text}" for text, titles in methods.items())
 
 
 def _clearly_best(cells: dict[tuple[str, float], dict[str, Any]], label: str, fraction: float) -> bool:
@@ -163,7 +184,7 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
         )
         start = end
     note = f"* {CLEAR}" if block.best else NOT_CLEAR
-    others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in (_gaps(block), block.apart)]
+    others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in _footnotes(block)]
     yield "\n".join([note, *chain(*others)])
 
 
@@ -174,5 +195,5 @@ def _markdown(block: _Block) -> str:
         cells = [f"**{text}**" if (label, column) in block.best else text for column, text in enumerate(line)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
-    others = [f"{text[0].upper()}{text[1:]}." for text in (_gaps(block), block.apart) if text]
+    others = [f"{text[0].upper()}{text[1:]}." for text in _footnotes(block)]
     return "\n".join([*lines, "", " ".join([note, *others]), ""])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.comparable import COLUMN_NAMES, obstacles, published_columns, published_for
+from lamobench.benchmark.comparable import COLUMN_NAMES, obstacles, published_columns, published_for, remarks
 from lamobench.benchmark.reported import published_scores
 
 HOPPER = {"dataset": "hopper-medium", "source": "d4rl", "fraction": 0.005, "method": "dt", "lm": "", "profile": "paper"}
@@ -51,6 +51,22 @@ def test_the_paper_s_score_is_that_of_the_same_cell(row: dict[str, Any], score: 
         (PARTIAL | {"method": "lamo-initialised"}, "which size of GPT-2 this was is not said"),
         (BREAKOUT | {"source": "recorded"}, "source recorded instead of dqn_replay"),
         (HOPPER | {"dataset": "reacher2d-medium", "fraction": 0.1}, "their Reacher2d data was never published"),
+        (
+            BREAKOUT | {"method": "dt", "lm": ""},
+            "a network of 3 layers with 1 head and width 768 instead of 6 with 8 heads and width 128",
+        ),
+        (BREAKOUT | {"dataset": "qbert-medium"}, "target return 14000 instead of 2500"),
+        (BREAKOUT | {"dataset": "qbert-medium", "method": "wiki-rl"}, "target return 14000 instead of 2500"),
+        (KITCHEN | {"method": "cql", "lm": ""}, "its settings in the kitchen are not published"),
+        (KITCHEN | {"method": "iql", "lm": ""}, "its settings in the kitchen are not published"),
+        (
+            BREAKOUT | {"dataset": "freeway-medium"},
+            "neither settings nor reference scores are published for this game",
+        ),
+        (
+            HOPPER | {"dataset": "ant-medium"},
+            "neither settings nor the target return are published for Ant",
+        ),
         (
             HOPPER | {"source": "recorded", "profile": "cpu"},
             "source recorded instead of d4rl; profile cpu instead of paper",
@@ -108,3 +124,39 @@ def test_every_published_number_can_be_met_or_says_why_not() -> None:
         for published in scores:
             row = {"dataset": dataset, "fraction": fraction, "method": method, "source": source, "lm": published.lm}
             assert obstacles(row | {"profile": "paper"}, published) == tuple(filter(None, [published.not_comparable]))
+
+
+DRAWN = "theirs are int(share x N) of the N episodes that were kept of the file, ours, where uniform, round(share x N)"
+LESS_BEST = DRAWN.replace(", ours", ", less the best of those, ours", 1)
+BY_LENGTH = "episodes were drawn in proportion to their lengths"
+DETERMINISTIC = "its baselines are CORL's, whose actor is deterministic here"
+FRACTION = "whether all episodes were cloned or the best tenth is not said"
+ALL = HOPPER | {"fraction": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("row", "by", "expected"),
+    [
+        (HOPPER, "lamo", (LESS_BEST,)),
+        (LAMO, "lamo", (LESS_BEST,)),
+        (HOPPER | {"method": "cql"}, "lamo", (DRAWN,)),
+        (HOPPER | {"method": "iql"}, "lamo", (DETERMINISTIC, DRAWN)),
+        (HOPPER | {"method": "bc"}, "lamo", (FRACTION, DRAWN)),
+        (BREAKOUT, "lamo", (BY_LENGTH, DRAWN)),
+        (ALL | {"method": "lamo", "lm": "gpt2", "fraction": 0.1}, "lamo-logs", (LESS_BEST,)),
+        (ALL, "lamo", ()),
+        (ALL | {"method": "bc"}, "lamo", (FRACTION,)),
+        (ALL | {"method": "bc"}, "corl", ()),
+        (ALL | {"method": "iql"}, "corl", ("its actor is deterministic here",)),
+        (ALL | {"dataset": "walker2d-medium", "method": "iql"}, "corl", ()),
+        (
+            ALL | {"dataset": "halfcheetah-medium", "method": "bc-10"},
+            "corl",
+            ("the tenth is chosen from pieces of 1000 steps that are cut across episodes of 999",),
+        ),
+    ],
+)
+def test_what_is_comparable_with_a_difference_says_so(row: dict[str, Any], by: str, expected: tuple[str, ...]) -> None:
+    (published,) = (score for score in published_for(row) if score.paper == by)
+    assert obstacles(row, published) == ()
+    assert remarks(row, published) == expected

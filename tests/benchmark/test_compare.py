@@ -279,3 +279,15 @@ def test_a_file_that_could_not_be_a_leaderboard_is_called_that(tmp_path: Path) -
     page.write_text("# about\n")
     with pytest.raises(UserError, match=r"README.md' is neither a folder of runs nor a leaderboard\.csv"):
         read_board(page)
+
+
+def test_shares_of_the_data_say_how_their_episodes_were_drawn(write: Write, run: Run, runs_root: Path) -> None:
+    write(36.0, method="dt", fraction=0.005)
+    (row,) = compare_published(leaderboard(collect(runs_root)))
+    assert row["comparable"]
+    expected = (
+        "theirs are int(share x N) of the N episodes that were kept of the file, less the best of those, ours, "
+        "where uniform, round(share x N)"
+    )
+    assert row["note"] == expected
+    assert f"a  {expected}" in run()[0].replace("\n   ", " ")

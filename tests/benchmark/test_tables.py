@@ -147,3 +147,20 @@ def test_rows_without_a_published_score_are_set_apart_from_those_with_one() -> N
     rows = [row("cql", 60.0, 1.0, comparison="comparable", paper_score=61.6), row("lamo", 70.0, 1.0, comparison=why)]
     table = as_table(pd.DataFrame([*rows, row("bc", 1.0, 1.0)]))
     assert "scores without a published one are not comparable with published ones: language model gpt2-mini" in table
+
+
+def test_published_scores_on_little_data_say_how_their_episodes_were_drawn() -> None:
+    beside = {"dataset": "hopper-medium", "paper_score": 61.6, "comparison": "comparable"}
+    rows = [row("lamo", 60.0, 1.0, **beside), row("dt", 50.0, 1.0, **beside), row("cql", 40.0, 1.0, **beside)]
+    kept = "theirs are int(share x N) of the N episodes that were kept of the file"
+    expected = (
+        f"episodes of a share, LaMo, DT: {kept}, less the best of those, ours, where uniform, round(share x N); "
+        f"episodes of a share, CQL: {kept}, ours, where uniform, round(share x N)"
+    )
+    table = as_table(pd.DataFrame(rows))
+    assert table.replace("\n", " ").endswith(expected)
+    assert max(map(len, table.splitlines())) <= 100
+    assert as_markdown(pd.DataFrame(rows)).endswith(f" E{expected[1:]}.\n")
+    on_all = [one | {"fraction": 1.0} for one in rows]
+    alone = [one | {"paper_score": None} for one in rows]
+    assert not any("share" in as_table(pd.DataFrame(other)) for other in (on_all, alone))
