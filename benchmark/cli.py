@@ -45,7 +45,8 @@ class RunOptions:
     source: str = "auto"
     """Where the data comes from; auto takes the first source at hand."""
     selection: str = "uniform"
-    """How a fraction's episodes are drawn: uniform, or length: in proportion to their lengths, as LaMo's Atari data."""
+    """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
+    length: the same, up to that share of the steps."""
     lm: str = ""
     """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
     precision: str = "float32"

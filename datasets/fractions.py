@@ -66,19 +66,26 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
 def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
     """Choose whole episodes until they have at least `fraction * T` steps, long ones sooner.
 
-    As LaMo draws its Atari data (`experiment-atari/buffer.py`): one episode after another without replacement, each
-    with probability proportional to length. There the run's random stream decides, here a hash, as in `take_fraction`,
-    and smaller fractions are inside larger ones. An exponential key -log(u) / length for each episode, u uniform from
-    its hash, smallest first, has that distribution (Efraimidis and Spirakis 2006).
+    Drawn in the order of `take_weighted_fraction`; that one counts episodes, of which this one needs fewer.
     """
     check_fraction(fraction)
-    keys = _keys(trajectories.content_hash, trajectories.num_episodes, seed)
-    uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in keys]
-    order = np.argsort(-np.log(uniform) / trajectories.lengths, kind="stable")
+    order = _weighted_order(trajectories, seed)
     steps = np.cumsum(trajectories.lengths[order])
     wanted = fraction * trajectories.num_steps * (1 - 1e-12)  # less what rounding may have added
     enough = int(np.searchsorted(steps, wanted)) + 1
     return _subset(trajectories, order[:enough], fraction)
+
+
+def take_weighted_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
+    """Choose `int(fraction * N)` whole episodes, at least one, long ones sooner.
+
+    As LaMo draws its Atari data (`experiment-atari/buffer.py:41-49`): one episode after another without replacement,
+    each with probability proportional to length. There the run's random stream decides, here a hash, as in
+    `take_fraction`, and smaller fractions are inside larger ones.
+    """
+    check_fraction(fraction)
+    order = _weighted_order(trajectories, seed)
+    return _subset(trajectories, order[: max(1, int(fraction * len(order)))], fraction)
 
 
 def best_episodes(subset: Subset, share: float) -> Subset:
@@ -92,7 +99,7 @@ def best_episodes(subset: Subset, share: float) -> Subset:
     return _subset(subset.trajectories, chosen, subset.fraction * share)
 
 
-SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length}
+SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length, "weighted": take_weighted_fraction}
 
 
 def check_fraction(fraction: float) -> None:
@@ -107,6 +114,18 @@ def _order(content: str, episodes: int, seed: int) -> Array:
     keys = _keys(content, episodes, seed)
     order = np.asarray(sorted(range(episodes), key=keys.__getitem__), np.int64)
     order.flags.writeable = False
+    return order
+
+
+def _weighted_order(trajectories: Trajectories, seed: int) -> Array:
+    """(N,) all episodes, one drawn after another, each with probability proportional to length among those left.
+
+    An exponential key -log(u) / length for each episode, u uniform from its hash, smallest first, has that distribution
+    (Efraimidis and Spirakis 2006).
+    """
+    keys = _keys(trajectories.content_hash, trajectories.num_episodes, seed)
+    uniform = [(int.from_bytes(key[:8], "big") + 0.5) / 2**64 for key in keys]
+    order: Array = np.argsort(-np.log(uniform) / trajectories.lengths, kind="stable")
     return order
 
 

@@ -7,7 +7,13 @@ import pytest
 
 from lamobench.datasets import fractions
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.fractions import Subset, best_episodes, take_fraction, take_fraction_by_length
+from lamobench.datasets.fractions import (
+    Subset,
+    best_episodes,
+    take_fraction,
+    take_fraction_by_length,
+    take_weighted_fraction,
+)
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 
 
@@ -76,7 +82,7 @@ def test_at_least_one_whole_episode_is_kept() -> None:
     assert subset.num_steps == data.lengths[subset.episodes[0]]
 
 
-@pytest.mark.parametrize("take", [take_fraction, take_fraction_by_length])
+@pytest.mark.parametrize("take", [take_fraction, take_fraction_by_length, take_weighted_fraction])
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 2.0, float("nan")])
 def test_a_fraction_outside_its_range_is_refused(take: Callable[..., Subset], fraction: float) -> None:
     with pytest.raises(UserError, match=r"is outside \(0, 1\]"):
@@ -97,8 +103,24 @@ def test_fractions_by_length_are_nested_and_have_the_steps(seed: int) -> None:
     assert subsets[1].hash != take_fraction_by_length(data, 0.1, seed + 1).hash
 
 
-def published_choice(lengths: Array, fraction: float, rng: np.random.Generator) -> list[int]:
-    """LaMo's loop: episodes without replacement, each drawn with probability proportional to its length."""
+@pytest.mark.parametrize("seed", [0, 1, 17])
+def test_weighted_fractions_are_nested_and_have_the_episodes(seed: int) -> None:
+    data = many_episodes()
+    shares = (0.001, 0.019, 0.1, 0.3, 1.0)
+    subsets = [take_weighted_fraction(data, share, seed) for share in shares]
+    assert [len(subset.episodes) for subset in subsets] == [1, 3, 20, 60, 200]  # rounded down, at least one
+    for smaller, larger in pairwise(subsets):
+        assert set(smaller.episodes) < set(larger.episodes)
+    # the same draws as by length, which stops at the share of the steps
+    by_length = take_fraction_by_length(data, 0.3, seed)
+    assert set(by_length.episodes) < set(subsets[3].episodes)
+
+
+def published_choice(lengths: Array, fraction: float, rng: np.random.Generator, weighted: bool) -> list[int]:
+    """Episodes without replacement, each with probability proportional to its length: LaMo's draw, or by steps."""
+    if weighted:
+        count = int(np.floor(len(lengths) * fraction))
+        return [int(n) for n in rng.choice(len(lengths), size=count, p=lengths / lengths.sum(), replace=False)]
     chosen: list[int] = []
     while lengths[chosen].sum() < fraction * lengths.sum():
         left = np.setdiff1d(np.arange(len(lengths)), chosen)
@@ -106,12 +128,14 @@ def published_choice(lengths: Array, fraction: float, rng: np.random.Generator) 
     return chosen
 
 
-def test_episodes_are_chosen_as_often_as_in_the_published_draws() -> None:
+@pytest.mark.parametrize("take", [take_fraction_by_length, take_weighted_fraction])
+def test_episodes_are_chosen_as_often_as_in_the_published_draws(take: Callable[..., Subset]) -> None:
     data, draws, rng = many_episodes(6), 2000, np.random.default_rng(0)
     ours, published = np.zeros(6), np.zeros(6)
+    weighted = take is take_weighted_fraction
     for seed in range(draws):
-        ours[take_fraction_by_length(data, 0.4, seed).episodes] += 1 / draws
-        published[published_choice(data.lengths, 0.4, rng)] += 1 / draws
+        ours[take(data, 0.4, seed).episodes] += 1 / draws
+        published[published_choice(data.lengths, 0.4, rng, weighted)] += 1 / draws
     assert np.abs(ours - published).max() < 5 * np.sqrt(2 * 0.25 / draws)
     assert ours[data.lengths.argmax()] > 2 * ours[data.lengths.argmin()], "and that is not uniform"
 
