@@ -143,19 +143,21 @@ def _that_apply(settings: dict[str, Any], method: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in fields or METHODS[method].weights}
 
 
-def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path) -> list[dict[str, Any]]:
+def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, corpus: str) -> list[dict[str, Any]]:
     """Compare finished runs: one row a setting and variant, with the runs' learning curves.
+
+    `corpus`: the English on which it is measured what all of them have left of language.
 
     `minus_lamo` is the mean over seeds and episodes of the score less LaMo's on the same data, starts and seed, with
     its 95 % interval (`statistics.py`).
     """
-    found = {key: [_read(root, config) for config in group] for key, group in runs.items()}
+    found = {key: [_read(root, config, corpus) for config in group] for key, group in runs.items()}
     return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
 
 
-def _read(root: Path, config: RunConfig) -> dict[str, Any]:
+def _read(root: Path, config: RunConfig, corpus: str) -> dict[str, Any]:
     """A finished run, and what its language model has left of language."""
-    return read_run(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config)}
+    return read_run(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config, corpus)}
 
 
 def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:

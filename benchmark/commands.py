@@ -17,7 +17,7 @@ from .damage import damage
 from .display import SweepBar, duration, print_plan, print_rows, run_bar
 from .engine import check_engine, expected_slots
 from .engine_options import EngineOptions
-from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for
+from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for
 from .methods import methods_for
 from .runs import is_done, read_config, run_folder
 
@@ -238,14 +238,16 @@ def ablate(command: "Ablation") -> None:
     variants, reasons = find_variants(command.variants, lm)
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
-    runs = plan(settings, variants, command.seeds, run_request(command.data[0], "lamo", command.options))
+    request = run_request(command.data[0], "lamo", command.options)
+    runs = plan(settings, variants, command.seeds, request)
     every, options = [run for group in runs.values() for run in group], command.options
-    check_english(every)  # what is measured at the end must not fail then
+    corpus = request.settings.get("corpus", DEFAULT_CORPUS[request.profile])
+    check_english(every, corpus)  # what is measured at the end must not fail then
     pool = (command.jobs, 1, options.device, False, command.engine, command.plan)
     train_all(every, f"{len(variants)} variants", options.runs, *pool)
     if command.plan:
         return
-    rows = compare(runs, options.runs)
+    rows = compare(runs, options.runs, corpus)
     write_rows(command.output / "ablation_lamo.csv", table(rows))
     print_rows([{k: row[k] for k in PRINTED_OF_ABLATION} for row in rows], as_json=False)
     written = ["ablation_lamo.csv"]

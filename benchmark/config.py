@@ -20,7 +20,7 @@ from ..baselines.fields import Bounds
 from ..datasets.catalog import find_dataset, find_task, load
 from ..datasets.errors import UserError, choose
 from ..datasets.fractions import SELECTIONS
-from .hyperparameters import DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
+from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
 from .legacy import FAULTS, check_legacy
 from .methods import METHODS, find_method
 from .settings import SEQUENCE_METHODS, Budget
@@ -176,6 +176,7 @@ def _shared(request: RunRequest) -> tuple[RunConfig, "Trajectories", str]:
     if method.matched:
         overrides = overrides | model_shape(language_model)
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
+    policy = _with_corpus(policy, request)
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
     _check_actions(request, trajectories, task)
@@ -208,6 +209,16 @@ def _shared(request: RunRequest) -> tuple[RunConfig, "Trajectories", str]:
         cached_context=request.cached_context,
     )
     return config, trajectories, files_hash(lm) if lm else ""
+
+
+def _with_corpus(policy: Any, request: RunRequest) -> Any:
+    """The settings, with the profile's corpus if English is read and none was named.
+
+    Where none is read the field stays as it is: it says nothing of the run, whose id it is a part of.
+    """
+    if "corpus" in request.settings or not getattr(policy, "needs_english", False):
+        return policy
+    return replace(policy, corpus=DEFAULT_CORPUS[request.profile])
 
 
 def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Task") -> None:

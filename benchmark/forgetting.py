@@ -1,7 +1,6 @@
 """What is left of language after reinforcement learning, measured alike for every finished run."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,23 +15,23 @@ from .language_models import model_positions, model_type
 from .runs import run_folder
 
 
-def check_english(configs: Iterable[RunConfig]) -> None:
-    """A `UserError` unless `loss_on_english` can read English for every run, once it is finished."""
-    for lm, corpus in {(config.lm, config.policy["corpus"]) for config in configs if _speaks(config)}:
-        _english(lm, LaMoConfig(corpus=corpus))
+def check_english(configs: Iterable[RunConfig], corpus: str) -> None:
+    """A `UserError` unless `loss_on_english` can read `corpus` for every run, once it is finished."""
+    for lm in {config.lm for config in configs if _speaks(config)}:
+        _english(lm, corpus)
 
 
 def _speaks(config: RunConfig) -> bool:
     return bool(config.lm) and model_type(config.lm) not in ENCODERS
 
 
-def _english(lm: str, settings: LaMoConfig) -> Corpus | None:
+def _english(lm: str, corpus: str) -> Corpus | None:
     """English to measure with, for blocks as long as the model's context."""
-    return language_corpus(replace(settings, measure_language=True, language_length=model_positions(lm)), lm)
+    return language_corpus(LaMoConfig(corpus=corpus, measure_language=True, language_length=model_positions(lm)), lm)
 
 
-def loss_on_english(root: Path, config: RunConfig) -> float | None:
-    """Nats per token of held-out English under a finished run's language model; None for one without.
+def loss_on_english(root: Path, config: RunConfig, corpus: str) -> float | None:
+    """Nats per token of what `corpus` holds out, under a finished run's language model; None for one without.
 
     An encoder counts as none: it predicts no next word. The blocks are as long as the model's context, whatever length
     the run's own language loss had, so that runs with different losses can be compared. Raises a `UserError` if the
@@ -43,5 +42,5 @@ def loss_on_english(root: Path, config: RunConfig) -> float | None:
     policy = build_policy(config, training_subset(config), torch.device("cpu"))
     assert isinstance(policy, LaMo)
     load_policy(run_folder(root, config) / "checkpoint.safetensors", policy)
-    policy.language_length, policy.corpus = model_positions(config.lm), _english(config.lm, policy.config)
+    policy.language_length, policy.corpus = model_positions(config.lm), _english(config.lm, corpus)
     return policy.eval().diagnostics()["held_out_language_loss"]

@@ -14,6 +14,7 @@ from .settings import IMPORTED, Budget, TaskSettings
 
 PROFILES: dict[str, dict[str, TaskSettings]] = {"paper": PAPER, "cpu": CPU}
 DEFAULT_LANGUAGE_MODEL = {"cpu": "gpt2-mini", "paper": "gpt2"}
+DEFAULT_CORPUS = {"cpu": "docs", "paper": "wikitext-103"}  # of English, where a run reads any
 
 
 def task_settings(profile: str, task: str) -> TaskSettings:

@@ -55,7 +55,7 @@ class LaMoConfig:
     output_anchor: Amount = 0.0  # weight of the KL divergence from the pre-trained model's predictions, on English
     language_batch: Count = 2  # sequences of English a step; published code
     language_length: Annotated[int, Bounds(2)] = 1024  # tokens of each; published code; cut to the model's own limit
-    corpus: str = "docs"  # English for the language loss: a corpus name or a text file
+    corpus: str = "docs"  # English for the language loss: a corpus name or a text file; unnamed, the profile's is read
     measure_language: bool = False  # whether forgetting is measured where no loss is computed on English
     learning_rate: Amount = 1e-4  # for everything that is trained: the published code's 1e-5 for language is never used
     weight_decay: Amount = 1e-5

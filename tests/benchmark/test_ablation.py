@@ -108,7 +108,7 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
     runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
     train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", 1, 1, "cpu")
-    rows = compare(runs, tmp_path / "runs")
+    rows = compare(runs, tmp_path / "runs", "docs")
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
     lamo, frozen, dt = rows
     assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)

@@ -216,7 +216,8 @@ def test_encoders_have_no_loss_on_english(tiny_request: Requests, tiny_bert: Pat
         field = given.split()[0]
         with pytest.raises(UserError, match=rf"^{given}: .*'bert' is an encoder.*give --set {field}=(0|false)"):
             resolve(tiny_request("lamo", lm=str(tiny_bert), settings=settings))
-    assert loss_on_english(home, resolve(tiny_request("lamo", lm=str(tiny_bert), settings=QUIET))) is None
+    config = resolve(tiny_request("lamo", lm=str(tiny_bert), settings=QUIET))
+    assert loss_on_english(home, config, "docs") is None
     assert not (home / "corpora").exists()
 
 

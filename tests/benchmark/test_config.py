@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark import build
 from lamobench.benchmark.build import policy_config, training_subset
 from lamobench.benchmark.config import LATER_SETTINGS, RunConfig, RunRequest, changed, resolve
 from lamobench.benchmark.hyperparameters import budget_for, overrides_for
@@ -138,6 +139,26 @@ def test_english_too_short_for_a_block_is_found_before_training(
     resolve(tiny_request("lamo", settings={"corpus": str(short), "language_length": 8}))
 
 
+@pytest.mark.parametrize("english_read", [{"language_weight": 0.1}, {"output_anchor": 0.1}, {"measure_language": True}])
+def test_the_paper_s_profile_reads_the_paper_s_english(
+    tiny_request: Requests, monkeypatch: pytest.MonkeyPatch, english: Path, english_read: dict[str, Any]
+) -> None:
+    asked = replace(tiny_request("lamo", profile="paper"), settings={"language_length": 16, **english_read})
+    with pytest.raises(UserError, match=r"corpus 'wikitext-103' is not on this machine; type: lamobench lm fetch"):
+        resolve(asked)
+    genuine = build.load_corpus
+    monkeypatch.setattr(build, "load_corpus", lambda name, tokenizer: genuine(str(english), tokenizer))
+    corpora = {profile: resolve(replace(asked, profile=profile)).policy["corpus"] for profile in ("paper", "cpu")}
+    assert corpora == {"paper": "wikitext-103", "cpu": "docs"}
+    named = resolve(replace(asked, settings=asked.settings | {"corpus": "docs"}))
+    assert named.policy["corpus"] == "docs"
+
+
+def test_where_no_english_is_read_none_is_named_anew(tiny_request: Requests) -> None:
+    asked = replace(tiny_request("lamo", profile="paper"), settings={})
+    assert resolve(asked).policy["corpus"] == "docs"  # as in runs of old, whose ids have it
+
+
 def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) -> None:
     hashes = [
         resolve(tiny_request(m, seed=s)).lm_hash for m in ("lamo", "lamo-random", "lamo-permuted") for s in (0, 1)
@@ -252,6 +273,8 @@ def test_a_fraction_can_be_drawn_by_length(tiny_request: Requests) -> None:
     uniform, length = (resolve(tiny_request("bc", fraction=0.4, seed=1, selection=s)) for s in ("uniform", "length"))
     assert (length.selection, length.episodes_in_subset) == ("length", 4)  # 64 of 160 steps, in episodes of 20
     assert uniform.id != length.id
+    weighted = resolve(tiny_request("bc", fraction=0.45, seed=1, selection="weighted"))
+    assert (weighted.selection, weighted.episodes_in_subset) == ("weighted", 3)  # of 8, rounded down
     assert len(training_subset(length).episodes) == 4
     with pytest.raises(UserError, match=r"unknown selection 'lenght'; did you mean 'length'\?"):
         resolve(tiny_request("bc", selection="lenght"))

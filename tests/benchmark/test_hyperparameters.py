@@ -38,6 +38,16 @@ def test_the_published_values() -> None:
         assert (budget.steps, budget.evaluate_every, budget.headline_evaluations) == (steps, 2500, headline)
 
 
+def test_iql_has_corl_s_targets() -> None:
+    """CORL, `configs/offline/iql`: tau 0.001 on hopper-medium, elsewhere 0.005."""
+    rates = {
+        task: policy_config("iql", overrides_for("paper", task, "iql")).target_rate
+        for task in ("hopper", "halfcheetah", "walker2d")
+    }
+    assert rates == {"hopper": 0.001, "halfcheetah": 0.005, "walker2d": 0.005}
+    assert overrides_for("cpu", "hopper", "iql")["target_rate"] == 0.02  # what makes that profile quick stays
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_on_atari_lamo_and_all_that_share_its_network_are_the_published_one(profile: str) -> None:
     """Published code for Atari: timesteps are added before the LayerNorm, and returns are not scaled."""
