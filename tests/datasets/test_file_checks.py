@@ -1,0 +1,48 @@
+"""What is asked of a file before it is read."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.file_checks import check_regular_file
+
+
+def test_a_regular_file_passes_and_so_does_a_link_to_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"123")
+    (tmp_path / "link").symlink_to(file)
+    for path in (file, tmp_path / "link"):
+        check_regular_file(path, most=3, within=tmp_path)
+    with pytest.raises(UserError, match=r"file has 0\.0 MB, more than the 2e-06 MB"):
+        check_regular_file(file, most=2)
+
+
+def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("pipe", "named pipe"), ("zeros", "device"), ("folder", "folder")):
+        with pytest.raises(UserError, match=f"{name} is a {kind} where a regular file belongs"):
+            check_regular_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["absent", "circle", "a\0b", "file/below", "n" * 300])
+def test_what_cannot_be_found_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(UserError, match="can't be read") as error:
+        check_regular_file(tmp_path / name, within=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_link_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"1")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "data").symlink_to(tmp_path / "secret")
+    check_regular_file(tmp_path / "given" / "data")
+    with pytest.raises(UserError, match="leads out of"):
+        check_regular_file(tmp_path / "given" / "data", within=tmp_path / "given")
+    with pytest.raises(UserError, match="leads out of"):
+        check_regular_file(tmp_path / "given" / ".." / "secret", within=tmp_path / "given")

@@ -1,0 +1,72 @@
+"""JSON from anywhere."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.json_files import DEEPEST, MOST, parse_json, read_json
+
+
+def test_what_python_writes_comes_back() -> None:
+    state = np.random.default_rng(2**127 + 1).bit_generator.state  # has integers of 128 bits
+    value = {"state": state, "text": "é \U0001f600 \x00", "numbers": [0, -1.5, 1e-300, 2**63, True, None], "empty": {}}
+    for ascii_only in (True, False):
+        assert parse_json(json.dumps(value, ensure_ascii=ascii_only)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ("NaN", "NaN is no finite number"),
+        ('{"a": -Infinity}', "-Infinity is no finite number"),
+        ("[1e999]", "1e999 is no finite number"),
+        ("1" * 41, "has 41 digits"),
+        ("1" * 5000, "has 5000 digits"),
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "the key 'b' stands twice"),
+        (r'["\ud800"]', "surrogates not allowed"),
+        (r'{"\uDC00": 1}', "surrogates not allowed"),
+        ("[" * 101 + "]" * 101, "nested more than 100 levels"),
+        ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100 levels"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_json(text)
+
+
+def test_what_is_just_within_the_limits() -> None:
+    assert parse_json("-" + "1" * 39) == -int("1" * 39)
+    assert parse_json("[" * DEEPEST + "1" + "]" * DEEPEST) is not None
+    assert parse_json(r'"\ud83d\ude00"') == "\U0001f600"  # a pair is one character
+
+
+def test_a_file_that_is_no_good_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "meta.json"
+    for content in (b"\xff\xfe", b"{", b"[" * 100_000, b"\xef\xbb\xbf{}", b'{"a": NaN}'):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"meta\.json can't be read") as error:
+            read_json(path)
+        assert "\n" not in str(error.value)
+    path.unlink()
+    with pytest.raises(UserError, match=r"meta\.json can't be read \(No such file"):
+        read_json(path)
+
+
+def test_a_file_is_checked_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zeros.json").symlink_to("/dev/zero")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(MOST + 1)
+    for name, reason in (("pipe", "named pipe"), ("zeros", "device"), ("large", "more than the 16 MB")):
+        with pytest.raises(UserError, match=reason):
+            read_json(tmp_path / f"{name}.json")
+    (tmp_path / "small.json").write_text("[1]")
+    assert read_json(tmp_path / "small.json", most=3) == [1]
+    with pytest.raises(UserError, match="more than the 2e-06 MB"):
+        read_json(tmp_path / "small.json", most=2)
