@@ -4,7 +4,6 @@ A folder appears whole or not at all, at `<home>/datasets/<data set>/<source>`. 
 array's shape, type and SHA-256, the content hash, and a summary of the episodes' returns.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,12 +18,26 @@ import numpy as np
 from . import storage
 from .catalog import command_to_get
 from .errors import UserError
+from .file_checks import check_regular_file
+from .json_files import MOST, check_fields, from_fields, parse_json
+from .npy_files import open_array
 from .tasks import task_from
 from .trajectories import Array, Provenance, Trajectories, array_hash, combine_hashes
 
 FORMAT = 1  # raise it when the layout changes: older folders are then refused with a line that says what to type
 META = "meta.json"
-META_KEYS = ("content_hash", "episodes", "steps", "return_mean", "return_std", "return_best")
+META_FIELDS = {
+    "format": int,
+    "provenance": dict,
+    "arrays": dict,
+    "content_hash": str,
+    "episodes": int,
+    "steps": int,
+    "return_mean": float,
+    "return_std": float,
+    "return_best": float,
+}
+ARRAY_FIELDS = {"shape": list[int], "dtype": str, "sha256": str}
 
 # Of an imported data set, which the catalog does not know: the name of its task, or all fields of a task of its own.
 TaskEntry = str | dict[str, Any] | None
@@ -71,7 +84,7 @@ def open_cached(folder: Path) -> Trajectories:
     names the file that is missing or damaged.
     """
     meta = read_meta(folder)
-    arrays = {name: _open_array(folder / f"{name}.npy", expected) for name, expected in meta["arrays"].items()}
+    arrays = {name: _open_array(folder / f"{name}.npy", meta["arrays"][name]) for name in Trajectories.ARRAYS}
     return Trajectories(**arrays, provenance=Provenance(**meta["provenance"]), known_hash=meta["content_hash"])
 
 
@@ -100,19 +113,32 @@ def remove(name: str, source: str) -> None:
 def read_meta(folder: Path) -> dict[str, Any]:
     """The `meta.json` of a cached data set; a `UserError` if it is missing, damaged or of another format."""
     path = folder / META
+    if not path.exists():
+        raise UserError(f"{path} is missing; {_again(folder)}")
+    check_regular_file(path, MOST)
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        form, names = meta["format"], set(meta["arrays"])
-        _ = Provenance(**meta["provenance"]), [meta[key] for key in META_KEYS]
-        _ = [array[key] for array in meta["arrays"].values() for key in ("shape", "dtype", "sha256")]
-        _ = task_from(meta["task"]) if isinstance(meta.get("task"), dict) else None
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {_again(folder)}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); {_again(folder)}") from None
-    if form != FORMAT or names != set(Trajectories.ARRAYS):
-        raise UserError(f"{path} is of format {form}, but this version reads format {FORMAT}; {_again(folder)}")
-    return dict(meta)
+        meta = check_fields(parse_json(path.read_text(encoding="utf-8")), {"format": int})
+        if meta["format"] != FORMAT:
+            raise UserError(f"{path} is of format {meta['format']}, but this version reads {FORMAT}; {_again(folder)}")
+        return _checked_meta(meta)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); {_again(folder)}") from None
+
+
+def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
+    """`meta` if everything that is read of it is there and of its type; a `ValueError` otherwise."""
+    check_fields(meta, META_FIELDS, {"task": str | dict})
+    from_fields(Provenance, meta["provenance"])
+    check_fields(meta["arrays"], dict.fromkeys(Trajectories.ARRAYS, dict))
+    for name, types in Trajectories.TYPES.items():
+        array = check_fields(meta["arrays"][name], ARRAY_FIELDS)
+        if array["dtype"] not in types:
+            raise ValueError(f"{name} are {array['dtype'][:20]!r}, expected {' or '.join(types)}")
+    if isinstance(meta.get("task"), dict):
+        task_from(meta["task"])
+    return meta
 
 
 @contextmanager
@@ -184,11 +210,13 @@ def _array_facts(array: Array) -> dict[str, Any]:
 
 def _open_array(path: Path, expected: dict[str, Any]) -> Array:
     wanted = {"shape": expected["shape"], "dtype": expected["dtype"]}
+    if not path.exists():
+        raise UserError(f"{path} is missing; {_again(path.parent)}")
     try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {_again(path.parent)}") from None
-    except (OSError, EOFError, ValueError) as error:  # NumPy's words for a header or a body that is cut short
+        array = open_array(path)
+    except UserError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} is damaged or cut short ({error}); {_again(path.parent)}") from None
     if _array_facts(array) != wanted:
         raise UserError(f"{path} is damaged: it holds {_array_facts(array)}, not {wanted}; {_again(path.parent)}")

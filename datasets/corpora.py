@@ -18,6 +18,8 @@ from tqdm import tqdm
 
 from . import wikitext
 from .errors import UserError
+from .json_files import check_fields, read_json
+from .npy_files import open_array
 from .prose import documentation_paragraphs, near_duplicate_key, package_versions
 from .storage import home, whole_folder, write_json
 from .trajectories import Array, array_hash
@@ -227,8 +229,9 @@ def _write(folder: Path, name: str, tokenizer: "PreTrainedTokenizerBase", source
 
 def _read(folder: Path, name: str, tokenizer_hash: str) -> Corpus:
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        train, held_out = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS)
+        meta = check_fields(read_json(folder / "meta.json"), {"sha256": dict, "paragraphs": dict, "sources": dict})
+        check_fields(meta["sha256"], dict.fromkeys(PARTS, str))
+        train, held_out = (open_array(folder / f"{part}.npy") for part in PARTS)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"cached corpus {folder} can't be read ({error}); delete that folder, it is made anew"

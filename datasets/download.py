@@ -6,7 +6,6 @@ What has arrived waits beside the target as `<name>.part`, with the server's mar
 
 import fcntl
 import http.client
-import json
 import sys
 import urllib.error
 import urllib.request
@@ -18,6 +17,8 @@ from tqdm import tqdm
 
 from . import storage
 from .errors import UserError
+from .file_checks import check_regular_file
+from .json_files import read_json
 
 TIMEOUT = 30.0  # seconds without an answer or a byte
 BLOCK = 1 << 20  # bytes
@@ -34,6 +35,9 @@ def download(address: str, target: Path, check: Callable[[Path], None], anew: bo
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     with _alone(target):
+        for path in (target, part):
+            if path.exists():
+                check_regular_file(path)
         if target.exists() and not anew:
             return
         _complete(address, part)
@@ -100,8 +104,8 @@ def _begin(part: Path, mark: str) -> None:
 
 def _mark(part: Path) -> str:
     try:
-        return str(json.loads(_mark_of(part).read_text(encoding="utf-8"))["mark"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(_mark_of(part))["mark"])
+    except (UserError, KeyError, TypeError):
         return ""  # the check of the finished file is then all that guards against two versions
 
 

@@ -1,11 +1,15 @@
-"""Checks a file before anything of it is read: that it is a file, where it is, how large it is."""
+"""Checks a file before anything of it is read: that it is a file, where it is, how large it is, also unpacked."""
 
+import math
+import os
 import stat
 from pathlib import Path
 
 from .errors import UserError
 
-MB = 1_000_000  # bytes
+MB, GB = 1_000_000, 1_000_000_000  # bytes
+LIMIT = "LAMOBENCH_MAX_GB"  # the environment variable with which a user raises the limit
+MOST_GB = 4.0  # unless it is set; the largest of D4RL's files, two million steps of Ant, has 2.1 GB
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -37,3 +41,29 @@ def check_regular_file(path: Path, most: int | None = None, within: Path | None 
         raise UserError(
             f"{path} has {facts.st_size / MB:.1f} MB, more than the {most / MB:g} MB that such a file may have"
         )
+
+
+def check_unpacked_size(path: Path, needed: int) -> None:
+    """Refuse, with a `UserError`, a file whose arrays say that they take `needed` bytes, if that is above the limit.
+
+    A file of some kilobytes can declare any number of rows, and one of some megabytes unpack to gigabytes. The limit is
+    `MOST_GB`, or what the environment variable `LIMIT` says.
+    """
+    most = _most_gigabytes()
+    if needed > most * GB:
+        holds = f"{needed / GB:,.1f} GB" if needed < 10**6 * GB else "more than a million GB"
+        raise UserError(
+            f"{path} says that it holds {holds}, more than the {most:g} GB that are read from one file; "
+            f"if that is right, put {LIMIT}={min(-(-needed // GB), 10**6)} before the command"
+        )
+
+
+def _most_gigabytes() -> float:
+    given = os.environ.get(LIMIT) or str(MOST_GB)
+    try:
+        most = float(given)
+    except ValueError:
+        most = math.nan
+    if not 0 < most < math.inf:
+        raise UserError(f"{LIMIT} is {given!r}; expected a number of gigabytes above 0, e.g. {LIMIT}=8")
+    return most

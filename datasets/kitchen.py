@@ -70,6 +70,9 @@ def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
 
 def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:
     """(T, G) bool: which of the G sub-goals are satisfied, from the positions (T, n) of each one's object."""
+    for name in sub_goals:
+        if objects[name].shape[1:] != (len(ELEMENTS[name][1]),):
+            raise ValueError(f"positions of the {name} have the shape {objects[name].shape[1:]}")
     distances = [np.linalg.norm(objects[name] - np.asarray(ELEMENTS[name][1]), axis=1) for name in sub_goals]
     return np.stack(distances, axis=1) < DONE_WITHIN
 

@@ -36,9 +36,18 @@ def vectors(space: gymnasium.Space, values: Any) -> Array:
         return np.concatenate(parts, axis=1)
     array = np.asarray(values)
     if isinstance(space, spaces.Discrete):
-        array = np.eye(int(space.n))[array.reshape(-1) - int(space.start)]
+        array = _one_hot(array.reshape(-1) - int(space.start), int(space.n))
     flat: Array = array.reshape(len(array), vector_size(space))
     return flat
+
+
+def _one_hot(numbers: Array, count: int) -> Array:
+    """(T, count) from T numbers, 0 to count - 1."""
+    if ((numbers < 0) | (numbers >= count)).any():
+        raise UserError(f"a discrete observation is none of the {count} that its space has")
+    hot = np.zeros((len(numbers), count))
+    hot[np.arange(len(numbers)), numbers] = 1.0
+    return hot
 
 
 class VectorObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]

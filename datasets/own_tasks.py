@@ -19,6 +19,7 @@ import gymnasium
 from gymnasium.spaces import Dict
 
 from .errors import UserError
+from .json_files import parse_python_json
 from .observations import VectorObservation
 from .tasks import Task
 from .trajectories import Trajectories
@@ -77,7 +78,7 @@ def make_own_environment(task: Task, **options: Any) -> gymnasium.Env:
             "install the one that does, and import the data set again"
         )
     try:
-        given = json.loads(task.env_options or "{}")
+        given = parse_python_json(task.env_options or "{}")
         with _passing_files():
             env = gymnasium.make(task.env_id, max_episode_steps=task.horizon, **(given | options))
     except (gymnasium.error.Error, TypeError, ValueError, AssertionError) as error:

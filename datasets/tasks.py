@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .json_files import from_fields
+
 if TYPE_CHECKING:
     from .trajectories import Array
 
@@ -39,9 +41,8 @@ class Task:
 
 
 def task_from(entry: dict[str, Any]) -> Task:
-    """A task from its fields as JSON has them, which knows lists only."""
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Task(**fields)
+    """A task from its fields as JSON has them, which knows lists only; a `ValueError` if one is missing or wrong."""
+    return from_fields(Task, entry)
 
 
 D4RL_SCORES = "D4RL, d4rl/infos.py: REF_MIN_SCORE and REF_MAX_SCORE"

@@ -48,6 +48,15 @@ class Trajectories:
     known_hash: str = field(default="", compare=False, repr=False)  # spares a cached data set from being read whole
 
     ARRAYS: ClassVar = ("observations", "actions", "rewards", "terminals", "timeouts", "offsets", "last_observations")
+    TYPES: ClassVar = {  # of each array, as NumPy writes them
+        "observations": ("<f4", "|u1"),
+        "actions": ("<f4", "<i8"),
+        "rewards": ("<f4",),
+        "terminals": ("|b1",),
+        "timeouts": ("|b1",),
+        "offsets": ("<i8",),
+        "last_observations": ("<f4", "|u1"),
+    }
 
     @property
     def num_steps(self) -> int:
@@ -108,6 +117,11 @@ def _check_shapes(data: Trajectories) -> None:
     dataset, steps, episodes = data.provenance.dataset, data.num_steps, data.num_episodes
     if episodes < 1 or steps < 1:
         raise UserError(f"data set '{dataset}' is empty: {episodes} episodes, {steps} steps; record or fetch it again")
+    for array, types in data.TYPES.items():
+        if getattr(data, array).dtype.str not in types:
+            raise UserError(
+                f"data set '{dataset}': {array} is of type {getattr(data, array).dtype}, expected {' or '.join(types)}"
+            )
     for array in ("observations", "actions", "terminals", "timeouts"):
         if len(getattr(data, array)) != steps:
             raise UserError(

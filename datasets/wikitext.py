@@ -5,7 +5,6 @@ read. A file of ours has a line for each paragraph and heading, and an empty lin
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from . import storage
 from .cache import replaced_folder
 from .errors import UserError
 from .hub import Check, Repository, download_files, forget_downloads
+from .json_files import check_fields, parse_json
 
 REPOSITORY = Repository("Salesforce/wikitext", "b08601e04326c79dfdd32d625aee71d232d685c3", dataset=True)
 PARTS = ("train", "valid")
@@ -92,8 +92,8 @@ def _present(name: str) -> Path:
 def _meta(name: str) -> dict[str, Any]:
     path = _present(name) / "meta.json"
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        return {part: meta[part] for part in PARTS}
+        meta = check_fields(parse_json(path.read_text(encoding="utf-8")), dict.fromkeys(PARTS, dict))
+        return {part: check_fields(meta[part], {"sha256": str, "articles": int}) for part in PARTS}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} can't be read ({error}); type: lamobench lm fetch {name} --force") from None
 

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from ..errors import UserError
+from ..json_files import parse_json
 from ..storage import whole_file
 from ..trajectories import Array
 from .sac import draw
@@ -100,7 +101,7 @@ def load_players(path: Path) -> Players:
 
     try:
         with safe_open(path, framework="np") as file:
-            facts = json.loads(file.metadata()["facts"])
+            facts = parse_json(file.metadata()["facts"])
             tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 -- not a dict
         actors = _unstack(tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -23,15 +23,16 @@ import h5py
 import numpy as np
 
 from ..catalog import find_task
+from ..conversions import check_numbers, to_flags, to_floats
 from ..entries import D4RL, DATASETS, OLDER, Dataset
 from ..errors import UserError
+from ..file_checks import check_regular_file
 from ..kitchen import done_so_far, satisfied
 from ..tasks import Task
 from ..trajectories import Array, Provenance, Trajectories
-from .hdf5 import read_array
+from .hdf5 import open_hdf5, read_array, read_through
 
-REQUIRED = ("observations", "actions", "rewards", "terminals")
-BLOCK = 65536  # rows read at a time, where not all are needed at once
+REQUIRED, OPTIONAL = ("observations", "actions", "rewards", "terminals"), ("timeouts", "next_observations")
 SIMULATOR = "mujoco-py"  # D4RL says no more about what its data were made with
 
 
@@ -45,17 +46,14 @@ def read(path: Path, dataset: Dataset, file: D4RL) -> Trajectories:
     """
     _check_version(path, dataset, file)
     task = find_task(dataset.task)
-    try:
-        with ThreadPoolExecutor(1) as pool, h5py.File(path, "r") as content:
-            digest = pool.submit(_sha256, path)
-            _check_shapes(content, path, file)
-            observations, actions, stored_rewards = (_floats(content[name]) for name in REQUIRED[:3])
-            terminals = _flags(content["terminals"])
-            timeouts = _flags(content["timeouts"]) if "timeouts" in content else None
-            ends, notes = _ends(terminals, timeouts, task)
-            last_observations, note = _last_observations(content, observations, ends)
-    except (OSError, RuntimeError, KeyError) as error:  # h5py's words for a file that is cut short or altered
-        raise UserError(f"{path} is damaged ({one_line(error)}); download or copy it again") from None
+    with ThreadPoolExecutor(1) as pool, open_hdf5(path) as content:
+        digest = pool.submit(_sha256, path)
+        _check_shapes(content, path, file)
+        observations, actions, stored_rewards = (_floats(content, name, path) for name in REQUIRED[:3])
+        terminals = _flags(content, "terminals", path)
+        timeouts = _flags(content, "timeouts", path) if "timeouts" in content else None
+        ends, notes = _ends(terminals, timeouts, task)
+        last_observations, note = _last_observations(content, observations, ends, path)
     notes += note
     offsets = np.concatenate([[0], np.flatnonzero(ends) + 1]).astype(np.int64)
     rewards = stored_rewards.reshape(-1)
@@ -77,23 +75,18 @@ def read(path: Path, dataset: Dataset, file: D4RL) -> Trajectories:
 
 def check_file(path: Path) -> None:
     """Open an HDF5 file and read all of every array in it; a `UserError` if it is no HDF5 file or damaged."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"no file {path}; give the path of a D4RL HDF5 file")
+    check_regular_file(path)
     if not h5py.is_hdf5(path):
         with path.open("rb") as file:
             beginning = file.read(40)
         raise UserError(f"{path} is no HDF5 file: it begins with {beginning!r}")
     arrays: list[h5py.Dataset] = []
-    try:
-        with h5py.File(path, "r") as content:
-            content.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-            for array in arrays:
-                if array.ndim == 0:
-                    _ = array[()]
-                for start in range(0, len(array) if array.ndim else 0, BLOCK):
-                    _ = array[start : start + BLOCK]
-    except (OSError, RuntimeError, KeyError) as error:
-        raise UserError(f"{path} is damaged or cut short ({one_line(error)})") from None
+    with open_hdf5(path) as content:
+        content.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        for array in arrays:
+            read_through(array)
 
 
 def episode_ends(terminals: Array, timeouts: Array | None, horizon: int | None) -> Array:
@@ -144,11 +137,6 @@ def sub_goal_rewards(
     ]
 
 
-def one_line(error: BaseException) -> str:
-    """An exception's message on a single line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _check_version(path: Path, dataset: Dataset, file: D4RL) -> None:
     """Refuse a file that by its name is another of D4RL's: scores on versions 0, 1 and 2 are not comparable."""
     for other in (*DATASETS.values(), *OLDER.values()):
@@ -164,6 +152,10 @@ def _check_shapes(content: h5py.File, path: Path, file: D4RL) -> None:
     missing = [name for name in REQUIRED if not isinstance(content.get(name), h5py.Dataset)]
     if missing:
         raise UserError(f"{path} has no {' and no '.join(missing)}; a D4RL file has {', '.join(REQUIRED)}")
+    for name in (*REQUIRED, *(name for name in OPTIONAL if name in content)):
+        if not isinstance(content[name], h5py.Dataset) or not content[name].shape:
+            raise UserError(f"{path} has no array of steps as its {name}; is it a D4RL file?")
+        check_numbers(content[name].dtype, f"{path}: {name}")
     steps = len(content["rewards"])
     if steps == 0:
         raise UserError(f"{path} is empty: it holds no steps; download or copy it again")
@@ -191,22 +183,21 @@ def _ends(terminals: Array, timeouts: Array | None, task: Task) -> tuple[Array, 
     return ends, [f"the end of the file cuts the last episode after {steps} steps"]
 
 
-def _last_observations(content: h5py.File, observations: Array, ends: Array) -> tuple[Array, list[str]]:
+def _last_observations(content: h5py.File, observations: Array, ends: Array, path: Path) -> tuple[Array, list[str]]:
     """(N, S): the observation after each episode's last action, and what has to be said about it."""
     if "next_observations" in content:
-        return read_array(content["next_observations"], np.flatnonzero(ends)).astype(np.float32), []
+        last = read_array(content["next_observations"], np.flatnonzero(ends))
+        return to_floats(last, f"{path}: next_observations"), []
     return observations[ends], ["no next observations are stored: the last ones stand in"]
 
 
-def _floats(array: h5py.Dataset) -> Array:
-    values: Array = read_array(array).astype(np.float32, copy=False)
-    return values
+def _floats(content: h5py.File, name: str, path: Path) -> Array:
+    return to_floats(read_array(content[name]), f"{path}: {name}")
 
 
-def _flags(array: h5py.Dataset) -> Array:
-    """(T,) bool from flags that may be bool, 0 and 1, or 0.0 and 1.0."""
-    flags: Array = read_array(array).astype(bool).reshape(-1)
-    return flags
+def _flags(content: h5py.File, name: str, path: Path) -> Array:
+    """(T,) bool from flags (T,) or (T, 1) that may be bool, 0 and 1, or 0.0 and 1.0."""
+    return to_flags(read_array(content[name]), f"{path}: {name}").reshape(-1)
 
 
 def _sha256(path: Path) -> str:

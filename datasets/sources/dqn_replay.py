@@ -17,6 +17,7 @@ The files are the agent's replay buffer (Dopamine, `circular_replay_buffer.py`; 
 """
 
 import gzip
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,16 +29,20 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
+from ..conversions import to_flags, to_floats
 from ..entries import Dataset, DQNReplay
 from ..errors import UserError
+from ..file_checks import check_regular_file, check_unpacked_size
+from ..npy_files import read_header
+from ..sizes import REPLAY_STEPS
+from ..storage import check_room
 from ..trajectories import Array, Provenance, Trajectories
 
 FRAME = (84, 84)
 BLOCK = 4096  # frames unpacked at a time: 29 MB
 PADDING = 3  # rows of zeros before each episode: Dopamine stacks four frames
 ACTIONS = 18  # that an Atari 2600 has
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-TYPES = {"observation": "u1", "action": "i u", "reward": "f i u", "terminal": "u b"}  # kinds of NumPy types
+TYPES = {"action": "iu", "reward": "fiu", "terminal": "ub"}  # kinds of NumPy types
 # The agents played in Gym's `NoFrameskip-v0` environments: four emulator frames a step, sticky actions with 0.25.
 ENVIRONMENT = "{game}NoFrameskip-v0"
 SIMULATOR = "ale, version not recorded"
@@ -50,7 +55,7 @@ def read(folder: Path, dataset: Dataset, source: DQNReplay, scratch: Path) -> Tr
     rewards float32. Raises a `UserError` that names the file and says what is wrong with it.
     """
     paths = {kind: folder / name for kind, name in source.file_names.items()}
-    missing = [str(path) for path in paths.values() if not path.is_file()]
+    missing = [str(path) for path in paths.values() if not path.exists()]
     if missing:
         raise UserError(f"no file {missing[0]}; give the folder with the files {', '.join(source.file_names.values())}")
     actions, rewards, terminals = _columns(paths)
@@ -63,7 +68,7 @@ def read(folder: Path, dataset: Dataset, source: DQNReplay, scratch: Path) -> Tr
     return Trajectories(
         observations=np.load(scratch / "observations.npy", mmap_mode="r", allow_pickle=False),
         actions=actions[kept].astype(np.int64),
-        rewards=rewards[kept].astype(np.float32),
+        rewards=rewards[kept],
         terminals=terminals[kept],
         timeouts=(ends & ~terminals)[kept],
         offsets=offsets,
@@ -81,7 +86,8 @@ def read(folder: Path, dataset: Dataset, source: DQNReplay, scratch: Path) -> Tr
 def check_file(path: Path) -> None:
     """Unpack a file and forget it again; a `UserError` if it is no gzip'd array, damaged, or cut short."""
     with _content(path) as (file, shape, dtype):
-        size = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape[1:]) * dtype.itemsize
+        check_unpacked_size(path, min(BLOCK, shape[0]) * size)
         for start in range(0, shape[0], BLOCK):
             _bytes(file, min(BLOCK, shape[0] - start) * size)
 
@@ -119,6 +125,7 @@ def _unpack(path: Path, scratch: Path, stops: Array, blank: Array, name: str) ->
             raise UserError(
                 f"{path} holds {shape} {dtype}, expected {(len(blank) + 1, *FRAME)} uint8 like its siblings"
             )
+        check_room(scratch, name, len(blank) * FRAME[0] * FRAME[1])
         for episode, (start, stop) in enumerate(pairwise([0, *stops.tolist()])):
             for begin in range(start, stop, BLOCK):
                 count = min(BLOCK, stop - begin)
@@ -158,17 +165,16 @@ def _columns(paths: dict[str, Path]) -> tuple[Array, Array, Array]:
             raise UserError(f"{paths[kind]} has {len(column)} rows, but {paths['terminal'].name} has {rows}")
     if rows < 2:
         raise UserError(f"{paths['terminal']} has {rows} rows, which hold no step; download or copy it again")
-    actions, rewards, terminals = actions[:-1], rewards[:-1], terminals[:-1]
+    actions, terminals = actions[:-1], to_flags(terminals[:-1], str(paths["terminal"]))
     if actions.min() < 0 or actions.max() >= ACTIONS:
         raise UserError(f"{paths['action']} has actions from {actions.min()} to {actions.max()}, expected 0 to 17")
-    if terminals.max() > 1:
-        raise UserError(f"{paths['terminal']} has the value {terminals.max()}, expected 0 or 1")
-    return actions, rewards, terminals.astype(bool)
+    return actions, to_floats(rewards[:-1], str(paths["reward"])), terminals
 
 
 @contextmanager
 def _content(path: Path) -> Iterator[tuple[gzip.GzipFile, tuple[int, ...], np.dtype[Any]]]:
     """The array in a gzip'd `.npy` file, to be read to its end: what follows its header, its shape and its type."""
+    check_regular_file(path)
     try:
         with gzip.open(path, "rb") as file:
             shape, dtype = _header(file, path)
@@ -181,11 +187,13 @@ def _content(path: Path) -> Iterator[tuple[gzip.GzipFile, tuple[int, ...], np.dt
 
 def _header(file: gzip.GzipFile, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
-        shape, by_columns, dtype = HEADERS[npy.read_magic(file)](file)
-    except (ValueError, KeyError):
+        shape, by_columns, dtype = read_header(file)
+    except ValueError:
         raise UserError(f"{path} holds no NumPy array; is it a file of DQN replay?") from None
-    if by_columns or dtype.hasobject or not shape:
+    if by_columns or not shape:
         raise UserError(f"{path} holds {shape} {dtype}, expected rows of numbers")
+    if shape[0] > REPLAY_STEPS:
+        raise UserError(f"{path} says that it has {shape[0]} rows; a checkpoint of DQN replay has {REPLAY_STEPS}")
     return shape, dtype
 
 

@@ -9,7 +9,7 @@ What is not already an array a step becomes one, and the provenance's `origin` s
 - Images stay as they are. Minari may have stored them as JPEG, with losses.
 """
 
-import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,14 +20,18 @@ import gymnasium
 import minari
 import numpy as np
 from gymnasium import spaces
-from minari.dataset.minari_storage import MinariStorage, is_image_space
+from minari.dataset.minari_storage import is_image_space
 
+from ..conversions import to_floats, to_integers
 from ..errors import UserError
+from ..file_checks import check_unpacked_size
+from ..json_files import parse_python_json
 from ..kitchen import ENV_ID as KITCHEN
 from ..kitchen import OBSERVATION_SIZE, achieved, d4rl_observations, done_so_far, kitchen_task
 from ..observations import vector_size, vectors
 from ..own_tasks import Environment
 from ..trajectories import Array, Provenance, Trajectories
+from .minari_files import AGAIN, check_data, check_metadata, checked_episode
 
 SIMULATORS = ("mujoco", "ale-py")  # the packages that may decide an environment's physics
 
@@ -64,7 +68,8 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
     form = _form(data, minari_id)
     found = _allocate(data, form, _provenance(data, dataset, source, form.notes))
     start, doubtful, episodes = 0, 0, 0
-    for episode in _episodes(data, root / minari_id):
+    for stored in _episodes(data, root / minari_id):
+        episode = checked_episode(stored, data.action_space, minari_id)
         steps = _check_lengths(minari_id, episode, observations := _converted(form, episode, minari_id))
         if start + steps > found.num_steps or episodes == found.num_episodes:
             raise _miscounted(found, minari_id)
@@ -83,7 +88,7 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
 def environment_of(minari_id: str, root: Path) -> Environment:
     """The environment that a data set names for evaluation, or else the one that it was recorded in."""
     metadata = _open(minari_id, root).storage.metadata
-    spec = json.loads(metadata.get("eval_env_spec") or metadata.get("env_spec") or "null")
+    spec = parse_python_json(metadata.get("eval_env_spec") or metadata.get("env_spec") or "null")
     if spec is None:
         raise UserError(f"Minari data set '{minari_id}' names no environment, so no policy can be evaluated on it")
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
@@ -99,16 +104,18 @@ def _open(minari_id: str, root: Path) -> minari.MinariDataset:
             f"no Minari data set '{minari_id}' in {root}; `minari list local` lists the ones that Minari has"
         )
     try:
-        metadata = MinariStorage.read_raw_metadata(folder)
+        metadata = check_metadata(folder)
         # Without its spaces, Minari would make the environment, by running whatever code the metadata name.
         missing = [key for key in ("observation_space", "action_space") if key not in metadata]
         if missing:
             raise UserError(f"{folder} names no {' and no '.join(missing)}; write it again with a current Minari")
-        return minari.MinariDataset(folder)
+        data = minari.MinariDataset(folder)
+        _ = data.spec  # which parses its id
+        return data
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:  # Minari asserts what it expects
-        raise UserError(f"{folder} is no readable Minari data set ({error!r}); record or fetch it again") from None
+    except Exception as error:  # Minari and Gymnasium raise anything for metadata that they do not expect
+        raise UserError(f"{folder} is no readable Minari data set ({repr(error)[:300]}); {AGAIN}") from None
 
 
 def _form(data: minari.MinariDataset, minari_id: str) -> Form:
@@ -156,6 +163,8 @@ def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) ->
     episodes, steps, actions = data.total_episodes, data.total_steps, data.action_space
     if episodes < 1 or steps < 1:
         raise UserError(f"Minari data set '{data.spec.dataset_id}' has no episodes; record or fetch it again")
+    step = math.prod(form.shape) * np.dtype(form.dtype).itemsize
+    check_unpacked_size(data.storage.data_path, (steps + episodes) * step + steps * 4 * math.prod(actions.shape))
     discrete = isinstance(actions, spaces.Discrete)
     return Trajectories(
         observations=np.empty((steps, *form.shape), form.dtype),
@@ -170,28 +179,30 @@ def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) ->
 
 
 def _episodes(data: minari.MinariDataset, folder: Path) -> Iterator[minari.EpisodeData]:
+    check_data(folder / "data", data.storage.FORMAT)
     try:
         yield from data.iterate_episodes()
-    except (OSError, KeyError, RuntimeError, ValueError, AssertionError) as error:  # what a damaged file ends in
+    except Exception as error:  # a damaged file makes Minari's readers, and what they are built on, raise anything
         place = folder / "data" / "main_data.hdf5"
         place = place if place.exists() else folder / "data"
-        raise UserError(f"{place} is damaged ({' '.join(str(error).split())}); record or fetch it again") from None
+        raise UserError(f"{place} is damaged ({' '.join(str(error).split())}); {AGAIN}") from None
 
 
 def _converted(form: Form, episode: minari.EpisodeData, minari_id: str) -> Array:
     """(T + 1, S): an episode's observations as an array."""
     try:
         found = form.convert(episode.observations)
-    except (UserError, KeyError, IndexError, ValueError) as error:
+    except (UserError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(
             f"Minari data set '{minari_id}', episode {episode.id}: {error}; record or fetch it again"
         ) from None
-    if found.shape[1:] != form.shape:
+    if found.ndim == 0 or found.shape[1:] != form.shape:
         raise UserError(
             f"Minari data set '{minari_id}', episode {episode.id}: observations have the shape {found.shape[1:]}, "
             f"but its metadata say {form.shape}; record or fetch it again"
         )
-    return found
+    where = f"Minari data set '{minari_id}', episode {episode.id}: observations"
+    return to_integers(found, np.uint8, where) if form.dtype == np.uint8 else to_floats(found, where)
 
 
 def _check_lengths(minari_id: str, episode: minari.EpisodeData, observations: Array) -> int:
@@ -228,7 +239,12 @@ def _rewards(form: Form, episode: minari.EpisodeData, minari_id: str) -> tuple[A
         )
     if not form.counted:
         return rewards, True
-    so_far, agree = done_so_far(achieved(episode.observations["achieved_goal"], form.sub_goals)[1:], rewards)
+    try:
+        so_far, agree = done_so_far(achieved(episode.observations["achieved_goal"], form.sub_goals)[1:], rewards)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id}: achieved goals don't fit ({error}); {AGAIN}"
+        ) from None
     return np.diff(so_far, prepend=0), agree
 
 

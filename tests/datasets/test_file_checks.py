@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.file_checks import check_regular_file
+from lamobench.datasets.file_checks import LIMIT, check_regular_file, check_unpacked_size
 
 
 def test_a_regular_file_passes_and_so_does_a_link_to_one(tmp_path: Path) -> None:
@@ -46,3 +46,26 @@ def test_a_link_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
         check_regular_file(tmp_path / "given" / "data", within=tmp_path / "given")
     with pytest.raises(UserError, match="leads out of"):
         check_regular_file(tmp_path / "given" / ".." / "secret", within=tmp_path / "given")
+
+
+def test_what_unpacks_to_more_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(LIMIT, raising=False)
+    check_unpacked_size(Path("file"), 4 * 10**9)
+    with pytest.raises(
+        UserError, match=rf"file says that it holds 4\.6 GB, more than the 4 GB .* put {LIMIT}=5 before"
+    ):
+        check_unpacked_size(Path("file"), 4_600_000_000)
+    monkeypatch.setenv(LIMIT, "5")
+    check_unpacked_size(Path("file"), 4_600_000_000)
+    for needed in (10**16, 10**400):
+        with pytest.raises(UserError, match="says that it holds more than a million GB, more than the 5 GB"):
+            check_unpacked_size(Path("file"), needed)
+
+
+@pytest.mark.parametrize("given", ["many", "-1", "0", "nan", "inf"])
+def test_a_limit_that_is_none_is_a_mistake(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT, given)
+    with pytest.raises(
+        UserError, match=f"{LIMIT} is '{given}'; expected a number of gigabytes above 0, e.g. {LIMIT}=8"
+    ):
+        check_unpacked_size(Path("file"), 1)

@@ -1,14 +1,24 @@
 """JSON from anywhere."""
 
 import json
+import math
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.json_files import DEEPEST, MOST, parse_json, read_json
+from lamobench.datasets.json_files import (
+    DEEPEST,
+    MOST,
+    check_fields,
+    from_fields,
+    parse_json,
+    parse_python_json,
+    read_json,
+)
 
 
 def test_what_python_writes_comes_back() -> None:
@@ -70,3 +80,60 @@ def test_a_file_is_checked_before_it_is_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "small.json", most=3) == [1]
     with pytest.raises(UserError, match="more than the 2e-06 MB"):
         read_json(tmp_path / "small.json", most=2)
+
+
+def test_what_python_writes_may_be_infinite_but_nothing_else() -> None:
+    assert parse_python_json("[Infinity, -Infinity, 1e999, 1]") == [math.inf, -math.inf, math.inf, 1]
+    assert math.isnan(parse_python_json("NaN"))
+    for text in ("[" * 100_000, '{"a": 1, "a": 2}', "1" * 41, r'"\ud800"'):
+        with pytest.raises(ValueError, match=r"."):
+            parse_python_json(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fits"),
+    [
+        (1, int, True), (True, int, False), (1.0, int, False), (1, float, True), (True, float, False),
+        ("1", float, False), (None, str | None, True), ("", str | None, True), (1, str | None, False),
+        (["a"], list[str], True), (["a", 1], list[str], False), ("a", list[str], False),
+        ([1, 2.5], tuple[float, float], True), ([1], tuple[float, float], False), ([], tuple[str, ...], True),
+        ([1], tuple[str, ...], False), ({}, dict, True), ([], dict, False), (False, bool, True), (0, bool, False),
+    ],
+)  # fmt: skip
+def test_fields_are_of_their_kind(value: object, kind: object, fits: bool) -> None:
+    given = {"name": value, "other": 1}
+    for kinds, absent in (({"name": kind}, {}), ({}, {"name": kind, "absent": int})):
+        if fits:
+            assert check_fields(given, kinds, absent) is given
+        else:
+            with pytest.raises(ValueError, match=r"'name' is .*, expected"):
+                check_fields(given, kinds, absent)
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="it has no 'name'"):
+        check_fields({}, {"name": int})
+    for value in ([], None, "text", 5):
+        with pytest.raises(ValueError, match="it is no object with fields"):
+            check_fields(value, {})
+
+
+@dataclass(frozen=True)
+class Point:
+    name: str
+    place: tuple[float, ...]
+    colour: str | None = None
+
+
+def test_a_dataclass_comes_back_from_its_fields() -> None:
+    for point in (Point("a", (1.0, 2.0)), Point("b", (), "red")):
+        assert from_fields(Point, json.loads(json.dumps(asdict(point)))) == point
+    assert from_fields(Point, {"name": "a", "place": [1]}) == Point("a", (1,))
+    for wrong, message in (
+        ({"name": "a"}, "it has no 'place'"),
+        ({"name": "a", "place": ["1"]}, "'place' is"),
+        ({"name": "a", "place": [], "colour": 5}, "'colour' is '5'"),
+        ({"name": "a", "place": [], "size": 5}, "a field 'size', which is not known"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_fields(Point, wrong)

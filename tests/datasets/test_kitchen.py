@@ -5,7 +5,7 @@ from gymnasium_robotics.envs.franka_kitchen import kitchen_env
 
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
-from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, goal_vector, next_goals, satisfied
+from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, achieved, goal_vector, next_goals, satisfied
 
 KITCHEN, MIXED = find_task("kitchen"), find_task("kitchen-mixed")
 
@@ -78,3 +78,9 @@ def test_the_next_goal_moves_the_first_unfinished_object_alone() -> None:
     expected[0, 22] = -0.75
     expected[1, 23:30] = ELEMENTS["kettle"][1]
     np.testing.assert_array_equal(wanted, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, 3), (3,)])
+def test_positions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="positions of the light switch have the shape"):
+        achieved({"light switch": np.zeros(shape)}, ("light switch",))

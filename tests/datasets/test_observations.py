@@ -41,3 +41,15 @@ def test_the_environment_s_vectors_are_the_data_s() -> None:
 def test_other_spaces_are_refused(space: spaces.Space) -> None:
     with pytest.raises(UserError, match=r"observations in (Text|Tuple|MultiBinary) are no vectors"):
         vector_size(space)
+
+
+@pytest.mark.parametrize("number", [1, 6, -1])
+def test_a_number_that_is_none_of_its_space_is_refused(number: int) -> None:
+    space = spaces.Discrete(4, start=2)
+    np.testing.assert_array_equal(vectors(space, np.array([2, 5])), [[1, 0, 0, 0], [0, 0, 0, 1]])
+    with pytest.raises(UserError, match="a discrete observation is none of the 4 that its space has"):
+        vectors(space, np.array([2, number]))
+
+
+def test_a_space_of_many_numbers_takes_room_for_its_vectors_alone() -> None:
+    assert vectors(spaces.Discrete(10**6), np.array([3, 10**6 - 1])).sum() == 2

@@ -55,3 +55,13 @@ def test_an_episode_cannot_go_on_after_its_terminal(make_trajectories: Make) -> 
     terminals[1] = True
     with pytest.raises(UserError, match="inside an episode"):
         replace(data, terminals=terminals).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("observations", "f8"), ("actions", "c8"), ("rewards", "i4"), ("terminals", "u1"), ("offsets", "i4")],
+)
+def test_an_array_of_another_type_is_named(make_trajectories: Make, name: str, dtype: str) -> None:
+    data = make_trajectories()
+    with pytest.raises(UserError, match=f"{name} is of type .*, expected"):
+        replace(data, **{name: getattr(data, name).astype(dtype)}).check()

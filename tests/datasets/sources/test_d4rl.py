@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,10 @@ def nan_reward(path: Path) -> None:
     locomotion(path, rewards=rewards)
 
 
+def flags_of(value: Any) -> Callable[[Path], object]:
+    return lambda path: locomotion(path, terminals=np.array([value] * STEPS))
+
+
 def cut_short(path: Path) -> None:
     locomotion(path)
     path.write_bytes(path.read_bytes()[:-100])
@@ -194,6 +199,7 @@ def flipped_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -208,6 +214,19 @@ def flipped_bit(path: Path) -> None:
             lambda path: write(path, {name: np.zeros((0, 3)) for name in ("rewards", "terminals")}),
             "has no observations",
         ),
+        (lambda path: locomotion(path, rewards=np.float32(1)), "has no array of steps as its rewards"),
+        (lambda path: locomotion(path, rewards=np.array([b"one"] * STEPS)), "rewards holds .S3, expected real numbers"),
+        (lambda path: locomotion(path, rewards=np.array(["one"] * STEPS, object)), "rewards holds object, expected"),
+        (lambda path: locomotion(path, actions=np.full((STEPS, 3), 1 + 2j)), "actions holds complex128, expected real"),
+        (lambda path: locomotion(path, rewards=np.full(STEPS, 1e39)), r"rewards\[0\] is not a finite number"),
+        (lambda path: locomotion(path, **{"timeouts": None, "timeouts/a": np.zeros(3)}), "no array of steps as its t"),
+        (flags_of(np.nan), "terminals has the value nan, expected 0 or 1"),
+        (flags_of(2.0), "terminals has the value 2, expected 0 or 1"),
+        (flags_of(0.5), "terminals has the value 0.5, expected 0 or 1"),
+        (flags_of(b"yes"), "terminals holds .S3, expected real numbers"),
+        (lambda path: os.mkfifo(path), "is a named pipe where a regular file belongs"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device where a regular file belongs"),
+        (lambda path: path.mkdir(), "is a folder where a regular file belongs"),
         (lambda path: path.write_text("<html>"), "is damaged"),
         (cut_short, "is damaged"),
         (flipped_bit, "is damaged"),
@@ -235,6 +254,8 @@ def test_kitchen_rewards_that_are_no_counts_are_refused(tmp_path: Path, reward: 
         (lambda path: path.write_text("<html>not found"), r"is no HDF5 file: it begins with b'<html>"),
         (lambda path: path.write_bytes(b""), "is no HDF5 file"),
         (lambda path: None, "no file"),
+        (lambda path: os.mkfifo(path), "is a named pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device"),
         (cut_short, "is damaged or cut short"),
         (flipped_bit, "is damaged or cut short"),
     ],

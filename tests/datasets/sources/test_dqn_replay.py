@@ -1,4 +1,5 @@
 import gzip
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,6 +151,12 @@ def array(**changed: np.ndarray) -> Callable[[Path], None]:
     return lambda path: write(path.parent, rows(games()), **changed)
 
 
+def says(shape: str, descr: str = "|u1") -> Callable[[Path], object]:
+    """A file of some bytes that says it has that shape."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return lambda path: path.write_bytes(gzip.compress(b"\x93NUMPY\x01\x00\x76\x00" + header.encode() + bytes(999)))
+
+
 @pytest.mark.parametrize("kind", ["observation", "action", "reward", "terminal"])
 @pytest.mark.parametrize(
     ("spoil", "message"),
@@ -161,6 +168,13 @@ def array(**changed: np.ndarray) -> Callable[[Path], None]:
         (lambda path: path.write_text("<html>"), "is damaged or cut short .*Not a gzipped file"),
         (lambda path: path.write_bytes(b""), "holds no NumPy array"),
         (lambda path: path.write_bytes(gzip.compress(b"no array")), "holds no NumPy array; is it a file of DQN replay"),
+        (says("(10000000000,)"), r"says that it has 10000000000 rows; a checkpoint of DQN replay has 1000000"),
+        (says("(-1,)"), "holds no NumPy array"),
+        (says("(((((1"), "holds no NumPy array"),
+        (says("(2,)", "|O"), "holds no NumPy array"),
+        (says("()"), r"holds \(\) uint8, expected rows of numbers"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "is a named pipe where a regular file belongs"),
+        (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "is a device where a regular file belongs"),
         (lambda path: path.unlink(), r"no file .*; give the folder with the files \$store\$_observation_ckpt.10.gz,"),
     ],
 )
@@ -176,7 +190,7 @@ def test_a_damaged_file_is_named_in_one_line(
     assert "\n" not in str(caught.value)
     assert not [path for path in lamobench_home.rglob("*") if path.name != NAME and path.name != "datasets"]
     if path.exists():
-        with pytest.raises(UserError, match=r"damaged|holds"):
+        with pytest.raises(UserError, match=r"damaged|holds|says|regular file"):
             dqn_replay.check_file(path)
 
 
@@ -193,6 +207,8 @@ def test_a_damaged_file_is_named_in_one_line(
         (array(action=np.zeros(27, np.float32)), r"action_ckpt.10.gz holds \(27,\) float32, expected one action a row"),
         (array(action=np.full(27, 18)), "has actions from 18 to 18, expected 0 to 17"),
         (array(reward=np.full(27, np.nan, np.float32)), r"rewards\[0\] is not a finite number"),
+        (array(reward=np.full(27, 1e39)), r"rewards\[0\] is not a finite number"),
+        (array(reward=np.zeros(27, complex)), r"reward_ckpt.10.gz holds \(27,\) complex128"),
         (array(reward=np.zeros((27, 2), np.float32)), r"reward_ckpt.10.gz holds \(27, 2\) float32"),
         (array(terminal=np.full(27, 2, np.uint8)), "has the value 2, expected 0 or 1"),
     ],
