@@ -31,7 +31,7 @@ from ..kitchen import OBSERVATION_SIZE, achieved, d4rl_observations, done_so_far
 from ..observations import vector_size, vectors
 from ..own_tasks import Environment
 from ..trajectories import Array, Provenance, Trajectories
-from .minari_files import AGAIN, check_data, check_metadata, checked_episode
+from .minari_files import AGAIN, check_metadata, checked_data, checked_episode
 
 SIMULATORS = ("mujoco", "ale-py")  # the packages that may decide an environment's physics
 
@@ -179,9 +179,11 @@ def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) ->
 
 
 def _episodes(data: minari.MinariDataset, folder: Path) -> Iterator[minari.EpisodeData]:
-    check_data(folder / "data", data.storage.FORMAT)
     try:
-        yield from data.iterate_episodes()
+        with checked_data(folder / "data", data.storage.FORMAT):
+            yield from data.iterate_episodes()
+    except UserError:
+        raise
     except Exception as error:  # a damaged file makes Minari's readers, and what they are built on, raise anything
         place = folder / "data" / "main_data.hdf5"
         place = place if place.exists() else folder / "data"

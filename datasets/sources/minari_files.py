@@ -4,6 +4,8 @@ Minari follows links, believes what metadata say of sizes, and hands on whatever
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,9 +50,11 @@ def check_metadata(folder: Path) -> dict[str, Any]:
     Raises a `UserError` if a file is none or lies outside the data set, and a `ValueError` that says what is wrong with
     the metadata.
     """
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not path.is_dir():
+    for path in folder.rglob("*"):  # which goes into no folder that is a link
+        if path.is_symlink():
             check_regular_file(path, within=folder)
+        elif not path.is_dir():
+            check_regular_file(path)
     path = folder / "metadata.json"
     check_regular_file(path, MOST)
     metadata = check_fields(parse_python_json(path.read_text(encoding="utf-8")), FIELDS, OTHER_FIELDS)
@@ -72,11 +76,21 @@ def _check_spec(spec: Any) -> None:
         check_fields(spec["kwargs"], {}, {"tasks_to_complete": list[str]})
 
 
-def check_data(folder: Path, data_format: str) -> None:
-    """Refuse, with a `UserError`, data that lead to other files or declare more than the limit; none are read."""
+@contextmanager
+def checked_data(folder: Path, data_format: str) -> Iterator[None]:
+    """Refuse, with a `UserError`, data that lead to other files or declare more than the limit; none are read.
+
+    An HDF5 file stays open meanwhile: whoever opens it again finds what was looked at in HDF5's cache.
+    """
     if data_format == "hdf5":
         with open_hdf5(folder / "main_data.hdf5", AGAIN):
-            return
+            yield
+    else:
+        _check_arrow(folder, data_format)
+        yield
+
+
+def _check_arrow(folder: Path, data_format: str) -> None:
     try:
         data = pa.dataset.dataset(folder, format=data_format, ignore_prefixes=["_", ".", "metadata.json"])
         needed = data.count_rows() * sum(_width(field.type) for field in data.schema)
