@@ -1,5 +1,6 @@
 import http.server
 import json
+import os
 import shutil
 import threading
 from collections import namedtuple
@@ -228,3 +229,10 @@ def test_a_damaged_mark_does_no_harm(server: Server, tmp_path: Path) -> None:
     get(server, tmp_path / "file.hdf5")
     assert server.behaviour.asked == ["bytes=1000-"]
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["file.bin", "file.bin.part"])
+def test_a_pipe_in_the_place_of_a_file_is_not_opened(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f"{name} is a named pipe where a regular file belongs"):
+        download("http://localhost/file.bin", tmp_path / "file.bin", lambda path: None)
