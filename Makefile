@@ -39,7 +39,9 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
 CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
-OPTIMISED = $(SWEEP) reacher2d-medium-large --fractions 1 --runs runs/optimisation
+# A method, steps unless STEPS are named, and what is changed: a line of the target optimisation, if METHODS has the method.
+OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
+OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
 .PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
@@ -47,7 +49,7 @@ OPTIMISED = $(SWEEP) reacher2d-medium-large --fractions 1 --runs runs/optimisati
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
-	@echo '  METHODS and FRACTIONS are for demo, a task, ablation and cpu-results; TASKS for the last two; RENDER for report and cpu-results'
+	@echo '  METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two; RENDER for report and cpu-results'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -108,12 +110,13 @@ $(TASKS:%=cpu-results-%): cpu-results-%: setup
 	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call CPU_METHODS,$*)) --fractions $(or $(FRACTIONS),$(call CPU_FRACTIONS,$*)) --runs runs/cpu
 
 optimisation: setup ## what batch, schedule and dropout are to BC, DT and LaMo in the demo: results/optimisation
+	$(if $(OPTIMISED_METHODS),,$(error optimisation trains bc, dt and lamo, and METHODS names none of them: $(METHODS)))
 	@$(call RECORD,reacher2d-medium-large)
-	@$(OPTIMISED) --methods bc $(if $(STEPS),,--steps 2000) --budget batch_size=32 --set decay=constant
-	@$(OPTIMISED) --methods dt $(if $(STEPS),,--steps 2000) --set decay=constant --set dropout=0.1
-	@$(OPTIMISED) --methods dt --set dropout=0.1
-	@$(OPTIMISED) --methods dt $(if $(STEPS),,--steps 1500) --budget batch_size=256 --precision bfloat16
-	@$(OPTIMISED) --methods lamo $(if $(STEPS),,--steps 1500) --budget batch_size=256 --precision bfloat16
+	$(call OPTIMISE,bc,2000,--budget batch_size=32 --set decay=constant)
+	$(call OPTIMISE,dt,2000,--set decay=constant --set dropout=0.1)
+	$(call OPTIMISE,dt,,--set dropout=0.1)
+	$(call OPTIMISE,dt,1500,--budget batch_size=256 --precision bfloat16)
+	$(call OPTIMISE,lamo,1500,--budget batch_size=256 --precision bfloat16)
 	@$(BIN)/lamobench leaderboard --runs runs/optimisation --output results/optimisation --no-figures
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes

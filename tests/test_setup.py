@@ -149,6 +149,24 @@ def test_optimisation_has_budgets_of_its_own_unless_steps_are_named() -> None:
     assert steps("STEPS=20") == ["20"] * 5
 
 
+def test_optimisation_trains_the_methods_and_fractions_that_are_named() -> None:
+    def sweeps(*variables: str) -> list[str]:
+        commands = would_run("optimisation", *variables)
+        return [" ".join(words[words.index("--fractions") :]) for words in commands if words[0] == "sweep"]
+
+    every = sweeps()
+    assert [line.split()[5] for line in every] == ["bc", "dt", "dt", "dt", "lamo"]
+    assert sweeps("METHODS=bc lamo cql") == [every[0], every[4]]
+    assert all("--fractions 0.1 1 --runs" in line for line in sweeps("METHODS=dt", "FRACTIONS=0.1 1"))
+
+
+def test_optimisation_says_which_methods_it_has() -> None:
+    command = ["make", "--dry-run", "optimisation", "METHODS=cql iql"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "optimisation trains bc, dt and lamo, and METHODS names none of them: cql iql" in done.stderr
+
+
 def test_frames_are_drawn_where_they_are_asked_for() -> None:
     for variables, options in (((), []), (("RENDER=0",), []), (("RENDER=1",), ["--render"])):
         assert would_run("report", *variables) == [["report", *options]]
@@ -156,7 +174,7 @@ def test_frames_are_drawn_where_they_are_asked_for() -> None:
 
 def test_help_says_which_targets_take_what() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert "METHODS and FRACTIONS are for demo, a task, ablation and cpu-results; TASKS for the last two" in done.stdout
+    assert "METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two" in done.stdout
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:
