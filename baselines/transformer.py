@@ -175,11 +175,11 @@ def causal_attention(
     the scale is 1 / sqrt(D / H).
 
     On a CPU plain products are faster than the fused kernel at the few dozen tokens of a Decision Transformer's
-    context, and with dropout; in bfloat16 several times.
+    context, and with dropout; in bfloat16 several times, unless nothing is learned and the processor has tiles for it.
     """
     batch, heads, rows, width = query.shape
     seen, scale = key.shape[-2], 1 / math.sqrt(width) if scale is None else scale
-    if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or query.dtype != torch.float32):
+    if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or not _fused_is_fast(query)):
         mixed = _plain_attention(query, key, value, _future(query, seen, places, max(0, LANES - seen)), dropout, scale)
     elif seen == places.length and places.read == EVERY:
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True, scale=scale)
@@ -187,6 +187,18 @@ def causal_attention(
         future = _future(query, seen, places)
         mixed = F.scaled_dot_product_attention(query, key, value, future, dropout, scale=scale)
     return mixed.transpose(1, 2).reshape(batch, rows, heads * width)
+
+
+def _fused_is_fast(query: Tensor) -> bool:
+    """Whether a CPU's fused kernel is fast in what products of queries are computed in.
+
+    That is autocast's precision, if it is on: acting keeps float32 tokens, and they are rounded on their way in.
+    """
+    rounded = torch.is_autocast_enabled("cpu")
+    precision = torch.get_autocast_dtype("cpu") if rounded else query.dtype
+    if precision == torch.bfloat16 and not torch.is_grad_enabled():
+        return bool(torch.cpu._is_amx_tile_supported())
+    return precision == torch.float32
 
 
 def _future(query: Tensor, seen: int, places: Places, more: int = 0) -> Tensor:

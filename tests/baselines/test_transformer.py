@@ -56,6 +56,30 @@ def test_attention_drops_weights_and_keeps_their_mean() -> None:
     assert float(mixed.mean()) == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_every_layer_attends_by_what_is_fast_in_the_precision_of_its_products(
+    monkeypatch: pytest.MonkeyPatch, rounded: bool, tiles: bool
+) -> None:
+    """Also the first, whose queries acting keeps in float32 under autocast."""
+    fused, calls = F.scaled_dot_product_attention, []
+    monkeypatch.setattr(
+        F, "scaled_dot_product_attention", lambda *args, **more: calls.append(1) or fused(*args, **more)
+    )
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    transformer = CausalTransformer(layers=3, heads=2, width=16, dropout=0.0, activation="relu")
+    expected = {FEW_TOKENS: 0, FEW_TOKENS + 1: 3 if tiles or not rounded else 0}
+    for seen, layers in expected.items():
+        calls.clear()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+            transformer.finish(transformer.begin(torch.randn(2, seen, 16)), slice(-1, None))
+        assert len(calls) == layers
+    calls.clear()
+    with torch.autocast("cpu", torch.bfloat16, enabled=rounded):  # learning
+        transformer(torch.randn(2, FEW_TOKENS + 1, 16))
+    assert len(calls) == (0 if rounded else 3)
+
+
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("before", [0, 4])
 def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> None:
