@@ -15,7 +15,7 @@ from ..datasets.storage import check_folder
 from .config import RunConfig, RunRequest, check_cached_context, resolve
 from .damage import damage
 from .display import SweepBar, duration, print_plan, print_rows, run_bar
-from .engine import check_engine, expected_slots
+from .engine import check_engine, device_of_plan, expected_slots
 from .engine_options import EngineOptions
 from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for
 from .methods import methods_for
@@ -206,7 +206,7 @@ def train_all(
     check_folder(root)
     options = engine or EngineOptions()
     check_engine(options, jobs, threads)
-    plan = make_plan(every, root, seeds_together, device)
+    plan = make_plan(every, root, seeds_together, device_of_plan(options, device))
     slots = expected_slots(options, jobs, threads, device)
     print_plan(plan, subject, root, slots)
     if only_plan:

@@ -12,7 +12,7 @@ from ..datasets.errors import UserError, choose
 from ..datasets.processes import cores
 from .engine_options import ENGINES, EngineOptions
 from .job import Message
-from .plan import Job
+from .plan import ELSEWHERE, Job
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ def check_engine(options: EngineOptions, jobs: int, threads: int) -> None:
 
 
 _DEFAULT = vars(EngineOptions())
+
+
+def device_of_plan(options: EngineOptions, device: str) -> str:
+    """The device that a plan is made for: that of a cluster's nodes is not known here, nor what is fast there."""
+    return ELSEWHERE if options.engine == "ray" and options.address else device
 
 
 def slots_here(jobs: int, threads: int, gpus: Sequence[str]) -> int:

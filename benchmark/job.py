@@ -11,6 +11,7 @@ from ..datasets.errors import UserError
 from ..datasets.storage import FULL
 from .memory import memory_line
 from .plan import Job
+from .terminal import prepare_streams
 
 TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
 
@@ -57,10 +58,39 @@ Tell = Callable[[Step | Note], None]
 
 
 def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> Ended | Full:
-    """Train the runs of a job, each from its last checkpoint."""
+    """Train the runs of a job, each from its last checkpoint.
+
+    Seeds that can't be trained in one pass on the device that is here are trained one after the other.
+    """
     import torch
 
+    prepare_streams()
     torch.set_num_threads(threads)
+    try:
+        parts = _parts(job, device)
+    except UserError as error:  # there is no such device
+        return Ended({run.id: str(error) for run in job})
+    failed: dict[str, str] = {}
+    for part in parts:
+        ended = _train_part(part, root, device, tell)
+        if isinstance(ended, Full):
+            return ended
+        failed |= ended.failed
+    return Ended(failed)
+
+
+def _parts(job: Job, device: str) -> list[Job]:
+    """What of a job is trained in one pass here."""
+    if len(job) == 1:
+        return [job]
+    from .together import groups
+    from .train import choose_device
+
+    return groups(job, choose_device(device))
+
+
+def _train_part(job: Job, root: Path, device: str, tell: Tell) -> Ended | Full:
+    """Train runs in one pass, or a run by itself; whatever goes wrong becomes a line of each."""
     try:
         return Ended(_train(job, root, device, tell))
     except Exception as error:

@@ -10,6 +10,8 @@ from .config import RunConfig
 from .damage import damage
 from .estimate import StepTimes, last_row, measured_times
 
+ELSEWHERE = "elsewhere"  # a device of another machine, which knows it (`job.train_job`)
+
 Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
 
 
@@ -34,7 +36,7 @@ def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = Fals
     """Look at what of the runs is done under `root`; nothing is changed. Ten thousand take about a second.
 
     With `seeds_together`, runs that differ in their seeds alone are one job, where they can be on the device
-    (`together.stackable`).
+    (`together.stackable`): one of this machine, or `ELSEWHERE`.
     """
     unique = {run.id: run for run in runs}
     present = os.listdir(root) if root.is_dir() else []
@@ -59,13 +61,11 @@ def jobs_of(runs: Sequence[RunConfig], times: StepTimes, together_on: str | None
     """What a worker is given at a time, the longest first; `together_on`: the device where seeds are one job."""
     if together_on is None:
         return [(run,) for run in runs]
-    import torch
-
     from .together import groups
     from .train import choose_device
 
-    kind = choose_device("auto").type if together_on == "auto" else together_on  # a cluster may have what is not here
-    return sorted(groups(runs, torch.device(kind)), key=lambda job: sum(map(times.cost, job)), reverse=True)
+    device = None if together_on == ELSEWHERE else choose_device(together_on)
+    return sorted(groups(runs, device), key=lambda job: sum(map(times.cost, job)), reverse=True)
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:

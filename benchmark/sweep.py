@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..datasets.errors import UserError
 from .config import RunConfig, RunRequest, resolve_each
-from .engine import Engine, Workplace, check_engine, open_engine
+from .engine import Engine, Workplace, check_engine, device_of_plan, open_engine
 from .engine_options import EngineOptions
 from .estimate import Kind, StepTimes, kind
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
@@ -87,7 +87,8 @@ def sweep(
     """
     options = engine or EngineOptions()
     check_engine(options, jobs, threads)
-    return carry_out(make_plan(runs, root, seeds_together, device), root, jobs, threads, device, show, options)
+    plan = make_plan(runs, root, seeds_together, device_of_plan(options, device))
+    return carry_out(plan, root, jobs, threads, device, show, options)
 
 
 def carry_out(

@@ -41,12 +41,13 @@ PER_SEED = ("seed", "data_seed", "subset_hash", "episodes_in_subset")  # what th
 Report = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
 
 
-def stackable(config: RunConfig, device: torch.device) -> bool:
+def stackable(config: RunConfig, device: torch.device | None) -> bool:
     """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
 
     Nor, on a CPU, where oneDNN's large products are most of a step: a stack takes longer than one seed after the other.
+    Without a device, whether there are any on which they can.
     """
-    if device.type == "cpu" and faster_here() and _multiplications(config) >= LARGE:
+    if device is not None and device.type == "cpu" and faster_here() and _multiplications(config) >= LARGE:
         return False
     plain = config.precision == "float32" and not config.compiled and not config.legacy
     networks = config.method in STACKABLE and not find_task(config.task).frame_stack
@@ -60,7 +61,7 @@ def _multiplications(config: RunConfig) -> int:
     return config.batch_size * proposals * max((int(inputs) * int(outputs) for inputs, outputs in sizes), default=0)
 
 
-def groups(runs: Iterable[RunConfig], device: torch.device) -> list[tuple[RunConfig, ...]]:
+def groups(runs: Iterable[RunConfig], device: torch.device | None) -> list[tuple[RunConfig, ...]]:
     """Runs that can be trained together: equal but for their seeds and subsets. Any other is by itself."""
     found: dict[str, list[RunConfig]] = {}
     for run in runs:

@@ -16,9 +16,12 @@ from lamobench.baselines.bc import BC
 from lamobench.benchmark import together
 from lamobench.benchmark import train as loop
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.engine import device_of_plan
+from lamobench.benchmark.engine_options import EngineOptions
 from lamobench.benchmark.estimate import StepTimes
+from lamobench.benchmark.job import Ended, train_job
 from lamobench.benchmark.learner import Tally
-from lamobench.benchmark.plan import jobs_of
+from lamobench.benchmark.plan import ELSEWHERE, jobs_of
 from lamobench.benchmark.runs import is_done, open_run, run_folder
 from lamobench.benchmark.together import STACKABLE, groups, stackable, train_together
 from lamobench.benchmark.train import train
@@ -200,8 +203,33 @@ def test_what_is_sooner_done_alone_on_a_cpu_is_trained_by_itself(seeds: Make, mo
     cql = seeds("cql", settings={"sampled_actions": 4, "hidden": (128, 128)})[0]  # of 12 proposals a state
     assert stackable(replace(cql, batch_size=85), CPU)
     assert not stackable(replace(cql, batch_size=86), CPU)
+    assert stackable(replace(cql, batch_size=86), None)  # somewhere
     monkeypatch.setattr(together, "faster_here", lambda: False)
     assert stackable(replace(cql, batch_size=86), CPU)
+
+
+def test_on_a_cluster_the_node_says_which_seeds_train_in_one_pass(
+    seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head may be another machine: what is fast on it, or whether it has a GPU, decides nothing."""
+    runs, cluster = seeds("bc"), EngineOptions("ray", "auto")
+    monkeypatch.setattr(together, "stackable", lambda config, device: device is None)
+    assert device_of_plan(cluster, "cpu") == device_of_plan(cluster, "auto") == ELSEWHERE
+    assert jobs_of(runs, StepTimes({}), ELSEWHERE) == [tuple(runs)]
+    for options in (EngineOptions(), EngineOptions("ray")):  # on this machine
+        assert jobs_of(runs, StepTimes({}), device_of_plan(options, "auto")) == [(run,) for run in runs]
+    monkeypatch.setattr(together, "train_together", lambda *_: pytest.fail("in one pass"))
+    ended = train_job(tuple(runs), tmp_path, "auto", 1, lambda message: None)
+    assert ended == Ended({})
+    assert all(is_done(tmp_path, run) for run in runs)
+
+
+def test_a_device_that_a_node_lacks_is_a_line_of_each_run(seeds: Make, tmp_path: Path) -> None:
+    runs = seeds("bc")
+    ended = train_job(tuple(runs), tmp_path, "cuda", 1, lambda message: pytest.fail(str(message)))
+    assert isinstance(ended, Ended)
+    assert ended.failed.keys() == {run.id for run in runs}
+    assert all("cuda" in line for line in ended.failed.values())
 
 
 def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
