@@ -30,6 +30,7 @@ from .engine_options import EngineOptions
 from .legacy import FAULTS
 from .memory import memory_line
 from .methods import METHODS
+from .terminal import let_go_of_streams, prepare_streams
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
@@ -229,17 +230,23 @@ Command = (
 
 
 def main() -> None:
-    """Entry point. A user's mistake ends in one line on standard error and status 2, an interrupt in status 130."""
+    """Do what the arguments say, for `program.main`.
+
+    A user's mistake ends in one line on standard error and status 2, an interrupt in status 130, and a reader that has
+    gone in status 141: as a signal would end it, for a shell.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any exit, it clears temporary folders away
+    prepare_streams()
     try:
         parse(sys.argv[1:]).run()
+        sys.stdout.flush()  # here, where it is noticed that there is no room for it, or no reader
     except UserError as error:
         sys.exit(_complain(str(error)))
     except KeyboardInterrupt:
         print("\nstopped; start the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        sys.stderr.close()
+        sys.exit(141)
     except OSError as error:  # a full disk, a folder that may not be written
         elsewhere = f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"
         sys.exit(_complain(memory_line(error) or elsewhere))
@@ -247,6 +254,8 @@ def main() -> None:
         if not (line := memory_line(error)):
             raise
         sys.exit(_complain(line))
+    finally:
+        let_go_of_streams()
 
 
 def parse(arguments: list[str]) -> Any:
