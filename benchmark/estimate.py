@@ -1,7 +1,7 @@
-"""What a run will take: the seconds of an optimiser step, evaluations included, as runs before it took them.
+"""What a run will take: the seconds of its optimiser steps and of its evaluations, as runs before it took them.
 
-Where no run of a method on a task was measured, a table of typical costs is scaled by how this machine compares on what
-was. Times are for the order of runs and for people; no result depends on them.
+Where no run of a method on a task was measured, typical costs (`typical_costs.py`) are scaled by how this machine
+compares on what was. Times are for the order of runs and for people; no result depends on them.
 """
 
 import json
@@ -9,24 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..datasets.errors import UserError
 from .config import ID_END, RunConfig
+from .methods import METHODS
 from .run_layout import object_in
-from .settings import LANGUAGE_MODEL_METHODS
-
-# Seconds of an optimiser step on one core, on Reacher2d in the cpu profile, its share of the evaluations included.
-TYPICAL_COST = {
-    **dict.fromkeys(LANGUAGE_MODEL_METHODS, 0.025),
-    **dict.fromkeys(("dt", "dt-matched"), 0.016),
-    "cql": 0.006,
-    **dict.fromkeys(("iql", "td3-bc", "rebrac", "rvs", "bc", "bc-10"), 0.003),
-}
-UNKNOWN_COST = 0.03  # of a method that is not listed
+from .typical_costs import typical_evaluation, typical_update
 
 SAMPLES = 5  # runs of a kind that are looked at
 
@@ -40,14 +33,22 @@ def kind(run: RunConfig) -> Kind:
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of an optimiser step by kind of run."""
+    """What is known of the time that runs take, by their kind."""
 
-    measured: Mapping[Kind, float]
+    measured: Mapping[Kind, float]  # seconds of an optimiser step, without evaluations
+    evaluating: Mapping[Kind, float] = field(default_factory=dict)  # evaluations: how many times as long as typical
+    paces: Mapping[Kind, float] = field(default_factory=dict)  # of runs just now: seconds of a step, with evaluations
+    usual: Mapping[Kind, float] = field(default_factory=dict)  # `typical_pace` of the same kinds
 
     def of(self, run: RunConfig) -> float:
-        """As measured; else as other runs of the method on the task take; else the typical cost, scaled."""
-        known = self.measured.get(kind(run))
-        return self._others.get(kind(run)[:2], self._typical(run.method)) if known is None else known
+        """Seconds of an optimiser step: as measured; else as others of the method on the task; else typical."""
+        known = _known(self.measured, self._others, run)
+        return self._scale * typical_update(run.method, run.task) if known is None else known
+
+    def evaluation(self, run: RunConfig) -> float:
+        """Seconds of an evaluation, in the same order."""
+        known = _known(self.evaluating, self._others_evaluating, run)
+        return (self._scale if known is None else known) * self._typical_evaluation(run)
 
     def is_measured(self, run: RunConfig) -> bool:
         """Whether the run's method was measured on its task."""
@@ -55,22 +56,68 @@ class StepTimes:
 
     def cost(self, run: RunConfig, begun: Mapping[str, int] | None = None) -> float:
         """Seconds that a run still takes; `begun` has the steps that runs have done already."""
-        return (run.steps - (begun or {}).get(run.id, 0)) * self.of(run)
+        done = (begun or {}).get(run.id, 0)
+        if (pace := self.paces.get(kind(run))) is not None:
+            return (run.steps - done) * pace
+        evaluations = run.steps // run.evaluate_every - done // run.evaluate_every
+        return (run.steps - done) * self.of(run) + evaluations * self.evaluation(run)
 
     @cached_property
     def _others(self) -> dict[tuple[str, str], float]:
-        seconds: dict[tuple[str, str], list[float]] = {}
-        for (method, task, *_), value in self.measured.items():
-            seconds.setdefault((method, task), []).append(value)
-        return {key: median(values) for key, values in seconds.items()}
+        return _by_method_and_task(self.measured)
+
+    @cached_property
+    def _others_evaluating(self) -> dict[tuple[str, str], float]:
+        return _by_method_and_task(self.evaluating)
 
     @cached_property
     def _scale(self) -> float:
-        typical = sum(TYPICAL_COST.get(method, UNKNOWN_COST) for method, *_ in self.measured)
-        return sum(self.measured.values()) / typical if typical else 1.0
+        """How many times as long as typical what was measured takes."""
+        typical = [typical_update(method, task) for method, task, *_ in self.measured]
+        typical += self.usual.values()
+        took = [*self.measured.values(), *(self.paces[key] for key in self.usual)]
+        return sum(took) / sum(typical) if typical else 1.0
 
-    def _typical(self, method: str) -> float:
-        return self._scale * TYPICAL_COST.get(method, UNKNOWN_COST)
+    def _typical_evaluation(self, run: RunConfig) -> float:
+        key = (run.method, run.task, run.evaluation_episodes, len(run.target_returns))
+        if key not in self._evaluations:  # a task of the user's own is looked up on disk
+            self._evaluations[key] = typical_evaluation(run.method, run.task, _episodes(vars(run)))
+        return self._evaluations[key]
+
+    @cached_property
+    def _evaluations(self) -> dict[tuple[str, str, int, int], float]:
+        return {}
+
+
+def typical_pace(run: RunConfig) -> float:
+    """Typical seconds of an optimiser step of the run, its share of the evaluations included."""
+    evaluation = typical_evaluation(run.method, run.task, _episodes(vars(run)))
+    return typical_update(run.method, run.task) + evaluation / run.evaluate_every
+
+
+def _episodes(config: Mapping[str, Any]) -> int:
+    """Of an evaluation: each target return is played so often."""
+    return int(config["evaluation_episodes"]) * len(config["target_returns"])
+
+
+def _known(table: Mapping[Kind, float], others: Mapping[tuple[str, str], float], run: RunConfig) -> float | None:
+    """What a table has for the run's kind, else for its method on its task."""
+    return table.get(kind(run), others.get(kind(run)[:2]))
+
+
+def _by_method_and_task(table: Mapping[Kind, float]) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for (method, task, *_), value in table.items():
+        found.setdefault((method, task), []).append(value)
+    return {key: median(values) for key, values in found.items()}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What a run tells of the time that it took, or has taken so far."""
+
+    update: float  # seconds of an optimiser step
+    evaluation: float | None  # how many times as long as typical; None before the run is done
 
 
 def measured_times(runs: Iterable[RunConfig], root: Path, names: Iterable[str]) -> StepTimes:
@@ -80,18 +127,20 @@ def measured_times(runs: Iterable[RunConfig], root: Path, names: Iterable[str]) 
     """
     planned = {run.id: run for run in runs}
     present = set(names)
-    samples: dict[Kind, list[float]] = {}
+    samples: dict[Kind, list[_Sample]] = {}
     for run in planned.values():
         if run.id in present and len(found := samples.setdefault(kind(run), [])) < SAMPLES:
-            found += _seconds_per_step(root / run.id, run.steps)
+            found += _samples(root / run.id, vars(run))
     lacking = {run.method for run in planned.values() if not samples.get(kind(run))}
     for folder in _others(root, present - planned.keys(), lacking):
         config = read_object(folder / "config.json")
-        with suppress(KeyError):
+        with suppress(KeyError, TypeError):
             key = (config["method"], config["task"], config["lm"], config["batch_size"])
-            if len(found := samples.setdefault(key, [])) < SAMPLES:
-                found += _seconds_per_step(folder, config["steps"])
-    return StepTimes({key: median(found) for key, found in samples.items() if found})
+            if config["method"] in METHODS and len(found := samples.setdefault(key, [])) < SAMPLES:
+                found += _samples(folder, config)
+    updates = {key: median(sample.update for sample in found) for key, found in samples.items() if found}
+    shares = {key: [s.evaluation for s in found if s.evaluation is not None] for key, found in samples.items()}
+    return StepTimes(updates, {key: median(values) for key, values in shares.items() if values})
 
 
 def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Path]:
@@ -105,13 +154,17 @@ def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Pat
             yield root / name
 
 
-def _seconds_per_step(folder: Path, steps: int) -> list[float]:
-    """One number, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
-    done = read_object(folder / "done.json")
-    if "train_seconds" in done:
-        return [(done["train_seconds"] + done.get("evaluation_seconds", 0.0)) / steps]
-    row = last_row(folder)
-    return [row["seconds"] / row["step"]] if row.get("step") and "seconds" in row else []
+def _samples(folder: Path, config: Mapping[str, Any]) -> list[_Sample]:
+    """One, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
+    done, row = read_object(folder / "done.json"), last_row(folder)
+    with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, UserError):  # a task may be gone
+        typical = typical_evaluation(config["method"], config["task"], _episodes(config))
+        if "train_seconds" not in done:
+            return [_Sample(row["seconds"] / row["step"], None)]
+        evaluations = config["steps"] // config["evaluate_every"]
+        share = done["evaluation_seconds"] / typical / evaluations if "evaluation_seconds" in done else None
+        return [_Sample(done["train_seconds"] / config["steps"], share)]
+    return []
 
 
 def last_row(folder: Path) -> dict[str, Any]:

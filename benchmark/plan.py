@@ -9,6 +9,8 @@ from pathlib import Path
 from .config import RunConfig
 from .damage import damage
 from .estimate import StepTimes, last_row, measured_times
+from .hyperparameters import DEFAULT_LANGUAGE_MODEL
+from .typical_costs import is_simulation_known
 
 ELSEWHERE = "elsewhere"  # a device of another machine, which knows it (`job.train_job`)
 
@@ -89,13 +91,26 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
 
 
 def source_of_estimate(plan: Plan) -> str:
-    """Which methods' step times were measured, and which are typical ones."""
+    """Which methods' step times were measured, which are typical ones, and where these may be far off."""
     left = [run for job in plan.jobs for run in job]
     measured = {run.method for run in left if plan.times.is_measured(run)}
-    typical = {run.method for run in left if not plan.times.is_measured(run)}
+    guessed = [run for run in left if not plan.times.is_measured(run)]
+    typical = {run.method for run in guessed}
     if not typical:
         return "step times measured in earlier runs"
     scaled = " scaled to this machine" if plan.times.measured else ""
+    doubts = "".join(f"; {doubt}" for doubt in _doubts(guessed))
     if not measured:
-        return f"typical step times{scaled}: no run of these methods on this task was found"
-    return f"measured step times of {', '.join(sorted(measured))}; typical ones{scaled} of {', '.join(sorted(typical))}"
+        return f"typical step times{scaled}: no run of these methods on this task was found{doubts}"
+    known = f"measured step times of {', '.join(sorted(measured))}"
+    return f"{known}; typical ones{scaled} of {', '.join(sorted(typical))}{doubts}"
+
+
+def _doubts(runs: Sequence[RunConfig]) -> list[str]:
+    """Why typical times may be far from those of the runs."""
+    doubts = []
+    if any(run.profile != "cpu" or run.lm not in ("", DEFAULT_LANGUAGE_MODEL["cpu"]) for run in runs):
+        doubts.append("typical ones are of the cpu profile as it is, and these runs are not")
+    if unknown := {run.env_id for run in runs if not is_simulation_known(run.task)}:
+        doubts.append(f"how long a step of {', '.join(sorted(unknown))} takes is a guess")
+    return doubts

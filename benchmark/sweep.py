@@ -8,7 +8,7 @@ the other is not working on, waits for the rest, and finds it done.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..datasets.errors import UserError
 from .config import RunConfig, RunRequest, resolve_each
 from .engine import Engine, Workplace, check_engine, device_of_plan, open_engine
 from .engine_options import EngineOptions
-from .estimate import Kind, StepTimes, kind
+from .estimate import Kind, StepTimes, kind, typical_pace
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
 from .plan import Job, Plan, make_plan
 from .runs import is_held, run_folder, set_damaged_aside
@@ -41,6 +41,7 @@ class State:
     steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
     running: set[str] = field(default_factory=set)  # run ids
     pace: dict[Kind, float] = field(default_factory=dict)  # seconds per step, as measured in this sweep
+    usual: dict[Kind, float] = field(default_factory=dict)  # what is typical of these kinds
     finished: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)  # runs that one worker trains together; any other is by itself
@@ -51,12 +52,12 @@ class State:
 
     def step_times(self) -> StepTimes:
         """As measured in this sweep, else before it, else typical ones."""
-        return StepTimes({**self.before.measured, **self.pace})
+        return replace(self.before, paces=self.pace, usual=self.usual)
 
     def seconds_left(self, jobs: int) -> float | None:
         """An estimate of the wall time left; None until something was measured."""
         times = self.step_times()
-        if not times.measured:
+        if not (times.measured or times.paces):
             return None
         over = {*self.finished, *self.failed}
         costs = {run.id: times.cost(run, self.steps) for run in self.runs if run.id not in over}
@@ -150,6 +151,8 @@ def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bo
             key = kind(job[0])
             state.steps[name], state.rates[name] = step, seconds
             state.pace[key] = 0.8 * state.pace.get(key, seconds) + 0.2 * seconds
+            if key not in state.usual:
+                state.usual[key] = typical_pace(job[0])
             return False
         case Note(line):
             state.notes.append(line)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark import typical_costs
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve, resolve_each
 from lamobench.benchmark.display import print_plan
-from lamobench.benchmark.estimate import TYPICAL_COST, StepTimes, kind, measured_times
+from lamobench.benchmark.estimate import StepTimes, kind, measured_times
 from lamobench.benchmark.methods import methods_for
 from lamobench.benchmark.plan import Plan, make_plan, plan_rows, source_of_estimate
 from lamobench.benchmark.runs import open_run, run_folder
 from lamobench.benchmark.sweep import grid
+from lamobench.benchmark.typical_costs import typical_evaluation, typical_update
 
 Requests = Callable[..., RunRequest]
 
@@ -87,19 +89,33 @@ def test_step_times_come_from_finished_and_unfinished_runs_of_the_method_and_tas
     tmp_path: Path, tiny_request: Requests, runs: list[RunConfig]
 ) -> None:
     bc, dt = runs[0], runs[-1]
-    finish(tmp_path, bc, 3.0, 1.0)  # a planned one: 4 s for 20 steps
+    finish(tmp_path, bc, 3.0, 1.0)  # a planned one: 3 s for 20 steps, 1 for 2 evaluations
     other = resolve(tiny_request("dt", budget={"steps": 200, "evaluate_every": 100}))  # not planned, by its name
     begin(tmp_path, other, 100, 50.0)
     times = measured_times(runs, tmp_path, names_of(tmp_path))
-    assert times.measured == {kind(bc): pytest.approx(0.2), kind(dt): pytest.approx(0.5)}
-    assert times.cost(dt) == pytest.approx(10.0)
-    assert times.cost(dt, {dt.id: 15}) == pytest.approx(2.5)
+    assert times.measured == {kind(bc): pytest.approx(0.15), kind(dt): pytest.approx(0.5)}
+    assert times.cost(bc) == pytest.approx(4.0)
+    assert times.cost(bc, {bc.id: 15}) == pytest.approx(0.75 + 0.5)
+    more = replace(bc, evaluation_episodes=2 * bc.evaluation_episodes, steps=40, evaluate_every=10)
+    assert 6.0 + 4 * 0.5 < times.cost(more) < 6.0 + 4 * 1.0
+    scale = (0.15 + 0.5) / (typical_update("bc", "reacher2d") + typical_update("dt", "reacher2d"))
+    assert times.cost(dt) == pytest.approx(20 * 0.5 + 2 * scale * typical_evaluation("dt", "reacher2d", 2))
     larger = replace(dt, batch_size=256)
     assert (times.of(larger), times.is_measured(larger)) == (pytest.approx(0.5), True)
     elsewhere = replace(dt, task="hopper")
-    scale = (0.2 + 0.5) / (TYPICAL_COST["bc"] + TYPICAL_COST["dt"])
-    assert times.of(elsewhere) == pytest.approx(scale * TYPICAL_COST["dt"])
+    assert times.of(elsewhere) == pytest.approx(scale * typical_update("dt", "hopper"))
     assert not times.is_measured(elsewhere)
+
+
+def test_a_run_of_a_task_that_is_gone_is_no_sample(
+    tmp_path: Path, tiny_request: Requests, runs: list[RunConfig]
+) -> None:
+    """Its name says that it is of the method; what it was measured on, nobody can say."""
+    other = replace(resolve(tiny_request("dt", budget={"steps": 200, "evaluate_every": 100})), task="my-own")
+    begin(tmp_path, other, 100, 50.0)
+    times = measured_times(runs, tmp_path, names_of(tmp_path))
+    assert times.measured == {}
+    assert times.cost(runs[0]) > 0
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"train_seconds": 5}'])
@@ -110,7 +126,8 @@ def test_what_can_t_be_read_is_no_sample(tmp_path: Path, runs: list[RunConfig], 
 
 
 def plan_of(runs: list[RunConfig], seconds: dict[str, float], **facts: Any) -> Plan:
-    times = StepTimes({kind(run): seconds[run.method] for run in runs if run.method in seconds})
+    measured = {kind(run): seconds[run.method] for run in runs if run.method in seconds}
+    times = StepTimes(measured, dict.fromkeys(measured, 0.0))  # evaluations take no time
     given: dict[str, Any] = {"done": [], "begun": {}, "damaged": {}} | facts
     return Plan(runs, jobs=[(run,) for run in runs], times=times, **given)
 
@@ -124,10 +141,35 @@ def test_the_estimate_by_hand(runs: list[RunConfig]) -> None:
 
 def test_the_plan_says_what_its_estimate_is_based_on(runs: list[RunConfig]) -> None:
     assert source_of_estimate(plan_of(runs, {"bc": 0.1, "dt": 1.0})) == "step times measured in earlier runs"
+    runs = [replace(run, profile="cpu") for run in runs]
     assert source_of_estimate(plan_of(runs, {"bc": 0.1})) == (
         "measured step times of bc; typical ones scaled to this machine of dt"
     )
-    assert source_of_estimate(plan_of(runs, {})).startswith("typical step times: no run of these methods")
+    plain = "typical step times: no run of these methods on this task was found"
+    assert source_of_estimate(plan_of(runs, {})) == plain
+    assert source_of_estimate(plan_of([replace(run, lm="gpt2-mini") for run in runs], {})) == plain
+    others = f"{plain}; typical ones are of the cpu profile as it is, and these runs are not"
+    for changes in ({"profile": "paper"}, {"profile": "cpu (changed)"}, {"lm": "gpt2"}):
+        assert source_of_estimate(plan_of([replace(run, **changes) for run in runs], {})) == others
+
+
+def test_the_plan_says_where_a_simulator_was_never_measured(
+    runs: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [replace(run, profile="cpu") for run in runs]
+    monkeypatch.delitem(typical_costs.SIMULATION, "reacher2d")
+    assert source_of_estimate(plan_of(runs, {})).endswith(
+        "; how long a step of lamobench/Reacher2d-v0 takes is a guess"
+    )
+    assert source_of_estimate(plan_of(runs, {"bc": 0.1, "dt": 1.0})) == "step times measured in earlier runs"
+
+
+def test_of_a_short_run_evaluations_are_most_of_the_estimate(runs: list[RunConfig]) -> None:
+    """Ten steps of training between two evaluations of 100 episodes of 100 steps."""
+    short = replace(runs[0], evaluation_episodes=100, target_returns=[76.0, 40.0])
+    evaluations = 2 * typical_evaluation("bc", "reacher2d", 200)
+    assert StepTimes({}).cost(short) == pytest.approx(20 * typical_update("bc", "reacher2d") + evaluations)
+    assert evaluations > 0.9 * StepTimes({}).cost(short)
 
 
 def test_the_plan_is_printed_before_anything_begins(

@@ -1,5 +1,4 @@
 import fcntl
-import math
 import multiprocessing
 import os
 import signal
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark import estimate
+from lamobench.benchmark import estimate, typical_costs
 from lamobench.benchmark import sweep as sweeping
 from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.estimate import StepTimes, kind
@@ -267,11 +266,12 @@ def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int,
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(estimate.TYPICAL_COST, "dt", 10 * estimate.TYPICAL_COST["bc"])
+    costs = typical_costs.ON_VECTORS
+    monkeypatch.setitem(costs, "dt", replace(costs["bc"], update=1e6))
     slow = replace(run_of(), method="dt")
     plan = make_plan([run_of(), long_run(), slow], tmp_path)
     assert plan.jobs == [(slow,), (long_run(),), (run_of(),)]
-    assert plan.times.cost(long_run()) == 2 * plan.times.cost(run_of())
+    assert plan.times.cost(long_run()) > plan.times.cost(run_of())
 
 
 def hand_made(**facts: Any) -> State:
@@ -306,17 +306,18 @@ def test_runs_that_are_trained_together_are_not_shared_among_workers() -> None:
 
 
 def test_methods_that_were_not_measured_are_scaled_from_those_that_were() -> None:
-    state = hand_made(pace={"dt": 0.5})
-    ratio = estimate.TYPICAL_COST["bc"] / estimate.TYPICAL_COST["dt"]
-    assert state.step_times().of(state.runs[-1]) == pytest.approx(0.5 * ratio)
-    assert math.isfinite(state.step_times().of(replace(state.runs[0], method="a method of later")))
+    state = hand_made()
+    dt, _, bc, _ = state.runs
+    sweeping._hear(state, (dt,), Step(dt.id, 10, 0.5), sweeping._Attempts(Path()))
+    ratio = estimate.typical_pace(bc) / estimate.typical_pace(dt)
+    assert state.step_times().cost(bc) == pytest.approx(1000 * 0.5 * ratio)
 
 
 def test_what_this_sweep_measures_is_worth_more_than_what_was_measured_before() -> None:
     state = hand_made(pace={"dt": 0.5})
     dt, _, bc, _ = state.runs
-    state.before = StepTimes({kind(dt): 7.0, kind(bc): 0.25})
-    assert [state.step_times().of(run) for run in (dt, bc)] == [0.5, 0.25]
+    state.before = StepTimes({kind(dt): 7.0, kind(bc): 0.25}, {kind(dt): 1.0, kind(bc): 0.0})
+    assert [state.step_times().cost(run) for run in (dt, bc)] == [500, 250]
     assert hand_made().seconds_left(jobs=1) is None
     assert state.seconds_left(jobs=1) == pytest.approx(2 * 500 + 2 * 250)
 
