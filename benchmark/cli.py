@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
+from ..datasets.disk_errors import disk_line
 from ..datasets.errors import UserError
 from .cli_bench import Bench
 from .cli_compare import Compare
@@ -28,9 +29,9 @@ from .cli_runs import RUNS, HubGroup, RunsGroup
 from .cli_watch import Plan, Watch
 from .engine_options import EngineOptions
 from .legacy import FAULTS
-from .memory import memory_line
+from .memory import memory_line, what_takes_less
 from .methods import METHODS
-from .terminal import let_go_of_streams, prepare_streams
+from .terminal import let_go_of_streams, plain_terminal, prepare_streams, printable
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
@@ -237,9 +238,11 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any exit, it clears temporary folders away
     prepare_streams()
+    command: Any = None
     try:
-        parse(sys.argv[1:]).run()
-        sys.stdout.flush()  # here, where it is noticed that there is no room for it, or no reader
+        command = parse(sys.argv[1:])
+        with plain_terminal():
+            command.run()
     except UserError as error:
         sys.exit(_complain(str(error)))
     except KeyboardInterrupt:
@@ -247,15 +250,22 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.exit(141)
-    except OSError as error:  # a full disk, a folder that may not be written
-        elsewhere = f"{error.strerror or error}: {error.filename or 'unnamed'}; choose another place for it"
-        sys.exit(_complain(memory_line(error) or elsewhere))
-    except (MemoryError, RuntimeError) as error:
-        if not (line := memory_line(error)):
+    except Exception as error:
+        if not (line := _line_of(error, command)):
             raise
         sys.exit(_complain(line))
     finally:
         let_go_of_streams()
+
+
+def _line_of(error: Exception, command: Any) -> str:
+    """What a person is told of an error of the machine: its memory or a disk; empty for a defect of the suite."""
+    if line := memory_line(error, what_takes_less(command)) or disk_line(error):
+        return line
+    if not isinstance(error, OSError):
+        return ""
+    about = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{about}; choose another place for it"
 
 
 def parse(arguments: list[str]) -> Any:
@@ -285,5 +295,5 @@ def one_line(box: str) -> str:
 
 
 def _complain(message: str) -> int:
-    print(f"lamobench: {message}", file=sys.stderr)
+    print(f"lamobench: {printable(message)}", file=sys.stderr)
     return 2

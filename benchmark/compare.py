@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..datasets.csv_text import cell_text
 from ..datasets.errors import UserError
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
@@ -192,7 +193,7 @@ def _number(text: str) -> float:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, keep_default_na=False, dtype=str)
+        frame = pd.read_csv(path, keep_default_na=False, dtype=str).apply(lambda column: column.map(cell_text))
     except FileNotFoundError as error:
         raise UserError(f"there is no leaderboard '{path}'; write one with `lamobench leaderboard`") from error
     except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors

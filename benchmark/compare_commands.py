@@ -1,13 +1,12 @@
 """The work behind `lamobench compare`."""
 
-import csv
-import io
 import json
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..datasets.csv_text import csv_text
 from ..datasets.storage import write_text
 from .compare import FORMATS, compare_boards, compare_published, nothing_published, read_board, summary, why_not
 from .display import table_lines
@@ -49,12 +48,10 @@ def compare(command: "Compare") -> None:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """Rows of a comparison as CSV; what is unknown is left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FORMATS)
-    for row in rows:
-        writer.writerow("" if row[name] is None else format(row[name], style) for name, style in FORMATS.items())
-    return text.getvalue()
+    formatted = (
+        ["" if row[name] is None else format(row[name], style) for name, style in FORMATS.items()] for row in rows
+    )
+    return csv_text(FORMATS, formatted)
 
 
 def as_text(rows: Sequence[Row]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.catalog import find_task
+from ..datasets.disk_errors import errors_about
 from ..datasets.errors import UserError
 from ..datasets.storage import whole_file
 from .config import RunConfig
@@ -36,7 +37,7 @@ def write_events(run: Path, output: Path) -> int:
     file = output / run.name / f"events.out.tfevents.{started}.lamobench"
     before = file.read_bytes() if file.is_file() else b""
     if before and content.startswith(before):
-        with file.open("ab") as events:
+        with errors_about(file, file.name), file.open("ab") as events:
             events.write(content[len(before) :])
         return points - _points_in(before)
     with whole_file(file) as temporary:  # the first time, or the run was started anew

@@ -1,18 +1,18 @@
 """What a worker does with a job, whichever engine gave it: train its runs, and say how that goes."""
 
-import errno
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..datasets.disk_errors import FULL, disk_error, disk_line
 from ..datasets.errors import UserError
-from ..datasets.storage import FULL
-from .memory import memory_line
+from .memory import TAKES_LESS, memory_line
 from .plan import Job
 from .terminal import prepare_streams
 
+OF_SWEEPS = " or ".join(TAKES_LESS[option] for option in ("jobs", "budget"))
 TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
 
 
@@ -96,7 +96,7 @@ def _train_part(job: Job, root: Path, device: str, tell: Tell) -> Ended | Full:
     except Exception as error:
         if no_space(error):
             return Full(full_line(root))
-        if line := memory_line(error):
+        if line := memory_line(error, OF_SWEEPS) or disk_line(error):
             return Ended({run.id: f"run {run.id}: {line}" for run in job})
         tell(Note("".join(traceback.format_exception(error))))  # a defect: the sweep goes on, and the story is told
         first = (str(error).splitlines() or [""])[0]
@@ -128,11 +128,9 @@ def full_line(root: Path) -> str:
 
 
 def no_space(error: BaseException) -> bool:
-    """Whether this is what a full disk, or a full share of one, brings about; safetensors says so in words alone."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    words = str(error)
-    return FULL.match(words) is not None or any(f"(os error {n})" in words for n in (errno.ENOSPC, errno.EDQUOT))
+    """Whether this is what a full disk, or a full share of one, brings about."""
+    met = disk_error(error)
+    return met is not None and met.errno in FULL
 
 
 @dataclass

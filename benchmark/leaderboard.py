@@ -1,7 +1,5 @@
 """The leaderboard: runs averaged over seeds, one row a method, data set and fraction, written as CSV."""
 
-import csv
-import io
 import math
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..datasets.csv_text import csv_text
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
 from ..datasets.trajectories import combine_hashes
@@ -108,12 +107,9 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write the leaderboard, whole or not at all; the same runs give the same bytes. What is unknown is left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in frame.sort_values([*KEYS, "dataset_hash"]).to_dict("records"):
-        writer.writerow(_formatted(row[column], style) for column, style in COLUMNS.items())
-    write_text(path, text.getvalue())
+    rows = frame.sort_values([*KEYS, "dataset_hash"]).to_dict("records")
+    cells = ([_formatted(row[column], style) for column, style in COLUMNS.items()] for row in rows)
+    write_text(path, csv_text(COLUMNS, cells))
 
 
 def _formatted(value: Any, style: str) -> str:

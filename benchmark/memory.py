@@ -4,10 +4,19 @@ import ctypes
 import errno
 import re
 import sys
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # numbers of glibc's `mallopt`, in its malloc.h
 KEPT, LARGE = 256 << 20, 64 << 20  # bytes
 SPENT = re.compile(r"out of memory|can't allocate memory")  # PyTorch's words, of a GPU and of a processor
+TAKES_LESS = {  # by option
+    "jobs": "fewer --jobs",
+    "budget": "smaller batches with --budget batch_size=N",
+    "batch_size": "smaller batches with --batch-size N",
+    "episodes": "fewer --episodes",
+    "parts": "more --parts",
+}
 ASKED = re.compile(r"(?:[Tt]ried|Unable) to allocate ([\d.]+ \w+)")  # PyTorch's and NumPy's
 
 
@@ -22,14 +31,24 @@ def keep_freed_memory() -> bool:
     return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, LARGE))
 
 
-def memory_line(error: BaseException) -> str:
-    """What a person is told when memory has run out, of the machine or of a GPU; empty if the error is another one."""
+def what_takes_less(command: Any) -> str:
+    """What a command, whose options are its fields, can be asked for that takes less memory; empty if nothing is."""
+    options = [command] if is_dataclass(command) else []
+    for value in options:
+        options += [part for part in vars(value).values() if is_dataclass(part)]
+    names = {field.name for value in options for field in fields(value)}
+    return " or ".join(advice for name, advice in TAKES_LESS.items() if name in names)
+
+
+def memory_line(error: BaseException, less: str = "") -> str:
+    """What a person is told when memory has run out, of the machine or of a GPU; empty if the error is another one.
+
+    `less` is what the command can be asked for that takes less memory.
+    """
     system = isinstance(error, OSError) and error.errno == errno.ENOMEM
     words = isinstance(error, RuntimeError) and SPENT.search(str(error))
     if not (isinstance(error, MemoryError) or system or words):
         return ""
     asked = ASKED.search(str(error))
-    return (
-        f"no memory left{f' for {asked[1]} more' if asked else ''}; free some and start the same command again, or ask "
-        "for less at a time: fewer --jobs, or smaller batches with --budget batch_size=N (lm pretrain: --batch-size N)"
-    )
+    more, otherwise = f" for {asked[1]} more" if asked else "", f", or ask for less at a time: {less}" if less else ""
+    return f"no memory left{more}; free some and start the same command again{otherwise}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..datasets.cache import replaced_folder
+from ..datasets.disk_errors import errors_about
 from ..datasets.errors import UserError
 from ..datasets.storage import write_text
 from .players import language_model_problem, read_data_facts, write_data_facts
@@ -36,6 +37,7 @@ from .run_layout import CHECKPOINT, DATA_FACTS
 from .runs import read_config
 
 CARD = "README.md"
+SCRATCH = "lamobench-"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 PUBLISHED = (*OF_FINISHED, DATA_FACTS, CHECKPOINT)
 OF_THE_HUB = {".gitattributes", CARD}  # what a new repository may hold
@@ -63,27 +65,23 @@ def push(folder: Path, to: str, private: bool = False) -> str:
     Raises a `UserError` if the run is not finished or damaged, if its data are not at hand (what the policy has to know
     of them goes with it), if what is there already is no policy of this suite, or if the Hub refuses.
     """
-    repository = is_repository(to)
-    if not repository:
+    if not is_repository(to):
         _check_target(Path(to))
-    with tempfile.TemporaryDirectory(prefix="lamobench-") as scratch:
-        prepared = Path(scratch) / "policy"
-        prepare(folder, prepared, to if repository else Path(to).resolve().name)
-        if repository:
-            return _upload(prepared, to, private, read_config(folder).id)
         with replaced_folder(Path(to)) as temporary:
-            shutil.copytree(prepared, temporary, dirs_exist_ok=True)
-    return to
+            prepare(folder, temporary, Path(to).resolve().name)
+        return to
+    with errors_about(Path(tempfile.gettempdir()), SCRATCH), tempfile.TemporaryDirectory(prefix=SCRATCH) as prepared:
+        prepare(folder, Path(prepared), to)
+        return _upload(Path(prepared), to, private, read_config(folder).id)
 
 
 def prepare(folder: Path, target: Path, name: str) -> None:
-    """Write what is published of the run in `folder` to `target`, the same bytes each time."""
+    """Write what is published of the run in `folder` to the folder `target`, the same bytes each time."""
     folder = folder.resolve()
     status = check_run(folder)
     if status != "finished" or not (folder / CHECKPOINT).is_file():
         what = status if status != "finished" else "without its checkpoint"
         raise UserError(f"run {folder.name} is {what}; only a finished run's policy can be published")
-    target.mkdir()
     for file in OF_FINISHED:
         shutil.copyfile(folder / file, target / file)
     _write_weights(folder / CHECKPOINT, target / CHECKPOINT, folder.name)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UserError
+from ..datasets.storage import scratch_folder
 from .collect import collect, what_and_how
 from .config import BROKEN_END, RUN_ID_END
 from .display import count, print_rows
@@ -119,10 +119,10 @@ def bring_in(command: "RunsImport") -> None:
 def remove(command: "RunsRemove") -> None:
     """`lamobench runs remove`: none if one of them is not there."""
     for folder in dict.fromkeys([find_run(name, command.runs, RUN_OR_BROKEN) for name in command.names]):
-        with hold(folder):
-            aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".removed."))
-            os.rename(folder, aside)  # gone in one step: never half a run
-        rmtree(aside)
+        with scratch_folder(folder.parent, ".removed.") as aside:  # which the next one clears away if this is killed
+            with hold(folder):
+                os.rename(folder, aside / folder.name)  # gone in one step: never half a run
+            rmtree(aside / folder.name)
         print(f"removed {folder.name}")
 
 

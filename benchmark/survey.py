@@ -1,7 +1,5 @@
 """How good the recorded data is: one row a data set, in `results/recorded_data.csv`."""
 
-import csv
-import io
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ import numpy as np
 
 from ..datasets import cache
 from ..datasets.catalog import find_dataset, find_task, recording_of
+from ..datasets.csv_text import csv_text, read_csv
 from ..datasets.entries import DATASETS, Dataset, Recorded
 from ..datasets.kitchen import satisfied
 from ..datasets.recording.collect import PLAYERS
@@ -119,16 +118,11 @@ def _can_be_recorded(dataset: Dataset) -> bool:
 
 def _read(path: Path) -> dict[str, Row]:
     """The rows of a table that an earlier survey wrote, of data sets that the catalog still has."""
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["dataset"]: row for row in csv.DictReader(file) if row.get("dataset") in DATASETS}
+    rows = read_csv(path) if path.is_file() else []
+    return {row["dataset"]: row for row in rows if row.get("dataset") in DATASETS}
 
 
 def _write(path: Path, rows: dict[str, Row]) -> None:
     order = list(DATASETS)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[name] for name in sorted(rows, key=order.index))
-    write_text(path, text.getvalue())
+    cells = ([rows[name].get(column, "") for column in COLUMNS] for name in sorted(rows, key=order.index))
+    write_text(path, csv_text(COLUMNS, cells))

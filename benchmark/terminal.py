@@ -1,9 +1,17 @@
-"""Standard output and error, whatever they are connected to: any encoding, a reader that leaves, nothing at all."""
+"""Standard output and error, whatever they are connected to, and whoever wrote what is printed.
+
+Any encoding, a reader that leaves, nothing at all; and text from others' files, which a terminal must not take for
+commands.
+"""
 
 import codecs
 import io
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO, cast
 
 # Signs of the suite's and of tyro's, and what stands for them where an encoding has none.
 PLAIN = {
@@ -20,6 +28,7 @@ PLAIN = {
     "“": '"',
     "”": '"',
 }
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line end; C1's are escapes of one character
 
 
 def prepare_streams() -> None:
@@ -51,3 +60,60 @@ def let_go_of_streams() -> None:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def printable(text: str) -> str:
+    r"""The text with `\x1b` and the like in the place of control characters, which a terminal may take as orders."""
+    return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class PlainStream:
+    """A stream that writes no control characters; a carriage return may begin or end a text, as progress bars' do.
+
+    Whatever else a stream is asked is answered by the one beneath, `stream`.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self.stream, self.name = stream, name
+
+    def write(self, text: str) -> int:
+        """Write the printable text."""
+        inner = text.strip("\r")
+        start = text.find(inner)
+        with self._errors_named():
+            self.stream.write(text[:start] + printable(inner) + text[start + len(inner) :])
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        with self._errors_named():
+            self.stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            with open(os.devnull, "w") as nowhere:  # Python writes what is left on its way out, and must not fail again
+                os.dup2(nowhere.fileno(), self.stream.fileno())
+            raise OSError(error.errno, error.strerror, self.name) from None
+
+
+@contextmanager
+def plain_terminal() -> Iterator[None]:
+    """Until the end of the block, what is printed holds no control characters, and all of it was written."""
+    output = cast(TextIO, PlainStream(sys.stdout, "standard output"))
+    errors = cast(TextIO, PlainStream(sys.stderr, "standard error"))
+    with redirect_stdout(output), redirect_stderr(errors):
+        yield
+        output.flush()
+
+
+def control(stream: TextIO, sequence: str) -> None:
+    """Write a control sequence of our own."""
+    getattr(stream, "stream", stream).write(sequence)

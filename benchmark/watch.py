@@ -20,6 +20,7 @@ from .display import count, duration, progress_bar
 from .estimate import read_object
 from .run_layout import run_folders, walk
 from .sweep_record import FOLDER, is_alive
+from .terminal import control
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
 SHOWN = 12  # runs of a sweep that are listed
@@ -48,7 +49,7 @@ def watch(root: Path, once: bool = False, interval: float = 2.0) -> None:
         width = max(NARROWEST, shutil.get_terminal_size((UNBOUNDED, 24)).columns)
         lines = [line[: width - 1].rstrip() for line in describe(root, sightings)]
         if sys.stdout.isatty() and drawn:
-            sys.stdout.write(CLEAR.format(lines=drawn))
+            control(sys.stdout, CLEAR.format(lines=drawn))
         print("\n".join(lines), flush=True)
         drawn = len(lines)
         if once or not any(sighting.alive for sighting in sightings):

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,9 +105,8 @@ def remove(name: str, source: str) -> None:
     folder = folder_of(name, source)
     if not folder.is_dir():
         raise UserError(f"data set '{name}' from '{source}' is not in the cache; `lamobench data list` shows what is")
-    aside = _set_aside(folder)  # whoever looks meanwhile sees all of it or nothing
-    if aside is not None:
-        shutil.rmtree(aside)
+    with suppress(FileNotFoundError):  # another process was faster
+        storage.remove_folder(folder)
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

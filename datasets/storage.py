@@ -1,22 +1,22 @@
 """Where files live and how they are written: whole or not at all."""
 
-import csv
-import errno
 import fcntl
-import io
+import glob
 import json
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .csv_text import csv_text
+from .disk_errors import disk_line, errors_about
 from .errors import UserError
 
 LOCK = ".lock"  # ends the name of a file beside a scratch folder, locked as long as its process lives
+TEMPORARY = ".tmp"  # ends the name of what is to take a file's or folder's place, itself locked as long
 
 
 def home() -> Path:
@@ -32,13 +32,11 @@ def home() -> Path:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure nothing is left.
 
-    An `OSError` about the temporary path names `path`, which is what the user knows.
+    What a disk refuses is told of `path`, which is what the user knows. What processes that were killed had half
+    written of `path` is deleted first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _errors_of(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        temporary = Path(name)
+    with errors_about(path, f".{path.name}."), _temporary(path, _new_file) as temporary:
         try:
             yield temporary
             with temporary.open("rb") as written:
@@ -50,34 +48,63 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Let an `OSError` about a temporary file or folder beside `path` be one about `path`."""
-    try:
-        yield
-    except OSError as error:
-        if Path(str(error.filename)).name.startswith(f".{path.name}."):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-
-
-@contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; on success it becomes `path`.
+    """Yield an empty temporary folder beside `path`; on success it becomes `path`. Otherwise as `whole_file`.
 
     A folder that is there already is kept when a second process gets there first: both hold the same content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        yield temporary
-        os.chmod(temporary, 0o755)
+    with errors_about(path, f".{path.name}."), _temporary(path, tempfile.mkdtemp) as temporary:
         try:
-            os.rename(temporary, path)
-        except OSError:
-            if not path.is_dir():
-                raise
+            yield temporary
+            os.chmod(temporary, 0o755)
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _new_file(suffix: str, prefix: str, dir: Path) -> str:
+    handle, name = tempfile.mkstemp(suffix, prefix, dir)
+    os.close(handle)
+    return name
+
+
+@contextmanager
+def _temporary(path: Path, make: Callable[[str, str, Path], str]) -> Iterator[Path]:
+    """A new file or folder beside `path`, locked by this process; those that no living one holds are deleted first."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????{TEMPORARY}"):
+        with suppress(OSError), _lock(left):  # whose process lives, that one holds it
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+    with ExitStack() as locks:
+        while True:
+            temporary = Path(make(TEMPORARY, f".{path.name}.", path.parent))
+            try:
+                locks.enter_context(_lock(temporary))
+            except (BlockingIOError, FileNotFoundError):  # another process took it for left over, and deletes it
+                continue
+            except OSError:  # a disk without locks, on which nobody deletes it
+                pass
+            if temporary.exists():
+                break
+        yield temporary
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Lock a file or folder until the end of the block, or of the process; an `OSError` if another one holds it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
 @contextmanager
@@ -89,7 +116,10 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whose process lives, that one holds it
             shutil.rmtree(left.with_name(left.name.removesuffix(LOCK)), ignore_errors=True)
             left.unlink()
-    with tempfile.NamedTemporaryFile(dir=parent, prefix=f".{prefix}", delete=False) as lock:
+    with (
+        errors_about(parent, prefix),
+        tempfile.NamedTemporaryFile(dir=parent, prefix=f".{prefix}", delete=False) as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = Path(lock.name).with_name(Path(lock.name).name.removeprefix("."))
         held = folder.with_name(folder.name + LOCK)
@@ -100,6 +130,13 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             held.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder, gone in one step for whoever looks; and what a process that was killed left of others there."""
+    with scratch_folder(path.parent, ".removed.") as aside:
+        os.rename(path, aside / path.name)
+        shutil.rmtree(aside / path.name)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -124,11 +161,8 @@ def temporary_variable(name: str, value: str) -> Iterator[None]:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with the same keys as CSV, whole or not at all: four significant digits, None as nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows)
-    write_text(path, text.getvalue())
+    cells = ([f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows)
+    write_text(path, csv_text(rows[0], cells))
 
 
 def check_folder(path: Path) -> None:
@@ -149,10 +183,6 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-# What NumPy says of a full disk, for which it sets no number.
-FULL = re.compile(r"Not enough free space to write|\d+ requested and \d+ written")
-
-
 def check_room(folder: Path, what: str, needed: int) -> None:
     """Raise a `UserError` if the disk that `folder` is on has no room for `needed` bytes more."""
     free = shutil.disk_usage(folder).free
@@ -165,15 +195,10 @@ def check_room(folder: Path, what: str, needed: int) -> None:
 
 @contextmanager
 def plain_disk_errors() -> Iterator[None]:
-    """Turn a full or closed disk into a `UserError` of one line; every other error passes."""
+    """Turn a full, limited or closed disk into a `UserError` of one line; every other error passes."""
     try:
         yield
-    except OSError as error:
-        place = error.filename or home()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.match(str(error)):
-            raise UserError(
-                f"no space left for {place}; free some, or set LAMOBENCH_HOME to a larger disk, and type it again"
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"{place} can't be read or written ({error.strerror}); mend its permissions") from None
+    except Exception as error:
+        if line := disk_line(error, home(), "set LAMOBENCH_HOME to a larger disk"):
+            raise UserError(line) from None
         raise

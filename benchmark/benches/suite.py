@@ -1,6 +1,5 @@
 """`lamobench bench`: every measurement, its table, and the page of the documentation that shows it."""
 
-import csv
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ...datasets.csv_text import read_csv
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import temporary_variable, write_rows, write_text
@@ -132,8 +132,7 @@ def merge(
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a written table, as text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)
 
 
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:

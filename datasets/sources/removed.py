@@ -1,12 +1,12 @@
 """Deletes data sets from this machine."""
 
-import shutil
 from pathlib import Path
 
 from .. import cache
 from ..catalog import find_dataset
 from ..entries import Public, Recorded
 from ..errors import UserError
+from ..storage import remove_folder
 from .fetched import download_folder
 from .recorded import minari_root
 
@@ -27,7 +27,7 @@ def remove_dataset(name: str) -> list[Path]:
             cache.remove(dataset.name, source.name)
             gone.append(folder)
         if isinstance(source, Recorded) and (minari_root() / source.minari_id).is_dir():
-            shutil.rmtree(minari_root() / source.minari_id)
+            remove_folder(minari_root() / source.minari_id)
             gone.append(minari_root() / source.minari_id)
         if isinstance(source, Public):
             files = [download_folder() / f"{name}{suffix}" for name in source.files for suffix in SUFFIXES]

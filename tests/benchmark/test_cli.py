@@ -178,7 +178,7 @@ def test_a_mistake_of_the_real_program(tmp_path: Path) -> None:
     [
         (UserError("what to mend"), 2, "lamobench: what to mend\n"),
         (KeyboardInterrupt(), 130, "\nstopped; start the same command again to go on\n"),
-        (OSError(28, "No space left on device", "runs/x"), 2, "lamobench: No space left on device: runs/x; "),
+        (OSError(28, "No space left on device", "runs/x"), 2, "lamobench: no space left for runs/x; free some, or"),
         (OSError(12, "Cannot allocate memory"), 2, "lamobench: no memory left; free some and"),
         (MemoryError(), 2, "lamobench: no memory left; free some and"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), 2, "lamobench: no memory left for 2 GiB more;"),
