@@ -8,13 +8,13 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..datasets.errors import UserError
-from ..datasets.storage import scratch_folder
+from ..datasets.storage import LOCK, scratch_folder
 from .config import RUN_ID, RunConfig
 from .run_layout import CHECKPOINT, DATA_FACTS, FILES, MB
 from .runs import read_config
@@ -24,6 +24,10 @@ OF_FINISHED = tuple(name for name, file in FILES.items() if file.of_finished)
 OPTIONAL = (DATA_FACTS,)  # what the policy has to know of its data: a run that was pulled from a hub has it
 DONE = {"params_total": int, "params_trainable": int, "train_seconds": float, "simulator": str}
 TENSORS = ("policy.", "optimizer.", "random.")
+
+# They begin the names of folders for runs that are not checked yet, and of those that are on the way to their places.
+ARRIVING, IMPORTED = ".arriving.", "being-imported-"
+BATCH = "batch"
 
 Facts = dict[str, Any]  # of a file: {"sha256": hex, "size": bytes}
 
@@ -220,15 +224,19 @@ def policy_digest(path: Path) -> str:
 @contextmanager
 def waiting_room(root: Path) -> Iterator[Path]:
     """A hidden folder in `root` for runs that are not checked yet; deleted in the end, or by whoever comes next."""
-    with scratch_folder(root, ".arriving.") as folder:
+    with scratch_folder(root, ARRIVING) as folder:
         yield folder
 
 
 def place(folders: Sequence[Path], root: Path) -> Placed:
-    """Move checked runs to `root`: all of them, or none. A run that is there is left as it is.
+    """Move checked runs, all from one waiting room, to `root`: all of them, or none. A run that is there stays.
+
+    Several appear in one step, as a folder of runs in `root`, from which each then moves to its place: a process that
+    is killed meanwhile leaves all of them to be seen, and the next one moves the rest.
 
     Raises a `UserError`, and moves nothing, if a run that is there differs from the one that was brought.
     """
+    _finish_placing(root)
     there = [folder.name for folder in folders if (root / folder.name).exists()]
     for folder in folders:
         if folder.name in there and (names := different_files(root / folder.name, folder)):
@@ -236,15 +244,33 @@ def place(folders: Sequence[Path], root: Path) -> Placed:
                 f"{root / folder.name} is there already and has other content, or none, in {', '.join(names)}; nothing "
                 "was changed: give --runs another folder, or remove it with `lamobench runs remove`"
             )
-    added: list[Path] = []
-    try:
-        for folder in folders:
-            if folder.name not in there:
-                os.chmod(folder, 0o755)
-                os.rename(folder, root / folder.name)  # fails if another process has made a run of that name meanwhile
-                added.append(folder)
-    except BaseException:
-        for folder in added:
-            os.rename(root / folder.name, folder)
-        raise
-    return Placed([folder.name for folder in added], there)
+    new = [folder for folder in folders if folder.name not in there]
+    for folder in new:
+        os.chmod(folder, 0o755)
+    if len(new) == 1:
+        os.rename(new[0], root / new[0].name)
+    elif new:
+        batch = new[0].parent / BATCH
+        batch.mkdir()
+        for folder in new:
+            os.rename(folder, batch / folder.name)
+        shown = root / f"{IMPORTED}{batch.parent.name.removeprefix(ARRIVING)}"
+        os.rename(batch, shown)
+        _move_out(shown, root)
+    return Placed([folder.name for folder in new], there)
+
+
+def _finish_placing(root: Path) -> None:
+    """Move the runs of imports that were killed to their places."""
+    for shown in root.glob(f"{IMPORTED}????????"):
+        if not (root / f"{ARRIVING}{shown.name.removeprefix(IMPORTED)}{LOCK}").exists():  # else its process lives
+            _move_out(shown, root)
+
+
+def _move_out(shown: Path, root: Path) -> None:
+    """Move each run in a folder to `root`, but for those that are there meanwhile; an empty folder goes."""
+    for folder in sorted(shown.iterdir()):
+        with suppress(OSError):  # another process has made a run of that name: this one is still seen where it is
+            os.rename(folder, root / folder.name)
+    with suppress(OSError):
+        shown.rmdir()

@@ -16,7 +16,7 @@ from lamobench.benchmark.collect import collect
 from lamobench.benchmark.damage import damage
 from lamobench.benchmark.run_archive import MANIFEST, export_runs, import_runs
 from lamobench.benchmark.run_files import check_run, checkpoint_state
-from lamobench.benchmark.run_layout import CHECKPOINT
+from lamobench.benchmark.run_layout import CHECKPOINT, run_folders
 from lamobench.benchmark.runs import open_run, read_config
 from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
@@ -131,10 +131,66 @@ def test_what_fails_in_the_middle_moves_nothing(
         rename(source, target)
 
     monkeypatch.setattr(run_files.os, "rename", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as met:
         import_runs(tmp_path / "runs.tar", tmp_path / "there")
-    assert len(calls) == 3, "the first run went back"
+    assert met.value.filename == str(tmp_path / "there")
+    assert len(calls) == 2
     assert not list((tmp_path / "there").iterdir())
+
+
+def killed_before(rename: int, archive: Path, root: Path) -> bool:
+    """Import in a process that is killed before that rename of a folder; whether there was one."""
+    child = os.fork()
+    if child == 0:
+        genuine, left = os.rename, [rename]
+
+        def count_down(source: Any, target: Any) -> None:
+            if Path(source).is_dir():
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            genuine(source, target)
+
+        run_files.os.rename = count_down  # type: ignore[attr-defined]
+        import_runs(archive, root)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_an_import_that_is_killed_brings_all_runs_or_none_and_the_next_completes_it(
+    shared_runs: Path, tmp_path: Path
+) -> None:
+    archive, seen, chosen = tmp_path / "runs.tar", [], folders(shared_runs, 0, 1, 2)
+    names = sorted(folder.name for folder in chosen)
+    export_runs(archive, chosen)
+    for rename in range(1, 100):
+        root = tmp_path / f"there-{rename}"
+        if not killed_before(rename, archive, root):
+            break
+        found = sorted(folder.name for folder in run_folders(root))
+        assert found in ([], names)
+        assert found == [] or collect(root)["status"].tolist().count("damaged") == 0
+        seen.append(len(found))
+        placed = import_runs(archive, root)
+        assert sorted(placed.added + placed.there) == names
+        assert sorted(path.name for path in root.iterdir()) == names
+        assert shared(root) == shared(shared_runs)
+    assert seen == [0, 0, 0, 0, 3, 3, 3]  # three into a batch, the batch into sight, three to their places
+
+
+def test_an_archive_that_was_half_written_goes_with_the_next(shared_runs: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "runs.tar"
+    child = os.fork()
+    if child == 0:
+        run_archive._header = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        export_runs(archive, folders(shared_runs, 0))
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    (left,) = tmp_path.glob(".runs.tar.*")
+    (tmp_path / ".runs.tar.swp").touch()  # a person's own
+    export_runs(archive, folders(shared_runs, 0))
+    assert not left.exists()
+    assert sorted(path.name for path in tmp_path.glob("*runs.tar*")) == [".runs.tar.swp", "runs.tar"]
 
 
 def test_what_a_killed_import_left_goes_with_the_next(shared_runs: Path, tmp_path: Path) -> None:
