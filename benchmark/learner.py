@@ -60,6 +60,7 @@ class Learner(ABC):
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.schedules = [schedule(config, self.settings.of(group)) for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.first: dict[str, Tensor] = {}  # what the first batch measured, before any update of this process
 
     @abstractmethod
     def measure(self, size: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -73,6 +74,7 @@ class Learner(ABC):
         metrics = self.backward()
         if self.settings.gradient_clip > 0:
             metrics["gradient_norm"] = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
+        self.first = self.first or dict(metrics)
         self.optimizer.step()
         self.policy.after_update()
         return metrics

@@ -1,8 +1,8 @@
 """The run store: one folder a run, every file written whole or not at all.
 
 `config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode;
-`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if it diverged;
-`data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
+`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
+it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
 """
 
 import fcntl
@@ -58,6 +58,11 @@ def write_logs(folder: Path, progress: Progress) -> None:
     """Bring `metrics.jsonl` and `episodes.csv` to the checkpoint's state."""
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in progress.metrics))
     write_text(folder / "episodes.csv", progress.episodes)
+
+
+def write_failure(folder: Path, message: str, step: int) -> None:
+    """Write `failed.json`: why a run stopped after that step. It goes when the run is begun again."""
+    write_json(folder / "failed.json", {"message": message, "step": step})
 
 
 def clear_temporaries(folder: Path) -> None:

@@ -19,7 +19,7 @@ from .engine_options import EngineOptions
 from .estimate import Kind, StepTimes, kind, typical_pace
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
 from .plan import Job, Plan, make_plan
-from .runs import is_held, run_folder, set_damaged_aside
+from .runs import hold, is_done, is_held, run_folder, set_damaged_aside, write_failure
 from .sweep_record import Record
 
 ATTEMPTS = 3  # how often a run is started in a row without getting further, before its worker's death is its failure
@@ -163,8 +163,9 @@ def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bo
             state.failed |= failed
             state.finished += [run.id for run in job if run.id not in failed]
         case Died(how) if attempts.given_up(job):
-            line = f"its process died {ATTEMPTS} times ({how})"
-            state.failed |= {run.id: f"run {run.id}: {line}" for run in job}
+            for run in job:
+                state.failed[run.id] = f"run {run.id}: its process died {ATTEMPTS} times ({how})"
+                attempts.record(run, state.failed[run.id], state.steps.get(run.id, 0))
     for run in job:
         state.running.discard(run.id)
         state.rates.pop(run.id, None)
@@ -191,6 +192,13 @@ class _Attempts:
         """Whether a job whose worker died is not to be started again."""
         further = self.saved[job[0].id] != [self._checkpoint(run) for run in job]
         return self.number[job[0].id] >= ATTEMPTS and not further
+
+    def record(self, run: RunConfig, line: str, step: int) -> None:
+        """Leave beside a run that was given up why it was, unless another process has gone on with it."""
+        folder = run_folder(self.root, run)
+        with suppress(UserError, OSError), hold(folder):
+            if (folder / "config.json").exists() and not is_done(self.root, run):
+                write_failure(folder, f"{line}; start the same command again to go on", step)
 
     def _checkpoint(self, run: RunConfig) -> tuple[int, ...]:
         """What tells one checkpoint from the next, which replaces its file."""

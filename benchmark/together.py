@@ -97,7 +97,13 @@ def train_together(
                 locks.enter_context(open_run(root, config, wait))
                 if not is_done(root, config):  # another process may have finished it meanwhile
                     seeds.append(seed)
-        _train(seeds, failed)
+        try:
+            _train(seeds, failed)
+        except Exception as error:
+            for seed in seeds:
+                if seed.config.id not in failed and not is_done(root, seed.config):
+                    seed.training.crash(error)
+            raise
     return failed
 
 
@@ -118,6 +124,9 @@ class Seed:
             torch.cuda.set_rng_state(self.random[1], device)
         try:
             yield self.training
+        except UserError as error:
+            self.training.crash(error)
+            raise
         finally:
             self.random = _random_states(device)
 
@@ -188,6 +197,7 @@ class Stack(Learner):
         for index, (seed, own) in enumerate(zip(self.seeds, means, strict=True)):
             with _failures(seed.config, failed), seed.turn() as training:
                 self.hand_back(index, training)
+                training.first = training.first or {name: value[index] for name, value in self.first.items()}
                 training.record(steps, own, seconds)
                 training.settle()
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..baselines.policy import Policy, Sampler
 from ..datasets.catalog import find_task
+from ..datasets.disk_errors import disk_error
 from ..datasets.environments import make_environment, simulator_version
 from ..datasets.errors import UserError, choose
 from ..datasets.processes import cores, processor
@@ -21,11 +23,12 @@ from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
 from .damage import sizes
+from .divergence import advice, unsound
 from .learner import Learner, Tally, autocast
 from .legacy_data import evaluation_view
-from .memory import keep_freed_memory
+from .memory import keep_freed_memory, memory_line
 from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
-from .runs import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_logs
+from .runs import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure, write_logs
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
@@ -63,7 +66,11 @@ def train(
     training = Training(config, folder, chosen, report or (lambda done, total: None))
     with open_run(root, config, wait):
         if not is_done(root, config):  # another process may have finished it meanwhile
-            training.run()
+            try:
+                training.run()
+            except Exception as error:
+                training.crash(error)
+                raise
     return folder
 
 
@@ -80,13 +87,14 @@ class Training(Learner):
 
     def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
         self.folder, self.report = folder, report
-        subset = training_subset(config)
-        super().__init__(config, build_policy(config, subset, device), device)
+        self.subset = training_subset(config)
+        super().__init__(config, build_policy(config, self.subset, device), device)
         self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
-        self.sampler: Sampler = self.policy.sampler(subset)
+        self.sampler: Sampler = self.policy.sampler(self.subset)
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
         self.saved_at = time.monotonic()
+        self.unsound = ""  # what was not finite when it began
 
     @property
     def checkpoint(self) -> Path:
@@ -106,6 +114,7 @@ class Training(Learner):
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng)
         (self.folder / "failed.json").unlink(missing_ok=True)  # of an earlier attempt
+        self.unsound = unsound(self.policy, self.optimizer)
         self.policy.train()
 
     def due(self) -> int:
@@ -187,11 +196,20 @@ class Training(Learner):
     def fail(self, what: str) -> NoReturn:
         """Stop before anything broken is written."""
         kept = "its last good checkpoint is kept" if self.checkpoint.exists() else "it had no checkpoint yet"
-        rates = [field for field in self.config.policy if field.endswith("learning_rate")]
-        lower = ", ".join(f"--set {rate}={self.config.policy[rate] / 10:g}" for rate in rates)
-        message = f"run {self.config.id}: {what}; {kept}; try a lower learning rate, e.g. {lower}"
-        write_json(self.folder / "failed.json", {"message": message, "step": self.progress.step})
+        why = advice(self.config, self.unsound, self.first, self.subset)
+        message = f"run {self.config.id}: {what}; {kept}; {why}"
+        write_failure(self.folder, message, self.progress.step)
         raise DivergedError(message)
+
+    def crash(self, error: Exception) -> None:
+        """Leave beside the run why it stopped, unless it has, or a disk did it, which is no failure of the run's."""
+        if isinstance(error, DivergedError) or disk_error(error):
+            return
+        said = memory_line(error) or (str(error).splitlines() or [""])[0]
+        kind = "" if isinstance(error, UserError) or memory_line(error) else f"{type(error).__name__}: "
+        about = f"run {self.config.id}: stopped after step {self.progress.step} by an error: {kind}{said}"
+        with suppress(OSError):
+            write_failure(self.folder, f"{about}; mend it and start the same command again", self.progress.step)
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
