@@ -58,15 +58,24 @@ def show_data(command: "DataShow") -> None:
 
 
 def record_data(command: "DataRecord") -> "Trajectories":
-    """`lamobench data record`."""
+    """`lamobench data record`; with `--if-absent`, a recorded copy that is damaged is as good as none."""
     from ..datasets import cache
-    from ..datasets.sources.recorded import record_dataset
+    from ..datasets.sources.recorded import SOURCE, mend_recorded, record_dataset
 
     dataset = find_dataset(command.name)
     if command.if_absent and command.force:
         raise UserError("--if-absent keeps what is there, --force replaces it; give one of them")
-    at_hand = any(cache.folder_of(dataset.name, source.name).is_dir() for source in dataset.sources if source.automatic)
-    return load(dataset.name) if command.if_absent and at_hand else record_dataset(dataset.name, command.force)
+    automatic = [source.name for source in dataset.sources if source.automatic]
+    at_hand = [name for name in automatic if cache.folder_of(dataset.name, name).is_dir()]
+    if not command.if_absent or not at_hand:
+        return record_dataset(dataset.name, command.force)
+    try:
+        return load(dataset.name)
+    except UserError as error:
+        if at_hand[0] != SOURCE:
+            raise
+        print(f"lamobench: it is made again now: {error}", file=sys.stderr)
+        return mend_recorded(dataset.name)
 
 
 def survey_data(command: "DataSurvey") -> None:

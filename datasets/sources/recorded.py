@@ -1,9 +1,11 @@
 """Data sets that are recorded on the machine itself: real simulator, real Minari files, no network."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import cache, storage
 from ..catalog import find_dataset, recording_of
+from ..entries import Dataset
 from ..trajectories import Trajectories
 from . import minari
 
@@ -21,10 +23,21 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
     With `force` both are made anew, in the place of the old ones. Any number of processes may do this at once.
     """
     dataset = find_dataset(name)
-    minari_id = recording_of(dataset).minari_id
+    recording_of(dataset)  # a `UserError` if it can't be recorded
     folder = cache.folder_of(dataset.name, SOURCE)
     if folder.is_dir() and not force:
         return cache.open_cached(folder)
+    return _stored(dataset, cache.replace if force else cache.save, force)
+
+
+def mend_recorded(name: str) -> Trajectories:
+    """A recorded data set whose copy in the cache is damaged, copied again from the recording, which is kept."""
+    return _stored(find_dataset(name), cache.replace, force=False)
+
+
+def _stored(dataset: Dataset, store: Callable[[Trajectories], Path], force: bool) -> Trajectories:
+    """Copy the recording to the cache, recorded first if it is not there, or by `force`."""
+    minari_id = recording_of(dataset).minari_id
     with storage.plain_disk_errors():
         if force or not (minari_root() / minari_id).is_dir():
             from ..recording.collect import record  # only here: it loads the simulator
@@ -33,6 +46,5 @@ def record_dataset(name: str, force: bool = False) -> Trajectories:
             trajectories = record(dataset, minari_root(), place)
         else:
             trajectories = minari.read(minari_id, minari_root(), dataset=dataset.name, source=SOURCE)
-        store = cache.replace if force else cache.save
         store(trajectories)
     return trajectories

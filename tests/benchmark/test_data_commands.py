@@ -65,6 +65,27 @@ def test_nothing_is_recorded_where_another_source_is_at_hand(
     assert "give one of them" in capsys.readouterr().err
 
 
+def test_a_damaged_recording_is_as_good_as_none_and_a_damaged_file_is_not(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mended: list[str] = []
+    monkeypatch.setattr(
+        "lamobench.datasets.sources.recorded.mend_recorded",
+        lambda name: mended.append(name) or load("hopper-medium"),
+    )
+    run(monkeypatch, "data", "fetch", "hopper-medium", "--from", file)
+    (home / "datasets" / "reacher2d-medium" / "recorded").mkdir(parents=True)  # without its files
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "record", "--if-absent", "reacher2d-medium") == 0
+    assert mended == ["reacher2d-medium"]
+    assert "it is made again now: " in capsys.readouterr().err
+    assert run(monkeypatch, "data", "record", "reacher2d-medium") == 2, "nobody said that it may go"
+    (home / "datasets" / "hopper-medium" / "d4rl" / "rewards.npy").write_bytes(b"")
+    assert run(monkeypatch, "data", "record", "--if-absent", "hopper-medium") == 2
+    assert mended == ["reacher2d-medium"]
+    assert "to make it again, type: lamobench data fetch hopper-medium --force" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("home")
 def test_a_data_set_comes_is_shown_and_goes(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
