@@ -291,3 +291,23 @@ def test_shares_of_the_data_say_how_their_episodes_were_drawn(write: Write, run:
     )
     assert row["note"] == expected
     assert f"a  {expected}" in run()[0].replace("\n   ", " ")
+
+
+@pytest.mark.parametrize("lm", ["=HYPERLINK(A1)", "@evil", "-2+3", "\t=1", "'=quoted"])
+def test_names_like_formulas_are_text_in_files_and_the_same_when_read_back(
+    tmp_path: Path, runs_root: Path, write: Write, run: Run, lm: str
+) -> None:
+    write(-5.0, method="lamo", lm=lm)
+    board = leaderboard(collect(runs_root))
+    write_csv(board, tmp_path / "board.csv")
+    with (tmp_path / "board.csv").open(newline="") as file:
+        (cells,) = csv.DictReader(file)
+    assert cells["lm"] == f"'{lm}"
+    assert cells["score_mean"] == "-5.000", "a number stays one"
+    read, _ = read_board(tmp_path / "board.csv")
+    assert read["lm"].tolist() == [lm]
+    assert len(compare_boards(board, read, "@other")) == 1
+    run("--against", tmp_path / "board.csv", "--all", "--output", tmp_path / "compared.csv")
+    with (tmp_path / "compared.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["lm"], float(row["delta"])) == (f"'{lm}", 0.0)

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -6,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.benchmark.memory import memory_line
+from lamobench.benchmark import cli
+from lamobench.benchmark.memory import memory_line, what_takes_less
+
+GIVEN = {"sweep": "reacher2d-medium", "lm pretrain": "x", "evaluate": "runs/x", "bench": ""}
 
 FAULTS = """
 import resource, sys
@@ -53,3 +57,36 @@ def test_memory_that_has_run_out_is_one_line(ask: Callable[[], object], size: st
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), OSError(28, "out of memory"), ValueError("out of memory")])
 def test_no_other_error_is_taken_for_it(error: Exception) -> None:
     assert memory_line(error) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "less"),
+    [
+        ("train reacher2d-medium", "smaller batches with --budget batch_size=N"),
+        ("sweep reacher2d-medium", "fewer --jobs or smaller batches with --budget batch_size=N"),
+        ("ablation", "fewer --jobs or smaller batches with --budget batch_size=N"),
+        ("faults", "fewer --jobs or smaller batches with --budget batch_size=N"),
+        ("lm pretrain x", "smaller batches with --batch-size N"),
+        ("evaluate runs/x", "fewer --episodes"),
+        ("bench", "more --parts"),
+        ("leaderboard", ""),
+        ("data list", ""),
+    ],
+)
+def test_only_options_that_the_command_has_are_named(words: str, less: str) -> None:
+    command = cli.parse(words.split())
+    assert what_takes_less(command) == less
+    advice = f", or ask for less at a time: {less}" if less else ""
+    line = memory_line(MemoryError(), what_takes_less(command))
+    assert line == f"no memory left; free some and start the same command again{advice}"
+
+
+def test_every_option_that_is_named_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by another name, as nested fields may have one."""
+    for words in ("sweep", "lm pretrain", "evaluate", "bench"):
+        with pytest.raises(SystemExit):
+            cli.parse([*words.split(), "--help"])
+        text = capsys.readouterr().out
+        options = re.findall(r"--[\w-]+", what_takes_less(cli.parse(f"{words} {GIVEN[words]}".split())))
+        assert options
+        assert all(re.search(rf"{option}\b", text) for option in options)

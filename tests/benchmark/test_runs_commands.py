@@ -1,8 +1,10 @@
 """`lamobench runs` and `lamobench hub` as a user types them."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark import cli
+from lamobench.benchmark import cli, runs_commands
 from lamobench.benchmark.collect import read_run
 from lamobench.benchmark.runs import open_run, read_config
 from lamobench.benchmark.runs_commands import find_run
@@ -107,6 +109,20 @@ def test_remove(run: Run, copied_runs: Path) -> None:
         run("runs", "remove", "model")
     with pytest.raises(UserError, match=r"there is no run '\.'"):
         run("runs", "remove", ".")
+
+
+def test_what_a_killed_removal_left_goes_with_the_next(run: Run, copied_runs: Path) -> None:
+    first, second = of_seed(copied_runs, 0), of_seed(copied_runs, 1)
+    child = os.fork()
+    if child == 0:
+        runs_commands.rmtree = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+        run("runs", "remove", first.name)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert not first.exists()
+    assert list(copied_runs.glob(".removed.*/*/config.json"))
+    run("runs", "remove", second.name)
+    assert [path.name for path in copied_runs.iterdir()] == [of_seed(copied_runs, 2).name]
 
 
 @pytest.fixture
