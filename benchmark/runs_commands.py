@@ -53,7 +53,7 @@ def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in row.items() if key != "problem"}
         | {"fraction": "-" if row["fraction"] is None else f"{row['fraction']:g}"}
-        | ({"problem": row["problem"][:60]} if problems else {})
+        | ({"problem": row["problem"].removeprefix(f"run {row['run']}: ")[:60]} if problems else {})
         for row in rows
     ]
 

@@ -207,9 +207,9 @@ class Training(Learner):
             return
         said = memory_line(error) or (str(error).splitlines() or [""])[0]
         kind = "" if isinstance(error, UserError) or memory_line(error) else f"{type(error).__name__}: "
-        about = f"run {self.config.id}: stopped after step {self.progress.step} by an error: {kind}{said}"
+        message = f"run {self.config.id}: {kind}{said} (after step {self.progress.step})"
         with suppress(OSError):
-            write_failure(self.folder, f"{about}; mend it and start the same command again", self.progress.step)
+            write_failure(self.folder, f"{message}; mend it and start the same command again", self.progress.step)
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""

@@ -112,7 +112,7 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """An empty folder in `parent`, deleted in the end. Those that killed processes left there are deleted first."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{prefix}*{LOCK}"):
-        with suppress(FileNotFoundError, BlockingIOError), left.open("r+") as lock:
+        with suppress(FileNotFoundError, BlockingIOError, PermissionError), left.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whose process lives, that one holds it
             shutil.rmtree(left.with_name(left.name.removesuffix(LOCK)), ignore_errors=True)
             left.unlink()

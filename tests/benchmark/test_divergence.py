@@ -131,8 +131,8 @@ def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ZeroDivisionError("division by zero\nand more"), "ZeroDivisionError: division by zero;"),
-        (UserError("no environment 'x'"), "no environment 'x';"),
+        (ZeroDivisionError("division by zero\nand more"), "ZeroDivisionError: division by zero (after step 20);"),
+        (UserError("no environment 'x'"), "no environment 'x' (after step 20);"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), "no memory left for 2 GiB more;"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_run_that_crashes_says_why_until_it_is_begun_again(
             train(run, tmp_path, "cpu")
     row = read_run(run_folder(tmp_path, run))
     assert row["status"] == "failed"
-    assert row["problem"].startswith(f"run {run.id}: stopped after step 20 by an error: {said}")
+    assert row["problem"].startswith(f"run {run.id}: {said}")
     assert row["problem"].endswith("; mend it and start the same command again")
     assert left_out(collect(tmp_path)) == [f"{run.id}: failed: {row['problem']}"]
     folder = train(run, tmp_path, "cpu")

@@ -60,6 +60,12 @@ def test_the_list_names_what_is_wrong(run: Run, copied_runs: Path) -> None:
     assert states == {"s0": "damaged", "s1": "damaged", "s2": "unfinished"}
     assert all("\n" not in row["problem"] for row in rows)
     assert "episodes.csv can't be read" in run("runs", "list")
+    failure = {
+        "message": f"run {of_seed(copied_runs, 2).name}: ValueError: shapes do not fit (after step 10)",
+        "step": 10,
+    }
+    (of_seed(copied_runs, 2) / "failed.json").write_text(json.dumps(failure))
+    assert re.search(r" failed +ValueError: shapes do not fit", run("runs", "list"))
     with pytest.raises(UserError, match=r"no runs in 'elsewhere'"):
         run("runs", "list", "--runs", "elsewhere")
 
