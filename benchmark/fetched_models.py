@@ -1,21 +1,21 @@
 """Published language models: fetched from the Hub, or brought by hand where there is no network."""
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 from ..datasets.cache import replaced_folder
 from ..datasets.errors import UserError
 from ..datasets.hub import Check, download_files, forget_downloads
+from ..datasets.json_files import parse_json
 from ..datasets.storage import home, plain_disk_errors
+from .checkpoint_folder import find_tensors, open_checkpoint
 from .language_models import PUBLISHED
+from .tokenizer_files import read_tokenizer
 
 
 def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = False) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = Fa
 
 def _check_config(file: Path) -> None:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"it is not JSON ({error})") from None
     if not isinstance(config, dict) or config.get("model_type") != "gpt2":
@@ -56,7 +56,7 @@ def _check_weights(file: Path) -> None:
 
 def _check_tokenizer(file: Path) -> None:
     try:
-        vocabulary = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
+        vocabulary = parse_json(file.read_text(encoding="utf-8"))["model"]["vocab"]
     except (ValueError, KeyError, TypeError):
         vocabulary = None
     if not vocabulary:
@@ -89,24 +89,6 @@ def _given_files(name: str, given: Sequence[Path]) -> dict[str, Path]:
 
 def _check_model(folder: Path, name: str) -> None:
     """Refuse weights that are not what the config promises, and a tokenizer that is not the weights'."""
-    config = GPT2Config.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):
-        wanted = {_short(key): tuple(tensor.shape) for key, tensor in GPT2LMHeadModel(config).named_parameters()}
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        # `keys` because a safe_open is no mapping.
-        found = {_short(key): tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-    for key, shape in wanted.items():
-        if found.get(key) != shape:
-            has = f"has {key} of shape {found[key]}" if key in found else f"lacks {key}"
-            raise UserError(f"model.safetensors of '{name}' {has}, expected shape {shape}; copy or download it anew")
-    tokens = len(GPT2TokenizerFast.from_pretrained(folder, local_files_only=True))
-    if tokens > config.vocab_size:
-        raise UserError(
-            f"tokenizer.json of '{name}' has {tokens} tokens, more than the {config.vocab_size} of its weights; "
-            "copy or download it anew"
-        )
-
-
-def _short(key: str) -> str:
-    """Published checkpoints name their tensors with or without the prefix."""
-    return key.removeprefix("transformer.")
+    checkpoint = open_checkpoint(folder, name)
+    find_tensors(checkpoint)
+    read_tokenizer(folder, checkpoint.config.vocab_size, name)

@@ -1,7 +1,6 @@
 """Language models: where they lie, how they load, and the controls that a claim about pre-training needs."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel, GPT2TokenizerFast, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -22,8 +20,10 @@ from ..datasets.errors import UserError, choose
 from ..datasets.hub import Repository
 from ..datasets.storage import home
 from ..datasets.trajectories import Array
-from .backbones import FAMILIES, Family, positions_of
+from .backbones import FAMILIES, positions_of
+from .checkpoint_folder import open_checkpoint, read_tensors, weight_files
 from .packaged_models import PACKAGED, file_sha256, packaged_folder
+from .tokenizer_files import read_tokenizer
 
 EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
 PUBLISHED = {
@@ -77,11 +77,7 @@ def load_language_model(
 def load_tokenizer(name: str) -> GPT2TokenizerFast:
     """The tokenizer beside the weights of `name`; raises `UserError` as `load_language_model` does."""
     folder = model_folder(name)
-    if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
-        raise UserError(
-            f"{folder} has no tokenizer.json; copy it from where the checkpoint came from, or give another --lm"
-        )
-    return GPT2TokenizerFast.from_pretrained(folder, local_files_only=True)
+    return read_tokenizer(folder, open_checkpoint(folder, name).config.vocab_size, name)
 
 
 def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
@@ -95,7 +91,7 @@ def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
 def files_hash(name: str) -> str:
     """SHA-256 of the config and weight files of `name`: what `control_hash` makes a run's of."""
     folder = model_folder(name)
-    files = [folder / "config.json", *_weight_files(folder)]
+    files = [folder / "config.json", *weight_files(folder)]
     return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(file)) for file in files)).hexdigest()
 
 
@@ -108,19 +104,17 @@ def control_hash(files: str, weights: str, seed: int) -> str:
 
 def model_positions(name: str) -> int:
     """How many tokens the model `name` sees at once; raises `UserError` as `load_language_model` does."""
-    config = _config(model_folder(name), name)
-    return positions_of(_family(config).model.config_class.from_dict(config))
+    return positions_of(open_checkpoint(model_folder(name), name).config)
 
 
 def model_type(name: str) -> str:
     """A key of `FAMILIES`; raises `UserError` as `load_language_model` does."""
-    return str(_config(model_folder(name), name)["model_type"])
+    return str(open_checkpoint(model_folder(name), name).config.model_type)
 
 
 def model_shape(name: str) -> dict[str, Any]:
     """Layers, heads, width and activation of the model `name`; raises `UserError` as `load_language_model` does."""
-    values = _config(model_folder(name), name)
-    config = _family(values).model.config_class.from_dict(values)
+    config = open_checkpoint(model_folder(name), name).config
     return {
         "layers": int(config.num_hidden_layers),
         "heads": int(config.num_attention_heads),
@@ -135,13 +129,13 @@ def model_folder(name: str) -> Path:
     Any other name is a path. Raises `UserError` if there is no checkpoint in safetensors, saying what to type.
     """
     if (EMBEDDED / name).is_dir() and Path(name).name == name:
-        return _checked(EMBEDDED / name)
+        return _with_weights(EMBEDDED / name)
     if name in PUBLISHED:
         return _published_folder(name)
     if name in PACKAGED:
         return packaged_folder(name)
     if Path(name).expanduser().is_dir():
-        return _checked(Path(name).expanduser().resolve())
+        return _with_weights(Path(name).expanduser().resolve())
     valid = [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]
     choose("language model", name, valid, "or the path of a folder with a checkpoint of GPT-2, BERT or RoBERTa")
     raise AssertionError("unreachable: `choose` refuses every name that is not handled above")
@@ -197,46 +191,18 @@ def generate(model: GPT2LMHeadModel, tokenizer: GPT2TokenizerFast, prompt: str, 
     return str(tokenizer.decode(ids[0])).replace(END_OF_TEXT, "\n")
 
 
-def _config(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{folder}/config.json is not JSON ({error}); copy it anew") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{folder}/config.json holds no model's configuration; copy it anew")
-    if config.get("model_type") not in FAMILIES:
-        raise UserError(
-            f"language model '{name}' is of type '{config.get('model_type')}' (in {folder}/config.json), expected "
-            f"{', '.join(FAMILIES)}; give a checkpoint of one of these"
-        )
-    return config
-
-
-def _family(config: dict[str, Any]) -> Family:
-    return FAMILIES[config["model_type"]]
-
-
 def _read(folder: Path, name: str, attention: str) -> PreTrainedModel:
-    family = _family(_config(folder, name))
-    try:
-        with quiet_transformers():
-            model, about = family.model.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                attn_implementation=attention,
-                dtype=torch.float32,
-                output_loading_info=True,
-                **family.config,
-                **family.arguments,
-            )
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"language model '{name}' in {folder} can't be read ({first}); copy it anew") from None
-    if about["missing_keys"]:  # transformers would draw them at random
-        missing = min(about["missing_keys"])
-        raise UserError(f"language model '{name}' in {folder} lacks tensors, among them {missing}; copy it anew")
-    return model
+    checkpoint = open_checkpoint(folder, name)
+    family = FAMILIES[checkpoint.config.model_type]
+    with quiet_transformers():
+        return family.model.from_pretrained(
+            None,  # not the folder, in which transformers would look for more than was checked
+            config=checkpoint.config,
+            state_dict=read_tensors(checkpoint),
+            attn_implementation=attention,
+            dtype=torch.float32,
+            **family.arguments,
+        )
 
 
 @contextmanager
@@ -270,25 +236,17 @@ def _redraw(model: PreTrainedModel, weights: str, seed: int) -> None:
 def _published_folder(name: str) -> Path:
     placed = home() / "models" / name
     if placed.is_dir():
-        return _checked(placed)
+        return _with_weights(placed)
     for repository in (PUBLISHED[name].name, name):  # the name before the Hub had namespaces is in older caches
         cached = try_to_load_from_cache(repository, "model.safetensors")
         if isinstance(cached, str):
-            return _checked(Path(cached).parent)
+            return _with_weights(Path(cached).parent)
     raise UserError(
         f"language model '{name}' is not on this machine; type: lamobench lm fetch {name} (it says what to do without "
         "a network)"
     )
 
 
-def _checked(folder: Path) -> Path:
-    if not (folder / "config.json").is_file() or not _weight_files(folder):
-        raise UserError(
-            f"{folder} holds no checkpoint: expected config.json and model.safetensors; convert pickled weights, "
-            "which are never read, with transformers' save_pretrained"
-        )
+def _with_weights(folder: Path) -> Path:
+    weight_files(folder)  # refuses what is no checkpoint
     return folder
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("model*.safetensors"))

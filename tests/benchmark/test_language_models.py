@@ -172,15 +172,15 @@ def test_unknown_names_and_weights(checkpoint: Path) -> None:
 
 
 def test_folders_that_hold_no_gpt2(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match=r"no tokenizer\.json"):
+        load_tokenizer(str(checkpoint))
     config = json.loads((checkpoint / "config.json").read_text())
     (checkpoint / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
     with pytest.raises(UserError, match="is of type 'llama'"):
         load_language_model(str(checkpoint))
     (checkpoint / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json is not JSON"):
+    with pytest.raises(UserError, match=r"config\.json can.t be read"):
         load_language_model(str(checkpoint))
-    with pytest.raises(UserError, match=r"no tokenizer\.json"):
-        load_tokenizer(str(checkpoint))
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"holds no checkpoint: expected config\.json and model.safetensors"):
         load_language_model(str(checkpoint))
@@ -255,5 +255,5 @@ def test_a_gpt2_of_odd_sizes_loads(tmp_path: Path, tied: bool) -> None:
 def test_a_config_that_makes_no_sense_is_one_line(checkpoint: Path) -> None:
     config = json.loads((checkpoint / "config.json").read_text())
     (checkpoint / "config.json").write_text(json.dumps(config | {"n_head": 3}))
-    with pytest.raises(UserError, match="can't be read"):
+    with pytest.raises(UserError, match="n_embd 16, which is no multiple of n_head 3"):
         load_language_model(str(checkpoint))
