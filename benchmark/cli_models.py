@@ -69,13 +69,46 @@ class Pretrain:
 
 
 @dataclass(frozen=True)
+class LanguageModelScore:
+    """Say how well a language model predicts a text: nats a token, and bits a byte, which compares any two models.
+
+    Every token is predicted once, from those before it in windows as long as the model's context. What exactly is
+    measured is said in docs/language_models.md."""
+
+    model: Positional[str]
+    """A language model, as --lm takes it."""
+    text: Path
+    """A UTF-8 text file."""
+    bigram: str = ""
+    """A corpus (docs, wikitext-2, wikitext-103 or a text file): also the score of a bigram of its training part."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    max_megabytes: float = 100
+    """Refuse a larger text."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Score, then print a row."""
+        from .bits_per_byte import score_text
+        from .display import print_rows
+
+        rows = score_text(self.model, self.text, self.bigram, self.device, self.max_megabytes)
+        shown = [
+            {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in row.items()} for row in rows
+        ]
+        print_rows(rows if self.json else shown, self.json)
+
+
+@dataclass(frozen=True)
 class LanguageModelGroup:
-    """Language models and the English that they read: list, fetch, pretrain."""
+    """Language models and the English that they read: list, fetch, pretrain, score."""
 
     command: (
         Annotated[LanguageModelList, subcommand("list")]
         | Annotated[LanguageModelFetch, subcommand("fetch")]
         | Annotated[Pretrain, subcommand("pretrain")]
+        | Annotated[LanguageModelScore, subcommand("score")]
     )
 
     def run(self) -> None:

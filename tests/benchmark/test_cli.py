@@ -68,6 +68,7 @@ COMMANDS = [
         "lm list",
         "lm fetch",
         "lm pretrain",
+        "lm score",
         "doctor",
     ),
     *("runs", "runs list", "runs export", "runs import", "runs remove", "runs tensorboard"),
@@ -95,7 +96,7 @@ def test_no_command_is_a_request_for_help(run: Run) -> None:
     [
         ("trian", r"Unrecognized options: trian .*train"),
         ("data", r"Expected one of \{list, show, record, search, fetch, import, export, remove, verify, survey\}"),
-        ("lm", r"Expected one of \{list, fetch, pretrain\}"),
+        ("lm", r"Expected one of \{list, fetch, pretrain, score\}"),
         ("train", r"Missing .*Data set to train on"),
         ("train reacher2d-medium --fraction half", r"--fraction: could not convert string to float: 'half'"),
         ("train reacher2d-medium --stepz 5", r"Unrecognized options: --stepz"),
