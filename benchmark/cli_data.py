@@ -139,6 +139,12 @@ class DataImport:
     """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
     root: Path | None = None
     """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    env: str = ""
+    """Environment to evaluate in, ENV_ID or, as Gymnasium has it, MODULE:ENV_ID; by default the one that the data set
+    names."""
+    env_module: str = ""
+    """Python module that registers the environment, where Gymnasium does not know it: kept with the data set and
+    imported in every process that evaluates on it."""
     force: bool = False
     """Import it again, in the place of the one that is there."""
 
@@ -148,7 +154,8 @@ class DataImport:
         from ..datasets.sources.imported import import_dataset
         from .display import print_summary
 
-        print_summary(import_dataset(self.name, self.minari, self.root, self.force, self.remote))
+        data = import_dataset(self.name, self.minari, self.root, self.force, self.remote, self.env, self.env_module)
+        print_summary(data)
         task = find_task(find_dataset(self.name).task)
         low, high = task.reference_scores
         print(f"task {task.name}, {task.env_id}: scores 0 and 100 at {low:g} and {high:g} ({task.score_source})")

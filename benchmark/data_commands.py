@@ -122,7 +122,7 @@ def _description(data: "Trajectories", dataset: Dataset, task: Task | None, *, a
 
     facts = describe(data)
     histograms = {name: facts.pop(name) for name in HISTOGRAMS}
-    facts |= describe_scores(data, dataset, task) if task else {}
+    facts |= describe_scores(data, dataset, task) | _actions(data, task) if task else {}
     tables = published_tables(dataset.name)
     if not tables:
         return facts | histograms
@@ -131,6 +131,17 @@ def _description(data: "Trajectories", dataset: Dataset, task: Task | None, *, a
     if as_table:
         return facts | histograms | {f"published scores: {title}": table for title, table in tables.items()}
     return facts | histograms | {"published_scores": published_rows(dataset.name)}
+
+
+def _actions(data: "Trajectories", task: Task) -> dict[str, Any]:
+    """What there is to say of the data's actions in the task's environment, or why it can't be said."""
+    from ..datasets.environments import space_of_actions
+    from ..datasets.summary import describe_actions
+
+    try:
+        return describe_actions(data, space_of_actions(data, task))
+    except UserError as error:
+        return {"actions": str(error)}
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from .actions import is_bounded, native_space
 from .tasks import Task
-from .trajectories import Array
+from .trajectories import Array, Trajectories
 
 
 def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.Env:
@@ -36,6 +37,22 @@ def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.En
         ant = gymnasium.make(task.env_id, include_cfrc_ext_in_observation=False, contact_cost_weight=0.0, **options)
         return ZeroContactForces(ant)
     return gymnasium.make(task.env_id, **options)
+
+
+def space_of_actions(trajectories: Trajectories, task: Task) -> gymnasium.Space:
+    """The actions that policies learn from data choose among in the task's environment: a finite box, or discrete.
+
+    Raises a `UserError` for data that an earlier version imported, and this one would import otherwise: with actions
+    that are no vectors, or in a box that is open somewhere.
+    """
+    env = make_environment(task)
+    env.close()
+    space = env.action_space
+    if trajectories.actions.shape[1:] != space.shape or not is_bounded(space):
+        from .own_tasks import outdated
+
+        raise outdated(task, native_space(env))
+    return space
 
 
 class ZeroContactForces(gymnasium.ObservationWrapper):  # type: ignore[misc]

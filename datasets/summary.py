@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from .entries import Dataset
@@ -50,8 +51,28 @@ def describe_scores(trajectories: Trajectories, dataset: Dataset, task: Task) ->
         "score_source": task.score_source,
         "target_returns": list(task.target_returns),
         "published_fractions": list(dataset.published_fractions),
+        **({"env_module": task.env_module} if task.env_module else {}),
         "scores": _spread(np.array([task.normalise(value) for value in trajectories.returns])),
     }
+
+
+def describe_actions(trajectories: Trajectories, space: gymnasium.Space) -> dict[str, Any]:
+    """The box of continuous actions that policies stay in, and how much of the data lies outside; plain values.
+
+    `outside_the_box`: the number of steps with an action outside, and the farthest distance in one dimension.
+    """
+    if trajectories.discrete:
+        return {"number_of_actions": int(space.n)}
+    low, high = (np.asarray(bound, np.float32) for bound in (space.low, space.high))
+    excess = np.maximum(low - trajectories.actions, trajectories.actions - high)  # (T, A)
+    outside = {"steps": int((excess > 0).any(1).sum()), "farthest": max(0.0, float(excess.max()))}
+    return {"action_box": {"low": _brief(low), "high": _brief(high)}, "outside_the_box": outside}
+
+
+def _brief(bound: Array) -> str:
+    """A bound (A,) as text: one number if all dimensions have it."""
+    values = bound[:1] if (bound == bound[0]).all() else bound
+    return " ".join(f"{value:g}" for value in values)
 
 
 def histogram(values: Array) -> list[str]:

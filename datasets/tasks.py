@@ -33,6 +33,12 @@ class Task:
     sticky_actions: float = 0.0  # Atari: the probability that the emulator repeats its last action instead of the given
     # Of the task of an imported data set (`own_tasks.py`): the options of its environment, as JSON.
     env_options: str | None = None
+    env_module: str = ""  # importing it registers that environment; named by the user, never by a data set
+    # What the environment calls its first discrete action, and the box (A,) of actions that stands in for one that is
+    # open somewhere (`actions.py`).
+    action_start: int = 0
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
 
     def normalise(self, episode_return: Returns) -> Returns:
         """The score of a return, or of each in an array: 0 and 100 at the reference returns, linear and not clipped."""

@@ -12,6 +12,7 @@ import numpy as np
 from minari.data_collector import EpisodeBuffer
 
 from .. import storage
+from ..actions import native_actions, native_space
 from ..catalog import find_dataset, find_task, load
 from ..environments import make_environment
 from ..errors import UserError
@@ -57,11 +58,11 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task, root: Path) -
         warnings.filterwarnings("ignore", message=r"`(code_permalink|author_email)` is set to None")
         data = minari.create_dataset_from_buffers(
             minari_id,
-            with_room(_episodes(trajectories), root),
+            with_room(_episodes(trajectories, env), root),
             env=spec,
             eval_env=spec,
             observation_space=space,
-            action_space=env.action_space,
+            action_space=native_space(env),
             author="lamobench",
             algorithm_name=f"{provenance.dataset} from {provenance.source}",
             description=f"{provenance.origin}; made by {provenance.env_id}, {provenance.simulator}",
@@ -76,13 +77,13 @@ def _write(minari_id: str, trajectories: Trajectories, task: Task, root: Path) -
     env.close()
 
 
-def _episodes(trajectories: Trajectories) -> Iterator[EpisodeBuffer]:
+def _episodes(trajectories: Trajectories, env: gymnasium.Env) -> Iterator[EpisodeBuffer]:
     for n in range(trajectories.num_episodes):
         steps = slice(trajectories.offsets[n], trajectories.offsets[n + 1])
         yield EpisodeBuffer(
             id=n,
             observations=[*trajectories.observations[steps], trajectories.last_observations[n]],
-            actions=list(trajectories.actions[steps]),
+            actions=list(native_actions(env, trajectories.actions[steps])),
             rewards=list(trajectories.rewards[steps]),
             terminations=list(trajectories.terminals[steps]),
             truncations=list(trajectories.timeouts[steps]),

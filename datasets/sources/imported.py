@@ -5,17 +5,19 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 
 from .. import cache, storage
+from ..actions import same_actions
 from ..entries import ALIASES, DATASETS, OLDER
 from ..environments import make_environment
 from ..errors import UserError
 from ..kitchen import goal_vector
-from ..own_tasks import make_own_task
+from ..own_tasks import choose_environment, make_own_task
 from ..tasks import TASKS, Task
 from ..trajectories import Trajectories
 from . import minari
@@ -24,14 +26,22 @@ SOURCE = "minari"
 
 
 def import_dataset(
-    name: str, minari_id: str, root: Path | None = None, force: bool = False, remote: bool = False
+    name: str,
+    minari_id: str,
+    root: Path | None = None,
+    force: bool = False,
+    remote: bool = False,
+    env_id: str = "",
+    env_module: str = "",
 ) -> Trajectories:
     """Read a Minari data set below `root` (Minari's own folder if None) and keep it as the data set `name`.
 
     With `remote` it is downloaded first, by Minari. From then on it is loaded, listed and trained on by that name: on
-    the catalog's task with its environment and shapes, or else on a task of its own. With `force` it takes the place of
-    one that is there. Raises a `UserError`, and changes nothing, if the name is taken or unusable, if the data can't be
-    had or are no good, or if their environment can't be made here.
+    the catalog's task with its environment, shapes and actions, or else on a task of its own. Its environment is then
+    the one that the data set names, or `env_id`, registered by the module `env_module` if one is given
+    (`choose_environment`). With `force` it takes the place of one that is there. Raises a `UserError`, and changes
+    nothing, if the name is taken or unusable, if the data can't be had or are no good, or if their environment can't be
+    made here.
     """
     if name in DATASETS | OLDER | ALIASES | TASKS:
         raise UserError(f"'{name}' is a name of the catalog; give the import another name, e.g. my-{name}")
@@ -41,11 +51,13 @@ def import_dataset(
         raise UserError("--remote downloads the data set, --root says where it is already; give one of them")
     with _downloaded(minari_id) if remote else nullcontext(root or minari.local_root()) as folder:
         trajectories = minari.read(minari_id, folder, dataset=name, source=SOURCE)
-        task = _catalog_task(trajectories)
+        actions = minari.action_space(minari_id, folder)
+        task = None if env_id or env_module else _catalog_task(trajectories, actions)
         if task is None:
-            task = make_own_task(trajectories, minari.environment_of(minari_id, folder))
-            if not _fits(trajectories, task):
-                raise _misfit(trajectories, task)
+            named = minari.environment_of(minari_id, folder)
+            environment = choose_environment(named, minari_id, env_id, env_module)
+            task = make_own_task(trajectories, environment, actions)
+            trajectories = _noted(trajectories, task)
     entry = task.name if task.name in TASKS else asdict(task)
     with storage.plain_disk_errors():
         store = cache.replace if force else cache.save
@@ -78,10 +90,22 @@ def _downloaded(minari_id: str) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _catalog_task(trajectories: Trajectories) -> Task | None:
+def _noted(trajectories: Trajectories, task: Task) -> Trajectories:
+    """With a word in the origin on actions whose box the environment leaves open."""
+    if not task.action_low:
+        return trajectories
+    origin = (
+        f"{trajectories.provenance.origin}; actions, which the environment leaves unbounded, within the data's range"
+    )
+    return replace(trajectories, provenance=replace(trajectories.provenance, origin=origin))
+
+
+def _catalog_task(trajectories: Trajectories, actions: gymnasium.Space) -> Task | None:
     """The catalog's task with the environment, the shapes and, in the kitchen, the sub-goals of the data."""
     candidates = [task for task in TASKS.values() if task.env_id == trajectories.provenance.env_id]
-    return next((task for task in candidates if _same_goal(trajectories, task) and _fits(trajectories, task)), None)
+    return next(
+        (task for task in candidates if _same_goal(trajectories, task) and _fits(trajectories, task, actions)), None
+    )
 
 
 def _same_goal(trajectories: Trajectories, task: Task) -> bool:
@@ -92,23 +116,10 @@ def _same_goal(trajectories: Trajectories, task: Task) -> bool:
     return np.array_equal(trajectories.observations[0, -len(goal) :], goal)
 
 
-def _fits(trajectories: Trajectories, task: Task) -> bool:
+def _fits(trajectories: Trajectories, task: Task, actions: gymnasium.Space) -> bool:
     """Whether a policy trained on the data could play in the task's environment."""
-    return _shapes(trajectories) == _environment_shapes(task)
-
-
-def _misfit(trajectories: Trajectories, task: Task) -> UserError:
-    return UserError(
-        f"data set '{task.name}' has observations and actions of shapes {_shapes(trajectories)}, but its environment "
-        f"'{task.env_id}' as it is made here has {_environment_shapes(task)}"
-    )
-
-
-def _shapes(trajectories: Trajectories) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return trajectories.observations.shape[1:], trajectories.actions.shape[1:]
-
-
-def _environment_shapes(task: Task) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     env = make_environment(task)
     env.close()
-    return env.observation_space.shape, env.action_space.shape
+    return trajectories.observations.shape[1:] == env.observation_space.shape and same_actions(
+        actions, env.action_space
+    )

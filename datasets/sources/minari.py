@@ -22,6 +22,7 @@ import numpy as np
 from gymnasium import spaces
 from minari.dataset.minari_storage import is_image_space
 
+from ..actions import check_actions, notes_on, plain_actions
 from ..conversions import to_floats, to_integers
 from ..errors import UserError
 from ..file_checks import check_unpacked_size
@@ -66,7 +67,8 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
     """
     data = _open(minari_id, root)
     form = _form(data, minari_id)
-    found = _allocate(data, form, _provenance(data, dataset, source, form.notes))
+    notes = (*form.notes, *notes_on(data.action_space))
+    found = _allocate(data, form, _provenance(data, dataset, source, notes))
     start, doubtful, episodes = 0, 0, 0
     for stored in _episodes(data, root / minari_id):
         episode = checked_episode(stored, data.action_space, minari_id)
@@ -75,7 +77,7 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
             raise _miscounted(found, minari_id)
         here = slice(start, start + steps)
         found.observations[here], found.last_observations[episodes] = observations[:-1], observations[-1]
-        found.actions[here], found.terminals[here] = episode.actions, episode.terminations
+        found.actions[here], found.terminals[here] = _actions(data, episode, minari_id), episode.terminations
         found.timeouts[here] = _timeouts(episode)
         found.rewards[here], agree = _rewards(form, episode, minari_id)
         start, doubtful, episodes = start + steps, doubtful + (not agree), episodes + 1
@@ -85,12 +87,17 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
     return _noted(found, doubtful).check()
 
 
-def environment_of(minari_id: str, root: Path) -> Environment:
-    """The environment that a data set names for evaluation, or else the one that it was recorded in."""
+def action_space(minari_id: str, root: Path) -> gymnasium.Space:
+    """The space that a data set says its actions are in."""
+    return _open(minari_id, root).action_space
+
+
+def environment_of(minari_id: str, root: Path) -> Environment | None:
+    """The environment that a data set names for evaluation, or else the one that it was recorded in, if any."""
     metadata = _open(minari_id, root).storage.metadata
     spec = parse_python_json(metadata.get("eval_env_spec") or metadata.get("env_spec") or "null")
     if spec is None:
-        raise UserError(f"Minari data set '{minari_id}' names no environment, so no policy can be evaluated on it")
+        return None
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     scores = (float(low), float(high)) if low is not None and high is not None and low < high else None
     options = {key: value for key, value in spec["kwargs"].items() if key != "render_mode"}  # how it was watched
@@ -119,9 +126,11 @@ def _open(minari_id: str, root: Path) -> minari.MinariDataset:
 
 
 def _form(data: minari.MinariDataset, minari_id: str) -> Form:
-    space, actions = data.observation_space, data.action_space
-    if not isinstance(actions, spaces.Box | spaces.Discrete):
-        raise UserError(f"Minari data set '{minari_id}' has actions in {actions}; expected a Box or a Discrete space")
+    space = data.observation_space
+    try:
+        check_actions(data.action_space)
+    except UserError as error:
+        raise UserError(f"Minari data set '{minari_id}' has {error}") from None
     if isinstance(space, spaces.Box):
         lossy = ("its images were stored as JPEG, with losses",) if _is_jpeg(data, space) else ()
         return Form(space.shape, np.asarray, lossy, np.uint8 if space.dtype == np.uint8 else np.float32)
@@ -168,7 +177,7 @@ def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) ->
     discrete = isinstance(actions, spaces.Discrete)
     return Trajectories(
         observations=np.empty((steps, *form.shape), form.dtype),
-        actions=np.empty(steps, np.int64) if discrete else np.empty((steps, *actions.shape), np.float32),
+        actions=np.empty(steps, np.int64) if discrete else np.empty((steps, int(np.prod(actions.shape))), np.float32),
         rewards=np.empty(steps, np.float32),
         terminals=np.empty(steps, bool),
         timeouts=np.empty(steps, bool),
@@ -218,6 +227,15 @@ def _check_lengths(minari_id: str, episode: minari.EpisodeData, observations: Ar
             f"terminations, truncations have {found} entries, expected {expected}; record or fetch it again"
         )
     return steps
+
+
+def _actions(data: minari.MinariDataset, episode: minari.EpisodeData, minari_id: str) -> Array:
+    try:
+        return plain_actions(data.action_space, episode.actions)
+    except UserError as error:
+        raise UserError(
+            f"Minari data set '{minari_id}', episode {episode.id}: {error}; record or fetch it again"
+        ) from None
 
 
 def _timeouts(episode: minari.EpisodeData) -> Array:

@@ -131,12 +131,12 @@ def test_the_evaluation_environment_is_the_one_that_the_data_name_for_it(minari_
     [
         (
             {"id": "Nobody/Knows-v0"},
-            r"environment 'Nobody/Knows-v0', which no installed package registers; install the",
+            r"environment 'Nobody/Knows-v0', which nothing that is imported here registers; .*--env-module MODULE",
         ),
         ({"kwargs": {"colour": "red"}}, r"'PointMaze_UMaze-v3' of data set 'my-maze' can't be made with .*colour"),
         (
             {"id": "Reacher-v5", "kwargs": {}},
-            r"shapes \(\(8,\), \(2,\)\), but its environment 'Reacher-v5' .* \(\(10,\)",
+            r"observations of shape \(8,\), but its environment 'Reacher-v5' .* has \(10,\)",
         ),
     ],
 )
