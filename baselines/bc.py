@@ -67,7 +67,7 @@ class BC(Policy):
     def act(self, history: History) -> Tensor:
         """Act on the newest observation alone."""
         newest = self.policy(history.observations if self.view.frames else history.observations[:, -1])
-        return newest.argmax(-1) if self.discrete else newest
+        return newest.argmax(-1) if self.discrete else self.bounds.clip(newest)
 
     def optimizer_settings(self) -> OptimizerSettings:
         """One group."""

@@ -225,7 +225,7 @@ class CQL(Policy):
     def act(self, history: History) -> Tensor:
         """The mode of the actor before squashing, squashed."""
         mean, _ = self.gaussian(self.normalize(history.observations[:, -1]))
-        return self.bounds.from_unit(torch.tanh(mean))
+        return self.bounds.clip(self.bounds.from_unit(torch.tanh(mean)))
 
     def after_update(self) -> None:
         """Move the target critics a little towards the critics, and count."""

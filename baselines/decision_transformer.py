@@ -11,7 +11,7 @@ from ..datasets.windows import ContextBatch, ContextSampler
 from .acting import acting
 from .fields import Amount, Count, Delay, Share
 from .policy import Actor, History, OptimizerSettings, Policy, Spec
-from .trajectory_model import TokenConfig, TrajectoryModel, action_error
+from .trajectory_model import TokenConfig, TrajectoryModel
 from .transformer import CausalTransformer
 
 
@@ -52,7 +52,7 @@ class DecisionTransformer(Policy):
 
     def loss(self, batch: ContextBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of the predicted actions; cross entropy of discrete ones."""
-        loss = action_error(self.model.predict(batch), batch)
+        loss = self.model.action_error(batch)
         return loss, {"action_error": loss.detach()}
 
     def act(self, history: History) -> Tensor:

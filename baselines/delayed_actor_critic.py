@@ -111,7 +111,8 @@ class DelayedActorCritic(Policy, Generic[Batch]):
 
     def act(self, history: History) -> Tensor:
         """The actor's action."""
-        return self.bounds.from_unit(torch.tanh(self.actor(self.normalize(history.observations[:, -1]))))
+        chosen = torch.tanh(self.actor(self.normalize(history.observations[:, -1])))
+        return self.bounds.clip(self.bounds.from_unit(chosen))
 
     def after_update(self) -> None:
         """Count, and after the actor's updates move the targets."""

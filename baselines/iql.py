@@ -110,7 +110,7 @@ class IQL(Policy):
 
     def act(self, history: History) -> Tensor:
         """The mode."""
-        return self.bounds.from_unit(self.mode(self.normalize(history.observations[:, -1])))
+        return self.bounds.clip(self.bounds.from_unit(self.mode(self.normalize(history.observations[:, -1]))))
 
     def after_update(self) -> None:
         """Move the target critics a little towards the critics."""

@@ -33,6 +33,8 @@ class Spec:
     horizon: int  # most steps an episode can have
     return_scale: float  # returns-to-go are divided by this before they enter a network
     discrete: bool = False  # actions are numbers from 0 to A - 1
+    # Whether a trajectory model sees actions mapped from their box to [-1, 1]; elsewhere they always are.
+    unit_actions: bool = False
     view: View = VECTORS  # how stored steps are seen: stacked frames, clipped rewards
     background: float = 0.0  # of images: the commonest grey over the training subset, from 0 (black) to 1
     sub_goals: tuple[str, ...] = ()  # of the task, in the order in which they are pursued

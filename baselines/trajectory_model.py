@@ -5,7 +5,7 @@ backbone's output at its state token: it has seen the earlier steps, this return
 Shapes: B batch, K context, S observation, A action, D width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ class TrajectoryModel(nn.Module):
         self.embed_time = nn.Embedding(spec.horizon, tokens.width)
         self.embed_norm = nn.LayerNorm(tokens.width)
         self.backbone = backbone
-        self.discrete = spec.discrete
+        self.discrete, self.unit_actions = spec.discrete, spec.unit_actions
         self.head = _head(tokens, spec)
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.bounds = ActionBounds(spec)
@@ -75,7 +75,7 @@ class TrajectoryModel(nn.Module):
         """Interleaved tokens (B, 3K, D)."""
         returns = self.embed_return(data.returns_to_go[..., None] / self.return_scale)
         states = self.embed_state(self.normalize(data.observations))
-        actions = self.embed_action(data.actions)
+        actions = self.embed_action(self.scaled(data.actions))
         steps = torch.stack([returns, states, actions], dim=2)  # (B, K, 3, D)
         return self._place(steps, data.timesteps[:, :, None]).flatten(1, 2)
 
@@ -84,7 +84,8 @@ class TrajectoryModel(nn.Module):
         newest = history.newest(2)
         frames = newest.observations[:, 1:]  # without the earliest: of vectors the last, of frames its stack
         returns = self.embed_return(newest.returns_to_go[:, 1:, None] / self.return_scale)
-        states, actions = self.embed_state(self.normalize(frames)), self.embed_action(newest.actions[:, :1])
+        states = self.embed_state(self.normalize(frames))
+        actions = self.embed_action(self.scaled(newest.actions[:, :1]))
         return self._place(torch.cat([actions, returns, states], dim=1), newest.timesteps[:, [0, 1, 1]])
 
     def _place(self, tokens: Tensor, timesteps: Tensor) -> Tensor:
@@ -93,8 +94,22 @@ class TrajectoryModel(nn.Module):
         placed = self.embed_norm(tokens) + time if self.norm_before_time else self.embed_norm(tokens + time)
         return torch.as_tensor(placed)
 
+    def scaled(self, actions: Tensor) -> Tensor:
+        """Actions (..., A) as they are embedded and predicted: their box is [-1, 1].
+
+        Where it is so already they are left alone: mapping them would change their last bits, and so every result.
+        """
+        return self.bounds.to_unit(actions) if self.unit_actions else actions
+
+    def action_error(self, batch: ContextBatch) -> Tensor:
+        """How far the predicted actions are from the data's (`action_error`)."""
+        predicted = self.predict(batch)
+        if self.unit_actions:
+            batch = replace(batch, actions=self.scaled(batch.actions))
+        return action_error(predicted, batch)
+
     def predict(self, batch: ContextBatch) -> Tensor:
-        """Actions, or logits of discrete ones, (B, K, A): one row for each step's state token."""
+        """Scaled actions, or logits of discrete ones, (B, K, A): one row for each step's state token."""
         tokens = self.embed(batch)[:, :-1]  # nothing that is read looks at the last action's token
         return torch.as_tensor(self.head(self.backbone(tokens, STATES)))
 
@@ -106,11 +121,13 @@ class TrajectoryModel(nn.Module):
     def choose(self, hidden: Tensor) -> Tensor:
         """What the backbone's outputs (E, D) at state tokens say: actions as those of `act`."""
         actions: Tensor = self.head(hidden)
-        return actions.argmax(-1) if self.discrete else self.bounds.clip(actions)
+        if self.discrete:
+            return actions.argmax(-1)
+        return self.bounds.clip(self.bounds.from_unit(actions.float()) if self.unit_actions else actions)
 
 
 def action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:
-    """How far predictions (B, K, A) are from the data's actions, over real steps.
+    """How far predictions (B, K, A) are from the data's actions, in their scale, over real steps.
 
     Mean squared error, averaged over action dimensions too (LaMo, Equation 3, as its code averages it); the cross
     entropy of discrete actions.

@@ -136,6 +136,7 @@ def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
         horizon=facts.horizon,
         return_scale=task.return_scale,
         discrete=discrete,
+        unit_actions=config.unit_actions,
         view=_view(config),
         sub_goals=task.sub_goals,
         background=facts.background,

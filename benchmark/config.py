@@ -43,6 +43,7 @@ LATER_FIELDS: dict[str, Any] = {
     "accumulation": 1,
     "compiled": False,
     "cached_context": False,
+    "unit_actions": False,
 }
 LATER_SETTINGS: dict[str, Any] = {
     "measure_language": False,  # of LaMo
@@ -115,6 +116,7 @@ class RunConfig:
     accumulation: int = 1  # parts that a batch was computed in
     compiled: bool = False  # whether its training steps went through torch.compile
     cached_context: bool = False  # whether its evaluations read a context step by step
+    unit_actions: bool = False  # whether its trajectory model sees actions mapped from another box to [-1, 1]
 
     @cached_property
     def id(self) -> str:
@@ -207,6 +209,7 @@ def _shared(request: RunRequest) -> tuple[RunConfig, "Trajectories", str]:
         selection=request.selection,
         compiled=request.compiled,
         cached_context=request.cached_context,
+        unit_actions=_unit_actions(trajectories, task, method.name),
     )
     return config, trajectories, files_hash(lm) if lm else ""
 
@@ -234,6 +237,19 @@ def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Tas
     if trajectories.observations.ndim > 2 and not task.frame_stack:
         shape = " x ".join(map(str, trajectories.observations.shape[1:]))
         raise UserError(f"no method learns from images of {shape}, as '{name}' has them; expected 84 x 84")
+
+
+def _unit_actions(trajectories: "Trajectories", task: "Task", method: str) -> bool:
+    """Whether a trajectory model is to map actions to [-1, 1] and back, which is the box of every catalog task.
+
+    A `UserError` for imported data whose actions have no such form.
+    """
+    if task.env_options is None:
+        return False
+    from ..datasets.environments import space_of_actions
+
+    space: Any = space_of_actions(trajectories, task)
+    return method in SEQUENCE_METHODS and hasattr(space, "low") and not ((space.low == -1) & (space.high == 1)).all()
 
 
 def check_cached_context(method: str, cached_context: bool) -> None:

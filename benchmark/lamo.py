@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..baselines.acting import acting
 from ..baselines.fields import Amount, Bounds, Count, Delay, Positive, Share
 from ..baselines.policy import Actor, History, OptimizerSettings, Policy, Spec
-from ..baselines.trajectory_model import TokenConfig, TrajectoryModel, action_error
+from ..baselines.trajectory_model import TokenConfig, TrajectoryModel
 from ..datasets.corpora import Corpus, sample_blocks
 from ..datasets.errors import UserError
 from ..datasets.fractions import Subset
@@ -158,7 +158,7 @@ class LaMo(Policy):
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 5: the action error plus lambda times the language loss; and the anchors, where they are on."""
-        config, terms = self.config, {"action_error": action_error(self.model.predict(batch.contexts), batch.contexts)}
+        config, terms = self.config, {"action_error": self.model.action_error(batch.contexts)}
         total = terms["action_error"]
         if batch.language is not None:
             terms |= self._english(batch.language)

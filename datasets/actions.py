@@ -45,7 +45,8 @@ def plain_actions(space: gymnasium.Space, values: Any) -> Array:
         if len(wrong):
             last = space.start + space.n - 1
             raise UserError(f"action {actions[wrong[0]]} is none of {space}, which has {space.start} to {last}")
-        return numbers.astype(np.int64)
+        labels: Array = numbers.astype(np.int64)
+        return labels
     return actions.reshape(len(actions), -1).astype(np.float32)
 
 
@@ -118,12 +119,13 @@ class PlainActions(gymnasium.ActionWrapper):  # type: ignore[misc]
     def action(self, action: Array) -> Array:
         """The environment's own action from a plain one, moved into its box where rounding has left it."""
         space = self.env.action_space
-        native = native_actions(self, np.asarray(action)[None])[0]
+        native: Array = native_actions(self, np.asarray(action)[None])[0]
         if isinstance(space, spaces.Discrete):
             return native
         native = np.asarray(native)  # of shape () NumPy makes a number
         inside = ((native >= space.low) & (native <= space.high)).all()
-        return native if inside else np.clip(native.astype(space.dtype), space.low, space.high)
+        nearest: Array = np.clip(native.astype(space.dtype), space.low, space.high)
+        return native if inside else nearest
 
 
 def native_space(env: gymnasium.Env) -> gymnasium.Space:

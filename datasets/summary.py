@@ -65,7 +65,7 @@ def describe_actions(trajectories: Trajectories, space: gymnasium.Space) -> dict
         return {"number_of_actions": int(space.n)}
     low, high = (np.asarray(bound, np.float32) for bound in (space.low, space.high))
     excess = np.maximum(low - trajectories.actions, trajectories.actions - high)  # (T, A)
-    outside = {"steps": int((excess > 0).any(1).sum()), "farthest": max(0.0, float(excess.max()))}
+    outside = {"steps": int((excess > 0).any(1).sum()), "farthest": f"{max(0.0, excess.max()):g}"}
     return {"action_box": {"low": _brief(low), "high": _brief(high)}, "outside_the_box": outside}
 
 

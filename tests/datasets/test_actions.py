@@ -148,8 +148,8 @@ def test_what_lies_outside_the_box_is_said(make_trajectories: Make) -> None:
     data = replace(make_trajectories(), actions=actions)
     described = describe_actions(data, spaces.Box(-1.0, 1.0, (2,)))
     assert described["action_box"] == {"low": "-1", "high": "1"}
-    assert described["outside_the_box"] == {"steps": 2, "farthest": 2.0}
+    assert described["outside_the_box"] == {"steps": 2, "farthest": "2"}
     wide = describe_actions(data, spaces.Box(np.float32([-3, -1]), np.float32([1, 2])))
-    assert wide == {"action_box": {"low": "-3 -1", "high": "1 2"}, "outside_the_box": {"steps": 0, "farthest": 0.0}}
+    assert wide == {"action_box": {"low": "-3 -1", "high": "1 2"}, "outside_the_box": {"steps": 0, "farthest": "0"}}
     discrete = replace(data, actions=np.array([0, 1, 1, 0]))
     assert describe_actions(discrete, spaces.Discrete(5)) == {"number_of_actions": 5}

@@ -259,7 +259,9 @@ def test_reading_needs_room_for_the_data_once(root: Path) -> None:
 
 def test_other_action_spaces_are_refused(root: Path) -> None:
     space = spaces.MultiDiscrete([2, 2])
-    with pytest.raises(UserError, match=r"actions in MultiDiscrete\(\[2 2\]\); expected a Box or a Discrete space"):
+    with pytest.raises(
+        UserError, match=r"actions in MultiDiscrete\(\[2 2\]\); expected a Box of real numbers or a Discrete space"
+    ):
         read(stored([episode(actions=[np.array([1, 1])] * 4)], actions=space), root, dataset="own")
 
 
