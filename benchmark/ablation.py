@@ -14,7 +14,7 @@ import numpy as np
 
 from ..datasets.errors import UserError, choose
 from .build import check_language_model, config_class_of, policy_config
-from .collect import read_run
+from .collect import read_finished
 from .config import RunConfig, RunRequest, resolve
 from .forgetting import loss_on_english
 from .methods import METHODS
@@ -157,7 +157,7 @@ def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, corpus
 
 def _read(root: Path, config: RunConfig, corpus: str) -> dict[str, Any]:
     """A finished run, and what its language model has left of language."""
-    return read_run(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config, corpus)}
+    return read_finished(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config, corpus)}
 
 
 def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..baselines.policy import Policy
 from ..datasets.errors import UserError
 from ..datasets.storage import whole_file
+from .run_records import check_checkpoint, state_in
 
 
 @dataclass
@@ -67,18 +68,25 @@ def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer
     """Bring policy, optimiser and all random states to where the checkpoint was written."""
     tensors, state = _read(path)
     _restore_policy(policy, tensors, path)
-    optimizer.load_state_dict(
-        {"state": _optimizer_state(tensors), "param_groups": optimizer.state_dict()["param_groups"]}
-    )
-    torch.set_rng_state(tensors["random.torch"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
-    rng.bit_generator.state = state.pop("random")
-    return Progress(**state)
+    try:
+        optimizer.load_state_dict(
+            {"state": _optimizer_state(tensors, optimizer), "param_groups": optimizer.state_dict()["param_groups"]}
+        )
+        torch.set_rng_state(tensors["random.torch"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+        rng.bit_generator.state = state.pop("random")
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    return Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
 
 
 def load_policy(path: Path, policy: Policy) -> None:
-    """Bring a freshly built policy to the checkpoint's weights; for evaluation."""
+    """Bring a freshly built policy to the checkpoint's weights; for evaluation.
+
+    A `UserError` if the run has finished and its checkpoint is no longer what was written then.
+    """
+    check_checkpoint(path.parent)
     _restore_policy(policy, _read(path)[0], path)
 
 
@@ -87,11 +95,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-            return tensors, json.loads(file.metadata()["state"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"checkpoint {path} cannot be read ({error}); delete {path.parent} to start that run again"
-        ) from error
+            return tensors, state_in(file.metadata())
+    except (OSError, SafetensorError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> UserError:
+    first = (why.splitlines() or [""])[0]
+    return UserError(f"checkpoint {path} cannot be read ({first}); delete {path.parent} to start that run again")
 
 
 def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> None:
@@ -101,13 +112,19 @@ def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> N
         raise UserError(
             f"checkpoint {path} holds other tensors than this policy has; it belongs to another configuration"
         )
+    if not all(torch.isfinite(tensor).all() for tensor in saved.values()):
+        raise _unreadable(path, "it holds weights that are not finite")
     policy.load_state_dict(saved, strict=False)
 
 
-def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _optimizer_state(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The moments of each parameter, by its number; a `ValueError` unless they are finite and of its shape."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, index, field = name.split(".")
+            if tensor.shape not in ((), parameters[int(index)].shape) or not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} is not finite, or not of its parameter's shape")
             state.setdefault(int(index), {})[field] = tensor
     return state

@@ -6,7 +6,6 @@ Only under legacy "best-target" are there several targets to choose from, and th
 Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,26 @@ import pandas as pd
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from ..datasets.trajectories import Array
-from .config import LATER_FIELDS, LATER_SETTINGS
-from .damage import damage
+from .config import LATER_SETTINGS, RunConfig
+from .damage import damage, missized
 from .methods import METHODS
 from .run_layout import run_folders
+from .run_records import (
+    check_content,
+    check_id,
+    config_in,
+    content_of,
+    is_verified,
+    read_done,
+    read_episodes,
+    read_failure,
+)
 
 AGAIN = "start the same command again"
 UNFINISHED = f"{AGAIN} to go on"
 SET_ASIDE = f"{AGAIN}, which sets its folder aside"  # as it does with all damage that sizes tell
 NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
-EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
-DONE_FIELDS = ("params_total", "params_trainable", "train_seconds", "simulator")
-CONFIG_FIELDS = (
-    *("task", "dataset", "source", "dataset_hash", "fraction", "data_seed", "subset_hash", "episodes_in_subset"),
-    *("env_id", "target_returns", "method", "lm", "lm_hash", "profile", "seed", "steps", "evaluation_episodes"),
-    *("headline_evaluations", "version"),
-)
+UNVERIFIED = "their done.json has no hashes, so a number that was changed in their files would not be seen"
 
 
 def collect(*roots: Path) -> pd.DataFrame:
@@ -42,10 +45,10 @@ def collect(*roots: Path) -> pd.DataFrame:
 
     Columns: `run_id`; `folder`; `status` ("finished", "unfinished", "failed" or "damaged"); `problem`, one line that
     says what is wrong, empty for finished runs; `advice`, what to do about damage; the fields of `config.json` (nested
-    ones as "policy.name") and of `done.json`. Finished runs also have `score`, `best_score`, `return_mean`,
-    `headline_scores` (M,) of the M headline episodes, and the learning curve `curve_steps`, `curve_scores`, both (V,)
-    for V evaluations at the ranked target, which is `target_return`; and `by_target`, the same for each target
-    that could be ranked.
+    ones as "policy.name") and of `done.json`. Finished runs also have `verified`, whether the hashes of what was read
+    are known; `score`, `best_score`, `return_mean`, `headline_scores` (M,) of the M headline episodes, and the learning
+    curve `curve_steps`, `curve_scores`, both (V,) for V evaluations at the ranked target, which is `target_return`; and
+    `by_target`, the same for each target that could be ranked.
 
     Raises a `UserError` if a folder holds no run. A damaged run is listed, so that it does not hide the others.
     """
@@ -75,6 +78,13 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
+def unverified(runs: pd.DataFrame) -> list[str]:
+    """How many finished runs of the frame of `collect` have no hashes of their files, in a line; none for none."""
+    finished = runs[runs["status"] == "finished"]
+    count = 0 if finished.empty else int((~finished["verified"].astype(bool)).sum())
+    return [f"{count} of {len(finished)} finished runs are unverified: {UNVERIFIED}"] if count else []
+
+
 def what_and_how(run: Mapping[Any, Any]) -> str:
     """What is wrong with a run of `collect`, and what to do about it."""
     return f"{run['problem']}; {run['advice']}" if run["advice"] else str(run["problem"])
@@ -85,47 +95,47 @@ def read_run(folder: Path) -> dict[str, Any]:
     run: dict[str, Any] = {"run_id": folder.name, "folder": str(folder), "status": "damaged"}
     run |= {"problem": "", "advice": ""}
     try:
-        config = LATER_FIELDS | _read_json(folder / "config.json", CONFIG_FIELDS)
+        content = content_of(folder, "config.json")
+        config = config_in(content)
         flat = _flattened(config)
         run |= flat
-        outcome = _outcome(folder, config, flat)
-        if what := damage(folder):
-            raise UserError(what)
-        run |= outcome
-    except UserError as error:
+        run |= _outcome(folder, content, config, flat)
+    except (UserError, FileNotFoundError) as error:
         run |= {"problem": str(error), "advice": SET_ASIDE if damage(folder) else f"delete '{folder}' and {AGAIN}"}
     return run
 
 
-def _outcome(folder: Path, config: dict[str, Any], flat: dict[str, Any]) -> dict[str, Any]:
-    """How a run ended, as far as it has."""
-    if (folder / "done.json").exists():
-        done = _read_json(folder / "done.json", DONE_FIELDS)
-        return done | {"settings": _settings(flat, done)} | _scores(folder, config) | {"status": "finished"}
-    if (folder / "failed.json").exists():
-        return {"status": "failed", "problem": _read_json(folder / "failed.json", ("message",))["message"]}
-    return {"status": "unfinished", "problem": UNFINISHED}
+def read_finished(folder: Path) -> dict[str, Any]:
+    """One row of `collect`: the finished run in `folder`; a `UserError` if it is not, or not any more."""
+    run = read_run(folder)
+    if run["status"] != "finished":
+        raise UserError(f"run {folder.name} is {run['status']}: {what_and_how(run)}")
+    return run
 
 
-def _read_json(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path.name} can't be read ({error})") from error
-    if not isinstance(content, dict) or not content.keys() >= set(fields):
-        missing = [name for name in fields if not isinstance(content, dict) or name not in content]
-        raise UserError(f"{path.name} lacks {', '.join(missing)}")
-    return content
+def _outcome(folder: Path, content: bytes, config: RunConfig, flat: dict[str, Any]) -> dict[str, Any]:
+    """How a run ended, as far as it has; `content` is that of its `config.json`."""
+    if not (folder / "done.json").exists():
+        if what := damage(folder):
+            raise UserError(what)
+        if (folder / "failed.json").exists():
+            return {"status": "failed", "problem": read_failure(folder)}
+        return {"status": "unfinished", "problem": UNFINISHED}
+    done = read_done(folder)
+    if what := missized(folder, done):
+        raise UserError(what)
+    episodes = content_of(folder, "episodes.csv")
+    for name, found in (("config.json", content), ("episodes.csv", episodes)):
+        check_content(name, found, done)
+    check_id(config, folder)
+    about = {"settings": _settings(flat, done), "verified": is_verified(done), "status": "finished"}
+    return done | about | _scores(episodes, config)
 
 
-def _flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+def _flattened(config: RunConfig) -> dict[str, Any]:
+    """Its fields, a method's settings as "policy.name"."""
+    flat = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__ if name != "policy"}
+    return flat | {f"policy.{name}": value for name, value in config.policy.items()}
 
 
 def _settings(flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
@@ -147,16 +157,17 @@ def with_one_target(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [run | run["by_target"][best] for run in runs]
 
 
-def _scores(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    targets = config["target_returns"] if "best-target" in config["legacy"] else config["target_returns"][:1]
-    by_target = [_scores_at(target, folder, config) for target in targets]
+def _scores(episodes: bytes, config: RunConfig) -> dict[str, Any]:
+    targets = config.target_returns if "best-target" in config.legacy else config.target_returns[:1]
+    table = read_episodes(episodes)
+    by_target = [_scores_at(target, table, config) for target in targets]
     return max(by_target, key=lambda scores: float(scores["score"])) | {"by_target": by_target}
 
 
-def _scores_at(target: float, folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    steps, returns = _returns_at(target, folder / "episodes.csv", config)
-    scores = find_task(config["task"]).normalise(returns)
-    headline = slice(-config["headline_evaluations"], None)
+def _scores_at(target: float, table: Array, config: RunConfig) -> dict[str, Any]:
+    steps, returns = _returns_at(target, table, config)
+    scores = find_task(config.task).normalise(returns)
+    headline = slice(-config.headline_evaluations, None)
     curve = scores.mean(axis=1)
     return {
         "target_return": float(target),
@@ -169,33 +180,18 @@ def _scores_at(target: float, folder: Path, config: dict[str, Any]) -> dict[str,
     }
 
 
-def _returns_at(target: float, path: Path, config: dict[str, Any]) -> tuple[Array, Array]:
+def _returns_at(target: float, table: Array, config: RunConfig) -> tuple[Array, Array]:
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
-    table = _read_episodes(path)
     table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
     steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
-    episodes, wanted = config["evaluation_episodes"], config["headline_evaluations"]
-    if len(steps) < wanted or (counts != episodes).any() or steps[-1] != config["steps"]:
+    episodes, wanted = config.evaluation_episodes, config.headline_evaluations
+    if len(steps) < wanted or (counts != episodes).any() or steps[-1] != config.steps:
         found = ", ".join(f"{count} at step {step}" for step, count in zip(steps, counts, strict=True)) or "none"
         raise UserError(
-            f"{path.name} must hold {episodes} episodes at the ranked target in each evaluation and {wanted} or more "
-            f"evaluations, the last at step {config['steps']}; it holds {found}"
+            f"episodes.csv must hold {episodes} episodes at the ranked target in each evaluation and {wanted} or more "
+            f"evaluations, the last at step {config.steps}; it holds {found}"
         )
     if (np.diff(table[:, 2].reshape(-1, episodes), axis=1) <= 0).any():
-        raise UserError(f"{path.name} holds an episode twice")
+        raise UserError("episodes.csv holds an episode twice")
     return steps, table[:, 4].reshape(-1, episodes)
-
-
-def _read_episodes(path: Path) -> Array:
-    """(rows, 6) float64 of an `episodes.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
-    try:
-        header, _, body = path.read_text(encoding="utf-8").partition("\n")
-        if header != EPISODE_COLUMNS or not body.endswith("\n"):  # a last number cut short still parses
-            raise ValueError(f"it is cut short or its first line is not '{EPISODE_COLUMNS}'")
-        table: Array = np.loadtxt(body.splitlines(), delimiter=",", ndmin=2)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path.name} can't be read ({error})") from error
-    if table.shape[1] != EPISODE_COLUMNS.count(",") + 1 or not np.isfinite(table).all():
-        raise UserError(f"{path.name} has rows that are not six finite numbers")
-    return table

@@ -19,7 +19,8 @@ from .engine import check_engine, device_of_plan, expected_slots
 from .engine_options import EngineOptions
 from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for
 from .methods import methods_for
-from .runs import is_done, read_config, run_folder
+from .run_records import read_config
+from .runs import is_done, run_folder
 
 if TYPE_CHECKING:
     from .cli import Ablation, Evaluate, RunOptions, Sweep, Train
@@ -33,7 +34,7 @@ def train_one(command: "Train") -> None:
     """`lamobench train`."""
     import torch
 
-    from .collect import read_run, what_and_how
+    from .collect import read_finished
     from .train import train
 
     _check_threads(command.threads)
@@ -44,9 +45,7 @@ def train_one(command: "Train") -> None:
     already = is_done(root, config) and not damage(run_folder(root, config))
     with bar:
         folder = train(config, root, command.options.device, report)
-    run = read_run(folder)
-    if run["status"] != "finished":
-        raise UserError(f"run {config.id} is {run['status']}: {what_and_how(run)}")
+    run = read_finished(folder)
     row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..datasets.trajectories import Trajectories
 
 PRECISIONS = ["float32", "bfloat16"]
+MOST = 10**9  # steps, episodes, evaluations of a run
+Number = Annotated[int, Bounds(1, MOST)]
 
 ID_END = r"-s\d{1,10}-[0-9a-f]{10}"  # of `RunConfig.id`
 RUN_ID_END = re.compile(rf"{ID_END}$")  # by which a folder is known as a run's
@@ -85,16 +87,16 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Every number that defines a run; `config.json` in its folder."""
+    """Every number that defines a run; `config.json` in its folder, where `run_records.py` checks it against this."""
 
     dataset: str
     task: str
     source: str
     dataset_hash: str
-    fraction: float
+    fraction: Annotated[float, Bounds(math.ulp(0.0), 1.0)]
     data_seed: int
     subset_hash: str
-    episodes_in_subset: int
+    episodes_in_subset: Number
     env_id: str
     target_returns: list[float]  # that evaluations play: the ranked one, or all where legacy has "best-target"
     method: str
@@ -102,18 +104,18 @@ class RunConfig:
     lm_hash: str
     corpus_hash: str  # of the English in the language model's tokens; "" where the language loss is off
     profile: str
-    seed: int
+    seed: Annotated[int, Bounds(0, 2**32 - 1)]
     precision: str
-    steps: int
-    batch_size: int
-    evaluate_every: int
-    evaluation_episodes: int
-    headline_evaluations: int
+    steps: Number
+    batch_size: Number
+    evaluate_every: Number
+    evaluation_episodes: Number
+    headline_evaluations: Number
     policy: dict[str, Any]  # the method's config
     version: str  # of lamobench
     legacy: list[str] = field(default_factory=list)  # faults of the published code that it reproduces
     selection: str = "uniform"  # how the fraction's episodes were drawn
-    accumulation: int = 1  # parts that a batch was computed in
+    accumulation: Number = 1  # parts that a batch was computed in
     compiled: bool = False  # whether its training steps went through torch.compile
     cached_context: bool = False  # whether its evaluations read a context step by step
     unit_actions: bool = False  # whether its trajectory model sees actions mapped from another box to [-1, 1]
@@ -324,8 +326,8 @@ def _bounded(name: str, value: Any, bounds: Bounds) -> Any:
 
 def _check_budget(budget: Budget) -> None:
     for name, value in vars(budget).items():
-        if value < 1:
-            raise UserError(f"{name} is {value}; give 1 or more")
+        if not 1 <= value <= MOST:
+            raise UserError(f"{name} is {value}; give 1 to {MOST}")
     if budget.batch_size % budget.accumulation:
         raise UserError(f"batch_size {budget.batch_size} can't be computed in {budget.accumulation} equal parts")
     evaluations = budget.steps // budget.evaluate_every

@@ -4,21 +4,20 @@ Where no run of a method on a task was measured, typical costs (`typical_costs.p
 compares on what was. Times are for the order of runs and for people; no result depends on them.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from ..datasets.errors import UserError
-from .config import ID_END, RunConfig
+from ..datasets.json_files import parse_json
+from .config import ID_END, MOST, RunConfig
+from .kinds import Fields
 from .methods import METHODS
-from .run_layout import object_in
+from .run_records import check_rows, content_of, read_config, read_done
 from .typical_costs import typical_evaluation, typical_update
 
 SAMPLES = 5  # runs of a kind that are looked at
@@ -81,7 +80,7 @@ class StepTimes:
     def _typical_evaluation(self, run: RunConfig) -> float:
         key = (run.method, run.task, run.evaluation_episodes, len(run.target_returns))
         if key not in self._evaluations:  # a task of the user's own is looked up on disk
-            self._evaluations[key] = typical_evaluation(run.method, run.task, _episodes(vars(run)))
+            self._evaluations[key] = typical_evaluation(run.method, run.task, _episodes(run))
         return self._evaluations[key]
 
     @cached_property
@@ -91,13 +90,13 @@ class StepTimes:
 
 def typical_pace(run: RunConfig) -> float:
     """Typical seconds of an optimiser step of the run, its share of the evaluations included."""
-    evaluation = typical_evaluation(run.method, run.task, _episodes(vars(run)))
+    evaluation = typical_evaluation(run.method, run.task, _episodes(run))
     return typical_update(run.method, run.task) + evaluation / run.evaluate_every
 
 
-def _episodes(config: Mapping[str, Any]) -> int:
+def _episodes(run: RunConfig) -> int:
     """Of an evaluation: each target return is played so often."""
-    return int(config["evaluation_episodes"]) * len(config["target_returns"])
+    return run.evaluation_episodes * len(run.target_returns)
 
 
 def _known(table: Mapping[Kind, float], others: Mapping[tuple[str, str], float], run: RunConfig) -> float | None:
@@ -130,14 +129,15 @@ def measured_times(runs: Iterable[RunConfig], root: Path, names: Iterable[str]) 
     samples: dict[Kind, list[_Sample]] = {}
     for run in planned.values():
         if run.id in present and len(found := samples.setdefault(kind(run), [])) < SAMPLES:
-            found += _samples(root / run.id, vars(run))
+            found += _samples(root / run.id, run)
     lacking = {run.method for run in planned.values() if not samples.get(kind(run))}
     for folder in _others(root, present - planned.keys(), lacking):
-        config = read_object(folder / "config.json")
-        with suppress(KeyError, TypeError):
-            key = (config["method"], config["task"], config["lm"], config["batch_size"])
-            if config["method"] in METHODS and len(found := samples.setdefault(key, [])) < SAMPLES:
-                found += _samples(folder, config)
+        try:
+            config = read_config(folder)
+        except UserError:  # the estimate goes without it
+            continue
+        if config.method in METHODS and len(found := samples.setdefault(kind(config), [])) < SAMPLES:
+            found += _samples(folder, config)
     updates = {key: median(sample.update for sample in found) for key, found in samples.items() if found}
     shares = {key: [s.evaluation for s in found if s.evaluation is not None] for key, found in samples.items()}
     return StepTimes(updates, {key: median(values) for key, values in shares.items() if values})
@@ -154,32 +154,26 @@ def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Pat
             yield root / name
 
 
-def _samples(folder: Path, config: Mapping[str, Any]) -> list[_Sample]:
+def _samples(folder: Path, run: RunConfig) -> list[_Sample]:
     """One, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
-    done, row = read_object(folder / "done.json"), last_row(folder)
-    with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, UserError):  # a task may be gone
-        typical = typical_evaluation(config["method"], config["task"], _episodes(config))
-        if "train_seconds" not in done:
-            return [_Sample(row["seconds"] / row["step"], None)]
-        evaluations = config["steps"] // config["evaluate_every"]
-        share = done["evaluation_seconds"] / typical / evaluations if "evaluation_seconds" in done else None
-        return [_Sample(done["train_seconds"] / config["steps"], share)]
-    return []
-
-
-def last_row(folder: Path) -> dict[str, Any]:
-    """The last row of a run's `metrics.jsonl`; empty if there is none."""
     try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        row = json.loads(lines[-1]) if lines else {}
-    except (OSError, ValueError):
-        return {}
-    return row if isinstance(row, dict) else {}
+        done = read_done(folder)
+        typical = typical_evaluation(run.method, run.task, _episodes(run))
+    except UserError:  # damaged, or a task that is gone
+        return []
+    except FileNotFoundError:
+        row = last_row(folder)
+        return [_Sample(max(0.0, row["seconds"]) / row["step"], None)] if "seconds" in row else []
+    evaluations = run.steps // run.evaluate_every
+    known = "evaluation_seconds" in done and evaluations > 0 and typical > 0
+    share = done["evaluation_seconds"] / typical / evaluations if known else None
+    return [_Sample(done["train_seconds"] / run.steps, share)]
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if it can't be read: the estimate, or the look at a sweep, goes without it."""
+def last_row(folder: Path) -> Fields:
+    """The last row of a run's `metrics.jsonl`; empty if there is none that can be read."""
     try:
-        return object_in(path)
-    except OSError:
+        lines = content_of(folder, "metrics.jsonl").decode("utf-8").splitlines()
+        return check_rows([parse_json(line) for line in lines[-1:]], MOST, "metrics.jsonl")[0] if lines else {}
+    except (OSError, ValueError):  # a `UserError` is one
         return {}

@@ -6,7 +6,6 @@ are added to the file, which TensorBoard then shows without being started again.
 """
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +18,9 @@ from ..datasets.disk_errors import errors_about
 from ..datasets.errors import UserError
 from ..datasets.storage import whole_file
 from .config import RunConfig
+from .kinds import Fields
 from .rollout import Episode, parse_episodes
-from .runs import read_config
+from .run_records import content_of, read_config, read_episodes, read_metrics
 
 NOT_MEASURED = ("step", "seconds")  # of a row of metrics.jsonl
 
@@ -61,32 +61,32 @@ def points_of(run: Path, config: RunConfig) -> Iterator[tuple[int, float, dict[s
     tag where there are several.
     """
     evaluations = _evaluations(run, config)
-    for row in _rows(run / "metrics.jsonl"):
-        step = int(row["step"])
+    for row in _rows(run, config):
+        step = row["step"]
         due = step % config.evaluate_every == 0
         if due and step not in evaluations:
             return  # it is being written
         values = {f"training/{name}": float(value) for name, value in row.items() if name not in NOT_MEASURED}
-        yield step, float(row["seconds"]), values | (evaluations[step] if due else {})
+        yield step, float(row.get("seconds", 0.0)), values | (evaluations[step] if due else {})
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []  # a run that has only begun
+def _rows(run: Path, config: RunConfig) -> list[Fields]:
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [row for row in rows if row["step"] >= 0 and row["seconds"] >= 0]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} can't be read ({error}); look at `lamobench runs list`") from None
+        return read_metrics(run, config.steps)
+    except UserError as error:
+        raise UserError(f"{run}: {error}; look at `lamobench runs list`") from None
 
 
 def _evaluations(run: Path, config: RunConfig) -> dict[int, dict[str, float]]:
     """By step: mean return, score and length of its episodes."""
-    path = run / "episodes.csv"
     try:
-        episodes = parse_episodes(path.read_text(encoding="utf-8")) if path.is_file() else []
-    except (ValueError, StopIteration) as error:
-        raise UserError(f"{path} can't be read ({error}); look at `lamobench runs list`") from None
+        content = content_of(run, "episodes.csv")
+        read_episodes(content)
+        episodes = parse_episodes(content.decode("utf-8"))
+    except FileNotFoundError:
+        episodes = []  # a run that has only begun
+    except ValueError as error:
+        raise UserError(f"{run}: {error}; look at `lamobench runs list`") from None
     grouped: dict[tuple[int, float], list[Episode]] = {}
     for episode in episodes:
         grouped.setdefault((episode.step, episode.target_return), []).append(episode)

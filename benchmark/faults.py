@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datasets.errors import choose
 from ..datasets.storage import write_rows
-from .collect import read_run, with_one_target
+from .collect import read_finished, with_one_target
 from .commands import check_seeds, check_workers, run_request, train_all
 from .config import RunConfig
 from .display import print_rows
@@ -97,7 +97,7 @@ def compare(name: str, pair: Pair, command: "Faults") -> dict[str, Any]:
     """
     first = pair[0][0]
     default, faulty = (
-        with_one_target([read_run(run_folder(command.runs, config)) for config in side]) for side in pair
+        with_one_target([read_finished(run_folder(command.runs, config)) for config in side]) for side in pair
     )
     before, after = (np.stack([run["headline_scores"] for run in side]) for side in (default, faulty))  # (N, M)
     apart = paired_difference(after, before)

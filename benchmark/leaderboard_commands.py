@@ -129,7 +129,9 @@ def _without_variants(pool: "Pool") -> "Pool":
 
 
 def _tell_left_out(runs: pd.DataFrame) -> None:
-    from .collect import left_out
+    from .collect import left_out, unverified
 
     for line in left_out(runs):
         print(f"left out: {line}", file=sys.stderr)
+    for line in unverified(runs):
+        print(f"note: {line}", file=sys.stderr)

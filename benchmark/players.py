@@ -10,14 +10,15 @@ import torch
 from ..baselines.policy import Policy
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
+from ..datasets.json_files import read_json
 from ..datasets.storage import write_json
 from .build import DataFacts, build_player, build_policy, data_facts, training_subset
 from .checkpoint import load_policy
 from .config import RunConfig
 from .language_models import model_hash
-from .methods import METHODS
-from .run_files import read_json
+from .methods import METHODS, find_method
 from .run_layout import CHECKPOINT, DATA_FACTS
+from .run_records import HASHED, file_hash
 
 LONGEST = 1_000_000  # steps of an episode that a file may promise
 WIDEST = 100_000  # numbers in an observation
@@ -30,6 +31,7 @@ def load_player(folder: Path, config: RunConfig, device: torch.device, lm: str =
     data, as runs that were pulled from a hub have, neither data nor English is needed. Raises a `UserError` that says
     what is missing.
     """
+    find_method(config.method)
     if lm:
         if not config.lm:
             raise UserError(f"run {config.id} has no language model; leave --lm away")
@@ -69,11 +71,16 @@ def _is_path(lm: str) -> bool:
     return "/" in lm or "\\" in lm
 
 
-def write_data_facts(folder: Path, config: RunConfig) -> None:
-    """Note what the policy of a run has to know of its data; they must be at hand, and unchanged."""
-    facts = asdict(data_facts(config, training_subset(config)))
-    lists = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in facts.items()}
-    write_json(folder / DATA_FACTS, lists)
+def write_data_facts(folder: Path, run: Path, config: RunConfig) -> None:
+    """Note beside the published checkpoint in `folder` its hash, and what the policy of `run` has to know of its data.
+
+    The data must be at hand and unchanged, but for a run that was pulled itself.
+    """
+    pulled = (run / DATA_FACTS).is_file()
+    facts = read_data_facts(run, config) if pulled else data_facts(config, training_subset(config))
+    values = asdict(facts).items()
+    lists = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values}
+    write_json(folder / DATA_FACTS, lists | {HASHED: file_hash(folder / CHECKPOINT)})
 
 
 def read_data_facts(folder: Path, config: RunConfig) -> DataFacts:

@@ -10,13 +10,13 @@ import numpy as np
 from scipy import stats
 
 from ..datasets.catalog import find_task
-from .collect import read_run
+from .collect import read_finished
 from .config import RunConfig
 from .language_models import PUBLISHED
 from .methods import METHODS
 from .rollout import parse_episodes
-from .run_files import Facts, read_json
-from .runs import read_config
+from .run_files import Facts
+from .run_records import read_config, read_done
 
 CARD = """\
 {front_matter}
@@ -105,7 +105,7 @@ ATARI = " Without sticky actions an Atari game has 30 different starts, so episo
 
 def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> str:
     """The card of the finished run in `folder`, for a repository of that name; Markdown with a YAML head."""
-    config, done, run = read_config(folder), read_json(folder / "done.json"), read_run(folder)
+    config, done, run = read_config(folder), read_done(folder), read_finished(folder)
     task, method, target = find_task(config.task), METHODS[config.method], float(run["target_return"])
     played = parse_episodes((folder / "episodes.csv").read_text(encoding="utf-8"))
     last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]

@@ -34,7 +34,7 @@ from .run_files import (
     waiting_room,
 )
 from .run_layout import CHECKPOINT, DATA_FACTS
-from .runs import read_config
+from .run_records import read_config
 
 CARD = "README.md"
 SCRATCH = "lamobench-"
@@ -85,10 +85,7 @@ def prepare(folder: Path, target: Path, name: str) -> None:
     for file in OF_FINISHED:
         shutil.copyfile(folder / file, target / file)
     _write_weights(folder / CHECKPOINT, target / CHECKPOINT, folder.name)
-    if (folder / DATA_FACTS).is_file():  # it was pulled itself
-        shutil.copyfile(folder / DATA_FACTS, target / DATA_FACTS)
-    else:
-        write_data_facts(target, read_config(folder))
+    write_data_facts(target, folder, read_config(folder))
     facts = {file: file_facts(target / file) for file in PUBLISHED}
     (target / MANIFEST).write_bytes(manifest_of({folder.name: facts}))
     write_text(target / CARD, policy_card(folder, name, facts))
@@ -154,8 +151,8 @@ def _check_policy(arriving: Path) -> Path:
                 f"{facts['size']} and {facts['sha256'][:16]}...: it is damaged or was changed"
             )
         os.rename(arriving / file, folder / file)
-    check_run(folder)
     read_data_facts(folder, read_config(folder))
+    check_run(folder)
     return folder
 
 

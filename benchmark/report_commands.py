@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..datasets.errors import UserError
 from ..datasets.storage import check_folder
+from .collect import unverified
 from .display import count
 from .report.contents import Contents, Setting, read_contents
 from .report.page import write_report
@@ -28,6 +29,8 @@ def write(command: "Report") -> None:
     print(f"written to {command.output}: {about}, {size:.1f} MB; for any browser")
     for line in [*contents.left_out, *problems]:
         print(f"left out: {line}", file=sys.stderr)
+    for line in unverified(contents.runs):
+        print(f"note: {line}", file=sys.stderr)
 
 
 def _picture(contents: Contents, device: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..datasets.errors import UserError
+from ..datasets.json_files import parse_json
 from ..datasets.storage import whole_file
 from .config import RUN_ID
 from .run_files import (
@@ -28,7 +29,6 @@ from .run_files import (
     checked_config,
     file_facts,
     known_files,
-    parse_json,
     place,
     waiting_room,
 )

@@ -5,24 +5,33 @@ Nothing that is read here is run or unpickled: JSON, CSV and safetensors.
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from ..datasets.errors import UserError
+from ..datasets.file_checks import check_regular_file
 from ..datasets.storage import LOCK, scratch_folder
 from .config import RUN_ID, RunConfig
-from .run_layout import CHECKPOINT, DATA_FACTS, FILES, MB
-from .runs import read_config
+from .methods import find_method
+from .run_layout import CHECKPOINT, DATA_FACTS, FILES
+from .run_records import (
+    check_checkpoint,
+    check_content,
+    check_id,
+    file_hash,
+    read_config,
+    read_done,
+    read_metrics,
+    state_in,
+)
 
 LIMITS = {name: file.most for name, file in FILES.items() if file.most}  # of the files that are shared, in bytes
 OF_FINISHED = tuple(name for name, file in FILES.items() if file.of_finished)
 OPTIONAL = (DATA_FACTS,)  # what the policy has to know of its data: a run that was pulled from a hub has it
-DONE = {"params_total": int, "params_trainable": int, "train_seconds": float, "simulator": str}
 TENSORS = ("policy.", "optimizer.", "random.")
 
 # They begin the names of folders for runs that are not checked yet, and of those that are on the way to their places.
@@ -47,8 +56,7 @@ def known_files(folder: Path) -> list[Path]:
 
 def file_facts(path: Path) -> Facts:
     """SHA-256 and size of a file."""
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": path.stat().st_size}
+    return {"sha256": file_hash(path), "size": path.stat().st_size}
 
 
 def check_run(folder: Path) -> str:
@@ -60,10 +68,11 @@ def check_run(folder: Path) -> str:
     from .collect import read_run
 
     config = checked_config(folder)
+    find_method(config.method)
     run = read_run(folder)
     if run["status"] == "damaged":
         raise UserError(f"run {folder.name} is damaged: {run['problem']}")
-    rows = _check_metrics(folder / "metrics.jsonl", config)
+    rows = _checked_rows(folder, config)
     if run["status"] == "finished":
         _check_finished(folder, config, rows)
     if (folder / CHECKPOINT).is_file():
@@ -72,80 +81,24 @@ def check_run(folder: Path) -> str:
 
 
 def checked_config(folder: Path) -> RunConfig:
-    """A run's configuration; a `UserError` unless every field is of its kind and the folder's name is the id."""
+    """A run's configuration; a `UserError` unless every field is in its range and the folder's name is the id."""
     for path in known_files(folder):
-        if path.stat().st_size > LIMITS[path.name]:
-            raise UserError(f"{path} is larger than the {LIMITS[path.name] // MB} MB that such a file may have")
-        if path.suffix == ".json":
-            read_json(path)
+        check_regular_file(path, LIMITS[path.name])
     config = read_config(folder)
-    if problem := _misfit(config):
-        raise UserError(f"{folder / 'config.json'} is no run's configuration: {problem}")
-    if config.id != folder.name or not RUN_ID.fullmatch(folder.name):
-        raise UserError(f"{folder} has the configuration of another run, {config.id!r}: it was changed or renamed")
+    check_id(config, folder)
+    if not RUN_ID.fullmatch(folder.name):
+        raise UserError(f"{folder.name[:200]!r} is no run's id")
     return config
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; a `UserError` if it is none, or holds a number that is not finite."""
-    try:
-        return parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} can't be read ({error})") from None
-
-
-def parse_json(text: str) -> Any:
-    """JSON as the standard has it: no NaN, no infinity; a `ValueError` also for what is nested too deeply."""
-    try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _refuse(digits)
-
-
-def _misfit(config: RunConfig) -> str:
-    """Which field of a configuration is of the wrong kind; empty if none is."""
-    for name, kind in get_type_hints(RunConfig).items():
-        if not _is(getattr(config, name), kind):
-            return f"{name} is {str(getattr(config, name))[:80]!r}"
-    counts = ("steps", "batch_size", "evaluate_every", "evaluation_episodes", "headline_evaluations")
-    wrong = [name for name in counts if getattr(config, name) < 1]
-    if wrong or not config.target_returns:
-        return f"{(wrong or ['target_returns'])[0]} must be 1 or more"
-    return ""
-
-
-def _is(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_is(part, get_args(kind)[0]) for part in value)
-    if get_origin(kind) is dict:
-        return isinstance(value, dict)
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
-
-
-def _check_metrics(path: Path, config: RunConfig) -> list[dict[str, Any]]:
+def _checked_rows(folder: Path, config: RunConfig) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`, none if there is no such file yet."""
-    if not path.is_file():
-        return []
     try:
-        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} can't be read ({error})") from None
-    steps: list[Any] = [row.get("step") if isinstance(row, dict) else None for row in rows]
-    if not all(type(step) is int and 0 < step <= config.steps for step in steps) or steps != sorted(set(steps)):
-        raise UserError(f"{path} must hold one JSON object a line, with steps that grow up to {config.steps}")
-    if not all(_is(value, float) for row in rows for value in row.values()):
-        raise UserError(f"{path} holds values that are not finite numbers")
+        rows = read_metrics(folder, config.steps)
+        if (folder / "done.json").exists() and rows:
+            check_content("metrics.jsonl", (folder / "metrics.jsonl").read_bytes(), read_done(folder))
+    except UserError as error:
+        raise UserError(f"run {folder.name} is damaged: {error}") from None
     return rows
 
 
@@ -153,10 +106,6 @@ def _check_finished(folder: Path, config: RunConfig, rows: Sequence[Mapping[str,
     for name in OF_FINISHED:
         if not (folder / name).is_file():
             raise UserError(f"run {folder.name} is finished, but there is no {name}")
-    done = read_json(folder / "done.json")
-    for name, kind in DONE.items():
-        if not _is(done.get(name), kind):
-            raise UserError(f"{folder / 'done.json'} has no {kind.__name__} as its {name}")
     if not rows or rows[-1]["step"] != config.steps:
         raise UserError(f"{folder / 'metrics.jsonl'} does not reach the run's last step, {config.steps}")
 
@@ -166,8 +115,9 @@ def _check_checkpoint(folder: Path, rows: list[dict[str, Any]], *, finished: boo
     names, state = checkpoint_state(folder / CHECKPOINT)
     if not names or not all(name.startswith(TENSORS) for name in names):
         raise UserError(f"{folder / CHECKPOINT} is no run's checkpoint: it holds other tensors")
-    if finished and (state.get("metrics"), state.get("episodes")) != (rows, _text(folder / "episodes.csv")):
+    if finished and (state["metrics"], state["episodes"]) != (rows, _text(folder / "episodes.csv")):
         raise UserError(f"run {folder.name} has other metrics or episodes than its checkpoint: they were changed")
+    check_checkpoint(folder)
 
 
 def checkpoint_state(path: Path) -> tuple[list[str], dict[str, Any]]:
@@ -176,13 +126,9 @@ def checkpoint_state(path: Path) -> tuple[list[str], dict[str, Any]]:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            state = parse_json(file.metadata()["state"])
-            names = list(file.keys())
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            return list(file.keys()), state_in(file.metadata())
+    except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{path} can't be read ({error}); it was cut short or is no checkpoint") from None
-    if not isinstance(state, dict):
-        raise UserError(f"{path} is no run's checkpoint: it says nothing of where the run stands")
-    return names, state
 
 
 def _text(path: Path) -> str:

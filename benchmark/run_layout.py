@@ -1,13 +1,11 @@
 """What runs look like on a disk: the files of a run's folder, and where such folders lie."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .config import RUN_ID_END
 
@@ -24,7 +22,7 @@ class File:
 
     most: int = 0  # bytes that one from elsewhere may have; 0: it is not shared
     of_finished: bool = False  # whether no finished run is without it
-    sized: bool = False  # whether `done.json` holds its size
+    sized: bool = False  # whether `done.json` holds its size and hash
 
 
 # What each one holds: `runs.py`.
@@ -59,12 +57,3 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     for name in inside:
         if not RUN_ID_END.search(name):
             yield from walk(root / name)
-
-
-def object_in(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if it holds none. Raises the `OSError` of a file that is not there."""
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -43,17 +43,6 @@ def is_done(root: Path, config: RunConfig) -> bool:
     return (run_folder(root, config) / "done.json").exists()
 
 
-def read_config(folder: Path) -> RunConfig:
-    """The configuration of the run in `folder`."""
-    path = folder / "config.json"
-    try:
-        return RunConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{folder} holds no run: there is no config.json in it") from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is no run's configuration ({error}); give the folder of a run") from None
-
-
 def write_logs(folder: Path, progress: Progress) -> None:
     """Bring `metrics.jsonl` and `episodes.csv` to the checkpoint's state."""
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in progress.metrics))

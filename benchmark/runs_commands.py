@@ -15,8 +15,10 @@ from ..datasets.storage import scratch_folder
 from .collect import collect, what_and_how
 from .config import BROKEN_END, RUN_ID_END
 from .display import count, print_rows
+from .estimate import last_row
 from .run_layout import EVENTS, run_folders
-from .runs import hold, read_config
+from .run_records import read_config
+from .runs import hold
 
 if TYPE_CHECKING:
     from .cli_runs import HubPull, HubPush, RunsExport, RunsImport, RunsList, RunsRemove, RunsTensorBoard
@@ -72,21 +74,12 @@ def _listed(run: dict[str, Any]) -> dict[str, Any]:
         "method": value("method"),
         "fraction": value("fraction"),
         "seed": None if value("seed") is None else int(run["seed"]),
-        "step": int(steps) if finished and steps else last_step(Path(run["folder"]) / "metrics.jsonl"),
+        "step": int(steps) if finished and steps else last_row(Path(run["folder"])).get("step", 0),
         "steps": None if steps is None else int(steps),
         "score": float(run["score"]) if finished else None,
         "status": run["status"],
         "problem": what_and_how(run) if run["status"] in ("damaged", "failed") else "",
     }
-
-
-def last_step(path: Path) -> int:
-    """The step of the last whole line of a `metrics.jsonl`; 0 where there is none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return int(json.loads(lines[-1])["step"]) if lines else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def export(command: "RunsExport") -> None:
@@ -158,15 +151,28 @@ def pull(command: "HubPull") -> None:
 
 def write_tensorboard(command: "RunsTensorBoard") -> None:
     """`lamobench runs tensorboard`."""
-    from .event_files import write_events
+    from .event_files import check_tensorboard, write_events
 
-    output = command.output or command.runs / EVENTS
+    check_tensorboard()
+    output, told = command.output or command.runs / EVENTS, set[str]()
+
+    def write(folder: Path) -> int:
+        """Of one run among all, which hides no other."""
+        try:
+            return write_events(folder, output)
+        except UserError as error:
+            if str(error) not in told:
+                print(f"left out: {error}", file=sys.stderr)
+            told.add(str(error))
+            return 0
+
     while True:
         if command.names:
             folders = [find_run(name, command.runs) for name in command.names]
+            points = [write_events(folder, output) for folder in folders]
         else:
             folders = [Path(folder) for folder in collect(command.runs)["folder"]]
-        points = [write_events(folder, output) for folder in folders]
+            points = [write(folder) for folder in folders]
         if not command.follow:
             break
         if sum(points):

@@ -13,8 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..baselines.fields import Amount, Count, Delay
+from ..datasets.errors import UserError
+from ..datasets.json_files import read_json
 from ..datasets.storage import write_json
 from .config import RunConfig
+from .kinds import Fields, fits
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -24,6 +28,20 @@ FOLDER = ".sweeps"
 LOCK = ".lock"
 WRITE_EVERY = 2.0  # seconds
 SHOWN_FAILURES = 20
+
+RUN_KINDS = (str, str, float, int, Count, str)  # id, method, fraction, seed, steps, data set
+PLAN_KINDS: Fields = {"engine": str, "runs": list[list[Any]], "done": Delay}
+STATE_KINDS: Fields = {  # of what `watch` shows
+    "slots": Delay,
+    "finished": Delay,
+    "last_finished": str,
+    "failed": dict[str, Any],
+    "failures": Delay,
+    "running": dict[str, Delay],
+    "seconds_per_step": dict[str, Amount],
+    "seconds_left": Amount | None,
+    "share": float,
+}
 
 
 class Record:
@@ -63,6 +81,29 @@ class Record:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.close()
+
+
+def read_plan(folder: Path) -> Fields:
+    """What the sweep that `folder` is the record of will do; empty if it can't be told."""
+    plan = _read(folder / "plan.json", PLAN_KINDS)
+    sound = all(len(run) == len(RUN_KINDS) and all(map(fits, run, RUN_KINDS)) for run in plan.get("runs", []))
+    return plan if sound and all(Path(run[0]).name == run[0] for run in plan.get("runs", [])) else {}
+
+
+def read_state(folder: Path, plan: Fields) -> Fields:
+    """Where that sweep stands; empty if it can't be told, as before it has looked at itself."""
+    state = _read(folder / "state.json", STATE_KINDS)
+    known = {run[0] for run in plan["runs"]}
+    return state if state.get("running", {}).keys() <= known else {}
+
+
+def _read(path: Path, kinds: Fields) -> Fields:
+    try:
+        value = read_json(path)
+    except UserError:
+        return {}
+    sound = isinstance(value, dict) and all(name in value and fits(value[name], kind) for name, kind in kinds.items())
+    return {name: value[name] for name in kinds} if sound else {}
 
 
 def is_alive(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from ..datasets.storage import write_json
 from .build import build_policy, training_subset
 from .checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from .config import RunConfig
-from .damage import sizes
+from .damage import sizes_and_hashes
 from .divergence import advice, unsound
 from .learner import Learner, Tally, autocast
 from .legacy_data import evaluation_view
@@ -225,7 +225,7 @@ class Training(Learner):
             "threads": torch.get_num_threads(),
             "cpus": cores(),
             "torch": torch.__version__,
-            "files": sizes(self.folder),
+            **sizes_and_hashes(self.folder),
         }
         write_json(self.folder / "done.json", summary)
 

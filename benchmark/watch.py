@@ -4,7 +4,6 @@ It needs nothing of the sweep's process, so it works from any terminal and any n
 engine trains. See `sweep_record.py` for the files.
 """
 
-import csv
 import math
 import shutil
 import sys
@@ -17,9 +16,9 @@ from typing import Any
 from ..datasets.catalog import find_task
 from ..datasets.errors import UserError
 from .display import count, duration, progress_bar
-from .estimate import read_object
 from .run_layout import run_folders, walk
-from .sweep_record import FOLDER, is_alive
+from .run_records import content_of, read_config, read_episodes
+from .sweep_record import FOLDER, is_alive, read_plan, read_state
 from .terminal import control
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
@@ -61,9 +60,8 @@ def find_sweeps(root: Path) -> list[Sighting]:
     """The sweeps over runs in `root` or in folders inside it, those that were killed included until the next begins."""
     found = []
     for folder in sorted(folder for place, _ in walk(root) for folder in place.glob(f"{FOLDER}/[!.]*")):
-        plan = read_object(folder / "plan.json")
-        if plan:
-            found.append(Sighting(folder.parent.parent, plan, read_object(folder / "state.json"), is_alive(folder)))
+        if plan := read_plan(folder):
+            found.append(Sighting(folder.parent.parent, plan, read_state(folder, plan), is_alive(folder)))
     return found
 
 
@@ -85,7 +83,7 @@ def _lines(sighting: Sighting) -> list[str]:
     lines = [f"{sighting.root}: {sighting.plan['engine']}{at_a_time}: {what}"]
     if not sighting.alive:
         return [*lines, "  was killed; start the same command again to go on"]
-    share = state.get("share", over / max(1, len(runs)))
+    share = min(max(state.get("share", over / max(1, len(runs))), 0.0), 1.0)
     failed = f", {failures} failed" if failures else ""
     waiting = len(runs) - over - len(running)
     counts = f"{over - failures} done, {len(running)} running{failed}, {waiting} waiting"
@@ -120,16 +118,13 @@ def _score(folder: Path) -> str:
 
 def last_score(folder: Path) -> float | None:
     """The mean score of a run's last evaluation, at the target that is ranked; None before the first."""
-    config = read_object(folder / "config.json")
     try:
-        rows = list(csv.DictReader((folder / "episodes.csv").read_text(encoding="utf-8").splitlines()))
-        target = config["target_returns"][0]
-        own = [row for row in rows if float(row["target_return"]) == target and row["step"] == rows[-1]["step"]]
-        normalise = find_task(config["task"]).normalise
-        scores = [normalise(float(row["return"])) for row in own]
-    except (OSError, KeyError, IndexError, ValueError, TypeError):  # not yet, or damaged: a sweep says so, not a look
+        config = read_config(folder)
+        table = read_episodes(content_of(folder, "episodes.csv"))
+        own = table[(table[:, 1] == config.target_returns[0]) & (table[:, 0] == table[-1, 0]), 4]
+        return float(find_task(config.task).normalise(own).mean()) if len(own) else None
+    except (OSError, UserError):  # not yet, or damaged: a sweep says so, not a look
         return None
-    return sum(scores) / len(scores) if scores else None
 
 
 def _counts(root: Path) -> list[str]:

@@ -31,7 +31,7 @@ LONGEST_LABEL = 16  # characters
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 # Of a run, what `collect` adds to its folder's files.
 COMPUTED = (
-    *("run_id", "status", "problem", "advice", "settings"),
+    *("run_id", "status", "problem", "advice", "settings", "verified", "sha256"),
     *("by_target", "headline_scores", "curve_steps", "curve_scores"),
 )
 

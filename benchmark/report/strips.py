@@ -6,13 +6,13 @@ they are.
 """
 
 import base64
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...baselines.fields import Count
 from ...datasets.catalog import find_task
 from ...datasets.environments import make_environment
 from ...datasets.errors import UserError
@@ -22,7 +22,8 @@ from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
 from ..contact_sheet import SCENE_WIDTHS, moments
 from ..run_layout import ABOUT_PICTURE, PICTURE
-from ..runs import clear_temporaries, hold, read_config
+from ..run_records import content_of, read_config, read_object
+from ..runs import clear_temporaries, hold
 from .contents import Contents
 from .marks import percent
 
@@ -31,8 +32,8 @@ HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels
 QUALITY = 72  # of JPEG: a strip is about 20 kB
 EPISODES = 3  # played for a strip
 SEED = 2_000_000  # of their starts: neither training evaluations' nor those of `lamobench evaluate`
-ABOUT_FIELDS = {"episodes": int, "seed": int, "target_return": float, "return": float, "length": int}
-ABOUT_FIELDS |= {"score": float, "width": int, "height": int}
+ABOUT_KINDS: dict[str, Any] = {"episodes": int, "seed": int, "target_return": float, "return": float, "length": int}
+ABOUT_KINDS |= {"score": float, "width": Count, "height": Count}
 MOST_BYTES = 400_000  # of a picture that is put into a report
 GREY = 128  # between frames: seen on light and dark pages alike
 
@@ -98,11 +99,10 @@ def read_strip(folder: Path, title: str) -> Strip | None:
     if not (folder / PICTURE).exists() or not (folder / ABOUT_PICTURE).exists():
         return None
     try:
-        found = json.loads((folder / ABOUT_PICTURE).read_text(encoding="utf-8"))
-        about = {name: kind(found[name]) for name, kind in ABOUT_FIELDS.items()}
-        picture = (folder / PICTURE).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+        about = read_object(folder, ABOUT_PICTURE, ABOUT_KINDS)
+        picture = content_of(folder, PICTURE)
+    except (OSError, UserError) as error:
+        raise _damaged(folder, str(error)) from error
     if not picture.startswith(b"\xff\xd8") or not picture.endswith(b"\xff\xd9") or len(picture) > MOST_BYTES:
         raise _damaged(folder, f"{PICTURE} is no whole JPEG of at most {MOST_BYTES // 1000} kB")
     said = f"return {about['return']:.1f}, score {about['score']:.1f}, {about['length']:,} steps"

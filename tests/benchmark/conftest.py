@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lamobench.benchmark import local_engine
-from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.packaged_models import PACKAGED
 from lamobench.benchmark.train import train
 from lamobench.datasets.trajectories import Array
@@ -35,6 +35,7 @@ CONFIG: dict[str, Any] = {
     "method": "bc",
     "lm": "",
     "lm_hash": "",
+    "corpus_hash": "",
     "profile": "cpu",
     "seed": 0,
     "precision": "float32",
@@ -55,8 +56,7 @@ def write_run(root: Path, returns: Any, **changes: Any) -> Path:
     config = CONFIG | {"evaluation_episodes": returns.shape[1], "evaluate_every": 100, "steps": 100 * len(returns)}
     config |= {"data_seed": changes.get("seed", 0)} | changes
     config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
-    name = "-".join(str(config[key]) for key in ("dataset", "fraction", "method", "seed", "data_seed", "steps"))
-    folder = root / f"{name}-s{config['seed']}-{'0' * 10}"  # by the end of its name, a folder is known as a run
+    folder = root / RunConfig(**config).id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "done.json").write_text(json.dumps(DONE))

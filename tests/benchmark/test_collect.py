@@ -1,20 +1,20 @@
 import json
 import math
+import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lamobench.benchmark.collect import CONFIG_FIELDS, EPISODE_COLUMNS, collect, left_out
-from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.collect import collect, left_out
 from lamobench.benchmark.damage import damage as found_by_size
-from lamobench.benchmark.damage import sizes
+from lamobench.benchmark.damage import sizes_and_hashes
 from lamobench.benchmark.leaderboard import leaderboard
 from lamobench.benchmark.rollout import COLUMNS
+from lamobench.benchmark.run_records import EPISODE_COLUMNS
 from lamobench.datasets.errors import UserError
 
 WriteRun = Callable[..., Path]
@@ -43,7 +43,6 @@ def test_scores_do_not_depend_on_the_order_of_the_rows(runs_root: Path, write_ru
 
 def test_reads_what_training_writes() -> None:
     assert ",".join(COLUMNS) == EPISODE_COLUMNS
-    assert {field.name for field in fields(RunConfig)} >= set(CONFIG_FIELDS)
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -91,8 +90,8 @@ def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: Wri
     assert list(runs["status"]) == ["finished", "unfinished", "failed"]
     unfinished, failure = left_out(runs)
     assert unfinished.startswith("1 run is unfinished (reacher2d-medium-large-")
-    assert unfinished.endswith("-1-1-300-s1-0000000000); start the same command again to go on")
-    assert failure.endswith("-2-2-300-s2-0000000000: failed: the loss became nan; lower the learning rate")
+    assert re.search(r"-s1-[0-9a-f]{10}\); start the same command again to go on$", unfinished)
+    assert failure == f"{failed.name}: failed: the loss became nan; lower the learning rate"
     assert leaderboard(runs)["seeds"].tolist() == [1]
 
 
@@ -110,8 +109,12 @@ def repeat_an_episode(text: str) -> str:
 
 DAMAGE = [
     ("config.json", cut, "config.json can't be read"),
-    ("config.json", lambda text: text.replace('"steps"', '"stops"'), "config.json lacks steps"),
-    ("config.json", lambda text: "[]", "config.json lacks task, "),
+    (
+        "config.json",
+        lambda text: text.replace('"steps"', '"stops"'),
+        "config.json has 'stops', which is no field of this version's",
+    ),
+    ("config.json", lambda text: "[]", "config.json can't be read (it holds no object)"),
     ("done.json", lambda text: "", "done.json can't be read"),
     ("done.json", lambda text: "{}", "done.json lacks params_total"),
     ("episodes.csv", cut, "episodes.csv can't be read (it is cut short"),
@@ -156,7 +159,7 @@ def test_what_a_sweep_would_set_aside_does_not_count(runs_root: Path, write_run:
     folder = write_run(RETURNS, seed=1)
     (folder / "metrics.jsonl").write_text('{"step": 300}\n')
     done = json.loads((folder / "done.json").read_text())
-    (folder / "done.json").write_text(json.dumps(done | {"files": sizes(folder)}))
+    (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
     assert collect(runs_root)["status"].tolist() == ["finished", "finished"]
     cut_file = folder / name
     cut_file.write_text(cut_file.read_text()[:-5])

@@ -20,7 +20,8 @@ from lamobench.benchmark.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.hyperparameters import budget_for
 from lamobench.benchmark.methods import methods_for
 from lamobench.benchmark.rollout import evaluation_seeds, rollout
-from lamobench.benchmark.runs import is_done, open_run, read_config
+from lamobench.benchmark.run_records import read_config
+from lamobench.benchmark.runs import is_done, open_run
 from lamobench.benchmark.settings import Budget
 from lamobench.benchmark.sweep import Outcome
 from lamobench.benchmark.train import train

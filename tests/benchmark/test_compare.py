@@ -24,7 +24,7 @@ HOPPER = {"task": "hopper", "dataset": "hopper-medium", "source": "d4rl", "profi
 
 
 @pytest.fixture
-def write(write_run: WriteRun, runs_root: Path) -> Write:
+def write(write_run: WriteRun) -> Write:
     """Three runs of a row, on D4RL's hopper in the paper's profile, whose seeds score 2 below, at and above `score`."""
 
     def write(score: float, seeds: int = 3, **changes: Any) -> None:
@@ -33,9 +33,7 @@ def write(write_run: WriteRun, runs_root: Path) -> Write:
         low, high = task.reference_scores
         for seed in range(seeds):
             scores = np.full((3, 4), score + 2.0 * (seed - 1) if seeds > 1 else score)
-            folder = write_run(low + (high - low) * scores / 100.0, **config, seed=seed)
-            kind = "-".join(str(config.get(key, "")) for key in ("source", "profile", "lm"))
-            folder.rename(runs_root / f"{kind}-{folder.name}")
+            write_run(low + (high - low) * scores / 100.0, **config, seed=seed)
 
     return write
 

@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from lamobench.benchmark import cli, event_files, runs_commands
 from lamobench.benchmark.collect import read_run
 from lamobench.benchmark.event_files import write_events
-from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.run_records import read_config
 from lamobench.benchmark.train import train
 from lamobench.datasets.errors import UserError
 

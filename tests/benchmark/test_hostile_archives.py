@@ -17,11 +17,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lamobench.benchmark.config import RunConfig
-from lamobench.benchmark.damage import damage, sizes
+from lamobench.benchmark.damage import damage, sizes_and_hashes
 from lamobench.benchmark.run_archive import MANIFEST, Contents, export_runs, import_runs, manifest_of
 from lamobench.benchmark.run_files import checkpoint_state, file_facts
 from lamobench.benchmark.run_layout import CHECKPOINT
-from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.run_records import read_config
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import folders, snapshot
 
@@ -60,7 +60,7 @@ def keep_sizes(run: Path) -> None:
     with suppress(ValueError, RecursionError):
         done = json.loads((run / "done.json").read_text())
         if "files" in done:
-            (run / "done.json").write_text(json.dumps(done | {"files": sizes(run)}))
+            (run / "done.json").write_text(json.dumps(done | sizes_and_hashes(run)))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_manifest_of_another_kind(tmp_path: Path, refused: Callable[[Path], st
         (b"{", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b"[" * 200_000, "is not JSON (it is nested too deeply"),
-        (b'{"format": NaN}', "is not JSON (NaN is no number"),
+        (b'{"format": NaN}', "is not JSON (NaN is no finite number"),
         ([], "is not one of 'lamobench runs'"),
         ({"format": "other"}, "is not one of 'lamobench runs'"),
         ({"format": "lamobench runs", "version": 2}, "has version 2, expected 1"),
@@ -290,35 +290,49 @@ def checkpoint(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> Chan
         (rewrite("config.json", lambda c: [c]), "is no run's configuration"),
         (lambda run: (run / "config.json").write_text("[" * 100_000), "can't be read (it is nested too deeply"),
         (lambda run: (run / "done.json").write_text("[" * 100_000), "can't be read (it is nested too deeply"),
-        (lambda run: (run / "done.json").write_text("1" * (1 << 20)), "can't be read (Exceeds the limit"),
+        (
+            lambda run: (run / "done.json").write_text("1" * (1 << 20)),
+            "can't be read (1111111111... has 1048576 digits)",
+        ),
         (renamed(dataset="../../evil"), "is no run's id"),
         (renamed(task="unheard-of"), "unknown task 'unheard-of'"),
-        (renamed(fraction="1"), "is no run's configuration: fraction is '1'"),
-        (renamed(policy=[]), "is no run's configuration: policy is '[]'"),
-        (renamed(target_returns=[]), "target_returns must be 1 or more"),
-        (renamed(evaluation_episodes=0), "evaluation_episodes must be 1 or more"),
-        (renamed(batch_size=True), "is no run's configuration: batch_size is 'True'"),
+        (renamed(fraction="1"), "is no run's configuration (fraction is '1'; expected"),
+        (renamed(fraction=-0.5), "fraction is '-0.5'; expected a finite number, just above 0 to 1"),
+        (renamed(evaluation_episodes=-1), "evaluation_episodes is '-1'; expected a whole number, 1 to 1000000000"),
+        (renamed(evaluation_episodes=10**18), "evaluation_episodes is '1000000000000000000'; expected"),
+        (renamed(selection="../../evil"), "selection is '../../evil'; expected one of uniform, length"),
+        (renamed(method="evil"), "unknown method 'evil'"),
+        (renamed(policy=[]), "is no run's configuration (policy is '[]'; expected an object"),
+        (renamed(target_returns=[]), "target_returns is []; expected one or more"),
+        (renamed(evaluation_episodes=0), "evaluation_episodes is '0'; expected a whole number, 1 to 1000000000"),
+        (renamed(batch_size=True), "is no run's configuration (batch_size is 'True'; expected"),
         (replace_in("episodes.csv", "10,76.0,1", "10,76.0,0"), "episodes.csv holds an episode twice"),
         (lambda run: (run / "episodes.csv").write_text(""), "episodes.csv can't be read"),
-        (lambda run: (run / "episodes.csv").unlink(), "episodes.csv can't be read"),
+        (lambda run: (run / "episodes.csv").unlink(), "episodes.csv is missing"),
         (lambda run: (run / "metrics.jsonl").write_text("{}\n"), "one JSON object a line, with steps that grow"),
         (lambda run: (run / "metrics.jsonl").write_text("{"), "metrics.jsonl can't be read"),
         (lambda run: (run / "metrics.jsonl").write_bytes(b"\xff"), "metrics.jsonl can't be read"),
         (lambda run: (run / "metrics.jsonl").unlink(), "is finished, but there is no metrics.jsonl"),
         (lambda run: (run / "metrics.jsonl").write_text('{"step": 10, "loss": 1}\n'), "does not reach the run's last"),
-        (lambda run: (run / "metrics.jsonl").write_text('{"step": 20, "loss": NaN}'), "NaN is no number"),
-        (lambda run: (run / "metrics.jsonl").write_text('{"step": 20, "loss": 1e999}'), "1e999 is no number"),
+        (lambda run: (run / "metrics.jsonl").write_text('{"step": 20, "loss": NaN}'), "NaN is no finite number"),
+        (lambda run: (run / "metrics.jsonl").write_text('{"step": 20, "loss": 1e999}'), "1e999 is no finite number"),
         (lambda run: (run / "metrics.jsonl").write_text('{"step": 20, "loss": "x"}'), "that are not finite numbers"),
         (replace_in("metrics.jsonl", '"loss": 0', '"loss": 1'), "other metrics or episodes than its checkpoint"),
         (replace_in("episodes.csv", "10,76.0,0,", "10,76.0,0,9"), "other metrics or episodes than its checkpoint"),
         (rewrite("done.json", lambda d: {}), "done.json lacks params_total"),
-        (rewrite("done.json", lambda d: d | {"params_total": "many"}), "has no int as its params_total"),
-        (rewrite("done.json", lambda d: d | {"train_seconds": None}), "has no float as its train_seconds"),
+        (
+            rewrite("done.json", lambda d: d | {"params_total": "many"}),
+            "params_total is 'many'; expected a whole number",
+        ),
+        (
+            rewrite("done.json", lambda d: d | {"train_seconds": None}),
+            "train_seconds is 'None'; expected a finite number",
+        ),
         (lambda run: (run / CHECKPOINT).write_bytes(b"\x80\x04cposix\nsystem\n"), "can't be read"),
         (lambda run: (run / CHECKPOINT).write_bytes((run / CHECKPOINT).read_bytes()[:-1]), "cut short or is no check"),
         (lambda run: save_file({"policy.x": np.zeros(1)}, run / CHECKPOINT), "cut short or is no checkpoint"),
         (checkpoint(lambda tensors, state: tensors.update(evil=np.zeros(1))), "it holds other tensors"),
-        (checkpoint(lambda tensors, state: state.clear()), "other metrics or episodes than its checkpoint"),
+        (checkpoint(lambda tensors, state: state.clear()), "says nothing of where the run stands"),
     ],
 )
 def test_a_run_that_does_not_fit_together(
@@ -354,5 +368,5 @@ def test_a_run_without_the_sizes_it_had_is_refused(run: Path, refused: Callable[
 
 def test_sizes_are_of_a_run_s_own_files_alone(run: Path) -> None:
     done = json.loads((run / "done.json").read_text())
-    (run / "done.json").write_text(json.dumps(done | {"files": {"../\0": 5, "config.json/x": 5, "x" * 999: 5}}))
+    (run / "done.json").write_text(json.dumps(done | {"files": {"../evil": 5, "config.json/x": 5, "x" * 999: 5}}))
     assert damage(run) == ""

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark import cli
+from lamobench.benchmark.config import RunConfig
+from lamobench.benchmark.damage import sizes_and_hashes
 from lamobench.datasets.errors import UserError
 
 WriteRun = Callable[..., Path]
@@ -19,7 +21,7 @@ FRACTIONS = (0.01, 0.1, 0.3, 1.0)
 
 def many_runs(root: Path, model: Path) -> int:
     """Ten data sets, four fractions, ten methods and 25 seeds like one run, in seconds; every 100th is not finished."""
-    rng, done, number = np.random.default_rng(0), (model / "done.json").read_text(), 0
+    rng, done, number = np.random.default_rng(0), json.loads((model / "done.json").read_text()), 0
     like = json.loads((model / "config.json").read_text())
     starts = [f"{step},76.0,{episode},{episode}," for step in (100, 200, 300) for episode in range(4)]
     for data in range(10):
@@ -28,7 +30,7 @@ def many_runs(root: Path, model: Path) -> int:
                 for seed in range(25):
                     config = like | {"dataset": f"data-{data}", "method": method, "fraction": fraction, "seed": seed}
                     config |= {"data_seed": seed, "subset_hash": f"{fraction} {seed}"}
-                    folder = root / f"folder-{data}" / f"{number}-s{seed}-{number:010x}"
+                    folder = root / f"folder-{data}" / RunConfig(**config).id
                     folder.mkdir(parents=True)
                     (folder / "config.json").write_text(json.dumps(config))
                     rows = [
@@ -39,7 +41,7 @@ def many_runs(root: Path, model: Path) -> int:
                     )
                     number += 1
                     if number % 100:
-                        (folder / "done.json").write_text(done)
+                        (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
     return number
 
 

@@ -16,6 +16,7 @@ from lamobench.benchmark.plan import Plan, make_plan, plan_rows, source_of_estim
 from lamobench.benchmark.runs import open_run, run_folder
 from lamobench.benchmark.sweep import grid
 from lamobench.benchmark.typical_costs import typical_evaluation, typical_update
+from lamobench.tests.benchmark.conftest import DONE
 
 Requests = Callable[..., RunRequest]
 
@@ -25,7 +26,7 @@ def finish(root: Path, run: RunConfig, train: float, evaluation: float = 0.0) ->
     with open_run(root, run) as folder:
         (folder / "episodes.csv").write_text("step\n")
         (folder / "metrics.jsonl").write_text("{}\n")
-        done = {"train_seconds": train, "evaluation_seconds": evaluation}
+        done = DONE | {"train_seconds": train, "evaluation_seconds": evaluation}
         (folder / "done.json").write_text(json.dumps(done))
     return folder
 
@@ -203,7 +204,7 @@ def test_ten_thousand_runs_are_planned_in_two_seconds(tmp_path: Path, tiny_reque
         for name in ("config.json", "metrics.jsonl", "episodes.csv"):
             (folder / name).write_text("\n")
         files = dict.fromkeys(("config.json", "metrics.jsonl", "episodes.csv"), 1)
-        (folder / "done.json").write_text(json.dumps({"train_seconds": 1.0, "files": files}))
+        (folder / "done.json").write_text(json.dumps(DONE | {"train_seconds": 1.0, "files": files}))
     started = time.process_time()
     runs = [run for request in requests for run in grid(request, fractions, seeds)]
     plan = make_plan(runs, tmp_path)

@@ -11,8 +11,9 @@ from huggingface_hub import ModelCard
 from scipy import stats
 
 from lamobench.benchmark.collect import read_run
+from lamobench.benchmark.config import RunConfig
 from lamobench.benchmark.policy_card import local_paths, policy_card
-from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.run_records import read_config
 from lamobench.datasets.catalog import find_task
 
 FILES = {"config.json": {"sha256": "a" * 64, "size": 1234}}
@@ -26,15 +27,16 @@ def run(copied_runs: Path) -> Path:
     rows[-2][4], rows[-1][4] = "12.0", "20.0"
     (folder / "episodes.csv").write_text("".join(",".join(row) + "\n" for row in rows))
     done = json.loads((folder / "done.json").read_text())
-    del done["files"]  # their sizes: they are about to be changed
+    del done["files"], done["sha256"]  # of what was changed, and will be
     (folder / "done.json").write_text(json.dumps(done))
     return folder
 
 
-def edit(folder: Path, **changes: Any) -> None:
-    """Change a run's configuration: the card does not ask whether its id still fits."""
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
+def edit(folder: Path, **changes: Any) -> Path:
+    """Change a run's configuration, and with it its id; its folder."""
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder.rename(folder.with_name(RunConfig(**config).id))
 
 
 def test_the_numbers_are_the_run_s(run: Path) -> None:
@@ -65,7 +67,7 @@ def test_the_hub_reads_its_head(run: Path) -> None:
 
 
 def test_scores_are_the_task_s_own(run: Path) -> None:
-    edit(run, task="hopper")
+    run = edit(run, task="hopper")
     normalise = find_task("hopper").normalise
     card = policy_card(run, "somebody/policy", FILES)
     assert f"| **{normalise(16.0):.2f}** [{normalise(-34.82):.2f}, {normalise(66.82):.2f}] |" in card
@@ -74,7 +76,7 @@ def test_scores_are_the_task_s_own(run: Path) -> None:
 def test_one_episode_has_no_interval(run: Path) -> None:
     rows = (run / "episodes.csv").read_text().splitlines()
     (run / "episodes.csv").write_text("\n".join([rows[0], *rows[1::2]]) + "\n")
-    edit(run, evaluation_episodes=1)
+    run = edit(run, evaluation_episodes=1)
     card = policy_card(run, "somebody/policy", FILES)
     assert "**12.00** (one episode: no interval)" in card
     assert ModelCard(card).data.eval_results[0].metric_value == "12.00"
@@ -82,12 +84,12 @@ def test_one_episode_has_no_interval(run: Path) -> None:
 
 def test_how_to_train_it_again_only_where_that_is_known(run: Path) -> None:
     assert "Trained with settings of its own" in policy_card(run, "p/q", FILES)  # a tiny budget
-    edit(run, profile="cpu", fraction=0.3, data_seed=5)
+    run = edit(run, profile="cpu", fraction=0.3, data_seed=5)
     card = policy_card(run, "p/q", FILES)
     command = "reacher2d-medium --method bc --fraction 0.3 --seed 0 --data-seed 5 --source recorded --profile cpu\n"
     assert f"lamobench train {command}" in card
     assert "on 30% of the data set" in card
-    edit(run, fraction=0.005)
+    run = edit(run, fraction=0.005)
     assert "on 0.5% of the data set" in policy_card(run, "p/q", FILES)
 
 
@@ -95,7 +97,9 @@ def test_limits_are_those_of_the_run(run: Path) -> None:
     card = policy_card(run, "p/q", FILES)
     assert "They are not D4RL's" in card
     assert "`gpt2-mini` is not GPT-2" not in card
-    edit(run, source="d4rl", profile="paper", method="lamo", lm="gpt2-mini", lm_hash="b" * 64, legacy=["tanh-logits"])
+    run = edit(
+        run, source="d4rl", profile="paper", method="lamo", lm="gpt2-mini", lm_hash="b" * 64, legacy=["tanh-logits"]
+    )
     card = policy_card(run, "p/q", FILES)
     assert "They are not D4RL's" not in card
     assert "The `cpu` profile is small" not in card
@@ -107,7 +111,7 @@ def test_limits_are_those_of_the_run(run: Path) -> None:
 def test_where_files_lay_is_not_told(run: Path) -> None:
     assert local_paths(read_config(run)) == []
     settings = {"corpus": "/data/secret/english.txt", "adaptation": "lora"}
-    edit(run, method="lamo", lm="/data/secret/model", lm_hash="b" * 64, policy=settings)
+    run = edit(run, method="lamo", lm="/data/secret/model", lm_hash="b" * 64, policy=settings)
     card = policy_card(run, "p/q", FILES)
     assert "secret" not in card
     assert '"corpus": "english.txt"' in card

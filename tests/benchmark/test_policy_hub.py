@@ -1,5 +1,6 @@
 """Policies for others: into a folder, back, and played where no data are."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from lamobench.benchmark.policy_hub import PUBLISHED, is_repository, pull, push
 from lamobench.benchmark.run_archive import MANIFEST, manifest_of
 from lamobench.benchmark.run_files import file_facts
 from lamobench.benchmark.run_layout import CHECKPOINT
-from lamobench.benchmark.runs import read_config
+from lamobench.benchmark.run_records import read_config
 from lamobench.benchmark.train import Training, train
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import folders, snapshot
@@ -156,7 +157,9 @@ def test_the_run_that_it_came_from_is_the_same(published: Path, copied_runs: Pat
     pulled = pull(str(published), copied_runs)
     assert (pulled.placed.added, pulled.placed.there) == ([], [pulled.run])
     assert snapshot(copied_runs) == before
-    repack(published, **{CHECKPOINT: (published / CHECKPOINT).read_bytes()[:-1] + b"\x01"})
+    weights = (published / CHECKPOINT).read_bytes()[:-1] + b"\x01"
+    noted = json.loads((published / "data.json").read_text()) | {"sha256": hashlib.sha256(weights).hexdigest()}
+    repack(published, **{CHECKPOINT: weights, "data.json": json.dumps(noted).encode()})
     with pytest.raises(UserError, match=r"there already and has other content, or none, in checkpoint\.safetensors"):
         pull(str(published), copied_runs)
     assert snapshot(copied_runs) == before
@@ -227,8 +230,9 @@ def pickled(folder: Path) -> None:
         (spoil("config.json", b" " * (2 << 20)), r"config\.json has 2097152 bytes, more than the 1048576"),
         (pickled, r"checkpoint\.safetensors has 14 bytes"),
         (lambda f: repack(f, **{"config.json": b"{}"}), r"is no run's configuration"),
+        (lambda f: repack(f, **{"data.json": facts()}), r"checkpoint\.safetensors was changed after the run finished"),
         (lambda f: repack(f, **{"data.json": b"{}"}), r"data\.json is not what is noted of a run's data"),
-        (lambda f: repack(f, **{"data.json": b"NaN"}), r"data\.json can't be read \(NaN is no number"),
+        (lambda f: repack(f, **{"data.json": b"NaN"}), r"data\.json can't be read \(NaN is no finite number"),
         (lambda f: repack(f, **{"data.json": facts(horizon=10**9)}), r"can't be of data of task reacher2d"),
         (lambda f: repack(f, **{"data.json": facts(horizon="9")}), r"can't be of data of task reacher2d"),
         (lambda f: repack(f, **{"data.json": facts(observation_std=[-1.0] * 12)}), r"can't be of data of task"),
@@ -249,7 +253,9 @@ def test_what_is_no_policy_is_refused_and_leaves_nothing(
 def test_facts_of_other_data_do_not_fit_the_weights(
     published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repack(published, **{"data.json": facts(observation_mean=[0.0] * 9, observation_std=[1.0] * 9)})
+    noted = json.loads((published / "data.json").read_text())
+    other = facts(observation_mean=[0.0] * 9, observation_std=[1.0] * 9, sha256=noted["sha256"])
+    repack(published, **{"data.json": other})
     pulled = pull(str(published), tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"holds other tensors than this policy has"):
         evaluate(capsys, tmp_path / "elsewhere" / pulled.run)

@@ -7,7 +7,8 @@ import pytest
 
 from lamobench.benchmark.checkpoint import Progress
 from lamobench.benchmark.config import RunConfig, RunRequest, resolve
-from lamobench.benchmark.runs import is_done, open_run, read_config, run_folder, write_logs
+from lamobench.benchmark.run_records import read_config
+from lamobench.benchmark.runs import is_done, open_run, run_folder, write_logs
 from lamobench.benchmark.train import train
 from lamobench.datasets.errors import UserError
 

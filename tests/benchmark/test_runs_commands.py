@@ -14,7 +14,8 @@ import pytest
 
 from lamobench.benchmark import cli, runs_commands
 from lamobench.benchmark.collect import read_run
-from lamobench.benchmark.runs import open_run, read_config
+from lamobench.benchmark.run_records import read_config
+from lamobench.benchmark.runs import open_run
 from lamobench.benchmark.runs_commands import find_run
 from lamobench.datasets.errors import UserError
 
@@ -59,7 +60,7 @@ def test_the_list_names_what_is_wrong(run: Run, copied_runs: Path) -> None:
     states = {row["run"].split("-")[-2]: row["status"] for row in rows}
     assert states == {"s0": "damaged", "s1": "damaged", "s2": "unfinished"}
     assert all("\n" not in row["problem"] for row in rows)
-    assert "episodes.csv can't be read" in run("runs", "list")
+    assert "episodes.csv has 0 bytes instead of" in run("runs", "list")
     failure = {
         "message": f"run {of_seed(copied_runs, 2).name}: ValueError: shapes do not fit (after step 10)",
         "step": 10,

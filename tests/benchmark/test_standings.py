@@ -135,7 +135,7 @@ def test_pairs_share_seed_and_subset(runs_root: Path, write_run: WriteRun, chang
 def test_lamo_meets_its_controls_of_the_same_model_and_no_variants(runs_root: Path, write_run: WriteRun) -> None:
     for lm in ("gpt2", "gpt2-mini"):
         for method in ("lamo", "lamo-random"):
-            write_run(flat(1.0), method=method, lm=lm, steps=200).rename(runs_root / f"{lm}-{method}-s0-{'0' * 10}")
+            write_run(flat(1.0), method=method, lm=lm, steps=200)
     write_run(flat(1.0), method="dt", seed=0)
     write_run(flat(1.0), method="dt", seed=1, batch_size=128)
     found = [(c.lm, c.other, c.other_lm, c.pairs) for c in comparisons(pools(collect(runs_root)))]

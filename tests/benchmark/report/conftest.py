@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lamobench.tests.benchmark.report.chromium import Chromium, find_chromium
 from lamobench.tests.required import lacking
 
 HOSTILE = """<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"'&{{ 7*7 }}"""
+HOSTILE_DATASET = HOSTILE.replace("/", "")  # it begins the name of a folder
 METHODS = ("lamo", "lamo-random", "bc")
 DATASETS = {"reacher2d-medium-large": "reacher2d", "hopper-medium": "hopper"}
 STRENGTH = {"lamo": 40.0, "lamo-random": 20.0, "bc": 60.0}  # mean return at the end
@@ -40,13 +42,9 @@ def write_runs(root: Path) -> None:
                     write_run(root / dataset, returns, **about)
     unfinished = write_run(root, [[1.0]], method="dt", headline_evaluations=1)
     (unfinished / "done.json").unlink()
-    folder = write_run(root, [[1.0, 2.0]], dataset="hostile", method="evil", profile=HOSTILE, lm=HOSTILE, **HEADLINE)
+    names: dict[str, Any] = {"profile": HOSTILE, "lm": HOSTILE, "policy": {HOSTILE: HOSTILE}}
+    folder = write_run(root, [[1.0, 2.0]], dataset=HOSTILE_DATASET, method="evil", **names, headline_evaluations=1)
     (folder / "done.json").write_text(json.dumps(DONE | {"device": HOSTILE, "finished_at": HOSTILE}))
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"dataset": HOSTILE, "policy": {HOSTILE: HOSTILE}}))
-
-
-HEADLINE = {"headline_evaluations": 1}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from lamobench.benchmark.report.charts import MINUS
 from lamobench.tests.benchmark.report.chromium import Chromium
-from lamobench.tests.benchmark.report.conftest import HOSTILE
+from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 
 Open = Callable[..., Chromium]
 PAGES = ["overview", "hopper-medium", "reacher2d-medium-large", "how-to-read"]
@@ -284,7 +284,7 @@ def test_text_stands_out_from_what_is_behind_it(visit: Open, page: str, scheme: 
 def test_names_from_runs_stay_text(visit: Open) -> None:
     browser = visit()
     assert browser.evaluate("document.title") == "lamobench report"
-    assert HOSTILE in column(browser, "Data set")
+    assert HOSTILE_DATASET in column(browser, "Data set")
     assert browser.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     assert browser.complaints() == []
 
