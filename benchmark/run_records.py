@@ -10,17 +10,17 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
-from ..baselines.fields import Amount, Count, Delay
+from ..baselines.fields import Bounds, Count
 from ..datasets.errors import UserError
 from ..datasets.file_checks import check_regular_file
 from ..datasets.fractions import SELECTIONS
 from ..datasets.json_files import parse_json
 from ..datasets.trajectories import Array
-from .config import LATER_FIELDS, PRECISIONS, RunConfig
+from .config import LATER_FIELDS, MOST, PRECISIONS, RunConfig
 from .kinds import LONGEST, Fields, checked, of_kind, shown
 from .legacy import FAULTS
 from .run_layout import CHECKPOINT, DATA_FACTS, FILES
@@ -30,25 +30,28 @@ LARGEST = 1e15  # return of an episode: sums of squares of such numbers are stil
 EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 HASHED = "sha256"  # where `done.json` keeps the hashes of the run's files, and `data.json` that of a pulled checkpoint
 
+Total = Annotated[int, Bounds(0)]  # of parameters, bytes, runs
+Seconds = Annotated[float, Bounds(0.0, 1e10)]
+
 CONFIG_KINDS = get_type_hints(RunConfig, include_extras=True)
 DONE_KINDS: dict[str, Any] = {
     "params_total": Count,
-    "params_trainable": Delay,
-    "train_seconds": Amount,
+    "params_trainable": Total,
+    "train_seconds": Seconds,
     "simulator": str,
 }
 LATER_DONE_KINDS: dict[str, Any] = {  # what runs did not always note
-    "evaluation_seconds": Amount,
+    "evaluation_seconds": Seconds,
     "finished_at": str,
     "device": str,
     "threads": Count,
     "cpus": Count,
     "torch": str,
-    "files": dict[str, Delay],  # sizes in bytes
+    "files": dict[str, Total],  # sizes in bytes
     HASHED: dict[str, str],
 }
-STATE_KINDS: dict[str, Any] = {"step": Delay, "train_seconds": Amount, "metrics": list[Any]}
-LATER_STATE_KINDS: dict[str, Any] = {"evaluation_seconds": Amount}
+STATE_KINDS: dict[str, Any] = {"step": Annotated[int, Bounds(0, MOST)], "train_seconds": Seconds, "metrics": list[Any]}
+LATER_STATE_KINDS: dict[str, Any] = {"evaluation_seconds": Seconds}
 
 
 def content_of(folder: Path, name: str) -> bytes:
@@ -232,5 +235,7 @@ def state_in(metadata: Mapping[str, str] | None) -> Fields:
     if not isinstance(state, dict) or not isinstance(state.get("episodes"), str):
         raise ValueError("it says nothing of where the run stands")
     checked(state, STATE_KINDS, LATER_STATE_KINDS, "its state")
-    check_rows(state["metrics"], state["step"], "its state")
+    rows = check_rows(state["metrics"], state["step"], "its state")
+    if rows and rows[-1]["step"] != state["step"]:
+        raise ValueError("its metrics end at another step than it")
     return state

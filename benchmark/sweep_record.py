@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..baselines.fields import Amount, Count, Delay
+from ..baselines.fields import Amount, Count
 from ..datasets.errors import UserError
 from ..datasets.json_files import read_json
 from ..datasets.storage import write_json
 from .config import RunConfig
 from .kinds import Fields, fits
 from .plan import Plan
+from .run_records import Total
 
 if TYPE_CHECKING:
     from .sweep import State
@@ -30,14 +31,14 @@ WRITE_EVERY = 2.0  # seconds
 SHOWN_FAILURES = 20
 
 RUN_KINDS = (str, str, float, int, Count, str)  # id, method, fraction, seed, steps, data set
-PLAN_KINDS: Fields = {"engine": str, "runs": list[list[Any]], "done": Delay}
+PLAN_KINDS: Fields = {"engine": str, "runs": list[list[Any]], "done": Total}
 STATE_KINDS: Fields = {  # of what `watch` shows
-    "slots": Delay,
-    "finished": Delay,
+    "slots": Total,
+    "finished": Total,
     "last_finished": str,
     "failed": dict[str, Any],
-    "failures": Delay,
-    "running": dict[str, Delay],
+    "failures": Total,
+    "running": dict[str, Total],
     "seconds_per_step": dict[str, Amount],
     "seconds_left": Amount | None,
     "share": float,

@@ -144,7 +144,7 @@ def test_a_finished_run_with_a_truncated_file_is_named_set_aside_and_run_again(f
     notes: list[str] = []
     outcome = sweep([run], finished, 1, device="cpu", show=lambda state: notes.extend(state.notes))
     assert outcome == Outcome([run.id], {})
-    what = r"(has \d+ bytes instead of \d+|can't be read)"
+    what = r"(has \d+ bytes instead of \d+|can't be read \(.*\))"
     assert re.search(rf"run {run.id}: {name} {what}; .* {run.id}.broken-1", notes[0])
     assert (finished / f"{run.id}.broken-1" / name).exists()
     assert numbers(finished, run) == expected

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -188,3 +189,23 @@ def test_it_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "[]\n"
     assert watching.NARROWEST <= 60
+
+
+@pytest.mark.parametrize("name", ["plan.json", "state.json"])
+@pytest.mark.parametrize("value", [None, [1], {"a": 1}, -1, 10**30, "../../etc", [["../x", 1, 2, 3, 0, "d"]]])
+def test_a_hostile_record_hides_no_other_sweep(
+    tmp_path: Path, state: State, runs: list[RunConfig], capsys: pytest.CaptureFixture[str], name: str, value: Any
+) -> None:
+    with Record(tmp_path, make_plan(runs, tmp_path), "local") as record:
+        record.write(state)
+        for field in json.loads((record.folder / name).read_text()):
+            spoiled = tmp_path / FOLDER / f"{name}-{field}"
+            shutil.copytree(record.folder, spoiled)
+            content = json.loads((spoiled / name).read_text()) | {field: value}
+            (spoiled / name).write_text(json.dumps(content))
+        (spoiled / "plan.json").write_text("[" * 100_000)
+        watch(tmp_path, once=True)
+        sightings = [replace(sighting, alive=True) for sighting in find_sweeps(tmp_path)]
+    counts = "1 done, 2 running, 1 failed, 1 waiting"
+    assert capsys.readouterr().out.count(counts) == 1
+    assert counts in "\n".join(watching.describe(tmp_path, sightings))
