@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..datasets.trajectories import Trajectories
 
 PRECISIONS = ["float32", "bfloat16"]
-MOST = 10**9  # steps, episodes, evaluations of a run
+MOST = 10**15  # steps, episodes, evaluations of a run: what floats count exactly
 Number = Annotated[int, Bounds(1, MOST)]
 
 ID_END = r"-s\d{1,10}-[0-9a-f]{10}"  # of `RunConfig.id`

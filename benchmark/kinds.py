@@ -66,8 +66,8 @@ def _wanted(kind: Any) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
         bounds: Bounds = args[1]
-        least = "just above 0" if bounds.low == math.ulp(0.0) else f"{bounds.low:.12g}"
-        return f"{_wanted(args[0])}, {least} {'or more' if bounds.high == math.inf else f'to {bounds.high:.12g}'}"
+        least = "just above 0" if bounds.low == math.ulp(0.0) else f"{bounds.low:.16g}"
+        return f"{_wanted(args[0])}, {least} {'or more' if bounds.high == math.inf else f'to {bounds.high:.16g}'}"
     if origin in (list, dict):
         return f"{'a list' if origin is list else 'an object'} of {_wanted(args[-1])}"
     if origin in (UnionType, Union):

@@ -188,7 +188,7 @@ def test_a_control_has_weights_of_its_own_for_each_seed(tiny_request: Requests) 
         ({"seed": -1}, r"seed -1 is out of range; give 0 to 4294967295"),
         ({"seed": 2**32}, r"seed 4294967296 is out of range"),
         ({"budget": {"step": 5}}, r"unknown budget 'step'; did you mean 'steps'\?"),
-        ({"budget": {"steps": 0}}, r"steps is 0; give 1 to 1000000000"),
+        ({"budget": {"steps": 0}}, r"steps is 0; give 1 to 1000000000000000"),
         ({"budget": {"steps": "many"}}, r"'many' is no value for steps; give one like \d+"),
         ({"budget": {"steps": 1.5}}, r"1.5 is no value for steps"),
         ({"budget": {"steps": 25}}, r"steps 25 must be a multiple of evaluate_every 10"),

@@ -126,7 +126,7 @@ def test_a_hostile_field_is_named(good: Path, name: str, kind: str) -> None:
     [
         ({"fraction": -0.5}, "fraction is '-0.5'; expected a finite number"),
         ({"fraction": 0}, "fraction is '0'; expected a finite number"),
-        ({"evaluation_episodes": -1}, "evaluation_episodes is '-1'; expected a whole number, 1 to 1000000000"),
+        ({"evaluation_episodes": -1}, "evaluation_episodes is '-1'; expected a whole number, 1 to 1000000000000000"),
         ({"evaluation_episodes": 10**18}, "evaluation_episodes is '1000000000000000000'; expected a whole number"),
         ({"steps": True}, "steps is 'True'; expected a whole number"),
         ({"seed": 2**32}, "seed is '4294967296'; expected a whole number, 0 to"),
