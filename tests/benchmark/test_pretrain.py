@@ -334,3 +334,5 @@ def test_the_embedded_model_is_the_defaults_run() -> None:
     assert command("gpt2-mini", PretrainConfig()) == "lamobench lm pretrain gpt2-mini"
     assert about["summary"]["held_out_loss"] < about["summary"]["bigram_loss"] < about["summary"]["unigram_loss"]
     assert f"**{about['summary']['held_out_loss']:.3f}**" in (folder / "README.md").read_text()
+    card = model_card("gpt2-mini", PretrainConfig(), PretrainSummary(**about["summary"]))
+    assert (folder / "README.md").read_text().startswith(f"{card}\n## On other text\n"), "measured later: behind it"
