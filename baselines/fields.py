@@ -1,4 +1,4 @@
-"""Types for the fields of a method's config that say which values make sense; `benchmark/config.py` checks them."""
+"""Types for the fields of a method's config: which values make sense. `benchmark/runs/config.py` checks them."""
 
 import math
 from dataclasses import dataclass

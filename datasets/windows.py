@@ -25,7 +25,7 @@ class View:
 
     frames: int = 0  # F, the frames of an image task that a policy sees at once; 0: observations are vectors
     clip_rewards: bool = False  # to [-1, 1], as deep Q-learning on Atari does; what is stored stays as it is
-    # Steps of zeros that contexts see before an episode's first: a fault of published code (`benchmark/legacy.py`).
+    # Steps of zeros that contexts see before an episode's first: a fault of published code (`--legacy padding-steps`).
     padding_steps: int = 0
 
     @property

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.benchmark.config import RunRequest
-from lamobench.benchmark.methods import METHODS
+from lamobench.benchmark.runs.config import RunRequest
+from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.corpora import train_tokenizer

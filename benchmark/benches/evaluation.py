@@ -15,7 +15,7 @@ import torch
 
 from ...baselines.policy import Policy
 from ...datasets.trajectories import Array
-from ..rollout import rollout
+from ..offline.rollout import rollout
 from . import policies
 from .harness import Measure, Row, Settings, faster, in_turn
 from .published import PublishedModel

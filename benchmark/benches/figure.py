@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...datasets.storage import whole_file
-from ..card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, write_header
+from ..figures.card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, write_header
 
 MET, MISSED, WANTED = "#1A8A5F", "#B3261E", "#1F2328"
 LABEL, BAR, AXIS = 0.22, 0.2, 0.28  # inches of a label, of a bar, and of the axis below them

@@ -11,10 +11,10 @@ from typing import Any
 
 from ...datasets import cache
 from ...datasets.errors import choose
-from ..config import RunRequest, resolve
-from ..lamo import LaMoBatch
-from ..memory import keep_freed_memory
-from ..sweep import sweep
+from ..lm.lamo import LaMoBatch
+from ..runs.config import RunRequest, resolve
+from ..sweep.grid import sweep
+from ..training.memory import keep_freed_memory
 from . import policies
 from .harness import Settings, in_turn, memory_of, quartiles
 from .sampling import BATCH, CONTEXT, TRANSITIONS, draws_from, random_vectors

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...datasets.storage import whole_file
-from ..card import DPI, INK, MARGIN, STYLE, WIDTH, WRAP, header_height, write_header
+from ..figures.card import DPI, INK, MARGIN, STYLE, WIDTH, WRAP, header_height, write_header
 from .growth import AXES, BC, DT, FEW_WINDOWS, LAMO, SAMPLES
 from .sampling import BATCH, CONTEXT, TRANSITIONS
 

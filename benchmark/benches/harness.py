@@ -21,7 +21,7 @@ import atexit, os, pathlib
 copy = pathlib.Path(os.environ["LAMOBENCH_STATUS_COPY"])
 atexit.register(lambda: copy.write_text(pathlib.Path("/proc/self/status").read_text()))
 """
-COMMAND = "from lamobench.benchmark.cli import main; main()"
+COMMAND = "from lamobench.benchmark.cli.main import main; main()"
 
 Way = Callable[[], Any]
 

@@ -9,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from ...baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from ...baselines.policy import Spec
 from ...datasets.windows import ContextBatch
-from ..lamo import LaMo, LaMoConfig
+from ..lm.lamo import LaMo, LaMoConfig
 
 SHAPES: dict[str, dict[str, Any]] = {  # layers, heads, width, vocabulary, positions
     "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50_257, "n_positions": 1024},

@@ -24,14 +24,14 @@ from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import home, write_json
-from ..build import training_subset
-from ..config import RunConfig, RunRequest, resolve
-from ..hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
-from ..learner import autocast
-from ..memory import keep_freed_memory, memory_line
-from ..methods import METHODS, methods_for
-from ..settings import SEQUENCE_METHODS
-from ..train import choose_device
+from ..offline.build import training_subset
+from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
+from ..offline.loop import choose_device
+from ..offline.settings import SEQUENCE_METHODS
+from ..runs.config import RunConfig, RunRequest, resolve
+from ..runs.methods import METHODS, methods_for
+from ..training.learner import autocast
+from ..training.memory import keep_freed_memory, memory_line
 from . import policies
 from .harness import KilledError, Settings, in_turn, memory_of
 from .sampling import random_frames, random_vectors
@@ -128,7 +128,7 @@ def stock_random(dataset: str, settings: Settings) -> float:
 
 def place_random_model(name: str) -> None:
     """A checkpoint of the shape `name` with random weights, where a fetched one would be, unless one ships with us."""
-    from ..language_models import EMBEDDED, quiet_transformers
+    from ..lm.checkpoints import EMBEDDED, quiet_transformers
 
     if not (EMBEDDED / name).is_dir():
         with quiet_transformers():

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ..lamo import LaMoBatch
-from ..memory import keep_freed_memory
+from ..lm.lamo import LaMoBatch
+from ..training.memory import keep_freed_memory
 from . import policies
 from .harness import CLOCKS, Settings, quartiles
 from .seeds import STEP

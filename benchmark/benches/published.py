@@ -20,7 +20,7 @@ from ...baselines.decision_transformer import DecisionTransformer
 from ...baselines.onednn import Linear
 from ...baselines.transformer import Block, CausalTransformer
 from ...datasets.windows import ContextBatch
-from ..lamo import LaMo
+from ..lm.lamo import LaMo
 
 MASKED = -1e4  # what GPT-2's code of that time adds to scores that are not to count
 

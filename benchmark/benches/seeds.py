@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from ..memory import keep_freed_memory
-from ..methods import METHODS
-from ..together import Seed, Stack
+from ..offline.together import Seed, Stack
+from ..runs.methods import METHODS
+from ..training.memory import keep_freed_memory
 from .harness import Measure, Row, Settings, below, in_turn
 from .trainings import DATA, SMALL_NETWORKS, configurations, stock, training
 

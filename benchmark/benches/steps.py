@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...baselines.decision_transformer import DecisionTransformer
 from ...baselines.policy import Policy
 from ...datasets.windows import ContextBatch
-from ..lamo import LaMoBatch
-from ..memory import keep_freed_memory
+from ..lm.lamo import LaMoBatch
+from ..training.memory import keep_freed_memory
 from . import peaks, policies
 from .harness import Measure, Row, Settings, above, faster, in_turn, memory_of
 from .published import PublishedModel, as_published, published_loss
@@ -111,7 +111,7 @@ def one_step(side: str, shape: str = "gpt2") -> None:
 
 
 def our_step(policy: Policy, batches: Sequence[Any], precision: Callable[[], Any] = nullcontext) -> Callable[[], None]:
-    """What `learner.py` does in a step, but for the schedule."""
+    """What `training/learner.py` does in a step, but for the schedule."""
     settings, queue = policy.optimizer_settings(), itertools.cycle(batches)
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon, fused=True)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from ...datasets import cache
-from ..config import RunConfig, RunRequest, resolve
-from ..together import STACKABLE
-from ..train import Training
+from ..offline.loop import Training
+from ..offline.together import STACKABLE
+from ..runs.config import RunConfig, RunRequest, resolve
 from .sampling import random_vectors
 
 # Data set: environment, sizes of observations and actions, steps of an episode.

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..comparable import COLUMN_NAMES, obstacles, published_for
-from ..compare import compare_published
-from ..reported import Published, papers
+from ..scores.comparable import COLUMN_NAMES, obstacles, published_for
+from ..scores.compare import compare_published
+from ..scores.reported import Published, papers
 from .contents import Row, Setting
 from .marks import signed
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ..card import readable
+from ..figures.card import readable
 from . import svg
 from .contents import Row, Setting
 from .marks import (

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from ...datasets.errors import UserError
-from ..collect import collect, left_out
-from ..leaderboard import KEYS, group_runs, leaderboard
-from ..tables import method_order, method_title
+from ..scores.collect import collect, left_out
+from ..scores.leaderboard import KEYS, group_runs, leaderboard
+from ..scores.tables import method_order, method_title
 
 # Names short enough to stand at the end of a line; the others are short already.
 SHORT = {

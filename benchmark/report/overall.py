@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..aggregates import Estimate
-from ..standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
-from ..tables import method_title
+from ..scores.aggregates import Estimate
+from ..scores.standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
+from ..scores.tables import method_title
 from . import charts, marks
 from .contents import Setting, anchor, methods_of_names, short
 

@@ -15,12 +15,12 @@ from markupsafe import Markup
 
 from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
-from ..card import readable
-from ..display import duration
-from ..figures import COLOURS, FALLBACK_COLOUR
-from ..methods import METHODS
-from ..standings import Comparison
-from ..tables import method_title
+from ..cli.display import duration
+from ..figures.card import readable
+from ..figures.curves import COLOURS, FALLBACK_COLOUR
+from ..runs.methods import METHODS
+from ..scores.standings import Comparison
+from ..scores.tables import method_title
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance

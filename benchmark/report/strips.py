@@ -20,10 +20,10 @@ from ...datasets.rendering import render, renderable
 from ...datasets.storage import whole_file, write_json
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
-from ..contact_sheet import SCENE_WIDTHS, moments
-from ..run_layout import ABOUT_PICTURE, PICTURE
-from ..run_records import content_of, read_config, read_object
-from ..runs import clear_temporaries, hold
+from ..figures.frames import SCENE_WIDTHS, moments
+from ..runs.layout import ABOUT_PICTURE, PICTURE
+from ..runs.records import content_of, read_config, read_object
+from ..runs.store import clear_temporaries, hold
 from .contents import Contents
 from .marks import percent
 
@@ -153,11 +153,11 @@ def side_by_side(frames: Array) -> Array:
 
 
 def _play(folder: Path, target: float, device: str, lm: str) -> list[Played]:
-    from ..learner import autocast
-    from ..legacy_data import evaluation_view
-    from ..players import load_player
-    from ..rollout import evaluation_seeds, rollout
-    from ..train import choose_device
+    from ..offline.faulty_data import evaluation_view
+    from ..offline.loop import choose_device
+    from ..offline.players import load_player
+    from ..offline.rollout import evaluation_seeds, rollout
+    from ..training.learner import autocast
 
     config, chosen = read_config(folder), choose_device(device)
     task = find_task(config.task)

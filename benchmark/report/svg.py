@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import MaxNLocator
 
-from ..card import readable
-from ..figures import COLOURS, DASHES, MARKERS
+from ..figures.card import readable
+from ..figures.curves import COLOURS, DASHES, MARKERS
 
 WIDTH = 340  # a panel: the width of a phone, less its margins
 LINE_HEIGHT = 13.0  # of labels

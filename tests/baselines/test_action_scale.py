@@ -17,7 +17,7 @@ from lamobench.baselines.policy import ActionBounds, History, Policy, Spec
 from lamobench.baselines.rebrac import ReBRAC, ReBRACConfig
 from lamobench.baselines.rvs import RvS, RvSConfig
 from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
-from lamobench.benchmark.lamo import LaMo, LaMoBatch, LaMoConfig
+from lamobench.benchmark.lm.lamo import LaMo, LaMoBatch, LaMoConfig
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.windows import ContextBatch, ContextSampler
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lamobench.baselines.policy import History
-from lamobench.benchmark import train as loop
-from lamobench.benchmark.config import RunRequest, resolve
-from lamobench.benchmark.methods import METHODS
-from lamobench.benchmark.settings import SEQUENCE_METHODS
+from lamobench.benchmark.offline import loop as loop
+from lamobench.benchmark.offline.settings import SEQUENCE_METHODS
+from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 

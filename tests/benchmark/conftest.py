@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from lamobench.benchmark import local_engine
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
-from lamobench.benchmark.packaged_models import PACKAGED
-from lamobench.benchmark.train import train
+from lamobench.benchmark.lm.packaged import PACKAGED
+from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.sweep import local as local_engine
 from lamobench.datasets.trajectories import Array
 
 BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
@@ -125,7 +125,7 @@ def forked_workers(stocked_home: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAMOBENCH_HOME", str(stocked_home))
         patch.setattr(local_engine, "START_METHOD", "forkserver")
-        multiprocessing.set_forkserver_preload(["lamobench.benchmark.train"])
+        multiprocessing.set_forkserver_preload(["lamobench.benchmark.offline.loop"])
         yield
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lamobench.benchmark.config import RunConfig, RunRequest, resolve
-from lamobench.benchmark.runs import run_folder
+from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs.store import run_folder
 
 Numbers = tuple[str, list[dict[str, Any]]]
 BUDGET = {"evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}

@@ -31,7 +31,7 @@ from lamobench.baselines.policy import Policy
 from lamobench.baselines.td3_bc import TD3BC, TD3BCConfig
 from lamobench.baselines.trajectory_model import action_error
 from lamobench.benchmark.benches.sampling import BATCH, CONTEXT, random_vectors
-from lamobench.benchmark.memory import keep_freed_memory
+from lamobench.benchmark.training.memory import keep_freed_memory
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.windows import ContextSampler
@@ -182,7 +182,7 @@ def on_transitions(policy: Any, theirs: Any) -> tuple[Update, Update]:
 
 
 def our_update(policy: Policy, batches: list[Any]) -> Update:
-    """What `benchmark/train.py` does with a batch."""
+    """What `benchmark/offline/loop.py` does with a batch."""
     settings, queue = policy.optimizer_settings(), itertools.cycle(batches)
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon, fused=True)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]

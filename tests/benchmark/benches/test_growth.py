@@ -8,7 +8,7 @@ import pytest
 from lamobench.benchmark.benches import growth, growth_figure, suite
 from lamobench.benchmark.benches.harness import Settings
 from lamobench.benchmark.benches.suite import empty_home
-from lamobench.benchmark.cli import main
+from lamobench.benchmark.cli.main import main
 from lamobench.datasets.errors import UserError
 
 QUICK = Settings(clock="cpu", rounds=2, seconds=1e-4)

@@ -9,8 +9,8 @@ from lamobench.baselines import onednn
 from lamobench.benchmark.benches import evaluation, policies, steps
 from lamobench.benchmark.benches.harness import Settings
 from lamobench.benchmark.benches.published import PublishedModel, as_published, published_loss
-from lamobench.benchmark.lamo import LaMoBatch
-from lamobench.benchmark.language_models import language_loss
+from lamobench.benchmark.lm.checkpoints import language_loss
+from lamobench.benchmark.lm.lamo import LaMoBatch
 
 TINY = {"n_layer": 2, "n_head": 2, "n_embd": 16, "vocab_size": 64, "n_positions": 64}
 QUICK = Settings(rounds=1, seconds=1e-6)

@@ -11,7 +11,7 @@ import torch
 from lamobench.benchmark.benches import figure, peaks, profile, suite
 from lamobench.benchmark.benches.figure import wanted_ratio
 from lamobench.benchmark.benches.harness import Row, Settings, above, below, faster
-from lamobench.benchmark.cli import main
+from lamobench.benchmark.cli.main import main
 from lamobench.datasets.errors import UserError
 
 PAGE = "# Speed\n\n{0}\nold\n{1}\n\n{2}\n{3}\nend\n"

@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from lamobench.benchmark.figures import COLOURS
+from lamobench.benchmark.figures.curves import COLOURS
 from lamobench.benchmark.report import charts, marks, svg
 from lamobench.benchmark.report.contents import Contents, Setting
 from lamobench.benchmark.report.page import DARK_COLOURS, DARK_FALLBACK
-from lamobench.tests.benchmark.colour_vision import MACHADO, assert_apart, contrast
+from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
 MINUS, DASH = marks.MINUS, marks.DASH

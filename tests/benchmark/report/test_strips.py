@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lamobench.benchmark import cli
-from lamobench.benchmark.config import RunRequest, resolve
+from lamobench.benchmark.cli import main as cli
+from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.rollout import evaluation_seeds
 from lamobench.benchmark.report import strips
 from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.report.strips import (
@@ -22,9 +23,8 @@ from lamobench.benchmark.report.strips import (
     read_strips,
     side_by_side,
 )
-from lamobench.benchmark.rollout import evaluation_seeds
-from lamobench.benchmark.run_layout import ABOUT_PICTURE, PICTURE
-from lamobench.benchmark.train import train
+from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.runs.layout import ABOUT_PICTURE, PICTURE
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import Task

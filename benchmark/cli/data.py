@@ -1,0 +1,242 @@
+"""The command line's `data` commands; see `main.py` for how commands are declared."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro import MISSING
+from tyro.conf import Positional, arg, subcommand
+
+from ...datasets.errors import UserError
+
+
+@dataclass(frozen=True)
+class DataList:
+    """List every data set: what is at hand, and what to type for the rest."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from .data_commands import list_data
+
+        list_data(self.json)
+
+
+@dataclass(frozen=True)
+class DataShow:
+    """Describe a data set: sizes, scores, published results, returns and lengths, as text and as figures: histograms,
+    and a contact sheet of its worst, median and best episode."""
+
+    name: Positional[str]
+    """Data set, a name of `lamobench data list`."""
+    source: str = "auto"
+    """Where it comes from; auto takes the first source at hand."""
+    output: Path | None = None
+    """Folder for the figures; by default `figures` beside the data sets, in $LAMOBENCH_HOME."""
+    figures: bool = True
+    """Write the figures, too."""
+    json: bool = False
+    """Print JSON instead of text."""
+
+    def run(self) -> None:
+        """Print the description and write the figures."""
+        from .data_commands import show_data
+
+        show_data(self)
+
+
+@dataclass(frozen=True)
+class DataSurvey:
+    """Say how good the recorded data is: record what is missing and write one row a data set, as CSV."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Data sets to survey; none given: all that can be recorded."""
+    output: Path = Path("results/recorded_data.csv")
+    """File to write; rows of other data sets that are in it stay."""
+
+    def run(self) -> None:
+        """Record, then say what was written."""
+        from .data_commands import survey_data
+
+        survey_data(self)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Record a data set in its real simulator, unless it is there already."""
+
+    name: Positional[str]
+    """Data set to record."""
+    force: bool = False
+    """Record it again, in the place of the one that is there."""
+    if_absent: bool = False
+    """Record nothing where the data set is at hand from another source, such as a public file."""
+
+    def run(self) -> None:
+        """Record, then say what there is."""
+        from .data_commands import record_data
+        from .display import print_summary
+
+        print_summary(record_data(self))
+
+
+@dataclass(frozen=True)
+class DataSearch:
+    """Find the players that record a locomotion task's data, by reinforcement learning in its simulator. What it
+    finds is shipped already; this is the command that found it. Takes 5 to 10 minutes of one core."""
+
+    task: Positional[str]
+    """Task: hopper, halfcheetah, walker2d or ant."""
+    seed: int = 0
+    """Decides everything random; 0 found what is shipped."""
+    steps: int = 0
+    """Environment steps; 0 takes the task's own number."""
+    output: Path | None = None
+    """File to write; by default TASK.safetensors in the current folder."""
+
+    def run(self) -> None:
+        """Search; print one line for each snapshot, then what was chosen."""
+        from ...datasets.recording.search import search_players
+        from .display import print_players, print_snapshot
+
+        output = self.output or Path(f"{self.task}.safetensors")
+        print_players(search_players(self.task, output, self.seed, self.steps, print_snapshot), output)
+
+
+@dataclass(frozen=True)
+class DataFetch:
+    """Download a data set's public files, or import them from where they were brought by hand. Goes on with a download
+    that was interrupted, and does nothing if the data set is there already."""
+
+    name: Positional[str]
+    """Data set to fetch."""
+    source: str = "auto"
+    """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
+    from_: Annotated[Path | None, arg(name="from")] = None
+    """A file, or for Atari the folder of the four files, to import instead of downloading; it stays where it is."""
+    force: bool = False
+    """Fetch it again, in the place of the one that is there."""
+
+    def run(self) -> None:
+        """Fetch, then say what there is."""
+        from ...datasets.sources.fetched import fetch_dataset
+        from .display import print_summary
+
+        print_summary(fetch_dataset(self.name, self.source, self.from_, self.force))
+
+
+@dataclass(frozen=True)
+class DataImport:
+    """Import a Minari data set, your own or a public one; its environment decides the task."""
+
+    name: Positional[str]
+    """The name it gets here."""
+    minari: str = MISSING
+    """Its Minari id, as `minari list local` or, with --remote, `minari list remote` shows it."""
+    remote: bool = False
+    """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
+    root: Path | None = None
+    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    env: str = ""
+    """Environment to evaluate in, ENV_ID or, as Gymnasium has it, MODULE:ENV_ID; by default the one that the data set
+    names."""
+    env_module: str = ""
+    """Python module that registers the environment, where Gymnasium does not know it: kept with the data set and
+    imported in every process that evaluates on it."""
+    force: bool = False
+    """Import it again, in the place of the one that is there."""
+
+    def run(self) -> None:
+        """Import, then say what there is."""
+        from ...datasets.catalog import find_dataset, find_task
+        from ...datasets.sources.imported import import_dataset
+        from .display import print_summary
+
+        data = import_dataset(self.name, self.minari, self.root, self.force, self.remote, self.env, self.env_module)
+        print_summary(data)
+        task = find_task(find_dataset(self.name).task)
+        low, high = task.reference_scores
+        print(f"task {task.name}, {task.env_id}: scores 0 and 100 at {low:g} and {high:g} ({task.score_source})")
+
+
+@dataclass(frozen=True)
+class DataExport:
+    """Write a data set as a Minari data set, for Minari's own tools and everybody who reads its format."""
+
+    name: Positional[str]
+    """Data set to export."""
+    to: Literal["minari"] = "minari"
+    """Format."""
+    source: str = "auto"
+    """Where it comes from; auto takes the first source at hand."""
+    root: Path | None = None
+    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+
+    def run(self) -> None:
+        """Export, then say where it is."""
+        from ...datasets.sources.exported import export_to_minari
+
+        minari_id, root = export_to_minari(self.name, self.source, self.root)
+        print(f"{self.name} is Minari's {minari_id} in {root}")
+
+
+@dataclass(frozen=True)
+class DataRemove:
+    """Delete a data set from this machine: its copies in the cache, and what they were made from here."""
+
+    name: Positional[str]
+    """Data set to remove."""
+
+    def run(self) -> None:
+        """Remove, then say what is gone."""
+        from ...datasets.sources.removed import remove_dataset
+
+        for path in remove_dataset(self.name):
+            print(f"removed {path}")
+
+
+@dataclass(frozen=True)
+class DataVerify:
+    """Read every byte of the data sets at hand and compare it with the hashes that were stored with it."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Data sets to verify; none given: all that are there."""
+    json: bool = False
+    """Print JSON instead of lines."""
+
+    def run(self) -> None:
+        """Verify; a damaged data set ends the command with status 2, after all were read."""
+        from .display import print_rows
+        from .doctor import verify_data
+
+        rows = verify_data(self.names)
+        print_rows(rows, self.json)
+        if any(row["state"] != "intact" for row in rows):
+            raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")
+
+
+Data = (
+    Annotated[DataList, subcommand("list")]
+    | Annotated[DataShow, subcommand("show")]
+    | Annotated[DataRecord, subcommand("record")]
+    | Annotated[DataSearch, subcommand("search")]
+    | Annotated[DataFetch, subcommand("fetch")]
+    | Annotated[DataImport, subcommand("import")]
+    | Annotated[DataExport, subcommand("export")]
+    | Annotated[DataRemove, subcommand("remove")]
+    | Annotated[DataVerify, subcommand("verify")]
+    | Annotated[DataSurvey, subcommand("survey")]
+)
+
+
+@dataclass(frozen=True)
+class DataGroup:
+    """Data sets: list, show, record, search, fetch, import, export, remove, verify, survey."""
+
+    command: Data
+
+    def run(self) -> None:
+        """Run the chosen command."""
+        self.command.run()

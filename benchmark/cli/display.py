@@ -1,0 +1,196 @@
+"""What the terminal shows: tables, descriptions and the progress of runs."""
+
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from ...datasets.cache import folder_of
+from ...datasets.trajectories import Trajectories
+from ..sweep.plan import Plan, plan_rows, source_of_estimate
+from ..sweep.record import share_done
+
+if TYPE_CHECKING:
+    from ...datasets.recording.actors import Players
+    from ...datasets.recording.search import Snapshot
+    from ..sweep.grid import State
+
+SHOWN_DAMAGES = 10
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows with the same keys as an aligned table, or as JSON."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    print("\n".join(table_lines(rows)) if rows else "nothing to list")
+
+
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of an aligned table of rows with the same keys; columns of numbers stand to the right."""
+    names = list(rows[0])
+    table = list(zip(*(_cells([row[name] for row in rows]) for name in names), strict=True))
+    widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
+    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in [names, *table]
+    ]
+
+
+def _cells(column: Sequence[Any]) -> list[str]:
+    """Numbers with one decimal, or a column of them with three digits where one decimal would lose a small one."""
+    numbers = [value for value in column if isinstance(value, float)]
+    if all(math.isclose(round(value, 1), value, rel_tol=0.1) for value in numbers if abs(value) < 1):
+        return [_cell(value) for value in column]
+    return [f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else _cell(value) for value in column]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list) and all(isinstance(part, float) for part in value):
+        return ", ".join(f"{part:g}" for part in value) or "none"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def print_description(description: Mapping[str, Any], as_json: bool) -> None:
+    """Print a data set's description: single values first, then its histograms."""
+    if as_json:
+        print(json.dumps(description, indent=2))
+        return
+    for name, value in description.items():
+        if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
+            lines = value if isinstance(value[0], str) else table_lines(value)
+            print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines))
+        elif isinstance(value, Mapping):
+            print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
+        else:
+            print(f"{name:<20}{_cell(value)}")
+
+
+def print_summary(data: Trajectories) -> None:
+    """Print what a data set that was just made holds, where it comes from, and where it is."""
+    dataset, source = data.provenance.dataset, data.provenance.source
+    print(f"{dataset}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}")
+    print(f"from {data.provenance.origin}")
+    print(f"in {folder_of(dataset, source)}")
+
+
+def print_snapshot(snapshot: "Snapshot") -> None:
+    """Print how well a search plays so far, above its progress bar."""
+    tqdm.write(f"{snapshot.step:>9,} steps: mean return {snapshot.mean_return:8.1f}, score {snapshot.score:6.1f}")
+    sys.stdout.flush()
+
+
+def print_players(players: "Players", output: Path) -> None:
+    """Print what a search chose, and where it is."""
+    for name in ("medium", "expert"):
+        facts = players.facts[name]
+        print(f"{name}: after {facts['step']:,} steps; on fresh episodes mean return {facts['mean_return']:.1f}")
+    print(f"{len(players.replay)} actors on the way to medium\nin {output}")
+
+
+def duration(seconds: float) -> str:
+    """4 s, 3 min 20 s, 2 h 05 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def count(number: int, what: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
+    """A progress bar for one run, and the function that moves it. Nothing is shown without a terminal."""
+    bar = tqdm(total=total, desc=label, unit=" steps", leave=False, dynamic_ncols=True, disable=None)
+
+    def report(step: int, _: int) -> None:
+        bar.update(step - bar.n)
+
+    return bar, report
+
+
+def print_plan(plan: Plan, subject: str, root: Path, slots: int) -> None:
+    """Print what a sweep will do, before it begins: how many runs of each kind, and how long they may take.
+
+    `slots` is the number of jobs at a time, 0 if a cluster has yet to be asked.
+    """
+    together = any(len(job) > 1 for job in plan.jobs)
+    groups = f", the others in {len(plan.jobs)} groups" if together else ""
+    at_a_time = f"{slots} at a time" if slots else "as many at a time as the cluster has room for"
+    print(f"{count(len(plan.runs), 'run')} on {subject}, {len(plan.done)} done already{groups}, {at_a_time}, in {root}")
+    for run, problem in list(plan.damaged.items())[:SHOWN_DAMAGES]:
+        print(f"damaged: {run}: {problem}; its folder will be set aside, and the run starts anew")
+    if len(plan.damaged) > SHOWN_DAMAGES:
+        print(f"damaged: {len(plan.damaged) - SHOWN_DAMAGES} more")
+    if plan.jobs:
+        print("to do / to resume / done:")
+        print("\n".join(f"  {line}" for line in table_lines(plan_rows(plan))))
+        alone = "" if slots else " of one run at a time"
+        print(f"about {duration(plan.seconds(slots or 1))}{alone}, by {source_of_estimate(plan)}")
+    sys.stdout.flush()
+
+
+class SweepBar:
+    """One line that says how far a sweep is, what is running and how long it will take.
+
+    Without a terminal, as in a log file, it writes a line every half minute.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.bar = tqdm(total=1.0, bar_format="{desc}", leave=False, dynamic_ncols=True, disable=None)
+        self.due, self.noted = 0.0, 0
+
+    def __call__(self, state: "State") -> None:
+        """Show where the sweep stands."""
+        for line in state.notes[self.noted :]:
+            tqdm.write(line.rstrip(), file=sys.stderr)
+        self.noted = len(state.notes)
+        started = time.monotonic()
+        if started < self.due:
+            return
+        line = sweep_line(state, state.slots or self.jobs, shutil.get_terminal_size((100, 24)).columns)
+        if self.bar.disable:
+            self.due = started + 30
+            print(line, flush=True)
+        else:
+            self.bar.set_description_str(line)
+            now = time.monotonic()
+            self.due = now + max(0.1, 20 * (now - started))  # with ten thousand runs a line takes a while
+
+    def close(self) -> None:
+        """Clear the line."""
+        self.bar.close()
+
+
+def sweep_line(state: "State", jobs: int, width: int) -> str:
+    """One line of at most `width` characters for a sweep's state."""
+    over, share, left = len(state.finished) + len(state.failed), share_done(state), state.seconds_left(jobs)
+    time_left = "starting" if left is None else f"about {duration(left)} left"
+    text = f"{progress_bar(share, 20)} {share:4.0%}  {over}/{len(state.runs)} runs  {time_left}"
+    running = [run for run in state.runs if run.id in state.running]
+    names = [
+        f"{run.method} {run.fraction:g} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running
+    ]
+    return f"{text}  [{', '.join(names)}]"[: max(20, width - 1)]
+
+
+def progress_bar(share: float, width: int) -> str:
+    """As many blocks as a share of `width`, which may be anything from 0 to 1."""
+    return ("█" * round(width * share)).ljust(width, "░")

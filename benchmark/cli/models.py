@@ -1,0 +1,116 @@
+"""The command line's `lm` commands; see `main.py` for how commands are declared."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg, subcommand
+
+from ..lm.pretrain_config import PretrainConfig
+
+
+@dataclass(frozen=True)
+class LanguageModelList:
+    """List the language models and corpora that have a name: what is at hand, and what to type for the rest."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from .display import print_rows
+        from .doctor import corpora, language_models
+
+        rows = [{"kind": "model", **row} for row in language_models()]
+        print_rows([*rows, *({"kind": "corpus", **row} for row in corpora())], self.json)
+
+
+@dataclass(frozen=True)
+class LanguageModelFetch:
+    """Download a published language model or corpus, or import one that was brought by hand. The only `lm` command that
+    uses the network; goes on with a download that was interrupted, and does nothing if it is all there already."""
+
+    name: Positional[str]
+    """gpt2, gpt2-medium, wikitext-2 or wikitext-103."""
+    from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """A folder to import instead of downloading: with config.json, tokenizer.json and model.safetensors; for a corpus
+    also its files, as parquet or text. They stay where they are."""
+    force: bool = False
+    """Fetch it again, in the place of the one that is there."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Fetch, then say what there is."""
+        from .commands import fetch_english
+
+        fetch_english(self)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Pre-train a small GPT-2 on English that is at hand; goes on where it was if it was killed.
+
+    Its controls, which learned little or no language, come from --stop-at, --order shuffled and --corpus markov."""
+
+    output: Positional[Path]
+    """Folder for weights, tokenizer and model card; give it to --lm afterwards."""
+    config: PretrainConfig = field(default_factory=PretrainConfig)
+
+    def run(self) -> None:
+        """Pre-train, then say how good the model is."""
+        from ..lm.pretrain import pretrain
+
+        summary = pretrain(self.config, self.output)
+        print(
+            f"{self.output}: held-out loss {summary.held_out_loss:.3f} nats a token "
+            f"(unigram {summary.unigram_loss:.3f}, bigram {summary.bigram_loss:.3f})"
+        )
+
+
+@dataclass(frozen=True)
+class LanguageModelScore:
+    """Say how well a language model predicts a text: nats a token, and bits a byte, which compares any two models.
+
+    Every token is predicted once, from those before it in windows as long as the model's context. What exactly is
+    measured is said in docs/language_models.md."""
+
+    model: Positional[str]
+    """A language model, as --lm takes it."""
+    text: Path
+    """A UTF-8 text file."""
+    bigram: str = ""
+    """A corpus (docs, wikitext-2, wikitext-103 or a text file): also the score of a bigram of its training part."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    max_megabytes: float = 100
+    """Refuse a larger text."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Score, then print a row."""
+        from ..lm.bits_per_byte import score_text
+        from .display import print_rows
+
+        rows = score_text(self.model, self.text, self.bigram, self.device, self.max_megabytes)
+        shown = [
+            {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in row.items()} for row in rows
+        ]
+        print_rows(rows if self.json else shown, self.json)
+
+
+@dataclass(frozen=True)
+class LanguageModelGroup:
+    """Language models and the English that they read: list, fetch, pretrain, score."""
+
+    command: (
+        Annotated[LanguageModelList, subcommand("list")]
+        | Annotated[LanguageModelFetch, subcommand("fetch")]
+        | Annotated[Pretrain, subcommand("pretrain")]
+        | Annotated[LanguageModelScore, subcommand("score")]
+    )
+
+    def run(self) -> None:
+        """Run the chosen command."""
+        self.command.run()

@@ -1,0 +1,39 @@
+"""The program `lamobench`. It imports next to nothing, so that it is there before all that takes time."""
+
+import os
+import sys
+from types import FrameType
+
+INTERRUPTED = 130  # what shells report of a program that Ctrl-C has ended
+IMPORTING = "<frozen importlib._bootstrap>"  # the file of frames in which something is imported
+
+
+def main() -> None:
+    """Entry point: `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
+    sys.unraisablehook = _unraisable
+    try:
+        import signal  # takes a while, too
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else started to be deaf: by `nohup`, by `&`
+            signal.signal(signal.SIGINT, _interrupt)
+        from .main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but end at once where extensions may be loaded: PyTorch's would abort."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """End at once where Ctrl-C came into a callback, which can't raise it: it would be lost."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(unraisable)

@@ -1,0 +1,102 @@
+"""What all figures share: an opaque white card that reads on light and dark pages alike, its type, and its header."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ...datasets.storage import whole_file
+
+INK, MUTED, GRID = "#1F2328", "#59636E", "#E4E8EC"
+WIDTH = 7.2  # inches; at 700 pixels one point is 1.35 pixels
+DPI = 200
+MARGIN = 0.22  # inches around everything
+LINE = 0.19  # inches for a line of text
+WRAP = 98  # characters of a header line
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so the figures are the same everywhere
+    "font.size": 9.0,
+    "text.color": INK,
+    "text.parse_math": False,  # names are shown as they are
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a figure's panels stand: side by side in rows, under the header."""
+
+    panels: int
+    columns: int
+    height: float  # inches, of a panel
+    pads: tuple[float, float]  # inches around a panel, across and down
+    space: float  # between panels side by side, in widths of one
+    shared: bool = False  # whether all panels have the same axes
+
+
+@contextmanager
+def card_of_panels(path: Path, title: str, about: str, handles: list[Line2D], grid: Grid) -> Iterator[list[Axes]]:
+    """Yield the axes of each panel under title, what is shown and the legend; write the PNG when the block ends well.
+
+    The file is written whole or not at all.
+    """
+    lines, rows = textwrap.wrap(about, WRAP), -(-grid.panels // grid.columns)
+    header = header_height(len(lines), len(handles))
+    height = 2 * MARGIN + header + rows * grid.height
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
+        write_header(figure, title, lines, handles)
+        body = (MARGIN / WIDTH, MARGIN / height, 1 - 2 * MARGIN / WIDTH, (height - 2 * MARGIN - header) / height)
+        across, down = grid.pads
+        figure.set_layout_engine("constrained", rect=body, w_pad=across, h_pad=down, wspace=grid.space)
+        places = figure.subplots(rows, grid.columns, squeeze=False, sharex=grid.shared, sharey=grid.shared).ravel()
+        for axes in places[grid.panels :]:
+            axes.remove()
+        yield list(places[: grid.panels])
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, format="png")
+
+
+def readable(value: float) -> str:
+    """A number for a figure's text: one decimal, or none for whole and for large ones; with a real minus sign."""
+    text = f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:,.1f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def header_height(lines: int, legend_entries: int = 0) -> float:
+    """Inches that `write_header` needs for so many lines of text and legend entries, three of them side by side."""
+    return LINE * (1.5 + 0.9 * lines + (0.5 if legend_entries else 0.2) + 1.1 * -(-legend_entries // 3))
+
+
+def write_header(figure: Figure, title: str, lines: list[str], handles: list[Line2D]) -> None:
+    """Title, what is shown, and the legend, one under the other from the top left corner."""
+    width, height = figure.get_figwidth(), figure.get_figheight()
+    left, top, line = MARGIN / width, 1 - MARGIN / height, LINE / height
+    below = top - 1.4 * line
+    figure.text(left, top, title, size=13, weight="bold", va="top")
+    figure.text(left, below, "\n".join(lines), size=8.5, color=MUTED, va="top", linespacing=1.35)
+    if handles:
+        where = (left, below - (0.9 * len(lines) + 0.4) * line)
+        style = {"frameon": False, "borderpad": 0, "borderaxespad": 0.3, "handlelength": 2.4, "fontsize": 8.8}
+        figure.legend(handles=handles, ncols=3, loc="upper left", bbox_to_anchor=where, **style)

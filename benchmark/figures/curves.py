@@ -1,0 +1,265 @@
+"""Figures of a collection of runs: learning curves, and scores with their intervals.
+
+Drawn on an opaque white card, so that they read on light and dark pages alike, and sized for a column 700 pixels wide.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ..scores.leaderboard import group_runs, leaderboard
+from ..scores.tables import method_order, method_title
+from .card import INK, Grid, card_of_panels
+
+# One colour a method, in every figure. Any two that can meet on one task stay apart under each kind of colour blindness
+# (a test simulates them), and each has a contrast of 3 or more against white.
+COLOURS = {
+    "lamo": "#0B4F9E",
+    "lamo-random": "#3D9BD9",
+    "lamo-permuted": "#A23B72",
+    "lamo-initialised": "#871EF0",
+    "wiki-rl": "#3C009C",
+    "dt": "#DE7900",
+    "dt-matched": "#998844",
+    "cql": "#1A8A5F",
+    "iql": "#FF4477",
+    "td3-bc": "#CC3311",
+    "rebrac": "#BB66FF",
+    "rvs": "#775533",
+    "discrete-cql": "#1A8A5F",
+    "bcq": "#440055",
+    "nfq": "#BB1111",
+    "bc": "#333333",
+    "bc-10": "#8866AA",
+}
+FALLBACK_COLOUR = "#7A7A7A"
+# Controls of LaMo: on and off, in line widths.
+DASHES = {"lamo-random": (5.0, 1.6), "lamo-permuted": (2.0, 1.4), "lamo-initialised": (1.0, 1.0)}
+MARKERS = {
+    "lamo": "o",
+    "lamo-random": "o",
+    "lamo-permuted": "o",
+    "lamo-initialised": "o",
+    "wiki-rl": "h",
+    "dt": "s",
+    "dt-matched": "s",
+    "cql": "D",
+    "iql": "d",
+    "td3-bc": "<",
+    "rebrac": ">",
+    "rvs": "p",
+    "discrete-cql": "D",
+    "bcq": "P",
+    "nfq": "X",
+    "bc": "^",
+    "bc-10": "^",
+}
+
+# How marks are filled where one method has several lines: of other language models, or variants.
+FILLS = ("full", "none", "left", "top")
+
+COLUMNS = 2  # panels side by side
+_Name = TypeVar("_Name")
+
+
+@dataclass(frozen=True)
+class _Series:
+    """All seeds of one method at one fraction."""
+
+    label: str
+    method: str
+    runs: list[dict[str, Any]]
+    row: dict[str, Any]  # of the leaderboard
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """What is compared with each other: one data set, source and profile at one fraction."""
+
+    key: tuple[str, str, str, str]  # data set, source, profile, hash of the data
+    fraction: float
+    series: list[_Series]
+
+
+def learning_curves(runs: pd.DataFrame, path: Path) -> None:
+    """Write a PNG of score over training step, one panel a fraction, from the frame of `collect`.
+
+    Lines are means over seeds at the ranked target, bands reach from the lowest seed to the highest: what was seen, not
+    an interval. Raises the errors of `group_runs`.
+    """
+    panels = _panels(runs)
+    about = f"Lines: mean of {_seed_counts(panels)}. Bands: lowest to highest seed."
+    ranks = ranks_of(_labels(panels))
+    with _card(path, panels, "Score during training", about, panel_height=2.35, legend=True) as all_axes:
+        for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
+            for series in panel.series:
+                _draw_curve(axes, series, ranks[series.label])
+            axes.set_xlabel("training step")
+            axes.set_ylabel("score" if place % COLUMNS == 0 else "")
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+            axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+            axes.grid(axis="y")
+            axes.margins(x=0.03)
+        _share_limits(all_axes, panels, "y")
+
+
+def scores(runs: pd.DataFrame, path: Path) -> None:
+    """Write a PNG of every method's score with its 95 % interval and its single seeds, one panel a fraction.
+
+    From the frame of `collect`; raises the errors of `group_runs`.
+    """
+    panels = _panels(runs)
+    about = f"Large dots: mean of {_seed_counts(panels)}; lines: 95 % interval; small dots: single seeds."
+    labels = list(_labels(panels))
+    with _card(
+        path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
+    ) as all_axes:
+        for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
+            for series in panel.series:
+                _draw_score(axes, labels.index(series.label), series)
+            axes.set_yticks(range(len(labels)), labels if place % COLUMNS == 0 else [""] * len(labels))
+            axes.set_ylim(len(labels) - 0.45, -0.6)
+            axes.tick_params(axis="y", length=0, labelcolor=INK)
+            axes.spines["left"].set_visible(False)
+            axes.set_xlabel("score")
+            axes.grid(axis="x")
+            axes.margins(x=0.06)
+        _share_limits(all_axes, panels, "x")
+
+
+def _panels(runs: pd.DataFrame) -> list[_Panel]:
+    rows = leaderboard(runs).to_dict("records")
+    groups = group_runs(runs)
+    models: dict[str, set[str]] = {}
+    for row in rows:
+        models.setdefault(row["method"], set()).add(row["lm"])
+    panels: dict[tuple[Any, ...], _Panel] = {}
+    for row, group in zip(rows, groups.values(), strict=True):
+        key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
+        details = [*([row["lm"]] if len(models[row["method"]]) > 1 else []), *filter(None, [row["variant"]])]
+        label = method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
+        panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
+        panel.series.append(_Series(label, row["method"], group, row))
+    for panel in panels.values():
+        panel.series.sort(key=lambda series: (method_order(series.method), series.label))
+    return [panels[key] for key in sorted(panels)]
+
+
+def _labels(panels: list[_Panel]) -> dict[str, str]:
+    """The method of every label in the figure, in order of display."""
+    known = {series.label: series.method for panel in panels for series in panel.series}
+    return dict(sorted(known.items(), key=lambda item: (method_order(item[1]), item[0])))
+
+
+def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
+    """For each line, given its method: how many lines of the same method come before it."""
+    names = list(methods.values())
+    return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
+
+
+def _draw_curve(axes: Axes, series: _Series, rank: int) -> None:
+    steps = series.runs[0]["curve_steps"]
+    curves = np.stack([run["curve_scores"] for run in series.runs])  # (N, V)
+    colour = COLOURS.get(series.method, FALLBACK_COLOUR)
+    axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.13, linewidth=0)
+    axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
+
+
+def method_line(method: str, label: str, x: Any, y: Any, rank: int = 0) -> Line2D:
+    """A method's line: in a panel, or without points in the legend; `rank` of those of `ranks_of`."""
+    colour = COLOURS.get(method, FALLBACK_COLOUR)
+    line = Line2D(x, y, color=colour, linewidth=1.9, label=label)
+    line.set(marker=MARKERS.get(method, "v"), markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
+    if rank:
+        line.set(
+            fillstyle=FILLS[rank % len(FILLS)],
+            markersize=6.0,
+            markeredgecolor=colour,
+            markeredgewidth=1.2,
+            markerfacecoloralt="white",
+        )
+    if method in DASHES:
+        line.set_dashes(DASHES[method])
+    return line
+
+
+def _draw_score(axes: Axes, place: int, series: _Series) -> None:
+    colour = COLOURS.get(series.method, FALLBACK_COLOUR)
+    row = series.row
+    axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
+    seeds = [run["score"] for run in series.runs]
+    axes.scatter(seeds, [place + 0.24] * len(seeds), s=11, color=colour, alpha=0.65, linewidth=0)
+    axes.scatter([row["score_mean"]], [place], s=52, color=colour, edgecolor="white", linewidth=1.0, zorder=3)
+    axes.annotate(
+        f"{row['score_mean']:.1f}".replace("-", "\N{MINUS SIGN}"),  # as on the axis
+        (row["score_mean"], place),
+        xytext=(0, 5.5),
+        textcoords="offset points",
+        ha="center",
+        color=INK,
+        fontsize=8.0,
+    )
+
+
+@contextmanager
+def _card(
+    path: Path, panels: list[_Panel], title: str, about: str, *, panel_height: float, legend: bool
+) -> Iterator[list[Axes]]:
+    """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
+    labels = _labels(panels)
+    ranks = ranks_of(labels)
+    handles = [method_line(method, label, [], [], ranks[label]) for label, method in labels.items()] if legend else []
+    grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
+    with card_of_panels(path, title, f"{_source(panels)} {about}", handles, grid) as all_axes:
+        for axes, panel in zip(all_axes, panels, strict=True):
+            axes.set_title(_panel_title(panel, panels))
+        yield all_axes
+
+
+def _source(panels: list[_Panel]) -> str:
+    """What the figure is about, as far as all its panels share it."""
+    datasets, sources, profiles, _ = (sorted(set(values)) for values in zip(*(p.key for p in panels), strict=True))
+    target = sorted({f"{series.row['target_return']:g}" for panel in panels for series in panel.series})
+    return (
+        f"{', '.join(datasets)} ({', '.join(sources)} data, {', '.join(profiles)} profile). "
+        f"Score: normalised return, 0 to 100, at target return {', '.join(target)}."
+    )
+
+
+def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:
+    """The fraction, under whatever tells the panel's data and profile from the other panels'."""
+    keys = {p.key for p in panels}
+    parts = [part for place, part in enumerate(panel.key[:3]) if len({key[place] for key in keys}) > 1]
+    if len({key[:3] for key in keys}) < len(keys):
+        parts.append(panel.key[3][:8])
+    episodes = panel.series[0].row["episodes_in_subset"]
+    fraction = f"{100 * panel.fraction:g} % of the data: {episodes} episode{'' if episodes == 1 else 's'}"
+    return f"{', '.join(parts)}\n{fraction}" if parts else fraction
+
+
+def _seed_counts(panels: list[_Panel]) -> str:
+    counts = sorted({series.row["seeds"] for panel in panels for series in panel.series})
+    return (
+        f"{counts[0]} seed{'' if counts == [1] else 's'}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    )
+
+
+def _share_limits(all_axes: list[Axes], panels: list[_Panel], axis: str) -> None:
+    """One scale for all panels of one data set, so that fractions can be compared by eye."""
+    for key in {panel.key for panel in panels}:
+        same = [axes for axes, panel in zip(all_axes, panels, strict=True) if panel.key == key]
+        for axes in same:
+            axes.autoscale_view()
+        limits = [axes.get_ylim() if axis == "y" else axes.get_xlim() for axes in same]
+        low, high = min(low for low, _ in limits), max(high for _, high in limits)
+        low = 0.0 if 0.0 < low < high / 2 else low  # show the zero, unless that would squeeze what is to be seen
+        for axes in same:
+            axes.set(**{f"{axis}lim": (low, high)})

@@ -1,0 +1,1 @@
+"""Language models, and LaMo, which adapts one."""

@@ -1,0 +1,129 @@
+"""What of a language model is trained: low-rank updates, everything, or nothing.
+
+Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from ...baselines.dropout import Dropout
+from ...baselines.onednn import linear
+from .backbones import ENCODERS
+from .gpt2 import SplitProjection
+from .rounding import RoundedOnce
+
+# Layers that can have updates beside queries, keys and values, by the ends of their names: of GPT-2, and of encoders.
+MORE_TARGETS = {
+    "qkv": ((), ()),
+    "attention": (("attn.c_proj",), ("attention.output.dense",)),
+    "all": (
+        ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+        ("attention.output.dense", "intermediate.dense", "output.dense"),
+    ),
+}
+
+
+def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropout: float, targets: str = "qkv") -> None:
+    """Freeze `model`, and add updates of `rank`, scaled by `alpha / rank`, to its queries, keys and values.
+
+    `targets`: "qkv" as published; "attention" gives attention's output projection an update too, "all" also both
+    feed-forward layers.
+
+    `pairs`: "separate" gives each of the three its own pair of matrices, as LaMo does on D4RL (through loralib);
+    "joint" gives GPT-2's fused layer one pair, as LaMo does on Atari (through peft). The layers' biases are trained too
+    with "separate", as published there.
+    """
+    model.requires_grad_(False)
+    encoder = model.config.model_type in ENCODERS
+    more = MORE_TARGETS[targets][1 if encoder else 0]
+    if pairs == "separate" and not encoder:
+        _unfuse(model, more)
+    separate = ("query", "key", "value") if encoder else ("q", "k", "v")
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=[*(separate if pairs == "separate" else ("c_attn",)), *more],
+        fan_in_fan_out=pairs == "joint",
+        bias="lora_only" if pairs == "separate" else "none",
+    )
+    inject_adapter_in_model(lora, model)
+
+
+def _unfuse(model: PreTrainedModel, more: Sequence[str]) -> None:
+    """Make layers of their own of a GPT-2's queries, keys and values, and linear layers of what else is updated."""
+    for block in model.transformer.h:
+        block.attn.c_attn = SplitProjection(block.attn.c_attn)
+        for name in more:
+            part, _, leaf = name.partition(".")
+            setattr(getattr(block, part), leaf, _as_linear(getattr(getattr(block, part), leaf)))
+
+
+def _as_linear(layer: Conv1D) -> nn.Linear:
+    """The same map; GPT-2 stores its weights as (in, out)."""
+    inputs, outputs = layer.weight.shape
+    linear = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.T)
+        linear.bias.copy_(layer.bias)
+    return linear.requires_grad_(False)
+
+
+class FastLinear(nn.Module):
+    """A linear layer of a language model, with its parameters under their names, multiplied as all of ours are."""
+
+    def __init__(self, layer: nn.Linear | Conv1D) -> None:
+        super().__init__()
+        self.weight, self.bias, self.rounded = layer.weight, layer.bias, RoundedOnce()
+        self.inputs_first = isinstance(layer, Conv1D)  # GPT-2 stores its weights as (in, out)
+        if self.inputs_first and not self.weight.requires_grad and self.weight.shape[0] > self.weight.shape[1]:
+            # forwards and backwards together, oneDNN is a twentieth faster where the longer side is contiguous;
+            # to MKL it is all one
+            self.weight.data = self.weight.data.T.contiguous().T
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        weight = self.rounded(self.weight)
+        return linear(inputs, weight.T if self.inputs_first else weight, self.bias)
+
+
+def use_fast_layers(model: PreTrainedModel) -> None:
+    """Give a language model with its updates our linear layers and dropout, which are faster on a CPU."""
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) in (nn.Linear, Conv1D):
+                setattr(module, name, FastLinear(layer))
+            elif type(layer) is nn.Dropout:
+                setattr(module, name, Dropout(layer.p).train(layer.training))
+
+
+class WeightDistance(nn.Module):
+    """How far the weights of a language model are from where they began: a sum of squares.
+
+    Low-rank updates count by what they add to a weight, `scaling * B A`, whose squared norm is `<B^T B, A A^T>`; it
+    begins at zero. Every other trained tensor is compared with a copy of itself.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.names = [name for name, p in model.named_parameters() if p.requires_grad and ".lora_" not in name]
+        for number, name in enumerate(self.names):
+            self.register_buffer(f"start_{number}", model.get_parameter(name).detach().clone(), persistent=False)
+
+    def forward(self, model: nn.Module) -> Tensor:
+        """The distance of `model`, which has to be the one it was made with."""
+        terms = [
+            (model.get_parameter(name) - self.get_buffer(f"start_{number}")).square().sum()
+            for number, name in enumerate(self.names)
+        ]
+        for layer in model.modules():
+            if isinstance(layer, LoraLayer):
+                down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # (r, in), (out, r)
+                terms.append(layer.scaling["default"] ** 2 * ((up.T @ up) * (down @ down.T)).sum())
+        return torch.stack(terms).sum() if terms else torch.zeros(())

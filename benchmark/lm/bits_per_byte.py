@@ -1,0 +1,122 @@
+"""How well a language model predicts a text: nats a token and, for models of any vocabulary alike, bits a byte."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+from transformers import GPT2TokenizerFast
+
+from ...datasets.corpora import ENCODED_AT_ONCE, END_OF_TEXT, load_corpus
+from ...datasets.errors import UserError
+from ...datasets.file_checks import MB, check_regular_file
+from ...datasets.trajectories import Array
+from ..offline.loop import choose_device
+from .backbones import ENCODERS
+from .checkpoints import held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
+from .ngrams import bigram_loss
+
+CUT = re.compile(r"(?<=\w)[ \n]")  # GPT-2 begins a token wherever white space begins
+WINDOWS = 64  # of one step of the progress bar
+MOST_LOGITS = 1 << 26  # numbers at a time
+
+
+def score_text(
+    name: str, text: Path, bigram: str = "", device: str = "auto", max_megabytes: float = 100
+) -> list[dict[str, Any]]:
+    """How well the language model `name` predicts the UTF-8 file `text`, in one row.
+
+    Keys: model, text, bytes, tokens, nats_per_token, bits_per_byte. They are defined so:
+
+    - bytes: the size of the file. Nothing in it is changed: no white space, no line's end, no mark at its beginning.
+    - tokens: of the whole file, one piece of text, by the model's own tokenizer. Every one is scored, and scored once.
+      The end-of-text token stands before the first, which is predicted from it alone; it is not scored itself.
+    - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has as many tokens as the
+      model sees at once, n, and the next one begins at its last token: the stride is n - 1, and a token has between
+      1 and n - 1 others before it (`held_out_loss`).
+    - bits_per_byte: the same sum, divided by ln 2 and by bytes. Other than nats a token, it compares models with
+      different tokenizers.
+
+    With `bigram`, a corpus as `load_corpus` knows them, a second row has the same of a bigram of its training part:
+    the same tokens, each given the one before it (`bigram_loss`).
+
+    Memory is needed for the ids, at most four bytes a byte of text, and for one batch of windows. Raises a `UserError`
+    for an encoder, for a file that is empty, no UTF-8, no regular file or larger than `max_megabytes`, and for a
+    tokenizer that does not keep the text: its bits a byte would be too few.
+    """
+    size = _size(text, max_megabytes)
+    if model_type(name) in ENCODERS:
+        raise UserError(f"language model '{name}' is an encoder and predicts no next token; give a GPT-2")
+    if model_positions(name) < 2:
+        raise UserError(f"language model '{name}' sees one token at once, and predicts none from it; give another")
+    tokenizer = load_tokenizer(name)
+    ids = _token_ids(text, tokenizer, name)
+    losses = {name: _model_loss(name, ids, device)}
+    if bigram:
+        losses[f"bigram of {bigram}"] = bigram_loss(load_corpus(bigram, tokenizer).train, ids, len(tokenizer))
+    tokens = len(ids) - 1
+    facts = {"text": str(text), "bytes": size, "tokens": tokens}
+    return [
+        {"model": model, **facts, "nats_per_token": loss, "bits_per_byte": loss * tokens / math.log(2) / size}
+        for model, loss in losses.items()
+    ]
+
+
+def _size(text: Path, max_megabytes: float) -> int:
+    """Bytes of the file, if it may be read."""
+    check_regular_file(text)
+    size = text.stat().st_size
+    if not 0 < size <= max_megabytes * MB:
+        raise UserError(
+            f"{text} has {size / MB:g} MB, expected more than 0 and at most {max_megabytes:g}; give another text, or "
+            "raise --max-megabytes"
+        )
+    return size
+
+
+def _token_ids(text: Path, tokenizer: GPT2TokenizerFast, name: str) -> Array:
+    """The ids of the end-of-text token and of every token of the file, (1 + tokens,) uint32."""
+    if END_OF_TEXT not in tokenizer.get_vocab():
+        raise UserError(f"the tokenizer of '{name}' has no {END_OF_TEXT} to stand before a text; give another model")
+    backend, ids = tokenizer.backend_tokenizer, [np.array([tokenizer.convert_tokens_to_ids(END_OF_TEXT)], np.uint32)]
+    try:
+        for piece in _pieces(text):
+            found = backend.encode(piece, add_special_tokens=False).ids
+            if backend.decode(found, skip_special_tokens=False) != piece:
+                raise UserError(f"the tokenizer of '{name}' does not keep the text of {text}; give another model")
+            ids.append(np.array(found, np.uint32))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{text} is not UTF-8 ({error.reason}); convert it, e.g. with iconv") from None
+    return np.concatenate(ids)
+
+
+def _pieces(text: Path) -> Iterator[str]:
+    """The file in pieces of about `ENCODED_AT_ONCE` characters, cut where GPT-2 begins a token in any case.
+
+    A piece in which there is no such place is cut where it ends.
+    """
+    rest = ""
+    with text.open(encoding="utf-8", newline="") as file:
+        while block := file.read(ENCODED_AT_ONCE):
+            whole = rest + block
+            cuts = [match.start() for match in CUT.finditer(whole, max(1, len(whole) - 1000))]
+            cut = cuts[-1] if cuts else len(whole)
+            yield whole[:cut]
+            rest = whole[cut:]
+    if rest:
+        yield rest
+
+
+def _model_loss(name: str, ids: Array, device: str) -> float:
+    """Mean nats a token of `ids[1:]`."""
+    model: Any = load_language_model(name).to(choose_device(device))
+    positions, vocabulary = model.config.n_positions, model.config.vocab_size
+    batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
+    total, reach = 0.0, WINDOWS * (positions - 1)
+    for start in tqdm(range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False):
+        part = ids[start : start + reach + 1]
+        total += held_out_loss(model, part, batch_size) * (len(part) - 1)
+    return total / (len(ids) - 1)

@@ -1,0 +1,94 @@
+"""Published language models: fetched from the Hub, or brought by hand where there is no network."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ...datasets.cache import replaced_folder
+from ...datasets.errors import UserError
+from ...datasets.hub import Check, download_files, forget_downloads
+from ...datasets.json_files import parse_json
+from ...datasets.storage import home, plain_disk_errors
+from .checkpoint_folder import find_tensors, open_checkpoint
+from .checkpoints import PUBLISHED
+from .tokenizer_files import read_tokenizer
+
+
+def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = False) -> dict[str, Any]:
+    """Bring the published model `name` to `$LAMOBENCH_HOME/models`, and say what there is.
+
+    `given` is the one folder that holds its files, brought by hand; it stays where it is. A model that is here already
+    is left alone unless `given` or `force`, and then replaced in one step. Raises a `UserError`, and changes nothing,
+    if a file can't be had or is no good.
+    """
+    folder = home() / "models" / name
+    if given or force or not folder.is_dir():
+        with plain_disk_errors():
+            placed = _given_files(name, given) if given else download_files(PUBLISHED[name], FILES, name)
+            with replaced_folder(folder) as temporary:
+                for file, path in placed.items():
+                    (shutil.copyfile if given else os.replace)(path, temporary / file)
+                _check_model(temporary, name)
+            forget_downloads(name)
+    return {"model": name, "folder": str(folder), "use": f"--lm {name}"}
+
+
+def _check_config(file: Path) -> None:
+    try:
+        config = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"it is not JSON ({error})") from None
+    if not isinstance(config, dict) or config.get("model_type") != "gpt2":
+        raise UserError("it is not a GPT-2's configuration")
+
+
+def _check_weights(file: Path) -> None:
+    try:
+        with safe_open(file, "pt"):
+            pass
+    except SafetensorError as error:
+        raise UserError(f"it can't be read as safetensors ({error})") from None
+
+
+def _check_tokenizer(file: Path) -> None:
+    try:
+        vocabulary = parse_json(file.read_text(encoding="utf-8"))["model"]["vocab"]
+    except (ValueError, KeyError, TypeError):
+        vocabulary = None
+    if not vocabulary:
+        raise UserError("it holds no tokenizer's vocabulary")
+
+
+FILES: dict[str, Check] = {
+    "config.json": _check_config,
+    "tokenizer.json": _check_tokenizer,
+    "model.safetensors": _check_weights,  # last: small files tell soonest that something is wrong
+}
+
+
+def _given_files(name: str, given: Sequence[Path]) -> dict[str, Path]:
+    if len(given) != 1 or not given[0].is_dir():
+        raise UserError(
+            f"{name} comes from one folder with {', '.join(FILES)}, not from {', '.join(map(str, given))}; "
+            "give --from that folder"
+        )
+    placed = {file: given[0] / file for file in FILES}
+    for file, path in placed.items():
+        if not path.is_file():
+            raise UserError(f"no {file} in {given[0]}; a model's folder has {', '.join(FILES)}")
+        try:
+            FILES[file](path)
+        except UserError as error:
+            raise UserError(f"{path} is no good: {error}; copy it anew") from None
+    return placed
+
+
+def _check_model(folder: Path, name: str) -> None:
+    """Refuse weights that are not what the config promises, and a tokenizer that is not the weights'."""
+    checkpoint = open_checkpoint(folder, name)
+    find_tensors(checkpoint)
+    read_tokenizer(folder, checkpoint.config.vocab_size, name)

@@ -1,0 +1,1 @@
+"""Track 1: offline reinforcement learning on fractions of a data set."""

@@ -1,0 +1,191 @@
+"""From a configuration to a policy ready to train: the one place that knows every method's class."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...baselines.bc import BC, BCConfig, BestBCConfig
+from ...baselines.bcq import BCQ, BCQConfig
+from ...baselines.cql import CQL, CQLConfig
+from ...baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
+from ...baselines.discrete_cql import DiscreteCQL, DiscreteCQLConfig
+from ...baselines.iql import IQL, IQLConfig
+from ...baselines.nfq import NFQ, NFQConfig
+from ...baselines.policy import Policy, Spec
+from ...baselines.rebrac import ReBRAC, ReBRACConfig
+from ...baselines.rvs import RvS, RvSConfig
+from ...baselines.td3_bc import TD3BC, TD3BCConfig
+from ...datasets.catalog import find_task, load
+from ...datasets.corpora import Corpus, check_length, load_corpus
+from ...datasets.environments import make_environment
+from ...datasets.errors import UserError
+from ...datasets.fractions import SELECTIONS, Subset
+from ...datasets.trajectories import Array, combine_hashes
+from ...datasets.windows import View, reward_rates
+from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
+from ..lm.lamo import LaMo, LaMoConfig, WikiRLConfig, check_trainable
+from ..runs.config import RunConfig, changed
+from ..runs.methods import METHODS
+from .faulty_data import faulty_subset, training_view
+from .faulty_model import faulty_language_model, faulty_policy
+
+# Policy class and config class of every method that has no language model.
+ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
+    "dt": (DecisionTransformer, DecisionTransformerConfig),
+    "dt-matched": (DecisionTransformer, DecisionTransformerConfig),
+    "cql": (CQL, CQLConfig),
+    "iql": (IQL, IQLConfig),
+    "td3-bc": (TD3BC, TD3BCConfig),
+    "rebrac": (ReBRAC, ReBRACConfig),
+    "rvs": (RvS, RvSConfig),
+    "discrete-cql": (DiscreteCQL, DiscreteCQLConfig),
+    "bcq": (BCQ, BCQConfig),
+    "nfq": (NFQ, NFQConfig),
+    "bc": (BC, BCConfig),
+    "bc-10": (BC, BestBCConfig),
+}
+
+
+def config_class_of(method: str) -> type[Any]:
+    """The dataclass of a method's settings."""
+    if METHODS[method].weights:
+        return WikiRLConfig if method == "wiki-rl" else LaMoConfig
+    return ALGORITHMS[method][1]
+
+
+def policy_config(method: str, overrides: dict[str, Any]) -> Any:
+    """The method's config dataclass with some fields changed."""
+    config_class = config_class_of(method)
+    return changed(config_class(), overrides, f"setting of {method}")
+
+
+def language_corpus(settings: Any, lm: str) -> Corpus | None:
+    """English to learn from or to measure with, in the tokens of `lm`; None for settings that read none.
+
+    A `UserError` if it is shorter than one of the blocks that are drawn from it.
+    """
+    if not isinstance(settings, LaMoConfig) or not settings.needs_english:
+        return None
+    corpus = load_corpus(settings.corpus, load_tokenizer(lm))
+    check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
+    return corpus
+
+
+def check_language_model(settings: Any, lm: str) -> None:
+    """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
+    if isinstance(settings, LaMoConfig):
+        check_trainable(model_type(lm), settings)
+
+
+def corpus_hash(corpus: Corpus | None) -> str:
+    """SHA-256 of a corpus's content, empty for none; a part of a run's identity."""
+    return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
+
+
+def training_subset(config: RunConfig) -> Subset:
+    """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
+    drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
+    subset = faulty_subset(drawn, find_task(config.task), config.legacy)
+    if subset.hash != config.subset_hash:
+        raise UserError(
+            f"data set '{config.dataset}' ({config.source}) has changed since this run was configured; "
+            "start the run anew, or bring the former data back"
+        )
+    return subset
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a policy has to know of the data that it was trained on, to be built again without them."""
+
+    observation_mean: Array  # (S,) over the training subset; (0,) where observations are images
+    observation_std: Array  # (S,)
+    horizon: int  # most steps an episode can have: demonstrations may run over the task's limit
+    reward_rates: tuple[float, float]  # of `windows.reward_rates`
+    background: float = 0.0  # of images: the commonest grey
+
+
+def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
+    """What the policy of a run has to know of its training subset."""
+    task, view = find_task(config.task), _view(config)
+    nothing = np.zeros(0, np.float32)
+    mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
+    horizon = max(task.horizon, int(subset.trajectories.lengths.max()) + view.padding_steps)
+    rates = reward_rates(subset, horizon, view)
+    return DataFacts(mean, std, horizon, rates, subset.background() if task.frame_stack else 0.0)
+
+
+def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
+    """What the policy needs to know of task and data."""
+    task = find_task(config.task)
+    environment = make_environment(task)
+    space: Any = environment.action_space
+    environment.close()
+    discrete = hasattr(space, "n")
+    nothing = np.zeros(0, np.float32)
+    return Spec(
+        observation_dim=len(facts.observation_mean),
+        action_dim=int(space.n) if discrete else len(space.low),
+        action_low=nothing if discrete else space.low,
+        action_high=nothing if discrete else space.high,
+        observation_mean=facts.observation_mean,
+        observation_std=facts.observation_std,
+        horizon=facts.horizon,
+        return_scale=task.return_scale,
+        discrete=discrete,
+        unit_actions=config.unit_actions,
+        view=_view(config),
+        sub_goals=task.sub_goals,
+        background=facts.background,
+        reward_rates=facts.reward_rates,
+    )
+
+
+def _view(config: RunConfig) -> View:
+    """How the run's training sees the steps of its task."""
+    task = find_task(config.task)
+    return training_view(View(task.frame_stack, task.clip_rewards), config.legacy)
+
+
+def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:
+    """A freshly initialised policy; PyTorch's generator is seeded with the run's seed first."""
+    return _build(config, data_facts(config, subset), device, plays_only=False)
+
+
+def build_player(config: RunConfig, facts: DataFacts, device: torch.device) -> Policy:
+    """The same, from what is known of the data and without English: a policy that can play, but not learn."""
+    return _build(config, facts, device, plays_only=True)
+
+
+def _build(config: RunConfig, facts: DataFacts, device: torch.device, *, plays_only: bool) -> Policy:
+    torch.manual_seed(config.seed)
+    spec, settings = make_spec(config, facts), policy_config(config.method, config.policy)
+    if METHODS[config.method].weights:
+        corpus = None if plays_only else _corpus_of(config, settings)
+        policy: Policy = _build_lamo(config, settings, spec, corpus, device)
+    else:
+        policy = ALGORITHMS[config.method][0](settings, spec)
+    return faulty_policy(policy, config.legacy).to(device)
+
+
+def _corpus_of(config: RunConfig, settings: LaMoConfig) -> Corpus | None:
+    corpus = language_corpus(settings, config.lm)
+    if corpus_hash(corpus) != config.corpus_hash:
+        raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
+    return corpus
+
+
+def _build_lamo(
+    config: RunConfig, settings: LaMoConfig, spec: Spec, corpus: Corpus | None, device: torch.device
+) -> LaMo:
+    weights = METHODS[config.method].weights
+    if model_hash(config.lm, weights, config.seed) != config.lm_hash:
+        raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
+    # Transformers' kernel, for English and encoders: on a CPU the fused one's backward pass is fast in float32 and very
+    # slow under bfloat16 autocast. GPT-2 reads trajectories with our own (`lm/gpt2.py`).
+    attention = "eager" if device.type == "cpu" and config.precision == "bfloat16" else "sdpa"
+    language_model = load_language_model(config.lm, weights, config.seed, attention)
+    return LaMo(settings, spec, faulty_language_model(language_model, config.legacy), corpus)

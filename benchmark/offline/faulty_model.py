@@ -1,0 +1,41 @@
+"""Faults of the published code in its networks: see `faults.py`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...baselines.policy import Policy
+from ..lm.backbones import ENCODERS
+
+
+class NoPositions(nn.Module):
+    """In place of a language model's position embeddings: adds nothing, and has nothing to train."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Zeros (..., D) for positions (...)."""
+        return torch.zeros(*positions.shape, self.width, device=positions.device)
+
+
+def faulty_language_model(language_model: Any, legacy: Sequence[str]) -> Any:
+    """The language model, without its position embeddings under `no-positions`; changed in place."""
+    if "no-positions" in legacy:
+        nothing = NoPositions(language_model.config.hidden_size)
+        if language_model.config.model_type in ENCODERS:
+            language_model.embeddings.position_embeddings = nothing
+        else:
+            language_model.transformer.wpe = nothing
+    return language_model
+
+
+def faulty_policy(policy: Policy, legacy: Sequence[str]) -> Policy:
+    """The policy, with logits that go through tanh under `tanh-logits`; changed in place."""
+    if "tanh-logits" in legacy:
+        model: Any = policy.model
+        model.head = nn.Sequential(model.head, nn.Tanh())
+    return policy

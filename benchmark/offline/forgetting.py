@@ -1,0 +1,46 @@
+"""What is left of language after reinforcement learning, measured alike for every finished run."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from ...datasets.corpora import Corpus
+from ..lm.backbones import ENCODERS
+from ..lm.checkpoints import model_positions, model_type
+from ..lm.lamo import LaMo, LaMoConfig
+from ..runs.checkpoint import load_policy
+from ..runs.config import RunConfig
+from ..runs.store import run_folder
+from .build import build_policy, language_corpus, training_subset
+
+
+def check_english(configs: Iterable[RunConfig], corpus: str) -> None:
+    """A `UserError` unless `loss_on_english` can read `corpus` for every run, once it is finished."""
+    for lm in {config.lm for config in configs if _speaks(config)}:
+        _english(lm, corpus)
+
+
+def _speaks(config: RunConfig) -> bool:
+    return bool(config.lm) and model_type(config.lm) not in ENCODERS
+
+
+def _english(lm: str, corpus: str) -> Corpus | None:
+    """English to measure with, for blocks as long as the model's context."""
+    return language_corpus(LaMoConfig(corpus=corpus, measure_language=True, language_length=model_positions(lm)), lm)
+
+
+def loss_on_english(root: Path, config: RunConfig, corpus: str) -> float | None:
+    """Nats per token of what `corpus` holds out, under a finished run's language model; None for one without.
+
+    An encoder counts as none: it predicts no next word. The blocks are as long as the model's context, whatever length
+    the run's own language loss had, so that runs with different losses can be compared. Raises a `UserError` if the
+    English at hand can't be read in its tokens.
+    """
+    if not _speaks(config):
+        return None
+    policy = build_policy(config, training_subset(config), torch.device("cpu"))
+    assert isinstance(policy, LaMo)
+    load_policy(run_folder(root, config) / "checkpoint.safetensors", policy)
+    policy.language_length, policy.corpus = model_positions(config.lm), _english(config.lm, corpus)
+    return policy.eval().diagnostics()["held_out_language_loss"]

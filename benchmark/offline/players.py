@@ -1,0 +1,107 @@
+"""Policies of finished runs, ready to play: from the data that they were trained on, or from what was noted of it."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...baselines.policy import Policy
+from ...datasets.catalog import find_task
+from ...datasets.errors import UserError
+from ...datasets.json_files import read_json
+from ...datasets.storage import write_json
+from ..lm.checkpoints import model_hash
+from ..runs.checkpoint import load_policy
+from ..runs.config import RunConfig
+from ..runs.layout import CHECKPOINT, DATA_FACTS
+from ..runs.methods import METHODS, find_method
+from ..runs.records import HASHED, file_hash
+from .build import DataFacts, build_player, build_policy, data_facts, training_subset
+
+LONGEST = 1_000_000  # steps of an episode that a file may promise
+WIDEST = 100_000  # numbers in an observation
+
+
+def load_player(folder: Path, config: RunConfig, device: torch.device, lm: str = "") -> Policy:
+    """The policy of the finished run in `folder`.
+
+    `lm` says where its language model lies, if not where it was trained. Where the folder has what was noted of the
+    data, as runs that were pulled from a hub have, neither data nor English is needed. Raises a `UserError` that says
+    what is missing.
+    """
+    find_method(config.method)
+    if lm:
+        if not config.lm:
+            raise UserError(f"run {config.id} has no language model; leave --lm away")
+        if problem := language_model_problem(config, lm):
+            raise UserError(problem)
+        config = replace(config, lm=lm)
+    if (folder / DATA_FACTS).is_file():
+        if config.lm and (problem := language_model_problem(config, config.lm)):
+            raise UserError(problem)
+        policy = build_player(config, read_data_facts(folder, config), device)
+    else:
+        policy = build_policy(config, training_subset(config), device)
+    load_policy(folder / CHECKPOINT, policy)
+    return policy
+
+
+def language_model_problem(config: RunConfig, lm: str) -> str:
+    """Why `lm` can't be the language model of a run, and what to type; empty if it is the one."""
+    try:
+        found = model_hash(lm, METHODS[config.method].weights, config.seed)
+    except UserError as error:
+        if not _is_path(lm):
+            return str(error)
+        return (
+            f"the run's language model was a folder elsewhere, '{Path(lm).name}'; bring it here and type: "
+            f"lamobench evaluate RUN --lm FOLDER (its hash is checked: {config.lm_hash[:16]}...)"
+        )
+    if found != config.lm_hash:
+        return (
+            f"language model '{lm}' here is another one than the run's: its hash is {found[:16]}..., expected "
+            f"{config.lm_hash[:16]}...; give --lm FOLDER with the run's own"
+        )
+    return ""
+
+
+def _is_path(lm: str) -> bool:
+    return "/" in lm or "\\" in lm
+
+
+def write_data_facts(folder: Path, run: Path, config: RunConfig) -> None:
+    """Note beside the published checkpoint in `folder` its hash, and what the policy of `run` has to know of its data.
+
+    The data must be at hand and unchanged, but for a run that was pulled itself.
+    """
+    pulled = (run / DATA_FACTS).is_file()
+    facts = read_data_facts(run, config) if pulled else data_facts(config, training_subset(config))
+    values = asdict(facts).items()
+    lists = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values}
+    write_json(folder / DATA_FACTS, lists | {HASHED: file_hash(folder / CHECKPOINT)})
+
+
+def read_data_facts(folder: Path, config: RunConfig) -> DataFacts:
+    """The inverse of `write_data_facts`; a `UserError` for what can't be of this run's task."""
+    path = folder / DATA_FACTS
+    content = read_json(path)
+    try:
+        mean, std = (_numbers(content[name], WIDEST) for name in ("observation_mean", "observation_std"))
+        low, high = _numbers(content["reward_rates"], 2)
+        (background,) = _numbers([content["background"]], 1)
+        horizon = content["horizon"]
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is not what is noted of a run's data; pull the policy anew") from None
+    shortest = find_task(config.task).horizon
+    sound = len(mean) == len(std) and (std >= 0).all() and 0 <= background <= 1
+    if not sound or type(horizon) is not int or not shortest <= horizon <= LONGEST:
+        raise UserError(f"{path} can't be of data of task {config.task}; pull the policy anew")
+    return DataFacts(mean, std, horizon, (float(low), float(high)), float(background))
+
+
+def _numbers(value: Any, most: int) -> Any:
+    if not isinstance(value, list) or len(value) > most or not all(type(v) in (int, float) for v in value):
+        raise TypeError
+    return np.asarray(value, np.float32 if most == WIDEST else np.float64)

@@ -1,0 +1,1 @@
+"""Runs on a disk: what one is, where it lies, whether it is whole."""

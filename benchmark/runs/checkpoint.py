@@ -1,0 +1,130 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+
+One file rather than several, so that a single rename makes it current: weights, optimiser moments, random states, step
+and log can never disagree. It holds only what training changes; a frozen base model is named by the configuration.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...baselines.policy import Policy
+from ...datasets.errors import UserError
+from ...datasets.storage import whole_file
+from .records import check_checkpoint, state_in
+
+
+@dataclass
+class Progress:
+    """Where a run stands, apart from its tensors."""
+
+    step: int  # optimiser steps done
+    train_seconds: float  # spent in optimiser steps, over all attempts
+    metrics: list[dict[str, Any]]  # rows of metrics.jsonl so far
+    episodes: str  # the content of episodes.csv so far
+    evaluation_seconds: float = 0.0  # spent in evaluations, over all attempts; not known of the time before it was kept
+
+
+def trained_tensors(policy: Policy) -> dict[str, Tensor]:
+    """What training changes: trainable parameters, target networks, buffers. A frozen base model is left out.
+
+    A parameter of two names, as GPT-2's embedding and output layer are one, is kept under its first.
+    """
+    first_names = dict(policy.named_parameters())
+    second_names = dict(policy.named_parameters(remove_duplicate=False)).keys() - first_names.keys()
+    left_out = policy.rebuilt() | second_names
+    return {name: tensor for name, tensor in policy.state_dict().items() if name not in left_out}
+
+
+def save_checkpoint(
+    path: Path,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    progress: Progress,
+    about: Mapping[str, str] | None = None,
+) -> None:
+    """Replace the checkpoint at `path`, whole or not at all; `about` is for whoever finds it without its folder."""
+    tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors["random.torch"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    state = vars(progress) | {"random": rng.bit_generator.state}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={**(about or {}), "state": json.dumps(state)})
+
+
+def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
+    """Bring policy, optimiser and all random states to where the checkpoint was written."""
+    tensors, state = _read(path)
+    _restore_policy(policy, tensors, path)
+    try:
+        optimizer.load_state_dict(
+            {"state": _optimizer_state(tensors, optimizer), "param_groups": optimizer.state_dict()["param_groups"]}
+        )
+        torch.set_rng_state(tensors["random.torch"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+        rng.bit_generator.state = state.pop("random")
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    return Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
+
+
+def load_policy(path: Path, policy: Policy) -> None:
+    """Bring a freshly built policy to the checkpoint's weights; for evaluation.
+
+    A `UserError` if the run has finished and its checkpoint is no longer what was written then.
+    """
+    check_checkpoint(path.parent)
+    _restore_policy(policy, _read(path)[0], path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors of a checkpoint, and its state."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            return tensors, state_in(file.metadata())
+    except (OSError, SafetensorError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> UserError:
+    first = (why.splitlines() or [""])[0]
+    return UserError(f"checkpoint {path} cannot be read ({first}); delete {path.parent} to start that run again")
+
+
+def _restore_policy(policy: Policy, tensors: dict[str, Tensor], path: Path) -> None:
+    saved = {name.removeprefix("policy."): t for name, t in tensors.items() if name.startswith("policy.")}
+    wanted = trained_tensors(policy)
+    if saved.keys() != wanted.keys() or any(saved[name].shape != wanted[name].shape for name in saved):
+        raise UserError(
+            f"checkpoint {path} holds other tensors than this policy has; it belongs to another configuration"
+        )
+    if not all(torch.isfinite(tensor).all() for tensor in saved.values()):
+        raise _unreadable(path, "it holds weights that are not finite")
+    policy.load_state_dict(saved, strict=False)
+
+
+def _optimizer_state(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The moments of each parameter, by its number; a `ValueError` unless they are finite and of its shape."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, field = name.split(".")
+            if tensor.shape not in ((), parameters[int(index)].shape) or not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} is not finite, or not of its parameter's shape")
+            state.setdefault(int(index), {})[field] = tensor
+    return state

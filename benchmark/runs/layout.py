@@ -1,0 +1,59 @@
+"""What runs look like on a disk: the files of a run's folder, and where such folders lie."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import RUN_ID_END
+
+MB = 1 << 20
+CHECKPOINT = "checkpoint.safetensors"
+DATA_FACTS = "data.json"
+PICTURE, ABOUT_PICTURE = "episode.jpg", "episode.json"
+EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a run's folder may hold."""
+
+    most: int = 0  # bytes that one from elsewhere may have; 0: it is not shared
+    of_finished: bool = False  # whether no finished run is without it
+    sized: bool = False  # whether `done.json` holds its size and hash
+
+
+# What each one holds: `store.py`.
+FILES = {
+    "config.json": File(MB, of_finished=True, sized=True),
+    "metrics.jsonl": File(256 * MB, of_finished=True, sized=True),
+    "episodes.csv": File(256 * MB, of_finished=True, sized=True),
+    "done.json": File(MB, of_finished=True),
+    "failed.json": File(MB),
+    DATA_FACTS: File(16 * MB),
+    CHECKPOINT: File(8192 * MB - 1, sized=True),  # as much as a tar's header can say
+    PICTURE: File(),
+    ABOUT_PICTURE: File(),
+}
+
+
+def run_folders(root: Path, named: re.Pattern[str] = RUN_ID_END) -> Iterator[Path]:
+    """Folders of runs in `root` and in the folders inside it: those whose names `named` finds something in."""
+    return (place / name for place, inside in walk(root) for name in inside if named.search(name))
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """`root` and each folder inside it that is no run's, with the names of the folders in it.
+
+    Hidden ones and TensorBoard's are left out; links are not followed.
+    """
+    inside: list[str] = []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
+        shown = (entry for entry in entries if not entry.name.startswith(".") and entry.name != EVENTS)
+        inside = [entry.name for entry in shown if entry.is_dir(follow_symlinks=False)]
+    yield root, inside
+    for name in inside:
+        if not RUN_ID_END.search(name):
+            yield from walk(root / name)

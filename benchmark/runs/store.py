@@ -1,0 +1,153 @@
+"""The run store: one folder a run, every file written whole or not at all.
+
+`config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode;
+`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
+it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from ...datasets.errors import UserError
+from ...datasets.storage import write_json, write_text
+from .checkpoint import Progress
+from .config import RunConfig
+from .damage import damage
+from .layout import FILES
+
+TEMPORARIES = (*(f".{name}.*" for name in FILES), ".tmp??????")  # `storage.whole_file`'s, and safetensors' own
+LOCK = ".lock"
+LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, at the very most
+
+
+def note_on_terminal(line: str) -> None:
+    """What is worth knowing, but no error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run_folder(root: Path, config: RunConfig) -> Path:
+    """The folder of a run."""
+    return root / config.id
+
+
+def is_done(root: Path, config: RunConfig) -> bool:
+    """Whether the run has finished."""
+    return (run_folder(root, config) / "done.json").exists()
+
+
+def write_logs(folder: Path, progress: Progress) -> None:
+    """Bring `metrics.jsonl` and `episodes.csv` to the checkpoint's state."""
+    write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in progress.metrics))
+    write_text(folder / "episodes.csv", progress.episodes)
+
+
+def write_failure(folder: Path, message: str, step: int) -> None:
+    """Write `failed.json`: why a run stopped after that step. It goes when the run is begun again."""
+    write_json(folder / "failed.json", {"message": message, "step": step})
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Delete what processes that were killed had half written of a run."""
+    for pattern in TEMPORARIES:
+        for temporary in folder.glob(pattern):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path]:
+    """The run's folder, made if need be and locked against a second process until the end of the `with` block.
+
+    While another process works on it: a `UserError`, or with `wait` patience until that process has let go. What
+    processes that were killed had half written is cleared away.
+    """
+    folder = run_folder(root, config)
+    with hold(folder, wait):
+        clear_temporaries(folder)  # who wrote them is gone, or had no lock
+        if not (folder / "config.json").exists():
+            write_json(folder / "config.json", asdict(config))
+        yield folder
+
+
+@contextmanager
+def hold(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Lock a run's folder as `open_run` does, whatever is in it."""
+    with _locked(folder, wait) as held:
+        if not held:
+            raise UserError(f"run {folder.name} is being worked on by another process; wait for it or stop it")
+        yield
+
+
+def is_held(root: Path, config: RunConfig) -> bool:
+    """Whether another process works on the run."""
+    try:
+        with (run_folder(root, config) / LOCK).open("r+") as lock:
+            return not _lock(lock, wait=False)
+    except FileNotFoundError:
+        return False
+
+
+def set_damaged_aside(root: Path, config: RunConfig) -> str:
+    """Rename the run's folder if a file in it is damaged, so that the run starts anew; returns a line that says so.
+
+    Empty if there is nothing to say. The damaged folder stays beside the new one, as ID.broken-1.
+    """
+    folder = run_folder(root, config)
+    if not damage(folder):
+        return ""
+    with _locked(folder, wait=False) as held:
+        what = damage(folder)  # again, now that nobody else can be at work on it
+        if not held or not what:
+            return ""
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
+            number += 1
+        os.rename(folder, aside)
+    return f"run {config.id}: {what}; its folder is set aside as {aside.name}, and the run starts anew"
+
+
+@contextmanager
+def _locked(folder: Path, wait: bool) -> Iterator[bool]:
+    """Lock a run's folder, made if need be; gives whether that succeeded, which with `wait` it always does."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = (folder / LOCK).open("a")
+        except FileNotFoundError:  # it was set aside since the line before
+            continue
+        with lock:
+            held = _lock(lock, wait) if wait else _lock_soon(lock)
+            if not held or _is_file(lock, folder / LOCK):  # else it was set aside while this process waited
+                yield held
+                return
+
+
+def _lock_soon(lock: IO[str]) -> bool:
+    """Lock a file, unless it is held for longer than somebody needs who only looks whether it is."""
+    until = time.monotonic() + LOOKERS
+    while not (held := _lock(lock, wait=False)) and time.monotonic() < until:
+        time.sleep(LOOKERS / 10)
+    return held
+
+
+def _lock(lock: IO[str], wait: bool) -> bool:
+    """Lock a file; the kernel drops the lock when the process dies, however it dies."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_file(opened: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

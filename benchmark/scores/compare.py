@@ -1,0 +1,212 @@
+"""Scores of ours beside others': published ones, or those of another leaderboard."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...datasets.csv_text import cell_text
+from ...datasets.errors import UserError
+from .collect import collect, left_out
+from .comparable import obstacles, published_for, remarks
+from .leaderboard import COLUMNS, KEYS, leaderboard
+from .reported import Published, papers
+
+OURS = ("dataset", "source", "fraction", "method", "lm", "profile", "seeds")  # what a comparison has of our row
+NEEDED = (  # columns of a leaderboard that is compared
+    *(*KEYS, "dataset_hash", "subset_hash", "seeds", "score_mean", "score_std", "ci_low", "ci_high", "train_steps"),
+    *("target_return", "env_id", "simulator", "version"),
+)
+BARS = ("dataset_hash", "env_id", "target_return")  # where two leaderboards differ in these, scores mean another thing
+# Columns of a comparison and their format as CSV, in order.
+FORMATS = {
+    **dict.fromkeys(("dataset", "source"), "s"),
+    "fraction": "g",
+    **dict.fromkeys(("method", "lm", "profile", "our_variant"), "s"),
+    "seeds": "d",
+    **dict.fromkeys(("score", "ci_low", "ci_high"), ".3f"),
+    **dict.fromkeys(("by", "table", "variant"), "s"),
+    **dict.fromkeys(("published", "spread"), "g"),
+    "delta": ".3f",
+    "lies": "s",
+    "comparable": "",
+    **dict.fromkeys(("why_not", "note"), "s"),
+}
+DIFFERENCES = ("subset_hash", "seeds", "train_steps", "simulator", "version")  # worth a word, no bar
+LIES = {  # places of a published score, in words
+    "inside": "inside our interval",
+    "above": "above our interval",
+    "below": "below our interval",
+    "unknown": "beside a single seed, which has no interval",
+}
+
+
+def read_board(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """A leaderboard: of the runs in a folder, or a file that `lamobench leaderboard` has written.
+
+    And a line for each run of the folder that it leaves out.
+
+    Raises a `UserError` if it is neither.
+    """
+    if path.suffix == ".csv":
+        return _read_csv(path), []
+    if path.is_file():
+        raise UserError(f"'{path}' is neither a folder of runs nor a leaderboard.csv; give one of them")
+    runs = collect(path)
+    return leaderboard(runs), left_out(runs)
+
+
+def compare_published(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row for each score of ours and each published one of the same data set, fraction and method.
+
+    Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`,
+    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval,
+    "above" or "below" it, or "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`,
+    what to know of it all the same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
+    """
+    rows = [_beside(row, published) for row in board.to_dict("records") for published in published_for(row)]
+    return sorted(rows, key=lambda row: not row["comparable"])
+
+
+def compare_boards(board: pd.DataFrame, other: pd.DataFrame, name: str) -> list[dict[str, Any]]:
+    """The same with another leaderboard in place of what is published: rows that agree in `KEYS` stand side by side.
+
+    They are comparable where data, environment and target return are the same; other subsets, seeds, steps or versions
+    are a note. `name` stands in the column `by`.
+    """
+    theirs = {_key(row): row for row in other.to_dict("records")}
+    pairs = [(row, theirs.get(_key(row))) for row in board.to_dict("records")]
+    rows = [_beside_own(row, match, name) for row, match in pairs if match is not None]
+    return sorted(rows, key=lambda row: not row["comparable"])
+
+
+def nothing_published(board: pd.DataFrame) -> list[str]:
+    """The rows that no published score belongs to, as text: data set, share and method."""
+    rows = [row for row in board.to_dict("records") if not published_for(row)]
+    return [f"{row['method']} on {100 * row['fraction']:g} % of {row['dataset']}" for row in rows]
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the comparable scores lie where."""
+    counts = {place: sum(row["lies"] == place for row in rows if row["comparable"]) for place in LIES}
+    total = sum(counts.values())
+    places = ", ".join(f"{count} {LIES[place]}" for place, count in counts.items() if count)
+    return f"{total} comparable score{'' if total == 1 else 's'}; of theirs, {places}"
+
+
+def why_not(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What stands in the way of the rows that are not comparable, and of how many of them, the most frequent first."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for reason in row["why_not"].split("; ") if not row["comparable"] else []:
+            counts[reason] = counts.get(reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(format(row[key], COLUMNS[key]) for key in KEYS)  # fractions as files have them, six digits
+
+
+def _beside(row: Mapping[str, Any], published: Published) -> dict[str, Any]:
+    reasons = obstacles(row, published)
+    return _ours(row) | _theirs(
+        row,
+        by=papers()[published.paper].title,
+        table=published.tables,
+        variant=published.variant,
+        score=published.score,
+        spread=published.std,
+        reasons=reasons,
+        note="; ".join(remarks(row, published)),
+    )
+
+
+def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> dict[str, Any]:
+    def differences(columns: Sequence[str]) -> list[str]:
+        differing = [column for column in columns if row[column] != other[column]]
+        return [f"{column} {_short(row[column])}, theirs {_short(other[column])}" for column in differing]
+
+    return _ours(row) | _theirs(
+        row,
+        by=name,
+        table="",
+        variant="",
+        score=float(other["score_mean"]),
+        spread=float(other["score_std"]),
+        reasons=differences(BARS),
+        note="; ".join(differences(DIFFERENCES)),
+    )
+
+
+def _ours(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {column: row[column] for column in OURS} | {"our_variant": row.get("variant", "")}
+    numbers = {"score": row["score_mean"], "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
+    return {name: shown[name] for name in FORMATS if name in shown} | {n: _known(value) for n, value in numbers.items()}
+
+
+def _theirs(
+    row: Mapping[str, Any],
+    *,
+    by: str,
+    table: str,
+    variant: str,
+    score: float,
+    spread: float,
+    reasons: Sequence[str],
+    note: str,
+) -> dict[str, Any]:
+    return {
+        "by": by,
+        "table": table,
+        "variant": variant,
+        "published": score,
+        "spread": _known(spread),
+        "delta": float(row["score_mean"]) - score,
+        "lies": _place(score, row["ci_low"], row["ci_high"]),
+        "comparable": not reasons,
+        "why_not": "; ".join(reasons),
+        "note": note,
+    }
+
+
+def _place(score: float, low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return "unknown"
+    return "above" if score > high else "below" if score < low else "inside"
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:8] if len(value) == 64 else value  # of a hash the beginning
+    return f"{value:g}"
+
+
+def _number(text: str) -> float:
+    return float(text or "nan")
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, dtype=str).apply(lambda column: column.map(cell_text))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no leaderboard '{path}'; write one with `lamobench leaderboard`") from error
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        hint = "write it anew with `lamobench leaderboard`"
+        raise UserError(f"leaderboard '{path}' can't be read ({error}); {hint}") from error
+    if "variant" not in frame:  # files from before rows could be variants
+        frame["variant"] = ""
+    missing = [column for column in NEEDED if column not in frame]
+    if missing or frame.empty:
+        lacks = f"lacks {', '.join(missing)}" if missing else "has no rows"
+        raise UserError(f"'{path}' is no leaderboard: it {lacks}; write one with `lamobench leaderboard`")
+    numbers = {column: int if style == "d" else _number for column, style in COLUMNS.items() if style != "s"}
+    try:
+        return frame.assign(**{column: frame[column].map(read) for column, read in numbers.items() if column in frame})
+    except ValueError as error:
+        raise UserError(f"leaderboard '{path}' has text where numbers belong ({error}); write it anew") from error

@@ -1,0 +1,103 @@
+"""Standings and comparisons as CSV and as text."""
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...datasets.storage import write_rows, write_text
+from ..cli.display import table_lines
+from .aggregates import METRICS, Estimate
+from .standings import Comparison, Standing
+from .tables import WIDTH, method_title
+
+TITLES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
+WHERE = ("profile", "source", "fraction", "datasets", "tasks")
+AGGREGATE_COLUMNS = (
+    *(*WHERE, "method", "lm", "variant", "seeds"),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
+)
+COMPARISON_COLUMNS = (
+    *(*WHERE, "method", "lm", "other", "other_lm", "pairs"),
+    *(f"{name}{end}" for name in ("difference", "probability") for end in ("", "_low", "_high")),
+)
+
+
+def standing_rows(standings: Sequence[Standing]) -> list[dict[str, Any]]:
+    """One row of `AGGREGATE_COLUMNS` each; data sets are parted by spaces."""
+    return [
+        _where(standing)
+        | {"method": standing.method, "lm": standing.lm, "variant": standing.variant, "seeds": standing.seeds}
+        | {key: value for metric in METRICS for key, value in _columns(metric, standing.metrics[metric]).items()}
+        for standing in standings
+    ]
+
+
+def comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """One row of `COMPARISON_COLUMNS` each."""
+    return [
+        _where(met)
+        | {"method": met.method, "lm": met.lm, "other": met.other, "other_lm": met.other_lm, "pairs": met.pairs}
+        | _columns("difference", met.difference)
+        | _columns("probability", met.probability)
+        for met in comparisons
+    ]
+
+
+def write_aggregates(standings: Sequence[Standing], path: Path) -> None:
+    """Write `standing_rows` as CSV, whole or not at all; what is unknown is left empty."""
+    _write(path, AGGREGATE_COLUMNS, standing_rows(standings))
+
+
+def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Write `comparison_rows` as CSV, whole or not at all: the header alone where LaMo met no other method."""
+    _write(path, COMPARISON_COLUMNS, comparison_rows(comparisons))
+
+
+def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
+    """A table for each pool of several data sets with two methods or more: every statistic with its interval."""
+    pools: dict[tuple[Any, ...], list[Standing]] = {}
+    for standing in standings:
+        if len(standing.datasets) > 1:
+            at = (standing.profile, standing.source, standing.fraction, standing.datasets)
+            pools.setdefault(at, []).append(standing)
+    for (profile, source, fraction, datasets), pool in pools.items():
+        if len(pool) > 1:
+            title = (
+                f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile), with 95 % "
+                f"intervals: {', '.join(datasets)}"
+            )
+            rows = table_lines([_shown(standing, pool) for standing in pool])
+            yield "\n".join([*textwrap.wrap(title, WIDTH), "", *rows])
+
+
+def _shown(standing: Standing, pool: Sequence[Standing]) -> dict[str, str | int]:
+    models = {other.lm for other in pool if other.method == standing.method}
+    details = [*([standing.lm] if len(models) > 1 else []), *([standing.variant] if standing.variant else [])]
+    label = method_title(standing.method) + (f" ({', '.join(details)})" if details else "")
+    numbers = {TITLES[metric]: _text(standing.metrics[metric]) for metric in METRICS}
+    return {"method": label, "seeds": standing.seeds, **numbers}
+
+
+def _text(estimate: Estimate) -> str:
+    interval = "" if math.isnan(estimate.low) else f" [{estimate.low:.1f}, {estimate.high:.1f}]"
+    return f"{estimate.value:.1f}{interval}"
+
+
+def _where(row: Standing | Comparison) -> dict[str, Any]:
+    datasets = " ".join(name.replace(" ", ":") for name in row.datasets)
+    values = (row.profile, row.source, row.fraction, datasets, len(row.datasets))
+    return dict(zip(WHERE, values, strict=True))
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
+    ends = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
+    return {f"{name}{end}": None if math.isnan(value) else value for end, value in ends.items()}
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        write_rows(path, rows)
+    else:
+        write_text(path, ",".join(columns) + "\n")

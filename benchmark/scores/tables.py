@@ -1,0 +1,199 @@
+"""The leaderboard as text: for the terminal and as Markdown."""
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+
+from ..runs.methods import METHODS
+from .comparable import NOT_COMPARABLE, drawn_otherwise
+
+WIDTH = 100  # columns of the terminal that `as_table` keeps to
+PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
+CLEAR = "clearly best: its interval lies above every other one in its column"
+NOT_CLEAR = "no interval lies above all others in its column: none is clearly best"
+FAR_BELOW = "so many seeds lie far below the others: the mean is of neither group (docs/statistics.md)"
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The rows of one data set, content, source and profile: a line for each method, a column for each fraction."""
+
+    title: str
+    columns: list[str]
+    lines: dict[str, list[str]]  # by method; an empty cell where there is no row
+    best: set[tuple[str, int]]  # (method, column) of the clearly best cells
+    gaps: list[int]  # of each row that is marked, how many seeds lie far below the others; each number once
+    apart: str  # why published scores do not stand beside some or all of them; "" where nothing is left out
+    beside: str  # what to know of those that do; "" where there is nothing
+
+
+def as_table(frame: pd.DataFrame) -> str:
+    """The leaderboard for a terminal of 100 columns: mean score and 95 % interval, one block a data set.
+
+    A method is marked best at a fraction only if its interval lies above every other one's there.
+    """
+    return "\n\n".join(part for block in _blocks(frame) for part in _terminal_parts(block))
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """The same tables in Markdown; clearly best cells are bold."""
+    return "\n".join(_markdown(block) for block in _blocks(frame))
+
+
+def method_order(name: str) -> tuple[int, str]:
+    """Sorting key: methods in the order of `METHODS`, then unknown ones by name."""
+    names = list(METHODS)
+    return (names.index(name) if name in names else len(names), name)
+
+
+def method_title(name: str) -> str:
+    """The name to show for a method; an unknown one is shown as it is."""
+    return METHODS[name].title if name in METHODS else name
+
+
+def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
+    for (dataset, source, profile, content), rows in frame.groupby(["dataset", "source", "profile", "dataset_hash"]):
+        models = sorted({str(row["lm"]) for row in rows.to_dict("records") if row["lm"]})
+        cells = {(_label(row, models), row["fraction"]): row for row in rows.to_dict("records")}
+        ordered = sorted(
+            rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["lm"], row["variant"])
+        )
+        labels = list(dict.fromkeys(_label(row, models) for row in ordered))
+        fractions = sorted(set(rows["fraction"]))
+        seeds = set(rows["seeds"])
+        about = [f"{source} data {content[:8]}", f"{profile} profile", *(models if len(models) == 1 else [])]
+        about += [_counted(seeds.pop(), "seed")] if len(seeds) == 1 else []
+        yield _Block(
+            title=f"{dataset} ({', '.join(about)}): score, 0 to 100, with 95 % interval",
+            columns=[_column(rows, fraction) for fraction in fractions],
+            lines={
+                label: [_cell(cells.get((label, fraction)), with_seeds=bool(seeds)) for fraction in fractions]
+                for label in labels
+            },
+            best={
+                (label, column)
+                for column, fraction in enumerate(fractions)
+                for label in labels
+                if _clearly_best(cells, label, fraction)
+            },
+            gaps=sorted(set(rows["seeds_below_gap"]) - {0}),
+            apart=_apart(rows),
+            beside=_remarks(rows),
+        )
+
+
+def _label(row: dict[str, Any], models: list[str]) -> str:
+    details = [row["lm"]] if row["lm"] and len(models) > 1 else []
+    details += [row["variant"]] if row["variant"] else []
+    return method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _column(rows: pd.DataFrame, fraction: float) -> str:
+    episodes = rows[rows["fraction"] == fraction]["episodes_in_subset"].iloc[0]
+    return f"{100 * fraction:g} % ({_counted(episodes, 'episode')})"
+
+
+def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
+    if row is None:
+        return ""
+    text = f"{row['score_mean']:.1f}"
+    if row["seeds"] > 1:
+        text += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
+    if row["seeds_below_gap"]:
+        text += f" {_mark(row['seeds_below_gap'])}"
+    if with_seeds:
+        text += f" n={row['seeds']}"
+    published = ", ".join(f"{title} {score:.1f}" for title, score in _published(row).items())
+    return text + (f" ({published})" if published else "")
+
+
+def _mark(below: int) -> str:
+    """The mark of a cell where `below` seeds lie far below the others."""
+    return f"!{below}"
+
+
+def _gaps(block: _Block) -> str:
+    """A footnote for the marks of the block's cells; empty if there are none."""
+    return f"{', '.join(map(_mark, block.gaps))}: {FAR_BELOW}" if block.gaps else ""
+
+
+def _footnotes(block: _Block) -> list[str]:
+    """What is said below a block, beside which cells are best."""
+    return [text for text in (_gaps(block), block.apart, block.beside) if text]
+
+
+def _published(row: dict[str, Any]) -> dict[str, float]:
+    """The published scores that stand beside a row, by whose they are."""
+    scores = {title: row[f"{name}_score"] for name, title in PUBLISHED.items()}
+    return {title: score for title, score in scores.items() if pd.notna(score)}
+
+
+def _apart(rows: pd.DataFrame) -> str:
+    """What stands between the rows and the published scores that they have no comparable one of."""
+    of_rows = [text.removeprefix(NOT_COMPARABLE) for text in rows["comparison"] if text.startswith(NOT_COMPARABLE)]
+    if not of_rows:
+        return ""
+    which = "scores" if len(of_rows) == len(rows) else "scores without a published one"
+    reasons = dict.fromkeys(reason for text in of_rows for reason in text.split("; "))
+    return f"{which} are not comparable with published ones: {'; '.join(reasons)}"
+
+
+def _remarks(rows: pd.DataFrame) -> str:
+    """What to know of the published scores that stand beside rows on less than all of the data."""
+    methods: dict[str, dict[str, None]] = {}  # by what is to be said of them, in the order of the rows
+    for row in rows.to_dict("records"):
+        if _published(row) and (text := drawn_otherwise(row)):
+            methods.setdefault(text, {})[method_title(row["method"])] = None
+    return "; ".join(f"episodes of a share, {', '.join(titles)}: {text}" for text, titles in methods.items())
+
+
+def _clearly_best(cells: dict[tuple[str, float], dict[str, Any]], label: str, fraction: float) -> bool:
+    rivals = [row for (other, at), row in cells.items() if at == fraction and other != label]
+    if not rivals or (label, fraction) not in cells:
+        return False
+    low = cells[label, fraction]["ci_low"]
+    return all(low > row["ci_high"] for row in rivals)  # false if either is NaN: one seed is never clear
+
+
+def _terminal_parts(block: _Block) -> Iterator[str]:
+    """The block's columns in as many tables as `WIDTH` asks for, then its footnote."""
+    texts = {
+        label: [text + (" *" if (label, column) in block.best else "  ") for column, text in enumerate(line)]
+        for label, line in block.lines.items()
+    }
+    first = max(len("method"), *(len(label) for label in texts))
+    widths = [max(len(head), *(len(line[c]) for line in texts.values())) for c, head in enumerate(block.columns)]
+    yield block.title
+    start = 0
+    while start < len(widths):
+        end = start + 1
+        while end < len(widths) and first + sum(width + 2 for width in widths[start : end + 1]) <= WIDTH:
+            end += 1
+        rows = [("method", block.columns), *texts.items()]
+        yield "\n".join(
+            f"{label:<{first}}" + "".join(f"  {line[c]:<{widths[c]}}" for c in range(start, end)).rstrip()
+            for label, line in rows
+        )
+        start = end
+    note = f"* {CLEAR}" if block.best else NOT_CLEAR
+    others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in _footnotes(block)]
+    yield "\n".join([note, *chain(*others)])
+
+
+def _markdown(block: _Block) -> str:
+    lines = [f"**{block.title}**", "", f"| method | {' | '.join(block.columns)} |"]
+    lines.append("|---|" + "---|" * len(block.columns))
+    for label, line in block.lines.items():
+        cells = [f"**{text}**" if (label, column) in block.best else text for column, text in enumerate(line)]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
+    others = [f"{text[0].upper()}{text[1:]}." for text in _footnotes(block)]
+    return "\n".join([*lines, "", " ".join([note, *others]), ""])

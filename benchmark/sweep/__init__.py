@@ -1,0 +1,1 @@
+"""Grids of runs, on the cores of this machine or of a cluster."""

@@ -1,0 +1,208 @@
+"""A grid of runs, trained by an engine: a pool of processes here, or a Ray cluster.
+
+Finished runs are skipped, unfinished ones go on from their checkpoints, damaged folders are set aside, the longest run
+starts first. A run whose worker dies is tried again. Two sweeps over the same runs share them: each begins with what
+the other is not working on, waits for the rest, and finds it done.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+from ...datasets.errors import UserError
+from ..runs.config import RunConfig, RunRequest, resolve_each
+from ..runs.store import hold, is_done, is_held, run_folder, set_damaged_aside, write_failure
+from .engine import Engine, Workplace, check_engine, device_of_plan, open_engine
+from .estimate import Kind, StepTimes, kind, typical_pace
+from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
+from .options import EngineOptions
+from .plan import Job, Plan, make_plan
+from .record import Record
+
+ATTEMPTS = 3  # how often a run is started in a row without getting further, before its worker's death is its failure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a sweep."""
+
+    finished: list[str]  # run ids that are done, earlier ones included
+    failed: dict[str, str]  # run id -> one line that says why
+
+
+@dataclass
+class State:
+    """Where a sweep stands, for its display."""
+
+    runs: list[RunConfig]  # all of them, longest first
+    steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
+    running: set[str] = field(default_factory=set)  # run ids
+    pace: dict[Kind, float] = field(default_factory=dict)  # seconds per step, as measured in this sweep
+    usual: dict[Kind, float] = field(default_factory=dict)  # what is typical of these kinds
+    finished: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)  # runs that one worker trains together; any other is by itself
+    before: StepTimes = field(default_factory=lambda: StepTimes({}))  # as measured before this sweep
+    rates: dict[str, float] = field(default_factory=dict)  # run id -> seconds per step of its own, while it runs
+    notes: list[str] = field(default_factory=list)  # what a person should read, in order
+    slots: int = 0  # jobs at a time, once the engine has said so
+
+    def step_times(self) -> StepTimes:
+        """As measured in this sweep, else before it, else typical ones."""
+        return replace(self.before, paces=self.pace, usual=self.usual)
+
+    def seconds_left(self, jobs: int) -> float | None:
+        """An estimate of the wall time left; None until something was measured."""
+        times = self.step_times()
+        if not (times.measured or times.paces):
+            return None
+        over = {*self.finished, *self.failed}
+        costs = {run.id: times.cost(run, self.steps) for run in self.runs if run.id not in over}
+        of_jobs = [sum(costs.get(run.id, 0.0) for run in job) for job in self.jobs]
+        return max(sum(costs.values()) / jobs, max([*costs.values(), *of_jobs], default=0.0))
+
+
+def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
+    """One method at every combination of fractions and seeds, resolved."""
+    return resolve_each(request, list(product(fractions, seeds)))
+
+
+def sweep(
+    runs: Iterable[RunConfig],
+    root: Path,
+    jobs: int = 0,
+    threads: int = 1,
+    device: str = "auto",
+    show: Callable[[State], None] | None = None,
+    seeds_together: bool = False,
+    engine: EngineOptions | None = None,
+) -> Outcome:
+    """Train all runs that are not done, `jobs` at a time (0: one a core, or a GPU). Returns when nothing is left to do.
+
+    A run that fails does not stop the others; starting the sweep again tries it again. With `seeds_together`, runs that
+    differ in their seeds alone are one job, where they can be (`together.stackable`). Results don't depend on the
+    engine. A disk without space left stops everything: a `UserError`, after which the same call goes on.
+    """
+    options = engine or EngineOptions()
+    check_engine(options, jobs, threads)
+    plan = make_plan(runs, root, seeds_together, device_of_plan(options, device))
+    return carry_out(plan, root, jobs, threads, device, show, options)
+
+
+def carry_out(
+    plan: Plan,
+    root: Path,
+    jobs: int,
+    threads: int,
+    device: str,
+    show: Callable[[State], None] | None,
+    options: EngineOptions,
+) -> Outcome:
+    """`sweep`, of a plan that was made already."""
+    state = State(plan.runs, dict(plan.begun), finished=list(plan.done), jobs=list(plan.jobs), before=plan.times)
+    if not plan.jobs:
+        return Outcome(sorted(state.finished), {})
+    by_id = {run.id: run for run in plan.runs}
+    state.notes += [line for run in plan.damaged if (line := set_damaged_aside(root, by_id[run]))]
+    jobs = min(jobs, len(plan.jobs))
+    try:
+        with Record(root, plan, options.engine) as record:
+            workers = open_engine(Workplace(root, jobs, threads, device, options, record.mark))
+            try:
+                _supervise(state, workers, root, show or (lambda _: None), record)
+            finally:
+                workers.close()
+    except OSError as error:  # of the record: what workers meet, they say
+        raise (UserError(full_line(root)) if no_space(error) else error) from None
+    return Outcome(sorted(state.finished), state.failed)
+
+
+def _supervise(state: State, engine: Engine, root: Path, show: Callable[[State], None], record: Record) -> None:
+    waiting, attempts = list(state.jobs), _Attempts(root)
+    while waiting or engine.busy:
+        state.slots = engine.slots
+        while waiting and engine.busy < state.slots:
+            job = _next(waiting, root)
+            attempts.begin(job)
+            engine.start(job)
+            state.running |= {run.id for run in job}
+        for job, message in engine.messages(timeout=0.5):
+            if _hear(state, job, message, attempts):
+                waiting.insert(0, job)
+        show(state)
+        record.write(state)
+
+
+def _next(waiting: list[Job], root: Path) -> Job:
+    """Take the longest job that no other process works on; if all are taken, the longest: its worker will wait."""
+    for number, job in enumerate(waiting):
+        if not any(is_held(root, run) for run in job):
+            return waiting.pop(number)
+    return waiting.pop(0)
+
+
+def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bool:
+    """Bring the state up to date with what a worker said; returns whether the job is to be tried again."""
+    match message:
+        case Step(name, step, seconds):
+            key = kind(job[0])
+            state.steps[name], state.rates[name] = step, seconds
+            state.pace[key] = 0.8 * state.pace.get(key, seconds) + 0.2 * seconds
+            if key not in state.usual:
+                state.usual[key] = typical_pace(job[0])
+            return False
+        case Note(line):
+            state.notes.append(line)
+            return False
+        case Full(line):
+            raise UserError(line)
+        case Ended(failed):
+            state.failed |= failed
+            state.finished += [run.id for run in job if run.id not in failed]
+        case Died(how) if attempts.given_up(job):
+            for run in job:
+                state.failed[run.id] = f"run {run.id}: its process died {ATTEMPTS} times ({how})"
+                attempts.record(run, state.failed[run.id], state.steps.get(run.id, 0))
+    for run in job:
+        state.running.discard(run.id)
+        state.rates.pop(run.id, None)
+    return isinstance(message, Died) and job[0].id not in state.failed
+
+
+class _Attempts:
+    """How often in a row each job was started without getting further, by the id of its first run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.number: Counter[str] = Counter()
+        self.saved: dict[str, list[tuple[int, ...]]] = {}
+
+    def begin(self, job: Job) -> None:
+        """The job is started once more."""
+        saved = [self._checkpoint(run) for run in job]
+        if self.saved.get(job[0].id) != saved:
+            self.number[job[0].id] = 0
+        self.number[job[0].id] += 1
+        self.saved[job[0].id] = saved
+
+    def given_up(self, job: Job) -> bool:
+        """Whether a job whose worker died is not to be started again."""
+        further = self.saved[job[0].id] != [self._checkpoint(run) for run in job]
+        return self.number[job[0].id] >= ATTEMPTS and not further
+
+    def record(self, run: RunConfig, line: str, step: int) -> None:
+        """Leave beside a run that was given up why it was, unless another process has gone on with it."""
+        folder = run_folder(self.root, run)
+        with suppress(UserError, OSError), hold(folder):
+            if (folder / "config.json").exists() and not is_done(self.root, run):
+                write_failure(folder, f"{line}; start the same command again to go on", step)
+
+    def _checkpoint(self, run: RunConfig) -> tuple[int, ...]:
+        """What tells one checkpoint from the next, which replaces its file."""
+        with suppress(FileNotFoundError):
+            found = (run_folder(self.root, run) / "checkpoint.safetensors").stat()
+            return found.st_ino, found.st_mtime_ns, found.st_size
+        return ()

@@ -1,0 +1,298 @@
+"""What the commands do and print, in this process and on tiny budgets."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from lamobench.benchmark.cli import commands
+from lamobench.benchmark.cli import main as cli
+from lamobench.benchmark.cli.main import RunOptions
+from lamobench.benchmark.offline.build import build_policy, training_subset
+from lamobench.benchmark.offline.hyperparameters import budget_for
+from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
+from lamobench.benchmark.offline.settings import Budget
+from lamobench.benchmark.runs.checkpoint import load_policy
+from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs.methods import methods_for
+from lamobench.benchmark.runs.records import read_config
+from lamobench.benchmark.runs.store import is_done, open_run
+from lamobench.benchmark.sweep.grid import Outcome
+from lamobench.datasets.catalog import find_task
+from lamobench.datasets.environments import make_environment
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.trajectories import Array
+
+Requests = Callable[..., RunRequest]
+Run = Callable[..., str]
+TINY = (
+    *("--set", "hidden=[16]", "--device", "cpu", "--budget", "steps=20", "--budget", "evaluate_every=10"),
+    *("--budget", "evaluation_episodes=2", "--budget", "headline_evaluations=1", "--budget", "batch_size=8"),
+)
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process and in a folder of its own, and gives its output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        cli.parse([str(argument) for argument in arguments]).run()
+        return capsys.readouterr().out
+
+    return run
+
+
+class Dense(gymnasium.Wrapper):  # type: ignore[misc]
+    """Pays for being close: no two policies have the same return, as they may have where only arriving pays."""
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, 1.0 - float(np.abs(observation[-2:]).sum()), terminated, truncated, info
+
+
+@pytest.fixture
+def dense(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Makes Reacher2d with dense rewards, in the commands too."""
+
+    def make(*_: Any) -> Any:
+        return Dense(make_environment(find_task("reacher2d")))
+
+    monkeypatch.setattr("lamobench.benchmark.cli.commands.make_environment", make)
+    monkeypatch.setattr("lamobench.benchmark.offline.loop.make_environment", make)
+    return make
+
+
+def trained(tiny_request: Requests, root: Path, **changes: Any) -> Path:
+    return train(resolve(tiny_request(**changes)), root, "cpu")
+
+
+def test_train_prints_the_score_and_does_nothing_the_second_time(run: Run, tmp_path: Path) -> None:
+    first = run("train", "reacher2d-medium", "--method", "bc", *TINY)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert first.splitlines()[0] == f"runs/{folder.name}"
+    episodes = (folder / "episodes.csv").read_text().splitlines()[1:]
+    last = [float(line.split(",")[4]) for line in episodes if line.startswith("20,")]
+    assert f"score {sum(last) / 2:.1f} at target return 76 " in first
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
+    assert run("train", "reacher2d-medium", "--method", "bc", *TINY) == "already done: " + first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
+    result = json.loads(run("train", "reacher2d-medium", "--method", "bc", "--json", *TINY))
+    assert result.keys() == {"run", "score", "best_score", "folder"}
+    assert (result["run"], result["score"]) == (folder.name, sum(last) / 2)
+
+
+def test_train_sets_a_damaged_run_aside_and_says_so(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("train", "reacher2d-medium", "--method", "bc", *TINY)
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / "episodes.csv").unlink()
+    capsys.readouterr()
+    cli.parse([str(word) for word in ("train", "reacher2d-medium", "--method", "bc", *TINY)]).run()
+    output, errors = capsys.readouterr()
+    assert f"episodes.csv is missing; its folder is set aside as {folder.name}.broken-1" in errors
+    assert "score " in output
+    assert "already done" not in output
+    assert (folder / "episodes.csv").exists()
+
+
+@pytest.mark.parametrize("method", ["bc", "dt", "lamo"])
+def test_evaluate_is_a_rollout_of_the_trained_policy(
+    run: Run, tiny_request: Requests, dense: Callable[[], Any], tmp_path: Path, method: str
+) -> None:
+    folder = trained(tiny_request, tmp_path / "runs", method=method)
+    rows = json.loads(run("evaluate", folder, "--episodes", 3, "--seed", 5, "--json"))
+    config = resolve(tiny_request(method))
+    policy = build_policy(config, training_subset(config), torch.device("cpu"))
+    load_policy(folder / "checkpoint.safetensors", policy)
+    for row, target in zip(rows, (76.0, 40.0), strict=True):
+        episodes = rollout(policy, dense, evaluation_seeds(5, 0, 3), [target])
+        returns = [episode.episode_return for episode in episodes]
+        assert (row["target_return"], row["ranked"], row["episodes"]) == (target, target == 76.0, 3)
+        assert row["return_mean"] == pytest.approx(sum(returns) / 3, rel=1e-4)
+        assert row["score"] == pytest.approx(row["return_mean"])  # Reacher2d's score is its return
+        assert (row["return_min"], row["return_max"]) == pytest.approx((min(returns), max(returns)), rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_evaluate_gives_back_the_last_evaluation_of_training(
+    run: Run,
+    tiny_request: Requests,
+    dense: Callable[[], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+) -> None:
+    """Asked for the same starts it finds the returns that training logged, in the run's own precision."""
+    folder = trained(tiny_request, tmp_path / "runs", method="dt", precision=precision)
+    logged = [line.split(",") for line in (folder / "episodes.csv").read_text().splitlines()[-2:]]
+    monkeypatch.setattr(
+        "lamobench.benchmark.offline.rollout.evaluation_seeds", lambda *_: [int(row[3]) for row in logged]
+    )
+    (row,) = json.loads(run("evaluate", folder, "--episodes", 2, "--targets", 76, "--json"))
+    assert sorted([row["return_min"], row["return_max"]]) == sorted(float(row[4]) for row in logged)
+
+
+def test_evaluate_takes_any_targets(run: Run, tiny_request: Requests, tmp_path: Path) -> None:
+    folder = trained(tiny_request, tmp_path / "runs", method="dt")
+    output = run("evaluate", folder, "--episodes", 1, "--targets", 10, 76, 10)
+    assert [line.split()[:2] for line in output.splitlines()[1:]] == [["10.0", "False"], ["76.0", "True"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--episodes", "0"], "give 1 episode or more"),
+        (["--seed", "-1"], "give 1 episode or more, and a seed from 0"),
+        (["--targets", "nan"], "targets nan: give finite numbers, e.g. 76"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+    ],
+)
+def test_evaluate_refuses_what_makes_no_sense(
+    run: Run, tiny_request: Requests, tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    with pytest.raises(UserError, match=line):
+        run("evaluate", trained(tiny_request, tmp_path / "runs"), *arguments)
+
+
+def test_evaluate_needs_a_finished_run_with_its_checkpoint(run: Run, tiny_request: Requests, tmp_path: Path) -> None:
+    config = resolve(tiny_request("bc"))
+    with open_run(tmp_path, config) as unfinished:
+        pass
+    with pytest.raises(UserError, match=r"is not finished; start the command that made it again"):
+        run("evaluate", unfinished)
+    folder = train(config, tmp_path, "cpu")
+    (folder / "checkpoint.safetensors").unlink()
+    with pytest.raises(UserError, match=r"checkpoint .* cannot be read"):
+        run("evaluate", folder)
+
+
+def test_a_sweep_of_finished_runs_says_so_and_starts_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (*TINY, "--runs", tmp_path)
+    for seed in (0, 1):
+        run("train", "reacher2d-medium", "--method", "bc", "--seed", seed, *options)
+    monkeypatch.setattr("lamobench.benchmark.sweep.local.LocalEngine._spawn", None)
+    output = run(
+        "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", 1, "--seeds", 0, 1, 1, "--jobs", 2, *options
+    )
+    assert output.splitlines()[0] == f"2 runs on reacher2d-medium, 2 done already, 2 at a time, in {tmp_path}"
+    assert re.fullmatch(r"2 of 2 runs done, \d s", output.splitlines()[-1])
+
+
+@pytest.mark.parametrize("plan", [(), ("--plan",)])
+def test_a_sweep_into_a_file_is_refused_before_it_is_planned(
+    run: Run, tmp_path: Path, plan: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page").touch()
+    with pytest.raises(UserError, match="page' is a file and no folder"):
+        run("sweep", "reacher2d-medium", "--methods", "bc", *TINY, "--runs", tmp_path / "page", *plan)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_sweep_that_names_nothing_is_the_published_table(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[RunConfig] = []
+    monkeypatch.setattr("lamobench.benchmark.cli.commands.train_all", lambda runs, *_: planned.extend(runs))
+    run("sweep", "reacher2d-medium", "--runs", tmp_path)
+    assert {config.fraction for config in planned} == {0.1, 0.3, 1.0}  # LaMo, Table 1
+    assert [config.method for config in planned] == [
+        method for method in methods_for(discrete=False) for _ in range(3 * 3)
+    ]
+
+
+def test_a_sweep_with_failures_ends_in_status_2_with_their_lines(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "lamobench.benchmark.sweep.grid.carry_out",
+        lambda *_: Outcome(["a"], {"b": "run b: reason", "c": "run c: another"}),
+    )
+    monkeypatch.setattr(
+        sys, "argv", ["lamobench", "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", "1", *TINY]
+    )
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    output, errors = capsys.readouterr()
+    assert stop.value.code == 2
+    assert "1 of 3 runs done" in output
+    assert errors.splitlines()[-1] == "lamobench: run b: reason; run c: another"
+
+
+def test_the_leaderboard_is_written_and_its_json_parses(
+    run: Run, tiny_request: Requests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("bc", "dt"):
+        trained(tiny_request, tmp_path / "runs", method=method)
+    with open_run(tmp_path / "runs", resolve(tiny_request("cql"))):  # unfinished: named, but not in the JSON
+        pass
+    cli.parse(["leaderboard", "--output", "out", "--json"]).run()
+    output, errors = capsys.readouterr()
+    assert {row["method"] for row in json.loads(output)} == {"bc", "dt"}
+    assert errors.startswith("left out: ")
+    assert "-cql-" in errors
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
+    table = run("leaderboard", "--output", "out", "--no-figures")
+    assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table
+
+
+def test_all_json_parses(run: Run) -> None:
+    for arguments in ("data list", "data show reacher2d-medium", "data verify", "doctor", "lm list"):
+        assert json.loads(run(*arguments.split(), "--json"))
+
+
+def test_record_records_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = run("data", "record", "reacher2d-medium")  # it is there already
+    assert output.splitlines()[0].startswith("reacher2d-medium: 8 episodes, 160 steps, mean return ")
+
+
+@pytest.fixture
+def four_evaluations(monkeypatch: pytest.MonkeyPatch) -> Budget:
+    budget = Budget(steps=800, evaluate_every=200, evaluation_episodes=20, headline_evaluations=2)
+    monkeypatch.setattr(commands, "budget_for", lambda *_: budget)
+    return budget
+
+
+def test_other_steps_keep_as_many_evaluations(four_evaluations: Budget) -> None:
+    request = commands.run_request("reacher2d-medium", "bc", RunOptions(steps=40))
+    assert request.budget == {"steps": 40, "evaluate_every": 10}
+    assert commands.run_request("reacher2d-medium", "bc", RunOptions()).budget == {}
+
+
+def test_what_is_asked_for_explicitly_wins(four_evaluations: Budget) -> None:
+    options = RunOptions(steps=40, budget=("evaluate-every=20", "batch_size=8"))
+    request = commands.run_request("reacher2d-medium", "bc", options)
+    assert request.budget == {"steps": 40, "evaluate_every": "20", "batch_size": "8"}
+
+
+@pytest.mark.parametrize("steps", [-4, 2, 41])
+def test_steps_that_cannot_be_spread_are_refused(four_evaluations: Budget, steps: int) -> None:
+    with pytest.raises(
+        UserError, match=rf"--steps {steps} can't be spread over bc's 4 evaluations; give a multiple of 4"
+    ):
+        commands.run_request("reacher2d-medium", "bc", RunOptions(steps=steps))
+
+
+def test_the_shortest_runs_that_the_help_promises_exist(run: Run, tmp_path: Path) -> None:
+    """`--steps` with as few steps as there are evaluations."""
+    budget = budget_for("cpu", "reacher2d", "bc")
+    steps = budget.steps // budget.evaluate_every
+    few = ("--budget", "evaluation_episodes=1", "--runs", tmp_path, "--device", "cpu")
+    run("train", "reacher2d-medium", "--method", "bc", "--steps", steps, *few)
+    (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("reacher2d"))
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["steps"], config["evaluate_every"]) == (steps, 1)
+    assert is_done(tmp_path, read_config(folder))

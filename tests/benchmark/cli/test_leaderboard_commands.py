@@ -1,0 +1,174 @@
+"""`lamobench leaderboard` over many runs, and `lamobench fractions`."""
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamobench.benchmark.cli import main as cli
+from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.runs.damage import sizes_and_hashes
+from lamobench.datasets.errors import UserError
+
+WriteRun = Callable[..., Path]
+FRACTIONS = (0.01, 0.1, 0.3, 1.0)
+
+
+def many_runs(root: Path, model: Path) -> int:
+    """Ten data sets, four fractions, ten methods and 25 seeds like one run, in seconds; every 100th is not finished."""
+    rng, done, number = np.random.default_rng(0), json.loads((model / "done.json").read_text()), 0
+    like = json.loads((model / "config.json").read_text())
+    starts = [f"{step},76.0,{episode},{episode}," for step in (100, 200, 300) for episode in range(4)]
+    for data in range(10):
+        for method in ("lamo", "lamo-random", "dt", "bc", "cql", "iql", "td3-bc", "rebrac", "rvs", "bc-10"):
+            for fraction in FRACTIONS:
+                for seed in range(25):
+                    config = like | {"dataset": f"data-{data}", "method": method, "fraction": fraction, "seed": seed}
+                    config |= {"data_seed": seed, "subset_hash": f"{fraction} {seed}"}
+                    folder = root / f"folder-{data}" / RunConfig(**config).id
+                    folder.mkdir(parents=True)
+                    (folder / "config.json").write_text(json.dumps(config))
+                    rows = [
+                        f"{start}{score:.6f},100" for start, score in zip(starts, rng.normal(50, 9, 12), strict=True)
+                    ]
+                    (folder / "episodes.csv").write_text(
+                        "\n".join(["step,target_return,episode,seed,return,length", *rows, ""])
+                    )
+                    number += 1
+                    if number % 100:
+                        (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
+    return number
+
+
+def test_ten_thousand_runs_take_less_than_ten_seconds(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_run([[1.0] * 4] * 3).rename(tmp_path / "model")
+    assert many_runs(runs_root, model) == 10_000
+    arguments = ["leaderboard", "--runs", str(runs_root), "--output", str(tmp_path / "out"), "--no-figures"]
+    started = time.process_time()
+    cli.parse(arguments).run()
+    seconds = time.process_time() - started  # of the processor: others may be busy with it too
+    output, errors = capsys.readouterr()
+    assert "10 data sets at 100 % (recorded data, cpu profile), with 95 % intervals: data-0, data-1" in output
+    (line,) = errors.splitlines()
+    assert line.startswith("left out: 100 runs are unfinished (")
+    counts = {}
+    for name in ("leaderboard", "aggregates", "comparisons"):
+        with (tmp_path / "out" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            counts[name] = sum(1 for _ in csv.DictReader(file))
+    assert counts == {"leaderboard": 400, "aggregates": 440, "comparisons": 9 * 44}
+    assert seconds < 10.0
+
+
+@pytest.fixture
+def two_data_sets(tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """LaMo and DT at three fractions of two data sets, in a folder each, and one more at a single fraction."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for data in ("reacher2d-medium", "reacher2d-medium-large"):
+        folder = runs_root / f"of-{data}"
+        folder.mkdir(parents=True)
+        for method in ("lamo", "dt"):
+            for fraction in FRACTIONS[1:]:
+                for seed in range(3):
+                    scores = rng.normal(50.0 * fraction + 10.0 * seed, 5.0, (2, 4))
+                    written = write_run(scores, dataset=data, method=method, fraction=fraction, seed=seed)
+                    written.rename(folder / written.name)
+    write_run([[1.0]] * 2, dataset="hopper-medium", task="hopper")
+    return tmp_path
+
+
+def panels(drawn: list[Any]) -> dict[str, list[int]]:
+    """The titles of the panels, and how many points each line has."""
+    return {axes.get_title("left"): [len(line.get_xdata()) for line in axes.get_lines()] for axes in drawn[-1].axes}
+
+
+def run(*arguments: str) -> None:
+    cli.parse(["fractions", *arguments]).run()
+
+
+def test_fractions_make_a_panel_of_each_data_set(
+    two_data_sets: Path, drawn: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    assert panels(drawn) == {"reacher2d-medium": [3, 3], "reacher2d-medium-large": [3, 3]}
+    axes = drawn[-1].axes[0]
+    assert (axes.get_xscale(), [tick.get_text() for tick in axes.get_xticklabels()]) == ("log", ["10", "30", "100"])
+    assert len(axes.collections) == 2  # a band each
+    with (two_data_sets / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["datasets"], row["method"], row["fraction"]) for row in rows][:3] == [
+        ("reacher2d-medium", "lamo", "0.1"),
+        ("reacher2d-medium", "dt", "0.1"),
+        ("reacher2d-medium", "lamo", "0.3"),
+    ]
+    assert len(rows) == 12
+    assert all(float(row["mean_low"]) < float(row["mean"]) < float(row["mean_high"]) for row in rows)
+    assert (two_data_sets / "results" / "ablation.png").read_bytes().startswith(b"\x89PNG")
+    assert "written to results: ablation.csv, ablation.png" in capsys.readouterr().out
+
+
+def test_fractions_of_what_was_asked_for(two_data_sets: Path, drawn: list[Any]) -> None:
+    run("--data", "reacher2d-medium", "hopper-medium", "--methods", "dt", "bc", "--fractions", "0.1", "1")
+    assert panels(drawn) == {"hopper-medium": [1], "reacher2d-medium": [2]}
+    run("--runs", "runs/of-reacher2d-medium", "--output", "out/one.csv", "--json")
+    assert panels(drawn) == {"reacher2d-medium": [3, 3]}
+    assert sorted(path.name for path in (two_data_sets / "out").iterdir()) == ["one.csv", "one.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--profile", "paper"),
+            "no finished runs of profile 'paper' in runs, where there are some of profile 'cpu'; make some with `make",
+        ),
+        (
+            ("--data", "walker2d-medium"),
+            "on walker2d-medium in runs, where there are some on hopper-medium, ",
+        ),
+        (
+            ("--source", "minari"),
+            "on data from 'minari' in runs, where there are some on data from 'recorded'",
+        ),
+        (
+            ("--fractions", "0.7"),
+            "at fraction 0.7 in runs, where there are some at fraction 0.1, 0.3, 1;",
+        ),
+        (("--fractions", "7"), "fraction 7 is outside (0, 1]"),
+        (("--methods", "cql"), "of profile 'cpu' of method cql in runs, where there are some of bc, dt, lamo"),
+        (("--fractions", "1"), "of profile 'cpu' at fraction 1 at two fractions or more in runs; give --data, or make"),
+        (
+            ("--output", "results/f.png"),
+            "'results/f.png' is for a table; give a name that ends in .csv",
+        ),
+        (("--data", "walker"), "walker"),
+        (("--methods", "lama"), "did you mean"),
+        (("--runs", "elsewhere"), "no runs in 'elsewhere'"),
+    ],
+)
+def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        run(*arguments)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (two_data_sets / "results").exists()
+
+
+def test_runs_of_another_length_than_the_profile_s_are_found(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make ablation STEPS=...` trains and lists them."""
+    monkeypatch.chdir(tmp_path)
+    for fraction in (0.1, 1.0):
+        write_run([[1.0, 2.0]] * 2, fraction=fraction, profile="cpu (changed)")
+        write_run([[1.0, 2.0]] * 3, fraction=fraction, profile="cpu")
+    run("--profile", "cpu (changed)")
+    with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2

@@ -1,0 +1,181 @@
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from lamobench.benchmark.figures.card import INK, MUTED
+from lamobench.benchmark.figures.curves import COLOURS, FALLBACK_COLOUR, learning_curves, scores
+from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.leaderboard import leaderboard
+from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
+
+WriteRun = Callable[..., Path]
+Draw = Callable[[pd.DataFrame, Path], None]
+DRAWINGS = pytest.mark.parametrize("draw", [learning_curves, scores])
+
+
+@pytest.fixture
+def runs(runs_root: Path, write_run: WriteRun) -> pd.DataFrame:
+    """Three seeds of three methods at two fractions."""
+    rng = np.random.default_rng(0)
+    for method, fraction, seed in itertools.product(("lamo", "lamo-permuted", "dt"), (0.1, 1.0), range(3)):
+        episodes = int(500 * fraction)
+        returns = rng.uniform(5, 40, (4, 6))
+        write_run(returns, method=method, fraction=fraction, seed=seed, episodes_in_subset=episodes)
+    return collect(runs_root)
+
+
+def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
+    tmp_path: Path, runs: pd.DataFrame, drawn: list[Any]
+) -> None:
+    learning_curves(runs, tmp_path / "curves.png")
+    (figure,) = drawn
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "10 % of the data: 50 episodes",
+        "100 % of the data: 500 episodes",
+    ]
+    for axes, fraction in zip(figure.axes, (0.1, 1.0), strict=True):
+        assert [line.get_label() for line in axes.lines] == ["LaMo", "LaMo, permuted weights", "DT"]
+        chosen = runs[(runs["method"] == "dt") & (runs["fraction"] == fraction)]
+        curves = np.stack(list(chosen["curve_scores"]))
+        assert axes.lines[2].get_xdata() == pytest.approx([100, 200, 300, 400])
+        assert axes.lines[2].get_ydata() == pytest.approx(curves.mean(axis=0))
+        band = axes.collections[2].get_paths()[0].vertices
+        assert band[:, 1].min() == pytest.approx(curves.min())
+        assert band[:, 1].max() == pytest.approx(curves.max())
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert "Bands: lowest to highest seed" in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: pd.DataFrame, drawn: list[Any]) -> None:
+    scores(runs, tmp_path / "scores.png")
+    (figure,) = drawn
+    board = leaderboard(runs).set_index(["fraction", "method"])
+    for axes, fraction in zip(figure.axes, (0.1, 1.0), strict=True):
+        for place, method in enumerate(("lamo", "lamo-permuted", "dt")):
+            row = board.loc[fraction, method]
+            assert axes.lines[place].get_xdata() == pytest.approx([row["ci_low"], row["ci_high"]])
+            assert axes.lines[place].get_ydata().tolist() == [place, place]
+            seeds, mean = axes.collections[2 * place].get_offsets(), axes.collections[2 * place + 1].get_offsets()
+            chosen = runs[(runs["method"] == method) & (runs["fraction"] == fraction)]
+            assert sorted(seeds[:, 0]) == pytest.approx(sorted(chosen["score"]))
+            assert mean[0].tolist() == pytest.approx([row["score_mean"], place])
+            assert axes.texts[place].get_text() == f"{row['score_mean']:.1f}"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["LaMo", "LaMo, permuted weights", "DT"]
+    about = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert "reacher2d-medium-large (recorded data, cpu profile)" in about
+    assert "mean of 3 seeds; lines: 95 % interval" in about
+
+
+@DRAWINGS
+@pytest.mark.parametrize("methods", [["bc"], [*METHODS, "an-unknown-method"]])
+@pytest.mark.parametrize("fractions", [[1.0], [0.01, 0.1, 1.0]])
+def test_nothing_is_cut_off_or_covered(
+    tmp_path: Path,
+    runs_root: Path,
+    write_run: WriteRun,
+    drawn: list[Any],
+    draw: Draw,
+    methods: list[str],
+    fractions: list[float],
+) -> None:
+    for method, fraction, seed in itertools.product(methods, fractions, range(2)):
+        write_run([[90.0, -20.0], [95.0, 3.0 * seed]], method=method, fraction=fraction, seed=seed)
+    draw(collect(runs_root), tmp_path / "figure.png")
+    (figure,) = drawn
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    boxes = [part.get_window_extent(renderer) for part in (*figure.texts, *figure.legends)]
+    panels = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    for box in (*boxes, *panels):
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1
+    for one, other in itertools.combinations([*boxes, *panels], 2):
+        assert not (one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1)
+
+
+@DRAWINGS
+def test_the_file_is_an_opaque_card_of_at_least_twice_700_pixels(
+    tmp_path: Path, runs: pd.DataFrame, draw: Draw
+) -> None:
+    path = tmp_path / "deeper" / "figure.png"
+    draw(runs, path)
+    image = imread(path)
+    assert image.shape[1] >= 1400
+    assert image.shape[2] == 3 or (image[..., 3] == 1.0).all()
+    border = np.concatenate([image[:20].reshape(-1, image.shape[2]), image[:, :20].reshape(-1, image.shape[2])])
+    assert (border == 1.0).all()
+    assert [file.name for file in path.parent.iterdir()] == ["figure.png"]
+    draw(runs, tmp_path / "again.png")
+    assert path.read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+@DRAWINGS
+def test_a_failed_drawing_leaves_the_old_file(
+    tmp_path: Path, runs: pd.DataFrame, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_full(figure: Figure, *args: Any, **options: Any) -> None:
+        raise OSError("no space left on device")
+
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(Figure, "savefig", disk_full)
+    with pytest.raises(OSError, match="no space"):
+        draw(runs, path)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.glob("*.png")] == [("figure.png", b"old")]
+
+
+@DRAWINGS
+def test_runs_that_do_not_belong_together_are_refused(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, draw: Draw
+) -> None:
+    write_run([[1.0]], seed=0, headline_evaluations=1)
+    write_run([[1.0]], seed=0, headline_evaluations=1, data_seed=1)
+    with pytest.raises(UserError, match="differ in data_seed"):
+        draw(collect(runs_root), tmp_path / "figure.png")
+    assert not (tmp_path / "figure.png").exists()
+
+
+def test_variants_have_lines_of_their_own(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any]
+) -> None:
+    write_run([[1.0]], seed=0, headline_evaluations=1)
+    write_run([[1.0]], seed=1, headline_evaluations=1, batch_size=1)
+    learning_curves(collect(runs_root), tmp_path / "figure.png")
+    ((axes,),) = (figure.axes for figure in drawn)
+    filled = {line.get_label(): line.get_fillstyle() for line in axes.get_lines()}
+    assert filled == {"BC": "full", "BC (batch_size=64)": "none"}
+
+
+def test_panels_say_what_tells_them_apart(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any]
+) -> None:
+    for source, content in (("recorded", "a" * 64), ("recorded", "b" * 64), ("minari", "a" * 64)):
+        write_run([[1.0]], source=source, dataset_hash=content, headline_evaluations=1, method=content[0])
+    scores(collect(runs_root), tmp_path / "figure.png")
+    titles = [axes.get_title(loc="left").split("\n")[0] for axes in drawn[0].axes]
+    assert titles == ["minari, aaaaaaaa", "recorded, aaaaaaaa", "recorded, bbbbbbbb"]
+
+
+@pytest.mark.parametrize("vision", MACHADO)
+def test_colours_stay_apart_for_every_eye(vision: str) -> None:
+    assert_apart(COLOURS, vision)
+
+
+@pytest.mark.parametrize("colour", [*COLOURS.values(), FALLBACK_COLOUR, INK, MUTED])
+def test_colours_stand_out_from_white(colour: str) -> None:
+    assert contrast(colour, "#FFFFFF") >= (4.5 if colour in (INK, MUTED) else 3.0)
+
+
+def test_every_method_has_a_colour() -> None:
+    assert set(METHODS) <= set(COLOURS)
