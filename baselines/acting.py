@@ -14,12 +14,10 @@ steps, where the plain one always has K. Up to the first K steps of an episode b
 Shapes: E episodes side by side, L tokens, D width.
 """
 
-from typing import Protocol
-
 from torch import Tensor
 
 from .policy import Actor, History
-from .trajectory_model import NEWEST, TrajectoryModel
+from .trajectory_model import NEWEST, Past, TrajectoryModel
 
 ROOM = 4  # windows that a buffer holds: what is still seen moves to another one that seldom, not at every step
 
@@ -41,13 +39,12 @@ class EmbeddedWindow:
         steps, backbone = history.returns_to_go.shape[1], self.model.backbone
         if steps == 1 or self.window is None:
             tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
-            self.window = SlidingWindow(backbone.begin(tokens))  # type: ignore[operator]
+            self.window = SlidingWindow(backbone.begin(tokens))
         else:
             self.window.keep(kept)
             tokens = self.model.embed_newest(history)
-            self.window.join(backbone.begin(tokens), most=3 * steps - 1)  # type: ignore[operator]
-        hidden: Tensor = backbone.finish(self.window.tokens, NEWEST)  # type: ignore[operator]
-        return self.model.choose(hidden[:, 0])
+            self.window.join(backbone.begin(tokens), most=3 * steps - 1)
+        return self.model.choose(backbone.finish(self.window.tokens, NEWEST)[:, 0])
 
 
 class SlidingWindow:
@@ -78,24 +75,17 @@ class SlidingWindow:
         self.start = max(self.start, self.end - most)
 
 
-class Past(Protocol):
-    """Keys and values of what a backbone has read (`extend`); transformers' `DynamicCache` is one."""
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these episodes, in this order."""
-
-
 class CachedContext:
     """Chooses from a window that grows, of which keys and values are kept."""
 
     def __init__(self, model: TrajectoryModel, context: int) -> None:
         self.model, self.context, self.steps, self.episodes = model, context, 0, 0
-        self.past: Past = model.backbone.new_past()  # type: ignore[operator]
+        self.past: Past = model.backbone.new_past()
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
         """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
         if self.steps % self.context == 0:
-            self.past = self.model.backbone.new_past()  # type: ignore[operator]
+            self.past = self.model.backbone.new_past()
             self.steps = min(history.returns_to_go.shape[1], max(1, self.context // 2))
             tokens = self.model.embed(history.newest(self.steps))[:, :-1]
         else:
@@ -104,5 +94,4 @@ class CachedContext:
             self.steps += 1
             tokens = self.model.embed_newest(history)
         self.episodes = len(tokens)
-        hidden: Tensor = self.model.backbone.extend(tokens, self.past, NEWEST)  # type: ignore[operator]
-        return self.model.choose(hidden[:, 0])
+        return self.model.choose(self.model.backbone.extend(tokens, self.past, NEWEST)[:, 0])

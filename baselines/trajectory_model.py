@@ -6,6 +6,7 @@ Shapes: B batch, K context, S observation, A action, D width.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,36 @@ from ..datasets.windows import ContextBatch
 from .networks import FrameEncoder
 from .onednn import Linear
 from .policy import ActionBounds, History, Normalizer, Spec
+from .transformer import EVERY
 
 STATES, NEWEST = slice(1, None, 3), slice(-1, None)  # which of the backbone's outputs are read
+
+
+class Past(Protocol):
+    """Keys and values of what a backbone has read (`Backbone.extend`); transformers' `DynamicCache` is one."""
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these episodes, in this order."""
+
+
+class Backbone(Protocol):
+    """A module that maps embedded tokens (B, L, D) to outputs (B, R, D) at those that are read, each from the tokens
+    up to its own."""
+
+    def __call__(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
+        """The outputs at the tokens `read`."""
+
+    def begin(self, tokens: Tensor) -> Tensor:
+        """(B, L, W): what stays the same of embedded tokens (B, L, D) wherever they stand in a window."""
+
+    def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
+        """The outputs at the tokens `read`, from what `begin` made of all tokens."""
+
+    def new_past(self) -> Any:
+        """A `Past` of nothing, which `extend` fills."""
+
+    def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
+        """The outputs of tokens that follow those in `past`: they see these too, and join them there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +86,10 @@ class ResidualEmbedding(nn.Module):
 class TrajectoryModel(nn.Module):
     """Embeddings, a backbone that maps tokens (B, L, D) causally to outputs at those that are read, an action head."""
 
-    def __init__(self, tokens: TokenConfig, spec: Spec, backbone: nn.Module) -> None:
+    backbone: Backbone
+
+    def __init__(self, tokens: TokenConfig, spec: Spec, backbone: Backbone) -> None:
+        """`backbone` is an `nn.Module`."""
         super().__init__()
         self.embed_return = _embedding(tokens, 1)
         self.embed_state = _state_embedding(tokens, spec)

@@ -3,8 +3,6 @@
 Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
 """
 
-from collections.abc import Sequence
-
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
@@ -14,19 +12,8 @@ from transformers.pytorch_utils import Conv1D
 
 from ...baselines.dropout import Dropout
 from ...baselines.onednn import linear
-from .backbones import ENCODERS
-from .gpt2 import SplitProjection
+from .families import family_of
 from .rounding import RoundedOnce
-
-# Layers that can have updates beside queries, keys and values, by the ends of their names: of GPT-2, and of encoders.
-MORE_TARGETS = {
-    "qkv": ((), ()),
-    "attention": (("attn.c_proj",), ("attention.output.dense",)),
-    "all": (
-        ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
-        ("attention.output.dense", "intermediate.dense", "output.dense"),
-    ),
-}
 
 
 def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropout: float, targets: str = "qkv") -> None:
@@ -40,39 +27,19 @@ def add_lora(model: PreTrainedModel, pairs: str, rank: int, alpha: float, dropou
     with "separate", as published there.
     """
     model.requires_grad_(False)
-    encoder = model.config.model_type in ENCODERS
-    more = MORE_TARGETS[targets][1 if encoder else 0]
-    if pairs == "separate" and not encoder:
-        _unfuse(model, more)
-    separate = ("query", "key", "value") if encoder else ("q", "k", "v")
+    family = family_of(model)
+    more = family.more_targets[targets]
+    if pairs == "separate" and family.split:
+        family.split(model, more)
     lora = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=[*(separate if pairs == "separate" else ("c_attn",)), *more],
+        target_modules=[*(family.projections if pairs == "separate" else [family.fused]), *more],
         fan_in_fan_out=pairs == "joint",
         bias="lora_only" if pairs == "separate" else "none",
     )
     inject_adapter_in_model(lora, model)
-
-
-def _unfuse(model: PreTrainedModel, more: Sequence[str]) -> None:
-    """Make layers of their own of a GPT-2's queries, keys and values, and linear layers of what else is updated."""
-    for block in model.transformer.h:
-        block.attn.c_attn = SplitProjection(block.attn.c_attn)
-        for name in more:
-            part, _, leaf = name.partition(".")
-            setattr(getattr(block, part), leaf, _as_linear(getattr(getattr(block, part), leaf)))
-
-
-def _as_linear(layer: Conv1D) -> nn.Linear:
-    """The same map; GPT-2 stores its weights as (in, out)."""
-    inputs, outputs = layer.weight.shape
-    linear = nn.Linear(inputs, outputs)
-    with torch.no_grad():
-        linear.weight.copy_(layer.weight.T)
-        linear.bias.copy_(layer.bias)
-    return linear.requires_grad_(False)
 
 
 class FastLinear(nn.Module):

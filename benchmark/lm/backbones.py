@@ -7,39 +7,18 @@ its words did, with its own positions, token type 0 and LayerNorm.
 Shapes: B batch, L tokens, R of them that are read, D width.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import BertModel, DynamicCache, GPT2LMHeadModel, RobertaModel
+from transformers import DynamicCache
 
-from ...baselines.acting import Past
+from ...baselines.trajectory_model import Past
 from ...baselines.transformer import EVERY, KeysAndValues
 from .gpt2 import read_tokens
 
 
-@dataclass(frozen=True)
-class Family:
-    """How checkpoints of one `model_type` are read."""
-
-    model: Any  # transformers' class
-    config: dict[str, Any] = field(default_factory=dict)  # what of the checkpoint's config is changed
-    arguments: dict[str, Any] = field(default_factory=dict)  # for the class
-
-
-# A "decoder" is transformers' word for a causal mask, which costs nothing: attention is told, and no mask is made.
-# The pooler summarises a sentence from its first token, which under the mask has seen nothing else.
-_ENCODER = {"config": {"is_decoder": True}, "arguments": {"add_pooling_layer": False}}
-FAMILIES = {
-    "gpt2": Family(GPT2LMHeadModel),
-    "bert": Family(BertModel, **_ENCODER),
-    "roberta": Family(RobertaModel, **_ENCODER),
-}
-ENCODERS = ("bert", "roberta")
-
-
-class Backbone(nn.Module):
-    """An adapted language model behind the interface of any backbone."""
+class LanguageBackbone(nn.Module):
+    """An adapted language model as a backbone (`baselines/trajectory_model.py`)."""
 
     def __init__(self, language_model: Any) -> None:
         super().__init__()
@@ -78,7 +57,7 @@ class Backbone(nn.Module):
         return hidden[:, read]
 
 
-class GPT2Backbone(Backbone):
+class GPT2Backbone(LanguageBackbone):
     """GPT-2, by a pass of our own (`gpt2.py`)."""
 
     def __init__(self, language_model: Any) -> None:
@@ -109,22 +88,10 @@ class GPT2Backbone(Backbone):
         return read_tokens(self.transformer, tokens, past, read)
 
 
-class EncoderBackbone(Backbone):
+class EncoderBackbone(LanguageBackbone):
     """An encoder, causal."""
 
     def __init__(self, language_model: Any) -> None:
         """The word embeddings, half of a small encoder, are dropped: it reads no words, and has no head to say any."""
         super().__init__(language_model)
         language_model.set_input_embeddings(None)
-
-
-def as_backbone(language_model: Any) -> Backbone:
-    """A backbone of `language_model`, a model of one of `FAMILIES`, which is changed in place."""
-    kind = EncoderBackbone if language_model.config.model_type in ENCODERS else GPT2Backbone
-    return kind(language_model)
-
-
-def positions_of(config: Any) -> int:
-    """How many tokens a model of this config sees at once."""
-    unused = config.pad_token_id + 1 if config.model_type == "roberta" else 0  # RoBERTa counts from there
-    return int(config.max_position_embeddings) - unused

@@ -15,8 +15,8 @@ from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.trajectories import Array
 from ..offline.loop import choose_device
-from .backbones import ENCODERS
 from .checkpoints import held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
+from .families import FAMILIES
 from .ngrams import bigram_loss
 
 CUT = re.compile(r"(?<=\w)[ \n]")  # GPT-2 begins a token wherever white space begins
@@ -48,7 +48,7 @@ def score_text(
     tokenizer that does not keep the text: its bits a byte would be too few.
     """
     size = _size(text, max_megabytes)
-    if model_type(name) in ENCODERS:
+    if not FAMILIES[model_type(name)].predicts_words:
         raise UserError(f"language model '{name}' is an encoder and predicts no next token; give a GPT-2")
     if model_positions(name) < 2:
         raise UserError(f"language model '{name}' sees one token at once, and predicts none from it; give another")

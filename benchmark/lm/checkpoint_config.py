@@ -9,7 +9,7 @@ from typing import Any
 from transformers.activations import ACT2FN
 
 from ...datasets.errors import UserError
-from .backbones import FAMILIES, positions_of
+from .families import FAMILIES, positions_of
 
 MOST_LAYERS = 1000
 MOST_MASKS = 1 << 32  # bytes: transformers' earlier GPT-2s keep a mask of positions^2 bytes in each layer

@@ -21,8 +21,8 @@ from torch import Tensor
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.json_files import read_json
-from .backbones import FAMILIES
 from .checkpoint_config import LAYOUTS, check_sizes, checked_values
+from .families import FAMILIES
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model[\w.-]*\.safetensors", re.ASCII)  # a plain name: no folder, no pickle

@@ -20,8 +20,8 @@ from ...datasets.errors import UserError, choose
 from ...datasets.hub import Repository
 from ...datasets.storage import home
 from ...datasets.trajectories import Array
-from .backbones import FAMILIES, positions_of
 from .checkpoint_folder import open_checkpoint, read_tensors, weight_files
+from .families import FAMILIES, family_of, positions_of
 from .packaged import PACKAGED, file_sha256, packaged_folder
 from .tokenizer_files import read_tokenizer
 
@@ -67,7 +67,7 @@ def load_language_model(
         torch.manual_seed(seed)
         model = _read(folder, name, attention)
         if weights == "initialised":
-            arguments = FAMILIES[model.config.model_type].arguments
+            arguments = family_of(model).arguments
             model = type(model)._from_config(model.config, attn_implementation=attention, **arguments)
     if weights in ("random", "permuted"):
         _redraw(model, weights, seed)

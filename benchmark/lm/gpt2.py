@@ -69,6 +69,25 @@ class SplitProjection(nn.Module):
         return (projected.view_as(updates) + updates).view_as(projected)
 
 
+def split_projections(model: Any, more: Sequence[str]) -> None:
+    """Split a GPT-2's fused layer into queries, keys and values, and make linear layers of those that `more` names."""
+    for block in model.transformer.h:
+        block.attn.c_attn = SplitProjection(block.attn.c_attn)
+        for name in more:
+            part, _, leaf = name.partition(".")
+            setattr(getattr(block, part), leaf, _as_linear(getattr(getattr(block, part), leaf)))
+
+
+def _as_linear(layer: Conv1D) -> nn.Linear:
+    """The same map; GPT-2 stores its weights as (in, out)."""
+    inputs, outputs = layer.weight.shape
+    linear = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.T)
+        linear.bias.copy_(layer.bias)
+    return linear.requires_grad_(False)
+
+
 def read_tokens(gpt2: Any, tokens: Tensor, past: KeysAndValues | None = None, read: slice = EVERY) -> Tensor:
     """Map embedded tokens (B, L, D) to the outputs (B, R, D) of a `GPT2Model` at those `read`.
 

@@ -24,8 +24,8 @@ from ...datasets.errors import UserError
 from ...datasets.fractions import Subset
 from ...datasets.windows import ContextBatch, ContextSampler
 from .adapters import WeightDistance, add_lora, use_fast_layers
-from .backbones import ENCODERS, as_backbone, positions_of
 from .checkpoints import language_loss, next_token_loss, perplexity
+from .families import FAMILIES, as_backbone, positions_of
 
 HELD_OUT_BLOCKS = 8  # sequences of English on which forgetting is measured
 
@@ -148,7 +148,8 @@ class LaMo(Policy):
     @property
     def language_model(self) -> Any:
         """The adapted language model."""
-        return self.model.backbone.language_model
+        backbone: Any = self.model.backbone
+        return backbone.language_model
 
     def sampler(self, subset: Subset) -> LaMoSampler:
         """Windows of K steps, with English where the language loss is on."""
@@ -237,15 +238,14 @@ def prepare(language_model: Any, config: LaMoConfig) -> None:
 
 def check_trainable(model_type: str, config: LaMoConfig) -> None:
     """A `UserError` if a language model of that type can't be trained as configured."""
-    if model_type not in ENCODERS:
-        return
+    family = FAMILIES[model_type]
     for field, off in (("language_weight", "0"), ("output_anchor", "0"), ("measure_language", "false")):
-        if value := getattr(config, field):
+        if (value := getattr(config, field)) and not family.predicts_words:
             raise UserError(
                 f"{field} {value}: a language model of type '{model_type}' is an encoder and predicts no next word; "
                 f"give --set {field}={off}, or a GPT-2 as --lm"
             )
-    if config.adaptation == "lora" and config.lora_pairs == "joint":
+    if config.adaptation == "lora" and config.lora_pairs == "joint" and not family.fused:
         raise UserError(
             f"lora_pairs 'joint': queries, keys and values of a language model of type '{model_type}' are layers of "
             "their own; add --set lora_pairs=separate, or give a GPT-2 as --lm"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ...baselines.policy import Policy
-from ..lm.backbones import ENCODERS
+from ..lm.families import family_of
 
 
 class NoPositions(nn.Module):
@@ -25,11 +25,9 @@ class NoPositions(nn.Module):
 def faulty_language_model(language_model: Any, legacy: Sequence[str]) -> Any:
     """The language model, without its position embeddings under `no-positions`; changed in place."""
     if "no-positions" in legacy:
-        nothing = NoPositions(language_model.config.hidden_size)
-        if language_model.config.model_type in ENCODERS:
-            language_model.embeddings.position_embeddings = nothing
-        else:
-            language_model.transformer.wpe = nothing
+        language_model.set_submodule(
+            family_of(language_model).positions, NoPositions(language_model.config.hidden_size)
+        )
     return language_model
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from ...datasets.corpora import Corpus
-from ..lm.backbones import ENCODERS
 from ..lm.checkpoints import model_positions, model_type
+from ..lm.families import FAMILIES
 from ..lm.lamo import LaMo, LaMoConfig
 from ..runs.checkpoint import load_policy
 from ..runs.config import RunConfig
@@ -22,7 +22,7 @@ def check_english(configs: Iterable[RunConfig], corpus: str) -> None:
 
 
 def _speaks(config: RunConfig) -> bool:
-    return bool(config.lm) and model_type(config.lm) not in ENCODERS
+    return bool(config.lm) and FAMILIES[model_type(config.lm)].predicts_words
 
 
 def _english(lm: str, corpus: str) -> Corpus | None:

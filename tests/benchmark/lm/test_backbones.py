@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, BertModel, RobertaConfig, RobertaModel
 
 from lamobench.baselines.policy import Spec
-from lamobench.benchmark.lm.backbones import EncoderBackbone, as_backbone
+from lamobench.benchmark.lm.backbones import EncoderBackbone
 from lamobench.benchmark.lm.checkpoints import load_language_model, model_hash, model_positions, model_type
+from lamobench.benchmark.lm.families import as_backbone
 from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy

@@ -9,7 +9,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from lamobench.benchmark.lm.adapters import add_lora
-from lamobench.benchmark.lm.backbones import as_backbone
 from lamobench.benchmark.lm.checkpoints import (
     EMBEDDED,
     PUBLISHED,
@@ -21,6 +20,7 @@ from lamobench.benchmark.lm.checkpoints import (
     model_hash,
     model_positions,
 )
+from lamobench.benchmark.lm.families import as_backbone
 from lamobench.benchmark.lm.ngrams import unigram_loss
 from lamobench.datasets.corpora import encode
 from lamobench.datasets.errors import UserError

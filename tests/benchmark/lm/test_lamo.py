@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from lamobench.baselines.policy import History, Spec
-from lamobench.benchmark.lm.adapters import SplitProjection, add_lora
+from lamobench.benchmark.lm.adapters import add_lora
 from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
+from lamobench.benchmark.lm.gpt2 import SplitProjection
 from lamobench.benchmark.lm.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler
 from lamobench.benchmark.offline.build import policy_config
 from lamobench.benchmark.offline.hyperparameters import overrides_for

@@ -6,8 +6,8 @@ import torch
 
 from lamobench.benchmark.cli import doctor
 from lamobench.benchmark.cli.main import parse
-from lamobench.benchmark.lm.backbones import as_backbone
 from lamobench.benchmark.lm.checkpoints import load_language_model, model_folder, model_hash, model_positions
+from lamobench.benchmark.lm.families import as_backbone
 from lamobench.benchmark.lm.packaged import PACKAGED, packaged_folder
 from lamobench.datasets.errors import UserError
 

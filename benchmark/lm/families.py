@@ -1,0 +1,93 @@
+"""Families of language models, a row each: how a checkpoint is read, adapted and made to read trajectories.
+
+Nothing else asks which family a model is of. A new one is a row here and a backbone in `backbones.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import BertModel, GPT2LMHeadModel, GPT2TokenizerFast, RobertaModel
+
+from .backbones import EncoderBackbone, GPT2Backbone, LanguageBackbone
+from .gpt2 import split_projections
+
+
+@dataclass(frozen=True)
+class Family:
+    """Language models of one `model_type`, transformers' word for it."""
+
+    title: str
+    model: Any  # transformers' class
+    tokenizer: Any  # transformers' class; None where no words are read
+    predicts_words: bool  # the next one, from those before it
+    backbone: Callable[[Any], LanguageBackbone]  # of a model, which is changed in place
+    positions: str  # the module of its position embeddings
+    # Layers that can have updates, by the ends of their names: of queries, keys and values, once each is a layer of its
+    # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
+    projections: tuple[str, str, str]
+    more_targets: Mapping[str, tuple[str, ...]]
+    fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
+    split: Callable[[Any, Sequence[str]], None] | None = None  # makes such a layer three, and what is updated linear
+    unused_positions: Callable[[Any], int] = lambda config: 0  # of `max_position_embeddings`
+    config: dict[str, Any] = field(default_factory=dict)  # what of a checkpoint's config is changed
+    arguments: dict[str, Any] = field(default_factory=dict)  # for the class
+
+    def seen_at_once(self, config: Any) -> int:
+        """How many tokens a model of this config sees at once."""
+        return int(config.max_position_embeddings) - self.unused_positions(config)
+
+
+# A "decoder" is transformers' word for a causal mask, which costs nothing: attention is told, and no mask is made.
+# The pooler summarises a sentence from its first token, which under the mask has seen nothing else.
+_ENCODER: dict[str, Any] = {
+    "tokenizer": None,
+    "predicts_words": False,
+    "backbone": EncoderBackbone,
+    "positions": "embeddings.position_embeddings",
+    "projections": ("query", "key", "value"),
+    "more_targets": {
+        "qkv": (),
+        "attention": ("attention.output.dense",),
+        "all": ("attention.output.dense", "intermediate.dense", "output.dense"),
+    },
+    "config": {"is_decoder": True},
+    "arguments": {"add_pooling_layer": False},
+}
+
+FAMILIES = {
+    "gpt2": Family(
+        "GPT-2",
+        GPT2LMHeadModel,
+        GPT2TokenizerFast,
+        predicts_words=True,
+        backbone=GPT2Backbone,
+        positions="transformer.wpe",
+        projections=("q", "k", "v"),
+        more_targets={
+            "qkv": (),
+            "attention": ("attn.c_proj",),
+            "all": ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+        },
+        fused="c_attn",
+        split=split_projections,
+    ),
+    "bert": Family("BERT", BertModel, **_ENCODER),
+    # RoBERTa counts positions from behind its padding's.
+    "roberta": Family("RoBERTa", RobertaModel, **_ENCODER, unused_positions=lambda config: config.pad_token_id + 1),
+}
+
+
+def family_of(language_model: Any) -> Family:
+    """The family of a model that was loaded as one of them."""
+    return FAMILIES[language_model.config.model_type]
+
+
+def positions_of(config: Any) -> int:
+    """How many tokens a model of this config sees at once."""
+    return FAMILIES[config.model_type].seen_at_once(config)
+
+
+def as_backbone(language_model: Any) -> LanguageBackbone:
+    """A backbone of `language_model`, which is changed in place."""
+    return family_of(language_model).backbone(language_model)
