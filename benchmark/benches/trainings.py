@@ -6,8 +6,8 @@ import torch
 
 from ...datasets import cache
 from ..offline.loop import Training
-from ..offline.together import STACKABLE
 from ..runs.config import RunConfig, RunRequest, resolve
+from ..runs.methods import METHODS
 from .sampling import random_vectors
 
 # Data set: environment, sizes of observations and actions, steps of an episode.
@@ -15,7 +15,7 @@ DATA: dict[str, tuple[str, tuple[int, int], int]] = {
     "hopper-medium": ("Hopper-v5", (11, 3), 500),
     "reacher2d-medium-large": ("lamobench/Reacher2d-v0", (12, 2), 100),
 }
-SMALL_NETWORKS = [method for method in STACKABLE if method != "bc-10"]
+SMALL_NETWORKS = [method.name for method in METHODS.values() if method.stacks and method.name != "bc-10"]
 
 
 def stock(episodes: int = 50) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...datasets.csv_text import csv_text
 from ...datasets.storage import write_text
+from ..runs.methods import look_up
 from ..scores.compare import FORMATS, compare_boards, compare_published, nothing_published, read_board, summary, why_not
 from ..scores.leaderboard import KEYS
 from ..scores.reported import papers
-from ..scores.tables import WIDTH, method_title
+from ..scores.tables import WIDTH
 from .display import table_lines
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
     place = place if row["comparable"] else "not comparable"
     return {
         "data": f"{100 * row['fraction']:g} %",
-        "method": method_title(row["method"]) + (f" ({said})" if said else ""),
+        "method": look_up(row["method"]).title + (f" ({said})" if said else ""),
         "ours": ours,
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",

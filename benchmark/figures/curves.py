@@ -15,53 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..runs.methods import look_up
 from ..scores.leaderboard import group_runs, leaderboard
-from ..scores.tables import method_order, method_title
+from ..scores.tables import method_order
 from .card import INK, Grid, card_of_panels
-
-# One colour a method, in every figure. Any two that can meet on one task stay apart under each kind of colour blindness
-# (a test simulates them), and each has a contrast of 3 or more against white.
-COLOURS = {
-    "lamo": "#0B4F9E",
-    "lamo-random": "#3D9BD9",
-    "lamo-permuted": "#A23B72",
-    "lamo-initialised": "#871EF0",
-    "wiki-rl": "#3C009C",
-    "dt": "#DE7900",
-    "dt-matched": "#998844",
-    "cql": "#1A8A5F",
-    "iql": "#FF4477",
-    "td3-bc": "#CC3311",
-    "rebrac": "#BB66FF",
-    "rvs": "#775533",
-    "discrete-cql": "#1A8A5F",
-    "bcq": "#440055",
-    "nfq": "#BB1111",
-    "bc": "#333333",
-    "bc-10": "#8866AA",
-}
-FALLBACK_COLOUR = "#7A7A7A"
-# Controls of LaMo: on and off, in line widths.
-DASHES = {"lamo-random": (5.0, 1.6), "lamo-permuted": (2.0, 1.4), "lamo-initialised": (1.0, 1.0)}
-MARKERS = {
-    "lamo": "o",
-    "lamo-random": "o",
-    "lamo-permuted": "o",
-    "lamo-initialised": "o",
-    "wiki-rl": "h",
-    "dt": "s",
-    "dt-matched": "s",
-    "cql": "D",
-    "iql": "d",
-    "td3-bc": "<",
-    "rebrac": ">",
-    "rvs": "p",
-    "discrete-cql": "D",
-    "bcq": "P",
-    "nfq": "X",
-    "bc": "^",
-    "bc-10": "^",
-}
 
 # How marks are filled where one method has several lines: of other language models, or variants.
 FILLS = ("full", "none", "left", "top")
@@ -145,7 +102,7 @@ def _panels(runs: pd.DataFrame) -> list[_Panel]:
     for row, group in zip(rows, groups.values(), strict=True):
         key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
         details = [*([row["lm"]] if len(models[row["method"]]) > 1 else []), *filter(None, [row["variant"]])]
-        label = method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
+        label = look_up(row["method"]).title + (f" ({', '.join(details)})" if details else "")
         panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
         panel.series.append(_Series(label, row["method"], group, row))
     for panel in panels.values():
@@ -168,31 +125,31 @@ def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
 def _draw_curve(axes: Axes, series: _Series, rank: int) -> None:
     steps = series.runs[0]["curve_steps"]
     curves = np.stack([run["curve_scores"] for run in series.runs])  # (N, V)
-    colour = COLOURS.get(series.method, FALLBACK_COLOUR)
+    colour = look_up(series.method).colour
     axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.13, linewidth=0)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 
 def method_line(method: str, label: str, x: Any, y: Any, rank: int = 0) -> Line2D:
     """A method's line: in a panel, or without points in the legend; `rank` of those of `ranks_of`."""
-    colour = COLOURS.get(method, FALLBACK_COLOUR)
-    line = Line2D(x, y, color=colour, linewidth=1.9, label=label)
-    line.set(marker=MARKERS.get(method, "v"), markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
+    look = look_up(method)
+    line = Line2D(x, y, color=look.colour, linewidth=1.9, label=label)
+    line.set(marker=look.marker, markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
     if rank:
         line.set(
             fillstyle=FILLS[rank % len(FILLS)],
             markersize=6.0,
-            markeredgecolor=colour,
+            markeredgecolor=look.colour,
             markeredgewidth=1.2,
             markerfacecoloralt="white",
         )
-    if method in DASHES:
-        line.set_dashes(DASHES[method])
+    if look.dashes:
+        line.set_dashes(look.dashes)
     return line
 
 
 def _draw_score(axes: Axes, place: int, series: _Series) -> None:
-    colour = COLOURS.get(series.method, FALLBACK_COLOUR)
+    colour = look_up(series.method).colour
     row = series.row
     axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
     seeds = [run["score"] for run in series.runs]

@@ -9,10 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
+from ..runs.methods import METHODS
 from .card import INK, Grid, card_of_panels, readable
-from .curves import COLOURS
 
-BARS = COLOURS["lamo-random"]  # the lighter blue, on which the mean's line shows
+BARS = METHODS["lamo-random"].colour  # the lighter blue, on which the mean's line shows
 PANEL_HEIGHT = 2.9  # inches
 SCORE_AXIS = -0.27  # below the axis of returns, in heights of the panel
 FEWEST, MOST = 10, 40  # bins; in between, as many as NumPy's rule finds right

@@ -7,10 +7,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from ..runs.methods import look_up
 from ..scores.standings import Standing
-from ..scores.tables import method_order, method_title
+from ..scores.tables import method_order
 from .card import Grid, card_of_panels
-from .curves import COLOURS, FALLBACK_COLOUR, method_line, ranks_of
+from .curves import method_line, ranks_of
 
 COLUMNS, PANEL_HEIGHT = 3, 2.0  # panels side by side; inches
 ROOM = 0.5  # how far bands may stretch a panel beyond its lines, in heights of these
@@ -59,7 +60,7 @@ def _lines(standings: Sequence[Standing]) -> list[Line]:
 def _draw(axes: Axes, methods: Lines, ranks: Mapping[Line, int]) -> None:
     fractions = sorted({standing.fraction for line in methods.values() for standing in line})
     for (method, lm), line in sorted(methods.items(), key=lambda item: method_order(item[0][0]), reverse=True):
-        colour = COLOURS.get(method, FALLBACK_COLOUR)
+        colour = look_up(method).colour
         x, means = [standing.fraction for standing in line], [standing.metrics["mean"] for standing in line]
         low, high = [mean.low for mean in means], [mean.high for mean in means]
         if len(line) > 1:
@@ -91,7 +92,7 @@ def _limits(methods: Lines) -> tuple[float, float]:
 
 
 def _label(method: str, lm: str) -> str:
-    return method_title(method) + (f" ({lm})" if lm else "")
+    return look_up(method).title + (f" ({lm})" if lm else "")
 
 
 def _about(standings: Sequence[Standing], models: set[str]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..figures.card import Grid, card_of_panels
-from ..figures.curves import COLOURS
+from ..runs.methods import METHODS
 from .ablation import BASE
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run
@@ -56,7 +56,7 @@ def _curve(axes: Axes, row: dict[str, Any], colour: str) -> None:
 
 
 def _colour(name: str) -> str:
-    return COLOURS["lamo" if name == BASE else name]
+    return METHODS["lamo" if name == BASE else name].colour
 
 
 def _handle(colour: str, label: str) -> Line2D:

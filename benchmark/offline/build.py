@@ -1,23 +1,12 @@
 """From a configuration to a policy ready to train: the one place that knows every method's class."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from ...baselines.bc import BC, BCConfig, BestBCConfig
-from ...baselines.bcq import BCQ, BCQConfig
-from ...baselines.cql import CQL, CQLConfig
-from ...baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
-from ...baselines.discrete_cql import DiscreteCQL, DiscreteCQLConfig
-from ...baselines.iql import IQL, IQLConfig
-from ...baselines.nfq import NFQ, NFQConfig
 from ...baselines.policy import Policy, Spec
-from ...baselines.rebrac import ReBRAC, ReBRACConfig
-from ...baselines.rvs import RvS, RvSConfig
-from ...baselines.td3_bc import TD3BC, TD3BCConfig
 from ...datasets.catalog import find_task, load
 from ...datasets.corpora import Corpus, check_length, load_corpus
 from ...datasets.environments import make_environment
@@ -26,34 +15,18 @@ from ...datasets.fractions import SELECTIONS, Subset
 from ...datasets.trajectories import Array, combine_hashes
 from ...datasets.windows import View, reward_rates
 from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
-from ..lm.lamo import LaMo, LaMoConfig, WikiRLConfig, check_trainable
+from ..lm.lamo import LaMo, LaMoConfig, check_trainable
 from ..runs.config import RunConfig, changed
 from ..runs.methods import METHODS
+from ..runs.plugins import imported
 from .faulty_data import faulty_subset, training_view
 from .faulty_model import faulty_language_model, faulty_policy
-
-# Policy class and config class of every method that has no language model.
-ALGORITHMS: dict[str, tuple[Callable[[Any, Spec], Policy], type[Any]]] = {
-    "dt": (DecisionTransformer, DecisionTransformerConfig),
-    "dt-matched": (DecisionTransformer, DecisionTransformerConfig),
-    "cql": (CQL, CQLConfig),
-    "iql": (IQL, IQLConfig),
-    "td3-bc": (TD3BC, TD3BCConfig),
-    "rebrac": (ReBRAC, ReBRACConfig),
-    "rvs": (RvS, RvSConfig),
-    "discrete-cql": (DiscreteCQL, DiscreteCQLConfig),
-    "bcq": (BCQ, BCQConfig),
-    "nfq": (NFQ, NFQConfig),
-    "bc": (BC, BCConfig),
-    "bc-10": (BC, BestBCConfig),
-}
 
 
 def config_class_of(method: str) -> type[Any]:
     """The dataclass of a method's settings."""
-    if METHODS[method].weights:
-        return WikiRLConfig if method == "wiki-rl" else LaMoConfig
-    return ALGORITHMS[method][1]
+    found: type[Any] = imported(METHODS[method].config)
+    return found
 
 
 def policy_config(method: str, overrides: dict[str, Any]) -> Any:
@@ -167,7 +140,7 @@ def _build(config: RunConfig, facts: DataFacts, device: torch.device, *, plays_o
         corpus = None if plays_only else _corpus_of(config, settings)
         policy: Policy = _build_lamo(config, settings, spec, corpus, device)
     else:
-        policy = ALGORITHMS[config.method][0](settings, spec)
+        policy = imported(METHODS[config.method].policy)(settings, spec)
     return faulty_policy(policy, config.legacy).to(device)
 
 

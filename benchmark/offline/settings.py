@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ..runs.methods import METHODS
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -26,17 +28,17 @@ class TaskSettings:
     overrides: dict[str, dict[str, Any]]
 
 
-LAMO_METHODS = ("lamo", "lamo-random", "lamo-permuted", "lamo-initialised")
+def of_families(*families: str) -> tuple[str, ...]:
+    """The names of the methods that share settings."""
+    return tuple(method.name for method in METHODS.values() if method.family in families)
 
-LANGUAGE_MODEL_METHODS = (*LAMO_METHODS, "wiki-rl")
 
-SEQUENCE_METHODS = (*LANGUAGE_MODEL_METHODS, "dt", "dt-matched")
-
-CLONING_METHODS = ("bc", "bc-10")
-
-VALUE_METHODS = ("cql", "iql", "td3-bc", "rebrac")
-
-DEEP_Q_METHODS = ("discrete-cql", "bcq", "nfq")
+LAMO_METHODS = of_families("lamo")
+LANGUAGE_MODEL_METHODS = of_families("lamo", "wiki-rl")
+SEQUENCE_METHODS = of_families("lamo", "wiki-rl", "dt")
+CLONING_METHODS = of_families("cloning")
+VALUE_METHODS = of_families("value")
+DEEP_Q_METHODS = of_families("deep-q")
 
 
 def for_sequence_methods(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -28,13 +28,12 @@ from ...baselines.policy import Policy
 from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
 from ..runs.config import RunConfig
+from ..runs.methods import METHODS
 from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside
 from ..training.learner import Learner, Tally
 from ..training.memory import keep_freed_memory
 from .loop import Note, Training, choose_device
-from .settings import CLONING_METHODS, VALUE_METHODS
 
-STACKABLE = (*CLONING_METHODS, *VALUE_METHODS, "rvs")
 LARGE = 1 << 24  # multiplications: 256 rows and two layers of 256
 PER_SEED = ("seed", "data_seed", "subset_hash", "episodes_in_subset")  # what the runs of a group may differ in
 
@@ -50,7 +49,7 @@ def stackable(config: RunConfig, device: torch.device | None) -> bool:
     if device is not None and device.type == "cpu" and faster_here() and _multiplications(config) >= LARGE:
         return False
     plain = config.precision == "float32" and not config.compiled and not config.legacy
-    networks = config.method in STACKABLE and not find_task(config.task).frame_stack
+    networks = METHODS[config.method].stacks and not find_task(config.task).frame_stack
     return plain and networks and not config.policy.get("dropout")
 
 

@@ -14,19 +14,11 @@ from typing import Any
 import pandas as pd
 
 from ...datasets.errors import UserError
+from ..runs.methods import look_up
 from ..scores.collect import collect, left_out
 from ..scores.leaderboard import KEYS, group_runs, leaderboard
-from ..scores.tables import method_order, method_title
+from ..scores.tables import method_order
 
-# Names short enough to stand at the end of a line; the others are short already.
-SHORT = {
-    "lamo-random": "LaMo random",
-    "lamo-permuted": "LaMo permuted",
-    "lamo-initialised": "LaMo fresh",
-    "dt-matched": "DT matched",
-    "discrete-cql": "CQL",
-    "bc-10": "BC best 10 %",
-}
 LONGEST_LABEL = 16  # characters
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 # Of a run, what `collect` adds to its folder's files.
@@ -166,7 +158,7 @@ def methods_of(rows: Iterable[Row]) -> list[tuple[str, str]]:
 
 def methods_of_names(names: Iterable[str]) -> list[tuple[str, str]]:
     """Each name once with its title, in order of display."""
-    return [(name, method_title(name)) for name in sorted(set(names), key=method_order)]
+    return [(name, look_up(name).title) for name in sorted(set(names), key=method_order)]
 
 
 def provenance(row: Row) -> dict[str, Any]:
@@ -234,12 +226,12 @@ def _row(record: dict[str, Any], group: list[dict[str, Any]], with_model: bool, 
     model = f" ({record['lm']})" if with_model else ""
     variant = f", {record['variant']}" if record["variant"] else ""
     name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
-    return Row(anchor(name, taken), short(method) + model, method_title(method) + model + variant, record, group)
+    return Row(anchor(name, taken), short(method) + model, look_up(method).title + model + variant, record, group)
 
 
 def short(method: str) -> str:
     """The name of a method for a figure."""
-    title = SHORT.get(method, method_title(method))
+    title = look_up(method).label
     return title if len(title) <= LONGEST_LABEL else title[: LONGEST_LABEL - 1] + "…"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..runs.methods import look_up
 from ..scores.aggregates import Estimate
 from ..scores.standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
-from ..scores.tables import method_title
 from . import charts, marks
 from .contents import Setting, anchor, methods_of_names, short
 
@@ -128,7 +128,7 @@ def _charts(
     against = [c for c in compared if c.fraction == pool.fraction]
     if against:
         entries = [_entry(c.other, short(c.other), c.probability) for c in against]
-        title = f"Probability that {method_title(REFERENCE)} does better than…"
+        title = f"Probability that {look_up(REFERENCE).title} does better than…"
         name = f"{name}-{place}-improvement"
         drawn.append(charts.intervals(name, title, entries, digits=2, reference=0.5))
     return drawn

@@ -17,10 +17,8 @@ from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
 from ..cli.display import duration
 from ..figures.card import readable
-from ..figures.curves import COLOURS, FALLBACK_COLOUR
-from ..runs.methods import METHODS
+from ..runs.methods import METHODS, look_up
 from ..scores.standings import Comparison
-from ..scores.tables import method_title
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
@@ -29,28 +27,6 @@ from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
-# The figures' colours for the dark: found by a search for those nearest to them that stand out from `--card` and, as
-# the figures' do from white, stay apart for every eye (a test measures both).
-DARK_COLOURS = {
-    "lamo": "#5283bf",
-    "lamo-random": "#b4dcff",
-    "lamo-permuted": "#c43b34",
-    "lamo-initialised": "#9145ea",
-    "wiki-rl": "#755fc9",
-    "dt": "#d57d00",
-    "dt-matched": "#b5a550",
-    "cql": "#67d2ad",
-    "iql": "#fc4383",
-    "td3-bc": "#9d5b56",
-    "rebrac": "#bf67ff",
-    "rvs": "#b7875e",
-    "discrete-cql": "#007d38",
-    "bcq": "#b5a1d8",
-    "nfq": "#e26264",
-    "bc": "#aabecb",
-    "bc-10": "#b24389",
-}
-DARK_FALLBACK = "#9a9a9a"
 FILTERS = {
     "dataset": "Data set",
     "fraction": "Share of the data",
@@ -91,7 +67,7 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "improvement": _improvement,
         "by_method": by_method,
         "compared_in": compared_in,
-        "method_title": method_title,
+        "look_up": look_up,
         "tally_bar": charts.tally_bar,
         "about_task": _about_task,
     }
@@ -123,9 +99,8 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
 
 def _method_colours() -> str:
     """The colours of each method's class, by light and in the dark."""
-    pairs = {svg.class_of(method): (colour, DARK_COLOURS[method]) for method, colour in COLOURS.items()}
-    pairs |= {svg.class_of(""): (FALLBACK_COLOUR, DARK_FALLBACK)}
-    return "".join(f".{name}{{--c:light-dark({light},{dark})}}\n" for name, (light, dark) in pairs.items())
+    looks = {svg.class_of(method.name): method for method in (*METHODS.values(), look_up(""))}
+    return "".join(f".{name}{{--c:light-dark({look.colour},{look.dark})}}\n" for name, look in looks.items())
 
 
 def _policy(style: str, *scripts: str) -> str:

@@ -14,14 +14,13 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import MaxNLocator
 
 from ..figures.card import readable
-from ..figures.curves import COLOURS, DASHES, MARKERS
+from ..runs.methods import METHODS, look_up
 
 WIDTH = 340  # a panel: the width of a phone, less its margins
 LINE_HEIGHT = 13.0  # of labels
 LETTER = 6.2  # widest average letter at the label's size
 MARK = 8.0  # across a marker
 STROKE = 2.0
-FALLBACK_MARKER = "v"
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,12 @@ def mark(x: float, y: float, method: str, about: str = "") -> Markup:
 
 def marker_id(method: str) -> str:
     """The id of a method's marker among `marker_shapes`."""
-    return f"mark-{ord(MARKERS.get(method, FALLBACK_MARKER)):x}"
+    return f"mark-{ord(look_up(method).marker):x}"
 
 
 def marker_shapes() -> Markup:
     """Every marker once, for `mark` to refer to: the shapes that the figures have."""
-    kinds = sorted({*MARKERS.values(), FALLBACK_MARKER})
+    kinds = sorted({*(method.marker for method in METHODS.values()), look_up("").marker})
     return Markup("").join(Markup('<path id="mark-{:x}" d="{}"/>').format(ord(kind), _outline(kind)) for kind in kinds)
 
 
@@ -105,12 +104,12 @@ def _outline(kind: str) -> str:
 
 def dashes_of(method: str) -> str:
     """The pattern of a method's line; empty for a solid one."""
-    return " ".join(number(STROKE * length) for length in DASHES.get(method, ()))
+    return " ".join(number(STROKE * length) for length in look_up(method).dashes)
 
 
 def class_of(method: str) -> str:
     """The class that gives a method its colour; methods that have none share one."""
-    return f"m-{method}" if method in COLOURS else "m-other"
+    return f"m-{method}" if method in METHODS else "m-other"
 
 
 def series(method: str, marks: Iterable[Markup]) -> Markup:

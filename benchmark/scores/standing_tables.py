@@ -8,9 +8,10 @@ from typing import Any
 
 from ...datasets.storage import write_rows, write_text
 from ..cli.display import table_lines
+from ..runs.methods import look_up
 from .aggregates import METRICS, Estimate
 from .standings import Comparison, Standing
-from .tables import WIDTH, method_title
+from .tables import WIDTH
 
 TITLES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
 WHERE = ("profile", "source", "fraction", "datasets", "tasks")
@@ -75,7 +76,7 @@ def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
 def _shown(standing: Standing, pool: Sequence[Standing]) -> dict[str, str | int]:
     models = {other.lm for other in pool if other.method == standing.method}
     details = [*([standing.lm] if len(models) > 1 else []), *([standing.variant] if standing.variant else [])]
-    label = method_title(standing.method) + (f" ({', '.join(details)})" if details else "")
+    label = look_up(standing.method).title + (f" ({', '.join(details)})" if details else "")
     numbers = {TITLES[metric]: _text(standing.metrics[metric]) for metric in METRICS}
     return {"method": label, "seeds": standing.seeds, **numbers}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..runs.methods import METHODS
+from ..runs.methods import METHODS, look_up
 from .comparable import NOT_COMPARABLE, drawn_otherwise
 
 WIDTH = 100  # columns of the terminal that `as_table` keeps to
@@ -50,11 +50,6 @@ def method_order(name: str) -> tuple[int, str]:
     return (names.index(name) if name in names else len(names), name)
 
 
-def method_title(name: str) -> str:
-    """The name to show for a method; an unknown one is shown as it is."""
-    return METHODS[name].title if name in METHODS else name
-
-
 def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
     for (dataset, source, profile, content), rows in frame.groupby(["dataset", "source", "profile", "dataset_hash"]):
         models = sorted({str(row["lm"]) for row in rows.to_dict("records") if row["lm"]})
@@ -89,7 +84,7 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
 def _label(row: dict[str, Any], models: list[str]) -> str:
     details = [row["lm"]] if row["lm"] and len(models) > 1 else []
     details += [row["variant"]] if row["variant"] else []
-    return method_title(row["method"]) + (f" ({', '.join(details)})" if details else "")
+    return look_up(row["method"]).title + (f" ({', '.join(details)})" if details else "")
 
 
 def _counted(count: int, noun: str) -> str:
@@ -151,7 +146,7 @@ def _remarks(rows: pd.DataFrame) -> str:
     methods: dict[str, dict[str, None]] = {}  # by what is to be said of them, in the order of the rows
     for row in rows.to_dict("records"):
         if _published(row) and (text := drawn_otherwise(row)):
-            methods.setdefault(text, {})[method_title(row["method"])] = None
+            methods.setdefault(text, {})[look_up(row["method"]).title] = None
     return "; ".join(f"episodes of a share, {', '.join(titles)}: {text}" for text, titles in methods.items())
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lamobench.benchmark.figures.card import INK, MUTED
-from lamobench.benchmark.figures.curves import COLOURS, FALLBACK_COLOUR, learning_curves, scores
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.figures.curves import learning_curves, scores
+from lamobench.benchmark.runs.methods import METHODS, look_up
 from lamobench.benchmark.scores.collect import collect
 from lamobench.benchmark.scores.leaderboard import leaderboard
 from lamobench.datasets.errors import UserError
@@ -169,13 +169,14 @@ def test_panels_say_what_tells_them_apart(
 
 @pytest.mark.parametrize("vision", MACHADO)
 def test_colours_stay_apart_for_every_eye(vision: str) -> None:
-    assert_apart(COLOURS, vision)
+    assert_apart({method.name: method.colour for method in METHODS.values()}, vision)
 
 
-@pytest.mark.parametrize("colour", [*COLOURS.values(), FALLBACK_COLOUR, INK, MUTED])
+@pytest.mark.parametrize("colour", [*(method.colour for method in METHODS.values()), look_up("").colour, INK, MUTED])
 def test_colours_stand_out_from_white(colour: str) -> None:
     assert contrast(colour, "#FFFFFF") >= (4.5 if colour in (INK, MUTED) else 3.0)
 
 
-def test_every_method_has_a_colour() -> None:
-    assert set(METHODS) <= set(COLOURS)
+def test_every_method_has_a_colour_of_its_own() -> None:
+    unknown = look_up("")
+    assert all(method.colour != unknown.colour and method.dark != unknown.dark for method in METHODS.values())

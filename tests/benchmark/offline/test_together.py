@@ -16,8 +16,9 @@ from lamobench.baselines.bc import BC
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline import together
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.offline.together import STACKABLE, groups, stackable, train_together
+from lamobench.benchmark.offline.together import groups, stackable, train_together
 from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
 from lamobench.benchmark.sweep.engine import device_of_plan
 from lamobench.benchmark.sweep.estimate import StepTimes
@@ -67,7 +68,7 @@ def assert_close(folder: Path, expected: Path) -> None:
         assert row == pytest.approx(other | {"seconds": row["seconds"]}, rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", STACKABLE)
+@pytest.mark.parametrize("method", [method.name for method in METHODS.values() if method.stacks])
 def test_seeds_that_train_together_end_as_they_would_alone(seeds: Make, tmp_path: Path, method: str) -> None:
     runs, steps = seeds(method), dict[str, list[int]]()
     assert len(groups(runs, CPU)) == 1

@@ -5,10 +5,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from lamobench.benchmark.figures.curves import COLOURS
 from lamobench.benchmark.report import charts, marks, svg
 from lamobench.benchmark.report.contents import Contents, Setting
-from lamobench.benchmark.report.page import DARK_COLOURS, DARK_FALLBACK
+from lamobench.benchmark.runs.methods import METHODS, look_up
 from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
@@ -105,17 +104,16 @@ def test_names_in_figures_are_escaped() -> None:
 
 
 def test_methods_are_told_apart_by_more_than_colour() -> None:
-    looks = [(svg.marker_id(method), svg.dashes_of(method), charts.legend_key(method)) for method in COLOURS]
+    looks = [(svg.marker_id(method), svg.dashes_of(method), charts.legend_key(method)) for method in METHODS]
     assert len({look[2] for look in looks}) == len(looks)
     assert svg.dashes_of("lamo-random") == "10 3.2"  # on and off in widths of the line, which is 2 wide
 
 
 @pytest.mark.parametrize("vision", MACHADO)
 def test_dark_colours_stay_apart_for_every_eye(vision: str) -> None:
-    assert_apart(DARK_COLOURS, vision)
+    assert_apart({method.name: method.dark for method in METHODS.values()}, vision)
 
 
 def test_dark_colours_stand_out_from_a_dark_card() -> None:
-    assert set(DARK_COLOURS) == set(COLOURS)
-    for colour in (*DARK_COLOURS.values(), DARK_FALLBACK):
-        assert contrast(colour, "#161b22") >= 3.0
+    for method in (*METHODS.values(), look_up("")):
+        assert contrast(method.dark, "#161b22") >= 3.0

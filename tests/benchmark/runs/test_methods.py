@@ -4,7 +4,7 @@ from typing import get_type_hints
 import pytest
 
 from lamobench.benchmark.lm.lamo import LaMoConfig
-from lamobench.benchmark.offline.build import ALGORITHMS, policy_config
+from lamobench.benchmark.offline.build import config_class_of, policy_config
 from lamobench.benchmark.offline.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.offline.settings import LAMO_METHODS
 from lamobench.benchmark.runs.methods import METHODS, find_method, methods_for
@@ -22,7 +22,7 @@ def test_a_table_has_lamo_its_control_and_every_baseline_that_applies() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_config_whose_fields_are_of_their_types(method: str) -> None:
     config = policy_config(method, {})
-    assert isinstance(config, LaMoConfig if METHODS[method].weights else ALGORITHMS[method][1])
+    assert isinstance(config, LaMoConfig) == bool(METHODS[method].weights)
     for field in fields(config):  # a default that its own type refuses could not be given on the command line either
         again = policy_config(method, {field.name: getattr(config, field.name)})
         assert again == config
@@ -57,7 +57,7 @@ def test_an_unknown_method_gets_the_closest_one() -> None:
 def test_numbers_of_every_config_have_bounds() -> None:
     """A negative rate or a depth of 0 ends in one line, not in a traceback of PyTorch's."""
     free = {"target_entropy"}  # may be any number
-    for config in {*(config for _, config in ALGORITHMS.values()), LaMoConfig}:
+    for config in map(config_class_of, METHODS):
         for name, kind in get_type_hints(config, include_extras=True).items():
             bounded = "Bounds" in str(kind) or kind in (bool, str) or "Literal" in str(kind)
             assert bounded or name in free, f"{config.__name__}.{name}"

@@ -17,7 +17,7 @@ import pytest
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.config import RunConfig
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
-from lamobench.benchmark.sweep import estimate, typical_costs
+from lamobench.benchmark.sweep import estimate
 from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep.estimate import StepTimes, kind
 from lamobench.benchmark.sweep.grid import Outcome, State, grid, sweep
@@ -266,8 +266,8 @@ def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int,
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    costs = typical_costs.ON_VECTORS
-    monkeypatch.setitem(costs, "dt", replace(costs["bc"], update=1e6))
+    slowest = replace(METHODS["dt"].on_vectors, update=1e6)
+    monkeypatch.setitem(METHODS, "dt", replace(METHODS["dt"], on_vectors=slowest))
     slow = replace(run_of(), method="dt")
     plan = make_plan([run_of(), long_run(), slow], tmp_path)
     assert plan.jobs == [(slow,), (long_run(),), (run_of(),)]

@@ -2,11 +2,9 @@ from dataclasses import astuple
 
 import pytest
 
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.runs.methods import METHODS, UNKNOWN
 from lamobench.benchmark.sweep.typical_costs import (
     AT_A_TIME,
-    ON_FRAMES,
-    ON_VECTORS,
     SIMULATION,
     is_simulation_known,
     typical_evaluation,
@@ -16,17 +14,18 @@ from lamobench.datasets.tasks import TASKS
 
 
 def test_every_method_and_simulator_was_measured() -> None:
-    assert ON_VECTORS.keys() == METHODS.keys()
-    assert ON_FRAMES.keys() == {method.name for method in METHODS.values() if method.discrete}
     assert SIMULATION.keys() == TASKS.keys()
-    for cost in (*ON_VECTORS.values(), *ON_FRAMES.values()):
-        assert all(part > 0 for part in astuple(cost))
-        assert cost.more < cost.act
+    for method in METHODS.values():
+        assert method.on_vectors != UNKNOWN
+        assert (method.on_frames != UNKNOWN) == method.discrete
+        for cost in (method.on_vectors, method.on_frames):
+            assert all(part > 0 for part in astuple(cost))
+            assert cost.more < cost.act
 
 
 def test_an_evaluation_by_hand() -> None:
     """Waves of episodes side by side, each as long as its horizon."""
-    cost, step = ON_VECTORS["dt"], SIMULATION["reacher2d"]
+    cost, step = METHODS["dt"].on_vectors, SIMULATION["reacher2d"]
     first = cost.act + step
     assert typical_evaluation("dt", "reacher2d", 1) == pytest.approx(0.1 * first)
     assert typical_evaluation("dt", "reacher2d", 5) == pytest.approx(0.1 * (first + 4 * (cost.more + step)))
@@ -36,7 +35,7 @@ def test_an_evaluation_by_hand() -> None:
 
 
 def test_frames_cost_more_than_vectors() -> None:
-    for method in ON_FRAMES:
+    for method in (method.name for method in METHODS.values() if method.discrete):
         assert typical_update(method, "breakout") > typical_update(method, "reacher2d")
     assert is_simulation_known("breakout")
     assert not is_simulation_known("my-own")
