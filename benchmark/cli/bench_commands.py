@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import check_csv
-from .display import print_rows
+from ..terminal import print_rows
 
 if TYPE_CHECKING:
     from ..benches.harness import Settings

@@ -20,7 +20,8 @@ from ..runs.records import read_config
 from ..runs.store import is_done, run_folder
 from ..sweep.engine import check_engine, device_of_plan, expected_slots
 from ..sweep.options import EngineOptions
-from .display import SweepBar, duration, print_plan, print_rows, run_bar
+from ..terminal import duration, print_rows
+from .display import SweepBar, print_plan, run_bar
 
 if TYPE_CHECKING:
     from .main import Ablation, Evaluate, RunOptions, Sweep, Train

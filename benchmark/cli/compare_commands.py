@@ -13,7 +13,7 @@ from ..scores.compare import FORMATS, compare_boards, compare_published, nothing
 from ..scores.leaderboard import KEYS
 from ..scores.reported import papers
 from ..scores.tables import WIDTH
-from .display import table_lines
+from ..terminal import table_lines
 
 if TYPE_CHECKING:
     from .compare import Compare

@@ -208,7 +208,7 @@ class DataVerify:
 
     def run(self) -> None:
         """Verify; a damaged data set ends the command with status 2, after all were read."""
-        from .display import print_rows
+        from ..terminal import print_rows
         from .doctor import verify_data
 
         rows = verify_data(self.names)

@@ -12,7 +12,8 @@ from ...datasets.errors import UserError
 from ...datasets.own_datasets import own_tasks
 from ...datasets.storage import home
 from ...datasets.tasks import TASKS, Task
-from .display import print_description, table_lines
+from ..terminal import table_lines
+from .display import print_description
 
 if TYPE_CHECKING:
     from ...datasets.trajectories import Trajectories
@@ -81,7 +82,7 @@ def record_data(command: "DataRecord") -> "Trajectories":
 def survey_data(command: "DataSurvey") -> None:
     """`lamobench data survey`: one line a data set as it goes, then where the table is."""
     from ..offline.survey import survey
-    from .display import duration
+    from ..terminal import duration
 
     for row in survey(command.names, command.output):
         took = f", recorded in {duration(float(row['seconds']))}" if row["seconds"] else ""

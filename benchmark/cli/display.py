@@ -1,11 +1,10 @@
-"""What the terminal shows: tables, descriptions and the progress of runs."""
+"""What the terminal shows of data sets, sweeps and searches."""
 
 import json
-import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ...datasets.cache import folder_of
 from ...datasets.trajectories import Trajectories
 from ..sweep.plan import Plan, plan_rows, source_of_estimate
 from ..sweep.record import share_done
+from ..terminal import cell, count, duration, progress_bar, table_lines
 
 if TYPE_CHECKING:
     from ...datasets.recording.actors import Players
@@ -22,45 +22,6 @@ if TYPE_CHECKING:
     from ..sweep.grid import State
 
 SHOWN_DAMAGES = 10
-
-
-def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print rows with the same keys as an aligned table, or as JSON."""
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    print("\n".join(table_lines(rows)) if rows else "nothing to list")
-
-
-def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of an aligned table of rows with the same keys; columns of numbers stand to the right."""
-    names = list(rows[0])
-    table = list(zip(*(_cells([row[name] for row in rows]) for name in names), strict=True))
-    widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
-    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
-    return [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in [names, *table]
-    ]
-
-
-def _cells(column: Sequence[Any]) -> list[str]:
-    """Numbers with one decimal, or a column of them with three digits where one decimal would lose a small one."""
-    numbers = [value for value in column if isinstance(value, float)]
-    if all(math.isclose(round(value, 1), value, rel_tol=0.1) for value in numbers if abs(value) < 1):
-        return [_cell(value) for value in column]
-    return [f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else _cell(value) for value in column]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, list) and all(isinstance(part, float) for part in value):
-        return ", ".join(f"{part:g}" for part in value) or "none"
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def print_description(description: Mapping[str, Any], as_json: bool) -> None:
@@ -73,9 +34,9 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
             lines = value if isinstance(value[0], str) else table_lines(value)
             print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines))
         elif isinstance(value, Mapping):
-            print(f"{name:<20}" + ", ".join(f"{key} {_cell(part)}" for key, part in value.items()))
+            print(f"{name:<20}" + ", ".join(f"{key} {cell(part)}" for key, part in value.items()))
         else:
-            print(f"{name:<20}{_cell(value)}")
+            print(f"{name:<20}{cell(value)}")
 
 
 def print_summary(data: Trajectories) -> None:
@@ -98,21 +59,6 @@ def print_players(players: "Players", output: Path) -> None:
         facts = players.facts[name]
         print(f"{name}: after {facts['step']:,} steps; on fresh episodes mean return {facts['mean_return']:.1f}")
     print(f"{len(players.replay)} actors on the way to medium\nin {output}")
-
-
-def duration(seconds: float) -> str:
-    """4 s, 3 min 20 s, 2 h 05 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def count(number: int, what: str) -> str:
-    """1 run, 2 runs."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def run_bar(label: str, total: int) -> tuple[tqdm, Callable[[int, int], None]]:
@@ -189,8 +135,3 @@ def sweep_line(state: "State", jobs: int, width: int) -> str:
         f"{run.method} {run.fraction:g} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running
     ]
     return f"{text}  [{', '.join(names)}]"[: max(20, width - 1)]
-
-
-def progress_bar(share: float, width: int) -> str:
-    """As many blocks as a share of `width`, which may be anything from 0 to 1."""
-    return ("█" * round(width * share)).ljust(width, "░")

@@ -12,7 +12,7 @@ from ...datasets.errors import UserError, choose
 from ...datasets.fractions import check_fraction
 from ...datasets.storage import check_csv, check_folder
 from ..runs.methods import METHODS
-from .display import print_rows
+from ..terminal import print_rows
 
 if TYPE_CHECKING:
     from ..scores.standings import Pool

@@ -204,7 +204,7 @@ class Doctor:
 
     def run(self) -> None:
         """Print the findings."""
-        from .display import print_rows
+        from ..terminal import print_rows
         from .doctor import findings
 
         print_rows(findings(), self.json)

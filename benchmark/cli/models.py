@@ -18,7 +18,7 @@ class LanguageModelList:
 
     def run(self) -> None:
         """Print the table."""
-        from .display import print_rows
+        from ..terminal import print_rows
         from .doctor import corpora, language_models
 
         rows = [{"kind": "model", **row} for row in language_models()]

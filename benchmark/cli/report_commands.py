@@ -10,7 +10,7 @@ from ..report.contents import Contents, Setting, read_contents
 from ..report.page import write_report
 from ..report.strips import picture_run
 from ..scores.collect import unverified
-from .display import count
+from ..terminal import count
 
 if TYPE_CHECKING:
     from .report import Report

@@ -18,7 +18,7 @@ from ..runs.records import read_config
 from ..runs.store import hold
 from ..scores.collect import collect, what_and_how
 from ..sweep.estimate import last_row
-from .display import count, print_rows
+from ..terminal import count, print_rows
 
 if TYPE_CHECKING:
     from .runs import HubPull, HubPush, RunsExport, RunsImport, RunsList, RunsRemove, RunsTensorBoard

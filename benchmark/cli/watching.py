@@ -19,7 +19,7 @@ from ..runs.layout import run_folders, walk
 from ..runs.records import content_of, read_config, read_episodes
 from ..streams import control
 from ..sweep.record import FOLDER, is_alive, read_plan, read_state
-from .display import count, duration, progress_bar
+from ..terminal import count, duration, progress_bar
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
 SHOWN = 12  # runs of a sweep that are listed

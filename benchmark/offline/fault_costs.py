@@ -9,12 +9,12 @@ import numpy as np
 from ...datasets.errors import choose
 from ...datasets.storage import write_rows
 from ..cli.commands import check_seeds, check_workers, run_request, train_all
-from ..cli.display import print_rows
 from ..runs.config import RunConfig
 from ..runs.store import run_folder
 from ..scores.collect import read_finished, with_one_target
 from ..scores.statistics import mean, paired_difference
 from ..sweep.grid import grid
+from ..terminal import print_rows
 from .faults import FAULTS
 
 if TYPE_CHECKING:

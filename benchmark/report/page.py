@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
-from ..cli.display import duration
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
 from ..scores.standings import Comparison
+from ..terminal import duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.storage import write_rows, write_text
-from ..cli.display import table_lines
 from ..runs.methods import look_up
+from ..terminal import table_lines
 from .aggregates import METRICS, Estimate
 from .standings import Comparison, Standing
 from .tables import WIDTH

@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.cli.display import (
-    SweepBar,
-    count,
-    duration,
-    print_description,
-    print_rows,
-    run_bar,
-    sweep_line,
-)
+from lamobench.benchmark.cli.display import SweepBar, print_description, run_bar, sweep_line
 from lamobench.benchmark.runs.config import RunConfig
 from lamobench.benchmark.sweep.estimate import kind
 from lamobench.benchmark.sweep.grid import State
+from lamobench.benchmark.terminal import count, duration, print_rows
 
 ROWS: list[dict[str, Any]] = [
     {"name": "a", "count": 5, "score": 1.25, "note": ""},

@@ -16,6 +16,7 @@ import pytest
 
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
 from lamobench.benchmark.sweep import estimate
 from lamobench.benchmark.sweep import grid as sweeping

@@ -1,4 +1,4 @@
-"""Measures the costs in the methods' rows and `typical_costs.py`: python -m lamobench.tests.benchmark.sweep.typical_costs [METHOD ...]
+"""Measures typical costs: python -m lamobench.tests.benchmark.sweep.typical_costs [METHOD ...]
 
 Every method in the cpu profile, on data made of noise: on vectors (Reacher2d's, and CartPole's with discrete actions)
 and on frames (Breakout's). Processor time on one core: medians, so that what else the machine does counts little.
