@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.benchmark.runs.config import RunRequest
+from lamobench.benchmark.offline.resolve import RunRequest
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task

@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: how it is packaged, who imports whom, what its documents promise."""
 
 import ast
+import graphlib
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ import pytest
 from lamobench.benchmark.cli.main import parse
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"datasets": [], "baselines": ["datasets"], "benchmark": ["datasets", "baselines"]}  # what each may import
+FLOORS = ["benchmark", "baselines", "datasets"]  # from the top: each may import those below it, none above
+# The rooms of `benchmark/`, likewise; tracks stand above the harness.
+ROOMS = ["cli", "benches", "offline", "report", "sharing", "sweep", "figures", "scores", "lm", "training", "runs"]
+LOOSE = ["terminal"]  # modules beside them, below all
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 IGNORED = {".git", ".venv", ".venv-parity", "__pycache__", "build", "dist", "home"}
 
@@ -47,7 +51,7 @@ def test_pyproject_lists_every_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     listed = project["tool"]["setuptools"]["packages"]
     assert sorted(listed) == sorted(packages())
-    assert {"lamobench.datasets.sources", "lamobench.benchmark"} < packages()
+    assert {"lamobench.datasets.sources", "lamobench.benchmark.runs"} < packages()
 
 
 def test_datasets_and_its_folders_have_no_init() -> None:
@@ -97,28 +101,76 @@ def test_an_unpacked_wheel_works_without_the_repository(wheel: Path, tmp_path: P
     assert done.stdout.strip() == str(tmp_path / "lamobench" / "datasets" / "reacher2d.py"), done.stderr
 
 
-def imported_floors(path: Path) -> set[str]:
-    """The floors that a module imports from, wherever in it the import stands."""
-    package = path.relative_to(ROOT).parts[:-1]
-    floors = set()
+def imports_of(path: Path, root: Path) -> set[str]:
+    """The modules of the tree in `root` that one of them imports, wherever in it the import stands, as "a.b.c"."""
+    package, found = path.relative_to(root).parts[:-1], set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            target = (*base, *(node.module or "").split("."))
-            names = [alias.name for alias in node.names] if not "".join(target) else [target[0]]
-            floors |= set(names)
-    return floors & FLOORS.keys()
+            named = node.module.split(".") if node.module else []
+            base = (*package[: len(package) - node.level + 1], *named)
+            for alias in node.names:
+                for target in ((*base, alias.name), base):
+                    if (root / Path(*target)).with_suffix(".py").is_file():
+                        found.add(".".join(target))
+                        break
+    return found
+
+
+def import_graph(root: Path, folder: str) -> dict[str, set[str]]:
+    """What each module below a folder of the tree imports of the tree."""
+    paths = sorted((root / folder).rglob("*.py"))
+    return {".".join(path.relative_to(root).with_suffix("").parts): imports_of(path, root) for path in paths}
+
+
+def against_the_order(graph: dict[str, set[str]], order: Sequence[str], depth: int) -> list[str]:
+    """Imports from a room to one above it, or to one that the order does not have."""
+    places = {name: place for place, name in enumerate(order)}
+    wrong = []
+    for module, imported in graph.items():
+        for other in imported:
+            here, there = module.split(".")[depth], other.split(".")[depth]
+            if places.get(there, -1) < places.get(here, -1) and other.split(".")[:depth] == module.split(".")[:depth]:
+                wrong.append(f"{module} imports {other}")
+    return sorted(wrong)
+
+
+def test_imports_go_down_the_floors() -> None:
+    graph = {module: names for floor in FLOORS for module, names in import_graph(ROOT, floor).items()}
+    assert not against_the_order(graph, FLOORS, depth=0)
+
+
+def test_imports_go_down_the_rooms_of_the_harness() -> None:
+    """Type-only and lazy ones count: a track is a folder that could be deleted."""
+    assert {path.name for path in (ROOT / "benchmark").iterdir() if (path / "__init__.py").is_file()} == set(ROOMS)
+    assert not against_the_order(import_graph(ROOT, "benchmark"), [*ROOMS, *LOOSE], depth=1)
+    assert {path.stem for path in (ROOT / "benchmark").glob("*.py")} == {"__init__", *LOOSE}
 
 
 @pytest.mark.parametrize("floor", FLOORS)
-def test_imports_go_one_way(floor: str) -> None:
-    found = {path: imported_floors(path) - {floor, *FLOORS[floor]} for path in modules(floor)}
-    assert not {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
+def test_no_imports_go_round(floor: str) -> None:
+    try:
+        graphlib.TopologicalSorter(import_graph(ROOT, floor)).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_the_import_check_sees_imports() -> None:
-    assert imported_floors(ROOT / "benchmark" / "offline" / "build.py") == {"benchmark", "baselines", "datasets"}
-    assert imported_floors(ROOT / "datasets" / "sources" / "recorded.py") == {"datasets"}
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from ..offline.loop import train\n",
+        "def late():\n    from ..offline import loop\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cli.main import main\n",
+        "from ...benchmark.report import page\n",
+    ],
+)
+def test_an_upward_import_is_seen(tmp_path: Path, planted: str) -> None:
+    for name in ("offline/loop", "cli/main", "report/page", "sweep/plan"):
+        path = tmp_path / "benchmark" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (tmp_path / "benchmark" / "sweep" / "plan.py").write_text(planted)
+    (wrong,) = against_the_order(import_graph(tmp_path, "benchmark"), ROOMS, depth=1)
+    assert wrong.startswith("benchmark.sweep.plan imports benchmark.")
 
 
 @pytest.mark.parametrize("floor", FLOORS)

@@ -12,7 +12,7 @@ from typing import Any
 from ...datasets import cache
 from ...datasets.errors import choose
 from ..lm.lamo import LaMoBatch
-from ..runs.config import RunRequest, resolve
+from ..offline.resolve import RunRequest, resolve
 from ..sweep.grid import sweep
 from ..training.memory import keep_freed_memory
 from . import policies

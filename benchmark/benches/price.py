@@ -25,11 +25,12 @@ from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import home, write_json
 from ..offline.build import training_subset
+from ..offline.config import OfflineConfig
 from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
-from ..offline.loop import choose_device
+from ..offline.resolve import RunRequest, resolve
 from ..offline.settings import SEQUENCE_METHODS
-from ..runs.config import RunConfig, RunRequest, resolve
 from ..runs.methods import METHODS, methods_for
+from ..training.devices import choose_device
 from ..training.learner import autocast
 from ..training.memory import keep_freed_memory, memory_line
 from . import policies
@@ -91,7 +92,7 @@ def price_table(
         simulators = {dataset: stock_random(dataset, settings) for dataset in datasets}
         if any(METHODS[method].weights or METHODS[method].matched for _, method in cells):
             place_random_model(DEFAULT_LANGUAGE_MODEL[profile])
-        kinds: dict[str, list[tuple[Cell, RunConfig]]] = {}
+        kinds: dict[str, list[tuple[Cell, OfflineConfig]]] = {}
         for cell in cells:
             config = resolve(_request(cell, profile, parts))
             kinds.setdefault(kind_of(config), []).append((cell, config))
@@ -135,7 +136,7 @@ def place_random_model(name: str) -> None:
             policies.random_gpt2(name).save_pretrained(home() / "models" / name)
 
 
-def kind_of(config: RunConfig) -> str:
+def kind_of(config: OfflineConfig) -> str:
     """What runs have in common that cost alike."""
     data, task = training_subset(config).trajectories, find_task(config.task)
     sizes = [data.observations.shape[1:], data.actions.shape[1:], task.frame_stack]
@@ -197,7 +198,7 @@ def _milliseconds(settings: Settings, device: torch.device, work: Callable[[], A
     return 1000 * median(seconds for (seconds,) in in_turn(settings, way)) / calls
 
 
-def acting(policy: Policy, config: RunConfig, history: History) -> Callable[[], None]:
+def acting(policy: Policy, config: OfflineConfig, history: History) -> Callable[[], None]:
     """A call is the policy's part of one step of an evaluation whose episodes have been going on for a while."""
     policy.eval()
     act, kept = policy.begin_episodes(), torch.arange(len(history.timesteps), device=history.timesteps.device)
@@ -211,7 +212,7 @@ def acting(policy: Policy, config: RunConfig, history: History) -> Callable[[], 
     return step
 
 
-def history_of(config: RunConfig, device: torch.device) -> History:
+def history_of(config: OfflineConfig, device: torch.device) -> History:
     """Of all of an evaluation's episodes side by side, the whole context; all zeros."""
     context = int(config.policy.get("context", 1))
     data, task = training_subset(config).trajectories, find_task(config.task)
@@ -226,7 +227,7 @@ def history_of(config: RunConfig, device: torch.device) -> History:
     return History(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
-def _row(cell: Cell, config: RunConfig, measured: dict[str, Any], simulator: float) -> dict[str, Any]:
+def _row(cell: Cell, config: OfflineConfig, measured: dict[str, Any], simulator: float) -> dict[str, Any]:
     """One line of `price.csv`: hours of one run, and of all runs of the method on the data set."""
     task, evaluations = find_task(config.task), config.steps // config.evaluate_every
     episodes = config.evaluation_episodes * len(config.target_returns)

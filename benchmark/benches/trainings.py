@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from ...datasets import cache
+from ..offline.config import OfflineConfig
 from ..offline.loop import Training
-from ..runs.config import RunConfig, RunRequest, resolve
+from ..offline.resolve import RunRequest, resolve
 from ..runs.methods import METHODS
 from .sampling import random_vectors
 
@@ -24,12 +25,12 @@ def stock(episodes: int = 50) -> None:
         cache.save(random_vectors(dataset, env_id, sizes, episodes, steps))
 
 
-def configurations(dataset: str, method: str, seeds: int = 1, precision: str = "float32") -> list[RunConfig]:
+def configurations(dataset: str, method: str, seeds: int = 1, precision: str = "float32") -> list[OfflineConfig]:
     """Runs of the `cpu` profile."""
     return [resolve(RunRequest(dataset, method, seed=seed, precision=precision)) for seed in range(seeds)]
 
 
-def training(config: RunConfig, scratch: Path, device: str = "cpu") -> Training:
+def training(config: OfflineConfig, scratch: Path, device: str = "cpu") -> Training:
     """A run about to take its first step."""
     made = Training(config, scratch / config.id, torch.device(device), lambda done, total: None)
     made.policy.train()

@@ -12,11 +12,12 @@ from ...datasets.catalog import find_dataset, find_task, load
 from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import check_folder
+from ..offline.config import OfflineConfig, offline_config
 from ..offline.hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for
-from ..runs.config import RunConfig, RunRequest, check_cached_context, resolve
+from ..offline.resolve import RunRequest, check_cached_context, resolve
+from ..runs.config import RunConfig
 from ..runs.damage import damage
 from ..runs.methods import methods_for
-from ..runs.records import read_config
 from ..runs.store import is_done, run_folder
 from ..sweep.engine import check_engine, device_of_plan, expected_slots
 from ..sweep.options import EngineOptions
@@ -70,7 +71,7 @@ def describe_run(command: "Train") -> None:
     print_rows(rows if command.json else [_grouped(row) for row in rows], command.json)
 
 
-def _one_run(command: "Train") -> RunConfig:
+def _one_run(command: "Train") -> OfflineConfig:
     request = run_request(command.data, command.method, command.options)
     return resolve(replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed))
 
@@ -85,14 +86,14 @@ def evaluate_run(command: "Evaluate") -> None:
     import torch
 
     from ..offline.faulty_data import evaluation_view
-    from ..offline.loop import choose_device
     from ..offline.players import load_player
     from ..offline.rollout import evaluation_seeds, rollout
+    from ..training.devices import choose_device
     from ..training.learner import autocast
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
-    config = read_config(command.run_folder)
+    config = offline_config(command.run_folder)
     if not (command.run_folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")
     if command.episodes < 1 or command.seed < 0:
@@ -157,7 +158,7 @@ def fetch_english(command: "LanguageModelFetch") -> None:
 
 def run_sweep(command: "Sweep") -> None:
     """`lamobench sweep`."""
-    from ..sweep.grid import grid
+    from ..offline.resolve import grid
 
     check_workers(command.jobs, command.threads)
     check_seeds(command.seeds)
@@ -184,7 +185,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def train_all(
-    every: list[RunConfig],
+    every: Sequence[RunConfig],
     subject: str,
     root: Path,
     jobs: int,

@@ -131,7 +131,5 @@ def sweep_line(state: "State", jobs: int, width: int) -> str:
     time_left = "starting" if left is None else f"about {duration(left)} left"
     text = f"{progress_bar(share, 20)} {share:4.0%}  {over}/{len(state.runs)} runs  {time_left}"
     running = [run for run in state.runs if run.id in state.running]
-    names = [
-        f"{run.method} {run.fraction:g} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running
-    ]
+    names = [f"{run.method} {run.share} s{run.seed} {state.steps.get(run.id, 0) / run.steps:.0%}" for run in running]
     return f"{text}  [{', '.join(names)}]"[: max(20, width - 1)]

@@ -1,14 +1,20 @@
-"""`lamobench faults`, declared; `offline/fault_costs.py` does the work."""
+"""`lamobench faults`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from ...datasets.errors import choose
 from ..offline.faults import FAULTS
 from ..sweep.options import EngineOptions
 from .watch import Plan
+
+if TYPE_CHECKING:
+    from ..offline.fault_costs import Pair
+
+SHOWN = ("fault", "dataset", "method", "score_default", "score_fault", "difference", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,48 @@ class Faults:
 
     def run(self) -> None:
         """Train what is missing, write the file, print the table."""
-        from ..offline.fault_costs import measure_faults
-
         measure_faults(self)
+
+
+def measure_faults(command: Faults) -> None:
+    """Train what is missing, write the file, print the table."""
+    from ...datasets.storage import write_rows
+    from ..offline.fault_costs import compare
+    from ..terminal import print_rows
+    from .commands import check_seeds, check_workers, train_all
+
+    check_workers(command.jobs, command.threads)
+    check_seeds(command.seeds)
+    wanted = {choose("fault", name, list(FAULTS)) for name in command.names} or set(FAULTS)
+    pairs = {name: trial_runs(name, command) for name in FAULTS if name in wanted}
+    runs = [run for pair in pairs.values() for side in pair for run in side]
+    pool = (command.jobs, command.threads, command.device, False, command.engine, command.plan)
+    train_all(runs, f"{len(pairs)} faults", command.runs, *pool)
+    if command.plan:
+        return
+    rows = [compare(name, pair, command.runs) for name, pair in pairs.items()]
+    write_rows(command.output, rows)
+    print_rows([{column: row[column] for column in SHOWN} for row in rows], as_json=False)
+    print(f"\nwritten to {command.output}")
+
+
+def trial_runs(name: str, command: Faults) -> "Pair":
+    """The runs that show what a fault costs, resolved."""
+    from ..offline.fault_costs import TRIALS
+    from ..offline.resolve import grid
+    from .commands import run_request
+    from .main import RunOptions
+
+    trial = TRIALS[name]
+    options = RunOptions(
+        profile=command.profile,
+        source=command.source,
+        lm=command.lm,
+        steps=command.steps,
+        set=trial.settings,
+        budget=(*(trial.budget if command.profile == "cpu" and not command.steps else ()), *command.budget),
+    )
+    request = run_request(trial.dataset, trial.method, options)
+    seeds = tuple(dict.fromkeys(command.seeds))
+    without, with_fault = (grid(replace(request, legacy=legacy), [trial.fraction], seeds) for legacy in ((), (name,)))
+    return without, with_fault

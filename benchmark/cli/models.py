@@ -91,7 +91,7 @@ class LanguageModelScore:
     def run(self) -> None:
         """Score, then print a row."""
         from ..lm.bits_per_byte import score_text
-        from .display import print_rows
+        from ..terminal import print_rows
 
         rows = score_text(self.model, self.text, self.bigram, self.device, self.max_megabytes)
         shown = [

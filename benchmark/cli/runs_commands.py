@@ -122,10 +122,9 @@ def remove(command: "RunsRemove") -> None:
 def push(command: "HubPush") -> None:
     """`lamobench hub push`."""
     from ..sharing import hub as policy_hub
-    from ..sharing.card import local_paths
 
     folder = find_run(command.name, command.runs)
-    if places := local_paths(read_config(folder)):
+    if places := policy_hub.local_paths(read_config(folder)):
         print(f"note: its config.json names places on this machine: {', '.join(places)}", file=sys.stderr)
     print(f"{folder.name} is published: {policy_hub.push(folder, command.to, command.private)}")
 

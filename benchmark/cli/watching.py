@@ -103,8 +103,8 @@ def _lines(sighting: Sighting) -> list[str]:
 
 
 def _run(run: list[Any]) -> str:
-    _, method, fraction, seed, *_ = run
-    return f"{method:<16} {fraction * 100:>5g} % s{seed:<3}"
+    _, method, share, seed, *_ = run
+    return f"{method:<16} {share:>7} s{seed:<3}"
 
 
 def _rate(steps: float | None) -> str:

@@ -14,7 +14,7 @@ from ...datasets.corpora import ENCODED_AT_ONCE, END_OF_TEXT, load_corpus
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.trajectories import Array
-from ..offline.loop import choose_device
+from ..training.devices import choose_device
 from .checkpoints import held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
 from .families import FAMILIES
 from .ngrams import bigram_loss

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...datasets.errors import UserError, choose
-from ..runs.config import RunConfig, RunRequest, resolve
 from ..runs.methods import METHODS
 from ..runs.store import run_folder
 from ..scores.collect import read_finished
 from ..scores.statistics import paired_difference, summarise
 from .build import check_language_model, config_class_of, policy_config
+from .config import OfflineConfig
 from .forgetting import loss_on_english
+from .resolve import RunRequest, resolve
 
 BASE = "lamo"
 EMBEDDED = "gpt2-mini"  # the language model that has counterparts with another pre-training
@@ -120,7 +121,7 @@ def _check_at_hand(variant: Variant, lm: str) -> None:
 
 def plan(
     settings: Sequence[Setting], variants: Sequence[Variant], seeds: Sequence[int], request: RunRequest
-) -> dict[tuple[Setting, str], list[RunConfig]]:
+) -> dict[tuple[Setting, str], list[OfflineConfig]]:
     """The runs of each variant in each setting, resolved, in order of seed; `request` has all that they share."""
     runs = {}
     for setting in settings:
@@ -143,7 +144,7 @@ def _that_apply(settings: dict[str, Any], method: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in fields or METHODS[method].weights}
 
 
-def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, corpus: str) -> list[dict[str, Any]]:
+def compare(runs: dict[tuple[Setting, str], list[OfflineConfig]], root: Path, corpus: str) -> list[dict[str, Any]]:
     """Compare finished runs: one row a setting and variant, with the runs' learning curves.
 
     `corpus`: the English on which it is measured what all of them have left of language.
@@ -155,7 +156,7 @@ def compare(runs: dict[tuple[Setting, str], list[RunConfig]], root: Path, corpus
     return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
 
 
-def _read(root: Path, config: RunConfig, corpus: str) -> dict[str, Any]:
+def _read(root: Path, config: OfflineConfig, corpus: str) -> dict[str, Any]:
     """A finished run, and what its language model has left of language."""
     return read_finished(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config, corpus)}
 

@@ -16,9 +16,10 @@ from ...datasets.trajectories import Array, combine_hashes
 from ...datasets.windows import View, reward_rates
 from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
 from ..lm.lamo import LaMo, LaMoConfig, check_trainable
-from ..runs.config import RunConfig, changed
+from ..runs.changes import changed
 from ..runs.methods import METHODS
 from ..runs.plugins import imported
+from .config import OfflineConfig
 from .faulty_data import faulty_subset, training_view
 from .faulty_model import faulty_language_model, faulty_policy
 
@@ -58,7 +59,7 @@ def corpus_hash(corpus: Corpus | None) -> str:
     return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
 
 
-def training_subset(config: RunConfig) -> Subset:
+def training_subset(config: OfflineConfig) -> Subset:
     """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
     drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
     subset = faulty_subset(drawn, find_task(config.task), config.legacy)
@@ -81,7 +82,7 @@ class DataFacts:
     background: float = 0.0  # of images: the commonest grey
 
 
-def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
+def data_facts(config: OfflineConfig, subset: Subset) -> DataFacts:
     """What the policy of a run has to know of its training subset."""
     task, view = find_task(config.task), _view(config)
     nothing = np.zeros(0, np.float32)
@@ -91,7 +92,7 @@ def data_facts(config: RunConfig, subset: Subset) -> DataFacts:
     return DataFacts(mean, std, horizon, rates, subset.background() if task.frame_stack else 0.0)
 
 
-def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
+def make_spec(config: OfflineConfig, facts: DataFacts) -> Spec:
     """What the policy needs to know of task and data."""
     task = find_task(config.task)
     environment = make_environment(task)
@@ -117,23 +118,23 @@ def make_spec(config: RunConfig, facts: DataFacts) -> Spec:
     )
 
 
-def _view(config: RunConfig) -> View:
+def _view(config: OfflineConfig) -> View:
     """How the run's training sees the steps of its task."""
     task = find_task(config.task)
     return training_view(View(task.frame_stack, task.clip_rewards), config.legacy)
 
 
-def build_policy(config: RunConfig, subset: Subset, device: torch.device) -> Policy:
+def build_policy(config: OfflineConfig, subset: Subset, device: torch.device) -> Policy:
     """A freshly initialised policy; PyTorch's generator is seeded with the run's seed first."""
     return _build(config, data_facts(config, subset), device, plays_only=False)
 
 
-def build_player(config: RunConfig, facts: DataFacts, device: torch.device) -> Policy:
+def build_player(config: OfflineConfig, facts: DataFacts, device: torch.device) -> Policy:
     """The same, from what is known of the data and without English: a policy that can play, but not learn."""
     return _build(config, facts, device, plays_only=True)
 
 
-def _build(config: RunConfig, facts: DataFacts, device: torch.device, *, plays_only: bool) -> Policy:
+def _build(config: OfflineConfig, facts: DataFacts, device: torch.device, *, plays_only: bool) -> Policy:
     torch.manual_seed(config.seed)
     spec, settings = make_spec(config, facts), policy_config(config.method, config.policy)
     if METHODS[config.method].weights:
@@ -144,7 +145,7 @@ def _build(config: RunConfig, facts: DataFacts, device: torch.device, *, plays_o
     return faulty_policy(policy, config.legacy).to(device)
 
 
-def _corpus_of(config: RunConfig, settings: LaMoConfig) -> Corpus | None:
+def _corpus_of(config: OfflineConfig, settings: LaMoConfig) -> Corpus | None:
     corpus = language_corpus(settings, config.lm)
     if corpus_hash(corpus) != config.corpus_hash:
         raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
@@ -152,7 +153,7 @@ def _corpus_of(config: RunConfig, settings: LaMoConfig) -> Corpus | None:
 
 
 def _build_lamo(
-    config: RunConfig, settings: LaMoConfig, spec: Spec, corpus: Corpus | None, device: torch.device
+    config: OfflineConfig, settings: LaMoConfig, spec: Spec, corpus: Corpus | None, device: torch.device
 ) -> LaMo:
     weights = METHODS[config.method].weights
     if model_hash(config.lm, weights, config.seed) != config.lm_hash:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ...baselines.policy import Policy
 from ...datasets.fractions import Subset
 from ..runs.checkpoint import trained_tensors
-from ..runs.config import RunConfig
+from .config import OfflineConfig
 
 LEARNED_FROM = ("observations", "last_observations", "actions", "rewards")
 LARGEST = 1e18  # float32 ends at 3.4e38: larger numbers have no square there
@@ -24,7 +24,7 @@ def unsound(policy: Policy, optimizer: torch.optim.Optimizer) -> str:
     return next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), "")
 
 
-def advice(config: RunConfig, start: str, first: Mapping[str, Tensor], subset: Subset) -> str:
+def advice(config: OfflineConfig, start: str, first: Mapping[str, Tensor], subset: Subset) -> str:
     """What to do about it. `start` is what was `unsound`, `first` what the first batch measured, before any update."""
     data = f"lamobench data verify {config.dataset}` and `lamobench data show {config.dataset}"
     look = f"a lower learning rate is no help: look at the data with `{data}`"

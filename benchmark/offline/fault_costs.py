@@ -2,23 +2,16 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...datasets.errors import choose
-from ...datasets.storage import write_rows
-from ..cli.commands import check_seeds, check_workers, run_request, train_all
-from ..runs.config import RunConfig
 from ..runs.store import run_folder
 from ..scores.collect import read_finished, with_one_target
 from ..scores.statistics import mean, paired_difference
-from ..sweep.grid import grid
-from ..terminal import print_rows
+from .config import OfflineConfig
 from .faults import FAULTS
-
-if TYPE_CHECKING:
-    from ..cli.faults import Faults
 
 
 @dataclass(frozen=True)
@@ -48,57 +41,17 @@ TRIALS: dict[str, Trial] = {
     "best-target": _REACHER,
 }
 
-SHOWN = ("fault", "dataset", "method", "score_default", "score_fault", "difference", "ci_low", "ci_high")
-
-Pair = tuple[list[RunConfig], list[RunConfig]]  # without the fault and with it, in the order of the seeds
+Pair = tuple[list[OfflineConfig], list[OfflineConfig]]  # without the fault and with it, in the order of the seeds
 
 
-def measure_faults(command: "Faults") -> None:
-    """`lamobench faults`."""
-    check_workers(command.jobs, command.threads)
-    check_seeds(command.seeds)
-    wanted = {choose("fault", name, list(FAULTS)) for name in command.names} or set(FAULTS)
-    pairs = {name: trial_runs(name, command) for name in FAULTS if name in wanted}
-    runs = [run for pair in pairs.values() for side in pair for run in side]
-    pool = (command.jobs, command.threads, command.device, False, command.engine, command.plan)
-    train_all(runs, f"{len(pairs)} faults", command.runs, *pool)
-    if command.plan:
-        return
-    rows = [compare(name, pair, command) for name, pair in pairs.items()]
-    write_rows(command.output, rows)
-    print_rows([{column: row[column] for column in SHOWN} for row in rows], as_json=False)
-    print(f"\nwritten to {command.output}")
-
-
-def trial_runs(name: str, command: "Faults") -> Pair:
-    """The runs that show what a fault costs, resolved."""
-    from ..cli.main import RunOptions
-
-    trial = TRIALS[name]
-    options = RunOptions(
-        profile=command.profile,
-        source=command.source,
-        lm=command.lm,
-        steps=command.steps,
-        set=trial.settings,
-        budget=(*(trial.budget if command.profile == "cpu" and not command.steps else ()), *command.budget),
-    )
-    request = run_request(trial.dataset, trial.method, options)
-    seeds = tuple(dict.fromkeys(command.seeds))
-    without, with_fault = (grid(replace(request, legacy=legacy), [trial.fraction], seeds) for legacy in ((), (name,)))
-    return without, with_fault
-
-
-def compare(name: str, pair: Pair, command: "Faults") -> dict[str, Any]:
+def compare(name: str, pair: Pair, root: Path) -> dict[str, Any]:
     """A row of `results/faults.csv`: scores without and with the fault, and their difference with its 95 % interval.
 
     Differences are taken episode by episode, which have the same start, seed by seed, so that the interval is of the
     fault's effect and not of the luck that both sides share; it is that of `statistics.stratified_bootstrap`.
     """
     first = pair[0][0]
-    default, faulty = (
-        with_one_target([read_finished(run_folder(command.runs, config)) for config in side]) for side in pair
-    )
+    default, faulty = (with_one_target([read_finished(run_folder(root, config)) for config in side]) for side in pair)
     before, after = (np.stack([run["headline_scores"] for run in side]) for side in (default, faulty))  # (N, M)
     apart = paired_difference(after, before)
     return {

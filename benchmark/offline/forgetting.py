@@ -10,18 +10,18 @@ from ..lm.checkpoints import model_positions, model_type
 from ..lm.families import FAMILIES
 from ..lm.lamo import LaMo, LaMoConfig
 from ..runs.checkpoint import load_policy
-from ..runs.config import RunConfig
 from ..runs.store import run_folder
 from .build import build_policy, language_corpus, training_subset
+from .config import OfflineConfig
 
 
-def check_english(configs: Iterable[RunConfig], corpus: str) -> None:
+def check_english(configs: Iterable[OfflineConfig], corpus: str) -> None:
     """A `UserError` unless `loss_on_english` can read `corpus` for every run, once it is finished."""
     for lm in {config.lm for config in configs if _speaks(config)}:
         _english(lm, corpus)
 
 
-def _speaks(config: RunConfig) -> bool:
+def _speaks(config: OfflineConfig) -> bool:
     return bool(config.lm) and FAMILIES[model_type(config.lm)].predicts_words
 
 
@@ -30,7 +30,7 @@ def _english(lm: str, corpus: str) -> Corpus | None:
     return language_corpus(LaMoConfig(corpus=corpus, measure_language=True, language_length=model_positions(lm)), lm)
 
 
-def loss_on_english(root: Path, config: RunConfig, corpus: str) -> float | None:
+def loss_on_english(root: Path, config: OfflineConfig, corpus: str) -> float | None:
     """Nats per token of what `corpus` holds out, under a finished run's language model; None for one without.
 
     An encoder counts as none: it predicts no next word. The blocks are as long as the model's context, whatever length

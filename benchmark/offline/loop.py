@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,23 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...baselines.policy import Policy, Sampler
+from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
 from ...datasets.disk_errors import disk_error
 from ...datasets.environments import make_environment, simulator_version
-from ...datasets.errors import UserError, choose
+from ...datasets.errors import UserError
 from ...datasets.processes import cores, processor
 from ...datasets.storage import write_json
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
-from ..runs.config import RunConfig
 from ..runs.damage import sizes_and_hashes
+from ..runs.episodes import COLUMNS, episodes_csv
 from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure, write_logs
-from ..training.learner import Learner, Tally, autocast
+from ..training.devices import choose_device
+from ..training.learner import Learner, Schedule, Tally, autocast
 from ..training.memory import keep_freed_memory, memory_line
 from .build import build_policy, training_subset
+from .config import OfflineConfig
 from .divergence import advice, unsound
+from .faults import cumulative_factor
 from .faulty_data import evaluation_view
-from .rollout import COLUMNS, episodes_csv, evaluation_seeds, rollout
+from .hyperparameters import budget_for
+from .rollout import evaluation_seeds, rollout
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
@@ -44,7 +49,7 @@ Note = Callable[[str], None]  # called with a line that a person should read
 
 
 def train(
-    config: RunConfig,
+    config: OfflineConfig,
     root: Path,
     device: str = "auto",
     report: Report | None = None,
@@ -74,18 +79,12 @@ def train(
     return folder
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` takes the GPU where there is one."""
-    choose("device", name, ["auto", "cpu", "cuda"])
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device 'cuda' was asked for, but PyTorch sees no GPU; give --device cpu or auto")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
 class Training(Learner):
     """One run on its way: policy, optimiser, data, and where it stands."""
 
-    def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
+    config: OfflineConfig
+
+    def __init__(self, config: OfflineConfig, folder: Path, device: torch.device, report: Report) -> None:
         self.folder, self.report = folder, report
         self.subset = training_subset(config)
         super().__init__(config, build_policy(config, self.subset, device), device)
@@ -95,6 +94,14 @@ class Training(Learner):
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
         self.saved_at = time.monotonic()
         self.unsound = ""  # what was not finite when it began
+
+    def schedule(self, settings: OptimizerSettings) -> Schedule:
+        """That of any learner, or under `cumulative-schedule` that fault's, whatever the settings."""
+        config = self.config
+        if "cumulative-schedule" not in config.legacy:
+            return super().schedule(settings)
+        published = budget_for("paper", config.task, config.method).steps  # which the run's steps stand for
+        return partial(cumulative_factor, scale=published / config.steps)
 
     @property
     def checkpoint(self) -> Path:

@@ -14,17 +14,17 @@ from ...datasets.json_files import read_json
 from ...datasets.storage import write_json
 from ..lm.checkpoints import model_hash
 from ..runs.checkpoint import load_policy
-from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT, DATA_FACTS
 from ..runs.methods import METHODS, find_method
 from ..runs.records import HASHED, file_hash
 from .build import DataFacts, build_player, build_policy, data_facts, training_subset
+from .config import OfflineConfig
 
 LONGEST = 1_000_000  # steps of an episode that a file may promise
 WIDEST = 100_000  # numbers in an observation
 
 
-def load_player(folder: Path, config: RunConfig, device: torch.device, lm: str = "") -> Policy:
+def load_player(folder: Path, config: OfflineConfig, device: torch.device, lm: str = "") -> Policy:
     """The policy of the finished run in `folder`.
 
     `lm` says where its language model lies, if not where it was trained. Where the folder has what was noted of the
@@ -48,7 +48,7 @@ def load_player(folder: Path, config: RunConfig, device: torch.device, lm: str =
     return policy
 
 
-def language_model_problem(config: RunConfig, lm: str) -> str:
+def language_model_problem(config: OfflineConfig, lm: str) -> str:
     """Why `lm` can't be the language model of a run, and what to type; empty if it is the one."""
     try:
         found = model_hash(lm, METHODS[config.method].weights, config.seed)
@@ -71,7 +71,7 @@ def _is_path(lm: str) -> bool:
     return "/" in lm or "\\" in lm
 
 
-def write_data_facts(folder: Path, run: Path, config: RunConfig) -> None:
+def write_data_facts(folder: Path, run: Path, config: OfflineConfig) -> None:
     """Note beside the published checkpoint in `folder` its hash, and what the policy of `run` has to know of its data.
 
     The data must be at hand and unchanged, but for a run that was pulled itself.
@@ -83,7 +83,7 @@ def write_data_facts(folder: Path, run: Path, config: RunConfig) -> None:
     write_json(folder / DATA_FACTS, lists | {HASHED: file_hash(folder / CHECKPOINT)})
 
 
-def read_data_facts(folder: Path, config: RunConfig) -> DataFacts:
+def read_data_facts(folder: Path, config: OfflineConfig) -> DataFacts:
     """The inverse of `write_data_facts`; a `UserError` for what can't be of this run's task."""
     path = folder / DATA_FACTS
     content = read_json(path)

@@ -3,10 +3,7 @@
 Shapes: E environments, k steps of history, S observation, A action, F stacked frames.
 """
 
-import csv
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,39 +12,9 @@ import torch
 from ...baselines.policy import History, Policy
 from ...datasets.trajectories import Array
 from ...datasets.windows import View
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One evaluation episode: a row of `episodes.csv`."""
-
-    step: int  # training step at which the policy was evaluated
-    target_return: float  # what a return-conditioned policy was asked for
-    episode: int  # its number among the episodes of this evaluation
-    seed: int  # of the environment's reset
-    episode_return: float  # undiscounted
-    length: int  # steps
-
+from ..runs.episodes import Episode
 
 STARTS = 2  # tells the stream of evaluation starts from that of batches (`train.BATCHES`)
-COLUMNS = ["step", "target_return", "episode", "seed", "return", "length"]
-
-
-def episodes_csv(episodes: Sequence[Episode]) -> str:
-    """The content of `episodes.csv`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(astuple(episode) for episode in episodes)
-    return text.getvalue()
-
-
-def parse_episodes(text: str) -> list[Episode]:
-    """The inverse of `episodes_csv`."""
-    kinds = [f.type for f in fields(Episode)]
-    rows = csv.reader(io.StringIO(text))
-    next(rows)
-    return [Episode(*(kind(value) for kind, value in zip(kinds, row, strict=True))) for row in rows]  # type: ignore[operator]
 
 
 def evaluation_seeds(run_seed: int, evaluation: int, episodes: int) -> list[int]:

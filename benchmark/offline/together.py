@@ -27,20 +27,20 @@ from ...baselines.onednn import faster_here
 from ...baselines.policy import Policy
 from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
-from ..runs.config import RunConfig
 from ..runs.methods import METHODS
 from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside
+from ..training.devices import choose_device
 from ..training.learner import Learner, Tally
 from ..training.memory import keep_freed_memory
-from .loop import Note, Training, choose_device
+from .config import OfflineConfig
+from .loop import Note, Training
 
 LARGE = 1 << 24  # multiplications: 256 rows and two layers of 256
-PER_SEED = ("seed", "data_seed", "subset_hash", "episodes_in_subset")  # what the runs of a group may differ in
 
 Report = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
 
 
-def stackable(config: RunConfig, device: torch.device | None) -> bool:
+def stackable(config: OfflineConfig, device: torch.device | None) -> bool:
     """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
 
     Nor, on a CPU, where oneDNN's large products are most of a step: a stack takes longer than one seed after the other.
@@ -53,24 +53,24 @@ def stackable(config: RunConfig, device: torch.device | None) -> bool:
     return plain and networks and not config.policy.get("dropout")
 
 
-def _multiplications(config: RunConfig) -> int:
+def _multiplications(config: OfflineConfig) -> int:
     """Of a loss' largest product, between hidden layers: of CQL, it has three kinds of proposals for each state."""
     proposals = 3 * int(config.policy["sampled_actions"]) if config.method == "cql" else 1
     sizes = pairwise(config.policy.get("hidden", ()))
     return config.batch_size * proposals * max((int(inputs) * int(outputs) for inputs, outputs in sizes), default=0)
 
 
-def groups(runs: Iterable[RunConfig], device: torch.device | None) -> list[tuple[RunConfig, ...]]:
+def groups(runs: Iterable[OfflineConfig], device: torch.device | None) -> list[tuple[OfflineConfig, ...]]:
     """Runs that can be trained together: equal but for their seeds and subsets. Any other is by itself."""
-    found: dict[str, list[RunConfig]] = {}
+    found: dict[str, list[OfflineConfig]] = {}
     for run in runs:
-        shared = asdict(run) | dict.fromkeys(PER_SEED)
+        shared = asdict(run) | dict.fromkeys(run.per_seed)
         found.setdefault(json.dumps(shared) if stackable(run, device) else run.id, []).append(run)
     return [tuple(group) for group in found.values()]
 
 
 def train_together(
-    configs: Sequence[RunConfig],
+    configs: Sequence[OfflineConfig],
     root: Path,
     device: str = "auto",
     report: Report | None = None,
@@ -109,7 +109,7 @@ def train_together(
 class Seed:
     """One of the runs, and PyTorch's random state as this run left it."""
 
-    def __init__(self, config: RunConfig, folder: Path, device: torch.device, report: Report) -> None:
+    def __init__(self, config: OfflineConfig, folder: Path, device: torch.device, report: Report) -> None:
         self.config = config
         self.training = Training(config, folder, device, lambda done, total: report(config.id, done, total))
         self.random = _random_states(device)
@@ -135,7 +135,7 @@ def _random_states(device: torch.device) -> list[Tensor]:
 
 
 @contextmanager
-def _failures(config: RunConfig, failed: dict[str, str]) -> Iterator[None]:
+def _failures(config: OfflineConfig, failed: dict[str, str]) -> Iterator[None]:
     """What goes wrong with one run is noted, and the others go on."""
     try:
         yield

@@ -13,22 +13,19 @@ from typing import Any
 import numpy as np
 
 from ...baselines.fields import Count
-from ...datasets.catalog import find_task
-from ...datasets.environments import make_environment
 from ...datasets.errors import UserError
-from ...datasets.rendering import render, renderable
 from ...datasets.storage import whole_file, write_json
-from ...datasets.tasks import Task
 from ...datasets.trajectories import Array
-from ..figures.frames import SCENE_WIDTHS, moments
+from ..figures.frames import moments
 from ..runs.layout import ABOUT_PICTURE, PICTURE
 from ..runs.records import content_of, read_config, read_object
 from ..runs.store import clear_temporaries, hold
+from ..runs.tracks import find_track, work_of
 from .contents import Contents
 from .marks import percent
 
 FRAMES = 8  # of a strip
-HEIGHT, SCENE_WIDTH, GAP = 120, 160, 4  # pixels
+GAP = 4  # pixels
 QUALITY = 72  # of JPEG: a strip is about 20 kB
 EPISODES = 3  # played for a strip
 SEED = 2_000_000  # of their starts: neither training evaluations' nor those of `lamobench evaluate`
@@ -50,16 +47,6 @@ class Strip:
     height: int
 
 
-@dataclass(frozen=True)
-class Played:
-    """One episode: observations (L + 1, ...), the last one after the last step, and what it came to."""
-
-    seed: int
-    observations: list[Array]
-    episode_return: float
-    length: int
-
-
 def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     """Play a finished run's policy and write its strip and what it shows beside it; the picture's path.
 
@@ -71,17 +58,18 @@ def picture_run(folder: Path, device: str = "auto", lm: str = "") -> Path:
     config = read_config(folder)
     if not (folder / "done.json").exists():
         raise UserError(f"run {folder.name} is not finished; start the command that made it again")
-    task, target = find_task(config.task), float(config.target_returns[0])
-    episodes = sorted(_play(folder, target, device, lm), key=lambda episode: episode.episode_return)
+    work = work_of(config)
+    played = work.play(folder, config, device, lm, SEED + config.seed, EPISODES)
+    episodes = sorted(played, key=lambda episode: episode.episode_return)
     chosen = episodes[len(episodes) // 2]
     steps = moments(chosen.length, FRAMES)
-    picture = side_by_side(frames_of(task, np.stack([chosen.observations[step] for step in steps])))
+    picture = side_by_side(work.draw(config, np.stack([chosen.observations[step] for step in steps])))
     about = {
         "episodes": len(episodes),
         "seed": chosen.seed,
-        "target_return": target,
+        "target_return": chosen.target_return,
         "return": chosen.episode_return,
-        "score": task.normalise(chosen.episode_return),
+        "score": find_track(config.track).find_task(config.task).normalise(chosen.episode_return),
         "length": chosen.length,
         "steps": steps,
         "width": picture.shape[1],
@@ -135,71 +123,10 @@ def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
     return found, problems
 
 
-def frames_of(task: Task, observations: Array) -> Array:
-    """(M, H, W, 3) uint8 pictures of M observations: drawn, or as they are where they are images."""
-    if observations.dtype == np.uint8 and observations.ndim >= 3:
-        times = max(1, HEIGHT // observations.shape[1])
-        grown = observations.repeat(times, 1).repeat(times, 2)
-        return grown if grown.ndim == 4 else grown[..., None].repeat(3, axis=3)
-    if not renderable(task):
-        raise UserError(f"nothing here draws '{task.name}': its observations are no images, and its scene is not known")
-    return render(task, observations, HEIGHT, HEIGHT if task.name in SCENE_WIDTHS else SCENE_WIDTH)
-
-
 def side_by_side(frames: Array) -> Array:
     """(H, W', 3) uint8: frames (M, H, W, 3) in a row with a thin gap between any two."""
     padded = np.pad(frames, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=GREY)
     return np.ascontiguousarray(np.concatenate(list(padded), axis=1)[:, :-GAP])
-
-
-def _play(folder: Path, target: float, device: str, lm: str) -> list[Played]:
-    from ..offline.faulty_data import evaluation_view
-    from ..offline.loop import choose_device
-    from ..offline.players import load_player
-    from ..offline.rollout import evaluation_seeds, rollout
-    from ..training.learner import autocast
-
-    config, chosen = read_config(folder), choose_device(device)
-    task = find_task(config.task)
-    policy = load_player(folder, config, chosen, lm)
-    seeds = evaluation_seeds(SEED + config.seed, 0, EPISODES)
-    tapes: list[_Watched] = []
-
-    def watched() -> _Watched:
-        tapes.append(_Watched(make_environment(task)))
-        return tapes[-1]
-
-    with autocast(config, chosen):
-        view = evaluation_view(policy.view, config.legacy)
-        cached = config.cached_context
-        episodes = rollout(policy, watched, seeds, [target], environments=EPISODES, view=view, cached_context=cached)
-    return [
-        Played(episode.seed, tape.observations, episode.episode_return, episode.length)
-        for episode, tape in zip(episodes, tapes, strict=True)
-    ]
-
-
-class _Watched:
-    """An environment that remembers what was seen in its episode. One episode each: there are as many as episodes."""
-
-    def __init__(self, environment: Any) -> None:
-        self._environment = environment
-        self.observations: list[Array] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._environment, name)
-
-    def reset(self, **options: Any) -> Any:
-        """As the environment's."""
-        observation, about = self._environment.reset(**options)
-        self.observations = [np.array(observation)]
-        return observation, about
-
-    def step(self, action: Any) -> Any:
-        """As the environment's."""
-        observation, *outcome = self._environment.step(action)
-        self.observations.append(np.array(observation))
-        return observation, *outcome
 
 
 def _write_jpeg(path: Path, picture: Array) -> None:

@@ -7,7 +7,9 @@ the leaderboard reads ten thousand runs through here.
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, get_type_hints
@@ -17,13 +19,12 @@ import numpy as np
 from ...baselines.fields import Bounds, Count
 from ...datasets.errors import UserError
 from ...datasets.file_checks import check_regular_file
-from ...datasets.fractions import SELECTIONS
 from ...datasets.json_files import parse_json
 from ...datasets.trajectories import Array
-from ..offline.faults import FAULTS
-from .config import LATER_FIELDS, MOST, PRECISIONS, RunConfig
+from .config import MOST, RunConfig
 from .kinds import LONGEST, Fields, checked, of_kind, shown
 from .layout import CHECKPOINT, DATA_FACTS, FILES
+from .tracks import BEFORE_TRACKS, Track, find_track
 
 MOST_SETTINGS = 1000  # of a method; numbers in a list of them
 LARGEST = 1e15  # return of an episode: sums of squares of such numbers are still finite
@@ -33,7 +34,6 @@ HASHED = "sha256"  # where `done.json` keeps the hashes of the run's files, and 
 Total = Annotated[int, Bounds(0)]  # of parameters, bytes, runs
 Seconds = Annotated[float, Bounds(0.0, 1e10)]
 
-CONFIG_KINDS = get_type_hints(RunConfig, include_extras=True)
 DONE_KINDS: dict[str, Any] = {
     "params_total": Count,
     "params_trainable": Total,
@@ -95,16 +95,16 @@ def read_config(folder: Path) -> RunConfig:
 
 def config_in(content: bytes) -> RunConfig:
     """The configuration that the content of a `config.json` is."""
-    values = LATER_FIELDS | object_in(content, "config.json")
-    if unknown := values.keys() - CONFIG_KINDS.keys():
+    values = object_in(content, "config.json")
+    track = values.pop("track", BEFORE_TRACKS)
+    if not isinstance(track, str):
+        raise UserError(f"config.json: track is {shown(track)}; expected a name")
+    kind, kinds = config_kinds(find_track(track[:80]))
+    values = {name: value for name, value in kind.later_fields.items() if name in kinds} | values
+    if unknown := values.keys() - kinds.keys():
         raise UserError(f"config.json has {sorted(unknown)[0][:80]!r}, which is no field of this version's")
-    config = RunConfig(**checked(values, CONFIG_KINDS, {}, "config.json"))
-    choices: list[tuple[str, Sequence[str], Collection[str]]] = [
-        ("selection", [config.selection], SELECTIONS),
-        ("precision", [config.precision], PRECISIONS),
-        ("legacy", config.legacy, FAULTS),
-    ]
-    for name, given, known in choices:
+    config = kind(**checked(values, kinds, {}, "config.json"))
+    for name, given, known in config.choices():
         for value in given:
             if value not in known:
                 raise UserError(f"config.json: {name} is {value[:80]!r}; expected one of {', '.join(known)}")
@@ -112,6 +112,14 @@ def config_in(content: bytes) -> RunConfig:
         raise UserError("config.json: target_returns is []; expected one or more")
     _check_settings(config.policy)
     return config
+
+
+@cache
+def config_kinds(track: Track) -> tuple[type[RunConfig], dict[str, Any]]:
+    """The class of a track's configurations, and the types of its fields by name."""
+    kind = track.config_class()
+    types = get_type_hints(kind, include_extras=True)
+    return kind, {field.name: types[field.name] for field in fields(kind)}
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:

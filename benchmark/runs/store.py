@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -72,7 +71,7 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
     with hold(folder, wait):
         clear_temporaries(folder)  # who wrote them is gone, or had no lock
         if not (folder / "config.json").exists():
-            write_json(folder / "config.json", asdict(config))
+            write_json(folder / "config.json", config.stored())
         yield folder
 
 

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
-from ..runs.config import LATER_SETTINGS, RunConfig
+from ..runs.config import RunConfig
 from ..runs.damage import damage, missized
 from ..runs.layout import run_folders
-from ..runs.methods import METHODS
+from ..runs.methods import look_up
 from ..runs.records import (
     check_content,
     check_id,
@@ -30,11 +29,18 @@ from ..runs.records import (
     read_episodes,
     read_failure,
 )
+from ..runs.tracks import find_track
 
 AGAIN = "start the same command again"
 UNFINISHED = f"{AGAIN} to go on"
 SET_ASIDE = f"{AGAIN}, which sets its folder aside"  # as it does with all damage that sizes tell
 NAMED = 10  # unfinished runs that are named; a sweep that is under way may have hundreds
+# What the rows of tracks without data sets have in the columns of data.
+WITHOUT_DATA = {
+    **dict.fromkeys(("source", "dataset_hash", "subset_hash", "env_id"), ""),
+    "fraction": 1.0,
+    "episodes_in_subset": 0,
+}
 UNVERIFIED = "their done.json has no hashes, so a number that was changed in their files would not be seen"
 
 
@@ -128,23 +134,23 @@ def _outcome(folder: Path, content: bytes, config: RunConfig, flat: dict[str, An
     for name, found in (("config.json", content), ("episodes.csv", episodes)):
         check_content(name, found, done)
     check_id(config, folder)
-    about = {"settings": _settings(flat, done), "verified": is_verified(done), "status": "finished"}
+    about = {"settings": _settings(config, flat, done), "verified": is_verified(done), "status": "finished"}
     return done | about | _scores(episodes, config)
 
 
 def _flattened(config: RunConfig) -> dict[str, Any]:
-    """Its fields, a method's settings as "policy.name"."""
-    flat = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__ if name != "policy"}
-    return flat | {f"policy.{name}": value for name, value in config.policy.items()}
+    """Its fields, a method's settings as "policy.name"; and what every row has, whatever its run's track."""
+    flat = {name: getattr(config, name) for name in config.__dataclass_fields__ if name != "policy"}
+    flat |= {f"policy.{name}": value for name, value in config.policy.items()}
+    return {"track": config.track, "dataset": config.subject} | WITHOUT_DATA | flat
 
 
-def _settings(flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+def _settings(config: RunConfig, flat: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Everything that runs of one leaderboard row must have in common."""
-    method = METHODS.get(flat["method"])
-    drawn = method is not None and method.weights not in ("", "pretrained")  # weights drawn by the seed
-    may_differ = ("seed", "data_seed", "subset_hash", "episodes_in_subset", *(("lm_hash",) if drawn else ()))
+    drawn = look_up(config.method).weights not in ("", "pretrained")  # weights drawn by the seed
+    may_differ = (*config.per_seed, *(("lm_hash",) if drawn else ()))
     common = {key: value for key, value in flat.items() if key not in may_differ}
-    for name, default in LATER_SETTINGS.items():  # as in the run's id
+    for name, default in config.later_settings.items():  # as in the run's id
         if common.get(f"policy.{name}", default) == default:
             common.pop(f"policy.{name}", None)
     return common | {"simulator": done["simulator"]}
@@ -158,15 +164,14 @@ def with_one_target(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _scores(episodes: bytes, config: RunConfig) -> dict[str, Any]:
-    targets = config.target_returns if "best-target" in config.legacy else config.target_returns[:1]
     table = read_episodes(episodes)
-    by_target = [_scores_at(target, table, config) for target in targets]
+    by_target = [_scores_at(target, table, config) for target in config.ranked_targets]
     return max(by_target, key=lambda scores: float(scores["score"])) | {"by_target": by_target}
 
 
 def _scores_at(target: float, table: Array, config: RunConfig) -> dict[str, Any]:
     steps, returns = _returns_at(target, table, config)
-    scores = find_task(config.task).normalise(returns)
+    scores = find_track(config.track).find_task(config.task).normalise(returns)
     headline = slice(-config.headline_evaluations, None)
     curve = scores.mean(axis=1)
     return {

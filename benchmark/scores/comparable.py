@@ -6,7 +6,7 @@ from typing import Any
 
 from ...datasets.entries import DATASETS, Minari, Recorded
 from ...datasets.tasks import TASKS
-from ..offline.settings import SEQUENCE_METHODS
+from ..runs.methods import look_up
 from .reported import Published, published_scores
 
 # The papers that the leaderboard has columns for, and what their columns are called. `lamobench compare` has them all.
@@ -53,7 +53,7 @@ def drawn_otherwise(row: Mapping[str, Any]) -> str:
     if row["fraction"] >= 1.0 or row["dataset"] not in DATASETS:
         return ""
     atari = TASKS[DATASETS[row["dataset"]].task].frame_stack
-    best = ", less the best of those" if row["method"] in SEQUENCE_METHODS and not atari else ""
+    best = ", less the best of those" if look_up(row["method"]).context and not atari else ""
     theirs = f"theirs are int(share x N) of the N episodes that were kept of the file{best}"
     return f"{theirs}, ours, where uniform, round(share x N)"
 

@@ -16,7 +16,6 @@ from .comparable import published_columns
 from .statistics import Summary, summarise_all
 from .variants import split_variants
 
-TRACK = "offline"
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
 # Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
@@ -121,7 +120,7 @@ def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
     row = {column: first[column] for column in (*KEYS, "dataset_hash", "env_id", "simulator", "version")}
     row |= {column: int(first[column]) for column in ("episodes_in_subset", "params_total", "params_trainable")}
     row |= {
-        "track": TRACK,
+        "track": first["track"],
         "subset_hash": _combined_subset_hash(group),
         "seeds": summary.seeds,
         "score_mean": summary.mean,

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.catalog import find_task
 from ...datasets.disk_errors import errors_about
 from ...datasets.errors import UserError
 from ...datasets.storage import whole_file
-from ..offline.rollout import Episode, parse_episodes
 from ..runs.config import RunConfig
+from ..runs.episodes import Episode, parse_episodes
 from ..runs.kinds import Fields
 from ..runs.records import content_of, read_config, read_episodes, read_metrics
+from ..runs.tracks import find_track
 
 NOT_MEASURED = ("step", "seconds")  # of a row of metrics.jsonl
 
@@ -90,7 +90,7 @@ def _evaluations(run: Path, config: RunConfig) -> dict[int, dict[str, float]]:
     grouped: dict[tuple[int, float], list[Episode]] = {}
     for episode in episodes:
         grouped.setdefault((episode.step, episode.target_return), []).append(episode)
-    normalise, found = find_task(config.task).normalise, dict[int, dict[str, float]]()
+    normalise, found = find_track(config.track).find_task(config.task).normalise, dict[int, dict[str, float]]()
     for (step, target), group in grouped.items():
         at = f"_at_{target:g}" if len(config.target_returns) > 1 else ""
         mean = float(np.mean([episode.episode_return for episode in group]))

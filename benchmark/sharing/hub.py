@@ -20,11 +20,11 @@ from ...datasets.cache import replaced_folder
 from ...datasets.disk_errors import errors_about
 from ...datasets.errors import UserError
 from ...datasets.storage import write_text
-from ..offline.players import language_model_problem, read_data_facts, write_data_facts
+from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT, DATA_FACTS
 from ..runs.records import read_config
+from ..runs.tracks import work_of
 from .archive import MANIFEST, MANIFEST_LIMIT, manifest_of, read_manifest
-from .card import policy_card
 from .files import LIMITS, OF_FINISHED, Placed, check_run, checkpoint_state, file_facts, place, waiting_room
 
 CARD = "README.md"
@@ -50,6 +50,12 @@ def is_repository(name: str) -> bool:
     return REPOSITORY.fullmatch(name) is not None and not Path(name).is_dir()
 
 
+def local_paths(config: RunConfig) -> list[str]:
+    """The places on this machine that a configuration names: of a language model, of a corpus."""
+    named = [config.lm, *(value for value in config.policy.values() if isinstance(value, str))]
+    return [name for name in named if "/" in name or "\\" in name]
+
+
 def push(folder: Path, to: str, private: bool = False) -> str:
     """Publish the finished run in `folder`; where it is then.
 
@@ -73,13 +79,15 @@ def prepare(folder: Path, target: Path, name: str) -> None:
     if status != "finished" or not (folder / CHECKPOINT).is_file():
         what = status if status != "finished" else "without its checkpoint"
         raise UserError(f"run {folder.name} is {what}; only a finished run's policy can be published")
+    config = read_config(folder)
+    work = work_of(config)
     for file in OF_FINISHED:
         shutil.copyfile(folder / file, target / file)
     _write_weights(folder / CHECKPOINT, target / CHECKPOINT, folder.name)
-    write_data_facts(target, folder, read_config(folder))
+    work.publish(folder, target, config)
     facts = {file: file_facts(target / file) for file in PUBLISHED}
     (target / MANIFEST).write_bytes(manifest_of({folder.name: facts}))
-    write_text(target / CARD, policy_card(folder, name, facts))
+    write_text(target / CARD, work.card(folder, name, facts))
 
 
 def _write_weights(checkpoint: Path, target: Path, run: str) -> None:
@@ -121,7 +129,7 @@ def pull(origin: str, root: Path, revision: str = "") -> Pulled:
             raise UserError(f"{origin} can't be pulled: {told}; nothing was changed") from None
         placed = place([run], root)
     config = read_config(root / run.name)
-    return Pulled(run.name, placed, commit, language_model_problem(config, config.lm) if config.lm else "")
+    return Pulled(run.name, placed, commit, work_of(config).missing(config))
 
 
 def _check_policy(arriving: Path) -> Path:
@@ -142,7 +150,8 @@ def _check_policy(arriving: Path) -> Path:
                 f"{facts['size']} and {facts['sha256'][:16]}...: it is damaged or was changed"
             )
         os.rename(arriving / file, folder / file)
-    read_data_facts(folder, read_config(folder))
+    config = read_config(folder)
+    work_of(config).check_published(folder, config)
     check_run(folder)
     return folder
 

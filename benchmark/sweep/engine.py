@@ -10,9 +10,10 @@ from typing import Protocol
 
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import cores
+from ..runs.tracks import Job
 from .job import Message
 from .options import ENGINES, EngineOptions
-from .plan import ELSEWHERE, Job
+from .plan import ELSEWHERE
 
 
 @dataclass(frozen=True)

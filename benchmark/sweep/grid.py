@@ -6,20 +6,20 @@ the other is not working on, waits for the rest, and finds it done.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
 
 from ...datasets.errors import UserError
-from ..runs.config import RunConfig, RunRequest, resolve_each
+from ..runs.config import RunConfig
 from ..runs.store import hold, is_done, is_held, run_folder, set_damaged_aside, write_failure
+from ..runs.tracks import Job
 from .engine import Engine, Workplace, check_engine, device_of_plan, open_engine
 from .estimate import Kind, StepTimes, kind, typical_pace
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
 from .options import EngineOptions
-from .plan import Job, Plan, make_plan
+from .plan import Plan, make_plan
 from .record import Record
 
 ATTEMPTS = 3  # how often a run is started in a row without getting further, before its worker's death is its failure
@@ -63,11 +63,6 @@ class State:
         costs = {run.id: times.cost(run, self.steps) for run in self.runs if run.id not in over}
         of_jobs = [sum(costs.get(run.id, 0.0) for run in job) for job in self.jobs]
         return max(sum(costs.values()) / jobs, max([*costs.values(), *of_jobs], default=0.0))
-
-
-def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) -> list[RunConfig]:
-    """One method at every combination of fractions and seeds, resolved."""
-    return resolve_each(request, list(product(fractions, seeds)))
 
 
 def sweep(

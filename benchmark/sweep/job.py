@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ...datasets.disk_errors import FULL, disk_error, disk_line
 from ...datasets.errors import UserError
+from ..runs.tracks import Job, work_of
 from ..streams import prepare_streams
 from ..training.memory import TAKES_LESS, memory_line
-from .plan import Job
 
 OF_SWEEPS = " or ".join(TAKES_LESS[option] for option in ("jobs", "budget"))
 TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
@@ -83,10 +83,9 @@ def _parts(job: Job, device: str) -> list[Job]:
     """What of a job is trained in one pass here."""
     if len(job) == 1:
         return [job]
-    from ..offline.loop import choose_device
-    from ..offline.together import groups
+    from ..training.devices import choose_device
 
-    return groups(job, choose_device(device))
+    return list(work_of(job[0]).groups(job, choose_device(device).type))
 
 
 def _train_part(job: Job, root: Path, device: str, tell: Tell) -> Ended | Full:
@@ -105,21 +104,12 @@ def _train_part(job: Job, root: Path, device: str, tell: Tell) -> Ended | Full:
 
 def _train(job: Job, root: Path, device: str, tell: Tell) -> dict[str, str]:
     """Train the runs of a job; for those that failed, one line that says why."""
-    from ..offline.loop import train
-    from ..offline.together import train_together
-
     paces = {run.id: Pace(tell, run.id, len(job)) for run in job}
 
     def note(line: str) -> None:
         tell(Note(line))
 
-    if len(job) > 1:
-        return train_together(job, root, device, lambda run, done, total: paces[run].report(done, total), True, note)
-    try:
-        train(job[0], root, device, paces[job[0].id].report, True, note)
-    except UserError as error:
-        return {job[0].id: str(error)}
-    return {}
+    return work_of(job[0]).train(job, root, device, lambda run, done, total: paces[run].report(done, total), note)
 
 
 def full_line(root: Path) -> str:

@@ -17,9 +17,9 @@ from typing import Any
 
 from ...datasets.processes import START_METHOD, follow_parent
 from ...datasets.storage import temporary_variable
+from ..runs.tracks import Job
 from .engine import Workplace, slots_here
 from .job import Died, Message, Note, Step, train_job
-from .plan import Job
 
 GPUS = "CUDA_VISIBLE_DEVICES"
 

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL
 from ..runs.config import RunConfig
 from ..runs.damage import damage
+from ..runs.tracks import Job, find_track
 from .estimate import StepTimes, last_row, measured_times
-from .typical_costs import is_simulation_known
+from .typical_costs import LANGUAGE_MODEL, is_simulation_known
 
 ELSEWHERE = "elsewhere"  # a device of another machine, which knows it (`job.train_job`)
-
-Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
 
 
 @dataclass(frozen=True)
@@ -63,29 +61,31 @@ def jobs_of(runs: Sequence[RunConfig], times: StepTimes, together_on: str | None
     """What a worker is given at a time, the longest first; `together_on`: the device where seeds are one job."""
     if together_on is None:
         return [(run,) for run in runs]
-    from ..offline.loop import choose_device
-    from ..offline.together import groups
+    from ..training.devices import choose_device
 
-    device = None if together_on == ELSEWHERE else choose_device(together_on)
-    return sorted(groups(runs, device), key=lambda job: sum(map(times.cost, job)), reverse=True)
+    device = None if together_on == ELSEWHERE else choose_device(together_on).type
+    jobs: list[Job] = []
+    for track in dict.fromkeys(run.track for run in runs):
+        jobs += find_track(track).open().groups([run for run in runs if run.track == track], device)
+    return sorted(jobs, key=lambda job: sum(map(times.cost, job)), reverse=True)
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:
-    """One row a method, and data set if there are several: at each fraction, runs to do / to resume / done."""
+    """One row a method, and data set if there are several: at each share of it, runs to do / to resume / done."""
     done = set(plan.done)
-    counts: dict[tuple[str, str], Counter[tuple[float, str]]] = {}
+    counts: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
     for run in plan.runs:
         state = "done" if run.id in done else "resume" if run.id in plan.begun else "do"
-        counts.setdefault((run.dataset, run.method), Counter())[run.fraction, state] += 1
-    several = len({dataset for dataset, _ in counts}) > 1
-    fractions = sorted({run.fraction for run in plan.runs})
+        counts.setdefault((run.subject, run.method), Counter())[run.share, state] += 1
+    several = len({subject for subject, _ in counts}) > 1
+    shares = sorted({run.share for run in plan.runs}, key=lambda share: float(share.removesuffix(" %") or 0))
     rows = []
-    for (dataset, method), own in sorted(counts.items()):
-        row = {"data set": dataset} if several else {}
+    for (subject, method), own in sorted(counts.items()):
+        row = {"data set": subject} if several else {}
         row["method"] = method
-        for fraction in fractions:
-            parts = [own[fraction, state] for state in ("do", "resume", "done")]
-            row[f"{fraction * 100:g} %"] = " / ".join(map(str, parts)) if any(parts) else "-"
+        for share in shares:
+            parts = [own[share, state] for state in ("do", "resume", "done")]
+            row[share or "runs"] = " / ".join(map(str, parts)) if any(parts) else "-"
         rows.append(row)
     return rows
 
@@ -109,8 +109,8 @@ def source_of_estimate(plan: Plan) -> str:
 def _doubts(runs: Sequence[RunConfig]) -> list[str]:
     """Why typical times may be far from those of the runs."""
     doubts = []
-    if any(run.profile != "cpu" or run.lm not in ("", DEFAULT_LANGUAGE_MODEL["cpu"]) for run in runs):
+    if any(run.profile != "cpu" or run.lm not in ("", LANGUAGE_MODEL) for run in runs):
         doubts.append("typical ones are of the cpu profile as it is, and these runs are not")
-    if unknown := {run.env_id for run in runs if not is_simulation_known(run.task)}:
+    if unknown := {run.task for run in runs if not is_simulation_known(run.task)}:
         doubts.append(f"how long a step of {', '.join(sorted(unknown))} takes is a guess")
     return doubts

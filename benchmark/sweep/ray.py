@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.errors import UserError
+from ..runs.tracks import Job
 from .engine import Workplace
 from .job import Died, Ended, Full, Message, Note, Step, train_job
-from .plan import Job
 from .ray_cluster import OwnRay, connect, import_ray, last_line
 
 PROBE_SECONDS = 60.0

@@ -64,7 +64,7 @@ class Record:
             self.lock = (self.folder / LOCK).open("w")
             fcntl.flock(self.lock, fcntl.LOCK_EX)
         os.chmod(self.folder, 0o755)
-        runs = [[run.id, run.method, run.fraction, run.seed, run.steps, run.dataset] for run in self.plan.runs]
+        runs = [[run.id, run.method, run.share, run.seed, run.steps, run.subject] for run in self.plan.runs]
         write_json(self.mark, {"engine": self.engine, "runs": runs, "done": len(self.plan.done)})
         return self
 

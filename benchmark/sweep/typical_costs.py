@@ -22,6 +22,7 @@ SIMULATION = {
     "freeway": 0.814,
     "asterix": 0.507,
 }
+LANGUAGE_MODEL = "gpt2-mini"  # of what was measured: the cpu profile's
 UNKNOWN_SIMULATION = 0.1  # of environments that imported data sets bring with them
 
 

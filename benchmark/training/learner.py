@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from ...baselines.policy import OptimizerSettings, Policy
-from ..offline.faults import cumulative_factor
-from ..offline.hyperparameters import budget_for
 from ..runs.config import RunConfig
 
 
@@ -50,6 +48,9 @@ class Tally:
         return [Tally(dict(zip(self.sums, values, strict=True)), self.counts) for values in seeds]
 
 
+Schedule = Callable[[int], float]  # what learning rates are multiplied by at each step, from 0
+
+
 class Learner(ABC):
     """A policy, its optimiser and its schedule. What it learns from is its subclass's to say."""
 
@@ -58,9 +59,13 @@ class Learner(ABC):
         self.settings: OptimizerSettings = policy.optimizer_settings()
         self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.schedules = [schedule(config, self.settings.of(group)) for group in self.optimizer.param_groups]
+        self.schedules = [self.schedule(self.settings.of(group)) for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.first: dict[str, Tensor] = {}  # what the first batch measured, before any update of this process
+
+    def schedule(self, settings: OptimizerSettings) -> Schedule:
+        """The schedule of the parameters that have these settings."""
+        return partial(learning_rate_factor, steps=self.config.steps, settings=settings)
 
     @abstractmethod
     def measure(self, size: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -88,14 +93,6 @@ class Learner(ABC):
             (loss / parts).sum().backward()  # type: ignore[no-untyped-call]
             tally.add({"loss": loss.detach(), **metrics})
         return {name: total / parts for name, total in tally.sums.items()}
-
-
-def schedule(config: RunConfig, settings: OptimizerSettings) -> Callable[[int], float]:
-    """What the learning rates of a run are multiplied by at each step, from 0."""
-    if "cumulative-schedule" in config.legacy:  # the run's steps stand for those of a published run
-        published = budget_for("paper", config.task, config.method).steps
-        return partial(cumulative_factor, scale=published / config.steps)
-    return partial(learning_rate_factor, steps=config.steps, settings=settings)
 
 
 def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:

@@ -11,8 +11,8 @@ import torch
 
 from lamobench.baselines.policy import History
 from lamobench.benchmark.offline import loop as loop
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.settings import SEQUENCE_METHODS
-from lamobench.benchmark.runs.config import RunRequest, resolve
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories

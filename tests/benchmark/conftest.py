@@ -15,8 +15,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from lamobench.benchmark.lm.packaged import PACKAGED
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.sweep import local as local_engine
 from lamobench.datasets.trajectories import Array
 
@@ -56,7 +57,7 @@ def write_run(root: Path, returns: Any, **changes: Any) -> Path:
     config = CONFIG | {"evaluation_episodes": returns.shape[1], "evaluate_every": 100, "steps": 100 * len(returns)}
     config |= {"data_seed": changes.get("seed", 0)} | changes
     config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
-    folder = root / RunConfig(**config).id
+    folder = root / OfflineConfig(**config).id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "done.json").write_text(json.dumps(DONE))

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.store import run_folder
 
 Numbers = tuple[str, list[dict[str, Any]]]
@@ -18,12 +19,12 @@ def little_request(steps: int, evaluate_every: int) -> RunRequest:
     return RunRequest("reacher2d-medium", "bc", budget=budget, settings={"hidden": (16,), "learning_rate": 1e-3})
 
 
-def little_run(seed: int = 0, *, steps: int, evaluate_every: int, **changes: Any) -> RunConfig:
+def little_run(seed: int = 0, *, steps: int, evaluate_every: int, **changes: Any) -> OfflineConfig:
     """That run, with `changes` to what is asked for."""
     return resolve(replace(little_request(steps, evaluate_every), seed=seed, **changes))
 
 
-def numbers(root: Path, run: RunConfig) -> Numbers:
+def numbers(root: Path, run: OfflineConfig) -> Numbers:
     """episodes.csv, and metrics.jsonl without times."""
     folder = run_folder(root, run)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

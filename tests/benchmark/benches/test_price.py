@@ -13,7 +13,7 @@ from lamobench.benchmark.benches.price import cells_of, kind_of, price_table, st
 from lamobench.benchmark.benches.price_page import makespan, price_as_markdown
 from lamobench.benchmark.benches.suite import empty_home
 from lamobench.benchmark.cli.main import main
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.methods import methods_for
 from lamobench.datasets.entries import DATASETS, TABLE
 from lamobench.datasets.errors import UserError

@@ -16,12 +16,13 @@ from lamobench.benchmark.cli import commands
 from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.cli.main import RunOptions
 from lamobench.benchmark.offline.build import build_policy, training_subset
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.hyperparameters import budget_for
 from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.offline.settings import Budget
 from lamobench.benchmark.runs.checkpoint import load_policy
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs.methods import methods_for
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import is_done, open_run
@@ -204,7 +205,7 @@ def test_a_sweep_into_a_file_is_refused_before_it_is_planned(
 def test_a_sweep_that_names_nothing_is_the_published_table(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned: list[RunConfig] = []
+    planned: list[OfflineConfig] = []
     monkeypatch.setattr("lamobench.benchmark.cli.commands.train_all", lambda runs, *_: planned.extend(runs))
     run("sweep", "reacher2d-medium", "--runs", tmp_path)
     assert {config.fraction for config in planned} == {0.1, 0.3, 1.0}  # LaMo, Table 1

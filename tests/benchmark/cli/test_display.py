@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.cli.display import SweepBar, print_description, run_bar, sweep_line
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.estimate import kind
 from lamobench.benchmark.sweep.grid import State
 from lamobench.benchmark.terminal import count, duration, print_rows
@@ -21,10 +21,10 @@ ROWS: list[dict[str, Any]] = [
 @pytest.fixture
 def state() -> State:
     """Three runs of 100 steps; one is done, one half-way, one not begun."""
-    facts: dict[str, Any] = dict.fromkeys(RunConfig.__dataclass_fields__, "")
+    facts: dict[str, Any] = dict.fromkeys(OfflineConfig.__dataclass_fields__, "")
     facts |= {"steps": 100, "batch_size": 8, "seed": 0, "fraction": 0.5, "method": "dt", "policy": {}}
     facts |= {"task": "reacher2d", "evaluate_every": 50, "evaluation_episodes": 1, "target_returns": []}
-    runs = [replace(RunConfig(**facts), seed=seed) for seed in range(3)]
+    runs = [replace(OfflineConfig(**facts), seed=seed) for seed in range(3)]
     return State(
         runs, {runs[1].id: 50}, running={runs[1].id}, pace={kind(runs[0]): 0.5}, finished=[runs[0].id], failed={}
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.datasets.errors import UserError
 
@@ -30,7 +30,7 @@ def many_runs(root: Path, model: Path) -> int:
                 for seed in range(25):
                     config = like | {"dataset": f"data-{data}", "method": method, "fraction": fraction, "seed": seed}
                     config |= {"data_seed": seed, "subset_hash": f"{fraction} {seed}"}
-                    folder = root / f"folder-{data}" / RunConfig(**config).id
+                    folder = root / f"folder-{data}" / OfflineConfig(**config).id
                     folder.mkdir(parents=True)
                     (folder / "config.json").write_text(json.dumps(config))
                     rows = [

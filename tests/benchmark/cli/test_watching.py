@@ -17,8 +17,9 @@ import pytest
 
 from lamobench.benchmark.cli import watching as watching
 from lamobench.benchmark.cli.watching import find_sweeps, last_score, watch
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.layout import EVENTS
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.sweep.estimate import kind
@@ -37,13 +38,13 @@ def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def runs(tiny_request: Requests) -> list[RunConfig]:
+def runs(tiny_request: Requests) -> list[OfflineConfig]:
     request = tiny_request("bc")
     return [resolve(replace(request, seed=seed)) for seed in range(5)]
 
 
 @pytest.fixture
-def state(runs: list[RunConfig], tmp_path: Path) -> State:
+def state(runs: list[OfflineConfig], tmp_path: Path) -> State:
     """One run done, two running, one failed, one waiting."""
     train(runs[0], tmp_path, "cpu")
     state = State(runs, {runs[1].id: 15, runs[2].id: 5}, running={runs[1].id, runs[2].id}, pace={kind(runs[0]): 0.5})
@@ -53,7 +54,7 @@ def state(runs: list[RunConfig], tmp_path: Path) -> State:
 
 
 def test_a_sweep_is_seen_from_its_files_alone(
-    tmp_path: Path, state: State, runs: list[RunConfig], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, state: State, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Record(tmp_path, make_plan(runs, tmp_path), "local") as record:
         record.write(state)
@@ -72,7 +73,7 @@ def test_a_sweep_is_seen_from_its_files_alone(
     assert not (tmp_path / FOLDER).glob("[!.]*/*") or find_sweeps(tmp_path) == []
 
 
-def test_a_running_run_shows_its_last_score(tmp_path: Path, state: State, runs: list[RunConfig]) -> None:
+def test_a_running_run_shows_its_last_score(tmp_path: Path, state: State, runs: list[OfflineConfig]) -> None:
     folder = train(runs[1], tmp_path, "cpu")
     lines = (folder / "episodes.csv").read_text().splitlines()
     (folder / "episodes.csv").write_text("\n".join(lines[:3]) + "\n")  # the first evaluation's two episodes
@@ -84,7 +85,7 @@ def test_a_running_run_shows_its_last_score(tmp_path: Path, state: State, runs: 
 
 
 def test_sixty_columns_are_enough(
-    tmp_path: Path, state: State, runs: list[RunConfig], capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    tmp_path: Path, state: State, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.chdir(tmp_path)
@@ -98,7 +99,7 @@ def test_sixty_columns_are_enough(
 
 
 def test_before_its_first_look_at_itself_a_sweep_is_starting(
-    tmp_path: Path, runs: list[RunConfig], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Record(tmp_path / "some" / "task", make_plan(runs, tmp_path), "local"):
         watch(tmp_path, once=True)  # two folders above
@@ -106,7 +107,7 @@ def test_before_its_first_look_at_itself_a_sweep_is_starting(
 
 
 def test_with_no_sweep_it_says_what_there_is_and_ends(
-    tmp_path: Path, runs: list[RunConfig], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch(tmp_path)
     assert capsys.readouterr().out == f"no sweep is running in {tmp_path}\n"
@@ -120,7 +121,7 @@ def test_with_no_sweep_it_says_what_there_is_and_ends(
 
 
 def test_a_killed_sweep_is_called_that(
-    tmp_path: Path, runs: list[RunConfig], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = (
         "import os, signal, sys\nfrom pathlib import Path\n"
@@ -141,7 +142,7 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_it_draws_in_the_same_place_until_the_sweep_ends(
-    tmp_path: Path, state: State, runs: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, state: State, runs: list[OfflineConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -160,7 +161,7 @@ def test_on_a_terminal_it_draws_in_the_same_place_until_the_sweep_ends(
     assert "no sweep is running" in terminal.getvalue().splitlines()[-2]
 
 
-def test_a_record_is_written_now_and_then_only(tmp_path: Path, state: State, runs: list[RunConfig]) -> None:
+def test_a_record_is_written_now_and_then_only(tmp_path: Path, state: State, runs: list[OfflineConfig]) -> None:
     with Record(tmp_path, make_plan(runs, tmp_path), "local") as record:
         record.write(state)
         first = (record.folder / "state.json").stat().st_ino
@@ -194,7 +195,7 @@ def test_it_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", ["plan.json", "state.json"])
 @pytest.mark.parametrize("value", [None, [1], {"a": 1}, -1, 10**30, "../../etc", [["../x", 1, 2, 3, 0, "d"]]])
 def test_a_hostile_record_hides_no_other_sweep(
-    tmp_path: Path, state: State, runs: list[RunConfig], capsys: pytest.CaptureFixture[str], name: str, value: Any
+    tmp_path: Path, state: State, runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str], name: str, value: Any
 ) -> None:
     with Record(tmp_path, make_plan(runs, tmp_path), "local") as record:
         record.write(state)

@@ -20,8 +20,8 @@ from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.forgetting import loss_on_english
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import trained_tensors
-from lamobench.benchmark.runs.config import RunRequest, resolve
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.trajectories import Trajectories

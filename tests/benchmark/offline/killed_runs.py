@@ -14,13 +14,13 @@ import torch
 from safetensors import safe_open
 
 from lamobench.benchmark.offline import loop as loop
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.store import run_folder
 
 loop.LOG_EVERY, loop.CHECKPOINT_SECONDS = 5, 0.0
 
 
-def main(root: Path, configs: list[RunConfig]) -> None:
+def main(root: Path, configs: list[OfflineConfig]) -> None:
     torch.set_num_threads(1)
     for config in configs:
         step = 0
@@ -52,4 +52,4 @@ def wait_for_checkpoint(path: Path, after: int, child: int) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [RunConfig(**json.loads(Path(name).read_text())) for name in sys.argv[2:]])
+    main(Path(sys.argv[1]), [OfflineConfig(**json.loads(Path(name).read_text())) for name in sys.argv[2:]])

@@ -18,7 +18,7 @@ from lamobench.benchmark.lm.checkpoints import language_loss, load_language_mode
 from lamobench.benchmark.lm.lamo import HELD_OUT_BLOCKS
 from lamobench.benchmark.offline.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.offline.ablation_figure import ablation_figure
-from lamobench.benchmark.runs.config import RunRequest
+from lamobench.benchmark.offline.resolve import RunRequest
 from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 

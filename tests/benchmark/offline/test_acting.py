@@ -19,8 +19,8 @@ from lamobench.baselines.transformer import Block
 from lamobench.benchmark.lm.checkpoints import load_language_model
 from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, check_cached_context, resolve
 from lamobench.benchmark.offline.rollout import rollout
-from lamobench.benchmark.runs.config import RunRequest, check_cached_context, resolve
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.windows import View
 

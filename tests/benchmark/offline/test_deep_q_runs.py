@@ -14,15 +14,16 @@ from safetensors.torch import load_file
 
 from lamobench.baselines.policy import History
 from lamobench.benchmark.offline import loop as loop
-from lamobench.benchmark.offline.rollout import Episode
+from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.settings import DEEP_Q_METHODS
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.runs.episodes import Episode
 from lamobench.datasets import cache
 from lamobench.datasets.entries import DATASETS, Recorded
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
 BUDGET = {"steps": 8, "evaluate_every": 4, "evaluation_episodes": 1, "headline_evaluations": 1, "batch_size": 4}
-Requests = Callable[..., RunConfig]
+Requests = Callable[..., OfflineConfig]
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def breakout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
     cache.save(data)
     monkeypatch.setattr(loop, "LOG_EVERY", 2)
 
-    def request(method: str, **changes: Any) -> RunConfig:
+    def request(method: str, **changes: Any) -> OfflineConfig:
         settings = {"hidden": (16,), **({} if method == "nfq" else {"quantiles": 5, "target_interval": 3})}
         budget = BUDGET | changes.pop("budget", {})
         return resolve(RunRequest("breakout-medium", method, budget=budget, settings=settings, **changes))

@@ -7,7 +7,7 @@ import torch
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.methods import METHODS
 
 

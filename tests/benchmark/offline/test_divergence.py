@@ -16,9 +16,9 @@ from torch import Tensor
 from lamobench.baselines.bc import BC
 from lamobench.benchmark.offline import build
 from lamobench.benchmark.offline import loop as loop
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import DivergedError, train
 from lamobench.benchmark.offline.together import train_together
-from lamobench.benchmark.runs.config import RunConfig
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.scores.collect import collect, left_out, read_run
 from lamobench.benchmark.sweep import grid as sweeping
@@ -30,7 +30,7 @@ RATE = "try a lower learning rate, e.g. --set learning_rate=0.0001"
 LOOK = "a lower learning rate is no help: look at the data with `lamobench data verify reacher2d-medium`"
 
 
-def run_of(seed: int = 0) -> RunConfig:
+def run_of(seed: int = 0) -> OfflineConfig:
     return little_run(seed, steps=20, evaluate_every=10)
 
 
@@ -47,7 +47,7 @@ def multiplied(monkeypatch: pytest.MonkeyPatch, factor: float, after: int) -> No
     monkeypatch.setattr(BC, "loss", loss)
 
 
-def message_of(root: Path, run: RunConfig) -> str:
+def message_of(root: Path, run: OfflineConfig) -> str:
     with pytest.raises(DivergedError) as met:
         train(run, root, "cpu")
     assert json.loads((run_folder(root, run) / "failed.json").read_text())["message"] == str(met.value)

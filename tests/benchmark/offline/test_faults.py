@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark.offline.config import LATER_FIELDS
 from lamobench.benchmark.offline.faults import FAULTS, check_legacy, cumulative_factor
-from lamobench.benchmark.runs.config import LATER_FIELDS, RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
 

@@ -9,7 +9,7 @@ import pytest
 
 from lamobench.benchmark.offline.build import training_subset
 from lamobench.benchmark.offline.faulty_data import evaluation_view, faulty_subset, shift_episodes, training_view
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError

@@ -17,11 +17,12 @@ from lamobench.benchmark.lm.checkpoints import language_loss, load_language_mode
 from lamobench.benchmark.lm.lamo import LaMo
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.build import build_policy, training_subset
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.faults import cumulative_factor
 from lamobench.benchmark.offline.faulty_model import faulty_language_model, faulty_policy
-from lamobench.benchmark.offline.rollout import parse_episodes
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
+from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.scores.collect import read_run, with_one_target
 from lamobench.benchmark.training.learner import learning_rate_factor
 from lamobench.datasets import cache
@@ -32,7 +33,7 @@ from lamobench.datasets.windows import View
 Requests = Callable[..., RunRequest]
 
 
-def built(config: RunConfig) -> Any:
+def built(config: OfflineConfig) -> Any:
     return build_policy(config, training_subset(config), torch.device("cpu")).eval()
 
 
@@ -159,7 +160,9 @@ def breakout_data() -> Trajectories:
 
 
 @pytest.fixture
-def breakout_run(breakout_data: Trajectories, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunConfig]:
+def breakout_run(
+    breakout_data: Trajectories, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., OfflineConfig]:
     """Resolves a small run on `breakout_data` with some faults."""
     source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
     monkeypatch.setitem(DATASETS, "breakout-medium", replace(DATASETS["breakout-medium"], sources=(source,)))
@@ -167,14 +170,14 @@ def breakout_run(breakout_data: Trajectories, home: Path, monkeypatch: pytest.Mo
     budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
     settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
 
-    def request(*legacy: str) -> RunConfig:
+    def request(*legacy: str) -> OfflineConfig:
         return resolve(RunRequest("breakout-medium", "dt", budget=budget, settings=settings, legacy=legacy))
 
     return request
 
 
 def test_the_faults_of_atari_reach_a_run(
-    breakout_run: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    breakout_run: Callable[..., OfflineConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[View] = []
 
@@ -195,7 +198,7 @@ def test_the_faults_of_atari_reach_a_run(
     assert [view.clip_rewards for view in seen] == [True, False]
 
 
-def test_padding_steps_reach_a_run(breakout_run: Callable[..., RunConfig]) -> None:
+def test_padding_steps_reach_a_run(breakout_run: Callable[..., OfflineConfig]) -> None:
     config = breakout_run("padding-steps")
     policy = built(config)
     batch = policy.sampler(training_subset(config)).sample(64, np.random.default_rng(0))

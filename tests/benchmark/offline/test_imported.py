@@ -15,7 +15,7 @@ import torch
 from lamobench.benchmark.cli.main import main
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.scores.collect import collect
 from lamobench.datasets import cache, catalog
 from lamobench.datasets.environments import make_environment

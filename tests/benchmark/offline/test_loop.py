@@ -16,11 +16,13 @@ from lamobench.baselines.cql import CQL
 from lamobench.baselines.policy import OptimizerSettings
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.build import build_policy, training_subset
-from lamobench.benchmark.offline.loop import DivergedError, choose_device, train
-from lamobench.benchmark.offline.rollout import evaluation_seeds, parse_episodes, rollout
+from lamobench.benchmark.offline.loop import DivergedError, train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
+from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.runs.checkpoint import load_policy
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.runs.store import run_folder
+from lamobench.benchmark.training.devices import choose_device
 from lamobench.benchmark.training.learner import Tally, learning_rate_factor
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment

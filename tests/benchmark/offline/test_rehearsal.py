@@ -7,8 +7,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.scores.collect import read_run
 
@@ -26,7 +27,7 @@ def gpt2_small(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def config(home: Path, gpt2_small: Path, english: Path) -> RunConfig:
+def config(home: Path, gpt2_small: Path, english: Path) -> OfflineConfig:
     """As published, in everything but the number of steps, windows, episodes and words."""
     request = RunRequest(
         "reacher2d-medium",
@@ -39,7 +40,7 @@ def config(home: Path, gpt2_small: Path, english: Path) -> RunConfig:
     return resolve(request)
 
 
-def test_gpt2_small_goes_the_whole_way(config: RunConfig, gpt2_small: Path, tmp_path: Path) -> None:
+def test_gpt2_small_goes_the_whole_way(config: OfflineConfig, gpt2_small: Path, tmp_path: Path) -> None:
     """Loaded, adapted, trained beside English, stopped, taken up again from a small checkpoint, evaluated."""
 
     def stop_after_one(done: int, total: int) -> None:

@@ -14,8 +14,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from lamobench.benchmark.offline import loop as loop
+from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import save_checkpoint
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs.store import run_folder
 
 METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
@@ -48,7 +49,7 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 
 
 @pytest.fixture
-def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path) -> dict[str, RunConfig]:
+def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path) -> dict[str, OfflineConfig]:
     requests = {method: tiny_request(method, budget=BUDGET) for method in METHODS}
     encoder = tiny_request("lamo", budget=BUDGET, lm=str(tiny_bert), settings={"language_weight": 0.0})
     return {name: resolve(request) for name, request in (requests | {"lamo, encoder": encoder}).items()}
@@ -59,7 +60,7 @@ def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOG_EVERY", 5)
 
 
-def test_killed_runs_end_as_if_nothing_had_happened(configs: dict[str, RunConfig], tmp_path: Path) -> None:
+def test_killed_runs_end_as_if_nothing_had_happened(configs: dict[str, OfflineConfig], tmp_path: Path) -> None:
     files = []
     for method, config in configs.items():
         files.append(tmp_path / f"{method}.json")
@@ -84,7 +85,7 @@ class KilledError(BaseException):
 @pytest.mark.parametrize("place", ["before the checkpoint", "before the logs", "before done.json"])
 @pytest.mark.parametrize("step", [20, 60])
 def test_a_kill_around_a_checkpoint_loses_nothing(
-    configs: dict[str, RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, step: int
+    configs: dict[str, OfflineConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, step: int
 ) -> None:
     config, root = configs["dt"], tmp_path / "killed"
 
@@ -133,7 +134,7 @@ def test_a_run_goes_on_from_an_odd_step(
 
 
 def test_how_often_checkpoints_are_taken_changes_nothing(
-    configs: dict[str, RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    configs: dict[str, OfflineConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = loop.train(configs["cql"], tmp_path / "rare", "cpu")
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from lamobench.baselines.bc import BC, BCConfig
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, OptimizerSettings, Policy, Sampler, Spec
-from lamobench.benchmark.offline.rollout import Episode, episodes_csv, evaluation_seeds, parse_episodes, rollout
+from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
+from lamobench.benchmark.runs.episodes import Episode, episodes_csv, parse_episodes
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.fractions import Subset

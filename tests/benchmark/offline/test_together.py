@@ -15,9 +15,10 @@ from torch import Tensor
 from lamobench.baselines.bc import BC
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline import together
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.together import groups, stackable, train_together
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
 from lamobench.benchmark.sweep.engine import device_of_plan
@@ -27,7 +28,7 @@ from lamobench.benchmark.sweep.options import EngineOptions
 from lamobench.benchmark.sweep.plan import ELSEWHERE, jobs_of
 from lamobench.benchmark.training.learner import Tally
 
-Make = Callable[..., list[RunConfig]]
+Make = Callable[..., list[OfflineConfig]]
 CPU = torch.device("cpu")
 BUDGET = {"steps": 200, "evaluate_every": 200, "evaluation_episodes": 1, "batch_size": 16}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def seeds(tiny_request: Callable[..., RunRequest]) -> Make:
     """Runs of three seeds, each on a subset of its own."""
 
-    def make(method: str = "td3-bc", **changes: Any) -> list[RunConfig]:
+    def make(method: str = "td3-bc", **changes: Any) -> list[OfflineConfig]:
         budget, settings = BUDGET | changes.pop("budget", {}), SETTINGS.get(method, {}) | changes.pop("settings", {})
         request = tiny_request(method, fraction=0.5, budget=budget, settings=settings, **changes)
         runs = [resolve(replace(request, seed=seed)) for seed in range(3)]
@@ -92,7 +93,7 @@ class KilledError(BaseException):
     """Stands for a kill."""
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, run: RunConfig, step: int) -> None:
+def kill_at(monkeypatch: pytest.MonkeyPatch, run: OfflineConfig, step: int) -> None:
     """The process dies before the checkpoint that this run would take at a step, so others may be ahead of it."""
     save = loop.Training.save
 

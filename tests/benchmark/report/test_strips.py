@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -12,20 +13,19 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.cli import main as cli
+from lamobench.benchmark.offline import track, watched
 from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import evaluation_seeds
 from lamobench.benchmark.report import strips
 from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.report.strips import (
-    frames_of,
     picture_run,
     read_strip,
     read_strips,
     side_by_side,
 )
-from lamobench.benchmark.runs.config import RunRequest, resolve
 from lamobench.benchmark.runs.layout import ABOUT_PICTURE, PICTURE
-from lamobench.datasets.catalog import find_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import Task
 from lamobench.datasets.trajectories import Array
@@ -43,7 +43,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Array]:
         shades = np.linspace(40, 200, len(observations)).astype(np.uint8)
         return np.tile(shades[:, None, None, None], (1, height, width, 3))
 
-    monkeypatch.setattr(strips, "render", render)
+    monkeypatch.setattr(watched, "render", render)
     return asked
 
 
@@ -55,8 +55,8 @@ def run(tiny_request: Request, tmp_path: Path) -> Path:
 
 def test_the_episode_of_median_return_is_kept(run: Path, drawn: list[Array], monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[Any] = []
-    play = strips._play
-    monkeypatch.setattr(strips, "_play", lambda *given: played.append(play(*given)) or played[-1])
+    play = track.play
+    monkeypatch.setattr(track, "play", lambda *given: played.append(play(*given)) or played[-1])
     assert picture_run(run) == run / PICTURE
     (episodes,) = played
     assert [episode.seed for episode in episodes] == evaluation_seeds(strips.SEED, 0, 3)
@@ -165,7 +165,7 @@ def test_an_unfinished_run_is_not_pictured(run: Path) -> None:
 
 def test_images_are_shown_as_they_are() -> None:
     screens = np.arange(2 * 84 * 84, dtype=np.uint8).reshape(2, 84, 84)
-    frames = frames_of(find_task("breakout"), screens)
+    frames = watched.draw(SimpleNamespace(task="breakout"), screens)
     assert frames.shape == (2, 84, 84, 3)
     assert np.array_equal(frames[..., 1], screens)
     row = side_by_side(frames)

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from lamobench.baselines.policy import Policy
 from lamobench.benchmark.offline.build import build_policy, training_subset
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import Progress, load_checkpoint, load_policy, save_checkpoint, trained_tensors
-from lamobench.benchmark.runs.config import RunRequest, resolve
 from lamobench.datasets.errors import UserError
 
 CPU = torch.device("cpu")

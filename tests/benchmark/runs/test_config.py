@@ -11,8 +11,10 @@ import pytest
 from lamobench.benchmark.lm.lamo import LaMoConfig
 from lamobench.benchmark.offline import build
 from lamobench.benchmark.offline.build import policy_config, training_subset
+from lamobench.benchmark.offline.config import LATER_SETTINGS, OfflineConfig
 from lamobench.benchmark.offline.hyperparameters import budget_for, overrides_for
-from lamobench.benchmark.runs.config import LATER_SETTINGS, RunConfig, RunRequest, changed, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
+from lamobench.benchmark.runs.changes import changed
 from lamobench.benchmark.runs.records import read_config
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task
@@ -65,10 +67,10 @@ def test_every_field_changes_the_id(tiny_request: Requests) -> None:
         dict: lambda value: value | {"context": 99},
     }
     ids = [config.id]
-    for field in fields(RunConfig):
+    for field in fields(OfflineConfig):
         value = getattr(config, field.name)
         ids.append(replace(config, **{field.name: other[type(value)](value)}).id)
-    assert len(set(ids)) == len(fields(RunConfig)) + 1
+    assert len(set(ids)) == len(fields(OfflineConfig)) + 1
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_the_english_of_the_language_loss_decides_the_id(tiny_request: Requests,
     copy = tmp_path / "copy.txt"
     copy.write_text(english.read_text())
 
-    def config(**settings: Any) -> RunConfig:
+    def config(**settings: Any) -> OfflineConfig:
         return resolve(tiny_request("lamo", settings={"corpus": str(copy)} | settings))
 
     before, without = config(), config(language_weight=0.0)
@@ -312,10 +314,10 @@ def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Reque
         assert replace(config, policy=config.policy | setting).id != config.id
 
 
-def published_run(task: str, method: str, policy: dict[str, Any]) -> RunConfig:
+def published_run(task: str, method: str, policy: dict[str, Any]) -> OfflineConfig:
     """A run of the paper's profile as its config.json has it, on a tenth of a data set."""
     lm, found = ("gpt2" if method == "lamo" else "", find_task(task))
-    return RunConfig(
+    return OfflineConfig(
         dataset=f"{task}-medium",
         task=task,
         source="recorded",

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.cli.watching import last_score
+from lamobench.benchmark.offline.config import LATER_FIELDS, OfflineConfig
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.report.contents import read_contents
-from lamobench.benchmark.runs.config import LATER_FIELDS, RunConfig
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.layout import CHECKPOINT
 from lamobench.benchmark.runs.records import DONE_KINDS, LATER_DONE_KINDS, check_checkpoint, read_config, read_metrics
@@ -44,7 +44,7 @@ HOSTILE: dict[str, Any] = {
     "escape": "\x1b[2J\n",
     "half a character": "\ud800",
 }
-FIELDS = {"config.json": list(RunConfig.__dataclass_fields__), "done.json": [*DONE_KINDS, *LATER_DONE_KINDS]}
+FIELDS = {"config.json": list(OfflineConfig.__dataclass_fields__), "done.json": [*DONE_KINDS, *LATER_DONE_KINDS]}
 
 
 def rewrite(run: Path, name: str, change: Change) -> None:
@@ -57,7 +57,7 @@ def rewrite(run: Path, name: str, change: Change) -> None:
 def forge(run: Path, **changes: Any) -> Path:
     """Change a run's configuration as a forger would: its folder's name, sizes and hashes fit what it says then."""
     rewrite(run, "config.json", lambda config: config.update(changes))
-    forged = run.rename(run.with_name(RunConfig(**json.loads((run / "config.json").read_text())).id))
+    forged = run.rename(run.with_name(OfflineConfig(**json.loads((run / "config.json").read_text())).id))
     rewrite(forged, "done.json", lambda done: done.update(sizes_and_hashes(forged)))
     return forged
 

@@ -5,20 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import Progress
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder, write_logs
 from lamobench.datasets.errors import UserError
 
 
 @pytest.fixture
-def config(tiny_request: Callable[..., RunRequest]) -> RunConfig:
+def config(tiny_request: Callable[..., RunRequest]) -> OfflineConfig:
     return resolve(tiny_request("bc"))
 
 
-def test_a_run_has_a_folder_with_its_config(config: RunConfig, tmp_path: Path) -> None:
+def test_a_run_has_a_folder_with_its_config(config: OfflineConfig, tmp_path: Path) -> None:
     root = tmp_path / "deep" / "runs"
     with open_run(root, config) as folder:
         assert folder == run_folder(root, config) == root / config.id
@@ -26,7 +27,7 @@ def test_a_run_has_a_folder_with_its_config(config: RunConfig, tmp_path: Path) -
     assert not is_done(root, config)
 
 
-def test_a_second_one_on_the_same_run_is_told_so(config: RunConfig, tmp_path: Path) -> None:
+def test_a_second_one_on_the_same_run_is_told_so(config: OfflineConfig, tmp_path: Path) -> None:
     with (
         open_run(tmp_path, config) as folder,
         pytest.raises(UserError, match=r"is being worked on by another process; wait for it or stop it"),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.damage import damage, sizes_and_hashes
 from lamobench.benchmark.runs.layout import CHECKPOINT
 from lamobench.benchmark.runs.records import read_config
@@ -252,7 +252,7 @@ def renamed(**changes: Any) -> Change:
     return change
 
 
-def _id_of(config: RunConfig) -> str:
+def _id_of(config: OfflineConfig) -> str:
     try:
         return config.id.replace("/", "_")
     except (TypeError, ValueError):

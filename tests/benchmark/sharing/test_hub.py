@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.offline.loop import Training, train
-from lamobench.benchmark.runs.config import RunRequest, resolve
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import damage
 from lamobench.benchmark.runs.layout import CHECKPOINT
 from lamobench.benchmark.runs.records import read_config

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lamobench.benchmark.offline import loop as loop
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import local as local_engine
@@ -39,7 +39,7 @@ class SlowPace(job.Pace):
 job.Pace = SlowPace  # type: ignore[misc]
 
 
-def main(root: Path, seed: int, configs: list[RunConfig]) -> None:
+def main(root: Path, seed: int, configs: list[OfflineConfig]) -> None:
     rng = random.Random(seed)
     victims = ["parent"] * (KILLS // 2) + ["worker"] * (KILLS - KILLS // 2)
     rng.shuffle(victims)
@@ -95,5 +95,7 @@ def killed(processes: list[int], which: float) -> bool:
 
 if __name__ == "__main__":
     main(
-        Path(sys.argv[1]), int(sys.argv[2]), [RunConfig(**json.loads(Path(name).read_text())) for name in sys.argv[3:]]
+        Path(sys.argv[1]),
+        int(sys.argv[2]),
+        [OfflineConfig(**json.loads(Path(name).read_text())) for name in sys.argv[3:]],
     )

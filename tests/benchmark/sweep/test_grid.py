@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.resolve import grid
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
 from lamobench.benchmark.sweep import estimate
 from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep.estimate import StepTimes, kind
-from lamobench.benchmark.sweep.grid import Outcome, State, grid, sweep
+from lamobench.benchmark.sweep.grid import Outcome, State, sweep
 from lamobench.benchmark.sweep.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.sweep.local import LocalEngine
 from lamobench.benchmark.sweep.plan import make_plan
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("forked_workers")
 run_of = partial(little_run, steps=1000, evaluate_every=500)
 
 
-def long_run(seed: int = 0) -> RunConfig:
+def long_run(seed: int = 0) -> OfflineConfig:
     """A run that has several checkpoints, and lasts long enough to be killed in between."""
     return run_of(seed, steps=2000)
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.cli.display import print_plan
-from lamobench.benchmark.runs.config import RunConfig, RunRequest, resolve, resolve_each
+from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.resolve import RunRequest, grid, resolve, resolve_each
 from lamobench.benchmark.runs.methods import methods_for
 from lamobench.benchmark.runs.store import open_run, run_folder
 from lamobench.benchmark.sweep import typical_costs
 from lamobench.benchmark.sweep.estimate import StepTimes, kind, measured_times
-from lamobench.benchmark.sweep.grid import grid
 from lamobench.benchmark.sweep.plan import Plan, make_plan, plan_rows, source_of_estimate
 from lamobench.benchmark.sweep.typical_costs import typical_evaluation, typical_update
 from lamobench.tests.benchmark.conftest import DONE
@@ -21,7 +21,7 @@ from lamobench.tests.benchmark.conftest import DONE
 Requests = Callable[..., RunRequest]
 
 
-def finish(root: Path, run: RunConfig, train: float, evaluation: float = 0.0) -> Path:
+def finish(root: Path, run: OfflineConfig, train: float, evaluation: float = 0.0) -> Path:
     """A finished run that took so many seconds, as far as plans look at it."""
     with open_run(root, run) as folder:
         (folder / "episodes.csv").write_text("step\n")
@@ -31,7 +31,7 @@ def finish(root: Path, run: RunConfig, train: float, evaluation: float = 0.0) ->
     return folder
 
 
-def begin(root: Path, run: RunConfig, step: int, seconds: float) -> None:
+def begin(root: Path, run: OfflineConfig, step: int, seconds: float) -> None:
     with open_run(root, run) as folder:
         (folder / "metrics.jsonl").write_text(json.dumps({"step": step, "seconds": seconds}) + "\n")
 
@@ -41,7 +41,7 @@ def names_of(root: Path) -> list[str]:
 
 
 @pytest.fixture
-def runs(tiny_request: Requests) -> list[RunConfig]:
+def runs(tiny_request: Requests) -> list[OfflineConfig]:
     """bc and dt, 2 seeds at each of 2 fractions, 20 steps each."""
     return [run for method in ("bc", "dt") for run in grid(tiny_request(method), [0.5, 1.0], [0, 1])]
 
@@ -55,7 +55,7 @@ def test_runs_of_a_grid_are_what_each_would_be_alone(tiny_request: Requests) -> 
         assert [run.id for run in together] == [run.id for run in alone]
 
 
-def test_a_plan_tells_what_is_done_begun_damaged_and_left(tmp_path: Path, runs: list[RunConfig]) -> None:
+def test_a_plan_tells_what_is_done_begun_damaged_and_left(tmp_path: Path, runs: list[OfflineConfig]) -> None:
     done, begun, damaged, *_ = runs
     finish(tmp_path, done, 1.0)
     begin(tmp_path, begun, 10, 1.0)
@@ -75,7 +75,7 @@ def test_a_plan_tells_what_is_done_begun_damaged_and_left(tmp_path: Path, runs: 
     ]
 
 
-def test_of_several_data_sets_each_has_rows(tmp_path: Path, runs: list[RunConfig]) -> None:
+def test_of_several_data_sets_each_has_rows(tmp_path: Path, runs: list[OfflineConfig]) -> None:
     plan = make_plan([*runs, replace(runs[0], dataset="another", fraction=0.25)], tmp_path)
     assert plan_rows(plan)[0] == {
         "data set": "another",
@@ -88,7 +88,7 @@ def test_of_several_data_sets_each_has_rows(tmp_path: Path, runs: list[RunConfig
 
 
 def test_step_times_come_from_finished_and_unfinished_runs_of_the_method_and_task(
-    tmp_path: Path, tiny_request: Requests, runs: list[RunConfig]
+    tmp_path: Path, tiny_request: Requests, runs: list[OfflineConfig]
 ) -> None:
     bc, dt = runs[0], runs[-1]
     finish(tmp_path, bc, 3.0, 1.0)  # a planned one: 3 s for 20 steps, 1 for 2 evaluations
@@ -110,7 +110,7 @@ def test_step_times_come_from_finished_and_unfinished_runs_of_the_method_and_tas
 
 
 def test_a_run_of_a_task_that_is_gone_is_no_sample(
-    tmp_path: Path, tiny_request: Requests, runs: list[RunConfig]
+    tmp_path: Path, tiny_request: Requests, runs: list[OfflineConfig]
 ) -> None:
     """Its name says that it is of the method; what it was measured on, nobody can say."""
     other = replace(resolve(tiny_request("dt", budget={"steps": 200, "evaluate_every": 100})), task="my-own")
@@ -121,27 +121,27 @@ def test_a_run_of_a_task_that_is_gone_is_no_sample(
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"train_seconds": 5}'])
-def test_what_can_t_be_read_is_no_sample(tmp_path: Path, runs: list[RunConfig], content: str) -> None:
+def test_what_can_t_be_read_is_no_sample(tmp_path: Path, runs: list[OfflineConfig], content: str) -> None:
     with open_run(tmp_path, runs[0]) as folder:
         (folder / "metrics.jsonl").write_text(content)
     assert measured_times(runs, tmp_path, names_of(tmp_path)).measured == {}
 
 
-def plan_of(runs: list[RunConfig], seconds: dict[str, float], **facts: Any) -> Plan:
+def plan_of(runs: list[OfflineConfig], seconds: dict[str, float], **facts: Any) -> Plan:
     measured = {kind(run): seconds[run.method] for run in runs if run.method in seconds}
     times = StepTimes(measured, dict.fromkeys(measured, 0.0))  # evaluations take no time
     given: dict[str, Any] = {"done": [], "begun": {}, "damaged": {}} | facts
     return Plan(runs, jobs=[(run,) for run in runs], times=times, **given)
 
 
-def test_the_estimate_by_hand(runs: list[RunConfig]) -> None:
+def test_the_estimate_by_hand(runs: list[OfflineConfig]) -> None:
     plan = plan_of(runs, {"bc": 0.1, "dt": 1.0}, begun={runs[-1].id: 10})
     assert plan.seconds(1) == pytest.approx(4 * 2 + 3 * 20 + 10)
     assert plan.seconds(2) == pytest.approx(39)
     assert plan.seconds(100) == pytest.approx(20)  # a run is not shared among workers
 
 
-def test_the_plan_says_what_its_estimate_is_based_on(runs: list[RunConfig]) -> None:
+def test_the_plan_says_what_its_estimate_is_based_on(runs: list[OfflineConfig]) -> None:
     assert source_of_estimate(plan_of(runs, {"bc": 0.1, "dt": 1.0})) == "step times measured in earlier runs"
     runs = [replace(run, profile="cpu") for run in runs]
     assert source_of_estimate(plan_of(runs, {"bc": 0.1})) == (
@@ -156,7 +156,7 @@ def test_the_plan_says_what_its_estimate_is_based_on(runs: list[RunConfig]) -> N
 
 
 def test_the_plan_says_where_a_simulator_was_never_measured(
-    runs: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+    runs: list[OfflineConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [replace(run, profile="cpu") for run in runs]
     monkeypatch.delitem(typical_costs.SIMULATION, "reacher2d")
@@ -166,7 +166,7 @@ def test_the_plan_says_where_a_simulator_was_never_measured(
     assert source_of_estimate(plan_of(runs, {"bc": 0.1, "dt": 1.0})) == "step times measured in earlier runs"
 
 
-def test_of_a_short_run_evaluations_are_most_of_the_estimate(runs: list[RunConfig]) -> None:
+def test_of_a_short_run_evaluations_are_most_of_the_estimate(runs: list[OfflineConfig]) -> None:
     """Ten steps of training between two evaluations of 100 episodes of 100 steps."""
     short = replace(runs[0], evaluation_episodes=100, target_returns=[76.0, 40.0])
     evaluations = 2 * typical_evaluation("bc", "reacher2d", 200)
@@ -175,7 +175,7 @@ def test_of_a_short_run_evaluations_are_most_of_the_estimate(runs: list[RunConfi
 
 
 def test_the_plan_is_printed_before_anything_begins(
-    runs: list[RunConfig], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    runs: list[OfflineConfig], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     plan = plan_of(runs, {"bc": 0.1, "dt": 1.0}, damaged={runs[0].id: "done.json can't be read"})
     print_plan(plan, "reacher2d-medium", Path("runs"), 2)

@@ -39,12 +39,12 @@ RAY = EngineOptions("ray")
 DRIVER = """
 import json, sys, time
 from pathlib import Path
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.options import EngineOptions
 from lamobench.benchmark.sweep.grid import sweep
 root, *configs = sys.argv[1:]
 shown = lambda state: state.steps and print("training", flush=True)
-sweep([RunConfig(**json.loads(text)) for text in configs], Path(root), 2, show=shown, engine=EngineOptions("ray"))
+sweep([OfflineConfig(**json.loads(text)) for text in configs], Path(root), 2, show=shown, engine=EngineOptions("ray"))
 """
 
 

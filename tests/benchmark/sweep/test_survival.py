@@ -236,13 +236,13 @@ FILL = """
 import json, os, sys
 from pathlib import Path
 from lamobench.benchmark.sweep import local as local_engine
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.grid import sweep
 from lamobench.datasets.errors import UserError
 local_engine.START_METHOD = "fork"
 import lamobench.benchmark.offline.loop
 disk, *configs = sys.argv[1:]
-root, runs = Path(disk) / "runs", [RunConfig(**json.loads(text)) for text in configs]
+root, runs = Path(disk) / "runs", [OfflineConfig(**json.loads(text)) for text in configs]
 (Path(disk) / "ballast").write_bytes(bytes(int(0.7 * os.statvfs(disk).f_bavail * 4096)))
 try:
     sweep(runs, root, jobs=1, device="cpu")

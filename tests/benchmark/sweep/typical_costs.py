@@ -20,9 +20,9 @@ import torch
 
 from lamobench.benchmark.offline.cpu_settings import CPU
 from lamobench.benchmark.offline.loop import Training
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import rollout
 from lamobench.benchmark.offline.settings import IMPORTED
-from lamobench.benchmark.runs.config import RunRequest, resolve
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task

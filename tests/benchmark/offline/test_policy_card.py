@@ -10,10 +10,11 @@ import pytest
 from huggingface_hub import ModelCard
 from scipy import stats
 
-from lamobench.benchmark.runs.config import RunConfig
+from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.policy_card import policy_card
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.scores.collect import read_run
-from lamobench.benchmark.sharing.card import local_paths, policy_card
+from lamobench.benchmark.sharing.hub import local_paths
 from lamobench.datasets.catalog import find_task
 
 FILES = {"config.json": {"sha256": "a" * 64, "size": 1234}}
@@ -36,7 +37,7 @@ def edit(folder: Path, **changes: Any) -> Path:
     """Change a run's configuration, and with it its id; its folder."""
     config = json.loads((folder / "config.json").read_text()) | changes
     (folder / "config.json").write_text(json.dumps(config))
-    return folder.rename(folder.with_name(RunConfig(**config).id))
+    return folder.rename(folder.with_name(OfflineConfig(**config).id))
 
 
 def test_the_numbers_are_the_run_s(run: Path) -> None:

@@ -11,12 +11,12 @@ from scipy import stats
 
 from ...datasets.catalog import find_task
 from ..lm.checkpoints import PUBLISHED
-from ..offline.rollout import parse_episodes
-from ..runs.config import RunConfig
+from ..runs.episodes import parse_episodes
 from ..runs.methods import METHODS
 from ..runs.records import read_config, read_done
 from ..scores.collect import read_finished
-from .files import Facts
+from ..sharing.files import Facts
+from .config import OfflineConfig
 
 CARD = """\
 {front_matter}
@@ -106,6 +106,7 @@ ATARI = " Without sticky actions an Atari game has 30 different starts, so episo
 def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> str:
     """The card of the finished run in `folder`, for a repository of that name; Markdown with a YAML head."""
     config, done, run = read_config(folder), read_done(folder), read_finished(folder)
+    assert isinstance(config, OfflineConfig)
     task, method, target = find_task(config.task), METHODS[config.method], float(run["target_return"])
     played = parse_episodes((folder / "episodes.csv").read_text(encoding="utf-8"))
     last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]
@@ -152,7 +153,7 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
     return CARD.format(**values)
 
 
-def front_matter(config: RunConfig, target: float, spread: tuple[float, float], episodes: int) -> str:
+def front_matter(config: OfflineConfig, target: float, spread: tuple[float, float], episodes: int) -> str:
     """The head that the Hub reads: what it is, what it plays, how well."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -199,7 +200,7 @@ def _bracketed(low: float, high: float) -> str:
     return "(one episode: no interval)" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
 
 
-def _needs(config: RunConfig) -> str:
+def _needs(config: OfflineConfig) -> str:
     """What one has to have beside these files."""
     if not config.lm:
         return "Nothing else is needed: `data.json` holds what the policy has to know of its data."
@@ -211,29 +212,23 @@ def _needs(config: RunConfig) -> str:
     )
 
 
-def local_paths(config: RunConfig) -> list[str]:
-    """The places on this machine that a configuration names: of a language model, of a corpus."""
-    named = [config.lm, *(value for value in config.policy.values() if isinstance(value, str))]
-    return [name for name in named if "/" in name or "\\" in name]
-
-
 def _shown(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as the card shows them: of a file only its name, for where it lay is nobody's business."""
     return {name: Path(value).name if isinstance(value, str) else value for name, value in settings.items()}
 
 
-def _lm_name(config: RunConfig) -> str:
+def _lm_name(config: OfflineConfig) -> str:
     return Path(config.lm).name
 
 
-def _language_model(config: RunConfig) -> str:
+def _language_model(config: OfflineConfig) -> str:
     if not config.lm:
         return ""
     kind = METHODS[config.method].weights
     return f"| language model | `{_lm_name(config)}`, {kind} weights, hash `{config.lm_hash}` |\n"
 
 
-def _command(config: RunConfig) -> str:
+def _command(config: OfflineConfig) -> str:
     """The command that trains it again, where one is known: not if settings were changed by hand."""
     if config.profile not in ("cpu", "paper") or "/" in config.lm:
         return "Trained with settings of its own; the file config.json has every one of them.\n\n"
@@ -245,7 +240,7 @@ def _command(config: RunConfig) -> str:
     return f"```\nlamobench train {config.dataset} {' '.join(options)}\n```\n\n"
 
 
-def _limits(config: RunConfig) -> list[str]:
+def _limits(config: OfflineConfig) -> list[str]:
     limits = [SOURCE_LIMITS[config.source]] if config.source in SOURCE_LIMITS else []
     limits += [CPU_PROFILE] if config.profile.startswith("cpu") else []
     limits += [MINI] if config.lm == "gpt2-mini" else []

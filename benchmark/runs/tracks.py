@@ -1,0 +1,139 @@
+"""Every track by name, a row each, and what the harness asks of one. Light: a track's code is imported when it is used.
+
+A track is a folder above the harness. Sweeps, sharing and the report reach it through its row alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...datasets.errors import UserError
+from ...datasets.trajectories import Array
+from .config import RunConfig
+from .plugins import imported, offered
+
+BEFORE_TRACKS = "offline"  # the track of runs that name none
+GROUP = "lamobench.tracks"  # of entry points: under it, installed packages offer tracks of their own
+
+Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
+Tell = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
+Note = Callable[[str], None]  # called with a line that a person should read
+
+
+@dataclass(frozen=True)
+class Played:
+    """An episode to look at: observations (L + 1, ...), the last one after the last step, and what it came to."""
+
+    seed: int
+    target_return: float
+    observations: list[Array]
+    episode_return: float
+    length: int
+
+
+class Work(Protocol):
+    """What the harness asks of a track; a module whose functions have these names is one."""
+
+    def train(self, job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str, str]:
+        """Train the runs of a job, each from its last checkpoint; a line for each run that failed, by its id."""
+
+    def groups(self, runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
+        """Jobs of runs that can be trained in one pass on a device, "cpu" or "cuda"; any other run is by itself.
+
+        None stands for devices elsewhere, of which nothing is known here.
+        """
+
+    def play(
+        self, folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int
+    ) -> list[Played]:
+        """Episodes of a finished run's policy, from starts of their own; `lm` as of `lamobench evaluate`."""
+
+    def draw(self, config: RunConfig, observations: Array) -> Array:
+        """Pictures (M, H, W, 3) uint8 of M observations; a `UserError` if nothing here can draw them."""
+
+    def publish(self, folder: Path, target: Path, config: RunConfig) -> None:
+        """Write to `target`, beside the checkpoint there, what else the policy of the run in `folder` needs to play."""
+
+    def check_published(self, folder: Path, config: RunConfig) -> None:
+        """A `UserError` if what `publish` wrote to a folder is not of this run."""
+
+    def missing(self, config: RunConfig) -> str:
+        """What playing a fetched policy needs that is not here, and what to type; empty if nothing is."""
+
+    def card(self, folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) -> str:
+        """The model card of the run in `folder`, Markdown; `files` are the size and hash of what is published."""
+
+
+class Scored(Protocol):
+    """What the harness asks of a track's task."""
+
+    name: str
+
+    def normalise(self, episode_return: Any) -> Any:
+        """Scores, 0 to 100 at the reference returns, of returns of any shape."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a track's name stands for."""
+
+    name: str
+    title: str
+    config: str  # import path of the class of its runs' configurations, light
+    tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
+    work: str  # import path of what does its work: a `Work`
+    # Columns of a run that say which leaderboard row it is a seed of, beside its method.
+    row_keys: tuple[str, ...]
+
+    def config_class(self) -> type[RunConfig]:
+        """The class of its runs' configurations."""
+        found: type[RunConfig] = imported(self.config)
+        return found
+
+    def find_task(self, name: str) -> Scored:
+        """The task of that name; a `UserError` if the track has none."""
+        task: Scored = imported(self.tasks)(name)
+        return task
+
+    def open(self) -> Work:
+        """What does its work."""
+        work: Work = imported(self.work)
+        return work
+
+
+_ALL = (
+    Track(
+        "offline",
+        "offline RL on fractions of a data set",
+        config="lamobench.benchmark.offline.config:OfflineConfig",
+        tasks="lamobench.datasets.catalog:find_task",
+        work="lamobench.benchmark.offline.track",
+        row_keys=("dataset", "source", "profile", "dataset_hash", "fraction", "lm"),
+    ),
+)
+TRACKS = {track.name: track for track in _ALL}
+
+
+def register_track(track: Track) -> None:
+    """Add a track of one's own; a `ValueError` if there is one of that name."""
+    if track.name in TRACKS:
+        raise ValueError(f"there is a track '{track.name}' already; give yours another name")
+    TRACKS[track.name] = track
+
+
+def find_track(name: str) -> Track:
+    """The track of that name; a `UserError` if none is known here."""
+    if name not in TRACKS:
+        known = ", ".join(TRACKS)
+        raise UserError(f"no track '{name}' is known here (known: {known}); install the package that has it")
+    return TRACKS[name]
+
+
+def work_of(config: RunConfig) -> Work:
+    """What does the work of a run's track."""
+    return find_track(config.track).open()
+
+
+for _track in offered(GROUP, Track):
+    register_track(_track)
