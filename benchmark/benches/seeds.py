@@ -4,8 +4,6 @@ import statistics
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from ..offline.together import Seed, Stack
 from ..runs.methods import METHODS
 from ..training.memory import keep_freed_memory
@@ -27,8 +25,7 @@ def seeds_together(settings: Settings, scratch: Path, methods: tuple[str, ...] =
 def _seeds_row(settings: Settings, scratch: Path, dataset: str, method: str) -> Row:
     configs = configurations(dataset, method, SEEDS)
     alone = [training(config, scratch) for config in configs]
-    device, tell = torch.device("cpu"), lambda run, done, total: None
-    stack = Stack([Seed(config, scratch / config.id, device, tell) for config in configs])
+    stack = Stack([Seed(training(config, scratch)) for config in configs])
 
     def one_by_one() -> None:
         for each in alone:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,12 @@ from ...baselines.policy import Policy
 from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
 from ..runs.methods import METHODS
-from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside
+from ..runs.store import is_done, note_on_terminal
 from ..training.devices import choose_device
 from ..training.learner import Learner, Tally
-from ..training.memory import keep_freed_memory
+from ..training.life import Note, opened
 from .config import OfflineConfig
-from .loop import Note, Training
+from .loop import Training
 
 LARGE = 1 << 24  # multiplications: 256 rows and two layers of 256
 
@@ -82,20 +83,18 @@ def train_together(
     As in `train`, finished runs are left as they are, damaged folders are set aside, and `wait` is patience with other
     processes that work on them.
     """
-    keep_freed_memory()
     tell, chosen, failed = report or (lambda run, done, total: None), choose_device(device), dict[str, str]()
+
+    def make(config: OfflineConfig, folder: Path) -> Training:
+        return Training(config, folder, chosen, lambda done, total: tell(config.id, done, total))
+
     with ExitStack() as locks:
         seeds = []
         for config in sorted(configs, key=lambda config: config.id):  # in one order everywhere: no two wait in a ring
             with _failures(config, failed):
-                if line := set_damaged_aside(root, config):
-                    note(line)
-                if is_done(root, config):
-                    continue
-                seed = Seed(config, run_folder(root, config), chosen, tell)
-                locks.enter_context(open_run(root, config, wait))
-                if not is_done(root, config):  # another process may have finished it meanwhile
-                    seeds.append(seed)
+                training = locks.enter_context(opened(config, root, partial(make, config), wait, note))
+                if training is not None:
+                    seeds.append(Seed(training))
         try:
             _train(seeds, failed)
         except Exception as error:
@@ -109,10 +108,9 @@ def train_together(
 class Seed:
     """One of the runs, and PyTorch's random state as this run left it."""
 
-    def __init__(self, config: OfflineConfig, folder: Path, device: torch.device, report: Report) -> None:
-        self.config = config
-        self.training = Training(config, folder, device, lambda done, total: report(config.id, done, total))
-        self.random = _random_states(device)
+    def __init__(self, training: Training) -> None:
+        self.config, self.training = training.config, training
+        self.random = _random_states(training.device)
 
     @contextmanager
     def turn(self) -> Iterator[Training]:
@@ -197,7 +195,7 @@ class Stack(Learner):
             with _failures(seed.config, failed), seed.turn() as training:
                 self.hand_back(index, training)
                 training.first = training.first or {name: value[index] for name, value in self.first.items()}
-                training.record(steps, own, seconds)
+                training.log(steps, own, seconds)
                 training.settle()
 
     def measure(self, size: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -16,8 +16,9 @@ from safetensors import safe_open
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.store import run_folder
+from lamobench.benchmark.training import life
 
-loop.LOG_EVERY, loop.CHECKPOINT_SECONDS = 5, 0.0
+life.LOG_EVERY, life.CHECKPOINT_SECONDS = 5, 0.0
 
 
 def main(root: Path, configs: list[OfflineConfig]) -> None:

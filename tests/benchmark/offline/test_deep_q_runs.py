@@ -18,6 +18,7 @@ from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.settings import DEEP_Q_METHODS
 from lamobench.benchmark.runs.episodes import Episode
+from lamobench.benchmark.training import life
 from lamobench.datasets import cache
 from lamobench.datasets.entries import DATASETS, Recorded
 from lamobench.datasets.trajectories import Provenance, Trajectories
@@ -43,7 +44,7 @@ def breakout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
     source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
     monkeypatch.setitem(DATASETS, "breakout-medium", replace(DATASETS["breakout-medium"], sources=(source,)))
     cache.save(data)
-    monkeypatch.setattr(loop, "LOG_EVERY", 2)
+    monkeypatch.setattr(life, "LOG_EVERY", 2)
 
     def request(method: str, **changes: Any) -> OfflineConfig:
         settings = {"hidden": (16,), **({} if method == "nfq" else {"quantiles": 5, "target_interval": 3})}

@@ -17,11 +17,12 @@ from lamobench.baselines.bc import BC
 from lamobench.benchmark.offline import build
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
-from lamobench.benchmark.offline.loop import DivergedError, train
+from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.together import train_together
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.scores.collect import collect, left_out, read_run
 from lamobench.benchmark.sweep import grid as sweeping
+from lamobench.benchmark.training.life import DivergedError
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run
 

@@ -24,6 +24,7 @@ from lamobench.benchmark.offline.faulty_model import faulty_language_model, faul
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.scores.collect import read_run, with_one_target
+from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import learning_rate_factor
 from lamobench.datasets import cache
 from lamobench.datasets.entries import DATASETS, Recorded
@@ -106,7 +107,7 @@ def test_a_fault_in_the_network_changes_no_initial_weight(tiny_request: Requests
 def test_the_cumulative_schedule_reaches_the_optimiser(
     tiny_request: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", 10)
+    monkeypatch.setattr(life, "LOG_EVERY", 10)
 
     settings = OptimizerSettings([], warmup_steps=50, decay="cosine")
 

@@ -16,14 +16,16 @@ from lamobench.baselines.cql import CQL
 from lamobench.baselines.policy import OptimizerSettings
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.build import build_policy, training_subset
-from lamobench.benchmark.offline.loop import DivergedError, train
+from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.runs.checkpoint import load_policy
 from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.runs.store import run_folder
+from lamobench.benchmark.training import life
 from lamobench.benchmark.training.devices import choose_device
 from lamobench.benchmark.training.learner import Tally, learning_rate_factor
+from lamobench.benchmark.training.life import DivergedError
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
@@ -215,8 +217,8 @@ def test_weights_that_only_the_last_update_broke_are_neither_played_nor_saved(
                 self.actor[0].weight[3, 2] = math.inf
 
     monkeypatch.setattr(BC, "after_update", after_update)
-    monkeypatch.setattr(loop, "LOG_EVERY", 5)
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(life, "LOG_EVERY", 5)
+    monkeypatch.setattr(life, "CHECKPOINT_SECONDS", 0.0)
     config = resolve(tiny_request("bc"))
     with pytest.raises(DivergedError, match=rf"actor\.0\.weight is no longer finite at step {step}"):
         train(config, tmp_path, "cpu")
@@ -325,7 +327,7 @@ def test_the_schedule_and_the_clipping_reach_the_optimiser(
     norms: list[float] = []
     genuine = torch.nn.utils.clip_grad_norm_
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda p, limit: (norms.append(limit), genuine(p, limit))[1])
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(life, "LOG_EVERY", 1)
     settings = {"learning_rate": 0.01, "warmup_steps": 4, "decay": "constant", "gradient_clip": 0.125}
     rows = metrics_of(train(resolve(tiny_request("dt", settings=settings)), tmp_path, "cpu"))
     assert [row["learning_rate"] for row in rows[:5]] == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01])
@@ -336,9 +338,9 @@ def test_the_schedule_and_the_clipping_reach_the_optimiser(
 def test_a_logged_metric_is_the_mean_since_the_last_row(
     tiny_request: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(life, "LOG_EVERY", 1)
     every = [row["loss"] for row in metrics_of(train(resolve(tiny_request("bc")), tmp_path / "1", "cpu"))]
-    monkeypatch.setattr(loop, "LOG_EVERY", 4)
+    monkeypatch.setattr(life, "LOG_EVERY", 4)
     rows = metrics_of(train(resolve(tiny_request("bc")), tmp_path / "4", "cpu"))
     assert [row["step"] for row in rows] == [4, 8, 10, 12, 16, 20]
     means = [sum(every[a:b]) / (b - a) for a, b in ((0, 4), (4, 8), (8, 10), (10, 12), (12, 16), (16, 20))]

@@ -18,6 +18,7 @@ from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import save_checkpoint
 from lamobench.benchmark.runs.store import run_folder
+from lamobench.benchmark.training import life
 
 METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 STOPPED = ["iql", "td3-bc", "rebrac", "rvs"]
@@ -57,7 +58,7 @@ def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path) -> dict[st
 
 @pytest.fixture(autouse=True)
 def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", 5)
+    monkeypatch.setattr(life, "LOG_EVERY", 5)
 
 
 def test_killed_runs_end_as_if_nothing_had_happened(configs: dict[str, OfflineConfig], tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_run_goes_on_from_an_odd_step(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_checkpoint", save)
-        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(life, "CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(KilledError):
             loop.train(config, tmp_path / "stopped", "cpu")
     stopped = loop.train(config, tmp_path / "stopped", "cpu")
@@ -137,5 +138,5 @@ def test_how_often_checkpoints_are_taken_changes_nothing(
     configs: dict[str, OfflineConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = loop.train(configs["cql"], tmp_path / "rare", "cpu")
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(life, "CHECKPOINT_SECONDS", 0.0)
     assert_same_run(loop.train(configs["cql"], tmp_path / "often", "cpu"), rare)

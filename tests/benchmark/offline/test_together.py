@@ -26,6 +26,7 @@ from lamobench.benchmark.sweep.estimate import StepTimes
 from lamobench.benchmark.sweep.job import Ended, train_job
 from lamobench.benchmark.sweep.options import EngineOptions
 from lamobench.benchmark.sweep.plan import ELSEWHERE, jobs_of
+from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import Tally
 
 Make = Callable[..., list[OfflineConfig]]
@@ -108,7 +109,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, run: OfflineConfig, step: int) -> N
 def test_killed_runs_go_on_together_or_alone_wherever_each_one_stands(
     seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", 10)
+    monkeypatch.setattr(life, "LOG_EVERY", 10)
     runs = sorted(seeds(budget={"steps": 60, "evaluate_every": 20}), key=lambda run: run.id)
     with monkeypatch.context() as patch:
         kill_at(patch, runs[1], 40)

@@ -18,11 +18,12 @@ from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import local as local_engine
 from lamobench.benchmark.sweep.grid import sweep
+from lamobench.benchmark.training import life
 
 KILLS = 20
 # Forked workers begin at once, with everything imported; nothing that a fork endangers has run before.
 local_engine.START_METHOD = "fork"  # type: ignore[misc]
-loop.LOG_EVERY, loop.CHECKPOINT_SECONDS = 5, 0.0
+life.LOG_EVERY, life.CHECKPOINT_SECONDS = 5, 0.0
 sweeping.ATTEMPTS = 2 * KILLS  # nothing of what is killed here is to count as the run's own failure
 OVER = Path(sys.argv[1]).with_name("over")
 

@@ -24,6 +24,7 @@ from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import record as sweep_record
 from lamobench.benchmark.sweep.grid import Outcome, State, sweep
 from lamobench.benchmark.sweep.record import FOLDER
+from lamobench.benchmark.training import life
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
@@ -47,7 +48,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_twenty_kills_lose_no_run_and_count_none_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", 5)
+    monkeypatch.setattr(life, "LOG_EVERY", 5)
     runs = [run_of(seed) for seed in range(8)]
     files = []
     for run in runs:
@@ -282,7 +283,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     jumps = iter(range(10**6))
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: 1e9 * (next(jumps) % 3))
-        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(life, "CHECKPOINT_SECONDS", 0.0)
         folder = loop.train(run_of(), tmp_path / "runs", "cpu")
     assert numbers(tmp_path / "runs", run_of()) == expected
     assert 0 < json.loads((folder / "done.json").read_text())["train_seconds"] < 60
