@@ -22,6 +22,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 from ...datasets.corpora import Corpus, sample_blocks
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import whole_file, write_json, write_text
+from ..runs.checkpoint import Progress
+from ..runs.store import LOCK, hold
+from ..training.life import Life
 from .checkpoints import ATTENTION, generate, held_out_loss, language_loss, quiet_transformers
 from .model_card import model_card
 from .ngrams import bigram_loss, unigram_loss
@@ -61,19 +64,29 @@ def pretrain(config: PretrainConfig, output: Path) -> PretrainSummary:
     leaves the last checkpoint.
     """
     _check(config)
-    record = output / "training.json"
-    if record.exists():
-        about = json.loads(record.read_text(encoding="utf-8"))
-        _refuse_other(output, config, about["config"])
-        return PretrainSummary(**about["summary"])
+    if (summary := _finished(config, output)) is not None:
+        return summary
     tokenizer, corpus = pretraining_text(config, output)
-    checkpoint = output / "checkpoint.safetensors"
-    summary, model = _finish(config, corpus, tokenizer, _train(config, corpus, checkpoint))
-    _write_model(output, model, config.storage)
-    write_text(output / "README.md", model_card(output.resolve().name, config, summary))
-    write_json(record, {"config": asdict(config), "summary": asdict(summary)})
-    checkpoint.unlink()
+    devices = [torch.cuda.current_device()] if config.device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(config.seed)
+        training = Pretraining(config, corpus, tokenizer, output)
+        with hold(output), training.bar:
+            if (summary := _finished(config, output)) is None:  # another process may have finished it meanwhile
+                training.live()
+                summary = training.summary
+            (output / LOCK).unlink()  # the folder is a model's now
     return summary
+
+
+def _finished(config: PretrainConfig, output: Path) -> PretrainSummary | None:
+    """What the finished run in a folder measured; None before that, a `UserError` for another run."""
+    about = output / "training.json"
+    if not about.exists():
+        return None
+    found = json.loads(about.read_text(encoding="utf-8"))
+    _refuse_other(output, config, found["config"])
+    return PretrainSummary(**found["summary"])
 
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
@@ -85,60 +98,140 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
     return config.learning_rate * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
 
 
-@dataclass
-class _State:
-    model: GPT2LMHeadModel
-    optimizer: torch.optim.AdamW
-    step: int
-    seconds: float
-    curve: list[dict[str, float]]
+class Pretraining(Life):
+    """A GPT-2 that learns English, on its way in the folder that it will be in."""
 
+    summary: PretrainSummary  # once it has finished
 
-def _train(config: PretrainConfig, corpus: Corpus, checkpoint: Path) -> _State:
-    devices = [torch.cuda.current_device()] if config.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(config.seed)
-        state = _new_state(config)
-        if checkpoint.exists():
-            _load_checkpoint(checkpoint, config, corpus, state)
-        clock, losses = time.process_time() - state.seconds, []
-        with tqdm(total=config.last_step, initial=state.step, desc="pre-training", unit="step") as bar:
-            while state.step < config.last_step:
-                losses.append(_step(config, corpus, state, checkpoint))
-                state.step += 1
-                bar.update()
-                if state.step % config.checkpoint_every == 0 or state.step == config.last_step:
-                    held_out = held_out_loss(state.model.eval(), corpus.held_out[: LOOK_BLOCKS * config.context])
-                    point = {"train": round(sum(losses) / len(losses), 4), "held_out": round(held_out, 4)}
-                    bar.set_postfix(point)
-                    state.curve.append({"step": state.step, **point})
-                    state.seconds, losses = time.process_time() - clock, []
-                    _save_checkpoint(checkpoint, config, corpus, state)
-    return state
+    def __init__(self, config: PretrainConfig, corpus: Corpus, tokenizer: GPT2TokenizerFast, output: Path) -> None:
+        """Raises a `UserError` if the folder holds the checkpoint of another run."""
+        name, every = f"pre-training in {output}", config.checkpoint_every
+        super().__init__(name, output, config.last_step, every, lambda step, _: self.bar.set_postfix(self._point()))
+        self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
+        self.model, self.optimizer = _new_model(config)
+        self.bar = tqdm(total=config.last_step, desc="pre-training", unit="step")
+        if self.checkpoint.exists():
+            self._refuse_other_checkpoint()
 
+    def start(self) -> None:
+        """Show where it stands."""
+        self.bar.update(self.progress.step - self.bar.n)
 
-def _step(config: PretrainConfig, corpus: Corpus, state: _State, checkpoint: Path) -> float:
-    rng = np.random.default_rng([config.seed, state.step])
-    torch.manual_seed(int(rng.integers(2**63)))
-    batch = torch.from_numpy(sample_blocks(corpus.train, config.batch_size, config.context, rng)).to(config.device)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config, state.step)
-    with torch.autocast(config.device, torch.bfloat16, enabled=_bfloat16(config)):
-        loss = language_loss(state.model.train(), batch)
-    state.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
-    if not torch.isfinite(loss.detach() + norm):
-        kept = "the last checkpoint is kept" if checkpoint.exists() else "no checkpoint was written yet"
-        raise UserError(
-            f"loss {loss.item():g}, gradient norm {norm.item():g} at step {state.step} in {checkpoint.parent} "
-            f"({kept}); start in another folder with --learning-rate below {config.learning_rate:g}"
+    def due(self) -> int:
+        """Steps until the next look at the held-out text."""
+        step = self.progress.step
+        return min(self.evaluate_every - step % self.evaluate_every, self.steps - step)
+
+    def advance(self, steps: int) -> None:
+        """Take some steps; every one draws its batch and its dropout from (seed, step) alone."""
+        started, losses = time.process_time(), []
+        for step in range(self.progress.step, self.progress.step + steps):
+            losses.append(self.update(step))
+            self.bar.update()
+        self.record(steps, {"train": round(sum(losses) / len(losses), 4)}, time.process_time() - started)
+
+    def update(self, step: int) -> float:
+        """One optimiser step; its loss."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, step])
+        torch.manual_seed(int(rng.integers(2**63)))
+        blocks = sample_blocks(self.corpus.train, config.batch_size, config.context, rng)
+        batch = torch.from_numpy(blocks).to(config.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, step)
+        with torch.autocast(config.device, torch.bfloat16, enabled=_bfloat16(config)):
+            loss = language_loss(self.model.train(), batch)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        if not torch.isfinite(loss.detach() + norm):
+            self.fail(f"loss {loss.item():g}, gradient norm {norm.item():g} at step {step}")
+        self.optimizer.step()
+        return loss.item()
+
+    def check_weights(self) -> None:
+        """Nothing: `update` looks at each gradient before it is used."""
+
+    def evaluate(self) -> None:
+        """The loss on the start of the held-out text."""
+        held_out = held_out_loss(self.model.eval(), self.corpus.held_out[: LOOK_BLOCKS * self.config.context])
+        self.progress.metrics[-1]["held_out"] = round(held_out, 4)
+
+    def advice(self) -> str:
+        """A lower learning rate."""
+        return f"start in another folder with --learning-rate below {self.config.learning_rate:g}"
+
+    def write(self) -> None:
+        """One file holds tensors and state, so that they can never be of two different steps."""
+        tensors: dict[str, Tensor] = {}
+        for name, parameter in self.model.named_parameters():
+            moments = self.optimizer.state[parameter]
+            tensors[f"model.{name}"] = parameter.detach()
+            tensors[f"exp_avg.{name}"] = moments["exp_avg"]
+            tensors[f"exp_avg_sq.{name}"] = moments["exp_avg_sq"]
+        about = {
+            "config": asdict(self.config),
+            "train_sha256": self.corpus.train_sha256,
+            "progress": vars(self.progress),
+        }
+        with whole_file(self.checkpoint) as temporary:
+            save_file(tensors, temporary, metadata={"state": json.dumps(about)})
+
+    def load(self) -> Progress:
+        """Bring model and optimiser to the checkpoint's."""
+        about, tensors = _read_checkpoint(self.checkpoint, self.config.device)
+        progress = Progress(**about["progress"])
+        for name, parameter in self.model.named_parameters():
+            parameter.data.copy_(tensors[f"model.{name}"])
+            self.optimizer.state[parameter] = {
+                "step": torch.tensor(float(progress.step), device=self.config.device),
+                "exp_avg": tensors[f"exp_avg.{name}"],
+                "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+            }
+        return progress
+
+    def finish(self) -> None:
+        """Write model, card and, last, what was measured; the checkpoint goes."""
+        config, corpus, model = self.config, self.corpus, self.model.eval()
+        if config.storage == "float16":
+            for parameter in model.parameters():
+                parameter.data.copy_(parameter.data.half())  # what is measured is what is stored
+        self.summary = PretrainSummary(
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            train_tokens=len(corpus.train),
+            held_out_tokens=len(corpus.held_out),
+            tokens_seen=config.last_step * config.batch_size * config.context,
+            seconds=round(self.progress.train_seconds, 1),
+            precision="bfloat16" if _bfloat16(config) else "float32",
+            held_out_loss=held_out_loss(model, corpus.held_out),
+            unigram_loss=unigram_loss(corpus.train, corpus.held_out, config.vocabulary),
+            bigram_loss=bigram_loss(corpus.train, corpus.held_out, config.vocabulary),
+            train_sha256=corpus.train_sha256,
+            held_out_sha256=corpus.held_out_sha256,
+            tokenizer_sha256=corpus.tokenizer_sha256,
+            paragraphs=corpus.paragraphs,
+            sources=corpus.sources,
+            curve=[{name: row[name] for name in ("step", "train", "held_out")} for row in self.progress.metrics],
+            sample=generate(model, self.tokenizer, "The", tokens=80, seed=config.seed),
         )
-    state.optimizer.step()
-    return loss.item()
+        _write_model(self.folder, model, config.storage)
+        write_text(self.folder / "README.md", model_card(self.folder.resolve().name, config, self.summary))
+        write_json(self.folder / "training.json", {"config": asdict(config), "summary": asdict(self.summary)})
+        self.checkpoint.unlink()
+
+    def _point(self) -> dict[str, float]:
+        row = self.progress.metrics[-1]
+        return {name: row[name] for name in ("train", "held_out")}
+
+    def _refuse_other_checkpoint(self) -> None:
+        about, _ = _read_checkpoint(self.checkpoint, "cpu")
+        _refuse_other(self.folder, self.config, about["config"])
+        if about["train_sha256"] != self.corpus.train_sha256:
+            corpus = self.config.corpus
+            raise UserError(f"{self.folder} was begun on another text of corpus '{corpus}'; use another folder")
 
 
-def _new_state(config: PretrainConfig) -> _State:
+def _new_model(config: PretrainConfig) -> tuple[GPT2LMHeadModel, torch.optim.AdamW]:
     model = GPT2LMHeadModel._from_config(
         GPT2Config(
             vocab_size=config.vocabulary,
@@ -158,76 +251,17 @@ def _new_state(config: PretrainConfig) -> _State:
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     # A long memory for the second moment: with two thousand tokens a step, gradients are noisy.
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
-    return _State(model, optimizer, step=0, seconds=0.0, curve=[])
+    return model, torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
 
 
-def _save_checkpoint(path: Path, config: PretrainConfig, corpus: Corpus, state: _State) -> None:
-    """One file holds tensors and state, so that they can never be of two different steps."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in state.model.named_parameters():
-        moments = state.optimizer.state[parameter]
-        tensors[f"model.{name}"] = parameter.detach()
-        tensors[f"exp_avg.{name}"] = moments["exp_avg"]
-        tensors[f"exp_avg_sq.{name}"] = moments["exp_avg_sq"]
-    about = {
-        "config": asdict(config),
-        "train_sha256": corpus.train_sha256,
-        "step": state.step,
-        "seconds": state.seconds,
-        "curve": state.curve,
-    }
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(about)})
-
-
-def _load_checkpoint(path: Path, config: PretrainConfig, corpus: Corpus, state: _State) -> None:
+def _read_checkpoint(path: Path, device: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        with safe_open(path, "pt", device=config.device) as file:
+        with safe_open(path, "pt", device=device) as file:
             about = json.loads(file.metadata()["state"])
             # Copies: the file is replaced while they are in use. `keys` because a safe_open is no mapping.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return about, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"checkpoint {path} can't be read ({error}); delete it to start anew") from None
-    _refuse_other(path.parent, config, about["config"])
-    if about["train_sha256"] != corpus.train_sha256:
-        raise UserError(f"{path.parent} was begun on another text of corpus '{config.corpus}'; use another folder")
-    state.step, state.seconds, state.curve = about["step"], about["seconds"], about["curve"]
-    for name, parameter in state.model.named_parameters():
-        parameter.data.copy_(tensors[f"model.{name}"])
-        state.optimizer.state[parameter] = {
-            "step": torch.tensor(float(state.step), device=config.device),
-            "exp_avg": tensors[f"exp_avg.{name}"],
-            "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
-        }
-
-
-def _finish(
-    config: PretrainConfig, corpus: Corpus, tokenizer: GPT2TokenizerFast, state: _State
-) -> tuple[PretrainSummary, GPT2LMHeadModel]:
-    model = state.model.eval()
-    if config.storage == "float16":
-        for parameter in model.parameters():
-            parameter.data.copy_(parameter.data.half())  # what is measured is what is stored
-    summary = PretrainSummary(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        train_tokens=len(corpus.train),
-        held_out_tokens=len(corpus.held_out),
-        tokens_seen=config.last_step * config.batch_size * config.context,
-        seconds=round(state.seconds, 1),
-        precision="bfloat16" if _bfloat16(config) else "float32",
-        held_out_loss=held_out_loss(model, corpus.held_out),
-        unigram_loss=unigram_loss(corpus.train, corpus.held_out, config.vocabulary),
-        bigram_loss=bigram_loss(corpus.train, corpus.held_out, config.vocabulary),
-        train_sha256=corpus.train_sha256,
-        held_out_sha256=corpus.held_out_sha256,
-        tokenizer_sha256=corpus.tokenizer_sha256,
-        paragraphs=corpus.paragraphs,
-        sources=corpus.sources,
-        curve=state.curve,
-        sample=generate(model, tokenizer, "The", tokens=80, seed=config.seed),
-    )
-    return summary, model
 
 
 def _write_model(output: Path, model: GPT2LMHeadModel, storage: str) -> None:

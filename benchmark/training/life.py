@@ -104,7 +104,7 @@ class Life(ABC):
     def due(self) -> int:
         """Steps until there is something to log."""
         step = self.progress.step
-        return min(self.evaluate_every - step % self.evaluate_every, LOG_EVERY - step % LOG_EVERY)
+        return min(self.evaluate_every - step % self.evaluate_every, LOG_EVERY - step % LOG_EVERY, self.steps - step)
 
     def record(self, steps: int, means: dict[str, float], seconds: float, **facts: Any) -> None:
         """Log what some steps measured, all finite, then other facts and the seconds of training so far."""
@@ -119,7 +119,7 @@ class Life(ABC):
     def settle(self) -> None:
         """After some steps: evaluate and save, as far as it is time to."""
         self.check_weights()
-        if self.progress.step % self.evaluate_every == 0:
+        if self.progress.step % self.evaluate_every == 0 or self.progress.step == self.steps:
             self.evaluate()
             self.save()
         elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:

@@ -106,18 +106,18 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = pretrain(config, tmp_path / "whole")
-    step = room._step
+    update = room.Pretraining.update
 
-    def interrupted(*arguments: object) -> float:
-        if arguments[2].step == 7:  # type: ignore[attr-defined]
+    def interrupted(training: room.Pretraining, step: int) -> float:
+        if step == 7:
             raise KeyboardInterrupt
-        return step(*arguments)  # type: ignore[arg-type]
+        return update(training, step)
 
     torch.manual_seed(99)  # another process's global state
-    monkeypatch.setattr(room, "_step", interrupted)
+    monkeypatch.setattr(room.Pretraining, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pretrain(config, tmp_path / "parts")
-    monkeypatch.setattr(room, "_step", step)
+    monkeypatch.setattr(room.Pretraining, "update", update)
     parts = pretrain(config, tmp_path / "parts")
     first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -158,17 +158,17 @@ def test_leaves_the_global_stream_alone_and_ignores_it(config: PretrainConfig, t
 def test_early_stopped_is_the_whole_run_cut_short(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = room._step
+    update = room.Pretraining.update
 
-    def interrupted(*arguments: object) -> float:
-        if arguments[2].step == 6:  # type: ignore[attr-defined]
+    def interrupted(training: room.Pretraining, step: int) -> float:
+        if step == 6:
             raise KeyboardInterrupt
-        return step(*arguments)  # type: ignore[arg-type]
+        return update(training, step)
 
-    monkeypatch.setattr(room, "_step", interrupted)
+    monkeypatch.setattr(room.Pretraining, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pretrain(config, tmp_path / "whole")
-    monkeypatch.setattr(room, "_step", step)
+    monkeypatch.setattr(room.Pretraining, "update", update)
     early = pretrain(replace(config, stop_at=6), tmp_path / "early")
     checkpoint = load_file(tmp_path / "whole" / "checkpoint.safetensors")  # of step 6
     stopped = weights(tmp_path / "early")
@@ -233,7 +233,7 @@ def test_a_finished_folder_is_left_alone(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = pretrain(config, tmp_path / "mini")
-    monkeypatch.setattr(room, "_train", None)
+    monkeypatch.setattr(room.Pretraining, "live", None)
     assert pretrain(config, tmp_path / "mini") == summary
     with pytest.raises(UserError, match=r"holds a run with steps = 9, not 10; write to another folder"):
         pretrain(replace(config, steps=10), tmp_path / "mini")
@@ -250,7 +250,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(room, "language_loss", explode)
     with pytest.raises(
-        UserError, match=r"loss nan.* at step 4 .*last checkpoint is kept.*--learning-rate below 0\.004"
+        UserError, match=r"loss nan.* at step 4; its last good checkpoint is kept; .*--learning-rate below 0\.004"
     ):
         pretrain(config, tmp_path / "mini")
     monkeypatch.setattr(room, "language_loss", loss)
@@ -261,7 +261,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(
 def test_another_text_under_the_same_name_is_refused(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_finish", lambda *_: pytest.fail("stop here"))
+    monkeypatch.setattr(room.Pretraining, "finish", lambda _: pytest.fail("stop here"))
     with pytest.raises(pytest.fail.Exception):
         pretrain(config, tmp_path / "mini")
     with (tmp_path / "story.txt").open("a") as story:
