@@ -1,7 +1,6 @@
 """Training offline, written once for every method: a `Life` whose steps are those of a `Learner` on a data set."""
 
 import time
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,7 @@ from torch import Tensor
 from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
 from ...datasets.environments import make_environment, simulator_version
-from ...datasets.processes import cores, processor
-from ...datasets.storage import write_json
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
-from ..runs.damage import sizes_and_hashes
 from ..runs.episodes import COLUMNS, episodes_csv
 from ..runs.store import note_on_terminal, run_folder, write_logs
 from ..training.devices import choose_device
@@ -149,20 +145,7 @@ class Training(Learner, Life):
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
         write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
-        counts = parameter_counts(self.policy)
-        summary: dict[str, Any] = {
-            **counts,
-            "train_seconds": round(self.progress.train_seconds, 3),
-            "evaluation_seconds": round(self.progress.evaluation_seconds, 3),
-            "simulator": simulator_version(find_task(self.config.task)),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else processor(),
-            "threads": torch.get_num_threads(),
-            "cpus": cores(),
-            "torch": torch.__version__,
-            **sizes_and_hashes(self.folder),
-        }
-        write_json(self.folder / "done.json", summary)
+        self.write_done(parameter_counts(self.policy), simulator_version(find_task(self.config.task)), self.device)
 
 
 def parameter_counts(policy: Policy) -> dict[str, int]:

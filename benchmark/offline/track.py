@@ -5,16 +5,38 @@ from pathlib import Path
 
 import torch
 
+from ...datasets.catalog import find_dataset, load
 from ...datasets.errors import UserError
-from ..runs.tracks import Job, Note, Tell
+from ..runs.methods import methods_for
+from ..runs.tracks import Job, Note, Tell, Wanted
 from . import together
 from .config import OfflineConfig
 from .loop import train as train_run
 from .players import language_model_problem, read_data_facts, write_data_facts
 from .policy_card import policy_card as card
+from .resolve import RunRequest, grid
 from .watched import draw, play
 
-__all__ = ["card", "check_published", "draw", "groups", "missing", "play", "publish", "train"]
+__all__ = ["card", "check_published", "draw", "groups", "missing", "play", "publish", "resolve", "train"]
+
+
+def resolve(wanted: Wanted) -> Sequence[OfflineConfig]:
+    """Every method at every share of the data; `choices` are `fractions` and other fields of `RunRequest`."""
+    choices = dict(wanted.choices)
+    fractions = choices.pop("fractions", None) or find_dataset(wanted.subject).published_fractions or (1.0,)
+    discrete = load(wanted.subject, choices.get("source", "auto")).discrete
+    runs: list[OfflineConfig] = []
+    for method in wanted.methods or methods_for(discrete=discrete):
+        request = RunRequest(
+            wanted.subject,
+            method,
+            profile=wanted.profile,
+            budget=dict(wanted.budget),
+            settings=dict(wanted.settings),
+            **choices,
+        )
+        runs += grid(request, fractions, wanted.seeds)
+    return runs
 
 
 def train(job: tuple[OfflineConfig, ...], root: Path, device: str, tell: Tell, note: Note) -> dict[str, str]:

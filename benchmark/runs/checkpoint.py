@@ -59,14 +59,38 @@ def save_checkpoint(
     tensors["random.torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
+    write_checkpoint(path, tensors, progress, rng, about)
+
+
+def write_checkpoint(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    progress: Progress,
+    rng: np.random.Generator,
+    about: Mapping[str, str] | None = None,
+) -> None:
+    """Replace the checkpoint at `path`, whole or not at all, by tensors, progress and the run's random state.
+
+    Names of tensors begin with "policy.", "optimizer." or "random." (`sharing/files.py`).
+    """
     state = vars(progress) | {"random": rng.bit_generator.state}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={**(about or {}), "state": json.dumps(state)})
+        save_file(dict(tensors), temporary, metadata={**(about or {}), "state": json.dumps(state)})
+
+
+def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Tensor], Progress]:
+    """What `write_checkpoint` wrote: tensors and progress; the random state is brought back."""
+    tensors, state = _read(path)
+    try:
+        rng.bit_generator.state = state.pop("random")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    return tensors, Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
 
 
 def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
     """Bring policy, optimiser and all random states to where the checkpoint was written."""
-    tensors, state = _read(path)
+    tensors, progress = read_checkpoint(path, rng)
     _restore_policy(policy, tensors, path)
     try:
         optimizer.load_state_dict(
@@ -75,10 +99,9 @@ def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer
         torch.set_rng_state(tensors["random.torch"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
-        rng.bit_generator.state = state.pop("random")
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    return Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
+    return progress
 
 
 def load_policy(path: Path, policy: Policy) -> None:

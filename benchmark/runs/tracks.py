@@ -4,7 +4,7 @@ A track is a folder above the harness. Sweeps, sharing and the report reach it t
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,19 @@ Note = Callable[[str], None]  # called with a line that a person should read
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a user asks a track for: each method with each seed; empty values mean the track's own choice."""
+
+    subject: str  # what to train on: of the offline track a data set's name
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    profile: str = "cpu"
+    budget: Mapping[str, Any] = field(default_factory=dict)  # e.g. {"steps": 100}
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the method
+    choices: Mapping[str, Any] = field(default_factory=dict)  # of the track's own
+
+
+@dataclass(frozen=True)
 class Played:
     """An episode to look at: observations (L + 1, ...), the last one after the last step, and what it came to."""
 
@@ -34,6 +47,9 @@ class Played:
 
 class Work(Protocol):
     """What the harness asks of a track; a module whose functions have these names is one."""
+
+    def resolve(self, wanted: Wanted) -> Sequence[RunConfig]:
+        """The runs that were asked for, every number filled in; a `UserError` names whatever does not fit."""
 
     def train(self, job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str, str]:
         """Train the runs of a job, each from its last checkpoint; a line for each run that failed, by its id."""
@@ -69,6 +85,7 @@ class Scored(Protocol):
     """What the harness asks of a track's task."""
 
     name: str
+    horizon: int  # most steps of an episode
 
     def normalise(self, episode_return: Any) -> Any:
         """Scores, 0 to 100 at the reference returns, of returns of any shape."""
@@ -83,8 +100,6 @@ class Track:
     config: str  # import path of the class of its runs' configurations, light
     tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
     work: str  # import path of what does its work: a `Work`
-    # Columns of a run that say which leaderboard row it is a seed of, beside its method.
-    row_keys: tuple[str, ...]
 
     def config_class(self) -> type[RunConfig]:
         """The class of its runs' configurations."""
@@ -109,7 +124,6 @@ _ALL = (
         config="lamobench.benchmark.offline.config:OfflineConfig",
         tasks="lamobench.datasets.catalog:find_task",
         work="lamobench.benchmark.offline.track",
-        row_keys=("dataset", "source", "profile", "dataset_hash", "fraction", "lm"),
     ),
 )
 TRACKS = {track.name: track for track in _ALL}

@@ -1,7 +1,7 @@
 """What steps and evaluations take where nothing was measured yet: by the methods' rows, and by simulator."""
 
-from ...datasets.catalog import find_task
 from ..runs.methods import Cost, look_up
+from ..runs.tracks import Scored, find_track
 
 AT_A_TIME = 64  # episodes that an evaluation plays side by side, at most: `rollout.rollout`'s default
 
@@ -35,7 +35,7 @@ def typical_evaluation(method: str, task: str, episodes: int) -> float:
     """Seconds of an evaluation in which every episode is as long as they get, as `rollout` batches them."""
     cost, waves = _cost(method, task), -(-episodes // AT_A_TIME)
     each = cost.more + SIMULATION.get(task, UNKNOWN_SIMULATION)
-    return find_task(task).horizon * (waves * (cost.act - cost.more) + episodes * each) / 1e3
+    return _find_task(method, task).horizon * (waves * (cost.act - cost.more) + episodes * each) / 1e3
 
 
 def is_simulation_known(task: str) -> bool:
@@ -45,4 +45,8 @@ def is_simulation_known(task: str) -> bool:
 
 def _cost(method: str, task: str) -> Cost:
     row = look_up(method)
-    return row.on_frames if find_task(task).frame_stack else row.on_vectors
+    return row.on_frames if getattr(_find_task(method, task), "frame_stack", 0) else row.on_vectors
+
+
+def _find_task(method: str, task: str) -> Scored:
+    return find_track(look_up(method).track).find_task(task)

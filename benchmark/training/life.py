@@ -8,15 +8,21 @@ anywhere and begun again goes on from its last checkpoint to the same numbers.
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import torch
+
 from ...datasets.disk_errors import disk_error
 from ...datasets.errors import UserError
+from ...datasets.processes import cores, processor
+from ...datasets.storage import write_json
 from ..runs.checkpoint import Progress
 from ..runs.config import RunConfig
+from ..runs.damage import sizes_and_hashes
 from ..runs.layout import CHECKPOINT
 from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure
 from .memory import keep_freed_memory, memory_line
@@ -130,6 +136,22 @@ class Life(ABC):
         """Write what going on takes."""
         self.write()
         self.saved_at = time.monotonic()
+
+    def write_done(self, parameters: Mapping[str, int], simulator: str, device: torch.device) -> None:
+        """Write `done.json`: `params_total` and `params_trainable`, and what every run notes."""
+        facts: dict[str, Any] = {
+            **parameters,
+            "train_seconds": round(self.progress.train_seconds, 3),
+            "evaluation_seconds": round(self.progress.evaluation_seconds, 3),
+            "simulator": simulator,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else processor(),
+            "threads": torch.get_num_threads(),
+            "cpus": cores(),
+            "torch": torch.__version__,
+            **sizes_and_hashes(self.folder),
+        }
+        write_json(self.folder / "done.json", facts)
 
     def fail(self, what: str) -> NoReturn:
         """Stop before anything broken is written."""
