@@ -7,6 +7,7 @@ Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def _outcome(folder: Path, content: bytes, config: RunConfig, flat: dict[str, An
 
 def _flattened(config: RunConfig) -> dict[str, Any]:
     """Its fields, a method's settings as "policy.name"; and what every row has, whatever its run's track."""
-    flat = {name: getattr(config, name) for name in config.__dataclass_fields__ if name != "policy"}
+    flat = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "policy"}
     flat |= {f"policy.{name}": value for name, value in config.policy.items()}
     return {"track": config.track, "dataset": config.subject} | WITHOUT_DATA | flat
 

@@ -1,7 +1,7 @@
 """A track and a method in one file, as a package of somebody else's would have them: a bandit with two arms.
 
-The tests put it where Python finds it, with entry points beside it; nothing of lamobench names it. A policy has the mean
-reward of each arm, and pulls the better one but for one pull in ten. A run takes milliseconds.
+The tests put it where Python finds it, with entry points beside it; nothing of lamobench names it. A policy has the
+mean reward of each arm, and pulls the better one but for one pull in ten. A run takes milliseconds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
