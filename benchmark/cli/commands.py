@@ -19,7 +19,7 @@ from ..runs.config import RunConfig
 from ..runs.damage import damage
 from ..runs.methods import methods_for
 from ..runs.store import is_done, run_folder
-from ..sweep.engine import check_engine, device_of_plan, expected_slots
+from ..sweep.engines import check_engine, device_of_plan, expected_slots
 from ..sweep.options import EngineOptions
 from ..terminal import duration, print_rows
 from .display import SweepBar, print_plan, run_bar

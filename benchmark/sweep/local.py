@@ -5,7 +5,6 @@ dies (killed, out of memory) is replaced; when the parent dies, its workers foll
 """
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import Counter
@@ -18,21 +17,9 @@ from typing import Any
 from ...datasets.processes import START_METHOD, follow_parent
 from ...datasets.storage import temporary_variable
 from ..runs.tracks import Job
-from .engine import Workplace, slots_here
+from .engine import Workplace
 from .job import Died, Message, Note, Step, train_job
-
-GPUS = "CUDA_VISIBLE_DEVICES"
-
-
-def visible_gpus(device: str) -> list[str]:
-    """The GPUs that runs on `device` may use, as `CUDA_VISIBLE_DEVICES` names them."""
-    if device == "cpu":
-        return []
-    import torch
-
-    count = torch.cuda.device_count()  # asks the driver, without a context on any GPU
-    named = [name.strip() for name in os.environ.get(GPUS, "").split(",") if name.strip()]
-    return (named or [str(number) for number in range(count)])[:count]
+from .slots import GPUS, slots_here, visible_gpus
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any
 
 from ...datasets.errors import UserError
 from ...datasets.processes import cores
-from .engine import Workplace, slots_here
+from .engine import Workplace
 from .ray_guard import descendants, start_of
+from .slots import slots_here, visible_gpus
 
 INSTALL = 'Ray is not installed; type: pip install "lamobench[ray]", or leave out --engine ray'
 STORE = 80_000_000  # bytes of shared memory for Ray's objects, near the least it takes: jobs and messages are small
@@ -46,8 +47,6 @@ class OwnRay:
     """A Ray on this machine, with a guard that outlives us: see `ray_guard.py`."""
 
     def __init__(self, ray: Any, place: Workplace, cpus: float) -> None:
-        from .local import visible_gpus
-
         gpus = visible_gpus(place.device)
         room = cpus * slots_here(place.jobs, max(1, round(cpus)), gpus)
         self.folder = Path(tempfile.mkdtemp(prefix="lamobench-ray-", dir=_short_folder()))

@@ -11,7 +11,7 @@ import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...baselines.fields import Amount, Count
 from ...datasets.errors import UserError
@@ -21,9 +21,7 @@ from ..runs.config import RunConfig
 from ..runs.kinds import Fields, fits
 from ..runs.records import Total
 from .plan import Plan
-
-if TYPE_CHECKING:
-    from .grid import State
+from .state import State
 
 FOLDER = ".sweeps"
 LOCK = ".lock"
@@ -73,7 +71,7 @@ class Record:
         """A file that is there as long as the sweep lives."""
         return self.folder / "plan.json"
 
-    def write(self, state: "State") -> None:
+    def write(self, state: State) -> None:
         """Say where the sweep stands, if it is time to."""
         if time.monotonic() - self.written >= WRITE_EVERY:
             self.written = time.monotonic()
@@ -119,7 +117,7 @@ def is_alive(folder: Path) -> bool:
     return False
 
 
-def snapshot(state: "State") -> dict[str, Any]:
+def snapshot(state: State) -> dict[str, Any]:
     """What changes while a sweep goes on."""
     running: list[RunConfig] = [run for run in state.runs if run.id in state.running]
     return {
@@ -131,14 +129,6 @@ def snapshot(state: "State") -> dict[str, Any]:
         "running": {run.id: state.steps.get(run.id, 0) for run in running},
         "seconds_per_step": {run.id: state.rates[run.id] for run in running if run.id in state.rates},
         "seconds_left": state.seconds_left(state.slots or 1),
-        "share": share_done(state),
+        "share": state.share_done(),
         "notes": state.notes[-SHOWN_FAILURES:],
     }
-
-
-def share_done(state: "State") -> float:
-    """How much of the work is done, in [0, 1]: by what the runs' steps cost, not by their number."""
-    times, over = state.step_times(), {*state.finished, *state.failed}
-    every = sum(times.cost(run) for run in state.runs)
-    left = sum(times.cost(run, state.steps) for run in state.runs if run.id not in over)
-    return 1.0 - left / every if every else 1.0

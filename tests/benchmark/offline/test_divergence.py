@@ -22,6 +22,7 @@ from lamobench.benchmark.offline.together import train_together
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.scores.collect import collect, left_out, read_run
 from lamobench.benchmark.sweep import grid as sweeping
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run
 
@@ -189,7 +190,7 @@ def test_seeds_in_one_pass_say_so_too(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_run_whose_process_always_dies_says_so(tmp_path: Path) -> None:
     run = run_of()
-    state = sweeping.State([run], jobs=[(run,)])
+    state = State([run], jobs=[(run,)])
     attempts = sweeping._Attempts(tmp_path)
     (run_folder(tmp_path, run)).mkdir(parents=True)
     (run_folder(tmp_path, run) / "config.json").write_text("{}")

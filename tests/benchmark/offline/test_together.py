@@ -21,7 +21,7 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.together import groups, stackable, train_together
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
-from lamobench.benchmark.sweep.engine import device_of_plan
+from lamobench.benchmark.sweep.engines import device_of_plan
 from lamobench.benchmark.sweep.estimate import StepTimes
 from lamobench.benchmark.sweep.job import Ended, train_job
 from lamobench.benchmark.sweep.options import EngineOptions

@@ -22,10 +22,11 @@ from lamobench.benchmark.runs.store import is_done, open_run, run_folder
 from lamobench.benchmark.sweep import estimate
 from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep.estimate import StepTimes, kind
-from lamobench.benchmark.sweep.grid import Outcome, State, sweep
+from lamobench.benchmark.sweep.grid import Outcome, sweep
 from lamobench.benchmark.sweep.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.sweep.local import LocalEngine
 from lamobench.benchmark.sweep.plan import make_plan
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import Numbers, little_request, little_run, numbers
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from lamobench.benchmark.sweep import local as local_engine
-from lamobench.benchmark.sweep.engine import Workplace, check_engine, expected_slots, open_engine, slots_here
-from lamobench.benchmark.sweep.local import GPUS, LocalEngine, visible_gpus
+from lamobench.benchmark.sweep.engine import Workplace
+from lamobench.benchmark.sweep.engines import check_engine, expected_slots, open_engine
+from lamobench.benchmark.sweep.local import LocalEngine
 from lamobench.benchmark.sweep.options import EngineOptions
+from lamobench.benchmark.sweep.slots import GPUS, slots_here, visible_gpus
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.processes import cores
 

@@ -22,11 +22,12 @@ from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.sweep.engine import Workplace
 from lamobench.benchmark.sweep.estimate import last_row
-from lamobench.benchmark.sweep.grid import State, sweep
+from lamobench.benchmark.sweep.grid import sweep
 from lamobench.benchmark.sweep.options import EngineOptions
 from lamobench.benchmark.sweep.ray import RayEngine
 from lamobench.benchmark.sweep.ray_cluster import QUIET, TOKEN, import_ray
 from lamobench.benchmark.sweep.ray_guard import descendants
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
 from lamobench.tests.required import lacking

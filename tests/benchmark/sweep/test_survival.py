@@ -22,8 +22,9 @@ from lamobench.benchmark.runs.store import is_done, open_run, run_folder, set_da
 from lamobench.benchmark.scores.collect import collect
 from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import record as sweep_record
-from lamobench.benchmark.sweep.grid import Outcome, State, sweep
+from lamobench.benchmark.sweep.grid import Outcome, sweep
 from lamobench.benchmark.sweep.record import FOLDER
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
