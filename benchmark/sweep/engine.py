@@ -1,4 +1,4 @@
-"""Who trains the jobs of a sweep: what every engine offers. `engines.py` chooses one.
+"""The protocol of what trains a sweep's jobs. `engines.py` chooses an engine.
 
 An engine decides where a job runs, nothing of what comes out of it: every worker calls `job.train_job`.
 """
@@ -10,18 +10,15 @@ from typing import Protocol
 
 from ..runs.tracks import Job
 from .job import Message
-from .options import EngineOptions
+from .options import Workers
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """What an engine has to know of a sweep."""
+    """The sweep as an engine sees it."""
 
     root: Path  # folder of the runs
-    jobs: int  # at a time; 0: as many as fit
-    threads: int  # processor threads of each
-    device: str
-    options: EngineOptions
+    workers: Workers
     mark: Path  # a file under `root`, by which a node sees that its disk is the same
 
 

@@ -2,14 +2,14 @@
 
 from ...datasets.errors import UserError, choose
 from .engine import Engine, Workplace
-from .options import ENGINES, EngineOptions
+from .options import ENGINES, EngineOptions, Workers
 from .plan import ELSEWHERE
 from .slots import slots_here, visible_gpus
 
 
 def open_engine(place: Workplace) -> Engine:
     """The engine that was asked for."""
-    if place.options.engine == "ray":
+    if place.workers.engine.engine == "ray":
         from .ray import RayEngine
 
         return RayEngine(place)
@@ -18,15 +18,17 @@ def open_engine(place: Workplace) -> Engine:
     return LocalEngine(place)
 
 
-def check_engine(options: EngineOptions, jobs: int, threads: int) -> None:
+def check_engine(workers: Workers) -> None:
     """A `UserError` unless the options go together; nothing is started."""
+    options = workers.engine
     choose("engine", options.engine, ENGINES)
-    if jobs < 0 or threads < 1:
-        raise UserError(f"jobs {jobs} and threads {threads}: give at least 0 jobs (0: one a core) and 1 thread")
-    given = [name for name in ("address", "cpus_per_run", "gpus_per_run") if getattr(options, name) != _DEFAULT[name]]
+    if workers.jobs < 0 or workers.threads < 1:
+        given = f"jobs {workers.jobs} and threads {workers.threads}"
+        raise UserError(f"{given}: give at least 0 jobs (0: one a core) and 1 thread")
+    of_ray = [name for name in ("address", "cpus_per_run", "gpus_per_run") if getattr(options, name) != _DEFAULT[name]]
     if options.engine != "ray":
-        if given:
-            raise UserError(f"--{given[0].replace('_', '-')} is of the engine ray; add --engine ray, or leave it out")
+        if of_ray:
+            raise UserError(f"--{of_ray[0].replace('_', '-')} is of the engine ray; add --engine ray, or leave it out")
         return
     if options.cpus_per_run < 0 or (options.gpus_per_run < 0 and options.gpus_per_run != -1):
         raise UserError(
@@ -40,14 +42,19 @@ def check_engine(options: EngineOptions, jobs: int, threads: int) -> None:
 _DEFAULT = vars(EngineOptions())
 
 
-def device_of_plan(options: EngineOptions, device: str) -> str:
+def device_of_plan(workers: Workers) -> str:
     """The device that a plan is made for: that of a cluster's nodes is not known here, nor what is fast there."""
-    return ELSEWHERE if options.engine == "ray" and options.address else device
+    return ELSEWHERE if _joins_a_cluster(workers.engine) else workers.device
 
 
-def expected_slots(options: EngineOptions, jobs: int, threads: int, device: str) -> int:
+def expected_slots(workers: Workers) -> int:
     """Jobs at a time before anything is started; 0 if a cluster has yet to be asked."""
-    if options.engine == "ray" and options.address:
-        return jobs
+    options, threads = workers.engine, workers.threads
+    if _joins_a_cluster(options):
+        return workers.jobs
     wide = max(1, round(options.cpus_per_run or threads)) if options.engine == "ray" else threads
-    return slots_here(jobs, wide, visible_gpus(device))
+    return slots_here(workers.jobs, wide, visible_gpus(workers.device))
+
+
+def _joins_a_cluster(options: EngineOptions) -> bool:
+    return options.engine == "ray" and bool(options.address)

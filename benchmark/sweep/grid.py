@@ -8,7 +8,7 @@ the other is not working on, waits for the rest, and finds it done.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets.errors import UserError
@@ -19,7 +19,7 @@ from .engine import Engine, Workplace
 from .engines import check_engine, device_of_plan, open_engine
 from .estimate import kind, typical_pace
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
-from .options import EngineOptions
+from .options import Workers
 from .plan import Plan, make_plan
 from .record import Record
 from .state import State
@@ -38,48 +38,36 @@ class Outcome:
 def sweep(
     runs: Iterable[RunConfig],
     root: Path,
-    jobs: int = 0,
-    threads: int = 1,
-    device: str = "auto",
+    workers: Workers,
     show: Callable[[State], None] | None = None,
     seeds_together: bool = False,
-    engine: EngineOptions | None = None,
 ) -> Outcome:
-    """Train all runs that are not done, `jobs` at a time (0: one a core, or a GPU). Returns when nothing is left to do.
+    """Train all runs that are not done. Returns when nothing is left to do.
 
     A run that fails does not stop the others; starting the sweep again tries it again. With `seeds_together`, runs that
     differ in their seeds alone are one job, where they can be (`together.stackable`). Results don't depend on the
     engine. A disk without space left stops everything: a `UserError`, after which the same call goes on.
     """
-    options = engine or EngineOptions()
-    check_engine(options, jobs, threads)
-    plan = make_plan(runs, root, seeds_together, device_of_plan(options, device))
-    return carry_out(plan, root, jobs, threads, device, show, options)
+    check_engine(workers)
+    plan = make_plan(runs, root, seeds_together, device_of_plan(workers))
+    return carry_out(plan, root, workers, show)
 
 
-def carry_out(
-    plan: Plan,
-    root: Path,
-    jobs: int,
-    threads: int,
-    device: str,
-    show: Callable[[State], None] | None,
-    options: EngineOptions,
-) -> Outcome:
+def carry_out(plan: Plan, root: Path, workers: Workers, show: Callable[[State], None] | None = None) -> Outcome:
     """`sweep`, of a plan that was made already."""
     state = State(plan.runs, dict(plan.begun), finished=list(plan.done), jobs=list(plan.jobs), before=plan.times)
     if not plan.jobs:
         return Outcome(sorted(state.finished), {})
     by_id = {run.id: run for run in plan.runs}
     state.notes += [line for run in plan.damaged if (line := set_damaged_aside(root, by_id[run]))]
-    jobs = min(jobs, len(plan.jobs))
+    workers = replace(workers, jobs=min(workers.jobs, len(plan.jobs)))
     try:
-        with Record(root, plan, options.engine) as record:
-            workers = open_engine(Workplace(root, jobs, threads, device, options, record.mark))
+        with Record(root, plan, workers.engine.engine) as record:
+            engine = open_engine(Workplace(root, workers, record.mark))
             try:
-                _supervise(state, workers, root, show or (lambda _: None), record)
+                _supervise(state, engine, root, show or (lambda _: None), record)
             finally:
-                workers.close()
+                engine.close()
     except OSError as error:  # of the record: what workers meet, they say
         raise (UserError(full_line(root)) if no_space(error) else error) from None
     return Outcome(sorted(state.finished), state.failed)

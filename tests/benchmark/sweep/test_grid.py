@@ -25,6 +25,7 @@ from lamobench.benchmark.sweep.estimate import StepTimes, kind
 from lamobench.benchmark.sweep.grid import Outcome, sweep
 from lamobench.benchmark.sweep.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.sweep.local import LocalEngine
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.benchmark.sweep.plan import make_plan
 from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
@@ -86,7 +87,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
     train(runs[1], tmp_path, "cpu")
     before = {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()}
     states: list[State] = []
-    outcome = sweep([*runs, runs[0]], tmp_path, jobs=2, device="cpu", show=states.append)
+    outcome = sweep([*runs, runs[0]], tmp_path, Workers(2, device="cpu"), show=states.append)
     assert outcome.finished == sorted(run.id for run in runs)
     assert outcome.failed == {}
     assert {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()} == before
@@ -98,7 +99,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
 
     everything = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     monkeypatch.setattr(LocalEngine, "_spawn", None)  # were a worker started
-    assert sweep(runs, tmp_path, jobs=2, device="cpu") == outcome
+    assert sweep(runs, tmp_path, Workers(2, device="cpu")) == outcome
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == everything
 
 
@@ -107,7 +108,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
 ) -> None:
     run = long_run()
     kill = kill_once(lambda state: state.steps.get(run.id, 0) >= 600)
-    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=kill)
+    outcome = sweep([run], tmp_path, Workers(1, device="cpu"), show=kill)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert (outcome.finished, outcome.failed) == ([run.id], {})
     assert numbers(tmp_path, run) == undisturbed
@@ -116,7 +117,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
 def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path: Path, undisturbed: Numbers) -> None:
     runs = [long_run(0), long_run(1)]
     kill = kill_once(lambda state: min(state.steps.get(run.id, 0) for run in runs) >= 600)  # there is one worker only
-    outcome = sweep(runs, tmp_path, jobs=2, device="cpu", show=kill, seeds_together=True)
+    outcome = sweep(runs, tmp_path, Workers(2, device="cpu"), show=kill, seeds_together=True)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
     rows, expected = numbers(tmp_path, runs[0])[1], undisturbed[1]
@@ -126,7 +127,7 @@ def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path
 
 def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> None:
     good, moved = run_of(0), replace(run_of(1), subset_hash="0")
-    outcome = sweep([good, moved], tmp_path, jobs=1, device="cpu", seeds_together=True)
+    outcome = sweep([good, moved], tmp_path, Workers(1, device="cpu"), seeds_together=True)
     assert outcome.finished == [good.id]
     assert "data set 'reacher2d-medium' (recorded) has changed" in outcome.failed[moved.id]
 
@@ -134,7 +135,7 @@ def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> No
 def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
     runs = [run_of(0), run_of(1)]
     kill = kill_once(lambda state: len(state.finished) == 1)
-    outcome = sweep(runs, tmp_path, jobs=1, device="cpu", show=kill)
+    outcome = sweep(runs, tmp_path, Workers(1, device="cpu"), show=kill)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert len(outcome.finished) == 2
 
@@ -149,7 +150,7 @@ def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Pa
             state.steps.clear()
             kill_worker()
 
-    outcome = sweep([harmless, deadly], tmp_path, jobs=1, device="cpu", show=show)
+    outcome = sweep([harmless, deadly], tmp_path, Workers(1, device="cpu"), show=show)
     assert len(kills) == sweeping.ATTEMPTS == 3
     assert outcome.finished == [harmless.id]
     assert outcome.failed == {deadly.id: f"run {deadly.id}: its process died 3 times (exit code -9)"}
@@ -163,14 +164,14 @@ def test_deaths_between_which_a_run_gets_further_do_not_count(tmp_path: Path, un
             kills.append(state.steps[run.id])
             kill_worker()
 
-    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=show)
+    outcome = sweep([run], tmp_path, Workers(1, device="cpu"), show=show)
     assert len(kills) > sweeping.ATTEMPTS
     assert (outcome.finished, outcome.failed) == ([run.id], {})
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     diverging, good = run_of(settings={"hidden": (16,), "learning_rate": 1e38}), run_of(2)
-    outcome = sweep([diverging, good], tmp_path, jobs=1, device="cpu")
+    outcome = sweep([diverging, good], tmp_path, Workers(1, device="cpu"))
     assert outcome.finished == [good.id]
     assert outcome.failed.keys() == {diverging.id}
     assert "it had no checkpoint yet; try a lower learning rate" in outcome.failed[diverging.id]
@@ -183,7 +184,7 @@ def test_a_sweep_waits_for_a_run_that_another_process_works_on(tmp_path: Path) -
     outcomes: list[Outcome] = []
     with open_run(tmp_path, held):
         waiting = threading.Thread(
-            target=lambda: outcomes.append(sweep([held, good], tmp_path, jobs=2, device="cpu")), daemon=True
+            target=lambda: outcomes.append(sweep([held, good], tmp_path, Workers(2, device="cpu"))), daemon=True
         )
         waiting.start()
         deadline = time.monotonic() + 120
@@ -197,7 +198,7 @@ def test_a_sweep_waits_for_a_run_that_another_process_works_on(tmp_path: Path) -
 
 def test_a_defect_in_a_run_is_one_line_too(tmp_path: Path) -> None:
     broken = replace(run_of(), target_returns=[])  # as no config of ours is: the evaluation has nothing to play
-    outcome = sweep([broken, run_of(1)], tmp_path, jobs=1, device="cpu")
+    outcome = sweep([broken, run_of(1)], tmp_path, Workers(1, device="cpu"))
     assert outcome.finished == [run_of(1).id]
     assert outcome.failed[broken.id].startswith(f"run {broken.id}: ValueError: ")
     assert "\n" not in outcome.failed[broken.id]
@@ -238,7 +239,7 @@ def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Pat
     assert time.monotonic() - killed < 5
     assert not is_done(tmp_path, run)  # it did not merely come to its end
 
-    assert sweep([run], tmp_path, jobs=1, device="cpu").finished == [run.id]
+    assert sweep([run], tmp_path, Workers(1, device="cpu")).finished == [run.id]
     assert numbers(tmp_path, run) == undisturbed
 
 
@@ -265,7 +266,7 @@ def test_a_worker_in_the_middle_of_a_long_step_follows_too() -> None:
 @pytest.mark.parametrize(("jobs", "threads"), [(-1, 1), (1, 0)])
 def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int, threads: int) -> None:
     with pytest.raises(UserError, match=r"give at least 0 jobs \(0: one a core\) and 1 thread"):
-        sweep([run_of()], tmp_path, jobs, threads)
+        sweep([run_of()], tmp_path, Workers(jobs, threads))
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from lamobench.benchmark.sweep import local as local_engine
 from lamobench.benchmark.sweep.engine import Workplace
 from lamobench.benchmark.sweep.engines import check_engine, expected_slots, open_engine
 from lamobench.benchmark.sweep.local import LocalEngine
-from lamobench.benchmark.sweep.options import EngineOptions
+from lamobench.benchmark.sweep.options import EngineOptions, Workers
 from lamobench.benchmark.sweep.slots import GPUS, slots_here, visible_gpus
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.processes import cores
@@ -19,7 +20,7 @@ from lamobench.datasets.processes import cores
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
-    return Workplace(tmp_path, 0, 1, "auto", EngineOptions(), tmp_path)
+    return Workplace(tmp_path, Workers(), tmp_path)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def gpu_of(pid: int) -> str:
 
 def test_each_worker_has_a_gpu_and_more_jobs_share_them(two_gpus: None, place: Workplace) -> None:
     assert LocalEngine(place).slots == 2
-    shared = LocalEngine(Workplace(place.root, 3, 1, "auto", place.options, place.mark))
+    shared = LocalEngine(Workplace(place.root, Workers(jobs=3), place.mark))
     assert shared.slots == 3
     try:
         workers = [shared._spawn()]
@@ -80,11 +81,14 @@ def test_without_gpus_there_is_one_job_for_each_few_cores() -> None:
 
 
 def test_jobs_at_a_time_are_known_beforehand_but_for_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert expected_slots(EngineOptions(), 0, 1, "cpu") == cores()
-    assert expected_slots(EngineOptions("ray"), 0, cores(), "cpu") == 1
-    assert expected_slots(EngineOptions("ray", cpus_per_run=float(cores())), 0, 1, "cpu") == 1
-    assert expected_slots(EngineOptions("ray", address="auto"), 0, 1, "cpu") == 0
-    assert expected_slots(EngineOptions("ray", address="auto"), 5, 1, "cpu") == 5
+    def slots(jobs: int, threads: int, *engine: Any, **options: Any) -> int:
+        return expected_slots(Workers(jobs, threads, "cpu", EngineOptions(*engine, **options)))
+
+    assert slots(0, 1) == cores()
+    assert slots(0, cores(), "ray") == 1
+    assert slots(0, 1, "ray", cpus_per_run=float(cores())) == 1
+    assert slots(0, 1, "ray", address="auto") == 0
+    assert slots(5, 1, "ray", address="auto") == 5
 
 
 def test_the_local_engine_is_the_default(place: Workplace) -> None:
@@ -107,13 +111,13 @@ def test_the_local_engine_is_the_default(place: Workplace) -> None:
 )
 def test_options_that_do_not_go_together_are_one_line(options: EngineOptions, line: str) -> None:
     with pytest.raises(UserError, match=line):
-        check_engine(options, 1, 1)
+        check_engine(Workers(1, engine=options))
 
 
 def test_without_ray_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match=r'Ray is not installed; type: pip install "lamobench\[ray\]"'):
-        check_engine(EngineOptions("ray"), 1, 1)
+        check_engine(Workers(1, engine=EngineOptions("ray")))
 
 
 def test_workers_start_with_a_fresh_interpreter() -> None:
