@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...datasets.catalog import find_dataset, find_task, load
-from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import check_folder
 from ..offline.config import OfflineConfig, offline_config
@@ -85,11 +84,10 @@ def evaluate_run(command: "Evaluate") -> None:
     """`lamobench evaluate`."""
     import torch
 
-    from ..offline.faulty_data import evaluation_view
+    from ..offline.evaluation import evaluate
     from ..offline.players import load_player
-    from ..offline.rollout import evaluation_seeds, rollout
+    from ..offline.rollout import evaluation_seeds
     from ..training.devices import choose_device
-    from ..training.learner import autocast
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
@@ -107,17 +105,8 @@ def evaluate_run(command: "Evaluate") -> None:
     check_cached_context(config.method, command.cached_context)
     policy = load_player(command.run_folder, config, device, command.lm)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
-    with autocast(config, device):
-        view = evaluation_view(policy.view, config.legacy)
-        episodes = rollout(
-            policy,
-            lambda: make_environment(task),
-            seeds,
-            targets,
-            step=config.steps,
-            view=view,
-            cached_context=command.cached_context or config.cached_context,
-        )
+    played = replace(config, cached_context=command.cached_context or config.cached_context)
+    episodes = evaluate(policy, played, seeds, targets, step=config.steps)
     rows = []
     for target in targets:
         returns = [e.episode_return for e in episodes if e.target_return == target]

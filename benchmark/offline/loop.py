@@ -16,7 +16,7 @@ from torch import Tensor
 from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
 from ...datasets.disk_errors import disk_error
-from ...datasets.environments import make_environment, simulator_version
+from ...datasets.environments import simulator_version
 from ...datasets.errors import UserError
 from ...datasets.processes import cores, processor
 from ...datasets.storage import write_json
@@ -30,10 +30,10 @@ from ..training.memory import keep_freed_memory, memory_line
 from .build import build_policy, training_subset
 from .config import OfflineConfig
 from .divergence import advice, unsound
+from .evaluation import evaluate
 from .faults import cumulative_factor
-from .faulty_data import evaluation_view
 from .hyperparameters import budget_for
-from .rollout import evaluation_seeds, rollout
+from .rollout import evaluation_seeds
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
@@ -167,19 +167,10 @@ class Training(Learner):
 
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""
-        config, task = self.config, find_task(self.config.task)
-        number = self.progress.step // config.evaluate_every
+        config, number = self.config, self.progress.step // self.config.evaluate_every
         seeds, started = evaluation_seeds(config.seed, number, config.evaluation_episodes), time.perf_counter()
+        episodes = evaluate(self.policy, config, seeds, config.target_returns, step=self.progress.step)
         with autocast(config, self.device):
-            episodes = rollout(
-                self.policy,
-                lambda: make_environment(task),
-                seeds,
-                config.target_returns,
-                step=self.progress.step,
-                view=evaluation_view(self.policy.view, config.legacy),
-                cached_context=config.cached_context,
-            )
             self.policy.eval()
             diagnostics = self.policy.diagnostics()
             self.policy.train()

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from lamobench.baselines.policy import History
+from lamobench.benchmark.offline import evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
@@ -58,7 +59,7 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations that ask the policy for one action instead of playing thousands of steps."""
 
     def rollout(
-        policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any, cached_context: bool
+        policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any, **_: Any
     ) -> list[Any]:
         environment = make()
         frame = torch.from_numpy(environment.reset(seed=seeds[0])[0])
@@ -69,7 +70,7 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
         environment.close()
         return [Episode(step, targets[0], 0, seeds[0], float(action), 1)]
 
-    monkeypatch.setattr(loop, "rollout", rollout)
+    monkeypatch.setattr(evaluation, "rollout", rollout)
 
 
 @pytest.mark.parametrize("method", DEEP_Q_METHODS)

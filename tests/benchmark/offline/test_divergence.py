@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamobench.baselines.bc import BC
-from lamobench.benchmark.offline import build
+from lamobench.benchmark.offline import build, evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import DivergedError, train
@@ -118,7 +118,7 @@ def test_a_checkpoint_of_broken_numbers_is_not_the_learning_rate_s(tmp_path: Pat
 
 def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """The second evaluation ends in an error."""
-    genuine, calls = loop.rollout, [0]
+    genuine, calls = evaluation.rollout, [0]
 
     def rollout(*arguments: Any, **options: Any) -> Any:
         calls[0] += 1
@@ -126,7 +126,7 @@ def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             raise error
         return genuine(*arguments, **options)
 
-    monkeypatch.setattr(loop, "rollout", rollout)
+    monkeypatch.setattr(evaluation, "rollout", rollout)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_run_that_was_stopped_from_outside_has_not_failed(
 def test_nor_has_one_that_was_killed(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
-        loop.rollout = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        evaluation.rollout = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
         train(run_of(), tmp_path, "cpu")
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL

@@ -15,6 +15,7 @@ from lamobench.baselines.decision_transformer import DecisionTransformer, Decisi
 from lamobench.baselines.policy import OptimizerSettings, Spec
 from lamobench.benchmark.lm.checkpoints import language_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.lm.lamo import LaMo
+from lamobench.benchmark.offline import evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.config import OfflineConfig
@@ -185,7 +186,7 @@ def test_the_faults_of_atari_reach_a_run(
         seen.append(view)
         return []
 
-    monkeypatch.setattr(loop, "rollout", played)
+    monkeypatch.setattr(evaluation, "rollout", played)
     for legacy in ((), ("unclipped-evaluation", "tanh-logits")):
         config = breakout_run(*legacy)
         loop.train(config, tmp_path, "cpu")
