@@ -4,7 +4,6 @@
 long as the sweep lives. The folder goes when the sweep ends; one whose sweep was killed stays until the next begins.
 """
 
-import fcntl
 import os
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 from ...baselines.fields import Amount, Count
 from ...datasets.errors import UserError
 from ...datasets.json_files import read_json
+from ...datasets.locks import lock, try_lock
 from ...datasets.storage import write_json
 from ..runs.config import RunConfig
 from ..runs.kinds import Fields, fits
@@ -53,14 +53,14 @@ class Record:
     def __enter__(self) -> "Record":
         self.parent.mkdir(parents=True, exist_ok=True)
         with (self.parent / LOCK).open("w") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)  # nobody takes a folder for a killed sweep's that is only not locked yet
+            lock(door)  # nobody takes a folder for a killed sweep's that is only not locked yet
             for folder in self.parent.glob("[!.]*"):
                 if not is_alive(folder):
                     shutil.rmtree(folder, ignore_errors=True)
             name = f"{socket.gethostname()}-{os.getpid()}-"
             self.folder = Path(tempfile.mkdtemp(dir=self.parent, prefix=name))
             self.lock = (self.folder / LOCK).open("w")
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            lock(self.lock)
         os.chmod(self.folder, 0o755)
         runs = [[run.id, run.method, run.share, run.seed, run.steps, run.subject] for run in self.plan.runs]
         write_json(self.mark, {"engine": self.engine, "runs": runs, "done": len(self.plan.done)})
@@ -108,13 +108,10 @@ def _read(path: Path, kinds: Fields) -> Fields:
 def is_alive(folder: Path) -> bool:
     """Whether the sweep that this is the record of goes on."""
     try:
-        with (folder / LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        with (folder / LOCK).open("r+") as door:
+            return not try_lock(door, shared=True)
     except OSError:
         return False
-    return False
 
 
 def snapshot(state: State) -> dict[str, Any]:
