@@ -44,6 +44,7 @@ class Family:
     # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
     projections: tuple[str, str, str]
     more_targets: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, str]  # patterns in its tensors' names, by the part of the network that they belong to
     fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
     split: Callable[[Any, Sequence[str]], None] | None = None  # makes such a layer three, and what is updated linear
     unused_positions: Callable[[Any], int] = lambda config: 0  # of `max_position_embeddings`
@@ -66,6 +67,15 @@ _ENCODER: dict[str, Any] = {
         "qkv": (),
         "attention": ("attention.output.dense",),
         "all": ("attention.output.dense", "intermediate.dense", "output.dense"),
+    },
+    "parts": {
+        "biases of queries, keys, values": r"\.(query|key|value)(\.\w+)*\.bias$",
+        "queries, keys, values": r"\.(query|key|value)\.",
+        "layer norms": r"LayerNorm",
+        "rest of attention": r"\.attention\.",
+        "feed-forward layers": r"\.(intermediate|output)\.dense",
+        "position embeddings": r"position_embeddings",
+        "token type embeddings": r"token_type_embeddings",
     },
     "config": {"is_decoder": True},
     "arguments": {"add_pooling_layer": False},
@@ -109,6 +119,15 @@ FAMILIES = {
             "qkv": (),
             "attention": ("attn.c_proj",),
             "all": ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+        },
+        parts={
+            "biases of queries, keys, values": r"c_attn(\.\w+)*\.bias$",
+            "queries, keys, values": r"c_attn",
+            "layer norms": r"\.ln_",
+            "rest of attention": r"\.attn\.",
+            "feed-forward layers": r"\.mlp\.",
+            "token embeddings (tied to the output)": r"\.wte\.",
+            "position embeddings": r"\.wpe\.",
         },
         fused="c_attn",
         split=split_projections,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamobench.benchmark.lm.families import FAMILIES
+from lamobench.benchmark.offline.describe import PARTS
 
 HARNESS = Path(__file__).resolve().parents[3] / "benchmark"
 
@@ -50,3 +51,4 @@ def test_a_row_names_what_its_models_have(kind: str) -> None:
         assert hasattr(config, key)
         assert key not in config.attribute_map  # transformers' first name
     assert {family.layout.width, family.layout.heads, family.layout.layers} <= family.values.keys()
+    assert family.parts.keys() <= set(PARTS)
