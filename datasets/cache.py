@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .catalog import command_to_get
+from .entries import command_to_get
 from .errors import UserError
 from .file_checks import check_regular_file
 from .json_files import MOST, check_fields, from_fields, parse_json

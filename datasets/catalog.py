@@ -1,8 +1,8 @@
-"""Data sets and tasks by name, the user's own among them: where each is, and what to type to get it."""
+"""Data sets and tasks by name, the user's own among them: found, opened and described."""
 
 from typing import TYPE_CHECKING, Any
 
-from .entries import ALIASES, DATASETS, OLDER, Dataset, Minari, Public, Recorded, Source
+from .entries import ALIASES, DATASETS, OLDER, Dataset, Public, Recorded, Source, command_to_get
 from .errors import UserError, choose
 from .tasks import TASKS, Task
 
@@ -59,15 +59,6 @@ def file_of(dataset: Dataset, source: str = "auto") -> Public:
     if source == "auto":
         return next(iter(files.values()))
     return files[choose(f"file of data set '{dataset.name}'", source, list(files))]
-
-
-def command_to_get(name: str, source: str) -> str:
-    """What to type to put a data set into the cache."""
-    if source == Recorded.name:
-        return f"lamobench data record {name}"
-    if source == Minari.name:
-        return f"lamobench data import {name} --minari ID"
-    return f"lamobench data fetch {name}" + (f" --source {source}" if source == "d4rl-legacy" else "")
 
 
 def load(name: str, source: str = "auto") -> "Trajectories":

@@ -4,7 +4,6 @@ What has arrived waits beside the target as `<name>.part`, with the server's mar
 `<name>.part.json`, so that no file is put together from two versions. Only `data fetch` and its kind come here.
 """
 
-import fcntl
 import http.client
 import sys
 import urllib.error
@@ -19,6 +18,7 @@ from . import storage
 from .errors import UserError
 from .file_checks import check_regular_file
 from .json_files import read_json
+from .locks import lock, try_lock
 
 TIMEOUT = 30.0  # seconds without an answer or a byte
 BLOCK = 1 << 20  # bytes
@@ -125,10 +125,8 @@ def _size(part: Path) -> int:
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
     """Let one process at a time download `target`; the others wait, and then find it there."""
-    with target.with_name(f".{target.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with target.with_name(f".{target.name}.lock").open("w") as door:
+        if not try_lock(door):
             print(f"waiting for another process that downloads {target.name}", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock(door)
         yield

@@ -107,6 +107,15 @@ Public = D4RL | DQNReplay  # what `data fetch` gets
 Source = Recorded | Public | Minari
 
 
+def command_to_get(name: str, source: str) -> str:
+    """What to type to put a data set into the cache."""
+    if source == Recorded.name:
+        return f"lamobench data record {name}"
+    if source == Minari.name:
+        return f"lamobench data import {name} --minari ID"
+    return f"lamobench data fetch {name}" + (f" --source {source}" if source == "d4rl-legacy" else "")
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A set of trajectories of one task, from one or more sources (whose scores are never compared as one)."""

@@ -1,7 +1,7 @@
 """How much room a data set that is not here would take in the cache. Plain arithmetic: loads no numerical library."""
 
-from .catalog import find_task
 from .entries import D4RL, LOCOMOTION_SIZES, Dataset, DQNReplay, Recorded, Source
+from .tasks import TASKS
 
 # Numbers in an observation and in an action.
 SIZES = {"reacher2d": (12, 2), "kitchen": (60, 9), "kitchen-mixed": (60, 9), **LOCOMOTION_SIZES}
@@ -20,15 +20,15 @@ def expected_megabytes(dataset: Dataset, source: Source) -> float | None:
 
 
 def step_bytes(task: str) -> int:
-    """Bytes of a step in the cache: observation, action, reward, terminal and timeout."""
-    if find_task(task).frame_stack:
+    """Bytes of a step of a task of the catalog in the cache: observation, action, reward, terminal and timeout."""
+    if TASKS[task].frame_stack:
         return FRAME + DISCRETE_ACTION + FLOAT + FLAGS
     return FLOAT * (sum(SIZES[task]) + 1) + FLAGS
 
 
 def _steps(dataset: Dataset, source: Source) -> int | None:
     if isinstance(source, Recorded):
-        return source.episodes * find_task(dataset.task).horizon
+        return source.episodes * TASKS[dataset.task].horizon
     if isinstance(source, DQNReplay):
         return REPLAY_STEPS
     return source.steps if isinstance(source, D4RL) else None

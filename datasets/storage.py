@@ -1,6 +1,6 @@
 """Where files live and how they are written: whole or not at all."""
 
-import fcntl
+import errno
 import glob
 import json
 import os
@@ -14,6 +14,7 @@ from typing import Any
 from .csv_text import csv_text
 from .disk_errors import disk_line, errors_about
 from .errors import UserError
+from .locks import lock, try_lock
 
 LOCK = ".lock"  # ends the name of a file beside a scratch folder, locked as long as its process lives
 TEMPORARY = ".tmp"  # ends the name of what is to take a file's or folder's place, itself locked as long
@@ -77,7 +78,7 @@ def _new_file(suffix: str, prefix: str, dir: Path) -> str:
 def _temporary(path: Path, make: Callable[[str, str, Path], str]) -> Iterator[Path]:
     """A new file or folder beside `path`, locked by this process; those that no living one holds are deleted first."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????{TEMPORARY}"):
-        with suppress(OSError), _lock(left):  # whose process lives, that one holds it
+        with suppress(OSError), _held(left):  # whose process lives, that one holds it
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
@@ -86,7 +87,7 @@ def _temporary(path: Path, make: Callable[[str, str, Path], str]) -> Iterator[Pa
         while True:
             temporary = Path(make(TEMPORARY, f".{path.name}.", path.parent))
             try:
-                locks.enter_context(_lock(temporary))
+                locks.enter_context(_held(temporary))
             except (BlockingIOError, FileNotFoundError):  # another process took it for left over, and deletes it
                 continue
             except OSError:  # a disk without locks, on which nobody deletes it
@@ -97,11 +98,12 @@ def _temporary(path: Path, make: Callable[[str, str, Path], str]) -> Iterator[Pa
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _held(path: Path) -> Iterator[None]:
     """Lock a file or folder until the end of the block, or of the process; an `OSError` if another one holds it."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(handle):
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process holds it", str(path))
         yield
     finally:
         os.close(handle)
@@ -112,18 +114,18 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """An empty folder in `parent`, deleted in the end. Those that killed processes left there are deleted first."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{prefix}*{LOCK}"):
-        with suppress(FileNotFoundError, BlockingIOError, PermissionError), left.open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whose process lives, that one holds it
-            shutil.rmtree(left.with_name(left.name.removesuffix(LOCK)), ignore_errors=True)
-            left.unlink()
+        with suppress(FileNotFoundError, PermissionError), left.open("r+") as door:
+            if try_lock(door):  # whose process lives, that one holds it
+                shutil.rmtree(left.with_name(left.name.removesuffix(LOCK)), ignore_errors=True)
+                left.unlink()
     with (
         errors_about(parent, prefix),
-        tempfile.NamedTemporaryFile(dir=parent, prefix=f".{prefix}", delete=False) as lock,
+        tempfile.NamedTemporaryFile(dir=parent, prefix=f".{prefix}", delete=False) as door,
     ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = Path(lock.name).with_name(Path(lock.name).name.removeprefix("."))
+        lock(door)
+        folder = Path(door.name).with_name(Path(door.name).name.removeprefix("."))
         held = folder.with_name(folder.name + LOCK)
-        os.rename(lock.name, held)  # seen by others only now that it is locked
+        os.rename(door.name, held)  # seen by others only now that it is locked
         try:
             folder.mkdir()
             yield folder.resolve()

@@ -14,6 +14,7 @@ from ...datasets.errors import choose
 from ..lm.lamo import LaMoBatch
 from ..offline.resolve import RunRequest, resolve
 from ..sweep.grid import sweep
+from ..sweep.options import Workers
 from ..training.memory import keep_freed_memory
 from . import policies
 from .harness import Settings, in_turn, memory_of, quartiles
@@ -133,7 +134,7 @@ def over_runs(
         requests = [RunRequest(DATASET, "bc", seed=seed, budget=dict(budget or {})) for seed in range(count)]
         runs = [resolve(request) for request in requests]
         started = time.perf_counter()
-        outcome = sweep(runs, scratch / f"runs-{count}", threads=settings.threads, device="cpu")
+        outcome = sweep(runs, scratch / f"runs-{count}", Workers(threads=settings.threads, device="cpu"))
         hours = (time.perf_counter() - started) / 3600
         if outcome.failed:
             raise RuntimeError(f"a measurement failed: {outcome.failed}")

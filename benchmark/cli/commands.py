@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...datasets.catalog import find_dataset, find_task, load
-from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import check_folder
 from ..offline.config import OfflineConfig, offline_config
@@ -19,8 +18,8 @@ from ..runs.config import RunConfig
 from ..runs.damage import damage
 from ..runs.methods import methods_for
 from ..runs.store import is_done, run_folder
-from ..sweep.engine import check_engine, device_of_plan, expected_slots
-from ..sweep.options import EngineOptions
+from ..sweep.engines import check_engine, device_of_plan, expected_slots
+from ..sweep.options import Workers
 from ..terminal import duration, print_rows
 from .display import SweepBar, print_plan, run_bar
 
@@ -85,11 +84,10 @@ def evaluate_run(command: "Evaluate") -> None:
     """`lamobench evaluate`."""
     import torch
 
-    from ..offline.faulty_data import evaluation_view
+    from ..offline.evaluation import evaluate
     from ..offline.players import load_player
-    from ..offline.rollout import evaluation_seeds, rollout
+    from ..offline.rollout import evaluation_seeds
     from ..training.devices import choose_device
-    from ..training.learner import autocast
 
     _check_threads(command.threads)
     torch.set_num_threads(command.threads)
@@ -107,17 +105,8 @@ def evaluate_run(command: "Evaluate") -> None:
     check_cached_context(config.method, command.cached_context)
     policy = load_player(command.run_folder, config, device, command.lm)
     seeds = evaluation_seeds(command.seed, 0, command.episodes)
-    with autocast(config, device):
-        view = evaluation_view(policy.view, config.legacy)
-        episodes = rollout(
-            policy,
-            lambda: make_environment(task),
-            seeds,
-            targets,
-            step=config.steps,
-            view=view,
-            cached_context=command.cached_context or config.cached_context,
-        )
+    played = replace(config, cached_context=command.cached_context or config.cached_context)
+    episodes = evaluate(policy, played, seeds, targets, step=config.steps)
     rows = []
     for target in targets:
         returns = [e.episode_return for e in episodes if e.target_return == target]
@@ -167,8 +156,8 @@ def run_sweep(command: "Sweep") -> None:
     fractions = command.fractions or find_dataset(command.data).published_fractions or (1.0,)
     requests = [run_request(command.data, method, options) for method in methods]
     every = [run for request in requests for run in grid(request, fractions, command.seeds)]
-    pool = (command.jobs, command.threads, options.device, command.seeds_together)
-    train_all(every, command.data, options.runs, *pool, command.engine, command.plan)
+    workers = Workers(command.jobs, command.threads, options.device, command.engine)
+    train_all(every, command.data, options.runs, workers, command.seeds_together, command.plan)
 
 
 def check_workers(jobs: int, threads: int) -> None:
@@ -188,11 +177,8 @@ def train_all(
     every: Sequence[RunConfig],
     subject: str,
     root: Path,
-    jobs: int,
-    threads: int,
-    device: str,
+    workers: Workers,
     seeds_together: bool = False,
-    engine: EngineOptions | None = None,
     only_plan: bool = False,
 ) -> None:
     """Say what is to be done, train it and show how far it is; a `UserError` at the end if a run failed.
@@ -205,16 +191,15 @@ def train_all(
     from ..sweep.plan import make_plan
 
     check_folder(root)
-    options = engine or EngineOptions()
-    check_engine(options, jobs, threads)
-    plan = make_plan(every, root, seeds_together, device_of_plan(options, device))
-    slots = expected_slots(options, jobs, threads, device)
+    check_engine(workers)
+    plan = make_plan(every, root, seeds_together, device_of_plan(workers))
+    slots = expected_slots(workers)
     print_plan(plan, subject, root, slots)
     if only_plan:
         return
     bar, started = SweepBar(slots or 1), time.monotonic()
     try:
-        outcome = carry_out(plan, root, jobs, threads, device, bar, options)
+        outcome = carry_out(plan, root, workers, bar)
     finally:
         bar.close()
     print(f"{len(outcome.finished)} of {len(plan.runs)} runs done, {duration(time.monotonic() - started)}")
@@ -244,8 +229,8 @@ def ablate(command: "Ablation") -> None:
     every, options = [run for group in runs.values() for run in group], command.options
     corpus = request.settings.get("corpus", DEFAULT_CORPUS[request.profile])
     check_english(every, corpus)  # what is measured at the end must not fail then
-    pool = (command.jobs, 1, options.device, False, command.engine, command.plan)
-    train_all(every, f"{len(variants)} variants", options.runs, *pool)
+    workers = Workers(command.jobs, device=options.device, engine=command.engine)
+    train_all(every, f"{len(variants)} variants", options.runs, workers, only_plan=command.plan)
     if command.plan:
         return
     rows = compare(runs, options.runs, corpus)

@@ -13,13 +13,12 @@ from tqdm import tqdm
 from ...datasets.cache import folder_of
 from ...datasets.trajectories import Trajectories
 from ..sweep.plan import Plan, plan_rows, source_of_estimate
-from ..sweep.record import share_done
 from ..terminal import cell, count, duration, progress_bar, table_lines
 
 if TYPE_CHECKING:
     from ...datasets.recording.actors import Players
     from ...datasets.recording.search import Snapshot
-    from ..sweep.grid import State
+    from ..sweep.state import State
 
 SHOWN_DAMAGES = 10
 
@@ -127,7 +126,7 @@ class SweepBar:
 
 def sweep_line(state: "State", jobs: int, width: int) -> str:
     """One line of at most `width` characters for a sweep's state."""
-    over, share, left = len(state.finished) + len(state.failed), share_done(state), state.seconds_left(jobs)
+    over, share, left = len(state.finished) + len(state.failed), state.share_done(), state.seconds_left(jobs)
     time_left = "starting" if left is None else f"about {duration(left)} left"
     text = f"{progress_bar(share, 20)} {share:4.0%}  {over}/{len(state.runs)} runs  {time_left}"
     running = [run for run in state.runs if run.id in state.running]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...datasets import cache, wikitext
-from ...datasets.catalog import all_datasets, command_to_get, find_dataset, status
+from ...datasets.catalog import all_datasets, find_dataset, status
 from ...datasets.corpora import DOCS, NAMES
-from ...datasets.entries import TABLE, Recorded
+from ...datasets.entries import TABLE, Recorded, command_to_get
 from ...datasets.errors import UserError
 from ...datasets.processes import cores, processor
 from ...datasets.storage import home

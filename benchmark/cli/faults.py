@@ -8,7 +8,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from ...datasets.errors import choose
 from ..offline.faults import FAULTS
-from ..sweep.options import EngineOptions
+from ..sweep.options import EngineOptions, Workers
 from .watch import Plan
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def measure_faults(command: Faults) -> None:
     wanted = {choose("fault", name, list(FAULTS)) for name in command.names} or set(FAULTS)
     pairs = {name: trial_runs(name, command) for name in FAULTS if name in wanted}
     runs = [run for pair in pairs.values() for side in pair for run in side]
-    pool = (command.jobs, command.threads, command.device, False, command.engine, command.plan)
-    train_all(runs, f"{len(pairs)} faults", command.runs, *pool)
+    workers = Workers(command.jobs, command.threads, command.device, command.engine)
+    train_all(runs, f"{len(pairs)} faults", command.runs, workers, only_plan=command.plan)
     if command.plan:
         return
     rows = [compare(name, pair, command.runs) for name, pair in pairs.items()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tqdm import tqdm
-from transformers import GPT2TokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from ...datasets.corpora import ENCODED_AT_ONCE, END_OF_TEXT, load_corpus
 from ...datasets.errors import UserError
@@ -77,7 +77,7 @@ def _size(text: Path, max_megabytes: float) -> int:
     return size
 
 
-def _token_ids(text: Path, tokenizer: GPT2TokenizerFast, name: str) -> Array:
+def _token_ids(text: Path, tokenizer: PreTrainedTokenizerFast, name: str) -> Array:
     """The ids of the end-of-text token and of every token of the file, (1 + tokens,) uint32."""
     if END_OF_TEXT not in tokenizer.get_vocab():
         raise UserError(f"the tokenizer of '{name}' has no {END_OF_TEXT} to stand before a text; give another model")

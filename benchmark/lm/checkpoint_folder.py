@@ -21,7 +21,7 @@ from torch import Tensor
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.json_files import read_json
-from .checkpoint_config import LAYOUTS, check_sizes, checked_values
+from .checkpoint_config import check_sizes, checked_values
 from .families import FAMILIES
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -94,7 +94,7 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
         )
     family = FAMILIES[kind]
     config = family.model.config_class(**checked_values(values, kind, name), **family.config)
-    stored = _stored_tensors(files, LAYOUTS[kind].prefix, name)
+    stored = _stored_tensors(files, family.layout.prefix, name)
     check_sizes(config, [tensor.shape for tensor in stored.values()], name)
     return Checkpoint(name, config, stored)
 
@@ -105,7 +105,7 @@ def find_tensors(checkpoint: Checkpoint) -> dict[str, Stored]:
     Raises a `UserError` if one is missing, of another shape or no float, and if the files hold what the model has no
     place for: then the configuration is another model's.
     """
-    layout, name = LAYOUTS[checkpoint.config.model_type], checkpoint.name
+    layout, name = FAMILIES[checkpoint.config.model_type].layout, checkpoint.name
     wanted, found = _parameter_shapes(checkpoint), {}
     for key, shape in wanted.items():
         tensor = checkpoint.stored.get(_short(key, layout.prefix))
@@ -229,8 +229,9 @@ def _parameter_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
 
 def _check_tied_head(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
     """Refuse a language head in the files, which the embedding would replace, unless it is the same."""
-    head, embedding = checkpoint.stored.get("lm_head.weight"), tensors.get("transformer.wte.weight")
-    if head is None or embedding is None or "lm_head.weight" in tensors:
+    layout = FAMILIES[checkpoint.config.model_type].layout
+    head, embedding = checkpoint.stored.get(layout.head), tensors.get(layout.tied_to)
+    if head is None or embedding is None or layout.head in tensors:
         return
     with _opened(head.file, checkpoint.name) as opened:
         if not torch.equal(opened.get_tensor(head.key), embedding):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel, GPT2TokenizerFast, PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from ...datasets.corpora import END_OF_TEXT
@@ -30,6 +30,7 @@ PUBLISHED = {
     "gpt2": Repository("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
     "gpt2-medium": Repository("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
 }
+PUBLISHED_FAMILY = "gpt2"  # of all of these
 WEIGHTS = ("pretrained", "random", "permuted", "initialised")
 ATTENTION = ("eager", "sdpa")
 
@@ -74,10 +75,10 @@ def load_language_model(
     return model.eval()
 
 
-def load_tokenizer(name: str) -> GPT2TokenizerFast:
+def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The tokenizer beside the weights of `name`; raises `UserError` as `load_language_model` does."""
     folder = model_folder(name)
-    return read_tokenizer(folder, open_checkpoint(folder, name).config.vocab_size, name)
+    return read_tokenizer(folder, open_checkpoint(folder, name).config, name)
 
 
 def model_hash(name: str, weights: str = "pretrained", seed: int = 0) -> str:
@@ -159,12 +160,12 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
-def held_out_loss(model: GPT2LMHeadModel, ids: Array, batch_size: int = 8) -> float:
+def held_out_loss(model: PreTrainedModel, ids: Array, batch_size: int = 8) -> float:
     """Mean nats per token of `ids[1:]`, every token predicted once from the tokens before it in its window.
 
     Windows are as long as the model's context and overlap by one token, so that none goes unpredicted.
     """
-    stride = model.config.n_positions - 1
+    stride = positions_of(model.config) - 1
     windows = [ids[start : start + stride + 1] for start in range(0, len(ids) - 1, stride)]
     total = 0.0
     with torch.no_grad():
@@ -178,13 +179,13 @@ def held_out_loss(model: GPT2LMHeadModel, ids: Array, batch_size: int = 8) -> fl
     return total / (len(ids) - 1)
 
 
-def generate(model: GPT2LMHeadModel, tokenizer: GPT2TokenizerFast, prompt: str, tokens: int, seed: int) -> str:
+def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int, seed: int) -> str:
     """Text sampled from `model` at temperature 0.8 from the 40 likeliest tokens; leaves torch's global stream alone."""
     generator = torch.Generator().manual_seed(seed)
-    ids = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device)
+    ids, seen = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device), positions_of(model.config)
     with torch.no_grad():
         for _ in range(tokens):
-            logits = model(ids[:, -model.config.n_positions :]).logits[0, -1].float().cpu()
+            logits = model(ids[:, -seen:]).logits[0, -1].float().cpu()
             values, indices = torch.topk(logits / 0.8, min(40, len(logits)))
             choice = indices[torch.multinomial(values.softmax(0), 1, generator=generator)]
             ids = torch.cat([ids, choice.to(model.device)[None]], dim=1)

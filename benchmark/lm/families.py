@@ -3,6 +3,7 @@
 Nothing else asks which family a model is of. A new one is a row here and a backbone in `backbones.py`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,21 @@ from typing import Any
 from transformers import BertModel, GPT2LMHeadModel, GPT2TokenizerFast, RobertaModel
 
 from .backbones import EncoderBackbone, GPT2Backbone, LanguageBackbone
+from .config_values import ACTIVATION, EVERY, FLAG, INNER, PADDING, SHARE, SIZE, Kind
 from .gpt2 import split_projections
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How published files of a family are written; the sizes are the names that its config has for them."""
+
+    prefix: str  # of tensors' names, which files have or leave out
+    extra: re.Pattern[str]  # tensors that are no part of the model here: masks of older versions, poolers, heads
+    width: str = "hidden_size"
+    heads: str = "num_attention_heads"
+    layers: str = "num_hidden_layers"
+    head: str = ""  # the tensor of the language head; "" where none is read
+    tied_to: str = ""  # the embedding that it is, unless the config says otherwise
 
 
 @dataclass(frozen=True)
@@ -19,7 +34,9 @@ class Family:
 
     title: str
     model: Any  # transformers' class
-    tokenizer: Any  # transformers' class; None where no words are read
+    tokenizer: Any  # transformers' class; None where it is no byte-level BPE, the one kind that is read here
+    layout: Layout
+    values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it
     backbone: Callable[[Any], LanguageBackbone]  # of a model, which is changed in place
     positions: str  # the module of its position embeddings
@@ -27,6 +44,7 @@ class Family:
     # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
     projections: tuple[str, str, str]
     more_targets: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, str]  # patterns in its tensors' names, by the part of the network that they belong to
     fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
     split: Callable[[Any, Sequence[str]], None] | None = None  # makes such a layer three, and what is updated linear
     unused_positions: Callable[[Any], int] = lambda config: 0  # of `max_position_embeddings`
@@ -41,7 +59,6 @@ class Family:
 # A "decoder" is transformers' word for a causal mask, which costs nothing: attention is told, and no mask is made.
 # The pooler summarises a sentence from its first token, which under the mask has seen nothing else.
 _ENCODER: dict[str, Any] = {
-    "tokenizer": None,
     "predicts_words": False,
     "backbone": EncoderBackbone,
     "positions": "embeddings.position_embeddings",
@@ -51,8 +68,25 @@ _ENCODER: dict[str, Any] = {
         "attention": ("attention.output.dense",),
         "all": ("attention.output.dense", "intermediate.dense", "output.dense"),
     },
+    "parts": {
+        "biases of queries, keys, values": r"\.(query|key|value)(\.\w+)*\.bias$",
+        "queries, keys, values": r"\.(query|key|value)\.",
+        "layer norms": r"LayerNorm",
+        "rest of attention": r"\.attention\.",
+        "feed-forward layers": r"\.(intermediate|output)\.dense",
+        "position embeddings": r"position_embeddings",
+        "token type embeddings": r"token_type_embeddings",
+    },
     "config": {"is_decoder": True},
     "arguments": {"add_pooling_layer": False},
+}
+
+_ENCODER_EXTRA = r"embeddings\.(position|token_type)_ids|pooler\..*|classifier\..*|qa_outputs\..*"
+_ENCODER_VALUES: dict[str, Kind] = EVERY | {
+    **dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"), SIZE),
+    **dict.fromkeys(("max_position_embeddings", "type_vocab_size"), SIZE),
+    **dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps"), SHARE),
+    "hidden_act": ACTIVATION,
 }
 
 FAMILIES = {
@@ -60,6 +94,23 @@ FAMILIES = {
         "GPT-2",
         GPT2LMHeadModel,
         GPT2TokenizerFast,
+        Layout(
+            "transformer.",
+            re.compile(
+                r"h\.\d+\.attn\.(masked_)?bias|lm_head\.weight|(score|classifier|qa_outputs|multiple_choice_head)\..*"
+            ),
+            *("n_embd", "n_head", "n_layer"),
+            head="lm_head.weight",
+            tied_to="transformer.wte.weight",
+        ),
+        values=EVERY
+        | {
+            **dict.fromkeys(("n_positions", "n_embd", "n_layer", "n_head"), SIZE),
+            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop", "layer_norm_epsilon"), SHARE),
+            **dict.fromkeys(("scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"), FLAG),
+            "n_inner": INNER,
+            "activation_function": ACTIVATION,
+        },
         predicts_words=True,
         backbone=GPT2Backbone,
         positions="transformer.wpe",
@@ -69,12 +120,36 @@ FAMILIES = {
             "attention": ("attn.c_proj",),
             "all": ("attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
         },
+        parts={
+            "biases of queries, keys, values": r"c_attn(\.\w+)*\.bias$",
+            "queries, keys, values": r"c_attn",
+            "layer norms": r"\.ln_",
+            "rest of attention": r"\.attn\.",
+            "feed-forward layers": r"\.mlp\.",
+            "token embeddings (tied to the output)": r"\.wte\.",
+            "position embeddings": r"\.wpe\.",
+        },
         fused="c_attn",
         split=split_projections,
     ),
-    "bert": Family("BERT", BertModel, **_ENCODER),
-    # RoBERTa counts positions from behind its padding's.
-    "roberta": Family("RoBERTa", RobertaModel, **_ENCODER, unused_positions=lambda config: config.pad_token_id + 1),
+    "bert": Family(
+        "BERT",
+        BertModel,
+        None,
+        Layout("bert.", re.compile(rf"{_ENCODER_EXTRA}|cls\..*")),
+        values=_ENCODER_VALUES,
+        **_ENCODER,
+    ),
+    # RoBERTa counts positions from behind its padding's, and its tokenizer is of GPT-2's kind.
+    "roberta": Family(
+        "RoBERTa",
+        RobertaModel,
+        GPT2TokenizerFast,
+        Layout("roberta.", re.compile(rf"{_ENCODER_EXTRA}|lm_head\..*")),
+        values=_ENCODER_VALUES | {"pad_token_id": PADDING},
+        unused_positions=lambda config: config.pad_token_id + 1,
+        **_ENCODER,
+    ),
 }
 
 

@@ -14,7 +14,8 @@ from ...datasets.hub import Check, download_files, forget_downloads
 from ...datasets.json_files import parse_json
 from ...datasets.storage import home, plain_disk_errors
 from .checkpoint_folder import find_tensors, open_checkpoint
-from .checkpoints import PUBLISHED
+from .checkpoints import PUBLISHED, PUBLISHED_FAMILY
+from .families import FAMILIES
 from .tokenizer_files import read_tokenizer
 
 
@@ -42,8 +43,8 @@ def _check_config(file: Path) -> None:
         config = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"it is not JSON ({error})") from None
-    if not isinstance(config, dict) or config.get("model_type") != "gpt2":
-        raise UserError("it is not a GPT-2's configuration")
+    if not isinstance(config, dict) or config.get("model_type") != PUBLISHED_FAMILY:
+        raise UserError(f"it is not a {FAMILIES[PUBLISHED_FAMILY].title}'s configuration")
 
 
 def _check_weights(file: Path) -> None:
@@ -91,4 +92,4 @@ def _check_model(folder: Path, name: str) -> None:
     """Refuse weights that are not what the config promises, and a tokenizer that is not the weights'."""
     checkpoint = open_checkpoint(folder, name)
     find_tensors(checkpoint)
-    read_tokenizer(folder, checkpoint.config.vocab_size, name)
+    read_tokenizer(folder, checkpoint.config, name)

@@ -2,15 +2,12 @@
 
 import math
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 from ...datasets.corpora import DOCS
 from ...datasets.synthetic import MARKOV
 from ...datasets.wikitext import PUBLISHED_ARTICLES
 from .pretrain_config import PretrainConfig
-
-if TYPE_CHECKING:
-    from .pretrain import PretrainSummary
+from .pretrain_summary import PretrainSummary
 
 CARD = """\
 # {name}
@@ -116,7 +113,7 @@ The weights are under this project's licence, MIT. The text they were trained on
 authors of the packages above, whose own licences are permissive (Apache 2.0, BSD, MIT, MIT-CMU, PSF)."""
 
 
-def model_card(name: str, config: PretrainConfig, summary: "PretrainSummary") -> str:
+def model_card(name: str, config: PretrainConfig, summary: PretrainSummary) -> str:
     """The card of the model in a folder called `name`, in Markdown; every number in it comes from the run."""
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     values |= {field.name: getattr(summary, field.name) for field in fields(summary)}
@@ -152,7 +149,7 @@ def _remarks(config: PretrainConfig) -> str:
     return (share if _purpose(config) != PURPOSE else "") + (rounding if config.storage == "float16" else "")
 
 
-def _about_corpus(config: PretrainConfig, summary: "PretrainSummary") -> dict[str, str]:
+def _about_corpus(config: PretrainConfig, summary: PretrainSummary) -> dict[str, str]:
     """What the card says of the text, its parts, its sources and its licence."""
     match config.corpus:
         case name if name == DOCS:

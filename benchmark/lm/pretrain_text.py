@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transformers import GPT2TokenizerFast
+from transformers import GPT2TokenizerFast, PreTrainedTokenizerFast
 
 from ...datasets.corpora import END_OF_TEXT, Corpus, check_length, corpus_parts, load_corpus, train_tokenizer
 from ...datasets.errors import UserError
@@ -26,7 +26,7 @@ def pretraining_text(config: PretrainConfig, output: Path) -> tuple[GPT2Tokenize
     return _stored(output), corpus
 
 
-def _corpus(config: PretrainConfig, tokenizer: GPT2TokenizerFast) -> Corpus:
+def _corpus(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> Corpus:
     if config.corpus == MARKOV:
         corpus = markov_corpus(tokenizer, config.markov_states, config.markov_temperature, config.seed)
     else:
@@ -35,7 +35,7 @@ def _corpus(config: PretrainConfig, tokenizer: GPT2TokenizerFast) -> Corpus:
     return shuffle_tokens(corpus, config.seed) if config.order == "shuffled" else corpus
 
 
-def _borrowed(config: PretrainConfig) -> GPT2TokenizerFast:
+def _borrowed(config: PretrainConfig) -> PreTrainedTokenizerFast:
     tokenizer = load_tokenizer(config.tokenizer)
     if len(tokenizer) != config.vocabulary:
         raise UserError(
@@ -52,7 +52,7 @@ def _made(config: PretrainConfig) -> GPT2TokenizerFast:
     return train_tokenizer(train, config.vocabulary, config.context)
 
 
-def _store(tokenizer: GPT2TokenizerFast, output: Path, context: int) -> None:
+def _store(tokenizer: PreTrainedTokenizerFast, output: Path, context: int) -> None:
     write_text(output / "tokenizer.json", tokenizer.backend_tokenizer.to_str())
     special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
     about = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": context, **special}

@@ -8,11 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from transformers import GPT2TokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB
 from .checkpoint_folder import check_inside, read_object
+from .families import FAMILIES
 
 WHOLE, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
 MOST = 16 * MB  # of one file; GPT-2's have 1 MB
@@ -23,8 +24,8 @@ READ = {  # of the files beside the vocabulary, what is read
 }
 
 
-def read_tokenizer(folder: Path, vocabulary: int, name: str) -> GPT2TokenizerFast:
-    """The tokenizer in `folder`, of the language model `name`, whose weights know `vocabulary` tokens.
+def read_tokenizer(folder: Path, config: Any, name: str) -> PreTrainedTokenizerFast:
+    """The tokenizer in `folder`, of the language model `name` with the given configuration.
 
     It neither cuts nor pads what it is given. Raises a `UserError` if there is none, if its files are damaged, of
     another kind or lie elsewhere, and if it has a token that the weights don't know.
@@ -33,11 +34,14 @@ def read_tokenizer(folder: Path, vocabulary: int, name: str) -> GPT2TokenizerFas
         contents = _checked_contents(folder)
     except UserError as error:
         raise UserError(f"the tokenizer of '{name}' can't be read: {error}") from None
+    family, vocabulary = FAMILIES[config.model_type], int(config.vocab_size)
+    if family.tokenizer is None:
+        raise UserError(f"the tokenizer of '{name}', a {family.title}, is not read here; give another language model")
     with tempfile.TemporaryDirectory() as copy:
         for file, content in contents.items():
             (Path(copy) / file).write_text(content, encoding="utf-8")
         try:
-            tokenizer = GPT2TokenizerFast.from_pretrained(copy, local_files_only=True)
+            tokenizer: PreTrainedTokenizerFast = family.tokenizer.from_pretrained(copy, local_files_only=True)
         except Exception as error:  # tokenizers raises no narrower one
             first = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"the tokenizer of '{name}' in {folder} can't be read ({first}); copy it anew") from None

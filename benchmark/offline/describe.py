@@ -1,22 +1,23 @@
-"""What a policy is made of: its parts, how large they are, and what of them is trained."""
+"""The parts of a policy: how large they are, and what of them is trained."""
 
 import re
 from typing import Any
 
 from ...baselines.policy import Policy
+from ..lm.families import FAMILIES
 
-# The parts of an adapted GPT-2 or encoder, by the names of their tensors; the first that fits counts.
-LANGUAGE_MODEL_PARTS = (
-    ("language model: low-rank updates", r"lora_[AB]"),
-    ("language model: biases of queries, keys, values", r"(c_attn|\.(query|key|value))(\.\w+)*\.bias$"),
-    ("language model: queries, keys, values", r"c_attn|\.(query|key|value)\."),
-    ("language model: layer norms", r"\.ln_|LayerNorm"),
-    ("language model: rest of attention", r"\.attn\.|\.attention\."),
-    ("language model: feed-forward layers", r"\.mlp\.|\.(intermediate|output)\.dense"),
-    ("language model: token embeddings (tied to the output)", r"\.wte\."),
-    ("language model: position embeddings", r"\.wpe\.|position_embeddings"),
-    ("language model: token type embeddings", r"token_type_embeddings"),
+# The parts of an adapted language model, of whatever family; the first that a tensor's name fits counts.
+PARTS = (
+    "biases of queries, keys, values",
+    "queries, keys, values",
+    "layer norms",
+    "rest of attention",
+    "feed-forward layers",
+    "token embeddings (tied to the output)",
+    "position embeddings",
+    "token type embeddings",
 )
+UPDATES = re.compile(r"lora_[AB]")
 
 
 def describe_policy(policy: Policy) -> list[dict[str, Any]]:
@@ -36,5 +37,12 @@ def describe_policy(policy: Policy) -> list[dict[str, Any]]:
 
 def _part(name: str) -> str:
     if "language_model." in name:
-        return next(part for part, pattern in LANGUAGE_MODEL_PARTS if re.search(pattern, name))
+        return f"language model: {_part_of_language_model(name)}"
     return name.removeprefix("model.").split(".")[0].replace("_", " ")
+
+
+def _part_of_language_model(name: str) -> str:
+    if UPDATES.search(name):
+        return "low-rank updates"
+    patterns = {part: [family.parts[part] for family in FAMILIES.values() if part in family.parts] for part in PARTS}
+    return next(part for part in PARTS if any(re.search(pattern, name) for pattern in patterns[part]))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
-from ...datasets.environments import make_environment, simulator_version
+from ...datasets.environments import simulator_version
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from ..runs.episodes import COLUMNS, episodes_csv
 from ..runs.store import note_on_terminal, run_folder, write_logs
@@ -21,10 +21,10 @@ from ..training.life import Life, Note, Report, opened
 from .build import build_policy, training_subset
 from .config import OfflineConfig
 from .divergence import advice, unsound
+from .evaluation import evaluate
 from .faults import cumulative_factor
-from .faulty_data import evaluation_view
 from .hyperparameters import budget_for
-from .rollout import evaluation_seeds, rollout
+from .rollout import evaluation_seeds
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 
@@ -106,19 +106,10 @@ class Training(Learner, Life):
 
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""
-        config, task = self.config, find_task(self.config.task)
-        number = self.progress.step // config.evaluate_every
+        config, number = self.config, self.progress.step // self.config.evaluate_every
         seeds, started = evaluation_seeds(config.seed, number, config.evaluation_episodes), time.perf_counter()
+        episodes = evaluate(self.policy, config, seeds, config.target_returns, step=self.progress.step)
         with autocast(config, self.device):
-            episodes = rollout(
-                self.policy,
-                lambda: make_environment(task),
-                seeds,
-                config.target_returns,
-                step=self.progress.step,
-                view=evaluation_view(self.policy.view, config.legacy),
-                cached_context=config.cached_context,
-            )
             self.policy.eval()
             diagnostics = self.policy.diagnostics()
             self.policy.train()

@@ -14,6 +14,7 @@ from ...datasets.trajectories import Array
 from ...datasets.windows import View
 from ..runs.episodes import Episode
 
+ENVIRONMENTS = 64  # that step side by side, at most
 STARTS = 2  # tells the stream of evaluation starts from that of batches (`train.BATCHES`)
 
 
@@ -31,7 +32,7 @@ def rollout(
     target_returns: Sequence[float],
     *,
     step: int = 0,
-    environments: int = 64,
+    environments: int = ENVIRONMENTS,
     view: View | None = None,
     cached_context: bool = False,
 ) -> list[Episode]:

@@ -13,35 +13,26 @@ from ...datasets.trajectories import Array
 from ..figures.frames import SCENE_WIDTHS
 from ..runs.tracks import Played
 from ..training.devices import choose_device
-from ..training.learner import autocast
 from .config import OfflineConfig
-from .faulty_data import evaluation_view
+from .evaluation import evaluate
 from .players import load_player
-from .rollout import evaluation_seeds, rollout
+from .rollout import evaluation_seeds
 
 HEIGHT, SCENE_WIDTH = 120, 160  # pixels of a picture
 
 
 def play(folder: Path, config: OfflineConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
     """Episodes at the ranked target return; see `tracks.Work`."""
-    chosen, task, target = choose_device(device), find_task(config.task), float(config.target_returns[0])
-    policy = load_player(folder, config, chosen, lm)
+    task, target = find_task(config.task), float(config.target_returns[0])
+    policy = load_player(folder, config, choose_device(device), lm)
     tapes: list[_Watched] = []
 
     def watched() -> _Watched:
         tapes.append(_Watched(make_environment(task)))
         return tapes[-1]
 
-    with autocast(config, chosen):
-        played = rollout(
-            policy,
-            watched,
-            evaluation_seeds(first_seed, 0, episodes),
-            [target],
-            environments=episodes,
-            view=evaluation_view(policy.view, config.legacy),
-            cached_context=config.cached_context,
-        )
+    seeds = evaluation_seeds(first_seed, 0, episodes)
+    played = evaluate(policy, config, seeds, [target], make=watched, environments=episodes)
     return [
         Played(episode.seed, target, tape.observations, episode.episode_return, episode.length)
         for episode, tape in zip(played, tapes, strict=True)

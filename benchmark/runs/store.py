@@ -5,7 +5,6 @@
 it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
 """
 
-import fcntl
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ...datasets.errors import UserError
+from ...datasets.locks import lock, try_lock
 from ...datasets.storage import write_json, write_text
 from .checkpoint import Progress
 from .config import RunConfig
@@ -87,8 +87,8 @@ def hold(folder: Path, wait: bool = False) -> Iterator[None]:
 def is_held(root: Path, config: RunConfig) -> bool:
     """Whether another process works on the run."""
     try:
-        with (run_folder(root, config) / LOCK).open("r+") as lock:
-            return not _lock(lock, wait=False)
+        with (run_folder(root, config) / LOCK).open("r+") as door:
+            return not try_lock(door)
     except FileNotFoundError:
         return False
 
@@ -118,31 +118,25 @@ def _locked(folder: Path, wait: bool) -> Iterator[bool]:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock = (folder / LOCK).open("a")
+            door = (folder / LOCK).open("a")
         except FileNotFoundError:  # it was set aside since the line before
             continue
-        with lock:
-            held = _lock(lock, wait) if wait else _lock_soon(lock)
-            if not held or _is_file(lock, folder / LOCK):  # else it was set aside while this process waited
+        with door:
+            held = _lock(door, wait)
+            if not held or _is_file(door, folder / LOCK):  # else it was set aside while this process waited
                 yield held
                 return
 
 
-def _lock_soon(lock: IO[str]) -> bool:
-    """Lock a file, unless it is held for longer than somebody needs who only looks whether it is."""
+def _lock(door: IO[str], wait: bool) -> bool:
+    """Lock a file; without `wait`, unless it is held for longer than somebody needs who only looks whether it is."""
+    if wait:
+        lock(door)
+        return True
     until = time.monotonic() + LOOKERS
-    while not (held := _lock(lock, wait=False)) and time.monotonic() < until:
+    while not (held := try_lock(door)) and time.monotonic() < until:
         time.sleep(LOOKERS / 10)
     return held
-
-
-def _lock(lock: IO[str], wait: bool) -> bool:
-    """Lock a file; the kernel drops the lock when the process dies, however it dies."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_file(opened: IO[str], path: Path) -> bool:

@@ -8,19 +8,21 @@ the other is not working on, waits for the rest, and finds it done.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets.errors import UserError
 from ..runs.config import RunConfig
 from ..runs.store import hold, is_done, is_held, run_folder, set_damaged_aside, write_failure
 from ..runs.tracks import Job
-from .engine import Engine, Workplace, check_engine, device_of_plan, open_engine
-from .estimate import Kind, StepTimes, kind, typical_pace
+from .engine import Engine, Workplace
+from .engines import check_engine, device_of_plan, open_engine
+from .estimate import kind, typical_pace
 from .job import Died, Ended, Full, Message, Note, Step, full_line, no_space
-from .options import EngineOptions
+from .options import Workers
 from .plan import Plan, make_plan
 from .record import Record
+from .state import State
 
 ATTEMPTS = 3  # how often a run is started in a row without getting further, before its worker's death is its failure
 
@@ -33,83 +35,39 @@ class Outcome:
     failed: dict[str, str]  # run id -> one line that says why
 
 
-@dataclass
-class State:
-    """Where a sweep stands, for its display."""
-
-    runs: list[RunConfig]  # all of them, longest first
-    steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
-    running: set[str] = field(default_factory=set)  # run ids
-    pace: dict[Kind, float] = field(default_factory=dict)  # seconds per step, as measured in this sweep
-    usual: dict[Kind, float] = field(default_factory=dict)  # what is typical of these kinds
-    finished: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    jobs: list[Job] = field(default_factory=list)  # runs that one worker trains together; any other is by itself
-    before: StepTimes = field(default_factory=lambda: StepTimes({}))  # as measured before this sweep
-    rates: dict[str, float] = field(default_factory=dict)  # run id -> seconds per step of its own, while it runs
-    notes: list[str] = field(default_factory=list)  # what a person should read, in order
-    slots: int = 0  # jobs at a time, once the engine has said so
-
-    def step_times(self) -> StepTimes:
-        """As measured in this sweep, else before it, else typical ones."""
-        return replace(self.before, paces=self.pace, usual=self.usual)
-
-    def seconds_left(self, jobs: int) -> float | None:
-        """An estimate of the wall time left; None until something was measured."""
-        times = self.step_times()
-        if not (times.measured or times.paces):
-            return None
-        over = {*self.finished, *self.failed}
-        costs = {run.id: times.cost(run, self.steps) for run in self.runs if run.id not in over}
-        of_jobs = [sum(costs.get(run.id, 0.0) for run in job) for job in self.jobs]
-        return max(sum(costs.values()) / jobs, max([*costs.values(), *of_jobs], default=0.0))
-
-
 def sweep(
     runs: Iterable[RunConfig],
     root: Path,
-    jobs: int = 0,
-    threads: int = 1,
-    device: str = "auto",
+    workers: Workers,
     show: Callable[[State], None] | None = None,
     seeds_together: bool = False,
-    engine: EngineOptions | None = None,
 ) -> Outcome:
-    """Train all runs that are not done, `jobs` at a time (0: one a core, or a GPU). Returns when nothing is left to do.
+    """Train all runs that are not done. Returns when nothing is left to do.
 
     A run that fails does not stop the others; starting the sweep again tries it again. With `seeds_together`, runs that
     differ in their seeds alone are one job, where they can be (`together.stackable`). Results don't depend on the
     engine. A disk without space left stops everything: a `UserError`, after which the same call goes on.
     """
-    options = engine or EngineOptions()
-    check_engine(options, jobs, threads)
-    plan = make_plan(runs, root, seeds_together, device_of_plan(options, device))
-    return carry_out(plan, root, jobs, threads, device, show, options)
+    check_engine(workers)
+    plan = make_plan(runs, root, seeds_together, device_of_plan(workers))
+    return carry_out(plan, root, workers, show)
 
 
-def carry_out(
-    plan: Plan,
-    root: Path,
-    jobs: int,
-    threads: int,
-    device: str,
-    show: Callable[[State], None] | None,
-    options: EngineOptions,
-) -> Outcome:
+def carry_out(plan: Plan, root: Path, workers: Workers, show: Callable[[State], None] | None = None) -> Outcome:
     """`sweep`, of a plan that was made already."""
     state = State(plan.runs, dict(plan.begun), finished=list(plan.done), jobs=list(plan.jobs), before=plan.times)
     if not plan.jobs:
         return Outcome(sorted(state.finished), {})
     by_id = {run.id: run for run in plan.runs}
     state.notes += [line for run in plan.damaged if (line := set_damaged_aside(root, by_id[run]))]
-    jobs = min(jobs, len(plan.jobs))
+    workers = replace(workers, jobs=min(workers.jobs, len(plan.jobs)))
     try:
-        with Record(root, plan, options.engine) as record:
-            workers = open_engine(Workplace(root, jobs, threads, device, options, record.mark))
+        with Record(root, plan, workers.engine.engine) as record:
+            engine = open_engine(Workplace(root, workers, record.mark))
             try:
-                _supervise(state, workers, root, show or (lambda _: None), record)
+                _supervise(state, engine, root, show or (lambda _: None), record)
             finally:
-                workers.close()
+                engine.close()
     except OSError as error:  # of the record: what workers meet, they say
         raise (UserError(full_line(root)) if no_space(error) else error) from None
     return Outcome(sorted(state.finished), state.failed)

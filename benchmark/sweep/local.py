@@ -5,7 +5,6 @@ dies (killed, out of memory) is replaced; when the parent dies, its workers foll
 """
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import Counter
@@ -18,21 +17,9 @@ from typing import Any
 from ...datasets.processes import START_METHOD, follow_parent
 from ...datasets.storage import temporary_variable
 from ..runs.tracks import Job
-from .engine import Workplace, slots_here
+from .engine import Workplace
 from .job import Died, Message, Note, Step, train_job
-
-GPUS = "CUDA_VISIBLE_DEVICES"
-
-
-def visible_gpus(device: str) -> list[str]:
-    """The GPUs that runs on `device` may use, as `CUDA_VISIBLE_DEVICES` names them."""
-    if device == "cpu":
-        return []
-    import torch
-
-    count = torch.cuda.device_count()  # asks the driver, without a context on any GPU
-    named = [name.strip() for name in os.environ.get(GPUS, "").split(",") if name.strip()]
-    return (named or [str(number) for number in range(count)])[:count]
+from .slots import GPUS, slots_here, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -46,9 +33,9 @@ class LocalEngine:
     """Worker processes; idle ones are used again, since importing PyTorch takes seconds."""
 
     def __init__(self, place: Workplace) -> None:
-        self.place = place
-        self.gpus = visible_gpus(place.device)
-        self.slots = slots_here(place.jobs, place.threads, self.gpus)
+        self.root, self.workers = place.root, place.workers
+        self.gpus = visible_gpus(self.workers.device)
+        self.slots = slots_here(self.workers.jobs, self.workers.threads, self.gpus)
         self.context = multiprocessing.get_context(START_METHOD)
         self.idle: list[_Worker] = []
         self.working: dict[Connection, tuple[_Worker, Job]] = {}
@@ -92,10 +79,10 @@ class LocalEngine:
 
     def _spawn(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        threads, gpu = str(self.place.threads), self._free_gpu()
+        threads, gpu = str(self.workers.threads), self._free_gpu()
         # read by OpenMP and CUDA when the child loads them; waiting threads that spin would take others' cores
         variables = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"} | ({GPUS: gpu} if gpu else {})
-        arguments = (theirs, self.place.root, self.place.threads, self.place.device)
+        arguments = (theirs, self.root, self.workers.threads, self.workers.device)
         process = self.context.Process(target=_work, args=arguments, daemon=True)
         with ExitStack() as stack:
             for name, value in variables.items():

@@ -1,6 +1,6 @@
-"""The options by which a sweep's engine is chosen. Light to import: the command line's help shows them."""
+"""Options of a sweep: its engine and its workers. Light to import: the command line's help shows them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ENGINES = ["local", "ray"]
 
@@ -17,3 +17,13 @@ class EngineOptions:
     """Of Ray: cores that a run takes up; 0: as many as its threads."""
     gpus_per_run: float = -1.0
     """Of Ray: GPUs that a run takes up, 0.5 for two runs on one; -1: one where there are any, less if jobs are more."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that train jobs: how many, what each has, and which engine starts them."""
+
+    jobs: int = 0  # at a time; 0: one a core, or a GPU
+    threads: int = 1  # processor threads of each
+    device: str = "auto"  # auto, cpu or cuda
+    engine: EngineOptions = field(default_factory=EngineOptions)

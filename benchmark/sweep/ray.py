@@ -74,7 +74,7 @@ def work(number: int, job: Job, place: Workplace, version: str, mailbox: Any) ->
             mailbox.put.remote(box.copy())
             box.clear()
 
-    ended = train_job(job, place.root, place.device, place.threads, tell)
+    ended = train_job(job, place.root, place.workers.device, place.workers.threads, tell)
     import ray
 
     with suppress(ray.exceptions.RayError):  # how far a job is may get lost, what came of it may not
@@ -86,20 +86,20 @@ class RayEngine:
     """Jobs as Ray's tasks."""
 
     def __init__(self, place: Workplace) -> None:
-        options = place.options
+        workers, options = place.workers, place.workers.engine
         self.ray = import_ray(options.address)
-        self.place = _shared(place)
+        self.place, self.workers = _shared(place), workers
         self.version = importlib.metadata.version("lamobench")
-        self.cpus = options.cpus_per_run or float(place.threads)
+        self.cpus = options.cpus_per_run or float(workers.threads)
         self.running: dict[Any, tuple[int, Job]] = {}  # by the reference to what a task returns
         self.jobs: dict[int, Job] = {}  # by number
         self.local: OwnRay | None = None
         self.ours = not self.ray.is_initialized()
         try:
             if self.ours and not options.address:
-                self.local = OwnRay(self.ray, place, self.cpus)
+                self.local = OwnRay(self.ray, workers, self.cpus)
             elif self.ours:
-                connect(self.ray, options.address, place.threads)
+                connect(self.ray, options.address, workers.threads)
             self.gpus = self._gpus_per_run()
             self._check_nodes()
             actor = self.ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Mailbox)
@@ -113,7 +113,7 @@ class RayEngine:
     @property
     def slots(self) -> int:
         """Jobs at a time: those asked for, or as many as the cluster has room for just now."""
-        return self.place.jobs or max(1, sum(self._room(node["Resources"]) for node in self._nodes()))
+        return self.workers.jobs or max(1, sum(self._room(node["Resources"]) for node in self._nodes()))
 
     @property
     def busy(self) -> int:
@@ -173,10 +173,10 @@ class RayEngine:
 
     def _gpus_per_run(self) -> float:
         """As asked for; else a GPU each where there are any, and a share of one if more runs at a time are wanted."""
-        asked, there = self.place.options.gpus_per_run, self.ray.cluster_resources().get("GPU", 0.0)
-        if asked >= 0 or self.place.device == "cpu" or not there:
+        asked, there = self.workers.engine.gpus_per_run, self.ray.cluster_resources().get("GPU", 0.0)
+        if asked >= 0 or self.workers.device == "cpu" or not there:
             return max(0.0, asked)
-        return min(1.0, int(10_000 * there / self.place.jobs) / 10_000) if self.place.jobs else 1.0
+        return min(1.0, int(10_000 * there / self.workers.jobs) / 10_000) if self.workers.jobs else 1.0
 
     def _check_nodes(self) -> None:
         """A `UserError` if a run fits on no node, or a node doesn't see the runs."""

@@ -15,8 +15,9 @@ from typing import Any
 
 from ...datasets.errors import UserError
 from ...datasets.processes import cores
-from .engine import Workplace, slots_here
+from .options import Workers
 from .ray_guard import descendants, start_of
+from .slots import slots_here, visible_gpus
 
 INSTALL = 'Ray is not installed; type: pip install "lamobench[ray]", or leave out --engine ray'
 STORE = 80_000_000  # bytes of shared memory for Ray's objects, near the least it takes: jobs and messages are small
@@ -45,11 +46,9 @@ def import_ray(address: str) -> Any:
 class OwnRay:
     """A Ray on this machine, with a guard that outlives us: see `ray_guard.py`."""
 
-    def __init__(self, ray: Any, place: Workplace, cpus: float) -> None:
-        from .local import visible_gpus
-
-        gpus = visible_gpus(place.device)
-        room = cpus * slots_here(place.jobs, max(1, round(cpus)), gpus)
+    def __init__(self, ray: Any, workers: Workers, cpus: float) -> None:
+        gpus = visible_gpus(workers.device)
+        room = cpus * slots_here(workers.jobs, max(1, round(cpus)), gpus)
         self.folder = Path(tempfile.mkdtemp(prefix="lamobench-ray-", dir=_short_folder()))
         guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("ray_guard.py")), str(self.folder)]
         self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, text=True, start_new_session=True)
@@ -63,7 +62,7 @@ class OwnRay:
                     include_dashboard=False,
                     object_store_memory=STORE,
                     _temp_dir=str(self.folder),
-                    **_init_options(place.threads),
+                    **_init_options(workers.threads),
                 )
         except BaseException:
             self.close()

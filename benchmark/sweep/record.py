@@ -4,26 +4,24 @@
 long as the sweep lives. The folder goes when the sweep ends; one whose sweep was killed stays until the next begins.
 """
 
-import fcntl
 import os
 import shutil
 import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...baselines.fields import Amount, Count
 from ...datasets.errors import UserError
 from ...datasets.json_files import read_json
+from ...datasets.locks import lock, try_lock
 from ...datasets.storage import write_json
 from ..runs.config import RunConfig
 from ..runs.kinds import Fields, fits
 from ..runs.records import Total
 from .plan import Plan
-
-if TYPE_CHECKING:
-    from .grid import State
+from .state import State
 
 FOLDER = ".sweeps"
 LOCK = ".lock"
@@ -55,14 +53,14 @@ class Record:
     def __enter__(self) -> "Record":
         self.parent.mkdir(parents=True, exist_ok=True)
         with (self.parent / LOCK).open("w") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)  # nobody takes a folder for a killed sweep's that is only not locked yet
+            lock(door)  # nobody takes a folder for a killed sweep's that is only not locked yet
             for folder in self.parent.glob("[!.]*"):
                 if not is_alive(folder):
                     shutil.rmtree(folder, ignore_errors=True)
             name = f"{socket.gethostname()}-{os.getpid()}-"
             self.folder = Path(tempfile.mkdtemp(dir=self.parent, prefix=name))
             self.lock = (self.folder / LOCK).open("w")
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            lock(self.lock)
         os.chmod(self.folder, 0o755)
         runs = [[run.id, run.method, run.share, run.seed, run.steps, run.subject] for run in self.plan.runs]
         write_json(self.mark, {"engine": self.engine, "runs": runs, "done": len(self.plan.done)})
@@ -73,7 +71,7 @@ class Record:
         """A file that is there as long as the sweep lives."""
         return self.folder / "plan.json"
 
-    def write(self, state: "State") -> None:
+    def write(self, state: State) -> None:
         """Say where the sweep stands, if it is time to."""
         if time.monotonic() - self.written >= WRITE_EVERY:
             self.written = time.monotonic()
@@ -110,16 +108,13 @@ def _read(path: Path, kinds: Fields) -> Fields:
 def is_alive(folder: Path) -> bool:
     """Whether the sweep that this is the record of goes on."""
     try:
-        with (folder / LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        with (folder / LOCK).open("r+") as door:
+            return not try_lock(door, shared=True)
     except OSError:
         return False
-    return False
 
 
-def snapshot(state: "State") -> dict[str, Any]:
+def snapshot(state: State) -> dict[str, Any]:
     """What changes while a sweep goes on."""
     running: list[RunConfig] = [run for run in state.runs if run.id in state.running]
     return {
@@ -131,14 +126,6 @@ def snapshot(state: "State") -> dict[str, Any]:
         "running": {run.id: state.steps.get(run.id, 0) for run in running},
         "seconds_per_step": {run.id: state.rates[run.id] for run in running if run.id in state.rates},
         "seconds_left": state.seconds_left(state.slots or 1),
-        "share": share_done(state),
+        "share": state.share_done(),
         "notes": state.notes[-SHOWN_FAILURES:],
     }
-
-
-def share_done(state: "State") -> float:
-    """How much of the work is done, in [0, 1]: by what the runs' steps cost, not by their number."""
-    times, over = state.step_times(), {*state.finished, *state.failed}
-    every = sum(times.cost(run) for run in state.runs)
-    left = sum(times.cost(run, state.steps) for run in state.runs if run.id not in over)
-    return 1.0 - left / every if every else 1.0

@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from .. import cache, storage
-from ..catalog import command_to_get, file_of, find_dataset
+from ..catalog import file_of, find_dataset
 from ..download import download
-from ..entries import DQNReplay, Public
+from ..entries import DQNReplay, Public, command_to_get
 from ..errors import UserError
 from ..trajectories import Trajectories
 from . import d4rl, dqn_replay

@@ -48,3 +48,10 @@ def value(critic: Ensemble, member: int, states: Array, actions: Array) -> Array
 def lower_value(critic: Ensemble, states: Array, actions: Array) -> Array:
     """(B,): the lower of both critics' values."""
     return np.minimum(*(value(critic, member, states, actions) for member in (0, 1)))
+
+
+def reached(policy: nn.Module, loss: Tensor) -> set[str]:
+    """The parts of a policy whose parameters a loss has gradients for."""
+    policy.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name.split(".")[0] for name, p in policy.named_parameters() if p.grad is not None and p.grad.any()}

@@ -12,6 +12,7 @@ from lamobench.baselines.iql import IQL, IQLConfig, expectile_loss
 from lamobench.baselines.policy import History, Spec
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.windows import TransitionBatch
+from lamobench.tests.baselines.by_hand import reached
 
 Make = Callable[..., IQL]
 
@@ -77,15 +78,10 @@ def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: Transitio
     policy = make()
     states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
 
-    def reached(loss: torch.Tensor) -> set[str]:
-        policy.zero_grad(set_to_none=True)
-        loss.backward()
-        return {name.split(".")[0] for name, p in policy.named_parameters() if p.grad is not None and p.grad.any()}
-
-    assert reached(policy.actor_loss(states, actions, torch.ones(6))) == {"actor", "log_std"}
-    assert reached(policy.critic_loss(batch, states, actions)) == {"critic"}
-    assert reached(expectile_loss(1.0 - policy.v(states), 0.7)) == {"value"}
-    assert reached(policy.loss(batch)[0]) == {"actor", "log_std", "critic", "value"}
+    assert reached(policy, policy.actor_loss(states, actions, torch.ones(6))) == {"actor", "log_std"}
+    assert reached(policy, policy.critic_loss(batch, states, actions)) == {"critic"}
+    assert reached(policy, expectile_loss(1.0 - policy.v(states), 0.7)) == {"value"}
+    assert reached(policy, policy.loss(batch)[0]) == {"actor", "log_std", "critic", "value"}
 
 
 def test_the_density_equals_that_of_torch_distributions(make: Make, batch: TransitionBatch) -> None:

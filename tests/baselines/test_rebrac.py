@@ -11,7 +11,7 @@ from lamobench.baselines.rebrac import ReBRAC, ReBRACConfig
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
 from lamobench.datasets.windows import ChainedBatch, ChainedSampler
-from lamobench.tests.baselines.by_hand import action, lower_value, unit, value
+from lamobench.tests.baselines.by_hand import action, lower_value, reached, unit, value
 
 Make = Callable[..., ReBRAC]
 
@@ -71,13 +71,8 @@ def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: ChainedBa
     policy = make()
     states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
 
-    def reached(loss: torch.Tensor) -> set[str]:
-        policy.zero_grad(set_to_none=True)
-        loss.backward()
-        return {name.split(".")[0] for name, p in policy.named_parameters() if p.grad is not None and p.grad.any()}
-
-    assert reached(policy.actor_losses(states, actions)["actor_loss"]) == {"actor"}
-    assert reached(policy.critic_loss(batch, states, actions, *policy.draw(batch))) == {"critic"}
+    assert reached(policy, policy.actor_losses(states, actions)["actor_loss"]) == {"actor"}
+    assert reached(policy, policy.critic_loss(batch, states, actions, *policy.draw(batch))) == {"critic"}
     norms = (*policy.critic.gains, *policy.critic.shifts)
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in norms)
 

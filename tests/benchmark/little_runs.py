@@ -7,6 +7,7 @@ from typing import Any
 
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
+from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.store import run_folder
 
 Numbers = tuple[str, list[dict[str, Any]]]
@@ -39,3 +40,9 @@ def folders(root: Path, *seeds: int) -> list[Path]:
 def snapshot(root: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def note_files(folder: Path) -> None:
+    """Bring the sizes and hashes in a finished run's `done.json` to its files as they are now."""
+    done = json.loads((folder / "done.json").read_text())
+    (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))

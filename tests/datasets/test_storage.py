@@ -57,7 +57,7 @@ def test_a_lock_is_needed_to_be_alive_not_to_write(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOLCK, "No locks available")
 
     killed(lambda: half_write(whole_file, tmp_path / "a"))
-    monkeypatch.setattr(storage.fcntl, "flock", none)
+    monkeypatch.setattr("fcntl.flock", none)
     storage.write_text(tmp_path / "a", "text")
     assert (tmp_path / "a").read_text() == "text"
     assert len(list(tmp_path.iterdir())) == 2

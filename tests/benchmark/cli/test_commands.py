@@ -68,8 +68,7 @@ def dense(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     def make(*_: Any) -> Any:
         return Dense(make_environment(find_task("reacher2d")))
 
-    monkeypatch.setattr("lamobench.benchmark.cli.commands.make_environment", make)
-    monkeypatch.setattr("lamobench.benchmark.offline.loop.make_environment", make)
+    monkeypatch.setattr("lamobench.benchmark.offline.evaluation.make_environment", make)
     return make
 
 

@@ -9,7 +9,7 @@ import pytest
 from lamobench.benchmark.cli.display import SweepBar, print_description, run_bar, sweep_line
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.estimate import kind
-from lamobench.benchmark.sweep.grid import State
+from lamobench.benchmark.sweep.state import State
 from lamobench.benchmark.terminal import count, duration, print_rows
 
 ROWS: list[dict[str, Any]] = [

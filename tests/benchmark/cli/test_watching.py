@@ -23,9 +23,9 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.layout import EVENTS
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.sweep.estimate import kind
-from lamobench.benchmark.sweep.grid import State
 from lamobench.benchmark.sweep.plan import make_plan
 from lamobench.benchmark.sweep.record import FOLDER, Record
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 
 Requests = Callable[..., RunRequest]

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from lamobench.benchmark.lm import pretrain as room
 from lamobench.benchmark.lm.checkpoints import EMBEDDED, held_out_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.lm.model_card import command, model_card
-from lamobench.benchmark.lm.pretrain import PretrainSummary, learning_rate, pretrain
+from lamobench.benchmark.lm.pretrain import learning_rate, pretrain
 from lamobench.benchmark.lm.pretrain_config import PretrainConfig
+from lamobench.benchmark.lm.pretrain_summary import PretrainSummary
 from lamobench.datasets import synthetic
 from lamobench.datasets.corpora import load_corpus
 from lamobench.datasets.errors import UserError

@@ -120,3 +120,13 @@ def test_an_older_tokenizer_in_two_files_gives_the_same_tokens(folder: Path) -> 
     (folder / "vocab.json").unlink()
     with pytest.raises(UserError, match=r"has no tokenizer\.json; copy it"):
         load_tokenizer(str(folder))
+
+
+def test_of_a_family_whose_tokenizer_is_not_read_one_line_says_so(
+    tiny_bert: Path, tiny_gpt2: Path, tmp_path: Path
+) -> None:
+    """A BERT's is a WordPiece; one of another kind beside its weights is no more its own."""
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "lm"))
+    shutil.copy(tiny_gpt2 / "tokenizer.json", folder)
+    with pytest.raises(UserError, match=r"the tokenizer of '.*', a BERT, is not read here; give another"):
+        load_tokenizer(str(folder))

@@ -19,6 +19,7 @@ from lamobench.benchmark.lm.lamo import HELD_OUT_BLOCKS
 from lamobench.benchmark.offline.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.offline.ablation_figure import ablation_figure
 from lamobench.benchmark.offline.resolve import RunRequest
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 
@@ -107,7 +108,7 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
 
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
     runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
-    train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", 1, 1, "cpu")
+    train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", Workers(1, device="cpu"))
     rows = compare(runs, tmp_path / "runs", "docs")
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
     lamo, frozen, dt = rows

@@ -195,7 +195,7 @@ def test_a_run_is_evaluated_with_it(
         asked.append(cached_context)
         return rollout(*arguments, cached_context=cached_context, **options)
 
-    monkeypatch.setattr("lamobench.benchmark.offline.loop.rollout", remember)
+    monkeypatch.setattr("lamobench.benchmark.offline.evaluation.rollout", remember)
     train(resolve(tiny_request("dt", cached_context=True)), tmp_path)
     assert asked
     assert all(asked)

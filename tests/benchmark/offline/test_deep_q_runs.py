@@ -3,47 +3,30 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from lamobench.baselines.policy import History
+from lamobench.benchmark.offline import evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.settings import DEEP_Q_METHODS
 from lamobench.benchmark.runs.episodes import Episode
 from lamobench.benchmark.training import life
-from lamobench.datasets import cache
-from lamobench.datasets.entries import DATASETS, Recorded
-from lamobench.datasets.trajectories import Provenance, Trajectories
+from lamobench.datasets.trajectories import Trajectories
 
 BUDGET = {"steps": 8, "evaluate_every": 4, "evaluation_episodes": 1, "headline_evaluations": 1, "batch_size": 4}
 Requests = Callable[..., OfflineConfig]
 
 
 @pytest.fixture
-def breakout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
-    """Resolves a run on three games of six frames of noise, in which every second step pays 4."""
-    rng, ends = np.random.default_rng(0), np.arange(18) % 6 == 5
-    data = Trajectories(
-        observations=rng.integers(0, 256, (18, 84, 84), np.uint8),
-        actions=rng.integers(0, 4, 18),
-        rewards=np.tile([0, 4], 9).astype(np.float32),
-        terminals=ends,
-        timeouts=np.zeros(18, bool),
-        offsets=np.array([0, 6, 12, 18]),
-        last_observations=rng.integers(0, 256, (3, 84, 84), np.uint8),
-        provenance=Provenance("breakout-medium", "recorded", "a test", "ALE/Breakout-v5", "ale-py"),
-    )
-    source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
-    monkeypatch.setitem(DATASETS, "breakout-medium", replace(DATASETS["breakout-medium"], sources=(source,)))
-    cache.save(data)
+def breakout(breakout_data: Trajectories, monkeypatch: pytest.MonkeyPatch) -> Requests:
+    """Resolves a run on `breakout_data`."""
     monkeypatch.setattr(life, "LOG_EVERY", 2)
 
     def request(method: str, **changes: Any) -> OfflineConfig:
@@ -59,7 +42,7 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations that ask the policy for one action instead of playing thousands of steps."""
 
     def rollout(
-        policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any, cached_context: bool
+        policy: Any, make: Any, seeds: list[int], targets: list[float], *, step: int, view: Any, **_: Any
     ) -> list[Any]:
         environment = make()
         frame = torch.from_numpy(environment.reset(seed=seeds[0])[0])
@@ -70,7 +53,7 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
         environment.close()
         return [Episode(step, targets[0], 0, seeds[0], float(action), 1)]
 
-    monkeypatch.setattr(loop, "rollout", rollout)
+    monkeypatch.setattr(evaluation, "rollout", rollout)
 
 
 @pytest.mark.parametrize("method", DEEP_Q_METHODS)

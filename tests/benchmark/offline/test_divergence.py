@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamobench.baselines.bc import BC
-from lamobench.benchmark.offline import build
+from lamobench.benchmark.offline import build, evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
@@ -22,6 +22,7 @@ from lamobench.benchmark.offline.together import train_together
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.scores.collect import collect, left_out, read_run
 from lamobench.benchmark.sweep import grid as sweeping
+from lamobench.benchmark.sweep.state import State
 from lamobench.benchmark.training.life import DivergedError
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run
@@ -118,7 +119,7 @@ def test_a_checkpoint_of_broken_numbers_is_not_the_learning_rate_s(tmp_path: Pat
 
 def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """The second evaluation ends in an error."""
-    genuine, calls = loop.rollout, [0]
+    genuine, calls = evaluation.rollout, [0]
 
     def rollout(*arguments: Any, **options: Any) -> Any:
         calls[0] += 1
@@ -126,7 +127,7 @@ def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             raise error
         return genuine(*arguments, **options)
 
-    monkeypatch.setattr(loop, "rollout", rollout)
+    monkeypatch.setattr(evaluation, "rollout", rollout)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_run_that_was_stopped_from_outside_has_not_failed(
 def test_nor_has_one_that_was_killed(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
-        loop.rollout = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        evaluation.rollout = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
         train(run_of(), tmp_path, "cpu")
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -190,7 +191,7 @@ def test_seeds_in_one_pass_say_so_too(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_run_whose_process_always_dies_says_so(tmp_path: Path) -> None:
     run = run_of()
-    state = sweeping.State([run], jobs=[(run,)])
+    state = State([run], jobs=[(run,)])
     attempts = sweeping._Attempts(tmp_path)
     (run_folder(tmp_path, run)).mkdir(parents=True)
     (run_folder(tmp_path, run) / "config.json").write_text("{}")

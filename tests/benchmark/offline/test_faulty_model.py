@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lamobench.baselines.decision_transformer import DecisionTransformer, Decisi
 from lamobench.baselines.policy import OptimizerSettings, Spec
 from lamobench.benchmark.lm.checkpoints import language_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.lm.lamo import LaMo
+from lamobench.benchmark.offline import evaluation
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.config import OfflineConfig
@@ -26,10 +26,9 @@ from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.scores.collect import read_run, with_one_target
 from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import learning_rate_factor
-from lamobench.datasets import cache
-from lamobench.datasets.entries import DATASETS, Recorded
-from lamobench.datasets.trajectories import Provenance, Trajectories
+from lamobench.datasets.trajectories import Trajectories
 from lamobench.datasets.windows import View
+from lamobench.tests.benchmark.little_runs import note_files
 
 Requests = Callable[..., RunRequest]
 
@@ -142,35 +141,15 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
             step, asked, number, seed, _, length = line.split(",")
             changed.append(",".join([step, asked, number, seed, "5.0" if float(asked) == target else "7.0", length]))
         (folders[1] / "episodes.csv").write_text("\n".join(changed) + "\n")
+        note_files(folders[1])
         run = read_run(folders[1])
         assert (run["target_return"], run["score"]) == (better, 7.0)
     assert read_run(folders[0])["target_return"] == 76.0
 
 
 @pytest.fixture
-def breakout_data() -> Trajectories:
-    """Three games of six frames of noise, in which every second step pays 4."""
-    rng, ends = np.random.default_rng(0), np.arange(18) % 6 == 5
-    return Trajectories(
-        observations=rng.integers(0, 256, (18, 84, 84), np.uint8),
-        actions=rng.integers(0, 4, 18),
-        rewards=np.tile([0, 4], 9).astype(np.float32),
-        terminals=ends,
-        timeouts=np.zeros(18, bool),
-        offsets=np.array([0, 6, 12, 18]),
-        last_observations=rng.integers(0, 256, (3, 84, 84), np.uint8),
-        provenance=Provenance("breakout-medium", "recorded", "a test", "ALE/Breakout-v5", "ale-py"),
-    )
-
-
-@pytest.fixture
-def breakout_run(
-    breakout_data: Trajectories, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., OfflineConfig]:
+def breakout_run(breakout_data: Trajectories) -> Callable[..., OfflineConfig]:
     """Resolves a small run on `breakout_data` with some faults."""
-    source = Recorded(episodes=3, minari_id="lamobench/breakout/medium-v0", record_seed=0)
-    monkeypatch.setitem(DATASETS, "breakout-medium", replace(DATASETS["breakout-medium"], sources=(source,)))
-    cache.save(breakout_data)
     budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
     settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
 
@@ -189,7 +168,7 @@ def test_the_faults_of_atari_reach_a_run(
         seen.append(view)
         return []
 
-    monkeypatch.setattr(loop, "rollout", played)
+    monkeypatch.setattr(evaluation, "rollout", played)
     for legacy in ((), ("unclipped-evaluation", "tanh-logits")):
         config = breakout_run(*legacy)
         loop.train(config, tmp_path, "cpu")

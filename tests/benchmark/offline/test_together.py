@@ -21,10 +21,10 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.together import groups, stackable, train_together
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
-from lamobench.benchmark.sweep.engine import device_of_plan
+from lamobench.benchmark.sweep.engines import device_of_plan
 from lamobench.benchmark.sweep.estimate import StepTimes
 from lamobench.benchmark.sweep.job import Ended, train_job
-from lamobench.benchmark.sweep.options import EngineOptions
+from lamobench.benchmark.sweep.options import EngineOptions, Workers
 from lamobench.benchmark.sweep.plan import ELSEWHERE, jobs_of
 from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import Tally
@@ -217,10 +217,11 @@ def test_on_a_cluster_the_node_says_which_seeds_train_in_one_pass(
     """The head may be another machine: what is fast on it, or whether it has a GPU, decides nothing."""
     runs, cluster = seeds("bc"), EngineOptions("ray", "auto")
     monkeypatch.setattr(together, "stackable", lambda config, device: device is None)
-    assert device_of_plan(cluster, "cpu") == device_of_plan(cluster, "auto") == ELSEWHERE
+    for device in ("cpu", "auto"):
+        assert device_of_plan(Workers(device=device, engine=cluster)) == ELSEWHERE
     assert jobs_of(runs, StepTimes({}), ELSEWHERE) == [tuple(runs)]
     for options in (EngineOptions(), EngineOptions("ray")):  # on this machine
-        assert jobs_of(runs, StepTimes({}), device_of_plan(options, "auto")) == [(run,) for run in runs]
+        assert jobs_of(runs, StepTimes({}), device_of_plan(Workers(engine=options))) == [(run,) for run in runs]
     monkeypatch.setattr(together, "train_together", lambda *_: pytest.fail("in one pass"))
     ended = train_job(tuple(runs), tmp_path, "auto", 1, lambda message: None)
     assert ended == Ended({})

@@ -18,6 +18,7 @@ from lamobench.benchmark.sweep import grid as sweeping
 from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import local as local_engine
 from lamobench.benchmark.sweep.grid import sweep
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.benchmark.training import life
 
 KILLS = 20
@@ -48,12 +49,12 @@ def main(root: Path, seed: int, configs: list[OfflineConfig]) -> None:
     while kills:
         parent = os.fork()
         if parent == 0:
-            sweep(configs, root, jobs=2, device="cpu")
+            sweep(configs, root, Workers(2, device="cpu"))
             os._exit(0)
         disturb(parent, kills)
     OVER.touch()
     time.sleep(1.0)  # forked workers share what their parent held; they follow it within moments
-    outcome = sweep(configs, root, jobs=2, device="cpu")
+    outcome = sweep(configs, root, Workers(2, device="cpu"))
     print(json.dumps({"kills": victims, "finished": outcome.finished, "failed": outcome.failed}))
 
 

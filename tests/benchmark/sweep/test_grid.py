@@ -19,13 +19,13 @@ from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import grid
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.benchmark.runs.store import is_done, open_run, run_folder
-from lamobench.benchmark.sweep import estimate
 from lamobench.benchmark.sweep import grid as sweeping
-from lamobench.benchmark.sweep.estimate import StepTimes, kind
-from lamobench.benchmark.sweep.grid import Outcome, State, sweep
+from lamobench.benchmark.sweep.grid import Outcome, sweep
 from lamobench.benchmark.sweep.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.sweep.local import LocalEngine
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.benchmark.sweep.plan import make_plan
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import Numbers, little_request, little_run, numbers
 
@@ -85,7 +85,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
     train(runs[1], tmp_path, "cpu")
     before = {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()}
     states: list[State] = []
-    outcome = sweep([*runs, runs[0]], tmp_path, jobs=2, device="cpu", show=states.append)
+    outcome = sweep([*runs, runs[0]], tmp_path, Workers(2, device="cpu"), show=states.append)
     assert outcome.finished == sorted(run.id for run in runs)
     assert outcome.failed == {}
     assert {path: path.stat().st_mtime_ns for path in run_folder(tmp_path, runs[1]).iterdir()} == before
@@ -97,7 +97,7 @@ def test_a_sweep_trains_what_is_not_done_and_nothing_twice(tmp_path: Path, monke
 
     everything = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     monkeypatch.setattr(LocalEngine, "_spawn", None)  # were a worker started
-    assert sweep(runs, tmp_path, jobs=2, device="cpu") == outcome
+    assert sweep(runs, tmp_path, Workers(2, device="cpu")) == outcome
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == everything
 
 
@@ -106,7 +106,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
 ) -> None:
     run = long_run()
     kill = kill_once(lambda state: state.steps.get(run.id, 0) >= 600)
-    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=kill)
+    outcome = sweep([run], tmp_path, Workers(1, device="cpu"), show=kill)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert (outcome.finished, outcome.failed) == ([run.id], {})
     assert numbers(tmp_path, run) == undisturbed
@@ -115,7 +115,7 @@ def test_a_killed_worker_is_replaced_and_its_run_ends_with_the_same_numbers(
 def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path: Path, undisturbed: Numbers) -> None:
     runs = [long_run(0), long_run(1)]
     kill = kill_once(lambda state: min(state.steps.get(run.id, 0) for run in runs) >= 600)  # there is one worker only
-    outcome = sweep(runs, tmp_path, jobs=2, device="cpu", show=kill, seeds_together=True)
+    outcome = sweep(runs, tmp_path, Workers(2, device="cpu"), show=kill, seeds_together=True)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
     rows, expected = numbers(tmp_path, runs[0])[1], undisturbed[1]
@@ -125,7 +125,7 @@ def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path
 
 def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> None:
     good, moved = run_of(0), replace(run_of(1), subset_hash="0")
-    outcome = sweep([good, moved], tmp_path, jobs=1, device="cpu", seeds_together=True)
+    outcome = sweep([good, moved], tmp_path, Workers(1, device="cpu"), seeds_together=True)
     assert outcome.finished == [good.id]
     assert "data set 'reacher2d-medium' (recorded) has changed" in outcome.failed[moved.id]
 
@@ -133,7 +133,7 @@ def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> No
 def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
     runs = [run_of(0), run_of(1)]
     kill = kill_once(lambda state: len(state.finished) == 1)
-    outcome = sweep(runs, tmp_path, jobs=1, device="cpu", show=kill)
+    outcome = sweep(runs, tmp_path, Workers(1, device="cpu"), show=kill)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert len(outcome.finished) == 2
 
@@ -148,7 +148,7 @@ def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Pa
             state.steps.clear()
             kill_worker()
 
-    outcome = sweep([harmless, deadly], tmp_path, jobs=1, device="cpu", show=show)
+    outcome = sweep([harmless, deadly], tmp_path, Workers(1, device="cpu"), show=show)
     assert len(kills) == sweeping.ATTEMPTS == 3
     assert outcome.finished == [harmless.id]
     assert outcome.failed == {deadly.id: f"run {deadly.id}: its process died 3 times (exit code -9)"}
@@ -162,14 +162,14 @@ def test_deaths_between_which_a_run_gets_further_do_not_count(tmp_path: Path, un
             kills.append(state.steps[run.id])
             kill_worker()
 
-    outcome = sweep([run], tmp_path, jobs=1, device="cpu", show=show)
+    outcome = sweep([run], tmp_path, Workers(1, device="cpu"), show=show)
     assert len(kills) > sweeping.ATTEMPTS
     assert (outcome.finished, outcome.failed) == ([run.id], {})
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     diverging, good = run_of(settings={"hidden": (16,), "learning_rate": 1e38}), run_of(2)
-    outcome = sweep([diverging, good], tmp_path, jobs=1, device="cpu")
+    outcome = sweep([diverging, good], tmp_path, Workers(1, device="cpu"))
     assert outcome.finished == [good.id]
     assert outcome.failed.keys() == {diverging.id}
     assert "it had no checkpoint yet; try a lower learning rate" in outcome.failed[diverging.id]
@@ -182,7 +182,7 @@ def test_a_sweep_waits_for_a_run_that_another_process_works_on(tmp_path: Path) -
     outcomes: list[Outcome] = []
     with open_run(tmp_path, held):
         waiting = threading.Thread(
-            target=lambda: outcomes.append(sweep([held, good], tmp_path, jobs=2, device="cpu")), daemon=True
+            target=lambda: outcomes.append(sweep([held, good], tmp_path, Workers(2, device="cpu"))), daemon=True
         )
         waiting.start()
         deadline = time.monotonic() + 120
@@ -196,7 +196,7 @@ def test_a_sweep_waits_for_a_run_that_another_process_works_on(tmp_path: Path) -
 
 def test_a_defect_in_a_run_is_one_line_too(tmp_path: Path) -> None:
     broken = replace(run_of(), target_returns=[])  # as no config of ours is: the evaluation has nothing to play
-    outcome = sweep([broken, run_of(1)], tmp_path, jobs=1, device="cpu")
+    outcome = sweep([broken, run_of(1)], tmp_path, Workers(1, device="cpu"))
     assert outcome.finished == [run_of(1).id]
     assert outcome.failed[broken.id].startswith(f"run {broken.id}: ValueError: ")
     assert "\n" not in outcome.failed[broken.id]
@@ -237,7 +237,7 @@ def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Pat
     assert time.monotonic() - killed < 5
     assert not is_done(tmp_path, run)  # it did not merely come to its end
 
-    assert sweep([run], tmp_path, jobs=1, device="cpu").finished == [run.id]
+    assert sweep([run], tmp_path, Workers(1, device="cpu")).finished == [run.id]
     assert numbers(tmp_path, run) == undisturbed
 
 
@@ -264,7 +264,7 @@ def test_a_worker_in_the_middle_of_a_long_step_follows_too() -> None:
 @pytest.mark.parametrize(("jobs", "threads"), [(-1, 1), (1, 0)])
 def test_jobs_and_threads_are_numbers_that_make_sense(tmp_path: Path, jobs: int, threads: int) -> None:
     with pytest.raises(UserError, match=r"give at least 0 jobs \(0: one a core\) and 1 thread"):
-        sweep([run_of()], tmp_path, jobs, threads)
+        sweep([run_of()], tmp_path, Workers(jobs, threads))
 
 
 def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,54 +274,6 @@ def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.Monkey
     plan = make_plan([run_of(), long_run(), slow], tmp_path)
     assert plan.jobs == [(slow,), (long_run(),), (run_of(),)]
     assert plan.times.cost(long_run()) > plan.times.cost(run_of())
-
-
-def hand_made(**facts: Any) -> State:
-    """Four runs of 1000 steps: two of each method."""
-    runs = [replace(run_of(seed), method=method) for method in ("dt", "bc") for seed in (0, 1)]
-    paces = facts.pop("pace", {})
-    return State(runs, pace={kind(run): paces[run.method] for run in runs if run.method in paces}, **facts)
-
-
-def test_nothing_is_said_about_the_time_before_something_was_measured() -> None:
-    assert hand_made().seconds_left(jobs=2) is None
-
-
-def test_the_time_left_by_hand() -> None:
-    state = hand_made(pace={"dt": 0.01, "bc": 0.002})
-    dt, other_dt, bc, _ = state.runs
-    assert state.seconds_left(jobs=1) == pytest.approx(2 * 10 + 2 * 2)
-    assert state.seconds_left(jobs=2) == pytest.approx(12)
-    assert state.seconds_left(jobs=8) == pytest.approx(10)  # a run is not shared among workers
-    state.steps = {dt.id: 400, bc.id: 500}
-    assert state.seconds_left(jobs=1) == pytest.approx(6 + 10 + 1 + 2)
-    state.finished, state.failed = [dt.id], {other_dt.id: "reason"}
-    assert state.seconds_left(jobs=1) == pytest.approx(1 + 2)
-    state.finished += [run.id for run in state.runs]
-    assert state.seconds_left(jobs=1) == 0
-
-
-def test_runs_that_are_trained_together_are_not_shared_among_workers() -> None:
-    state = hand_made(pace={"dt": 0.01, "bc": 0.002})
-    state.jobs = [tuple(state.runs[:2]), *((run,) for run in state.runs[2:])]
-    assert state.seconds_left(jobs=2) == pytest.approx(20)
-
-
-def test_methods_that_were_not_measured_are_scaled_from_those_that_were() -> None:
-    state = hand_made()
-    dt, _, bc, _ = state.runs
-    sweeping._hear(state, (dt,), Step(dt.id, 10, 0.5), sweeping._Attempts(Path()))
-    ratio = estimate.typical_pace(bc) / estimate.typical_pace(dt)
-    assert state.step_times().cost(bc) == pytest.approx(1000 * 0.5 * ratio)
-
-
-def test_what_this_sweep_measures_is_worth_more_than_what_was_measured_before() -> None:
-    state = hand_made(pace={"dt": 0.5})
-    dt, _, bc, _ = state.runs
-    state.before = StepTimes({kind(dt): 7.0, kind(bc): 0.25}, {kind(dt): 1.0, kind(bc): 0.0})
-    assert [state.step_times().cost(run) for run in (dt, bc)] == [500, 250]
-    assert hand_made().seconds_left(jobs=1) is None
-    assert state.seconds_left(jobs=1) == pytest.approx(2 * 500 + 2 * 250)
 
 
 def test_pace_is_measured_between_reports() -> None:

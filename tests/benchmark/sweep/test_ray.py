@@ -22,11 +22,12 @@ from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.sweep.engine import Workplace
 from lamobench.benchmark.sweep.estimate import last_row
-from lamobench.benchmark.sweep.grid import State, sweep
-from lamobench.benchmark.sweep.options import EngineOptions
+from lamobench.benchmark.sweep.grid import sweep
+from lamobench.benchmark.sweep.options import EngineOptions, Workers
 from lamobench.benchmark.sweep.ray import RayEngine
 from lamobench.benchmark.sweep.ray_cluster import QUIET, TOKEN, import_ray
 from lamobench.benchmark.sweep.ray_guard import descendants
+from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
 from lamobench.tests.required import lacking
@@ -40,11 +41,12 @@ DRIVER = """
 import json, sys, time
 from pathlib import Path
 from lamobench.benchmark.offline.config import OfflineConfig
-from lamobench.benchmark.sweep.options import EngineOptions
+from lamobench.benchmark.sweep.options import EngineOptions, Workers
 from lamobench.benchmark.sweep.grid import sweep
 root, *configs = sys.argv[1:]
 shown = lambda state: state.steps and print("training", flush=True)
-sweep([OfflineConfig(**json.loads(text)) for text in configs], Path(root), 2, show=shown, engine=EngineOptions("ray"))
+workers = Workers(2, engine=EngineOptions("ray"))
+sweep([OfflineConfig(**json.loads(text)) for text in configs], Path(root), workers, show=shown)
 """
 
 
@@ -88,7 +90,7 @@ def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_
             state.steps.clear()
 
     root = tmp_path / "ray"
-    outcome = sweep(runs, root, jobs=2, device="cpu", show=show, engine=RAY)
+    outcome = sweep(runs, root, Workers(2, device="cpu", engine=RAY), show)
     assert any(saved.values())
     assert all(step > saved[run] for run, step in seen)  # none began anew
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
@@ -151,23 +153,23 @@ def test_an_existing_cluster_trains_and_goes_on(cluster: str, tmp_path: Path) ->
     runs = [run_of(seed, steps=500) for seed in range(2)]
     states: list[State] = []
     options = EngineOptions("ray", cluster)
-    outcome = sweep(runs, tmp_path / "runs", device="cpu", show=states.append, engine=options)
+    outcome = sweep(runs, tmp_path / "runs", Workers(device="cpu", engine=options), states.append)
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
     assert states[-1].slots == 2
     assert states[-1].steps == {run.id: 500 for run in runs}
     train(runs[1], tmp_path / "alone", "cpu")
     assert numbers(tmp_path / "runs", runs[1]) == numbers(tmp_path / "alone", runs[1])
     # it is still there for the next, and says what doesn't fit
-    place = Workplace(tmp_path, 0, 1, "auto", options, tmp_path / "runs" / ".sweeps" / "gone" / "plan.json")
+    place = Workplace(tmp_path, Workers(engine=options), tmp_path / "runs" / ".sweeps" / "gone" / "plan.json")
     with pytest.raises(UserError, match=r"node \S+ can't see .*/runs; give --runs a folder that every node"):
         RayEngine(place)
     (tmp_path / "mark").touch()
-    large = replace(place, mark=tmp_path / "mark", options=EngineOptions("ray", cluster, cpus_per_run=64.0))
+    large = Workplace(tmp_path, Workers(engine=replace(options, cpus_per_run=64.0)), tmp_path / "mark")
     with pytest.raises(UserError, match=r"a run takes 64 cores and 1 GPUs, but the largest node has 2 and 2"):
         RayEngine(large)
     for jobs, asked, gpus, slots in ((0, -1.0, 1.0, 2), (4, -1.0, 0.5, 4), (0, 2.0, 2.0, 1), (0, 0.0, 0.0, 2)):
-        options = EngineOptions("ray", cluster, gpus_per_run=asked)
-        engine = RayEngine(replace(place, mark=tmp_path / "mark", jobs=jobs, options=options))
+        workers = Workers(jobs, engine=replace(options, gpus_per_run=asked))
+        engine = RayEngine(Workplace(tmp_path, workers, tmp_path / "mark"))
         assert (engine.gpus, engine.slots) == (gpus, slots)
         engine.close()
 
@@ -177,14 +179,14 @@ def test_where_no_cluster_answers_one_line_says_so(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"no Ray cluster answers at 127.0.0.1:1 \(.*refused\); give --address HOST:PORT"
     ):
-        sweep([run_of()], tmp_path, device="cpu", engine=EngineOptions("ray", "127.0.0.1:1"))
+        sweep([run_of()], tmp_path, Workers(device="cpu", engine=EngineOptions("ray", "127.0.0.1:1")))
     assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://x", "somewhere"])
 def test_an_address_that_can_t_be_joined_is_one_line(tmp_path: Path, address: str) -> None:
     with pytest.raises(UserError, match=r"is no address that can be joined; give --address HOST:PORT, or auto"):
-        sweep([run_of()], tmp_path, device="cpu", engine=EngineOptions("ray", address))
+        sweep([run_of()], tmp_path, Workers(device="cpu", engine=EngineOptions("ray", address)))
 
 
 def test_nobody_is_told() -> None:

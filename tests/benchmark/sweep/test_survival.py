@@ -22,8 +22,10 @@ from lamobench.benchmark.runs.store import is_done, open_run, run_folder, set_da
 from lamobench.benchmark.scores.collect import collect
 from lamobench.benchmark.sweep import job
 from lamobench.benchmark.sweep import record as sweep_record
-from lamobench.benchmark.sweep.grid import Outcome, State, sweep
+from lamobench.benchmark.sweep.grid import Outcome, sweep
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.benchmark.sweep.record import FOLDER
+from lamobench.benchmark.sweep.state import State
 from lamobench.benchmark.training import life
 from lamobench.datasets import storage
 from lamobench.datasets.errors import UserError
@@ -118,7 +120,7 @@ def test_two_sweeps_on_one_folder_share_the_runs_and_train_each_once(
 
     def start(number: int) -> threading.Thread:
         thread = threading.Thread(
-            target=lambda: outcomes.append(sweep(runs, tmp_path, jobs=1, device="cpu", show=show(number)))
+            target=lambda: outcomes.append(sweep(runs, tmp_path, Workers(1, device="cpu"), show=show(number)))
         )
         thread.start()
         return thread
@@ -144,7 +146,7 @@ def test_a_finished_run_with_a_truncated_file_is_named_set_aside_and_run_again(f
     file, expected = run_folder(finished, run) / name, numbers(finished, run)
     file.write_bytes(file.read_bytes()[:-10])
     notes: list[str] = []
-    outcome = sweep([run], finished, 1, device="cpu", show=lambda state: notes.extend(state.notes))
+    outcome = sweep([run], finished, Workers(1, device="cpu"), show=lambda state: notes.extend(state.notes))
     assert outcome == Outcome([run.id], {})
     what = r"(has \d+ bytes instead of \d+|can't be read \(.*\))"
     assert re.search(rf"run {run.id}: {name} {what}; .* {run.id}.broken-1", notes[0])
@@ -239,6 +241,7 @@ from pathlib import Path
 from lamobench.benchmark.sweep import local as local_engine
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.grid import sweep
+from lamobench.benchmark.sweep.options import Workers
 from lamobench.datasets.errors import UserError
 local_engine.START_METHOD = "fork"
 import lamobench.benchmark.offline.loop
@@ -246,12 +249,12 @@ disk, *configs = sys.argv[1:]
 root, runs = Path(disk) / "runs", [OfflineConfig(**json.loads(text)) for text in configs]
 (Path(disk) / "ballast").write_bytes(bytes(int(0.7 * os.statvfs(disk).f_bavail * 4096)))
 try:
-    sweep(runs, root, jobs=1, device="cpu")
+    sweep(runs, root, Workers(1, device="cpu"))
 except UserError as error:
     print(error)
 print([path.name for path in root.rglob(".*.*")])  # temporaries
 (Path(disk) / "ballast").unlink()
-outcome = sweep(runs, root, jobs=1, device="cpu")
+outcome = sweep(runs, root, Workers(1, device="cpu"))
 print(len(outcome.finished), outcome.failed)
 print(json.dumps([(root / run.id / "episodes.csv").read_text() for run in runs]))
 """
@@ -289,12 +292,12 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     assert 0 < json.loads((folder / "done.json").read_text())["train_seconds"] < 60
     for path in folder.iterdir():
         os.utime(path, (4e9, 4e9))
-    assert sweep([run_of()], tmp_path / "runs", 1, device="cpu").finished == [run_of().id]
+    assert sweep([run_of()], tmp_path / "runs", Workers(1, device="cpu")).finished == [run_of().id]
     states: list[State] = []
     unfinished = run_of(1)
     with open_run(tmp_path / "runs", unfinished) as begun:
         os.utime(begun / "config.json", (1, 1))
-    sweep([run_of(), unfinished], tmp_path / "runs", 1, device="cpu", show=states.append)
+    sweep([run_of(), unfinished], tmp_path / "runs", Workers(1, device="cpu"), show=states.append)
     assert is_done(tmp_path / "runs", unfinished)
     assert all(0 <= state.seconds_left(1) < 60 for state in states if state.seconds_left(1) is not None)  # type: ignore[operator]
 
@@ -329,7 +332,7 @@ def test_the_record_of_a_killed_sweep_goes_when_the_next_begins(tmp_path: Path) 
     stale.mkdir(parents=True)
     (stale / ".lock").touch()
     assert not sweep_record.is_alive(stale)
-    sweep([run_of()], tmp_path, 1, device="cpu")
+    sweep([run_of()], tmp_path, Workers(1, device="cpu"))
     assert not stale.exists()
 
 
@@ -341,5 +344,5 @@ def test_a_disk_that_is_full_when_the_record_is_written_is_the_same_line(
 
     monkeypatch.setattr(sweep_record, "write_json", full)
     with pytest.raises(UserError, match=r"no space left for .*; free some and start the same command again to go on"):
-        sweep([run_of()], tmp_path, 1, device="cpu")
+        sweep([run_of()], tmp_path, Workers(1, device="cpu"))
     assert not multiprocessing.active_children()
