@@ -13,8 +13,8 @@ from ...datasets.environments import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.storage import check_folder
 from ..offline.config import OfflineConfig, offline_config
-from ..offline.hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for
-from ..offline.resolve import RunRequest, check_cached_context, resolve
+from ..offline.hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL
+from ..offline.resolve import check_cached_context, resolve
 from ..runs.config import RunConfig
 from ..runs.damage import damage
 from ..runs.methods import methods_for
@@ -23,9 +23,10 @@ from ..sweep.engine import check_engine, device_of_plan, expected_slots
 from ..sweep.options import EngineOptions
 from ..terminal import duration, print_rows
 from .display import SweepBar, print_plan, run_bar
+from .options import check_seeds, check_threads, check_workers, run_request
 
 if TYPE_CHECKING:
-    from .main import Ablation, Evaluate, RunOptions, Sweep, Train
+    from .main import Ablation, Evaluate, Sweep, Train
     from .models import LanguageModelFetch
 
 
@@ -39,7 +40,7 @@ def train_one(command: "Train") -> None:
     from ..offline.loop import train
     from ..scores.collect import read_finished
 
-    _check_threads(command.threads)
+    check_threads(command.threads)
     torch.set_num_threads(command.threads)
     config = _one_run(command)
     root = command.options.runs
@@ -91,7 +92,7 @@ def evaluate_run(command: "Evaluate") -> None:
     from ..training.devices import choose_device
     from ..training.learner import autocast
 
-    _check_threads(command.threads)
+    check_threads(command.threads)
     torch.set_num_threads(command.threads)
     config = offline_config(command.run_folder)
     if not (command.run_folder / "done.json").exists():
@@ -171,19 +172,6 @@ def run_sweep(command: "Sweep") -> None:
     train_all(every, command.data, options.runs, *pool, command.engine, command.plan)
 
 
-def check_workers(jobs: int, threads: int) -> None:
-    """A `UserError` unless there can be as many runs at a time (0: one a core) with as many threads."""
-    _check_threads(threads)
-    if jobs < 0:
-        raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-    """A `UserError` if there is none: `--seeds` with nothing behind it would train nothing, and compare nothing."""
-    if not seeds:
-        raise UserError("--seeds names none; give one or more, e.g. --seeds 0 1 2, or leave it out")
-
-
 def train_all(
     every: Sequence[RunConfig],
     subject: str,
@@ -258,48 +246,3 @@ def ablate(command: "Ablation") -> None:
         shown = [row for row in rows if (row["dataset"], row["fraction"]) == (setting.dataset, setting.fraction)]
         ablation_figure(shown, command.output / written[-1])
     print(f"written to {command.output}: {', '.join(written)}")
-
-
-def run_request(data: str, method: str, options: "RunOptions") -> RunRequest:
-    """What the options ask for, with the first seed on all of the data."""
-    budget: dict[str, Any] = dict(_named_value("--budget", text) for text in options.budget)
-    if options.steps:
-        budget = _shorter(options, data, method) | budget
-    return RunRequest(
-        dataset=data,
-        method=method,
-        source=options.source,
-        profile=options.profile,
-        lm=options.lm,
-        precision=options.precision,
-        compiled=options.compiled,
-        cached_context=options.cached_context,
-        budget=budget,
-        settings=dict(_named_value("--set", text) for text in options.set),
-        legacy=options.legacy,
-        selection=options.selection,
-    )
-
-
-def _shorter(options: "RunOptions", data: str, method: str) -> dict[str, int]:
-    """The profile's evaluations spread over other steps."""
-    budget = budget_for(options.profile, find_dataset(data).task, method)
-    evaluations = budget.steps // budget.evaluate_every
-    if options.steps < 1 or options.steps % evaluations:
-        raise UserError(
-            f"--steps {options.steps} can't be spread over {method}'s {evaluations} evaluations; give a multiple of "
-            f"{evaluations}, or --budget steps=... with --budget evaluate_every=..."
-        )
-    return {"steps": options.steps, "evaluate_every": options.steps // evaluations}
-
-
-def _check_threads(threads: int) -> None:
-    if threads < 1:
-        raise UserError(f"threads is {threads}; give 1 or more")
-
-
-def _named_value(option: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"{option} {text}: give NAME=VALUE, e.g. {option} learning_rate=1e-4")
-    return name.replace("-", "_"), value

@@ -9,7 +9,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from ...datasets.errors import choose
 from ..offline.faults import FAULTS
 from ..sweep.options import EngineOptions
-from .watch import Plan
+from .options import Plan, RunOptions, check_seeds, check_workers, run_request
 
 if TYPE_CHECKING:
     from ..offline.fault_costs import Pair
@@ -57,7 +57,7 @@ def measure_faults(command: Faults) -> None:
     from ...datasets.storage import write_rows
     from ..offline.fault_costs import compare
     from ..terminal import print_rows
-    from .commands import check_seeds, check_workers, train_all
+    from .commands import train_all
 
     check_workers(command.jobs, command.threads)
     check_seeds(command.seeds)
@@ -78,8 +78,6 @@ def trial_runs(name: str, command: Faults) -> "Pair":
     """The runs that show what a fault costs, resolved."""
     from ..offline.fault_costs import TRIALS
     from ..offline.resolve import grid
-    from .commands import run_request
-    from .main import RunOptions
 
     trial = TRIALS[name]
     options = RunOptions(

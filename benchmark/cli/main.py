@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tyro.conf import Positional, UseAppendAction, arg, subcommand
+from tyro.conf import Positional, arg, subcommand
 
 from ...datasets.disk_errors import disk_line
 from ...datasets.errors import UserError
-from ..offline.faults import FAULTS
 from ..runs.methods import METHODS
 from ..streams import let_go_of_streams, plain_terminal, prepare_streams, printable
 from ..sweep.options import EngineOptions
@@ -29,48 +28,14 @@ from .data import DataGroup
 from .faults import Faults
 from .leaderboard import Fractions, Leaderboard
 from .models import LanguageModelGroup
+from .options import Plan, RunOptions
 from .report import Report
-from .runs import RUNS, HubGroup, RunsGroup
-from .watch import Plan, Watch
+from .runs import HubGroup, RunsGroup
+from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
 An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What every training command can change."""
-
-    profile: str = "cpu"
-    """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
-    source: str = "auto"
-    """Where the data comes from; auto takes the first source at hand."""
-    selection: str = "uniform"
-    """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
-    length: the same, up to that share of the steps."""
-    lm: str = ""
-    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
-    precision: str = "float32"
-    """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
-    compiled: bool = False
-    """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
-    cached_context: bool = False
-    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
-    steps: int = 0
-    """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
-    set: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
-    budget: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
-    legacy: Annotated[
-        UseAppendAction[tuple[str, ...]],
-        arg(help=f"A fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
-    ] = ()
-    runs: Path = RUNS
-    """Folder of the runs."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...datasets.errors import UserError
 from ..terminal import count
+from .options import RUNS
 
 if TYPE_CHECKING:
     from ..report.contents import Contents, Setting
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Report:
     """Every finished run on one HTML page: tables, curves, aggregates, provenance; a file that needs no network."""
 
-    runs: tuple[Path, ...] = (Path("runs"),)
+    runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those in folders inside them count too."""
     output: Path = Path("results/report.html")
     """File to write."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg, subcommand
 
-RUNS = Path("runs")
+from .options import RUNS
 
 
 @dataclass(frozen=True)

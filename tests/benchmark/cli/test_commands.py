@@ -12,16 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.benchmark.cli import commands
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli.main import RunOptions
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.hyperparameters import budget_for
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
-from lamobench.benchmark.offline.settings import Budget
 from lamobench.benchmark.runs.checkpoint import load_policy
 from lamobench.benchmark.runs.methods import methods_for
 from lamobench.benchmark.runs.records import read_config
@@ -258,33 +255,6 @@ def test_all_json_parses(run: Run) -> None:
 def test_record_records_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     output = run("data", "record", "reacher2d-medium")  # it is there already
     assert output.splitlines()[0].startswith("reacher2d-medium: 8 episodes, 160 steps, mean return ")
-
-
-@pytest.fixture
-def four_evaluations(monkeypatch: pytest.MonkeyPatch) -> Budget:
-    budget = Budget(steps=800, evaluate_every=200, evaluation_episodes=20, headline_evaluations=2)
-    monkeypatch.setattr(commands, "budget_for", lambda *_: budget)
-    return budget
-
-
-def test_other_steps_keep_as_many_evaluations(four_evaluations: Budget) -> None:
-    request = commands.run_request("reacher2d-medium", "bc", RunOptions(steps=40))
-    assert request.budget == {"steps": 40, "evaluate_every": 10}
-    assert commands.run_request("reacher2d-medium", "bc", RunOptions()).budget == {}
-
-
-def test_what_is_asked_for_explicitly_wins(four_evaluations: Budget) -> None:
-    options = RunOptions(steps=40, budget=("evaluate-every=20", "batch_size=8"))
-    request = commands.run_request("reacher2d-medium", "bc", options)
-    assert request.budget == {"steps": 40, "evaluate_every": "20", "batch_size": "8"}
-
-
-@pytest.mark.parametrize("steps", [-4, 2, 41])
-def test_steps_that_cannot_be_spread_are_refused(four_evaluations: Budget, steps: int) -> None:
-    with pytest.raises(
-        UserError, match=rf"--steps {steps} can't be spread over bc's 4 evaluations; give a multiple of 4"
-    ):
-        commands.run_request("reacher2d-medium", "bc", RunOptions(steps=steps))
 
 
 def test_the_shortest_runs_that_the_help_promises_exist(run: Run, tmp_path: Path) -> None:
