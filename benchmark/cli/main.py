@@ -26,11 +26,12 @@ from .bench import Bench
 from .compare import Compare
 from .data import DataGroup
 from .faults import Faults
+from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .models import LanguageModelGroup
 from .options import Plan, RunOptions
 from .report import Report
-from .runs import HubGroup, RunsGroup
+from .runs import RunsGroup
 from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
