@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 
 import lamobench.benchmark.offline.build as build
-from lamobench.benchmark.cli.commands import train_all
 from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.cli.sweep import train_all
 from lamobench.benchmark.lm.checkpoints import language_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.lm.lamo import HELD_OUT_BLOCKS
 from lamobench.benchmark.offline.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
 from lamobench.benchmark.offline.ablation_figure import ablation_figure
 from lamobench.benchmark.offline.resolve import RunRequest
+from lamobench.benchmark.sweep.options import EngineOptions
 from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
 
@@ -107,7 +108,8 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
 
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
     runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
-    train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", 1, 1, "cpu")
+    every = [run for group in runs.values() for run in group]
+    train_all(every, "", tmp_path / "runs", jobs=1, threads=1, device="cpu", engine=EngineOptions())
     rows = compare(runs, tmp_path / "runs", "docs")
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
     lamo, frozen, dt = rows
