@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...datasets.tasks import Task
     from ..offline.config import OfflineConfig
-    from ..offline.rollout import Episode
+    from ..runs.episodes import Episode
 
 
 @dataclass(frozen=True)
