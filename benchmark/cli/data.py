@@ -1,13 +1,19 @@
-"""The command line's `data` commands; see `main.py` for how commands are declared."""
+"""`lamobench data`: data sets, from recording to removal."""
 
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro import MISSING
 from tyro.conf import Positional, arg, subcommand
 
 from ...datasets.errors import UserError
+from ..terminal import duration, print_rows
+
+if TYPE_CHECKING:
+    from ...datasets.trajectories import Trajectories
 
 
 @dataclass(frozen=True)
@@ -19,9 +25,14 @@ class DataList:
 
     def run(self) -> None:
         """Print the table."""
-        from .data_commands import list_data
+        from ...datasets.catalog import status
+        from .display import print_datasets
 
-        list_data(self.json)
+        rows = status()
+        if self.json:
+            print(json.dumps(rows, indent=2))
+        else:
+            print_datasets(rows)
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,23 @@ class DataShow:
 
     def run(self) -> None:
         """Print the description and write the figures."""
-        from .data_commands import show_data
+        from ...datasets.catalog import find_dataset, load
+        from ...datasets.own_datasets import own_tasks
+        from ...datasets.storage import home
+        from ...datasets.tasks import TASKS
+        from .display import describe_data, print_description, write_figures
 
-        show_data(self)
+        dataset = find_dataset(self.name)
+        data = load(self.name, self.source)
+        task = (TASKS | own_tasks()).get(dataset.task)
+        description = describe_data(data, dataset, task, as_table=not self.json)
+        if not self.json:
+            print_description(description, as_json=False)
+        figures = write_figures(data, task, self.output or home() / "figures") if self.figures else []
+        if self.json:
+            print_description(description | {"figures": [str(path) for path in figures]}, as_json=True)
+        elif figures:
+            print("\n" + "\n".join(f"written: {path}" for path in figures))
 
 
 @dataclass(frozen=True)
@@ -58,9 +83,16 @@ class DataSurvey:
 
     def run(self) -> None:
         """Record, then say what was written."""
-        from .data_commands import survey_data
+        from ..offline.survey import survey
 
-        survey_data(self)
+        for row in survey(self.names, self.output):
+            took = f", recorded in {duration(float(row['seconds']))}" if row["seconds"] else ""
+            print(
+                f"{row['dataset']}: {row['episodes']} episodes, {row['steps']} steps, "
+                f"mean return {row['return_mean']}, mean score {row['score_mean']}, best {row['score_best']}{took}",
+                flush=True,
+            )
+        print(f"written: {self.output}")
 
 
 @dataclass(frozen=True)
@@ -76,10 +108,9 @@ class DataRecord:
 
     def run(self) -> None:
         """Record, then say what there is."""
-        from .data_commands import record_data
         from .display import print_summary
 
-        print_summary(record_data(self))
+        print_summary(_record(self))
 
 
 @dataclass(frozen=True)
@@ -208,8 +239,7 @@ class DataVerify:
 
     def run(self) -> None:
         """Verify; a damaged data set ends the command with status 2, after all were read."""
-        from ..terminal import print_rows
-        from .doctor import verify_data
+        from ...datasets.verification import verify_data
 
         rows = verify_data(self.names)
         print_rows(rows, self.json)
@@ -217,26 +247,45 @@ class DataVerify:
             raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")
 
 
-Data = (
-    Annotated[DataList, subcommand("list")]
-    | Annotated[DataShow, subcommand("show")]
-    | Annotated[DataRecord, subcommand("record")]
-    | Annotated[DataSearch, subcommand("search")]
-    | Annotated[DataFetch, subcommand("fetch")]
-    | Annotated[DataImport, subcommand("import")]
-    | Annotated[DataExport, subcommand("export")]
-    | Annotated[DataRemove, subcommand("remove")]
-    | Annotated[DataVerify, subcommand("verify")]
-    | Annotated[DataSurvey, subcommand("survey")]
-)
-
-
 @dataclass(frozen=True)
 class DataGroup:
     """Data sets: list, show, record, search, fetch, import, export, remove, verify, survey."""
 
-    command: Data
+    command: (
+        Annotated[DataList, subcommand("list")]
+        | Annotated[DataShow, subcommand("show")]
+        | Annotated[DataRecord, subcommand("record")]
+        | Annotated[DataSearch, subcommand("search")]
+        | Annotated[DataFetch, subcommand("fetch")]
+        | Annotated[DataImport, subcommand("import")]
+        | Annotated[DataExport, subcommand("export")]
+        | Annotated[DataRemove, subcommand("remove")]
+        | Annotated[DataVerify, subcommand("verify")]
+        | Annotated[DataSurvey, subcommand("survey")]
+    )
 
     def run(self) -> None:
         """Run the chosen command."""
         self.command.run()
+
+
+def _record(command: DataRecord) -> "Trajectories":
+    """The data set, recorded; with `--if-absent`, a recorded copy that is damaged is as good as none."""
+    from ...datasets import cache
+    from ...datasets.catalog import find_dataset, load
+    from ...datasets.sources.recorded import SOURCE, mend_recorded, record_dataset
+
+    dataset = find_dataset(command.name)
+    if command.if_absent and command.force:
+        raise UserError("--if-absent keeps what is there, --force replaces it; give one of them")
+    automatic = [source.name for source in dataset.sources if source.automatic]
+    at_hand = [name for name in automatic if cache.folder_of(dataset.name, name).is_dir()]
+    if not command.if_absent or not at_hand:
+        return record_dataset(dataset.name, command.force)
+    try:
+        return load(dataset.name)
+    except UserError as error:
+        if at_hand[0] != SOURCE:
+            raise
+        print(f"lamobench: it is made again now: {error}", file=sys.stderr)
+        return mend_recorded(dataset.name)

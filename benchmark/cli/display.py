@@ -1,16 +1,20 @@
-"""What the terminal shows of data sets, sweeps and searches."""
+"""Data sets, sweeps and searches as commands show them."""
 
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from ...datasets.cache import folder_of
+from ...datasets.entries import Dataset
+from ...datasets.errors import UserError
+from ...datasets.own_datasets import own_tasks
+from ...datasets.tasks import TASKS, Task
 from ...datasets.trajectories import Trajectories
 from ..sweep.plan import Plan, plan_rows, source_of_estimate
 from ..terminal import cell, count, duration, progress_bar, table_lines
@@ -20,7 +24,84 @@ if TYPE_CHECKING:
     from ...datasets.recording.search import Snapshot
     from ..sweep.state import State
 
+LIST_FOOTER = """
+Mean and best: scores of episodes. ~: an estimate of what it would take. To get a data set, type `lamobench data`, the
+command of the last column and the name, for instance: lamobench data record reacher2d-medium"""
+STATES = {"ready": "yes", "absent": "no: ", "damaged": "damaged: "}
+HISTOGRAMS = ("return_histogram", "length_histogram")
 SHOWN_DAMAGES = 10
+
+
+def print_datasets(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print every data set, rows of `catalog.status`, a block for each task."""
+    blocks: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault(row["task"], []).append(row)
+    head, *lines = table_lines([_listed(row) for block in blocks.values() for row in block])
+    print(head)
+    for task, block in blocks.items():
+        print(f"\n{_title(task)}")
+        print("\n".join(lines[: len(block)]))
+        del lines[: len(block)]
+    print(LIST_FOOTER)
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `catalog.status` in the words of the table."""
+    _, _, verb, _, *options = row["command"].split() or [""] * 4
+    size = "" if row["megabytes"] is None else _size(row["megabytes"])
+    size = f"~{size}" if size and row["state"] == "absent" else size
+    return {
+        "data set": row["dataset"],
+        "source": row["source"],
+        "episodes": row["episodes"],
+        "steps": row["steps"],
+        "mean": row["score_mean"],
+        "best": row["score_best"],
+        "size": f"{size:>8}",
+        "on disk": STATES[row["state"]] + " ".join([verb, *options]),
+    }
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.{0 if megabytes >= 10 else 1}f} MB"
+
+
+def _title(task: str) -> str:
+    known = TASKS | own_tasks()
+    if task not in known:
+        return task
+    low, high = known[task].reference_scores
+    return f"{task}: a return of {low:g} scores 0, {high:g} scores 100"
+
+
+def describe_data(data: Trajectories, dataset: Dataset, task: Task | None, *, as_table: bool) -> dict[str, Any]:
+    """Facts of a data set, then its histograms, then what is published on it, as a table or in full."""
+    from ...datasets.summary import describe, describe_scores
+    from ..scores.reported import PAPER_SOURCES, published_rows, published_tables
+
+    facts = describe(data)
+    histograms = {name: facts.pop(name) for name in HISTOGRAMS}
+    facts |= describe_scores(data, dataset, task) | _actions(data, task) if task else {}
+    tables = published_tables(dataset.name)
+    if not tables:
+        return facts | histograms
+    which = "this" if data.provenance.source in PAPER_SOURCES else "other"
+    facts["published_by"] = f"{', '.join(tables)}, on {which} data"
+    if as_table:
+        return facts | histograms | {f"published scores: {title}": table for title, table in tables.items()}
+    return facts | histograms | {"published_scores": published_rows(dataset.name)}
+
+
+def _actions(data: Trajectories, task: Task) -> dict[str, Any]:
+    """Facts of the data's actions in the task's environment, or why they can't be told."""
+    from ...datasets.environments import space_of_actions
+    from ...datasets.summary import describe_actions
+
+    try:
+        return describe_actions(data, space_of_actions(data, task))
+    except UserError as error:
+        return {"actions": str(error)}
 
 
 def print_description(description: Mapping[str, Any], as_json: bool) -> None:
@@ -36,6 +117,28 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
             print(f"{name:<20}" + ", ".join(f"{key} {cell(part)}" for key, part in value.items()))
         else:
             print(f"{name:<20}{cell(value)}")
+
+
+def write_figures(data: Trajectories, task: Task | None, folder: Path) -> list[Path]:
+    """Write the histograms, and a contact sheet where there are frames; returns the files.
+
+    Where nothing can draw the task's scene, a line on standard error says so; the histograms are written all the same.
+    """
+    from ..figures.data import spread_figure
+    from ..figures.frames import camera_of, contact_sheet
+
+    name = f"{data.provenance.dataset}-{data.provenance.source}"
+    histograms, sheet = folder / f"{name}.png", folder / f"{name}-frames.png"
+    spread_figure(data, task, histograms)
+    camera = camera_of(data, task)
+    if camera is None:
+        return [histograms]
+    try:
+        contact_sheet(data, task, camera, sheet)
+    except UserError as error:
+        print(f"lamobench: no contact sheet: {error}", file=sys.stderr)
+        return [histograms]
+    return [histograms, sheet]
 
 
 def print_summary(data: Trajectories) -> None:

@@ -1,18 +1,13 @@
-"""What is installed, what is at hand, and what each make target would need."""
+"""`lamobench doctor`: what is installed, what is at hand, and what each make target would need."""
 
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ...datasets import cache, wikitext
-from ...datasets.catalog import all_datasets, find_dataset, status
-from ...datasets.corpora import DOCS, NAMES
-from ...datasets.entries import TABLE, Recorded, command_to_get
-from ...datasets.errors import UserError
-from ...datasets.processes import cores, processor
-from ...datasets.storage import home
+from ..terminal import print_rows
+from .lm import corpora, language_models
 
 PACKAGES = (
     "torch",
@@ -27,13 +22,18 @@ PACKAGES = (
     "matplotlib",
     "ray",
 )
-TARGET_DATA = {  # make target -> its data sets
-    **dict.fromkeys(("demo", "optimisation"), ("reacher2d-medium-large",)),
-    **{target: (dataset,) for target, dataset in TABLE.items()},
-    **dict.fromkeys(("ablation", "cpu-results"), tuple(TABLE.values())),
-    "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
-    "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
-}
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, which data and models are at hand, and what each make target would need."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the findings."""
+        print_rows(findings(), self.json)
 
 
 def findings() -> list[dict[str, Any]]:
@@ -43,69 +43,21 @@ def findings() -> list[dict[str, Any]]:
     return [*_machine(), *_packages(), *_data(), *models, *texts, *_targets()]
 
 
-def language_models() -> list[dict[str, Any]]:
-    """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
-    from ..lm.checkpoints import EMBEDDED, PUBLISHED, model_folder
-    from ..lm.packaged import PACKAGED
-
-    rows = []
-    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]:
-        try:
-            model_folder(name)
-        except UserError as error:
-            rows.append({"name": name, "state": "absent", "note": str(error).partition("; ")[2]})
-        else:
-            rows.append({"name": name, "state": "ok", "note": f"--lm {name}"})
-    return rows
-
-
-def corpora() -> list[dict[str, Any]]:
-    """One row a corpus that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
-    rows = []
-    for name in NAMES:
-        here = name == DOCS or wikitext.folder_of(name).is_dir()
-        note = f"--set corpus={name}" if here else f"lamobench lm fetch {name}"
-        rows.append({"name": name, "state": "ok" if here else "absent", "note": note})
-    return rows
-
-
-def verify_data(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Check every byte of the data sets at hand. Keys: dataset, source, state ("intact", "damaged", "absent"), note."""
-    wanted = [find_dataset(name) for name in names] or all_datasets()
-    rows = []
-    for dataset in wanted:
-        at_hand = [source for source in dataset.source_names if cache.folder_of(dataset.name, source).is_dir()]
-        for source in at_hand or dataset.source_names[: 1 if names else 0]:
-            rows.append({"dataset": dataset.name, "source": source, **_verified(dataset.name, source)})
-    return rows
-
-
-def _verified(name: str, source: str) -> dict[str, str]:
-    folder = cache.folder_of(name, source)
-    if not folder.is_dir():
-        return {"state": "absent", "note": command_to_get(name, source)}
-    try:
-        data = cache.verify(folder)
-    except UserError as error:
-        return {"state": "damaged", "note": str(error)}
-    return {
-        "state": "intact",
-        "note": f"{data.num_episodes} episodes, {data.num_steps} steps, {data.content_hash[:16]}",
-    }
-
-
 def _machine() -> list[dict[str, Any]]:
+    import torch
+
+    from ...datasets.processes import cores, processor
+    from ...datasets.storage import home
+
     free = shutil.disk_usage(_existing(home())).free / 1e9
-    rows = [
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: the cpu profile needs none"
+    return [
         _row("machine", "python", sys.version_info >= (3, 11), sys.version.split()[0]),
         _row("machine", "processor", True, processor()),
         _row("machine", "cores", True, str(cores())),
         _row("machine", "home", True, f"{home()} ({free:.0f} GB free); set LAMOBENCH_HOME to move it"),
+        _row("machine", "gpu", True, gpu),
     ]
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: the cpu profile needs none"
-    return [*rows, _row("machine", "gpu", True, gpu)]
 
 
 def _existing(path: Any) -> Any:
@@ -125,6 +77,8 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _data() -> list[dict[str, Any]]:
+    from ...datasets.catalog import status
+
     return [
         {
             "kind": "data",
@@ -136,11 +90,27 @@ def _data() -> list[dict[str, Any]]:
     ]
 
 
+def target_data() -> dict[str, tuple[str, ...]]:
+    """The data sets of each make target that needs some."""
+    from ...datasets.entries import TABLE
+
+    return {
+        **dict.fromkeys(("demo", "optimisation"), ("reacher2d-medium-large",)),
+        **{target: (dataset,) for target, dataset in TABLE.items()},
+        **dict.fromkeys(("ablation", "cpu-results"), tuple(TABLE.values())),
+        "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
+        "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
+    }
+
+
 def _targets() -> list[dict[str, Any]]:
-    """What each make target would need that is not here yet."""
+    """One row a make target: what it would need that is not here yet."""
+    from ...datasets.catalog import status
+    from ...datasets.entries import Recorded
+
     ready = {row["dataset"] for row in status() if row["state"] == "ready"}
     rows = []
-    for target, datasets in TARGET_DATA.items():
+    for target, datasets in target_data().items():
         missing = [dataset for dataset in datasets if dataset not in ready]
         need = f"nothing: it records {', '.join(missing)} first" if missing else "nothing more"
         rows.append(_row("target", f"make {target}", True, need))

@@ -1,12 +1,25 @@
-"""`lamobench leaderboard` and `lamobench fractions`, declared; `leaderboard_commands.py` does the work."""
+"""`lamobench leaderboard` and `lamobench fractions`: finished runs, ranked."""
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
+from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
+from ..terminal import print_rows
+from .options import RUNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..scores.standings import Pool
+
+SHOWN_OF_FRACTIONS = ("datasets", "fraction", "method", "lm", "seeds", "mean", "mean_low", "mean_high", "iqm")
+MAKE = "make some with `make ablation` or `lamobench sweep DATA --fractions 0.1 1`"
 
 
 @dataclass(frozen=True)
@@ -16,7 +29,7 @@ class Leaderboard:
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
     method), learning_curves.png and scores.png, and prints the tables."""
 
-    runs: tuple[Path, ...] = (Path("runs"),)
+    runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
     output: Path = Path("results")
     """Folder to write to."""
@@ -29,9 +42,37 @@ class Leaderboard:
 
     def run(self) -> None:
         """Write the files and print the table."""
-        from .leaderboard_commands import write_leaderboard
+        from ...datasets.storage import check_folder
+        from ..scores.collect import collect
+        from ..scores.leaderboard import leaderboard, write_csv
+        from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
+        from ..scores.standings import comparisons, pools, standings
+        from ..scores.tables import as_markdown, as_table
 
-        write_leaderboard(self)
+        for root in self.runs:
+            check_folder(root)
+        runs = collect(*self.runs)
+        frame = leaderboard(runs)
+        found = pools(runs)
+        stand = standings(found)
+        write_csv(frame, self.output / "leaderboard.csv")
+        write_aggregates(stand, self.output / "aggregates.csv")
+        write_comparisons(comparisons(found), self.output / "comparisons.csv")
+        written = ["leaderboard.csv", "aggregates.csv", "comparisons.csv"]
+        if self.figures:
+            from ..figures.curves import learning_curves, scores  # matplotlib
+
+            learning_curves(runs, self.output / "learning_curves.png")
+            scores(runs, self.output / "scores.png")
+            written += ["learning_curves.png", "scores.png"]
+        if self.json:
+            print(frame.to_json(orient="records", indent=2))
+        elif self.markdown:
+            print(as_markdown(frame))
+        else:
+            print("\n\n".join([as_table(frame), *aggregates_table(stand)]))
+            print(f"\nwritten to {self.output}: {', '.join(written)}")
+        _tell_left_out(runs)
 
 
 @dataclass(frozen=True)
@@ -39,7 +80,7 @@ class Fractions:
     """Score over the share of the data, from finished runs: a table as CSV, and beside it a figure with a panel a data
     set. `make ablation` trains what it needs."""
 
-    runs: tuple[Path, ...] = (Path("runs"),)
+    runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs, as of `lamobench leaderboard`."""
     data: tuple[str, ...] = ()
     """Data sets to show; none given: all that methods were run on at two fractions or more."""
@@ -57,6 +98,86 @@ class Fractions:
 
     def run(self) -> None:
         """Write both files and print the table."""
-        from .leaderboard_commands import write_fractions
+        from ...datasets.catalog import find_dataset
+        from ...datasets.fractions import check_fraction
+        from ...datasets.storage import check_csv, check_folder
+        from ..figures.fractions import fraction_figure
+        from ..scores.collect import collect
+        from ..scores.standing_tables import standing_rows, write_aggregates
+        from ..scores.standings import pools, standings
 
-        write_fractions(self)
+        check_csv(self.output)
+        for fraction in self.fractions:
+            check_fraction(fraction)
+        for root in self.runs:
+            check_folder(root)
+        names = {find_dataset(name).name for name in self.data}
+        for name in self.methods:
+            choose("method", name, list(METHODS))
+        runs = collect(*self.runs)
+        stand = standings(_chosen(pools(runs), names, self))
+        figure = self.output.with_suffix(".png")
+        write_aggregates(stand, self.output)
+        fraction_figure(stand, figure)
+        rows = [{column: row[column] for column in SHOWN_OF_FRACTIONS} for row in standing_rows(stand)]
+        print_rows(rows, self.json)
+        if not self.json:
+            print(f"\nwritten to {self.output.parent}: {self.output.name}, {figure.name}")
+        _tell_left_out(runs)
+
+
+def _chosen(found: "list[Pool]", datasets: set[str], command: Fractions) -> "list[Pool]":
+    """The pools of single data sets, and the methods of them, that the command asks for.
+
+    A `UserError` names the first thing asked for that leaves none, and what there is instead.
+    """
+    filters: list[tuple[str, set[Any], Callable[[Pool], Any]]] = [
+        ("on {}", datasets, lambda pool: pool.datasets[0].split()[0]),
+        ("of profile '{}'", {command.profile}, lambda pool: pool.profile),
+        ("on data from '{}'", {command.source} - {""}, lambda pool: pool.source),
+        ("at fraction {}", set(command.fractions), lambda pool: pool.fraction),
+    ]
+    left = [pool for pool in found if len(pool.datasets) == 1]
+    asked = ""
+    place = ", ".join(map(str, command.runs))
+    for words, wanted, value in filters:
+        if not wanted:
+            continue
+        there = _listed({value(pool) for pool in left})
+        asked += f" {words.format(_listed(wanted))}"
+        left = [pool for pool in left if value(pool) in wanted]
+        if not left:
+            raise UserError(f"no finished runs{asked} in {place}, where there are some {words.format(there)}; {MAKE}")
+    if command.methods:
+        there = _listed({name[0] for pool in left for name in pool.rows})
+        asked += f" of method {_listed(set(command.methods))}"
+        left = [_of_methods(pool, command.methods) for pool in left]
+        if not any(pool.rows for pool in left):
+            raise UserError(f"no finished runs{asked} in {place}, where there are some of {there}; {MAKE}")
+    left = [pool for pool in (_without_variants(pool) for pool in left) if pool.rows]
+    panels = [(pool.source, pool.datasets) for pool in left]
+    shown = [pool for pool, panel in zip(left, panels, strict=True) if datasets or panels.count(panel) > 1]
+    if not shown:
+        raise UserError(f"no finished runs{asked} at two fractions or more in {place}; give --data, or {MAKE}")
+    return shown
+
+
+def _listed(values: set[Any]) -> str:
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values))
+
+
+def _of_methods(pool: "Pool", methods: Sequence[str]) -> "Pool":
+    return replace(pool, rows={name: rows for name, rows in pool.rows.items() if name[0] in methods})
+
+
+def _without_variants(pool: "Pool") -> "Pool":
+    return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
+
+
+def _tell_left_out(runs: "pd.DataFrame") -> None:
+    from ..scores.collect import left_out, unverified
+
+    for line in left_out(runs):
+        print(f"left out: {line}", file=sys.stderr)
+    for line in unverified(runs):
+        print(f"note: {line}", file=sys.stderr)

@@ -9,206 +9,32 @@ import io
 import re
 import signal
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tyro.conf import Positional, UseAppendAction, arg, subcommand
+from tyro.conf import subcommand
 
 from ...datasets.disk_errors import disk_line
 from ...datasets.errors import UserError
-from ..offline.faults import FAULTS
-from ..runs.methods import METHODS
 from ..streams import let_go_of_streams, plain_terminal, prepare_streams, printable
-from ..sweep.options import EngineOptions
 from ..training.memory import memory_line, what_takes_less
 from .bench import Bench
 from .compare import Compare
 from .data import DataGroup
-from .faults import Faults
+from .doctor import Doctor
+from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
-from .models import LanguageModelGroup
+from .lm import LanguageModelGroup
 from .report import Report
-from .runs import RUNS, HubGroup, RunsGroup
-from .watch import Plan, Watch
+from .runs import RunsGroup
+from .studies import Ablation, Faults
+from .sweep import Sweep
+from .train import Evaluate, Train
+from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
 An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What every training command can change."""
-
-    profile: str = "cpu"
-    """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
-    source: str = "auto"
-    """Where the data comes from; auto takes the first source at hand."""
-    selection: str = "uniform"
-    """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
-    length: the same, up to that share of the steps."""
-    lm: str = ""
-    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
-    precision: str = "float32"
-    """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
-    compiled: bool = False
-    """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
-    cached_context: bool = False
-    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
-    steps: int = 0
-    """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
-    set: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
-    budget: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
-    legacy: Annotated[
-        UseAppendAction[tuple[str, ...]],
-        arg(help=f"A fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
-    ] = ()
-    runs: Path = RUNS
-    """Folder of the runs."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-
-
-@dataclass(frozen=True)
-class Train:
-    """Train and evaluate one run; goes on where it was if it was killed, does nothing if it is done."""
-
-    data: Positional[str]
-    """Data set to train on, a name of `lamobench data list`."""
-    method: Annotated[str, arg(help=f"One of {', '.join(METHODS)}.")] = "lamo"
-    fraction: float = 1.0
-    """Share of whole episodes to train on, in (0, 1]."""
-    seed: int = 0
-    """Of weights, batches, evaluation starts and, unless --data-seed is given, of the subset."""
-    data_seed: int | None = None
-    """Of the subset alone."""
-    threads: int = 1
-    """Processor threads."""
-    options: RunOptions = field(default_factory=RunOptions)
-    describe: bool = False
-    """Train nothing; print what the policy is made of, and what of it would be trained."""
-    json: bool = False
-    """Print the result as JSON."""
-
-    def run(self) -> None:
-        """Train with a progress bar, then print the score."""
-        from .commands import describe_run, train_one
-
-        if self.describe:
-            describe_run(self)
-        else:
-            train_one(self)
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Play a finished run's policy again, on fresh starts, for any target returns."""
-
-    run_folder: Positional[Path]
-    """The run's folder, e.g. runs/reacher2d-medium-1-bc-s0-0123456789."""
-    episodes: int = 100
-    """Episodes for each target return."""
-    targets: tuple[float, ...] = ()
-    """Target returns; none given: all of the task's."""
-    seed: int = 1_000_000
-    """Of the starts; training evaluations use the run's own seed."""
-    lm: str = ""
-    """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
-    cached_context: bool = False
-    """Of LaMo and Decision Transformers: act from half to all of the context; always so if training did."""
-    threads: int = 1
-    """Processor threads."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    render: bool = False
-    """Also keep frames of an episode beside the run, for `lamobench report`."""
-    json: bool = False
-    """Print JSON instead of a table."""
-
-    def run(self) -> None:
-        """Print one row a target."""
-        from .commands import evaluate_run
-
-        evaluate_run(self)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
-
-    data: Positional[str]
-    """Data set to train on."""
-    methods: Annotated[
-        tuple[str, ...],
-        arg(help=f"Any of {', '.join(METHODS)}; none given: LaMo, lamo-random and every baseline that applies."),
-    ] = ()
-    fractions: tuple[float, ...] = ()
-    """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds; seed s trains on subset s."""
-    jobs: int = 0
-    """Runs at a time; 0: one a core, or a GPU where there are any."""
-    threads: int = 1
-    """Processor threads of each."""
-    seeds_together: bool = False
-    """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
-    plan: Plan = False
-    engine: EngineOptions = field(default_factory=EngineOptions)
-    options: RunOptions = field(default_factory=RunOptions)
-
-    def run(self) -> None:
-        """Sweep; ends with status 2 if a run failed, after all others were trained."""
-        from .commands import run_sweep
-
-        run_sweep(self)
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Train LaMo with one part changed at a time, and compare each variant with LaMo, seed by seed: a table as CSV and
-    a figure for each data set. Finished runs are skipped."""
-
-    data: Positional[tuple[str, ...]] = ("reacher2d-medium-large", "kitchen-complete")
-    """Data sets."""
-    fractions: tuple[float, ...] = (0.1, 0.3)
-    """Share of whole episodes, one for each data set."""
-    variants: tuple[str, ...] = ()
-    """Variants; none given: all of them."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds; seed s trains on subset s."""
-    jobs: int = 0
-    """Runs at a time; 0: one a core."""
-    plan: Plan = False
-    engine: EngineOptions = field(default_factory=EngineOptions)
-    output: Path = Path("results")
-    """Folder for ablation_lamo.csv and the figures."""
-    options: RunOptions = field(default_factory=RunOptions)
-
-    def run(self) -> None:
-        """Train, compare, print the table."""
-        from .commands import ablate
-
-        ablate(self)
-
-
-@dataclass(frozen=True)
-class Doctor:
-    """Say what is installed, which data and models are at hand, and what each make target would need."""
-
-    json: bool = False
-    """Print JSON instead of a table."""
-
-    def run(self) -> None:
-        """Print the findings."""
-        from ..terminal import print_rows
-        from .doctor import findings
-
-        print_rows(findings(), self.json)
-
 
 Command = (
     Annotated[DataGroup, subcommand("data")]

@@ -1,14 +1,23 @@
-"""`lamobench report`, declared; `report_commands.py` does the work."""
+"""`lamobench report`: every finished run on one page."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...datasets.errors import UserError
+from ..terminal import count
+from .options import RUNS
+
+if TYPE_CHECKING:
+    from ..report.contents import Contents, Setting
 
 
 @dataclass(frozen=True)
 class Report:
     """Every finished run on one HTML page: tables, curves, aggregates, provenance; a file that needs no network."""
 
-    runs: tuple[Path, ...] = (Path("runs"),)
+    runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those in folders inside them count too."""
     output: Path = Path("results/report.html")
     """File to write."""
@@ -19,6 +28,45 @@ class Report:
 
     def run(self) -> None:
         """Write the page and say what is in it."""
-        from .report_commands import write
+        from ...datasets.storage import check_folder
+        from ..report.contents import read_contents
+        from ..report.page import write_report
+        from ..scores.collect import unverified
 
-        write(self)
+        for root in self.runs:
+            check_folder(root)
+        contents = read_contents(*self.runs)
+        if self.render:
+            _picture(contents, self.device)
+        problems = write_report(contents, self.output)
+        runs = sum(page.runs for page in contents.pages)
+        size = self.output.stat().st_size / 1e6
+        about = f"{count(runs, 'run')}, {count(len(contents.pages), 'data set')}"
+        print(f"written to {self.output}: {about}, {size:.1f} MB; for any browser")
+        for line in [*contents.left_out, *problems]:
+            print(f"left out: {line}", file=sys.stderr)
+        for line in unverified(contents.runs):
+            print(f"note: {line}", file=sys.stderr)
+
+
+def _picture(contents: "Contents", device: str) -> None:
+    """Draw the strips that are not there yet; whatever can't be is named, once for each reason, and left out."""
+    from ..report.strips import picture_run
+
+    folders = [folder for setting in contents.settings for folder in runs_to_picture(setting)]
+    problems: dict[str, list[str]] = {}
+    for place, folder in enumerate(folders, 1):
+        print(f"picturing {place} of {len(folders)}: {folder.name}", file=sys.stderr, flush=True)
+        try:
+            picture_run(folder, device)
+        except UserError as error:
+            problems.setdefault(str(error), []).append(folder.name)
+    for reason, names in problems.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        print(f"not pictured: {names[0]}{others}: {reason}", file=sys.stderr)
+
+
+def runs_to_picture(setting: "Setting") -> list[Path]:
+    """The run of lowest seed of each method, at the largest share of the data that it has; no variants."""
+    last = {row.title: row for row in setting.rows if not row.variant}  # rows are in order of the share
+    return [Path(row.runs[0]["folder"]) for row in last.values()]

@@ -1,12 +1,22 @@
-"""The command line's `runs` and `hub` commands; see `main.py` for how commands are declared."""
+"""`lamobench runs`: what is in a folder of runs, and what comes and goes."""
 
-from dataclasses import dataclass
+import json
+import os
+import re
+import sys
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from shutil import rmtree
+from typing import Annotated, Any
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional, subcommand
 
-RUNS = Path("runs")
+from ...datasets.errors import UserError
+from ..terminal import count, print_rows
+from .options import RUNS
+
+FOLLOW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -20,9 +30,15 @@ class RunsList:
 
     def run(self) -> None:
         """Print the table."""
-        from .runs_commands import list_runs
+        from ..runs.config import BROKEN_END
+        from ..runs.layout import run_folders
+        from ..scores.collect import collect
 
-        list_runs(self)
+        rows = [_listed(run) for run in collect(self.runs).to_dict("records")]
+        print_rows(rows if self.json else _as_printed(rows), self.json)
+        if aside := sorted(folder.name for folder in run_folders(self.runs, BROKEN_END)):
+            what = f"{count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
+            print(f"{what}; to delete one: lamobench runs remove {aside[0]}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -43,9 +59,19 @@ class RunsExport:
 
     def run(self) -> None:
         """Export, then say what there is."""
-        from .runs_commands import export
+        from ..scores.collect import collect
+        from ..sharing.archive import export_runs
 
-        export(self)
+        if self.names:
+            folders = [find_run(name, self.runs) for name in self.names]
+        else:
+            runs = collect(self.runs)
+            folders = [Path(folder) for folder in runs.loc[runs["status"] == "finished", "folder"]]
+            for run in runs[runs["status"] != "finished"].itertuples():
+                print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
+        contents = export_runs(self.file, folders, not self.without_checkpoints, self.force)
+        files = sum(map(len, contents.values()))
+        print(f"{self.file}: {count(len(contents), 'run')}, {files} files, {self.file.stat().st_size / 1e6:.1f} MB")
 
 
 @dataclass(frozen=True)
@@ -62,9 +88,13 @@ class RunsImport:
 
     def run(self) -> None:
         """Import, then say what is new."""
-        from .runs_commands import bring_in
+        from ..sharing.archive import import_runs
 
-        bring_in(self)
+        placed = import_runs(self.file, self.runs)
+        if self.json:
+            print(json.dumps(asdict(placed), indent=2))
+            return
+        print(f"{count(len(placed.added), 'run')} imported to {self.runs}, {len(placed.there)} there already")
 
 
 @dataclass(frozen=True)
@@ -78,9 +108,18 @@ class RunsRemove:
 
     def run(self) -> None:
         """Remove, then say what is gone."""
-        from .runs_commands import remove
+        from ...datasets.storage import scratch_folder
+        from ..runs.config import BROKEN_END, RUN_ID_END
+        from ..runs.store import hold
 
-        remove(self)
+        run_or_broken = re.compile(f"{RUN_ID_END.pattern}|{BROKEN_END.pattern}")
+        found = [_find(name, self.runs, run_or_broken) for name in self.names]  # none goes if one is not there
+        for folder in dict.fromkeys(found):
+            with scratch_folder(folder.parent, ".removed.") as aside:  # cleared away by the next if this is killed
+                with hold(folder):
+                    os.rename(folder, aside / folder.name)  # gone in one step: never half a run
+                rmtree(aside / folder.name)
+            print(f"removed {folder.name}")
 
 
 @dataclass(frozen=True)
@@ -99,9 +138,21 @@ class RunsTensorBoard:
 
     def run(self) -> None:
         """Write, then say what to type."""
-        from .runs_commands import write_tensorboard
+        from ..runs.layout import EVENTS
+        from ..sharing.events import check_tensorboard
 
-        write_tensorboard(self)
+        check_tensorboard()
+        output = self.output or self.runs / EVENTS
+        told: set[str] = set()
+        while True:
+            points = _new_points(self, output, told)
+            if not self.follow:
+                break
+            if sum(points):
+                print(f"{count(sum(points), 'new point')} of {count(sum(map(bool, points)), 'run')}", flush=True)
+            time.sleep(FOLLOW_SECONDS)
+        news = f"{count(sum(points), 'new point')} of {count(len(points), 'run')}"
+        print(f"{news}; to look at them: tensorboard --logdir {output}")
 
 
 @dataclass(frozen=True)
@@ -121,54 +172,78 @@ class RunsGroup:
         self.command.run()
 
 
-@dataclass(frozen=True)
-class HubPush:
-    """Publish a finished run's policy with its model card: on the Hugging Face Hub, or in a folder. Only safetensors
-    and text; the optimiser's state stays here."""
+def find_run(name: str, root: Path) -> Path:
+    """The folder of a run, given by its id or by its folder; a `UserError` if there is none.
 
-    name: Positional[str]
-    """The run, by id or folder."""
-    to: Positional[str]
-    """OWNER/NAME of a repository, made if there is none, or a folder (./NAME if it does not exist yet)."""
-    runs: Path = RUNS
-    """Folder of the runs."""
-    private: bool = False
-    """Make a new repository private."""
+    An id is looked for as `collect` does, in folders inside `root` too: of several the finished one, or the first.
+    """
+    from ..runs.config import RUN_ID_END
 
-    def run(self) -> None:
-        """Push, then say where it is."""
-        from .runs_commands import push
-
-        push(self)
+    return _find(name, root, RUN_ID_END)
 
 
-@dataclass(frozen=True)
-class HubPull:
-    """Fetch a policy that `lamobench hub push` published, check everything, and keep it as a run: `lamobench evaluate`
-    plays it, without the data that it was trained on."""
+def _find(name: str, root: Path, named: re.Pattern[str]) -> Path:
+    """`find_run` of folders whose names match."""
+    from ..runs.layout import run_folders
 
-    from_: Annotated[Positional[str], arg(name="from")]
-    """OWNER/NAME of a repository, or a folder."""
-    revision: str = ""
-    """A commit, tag or branch of the repository; give a commit to get the same policy for ever."""
-    runs: Path = RUNS
-    """Folder of the runs."""
-    json: bool = False
-    """Print JSON instead of lines."""
-
-    def run(self) -> None:
-        """Pull, then say what there is and what is missing."""
-        from .runs_commands import pull
-
-        pull(self)
+    for folder in (root / name, Path(name)):
+        if named.search(folder.resolve().name) and folder.is_dir():  # other folders have a config.json too
+            return folder.resolve()
+    if found := [folder for folder in sorted(run_folders(root, named)) if folder.name == name]:
+        return next((folder for folder in found if (folder / "done.json").is_file()), found[0]).resolve()
+    raise UserError(f"there is no run {name!r} in {root}; `lamobench runs list --runs {root}` shows what there is")
 
 
-@dataclass(frozen=True)
-class HubGroup:
-    """Policies on the Hugging Face Hub: push, pull. The only commands of runs that use the network."""
+def _new_points(command: RunsTensorBoard, output: Path, told: set[str]) -> list[int]:
+    """Write what is new of each run, and count it. Among all runs, none hides another: its error is told once."""
+    from ..scores.collect import collect
+    from ..sharing.events import write_events
 
-    command: Annotated[HubPush, subcommand("push")] | Annotated[HubPull, subcommand("pull")]
+    if command.names:
+        return [write_events(find_run(name, command.runs), output) for name in command.names]
+    points = []
+    for folder in collect(command.runs)["folder"]:
+        try:
+            points.append(write_events(Path(folder), output))
+        except UserError as error:
+            points.append(0)
+            if str(error) not in told:
+                print(f"left out: {error}", file=sys.stderr)
+            told.add(str(error))
+    return points
 
-    def run(self) -> None:
-        """Run the chosen command."""
-        self.command.run()
+
+def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fractions as people write them, and problems cut short, where there is any."""
+    problems = any(row["problem"] for row in rows)
+    return [
+        {key: value for key, value in row.items() if key != "problem"}
+        | {"fraction": "-" if row["fraction"] is None else f"{row['fraction']:g}"}
+        | ({"problem": row["problem"].removeprefix(f"run {row['run']}: ")[:60]} if problems else {})
+        for row in rows
+    ]
+
+
+def _listed(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's row of the list; what a damaged one does not tell is None."""
+    from ..scores.collect import what_and_how
+    from ..sweep.estimate import last_row
+
+    def value(name: str) -> Any:
+        found = run.get(name)
+        return None if found is None or (isinstance(found, float) and found != found) else found
+
+    steps = value("steps")
+    finished = run["status"] == "finished"
+    return {
+        "run": run["run_id"],
+        "dataset": value("dataset"),
+        "method": value("method"),
+        "fraction": value("fraction"),
+        "seed": None if value("seed") is None else int(run["seed"]),
+        "step": int(steps) if finished and steps else last_row(Path(run["folder"])).get("step", 0),
+        "steps": None if steps is None else int(steps),
+        "score": float(run["score"]) if finished else None,
+        "status": run["status"],
+        "problem": what_and_how(run) if run["status"] in ("damaged", "failed") else "",
+    }

@@ -52,6 +52,18 @@ def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) 
     return resolve_each(request, list(product(fractions, seeds)))
 
 
+def shorter_budget(data: str, method: str, profile: str, steps: int) -> dict[str, int]:
+    """The budget's fields for other optimiser steps: the profile's evaluations are spread over them."""
+    budget = budget_for(profile, find_dataset(data).task, method)
+    evaluations = budget.steps // budget.evaluate_every
+    if steps < 1 or steps % evaluations:
+        raise UserError(
+            f"--steps {steps} can't be spread over {method}'s {evaluations} evaluations; give a multiple of "
+            f"{evaluations}, or --budget steps=... with --budget evaluate_every=..."
+        )
+    return {"steps": steps, "evaluate_every": steps // evaluations}
+
+
 def resolve(request: RunRequest) -> OfflineConfig:
     """Fill in what the profile, the catalog and the data decide; a `UserError` names whatever does not fit."""
     return resolve_each(request, [(request.fraction, request.seed)])[0]

@@ -14,7 +14,7 @@ from .config import OfflineConfig
 from .loop import train as train_run
 from .players import language_model_problem, read_data_facts, write_data_facts
 from .policy_card import policy_card as card
-from .resolve import RunRequest, grid
+from .resolve import RunRequest, grid, shorter_budget
 from .watched import draw, play
 
 __all__ = ["card", "check_published", "draw", "groups", "missing", "play", "publish", "resolve", "train"]
@@ -27,11 +27,12 @@ def resolve(wanted: Wanted) -> Sequence[OfflineConfig]:
     discrete = load(wanted.subject, choices.get("source", "auto")).discrete
     runs: list[OfflineConfig] = []
     for method in wanted.methods or methods_for(discrete=discrete):
+        steps = shorter_budget(wanted.subject, method, wanted.profile, wanted.steps) if wanted.steps else {}
         request = RunRequest(
             wanted.subject,
             method,
             profile=wanted.profile,
-            budget=dict(wanted.budget),
+            budget=steps | dict(wanted.budget),
             settings=dict(wanted.settings),
             **choices,
         )

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -78,12 +78,12 @@ class RunConfig:
     @cached_property
     def id(self) -> str:
         """A readable name that ends in a hash of the whole configuration."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         values |= {"track": self.track, "policy": dict(self.policy)}
-        for fields, later in ((values, self.later_fields), (values["policy"], self.later_settings)):
+        for given, later in ((values, self.later_fields), (values["policy"], self.later_settings)):
             for name, default in later.items():  # runs from before there was the choice keep their ids
-                if name in fields and fields[name] == default:
-                    del fields[name]
+                if name in given and given[name] == default:
+                    del given[name]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self._readable}-s{self.seed}-{digest[:10]}"
 

@@ -29,7 +29,8 @@ class Wanted:
     methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     profile: str = "cpu"
-    budget: Mapping[str, Any] = field(default_factory=dict)  # e.g. {"steps": 100}
+    steps: int = 0  # of training, with as many evaluations as the track has; 0: the track's own
+    budget: Mapping[str, Any] = field(default_factory=dict)  # of steps and evaluations
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the method
     choices: Mapping[str, Any] = field(default_factory=dict)  # of the track's own
 

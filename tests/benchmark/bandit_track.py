@@ -111,7 +111,7 @@ class Pulling(Life):
 
 def resolve(wanted: Wanted) -> Sequence[BanditConfig]:
     task = find_task(wanted.subject)
-    steps = int(wanted.budget.get("steps", 400))
+    steps = wanted.steps or 400
     return [
         BanditConfig(
             task=task.name,

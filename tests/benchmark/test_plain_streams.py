@@ -10,7 +10,7 @@ import pytest
 from tqdm import tqdm
 
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli.watching import CLEAR
+from lamobench.benchmark.cli.watch import CLEAR
 from lamobench.benchmark.streams import control, plain_terminal, printable
 from lamobench.datasets.errors import UserError
 

@@ -1,7 +1,7 @@
 import io
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ ROWS: list[dict[str, Any]] = [
 @pytest.fixture
 def state() -> State:
     """Three runs of 100 steps; one is done, one half-way, one not begun."""
-    facts: dict[str, Any] = dict.fromkeys(OfflineConfig.__dataclass_fields__, "")
+    facts: dict[str, Any] = dict.fromkeys((each.name for each in fields(OfflineConfig)), "")
     facts |= {"steps": 100, "batch_size": 8, "seed": 0, "fraction": 0.5, "method": "dt", "policy": {}}
     facts |= {"task": "reacher2d", "evaluate_every": 50, "evaluation_episodes": 1, "target_returns": []}
     runs = [replace(OfflineConfig(**facts), seed=seed) for seed in range(3)]
@@ -108,7 +108,7 @@ def test_one_is_no_plural() -> None:
 
 def test_the_line_of_a_sweep_says_how_far_what_runs_and_how_long(state: State) -> None:
     line = sweep_line(state, jobs=2, width=200)
-    assert line == "██████████░░░░░░░░░░  50%  1/3 runs  about 50 s left  [dt 0.5 s1 50%]"
+    assert line == "██████████░░░░░░░░░░  50%  1/3 runs  about 50 s left  [dt 50 % s1 50%]"
     assert sweep_line(state, jobs=1, width=200).split("  ")[3] == "about 1 min 15 s left"
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from lamobench.benchmark.cli import doctor
 from lamobench.datasets import cache
-from lamobench.datasets.errors import UserError
 
 
 def found(kind: str) -> dict[str, tuple[str, str]]:
@@ -69,23 +68,3 @@ def test_every_make_target_that_needs_data_is_listed(home: Path) -> None:
     assert {f"make {target}" for rule in rules for target in by_rule.get(rule, [rule])} <= targets.keys()
     assert "records reacher2d-medium-large first" in targets["make demo"][1]
     assert targets["make reacher2d"][1] == "nothing more"  # its data are in this home
-
-
-def test_verify_reads_every_byte(home: Path) -> None:
-    (row,) = doctor.verify_data([])
-    assert (row["dataset"], row["source"], row["state"]) == ("reacher2d-medium", "recorded", "intact")
-    assert row["note"].startswith("8 episodes, 160 steps, ")
-    array = cache.folder_of("reacher2d-medium", "recorded") / "rewards.npy"
-    content = bytearray(array.read_bytes())
-    content[-1] ^= 1
-    array.write_bytes(content)
-    (row,) = doctor.verify_data(["reacher2d-medium"])
-    assert row["state"] == "damaged"
-    assert "rewards.npy is damaged" in row["note"]
-
-
-def test_verify_names_what_is_absent_or_unknown(home: Path) -> None:
-    (row,) = doctor.verify_data(["reacher2d-medium-large"])
-    assert (row["state"], row["note"]) == ("absent", "lamobench data record reacher2d-medium-large")
-    with pytest.raises(UserError, match="unknown data set 'reacher'"):
-        doctor.verify_data(["reacher"])

@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, mistakes, exit codes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -238,3 +239,9 @@ def test_options_reach_their_command() -> None:
     options = command.options
     assert (options.set, options.budget) == (("learning_rate=1e-3", "hidden=[8]"), ("steps=10",))
     assert (options.profile, options.runs, options.device) == ("paper", Path("elsewhere"), "auto")
+
+
+def test_all_json_parses(run: Run, home: Path) -> None:
+    for arguments in ("data list", "data show reacher2d-medium", "data verify", "doctor", "lm list"):
+        _, output, _ = run(*arguments.split(), "--json")
+        assert json.loads(output)

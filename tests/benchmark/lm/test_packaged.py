@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamobench.benchmark.cli import doctor
+from lamobench.benchmark.cli.lm import language_models
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.lm.checkpoints import load_language_model, model_folder, model_hash, model_positions
 from lamobench.benchmark.lm.families import as_backbone
@@ -42,12 +42,12 @@ def test_without_the_package_there_is_one_line_to_type(home: Path) -> None:
         load_language_model("minilm")
     with pytest.raises(UserError, match=INSTALL):
         parse(["lm", "fetch", "minilm"]).run()
-    (row,) = (row for row in doctor.language_models() if row["name"] == "minilm")
+    (row,) = (row for row in language_models() if row["name"] == "minilm")
     assert (row["state"], row["note"]) == ("absent", INSTALL.replace("\\", ""))
 
 
 def test_lists_and_fetch_say_that_it_is_here(minilm_package: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert {"name": "minilm", "state": "ok", "note": "--lm minilm"} in doctor.language_models()
+    assert {"name": "minilm", "state": "ok", "note": "--lm minilm"} in language_models()
     parse(["lm", "fetch", "minilm"]).run()
     assert str(minilm_package) in capsys.readouterr().out
 

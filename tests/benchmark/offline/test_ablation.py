@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 import lamobench.benchmark.offline.build as build
-from lamobench.benchmark.cli.commands import train_all
 from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.cli.sweep import train_all
 from lamobench.benchmark.lm.checkpoints import language_loss, load_language_model, load_tokenizer
 from lamobench.benchmark.lm.lamo import HELD_OUT_BLOCKS
 from lamobench.benchmark.offline.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table

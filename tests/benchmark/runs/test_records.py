@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli.watching import last_score
+from lamobench.benchmark.cli.watch import last_score
 from lamobench.benchmark.offline.config import LATER_FIELDS, OfflineConfig
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.report.contents import read_contents

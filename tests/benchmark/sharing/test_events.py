@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli import runs_commands
+from lamobench.benchmark.cli import runs as runs_command
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.scores.collect import read_run
@@ -163,7 +163,7 @@ def test_following_goes_on_until_it_is_stopped(
         if len(waits) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs_commands.time, "sleep", wait)
+    monkeypatch.setattr(runs_command.time, "sleep", wait)
     monkeypatch.setattr(sys, "argv", ["lamobench", "runs", "tensorboard", "--follow", "--runs", str(copied_runs)])
     with pytest.raises(SystemExit) as stop:
         cli.main()

@@ -12,9 +12,14 @@ import pytest
 
 from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.loop import train
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
+from lamobench.benchmark.runs.store import open_run
 from lamobench.datasets.errors import UserError
 
+Requests = Callable[..., RunRequest]
+Run = Callable[..., str]
 WriteRun = Callable[..., Path]
 FRACTIONS = (0.01, 0.1, 0.3, 1.0)
 
@@ -172,3 +177,21 @@ def test_runs_of_another_length_than_the_profile_s_are_found(
     run("--profile", "cpu (changed)")
     with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
         assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2
+
+
+def test_the_leaderboard_is_written_and_its_json_parses(
+    run: Run, tiny_request: Requests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("bc", "dt"):
+        train(resolve(tiny_request(method)), tmp_path / "runs", "cpu")
+    with open_run(tmp_path / "runs", resolve(tiny_request("cql"))):  # unfinished: named, but not in the JSON
+        pass
+    cli.parse(["leaderboard", "--output", "out", "--json"]).run()
+    output, errors = capsys.readouterr()
+    assert {row["method"] for row in json.loads(output)} == {"bc", "dt"}
+    assert errors.startswith("left out: ")
+    assert "-cql-" in errors
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
+    table = run("leaderboard", "--output", "out", "--no-figures")
+    assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table

@@ -1,4 +1,4 @@
-"""`lamobench runs` and `lamobench hub` as a user types them."""
+"""`lamobench runs` as a user types it."""
 
 import json
 import os
@@ -8,13 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli import runs_commands
-from lamobench.benchmark.cli.runs_commands import find_run
+from lamobench.benchmark.cli import runs as runs_command
+from lamobench.benchmark.cli.runs import find_run
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import open_run
 from lamobench.benchmark.scores.collect import read_run
@@ -24,16 +23,10 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(copied_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line where `runs` is, and gives its output."""
+def run(copied_runs: Path, monkeypatch: pytest.MonkeyPatch, typed: Run) -> Run:
+    """Runs the command line where `runs` is."""
     monkeypatch.chdir(copied_runs.parent)
-
-    def run(*arguments: object) -> str:
-        capsys.readouterr()
-        cli.parse([str(argument) for argument in arguments]).run()
-        return capsys.readouterr().out
-
-    return run
+    return typed
 
 
 def of_seed(root: Path, seed: int) -> Path:
@@ -123,7 +116,7 @@ def test_what_a_killed_removal_left_goes_with_the_next(run: Run, copied_runs: Pa
     first, second = of_seed(copied_runs, 0), of_seed(copied_runs, 1)
     child = os.fork()
     if child == 0:
-        runs_commands.rmtree = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+        runs_command.rmtree = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
         run("runs", "remove", first.name)
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -190,28 +183,6 @@ def test_what_was_set_aside_is_counted_and_can_be_removed(
         run("runs", "export", "one.tar", aside.name)
     assert run("runs", "remove", aside.name) == f"removed {aside.name}\n"
     assert not aside.exists()
-
-
-def test_push_and_pull_print_where_things_are(run: Run, copied_runs: Path, home: Path) -> None:
-    name = of_seed(copied_runs, 0).name
-    assert run("hub", "push", name, "./policy") == f"{name} is published: ./policy\n"
-    assert run("hub", "pull", "./policy", "--runs", "there") == (
-        f"there/{name}\nto play it: lamobench evaluate there/{name}\n"
-    )
-    assert run("hub", "pull", "policy").startswith(f"there already: runs/{name}\n")
-    row: dict[str, Any] = json.loads(run("hub", "pull", "policy", "--json"))
-    assert row == {"run": name, "folder": f"runs/{name}", "added": False, "commit": "", "missing": ""}
-
-
-def test_push_says_what_of_this_machine_it_tells(
-    run: Run, copied_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("lamobench.benchmark.sharing.hub.push", lambda *_: "there")
-    folder = of_seed(copied_runs, 0)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"lm": "/data/model"}))
-    cli.parse(["hub", "push", folder.name, "./policy"]).run()
-    assert capsys.readouterr().err == "note: its config.json names places on this machine: /data/model\n"
 
 
 def test_a_bad_archive_ends_in_one_line_and_status_2(

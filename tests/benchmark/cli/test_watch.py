@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.cli import watching as watching
-from lamobench.benchmark.cli.watching import find_sweeps, last_score, watch
+from lamobench.benchmark.cli.watch import NARROWEST, describe, find_sweeps, last_score, watch
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
@@ -182,14 +181,16 @@ def test_what_makes_no_sense_is_one_line(tmp_path: Path, interval: float, line: 
         watch(tmp_path / "nowhere")
 
 
-def test_it_loads_nothing_heavy() -> None:
+def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom lamobench.benchmark.cli import watching as watch\n"
+        "import sys\nfrom pathlib import Path\nfrom lamobench.benchmark.cli.watch import last_score, watch\n"
+        "watch(Path(sys.argv[1]), once=True)\nlast_score(Path(sys.argv[1]))\n"
         "print(sorted({'torch', 'pandas', 'ray', 'transformers'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
-    assert done.stdout == "[]\n"
-    assert watching.NARROWEST <= 60
+    command = [sys.executable, "-c", program, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.splitlines() == [f"no sweep is running in {tmp_path}", "[]"]
+    assert NARROWEST <= 60
 
 
 @pytest.mark.parametrize("name", ["plan.json", "state.json"])
@@ -209,4 +210,4 @@ def test_a_hostile_record_hides_no_other_sweep(
         sightings = [replace(sighting, alive=True) for sighting in find_sweeps(tmp_path)]
     counts = "1 done, 2 running, 1 failed, 1 waiting"
     assert capsys.readouterr().out.count(counts) == 1
-    assert counts in "\n".join(watching.describe(tmp_path, sightings))
+    assert counts in "\n".join(describe(tmp_path, sightings))

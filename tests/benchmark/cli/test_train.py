@@ -1,8 +1,6 @@
-"""What the commands do and print, in this process and on tiny budgets."""
+"""What `train` and `evaluate` do and print, on tiny budgets."""
 
 import json
-import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,45 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from lamobench.benchmark.cli import commands
 from lamobench.benchmark.cli import main as cli
-from lamobench.benchmark.cli.main import RunOptions
 from lamobench.benchmark.offline.build import build_policy, training_subset
-from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.hyperparameters import budget_for
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
-from lamobench.benchmark.offline.settings import Budget
 from lamobench.benchmark.runs.checkpoint import load_policy
-from lamobench.benchmark.runs.methods import methods_for
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import is_done, open_run
-from lamobench.benchmark.sweep.grid import Outcome
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.trajectories import Array
+from lamobench.tests.benchmark.cli.tiny import TINY
 
 Requests = Callable[..., RunRequest]
 Run = Callable[..., str]
-TINY = (
-    *("--set", "hidden=[16]", "--device", "cpu", "--budget", "steps=20", "--budget", "evaluate_every=10"),
-    *("--budget", "evaluation_episodes=2", "--budget", "headline_evaluations=1", "--budget", "batch_size=8"),
-)
-
-
-@pytest.fixture
-def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process and in a folder of its own, and gives its output."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> str:
-        capsys.readouterr()
-        cli.parse([str(argument) for argument in arguments]).run()
-        return capsys.readouterr().out
-
-    return run
 
 
 class Dense(gymnasium.Wrapper):  # type: ignore[misc]
@@ -175,115 +151,6 @@ def test_evaluate_needs_a_finished_run_with_its_checkpoint(run: Run, tiny_reques
     (folder / "checkpoint.safetensors").unlink()
     with pytest.raises(UserError, match=r"checkpoint .* cannot be read"):
         run("evaluate", folder)
-
-
-def test_a_sweep_of_finished_runs_says_so_and_starts_nothing(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = (*TINY, "--runs", tmp_path)
-    for seed in (0, 1):
-        run("train", "reacher2d-medium", "--method", "bc", "--seed", seed, *options)
-    monkeypatch.setattr("lamobench.benchmark.sweep.local.LocalEngine._spawn", None)
-    output = run(
-        "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", 1, "--seeds", 0, 1, 1, "--jobs", 2, *options
-    )
-    assert output.splitlines()[0] == f"2 runs on reacher2d-medium, 2 done already, 2 at a time, in {tmp_path}"
-    assert re.fullmatch(r"2 of 2 runs done, \d s", output.splitlines()[-1])
-
-
-@pytest.mark.parametrize("plan", [(), ("--plan",)])
-def test_a_sweep_into_a_file_is_refused_before_it_is_planned(
-    run: Run, tmp_path: Path, plan: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "page").touch()
-    with pytest.raises(UserError, match="page' is a file and no folder"):
-        run("sweep", "reacher2d-medium", "--methods", "bc", *TINY, "--runs", tmp_path / "page", *plan)
-    assert capsys.readouterr().out == ""
-
-
-def test_a_sweep_that_names_nothing_is_the_published_table(
-    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planned: list[OfflineConfig] = []
-    monkeypatch.setattr("lamobench.benchmark.cli.commands.train_all", lambda runs, *_: planned.extend(runs))
-    run("sweep", "reacher2d-medium", "--runs", tmp_path)
-    assert {config.fraction for config in planned} == {0.1, 0.3, 1.0}  # LaMo, Table 1
-    assert [config.method for config in planned] == [
-        method for method in methods_for(discrete=False) for _ in range(3 * 3)
-    ]
-
-
-def test_a_sweep_with_failures_ends_in_status_2_with_their_lines(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(
-        "lamobench.benchmark.sweep.grid.carry_out",
-        lambda *_: Outcome(["a"], {"b": "run b: reason", "c": "run c: another"}),
-    )
-    monkeypatch.setattr(
-        sys, "argv", ["lamobench", "sweep", "reacher2d-medium", "--methods", "bc", "--fractions", "1", *TINY]
-    )
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    output, errors = capsys.readouterr()
-    assert stop.value.code == 2
-    assert "1 of 3 runs done" in output
-    assert errors.splitlines()[-1] == "lamobench: run b: reason; run c: another"
-
-
-def test_the_leaderboard_is_written_and_its_json_parses(
-    run: Run, tiny_request: Requests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for method in ("bc", "dt"):
-        trained(tiny_request, tmp_path / "runs", method=method)
-    with open_run(tmp_path / "runs", resolve(tiny_request("cql"))):  # unfinished: named, but not in the JSON
-        pass
-    cli.parse(["leaderboard", "--output", "out", "--json"]).run()
-    output, errors = capsys.readouterr()
-    assert {row["method"] for row in json.loads(output)} == {"bc", "dt"}
-    assert errors.startswith("left out: ")
-    assert "-cql-" in errors
-    written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
-    table = run("leaderboard", "--output", "out", "--no-figures")
-    assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table
-
-
-def test_all_json_parses(run: Run) -> None:
-    for arguments in ("data list", "data show reacher2d-medium", "data verify", "doctor", "lm list"):
-        assert json.loads(run(*arguments.split(), "--json"))
-
-
-def test_record_records_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    output = run("data", "record", "reacher2d-medium")  # it is there already
-    assert output.splitlines()[0].startswith("reacher2d-medium: 8 episodes, 160 steps, mean return ")
-
-
-@pytest.fixture
-def four_evaluations(monkeypatch: pytest.MonkeyPatch) -> Budget:
-    budget = Budget(steps=800, evaluate_every=200, evaluation_episodes=20, headline_evaluations=2)
-    monkeypatch.setattr(commands, "budget_for", lambda *_: budget)
-    return budget
-
-
-def test_other_steps_keep_as_many_evaluations(four_evaluations: Budget) -> None:
-    request = commands.run_request("reacher2d-medium", "bc", RunOptions(steps=40))
-    assert request.budget == {"steps": 40, "evaluate_every": 10}
-    assert commands.run_request("reacher2d-medium", "bc", RunOptions()).budget == {}
-
-
-def test_what_is_asked_for_explicitly_wins(four_evaluations: Budget) -> None:
-    options = RunOptions(steps=40, budget=("evaluate-every=20", "batch_size=8"))
-    request = commands.run_request("reacher2d-medium", "bc", options)
-    assert request.budget == {"steps": 40, "evaluate_every": "20", "batch_size": "8"}
-
-
-@pytest.mark.parametrize("steps", [-4, 2, 41])
-def test_steps_that_cannot_be_spread_are_refused(four_evaluations: Budget, steps: int) -> None:
-    with pytest.raises(
-        UserError, match=rf"--steps {steps} can't be spread over bc's 4 evaluations; give a multiple of 4"
-    ):
-        commands.run_request("reacher2d-medium", "bc", RunOptions(steps=steps))
 
 
 def test_the_shortest_runs_that_the_help_promises_exist(run: Run, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""The command line's `lm` commands; see `main.py` for how commands are declared."""
+"""`lamobench lm`: language models and the English that they read."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, arg, subcommand
 
+from ...datasets.errors import UserError, choose
 from ..lm.pretrain_config import PretrainConfig
+from ..terminal import print_rows
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,6 @@ class LanguageModelList:
 
     def run(self) -> None:
         """Print the table."""
-        from ..terminal import print_rows
-        from .doctor import corpora, language_models
-
         rows = [{"kind": "model", **row} for row in language_models()]
         print_rows([*rows, *({"kind": "corpus", **row} for row in corpora())], self.json)
 
@@ -42,9 +41,18 @@ class LanguageModelFetch:
 
     def run(self) -> None:
         """Fetch, then say what there is."""
-        from .commands import fetch_english
+        from ...datasets import wikitext
+        from ..lm.checkpoints import PUBLISHED
+        from ..lm.fetched import fetch_language_model
+        from ..lm.packaged import PACKAGED, packaged_folder
 
-        fetch_english(self)
+        if self.name in PACKAGED:  # pip's to fetch: says so where it is not here
+            row = {"model": self.name, "folder": str(packaged_folder(self.name)), "use": f"--lm {self.name}"}
+            print_rows([row], self.json)
+            return
+        name = choose("model or corpus to fetch", self.name, [*PUBLISHED, *wikitext.PUBLISHED_ARTICLES])
+        fetch = fetch_language_model if name in PUBLISHED else wikitext.fetch_wikitext
+        print_rows([fetch(name, self.from_, self.force)], self.json)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,6 @@ class LanguageModelScore:
     def run(self) -> None:
         """Score, then print a row."""
         from ..lm.bits_per_byte import score_text
-        from ..terminal import print_rows
 
         rows = score_text(self.model, self.text, self.bigram, self.device, self.max_megabytes)
         shown = [
@@ -114,3 +121,32 @@ class LanguageModelGroup:
     def run(self) -> None:
         """Run the chosen command."""
         self.command.run()
+
+
+def language_models() -> list[dict[str, Any]]:
+    """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
+    from ..lm.checkpoints import EMBEDDED, PUBLISHED, model_folder
+    from ..lm.packaged import PACKAGED
+
+    rows = []
+    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]:
+        try:
+            model_folder(name)
+        except UserError as error:
+            rows.append({"name": name, "state": "absent", "note": str(error).partition("; ")[2]})
+        else:
+            rows.append({"name": name, "state": "ok", "note": f"--lm {name}"})
+    return rows
+
+
+def corpora() -> list[dict[str, Any]]:
+    """One row a corpus that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
+    from ...datasets import wikitext
+    from ...datasets.corpora import DOCS, NAMES
+
+    rows = []
+    for name in NAMES:
+        here = name == DOCS or wikitext.folder_of(name).is_dir()
+        note = f"--set corpus={name}" if here else f"lamobench lm fetch {name}"
+        rows.append({"name": name, "state": "ok" if here else "absent", "note": note})
+    return rows

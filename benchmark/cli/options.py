@@ -1,0 +1,108 @@
+"""The options that several commands share, and what they ask for. Imports no command."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import UseAppendAction, arg
+
+from ...datasets.errors import UserError
+from ..offline.faults import FAULTS
+
+if TYPE_CHECKING:
+    from ..offline.resolve import RunRequest
+
+RUNS = Path("runs")
+Plan = Annotated[
+    bool, arg(aliases=("--dry-run",), help="Say what would be trained and how long it may take; train nothing.")
+]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every training command can change."""
+
+    profile: str = "cpu"
+    """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
+    source: str = "auto"
+    """Where the data comes from; auto takes the first source at hand."""
+    selection: str = "uniform"
+    """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
+    length: the same, up to that share of the steps."""
+    lm: str = ""
+    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
+    precision: str = "float32"
+    """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
+    compiled: bool = False
+    """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
+    steps: int = 0
+    """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
+    budget: UseAppendAction[tuple[str, ...]] = ()
+    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    legacy: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(help=f"A fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
+    ] = ()
+    runs: Path = RUNS
+    """Folder of the runs."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+def run_request(data: str, method: str, options: RunOptions) -> "RunRequest":
+    """The run that the options ask for, with the first seed on all of the data."""
+    from ..offline.resolve import RunRequest, shorter_budget
+
+    budget = named_values("--budget", options.budget)
+    if options.steps:
+        budget = shorter_budget(data, method, options.profile, options.steps) | budget
+    return RunRequest(
+        dataset=data,
+        method=method,
+        source=options.source,
+        profile=options.profile,
+        lm=options.lm,
+        precision=options.precision,
+        compiled=options.compiled,
+        cached_context=options.cached_context,
+        budget=budget,
+        settings=named_values("--set", options.set),
+        legacy=options.legacy,
+        selection=options.selection,
+    )
+
+
+def named_values(option: str, given: Sequence[str]) -> dict[str, Any]:
+    """Values by name of an option that may be repeated; a `UserError` for one that is not NAME=VALUE."""
+    return dict(_named_value(option, text) for text in given)
+
+
+def _named_value(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"{option} {text}: give NAME=VALUE, e.g. {option} learning_rate=1e-4")
+    return name.replace("-", "_"), value
+
+
+def check_threads(threads: int) -> None:
+    """A `UserError` unless there is a thread or more."""
+    if threads < 1:
+        raise UserError(f"threads is {threads}; give 1 or more")
+
+
+def check_workers(jobs: int, threads: int) -> None:
+    """A `UserError` unless there can be as many runs at a time (0: one a core) with as many threads."""
+    check_threads(threads)
+    if jobs < 0:
+        raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """A `UserError` if there is none: `--seeds` with nothing behind it would train nothing, and compare nothing."""
+    if not seeds:
+        raise UserError("--seeds names none; give one or more, e.g. --seeds 0 1 2, or leave it out")

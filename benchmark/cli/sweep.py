@@ -1,0 +1,115 @@
+"""`lamobench sweep`, and how any command trains many runs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from ...datasets.errors import UserError
+from ..runs.methods import METHODS
+from ..sweep.options import EngineOptions, Workers
+from ..terminal import duration
+from .options import Plan, RunOptions, check_seeds, check_workers, named_values
+
+if TYPE_CHECKING:
+    from ..runs.config import RunConfig
+    from ..runs.tracks import Wanted
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
+
+    data: Positional[str]
+    """Data set to train on; what another track trains on."""
+    methods: Annotated[
+        tuple[str, ...],
+        arg(help=f"Any of {', '.join(METHODS)}; none given: LaMo, lamo-random and every baseline that applies."),
+    ] = ()
+    fractions: tuple[float, ...] = ()
+    """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds; seed s trains on subset s."""
+    jobs: int = 0
+    """Runs at a time; 0: one a core, or a GPU where there are any."""
+    threads: int = 1
+    """Processor threads of each."""
+    seeds_together: bool = False
+    """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
+    track: str = "offline"
+    """Which track the runs are of: offline, or one of an installed package."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def run(self) -> None:
+        """Sweep; ends with status 2 if a run failed, after all others were trained."""
+        from ..runs.tracks import find_track
+
+        check_workers(self.jobs, self.threads)
+        check_seeds(self.seeds)
+        options = self.options
+        every = find_track(self.track).open().resolve(wanted(self))
+        workers = Workers(self.jobs, self.threads, options.device, self.engine)
+        train_all(every, self.data, options.runs, workers, self.seeds_together, self.plan)
+
+
+def wanted(command: Sweep) -> "Wanted":
+    """What the command asks its track for."""
+    from ..runs.tracks import Wanted
+
+    options = command.options
+    own = ("source", "selection", "lm", "precision", "compiled", "cached_context", "legacy")
+    defaults = RunOptions()
+    choices = {name: value for name in own if (value := getattr(options, name)) != getattr(defaults, name)}
+    if command.fractions:
+        choices["fractions"] = command.fractions
+    return Wanted(
+        command.data,
+        command.methods,
+        command.seeds,
+        options.profile,
+        options.steps,
+        named_values("--budget", options.budget),
+        named_values("--set", options.set),
+        choices,
+    )
+
+
+def train_all(
+    every: "Sequence[RunConfig]",
+    subject: str,
+    root: Path,
+    workers: Workers,
+    seeds_together: bool = False,
+    only_plan: bool = False,
+) -> None:
+    """Say what is to be done, train it and show how far it is; a `UserError` at the end if a run failed.
+
+    With `only_plan` nothing is trained.
+    """
+    from ...datasets.storage import check_folder
+    from ..sweep.engines import check_engine, device_of_plan, expected_slots
+    from ..sweep.grid import carry_out
+    from ..sweep.plan import make_plan
+    from .display import SweepBar, print_plan
+
+    check_folder(root)
+    check_engine(workers)
+    plan = make_plan(every, root, seeds_together, device_of_plan(workers))
+    slots = expected_slots(workers)
+    print_plan(plan, subject, root, slots)
+    if only_plan:
+        return
+    bar = SweepBar(slots or 1)
+    started = time.monotonic()
+    try:
+        outcome = carry_out(plan, root, workers, bar)
+    finally:
+        bar.close()
+    print(f"{len(outcome.finished)} of {len(plan.runs)} runs done, {duration(time.monotonic() - started)}")
+    if outcome.failed:
+        raise UserError("; ".join(outcome.failed.values()))

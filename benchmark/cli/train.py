@@ -1,0 +1,201 @@
+"""`lamobench train` and `lamobench evaluate`: one run."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from ...datasets.errors import UserError
+from ..runs.methods import METHODS
+from ..terminal import print_rows
+from .options import RunOptions, check_threads, run_request
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...datasets.tasks import Task
+    from ..offline.config import OfflineConfig
+    from ..runs.episodes import Episode
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train and evaluate one run; goes on where it was if it was killed, does nothing if it is done."""
+
+    data: Positional[str]
+    """Data set to train on, a name of `lamobench data list`."""
+    method: Annotated[str, arg(help=f"One of {', '.join(METHODS)}.")] = "lamo"
+    fraction: float = 1.0
+    """Share of whole episodes to train on, in (0, 1]."""
+    seed: int = 0
+    """Of weights, batches, evaluation starts and, unless --data-seed is given, of the subset."""
+    data_seed: int | None = None
+    """Of the subset alone."""
+    threads: int = 1
+    """Processor threads."""
+    options: RunOptions = field(default_factory=RunOptions)
+    describe: bool = False
+    """Train nothing; print what the policy is made of, and what of it would be trained."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def run(self) -> None:
+        """Train with a progress bar, then print the score."""
+        if self.describe:
+            _describe(self)
+        else:
+            _train(self)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play a finished run's policy again, on fresh starts, for any target returns."""
+
+    run_folder: Positional[Path]
+    """The run's folder, e.g. runs/reacher2d-medium-1-bc-s0-0123456789."""
+    episodes: int = 100
+    """Episodes for each target return."""
+    targets: tuple[float, ...] = ()
+    """Target returns; none given: all of the task's."""
+    seed: int = 1_000_000
+    """Of the starts; training evaluations use the run's own seed."""
+    lm: str = ""
+    """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
+    cached_context: bool = False
+    """Of LaMo and Decision Transformers: act from half to all of the context; always so if training did."""
+    threads: int = 1
+    """Processor threads."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    render: bool = False
+    """Also keep frames of an episode beside the run, for `lamobench report`."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print one row a target."""
+        import torch
+
+        from ...datasets.catalog import find_task
+        from ..offline.config import offline_config
+        from ..training.devices import choose_device
+
+        check_threads(self.threads)
+        torch.set_num_threads(self.threads)
+        config = offline_config(self.run_folder)
+        _check_evaluation(self, config)
+        task = find_task(config.task)
+        device = choose_device(self.device)
+        targets = _targets(self, task)
+        episodes = _play(self, config, targets, device)
+        print_rows([_row(target, episodes, config, task) for target in targets], self.json)
+        if self.render:
+            from ..report.strips import picture_run
+
+            print(f"frames of an episode: {picture_run(self.run_folder, self.device, self.lm)}", file=sys.stderr)
+
+
+def _train(command: Train) -> None:
+    import torch
+
+    from ..offline.loop import train
+    from ..runs.damage import damage
+    from ..runs.store import is_done, run_folder
+    from ..scores.collect import read_finished
+    from .display import run_bar
+
+    check_threads(command.threads)
+    torch.set_num_threads(command.threads)
+    config = _one_run(command)
+    root = command.options.runs
+    bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
+    already = is_done(root, config) and not damage(run_folder(root, config))
+    with bar:
+        folder = train(config, root, command.options.device, report)
+    run = read_finished(folder)
+    row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
+    if command.json:
+        print(json.dumps(row | {"folder": str(folder)}, indent=2))
+        return
+    target = run["target_return"]
+    print(f"{'already done: ' if already else ''}{folder}")
+    print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
+    trained, total = run["params_trainable"], run["params_total"]
+    print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
+
+
+def _describe(command: Train) -> None:
+    import torch
+
+    from ..offline.build import build_policy, training_subset
+    from ..offline.describe import describe_policy
+
+    config = _one_run(command)
+    rows = describe_policy(build_policy(config, training_subset(config), torch.device("cpu")))
+    print_rows(rows if command.json else [_grouped(row) for row in rows], command.json)
+
+
+def _one_run(command: Train) -> "OfflineConfig":
+    from ..offline.resolve import resolve
+
+    request = run_request(command.data, command.method, command.options)
+    return resolve(replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed))
+
+
+def _grouped(row: dict[str, Any]) -> dict[str, Any]:
+    """Large whole numbers as people read them."""
+    return {key: f"{value:>13,}" if isinstance(value, int) else value for key, value in row.items()}
+
+
+def _check_evaluation(command: Evaluate, config: "OfflineConfig") -> None:
+    """A `UserError` unless the run is finished, and there is something to play."""
+    if not (command.run_folder / "done.json").exists():
+        raise UserError(f"run {config.id} is not finished; start the command that made it again")
+    if command.episodes < 1 or command.seed < 0:
+        raise UserError(
+            f"episodes {command.episodes} and seed {command.seed}: give 1 episode or more, and a seed from 0"
+        )
+
+
+def _targets(command: Evaluate, task: "Task") -> tuple[float, ...]:
+    """The target returns to play for, each once."""
+    targets = tuple(dict.fromkeys(command.targets or task.target_returns))
+    if not all(math.isfinite(target) for target in targets):
+        raise UserError(f"targets {', '.join(map(str, targets))}: give finite numbers, e.g. {task.target_returns[0]:g}")
+    return targets
+
+
+def _play(
+    command: Evaluate, config: "OfflineConfig", targets: Sequence[float], device: "torch.device"
+) -> "list[Episode]":
+    """Episodes of the run's policy, as many for each target return."""
+    from ..offline.evaluation import evaluate
+    from ..offline.players import load_player
+    from ..offline.resolve import check_cached_context
+    from ..offline.rollout import evaluation_seeds
+
+    check_cached_context(config.method, command.cached_context)
+    policy = load_player(command.run_folder, config, device, command.lm)
+    seeds = evaluation_seeds(command.seed, 0, command.episodes)
+    played = replace(config, cached_context=command.cached_context or config.cached_context)
+    return evaluate(policy, played, seeds, targets, step=config.steps)
+
+
+def _row(target: float, episodes: "Sequence[Episode]", config: "OfflineConfig", task: "Task") -> dict[str, Any]:
+    """What the episodes for one target return came to."""
+    returns = [episode.episode_return for episode in episodes if episode.target_return == target]
+    mean = sum(returns) / len(returns)
+    return {
+        "target_return": target,
+        "ranked": target in config.target_returns,
+        "episodes": len(returns),
+        "return_mean": mean,
+        "return_min": min(returns),
+        "return_max": max(returns),
+        "score": task.normalise(mean),
+    }
