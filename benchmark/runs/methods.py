@@ -4,9 +4,10 @@ Light: the command line's help reads this table, so a method's code is imported 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from ...datasets.errors import choose
-from .plugins import offered
+from .plugins import register_offered
 
 GROUP = "lamobench.methods"  # of entry points: under it, installed packages offer methods of their own
 
@@ -328,7 +329,9 @@ METHODS = {method.name: method for method in _ALL}
 
 
 def register_method(method: Method) -> None:
-    """Add a method of one's own; a `ValueError` if there is one of that name."""
+    """Add a method of one's own; a `TypeError` if it is none, a `ValueError` if there is one of that name."""
+    if not isinstance(method, Method):
+        raise TypeError(f"expected a Method, found {type(method).__name__}")
     if method.name in METHODS:
         raise ValueError(f"there is a method '{method.name}' already; give yours another name")
     METHODS[method.name] = method
@@ -336,11 +339,15 @@ def register_method(method: Method) -> None:
 
 def find_method(name: str) -> Method:
     """The method of that name; a `UserError` names the valid ones."""
+    if name not in METHODS:
+        load_plug_ins()
     return METHODS[choose("method", name, list(METHODS))]
 
 
 def look_up(name: str) -> Method:
     """The method of that name; of one that is not known here, a row with the name as its title and a look for all."""
+    if name and name not in METHODS:
+        load_plug_ins()
     return METHODS.get(name) or Method(name, name, "", policy="", config="", family="")
 
 
@@ -353,5 +360,7 @@ def methods_for(*, discrete: bool) -> list[str]:
     ]
 
 
-for _method in offered(GROUP, Method):
-    register_method(_method)
+@cache
+def load_plug_ins() -> None:
+    """Register the methods of installed packages, once; done where a name is not known, and before help is shown."""
+    register_offered(GROUP, register_method)

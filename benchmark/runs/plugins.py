@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -14,18 +14,15 @@ def imported(path: str) -> Any:
     return getattr(found, name) if name else found
 
 
-def offered(group: str, kind: type) -> Iterator[Any]:
-    """What installed packages offer under an entry-point group: objects of a kind, or sequences of them.
+def register_offered(group: str, register: Callable[[Any], None]) -> None:
+    """Register what installed packages offer under an entry-point group: a row each, or a sequence of rows.
 
-    A package whose offer can't be imported, or is of another kind, is left out, and a line on standard error says so.
+    What can't be imported or registered is left out, and a line on standard error says so.
     """
     for entry in entry_points(group=group):
         try:
             found = entry.load()
-            rows = [found] if isinstance(found, kind) else list(found)
-            if wrong := [row for row in rows if not isinstance(row, kind)]:
-                raise TypeError(f"expected {kind.__name__}, found {type(wrong[0]).__name__}")
+            for row in found if isinstance(found, list | tuple) else [found]:
+                register(row)
         except Exception as error:  # of somebody else's code: anything
             print(f"lamobench: plug-in {entry.value} is left out ({type(error).__name__}: {error})", file=sys.stderr)
-            continue
-        yield from rows

@@ -5,13 +5,14 @@ A track is a folder above the harness. Sweeps, sharing and the report reach it t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from .config import RunConfig
-from .plugins import imported, offered
+from .plugins import imported, register_offered
 
 BEFORE_TRACKS = "offline"  # the track of runs that name none
 GROUP = "lamobench.tracks"  # of entry points: under it, installed packages offer tracks of their own
@@ -131,7 +132,9 @@ TRACKS = {track.name: track for track in _ALL}
 
 
 def register_track(track: Track) -> None:
-    """Add a track of one's own; a `ValueError` if there is one of that name."""
+    """Add a track of one's own; a `TypeError` if it is none, a `ValueError` if there is one of that name."""
+    if not isinstance(track, Track):
+        raise TypeError(f"expected a Track, found {type(track).__name__}")
     if track.name in TRACKS:
         raise ValueError(f"there is a track '{track.name}' already; give yours another name")
     TRACKS[track.name] = track
@@ -139,6 +142,8 @@ def register_track(track: Track) -> None:
 
 def find_track(name: str) -> Track:
     """The track of that name; a `UserError` if none is known here."""
+    if name not in TRACKS:
+        load_plug_ins()
     if name not in TRACKS:
         known = ", ".join(TRACKS)
         raise UserError(f"no track '{name}' is known here (known: {known}); install the package that has it")
@@ -150,5 +155,7 @@ def work_of(config: RunConfig) -> Work:
     return find_track(config.track).open()
 
 
-for _track in offered(GROUP, Track):
-    register_track(_track)
+@cache
+def load_plug_ins() -> None:
+    """Register the tracks of installed packages, once; done where a name is not known."""
+    register_offered(GROUP, register_track)
