@@ -28,7 +28,7 @@ LOCK = ".lock"
 WRITE_EVERY = 2.0  # seconds
 SHOWN_FAILURES = 20
 
-RUN_KINDS = (str, str, float, int, Count, str)  # id, method, fraction, seed, steps, data set
+RUN_KINDS = (str, str, str, int, Count, str)  # id, method, share, seed, steps, subject
 PLAN_KINDS: Fields = {"engine": str, "runs": list[list[Any]], "done": Total}
 STATE_KINDS: Fields = {  # of what `watch` shows
     "slots": Total,
