@@ -32,7 +32,7 @@ from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import little_run, numbers
 from lamobench.tests.small_disks import needs_mounts, on_small_disk
 
-BENCHMARK = Path(job.__file__).parent
+BENCHMARK = Path(job.__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("forked_workers")
 run_of = partial(little_run, steps=200, evaluate_every=100)
 
