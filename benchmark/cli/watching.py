@@ -15,8 +15,9 @@ from typing import Any
 
 from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
+from ..runs.episodes import read_episodes
 from ..runs.layout import run_folders, walk
-from ..runs.records import content_of, read_config, read_episodes
+from ..runs.records import content_of, read_config
 from ..streams import control
 from ..sweep.record import FOLDER, is_alive, read_plan, read_state
 from ..terminal import count, duration, progress_bar

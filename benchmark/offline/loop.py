@@ -22,7 +22,7 @@ from ...datasets.processes import cores, processor
 from ...datasets.storage import write_json
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from ..runs.damage import sizes_and_hashes
-from ..runs.episodes import COLUMNS, episodes_csv
+from ..runs.episodes import HEADER, episodes_csv
 from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure, write_logs
 from ..training.devices import choose_device
 from ..training.learner import Learner, Schedule, Tally, autocast
@@ -91,7 +91,7 @@ class Training(Learner):
         self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
         self.sampler: Sampler = self.policy.sampler(self.subset)
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
-        self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=",".join(COLUMNS) + "\n")
+        self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes=f"{HEADER}\n")
         self.saved_at = time.monotonic()
         self.unsound = ""  # what was not finite when it began
 

@@ -13,7 +13,7 @@ from ...datasets.catalog import find_task
 from ..lm.checkpoints import PUBLISHED
 from ..runs.episodes import parse_episodes
 from ..runs.methods import METHODS
-from ..runs.records import read_config, read_done
+from ..runs.records import content_of, read_config, read_done
 from ..scores.collect import read_finished
 from ..sharing.files import Facts
 from .config import OfflineConfig
@@ -108,7 +108,7 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
     config, done, run = read_config(folder), read_done(folder), read_finished(folder)
     assert isinstance(config, OfflineConfig)
     task, method, target = find_task(config.task), METHODS[config.method], float(run["target_return"])
-    played = parse_episodes((folder / "episodes.csv").read_text(encoding="utf-8"))
+    played = parse_episodes(content_of(folder, "episodes.csv"))
     last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]
     mean, half = _interval(np.array([e.episode_return for e in last]))
     low, high = task.reference_scores

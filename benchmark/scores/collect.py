@@ -17,6 +17,7 @@ from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
 from ..runs.damage import damage, missized
+from ..runs.episodes import read_episodes
 from ..runs.layout import run_folders
 from ..runs.methods import look_up
 from ..runs.records import (
@@ -26,7 +27,6 @@ from ..runs.records import (
     content_of,
     is_verified,
     read_done,
-    read_episodes,
     read_failure,
 )
 from ..runs.tracks import find_track

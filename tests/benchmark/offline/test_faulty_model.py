@@ -127,7 +127,7 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
     default, faulty = (resolve(tiny_request("dt", legacy=legacy)) for legacy in ((), ("best-target",)))
     assert (default.target_returns, faulty.target_returns) == ([76.0], [76.0, 40.0])
     folders = [loop.train(config, tmp_path, "cpu") for config in (default, faulty)]
-    played = [parse_episodes((folder / "episodes.csv").read_text()) for folder in folders]
+    played = [parse_episodes((folder / "episodes.csv").read_bytes()) for folder in folders]
     assert [episode for episode in played[1] if episode.target_return == 76.0] == played[0]
     assert len(played[1]) == 2 * len(played[0])
 

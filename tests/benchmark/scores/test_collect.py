@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lamobench.benchmark.offline.rollout import COLUMNS
 from lamobench.benchmark.runs.damage import damage as found_by_size
 from lamobench.benchmark.runs.damage import sizes_and_hashes
-from lamobench.benchmark.runs.records import EPISODE_COLUMNS
 from lamobench.benchmark.scores.collect import collect, left_out
 from lamobench.benchmark.scores.leaderboard import leaderboard
 from lamobench.datasets.errors import UserError
@@ -39,10 +37,6 @@ def test_scores_do_not_depend_on_the_order_of_the_rows(runs_root: Path, write_ru
     path.write_text("\n".join([header, *reversed(rows)]) + "\n")
     (run,) = collect(runs_root).to_dict("records")
     assert run["headline_scores"].tolist() == [1.0, 2.0, 3.0, 6.0]
-
-
-def test_reads_what_training_writes() -> None:
-    assert ",".join(COLUMNS) == EPISODE_COLUMNS
 
 
 @pytest.mark.parametrize("exists", [True, False])
