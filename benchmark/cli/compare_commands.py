@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...datasets.csv_text import csv_text
 from ...datasets.storage import write_text
-from ..runs.methods import look_up
 from ..scores.compare import FORMATS, compare_boards, compare_published, nothing_published, read_board, summary, why_not
+from ..scores.labels import label
 from ..scores.leaderboard import KEYS
 from ..scores.reported import papers
 from ..scores.tables import WIDTH
@@ -76,13 +76,12 @@ def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
     ours = f"{row['score']:.1f}"
     if row["ci_low"] is not None:
         ours += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
-    said = ", ".join(part for part in (row["lm"], row["our_variant"]) if part)
     spread = "" if row["spread"] is None else f" ±{row['spread']:.1f}"
     place = "one seed" if row["lies"] == "unknown" else row["lies"]
     place = place if row["comparable"] else "not comparable"
     return {
         "data": f"{100 * row['fraction']:g} %",
-        "method": look_up(row["method"]).title + (f" ({said})" if said else ""),
+        "method": label(row["method"], row["lm"], row["our_variant"]),
         "ours": ours,
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",

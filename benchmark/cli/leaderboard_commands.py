@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from ...datasets.catalog import find_dataset
 from ...datasets.errors import UserError, choose
 from ...datasets.fractions import check_fraction
@@ -15,6 +13,7 @@ from ..runs.methods import METHODS
 from ..terminal import print_rows
 
 if TYPE_CHECKING:
+    from ..scores.run import Run
     from ..scores.standings import Pool
     from .leaderboard import Fractions, Leaderboard
 
@@ -128,7 +127,7 @@ def _without_variants(pool: "Pool") -> "Pool":
     return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
 
 
-def _tell_left_out(runs: pd.DataFrame) -> None:
+def _tell_left_out(runs: "Sequence[Run]") -> None:
     from ..scores.collect import left_out, unverified
 
     for line in left_out(runs):

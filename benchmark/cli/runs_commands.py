@@ -16,7 +16,8 @@ from ..runs.config import BROKEN_END, RUN_ID_END
 from ..runs.layout import EVENTS, run_folders
 from ..runs.records import read_config
 from ..runs.store import hold
-from ..scores.collect import collect, what_and_how
+from ..scores.collect import collect, finished
+from ..scores.run import FinishedRun, Run, data_of
 from ..sweep.estimate import last_row
 from ..terminal import count, print_rows
 
@@ -42,7 +43,7 @@ def find_run(name: str, root: Path, named: re.Pattern[str] = RUN_ID_END) -> Path
 
 def list_runs(command: "RunsList") -> None:
     """`lamobench runs list`."""
-    rows = [_listed(run) for run in collect(command.runs).to_dict("records")]
+    rows = [_listed(run) for run in collect(command.runs)]
     print_rows(rows if command.json else _as_printed(rows), command.json)
     if aside := sorted(folder.name for folder in run_folders(command.runs, BROKEN_END)):
         what = f"{count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
@@ -60,25 +61,20 @@ def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(run: dict[str, Any]) -> dict[str, Any]:
+def _listed(run: Run) -> dict[str, Any]:
     """What the list says of a run; what a damaged one does not tell is None."""
-
-    def value(name: str) -> Any:
-        found = run.get(name)
-        return None if found is None or (isinstance(found, float) and found != found) else found
-
-    steps, finished = value("steps"), run["status"] == "finished"
+    config, data = run.config, data_of(run.config) if run.config else None
     return {
-        "run": run["run_id"],
-        "dataset": value("dataset"),
-        "method": value("method"),
-        "fraction": value("fraction"),
-        "seed": None if value("seed") is None else int(run["seed"]),
-        "step": int(steps) if finished and steps else last_row(Path(run["folder"])).get("step", 0),
-        "steps": None if steps is None else int(steps),
-        "score": float(run["score"]) if finished else None,
-        "status": run["status"],
-        "problem": what_and_how(run) if run["status"] in ("damaged", "failed") else "",
+        "run": run.id,
+        "dataset": data and data.dataset,
+        "method": config and config.method,
+        "fraction": data and data.fraction,
+        "seed": config and config.seed,
+        "step": run.config.steps if isinstance(run, FinishedRun) else last_row(run.folder).get("step", 0),
+        "steps": config and config.steps,
+        "score": run.result.score if isinstance(run, FinishedRun) else None,
+        "status": run.status,
+        "problem": run.what_and_how if run.status in ("damaged", "failed") else "",
     }
 
 
@@ -90,9 +86,10 @@ def export(command: "RunsExport") -> None:
         folders = [find_run(name, command.runs) for name in command.names]
     else:
         runs = collect(command.runs)
-        folders = [Path(folder) for folder in runs.loc[runs["status"] == "finished", "folder"]]
-        for run in runs[runs["status"] != "finished"].itertuples():
-            print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
+        folders = [run.folder for run in finished(runs)]
+        for run in runs:
+            if run.status != "finished":
+                print(f"left out: {run.id}: {run.status}; name it to export it all the same", file=sys.stderr)
     contents = export_runs(command.file, folders, not command.without_checkpoints, command.force)
     files = sum(map(len, contents.values()))
     print(f"{command.file}: {count(len(contents), 'run')}, {files} files, {command.file.stat().st_size / 1e6:.1f} MB")
@@ -170,7 +167,7 @@ def write_tensorboard(command: "RunsTensorBoard") -> None:
             folders = [find_run(name, command.runs) for name in command.names]
             points = [write_events(folder, output) for folder in folders]
         else:
-            folders = [Path(folder) for folder in collect(command.runs)["folder"]]
+            folders = [run.folder for run in collect(command.runs)]
             points = [write(folder) for folder in folders]
         if not command.follow:
             break

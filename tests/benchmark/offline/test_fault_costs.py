@@ -12,7 +12,7 @@ from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.cli.faults import Faults
 from lamobench.benchmark.offline import fault_costs as faults
 from lamobench.benchmark.offline.faults import FAULTS, check_legacy
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.datasets.catalog import find_dataset, find_task
 
 TINY = ["--steps", "20", "--budget", "evaluation_episodes=2", "--budget", "batch_size=8", "--jobs", "1"]
@@ -66,12 +66,14 @@ def test_a_comparison_is_written(
     assert {(row["dataset"], row["source"], row["fraction"], row["method"]) for row in rows} == {
         ("reacher2d-medium", "recorded", "0.5", "dt")
     }
-    found = collect(runs)
+    scores: dict[str, list[float]] = {}
+    for run in finished(collect(runs)):
+        scores.setdefault(run.config.profile, []).append(run.result.score)
     for row in rows:
-        ranked = {legacy: found[found["profile"].str.endswith(legacy)]["score"] for legacy in (row["fault"] + ")",)}
-        default = found[found["profile"] == "cpu (changed)"]["score"].mean()
+        (ranked,) = (found for profile, found in scores.items() if profile.endswith(f"{row['fault']})"))
+        default = sum(scores["cpu (changed)"]) / len(scores["cpu (changed)"])
         assert float(row["score_default"]) == pytest.approx(default, rel=1e-3, abs=1e-6)
-        assert len(ranked[row["fault"] + ")"]) == int(row["seeds"]) == 2
+        assert len(ranked) == int(row["seeds"]) == 2
         difference = float(row["score_fault"]) - float(row["score_default"])
         assert float(row["difference"]) == pytest.approx(difference, rel=1e-2, abs=1e-3)
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])

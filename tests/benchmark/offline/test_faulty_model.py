@@ -23,7 +23,7 @@ from lamobench.benchmark.offline.faults import cumulative_factor
 from lamobench.benchmark.offline.faulty_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.episodes import parse_episodes
-from lamobench.benchmark.scores.collect import read_run, with_one_target
+from lamobench.benchmark.scores.collect import read_finished, with_one_target
 from lamobench.benchmark.training.learner import learning_rate_factor
 from lamobench.datasets import cache
 from lamobench.datasets.entries import DATASETS, Recorded
@@ -138,9 +138,9 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
             step, asked, number, seed, _, length = line.split(",")
             changed.append(",".join([step, asked, number, seed, "5.0" if float(asked) == target else "7.0", length]))
         (folders[1] / "episodes.csv").write_text("\n".join(changed) + "\n")
-        run = read_run(folders[1])
-        assert (run["target_return"], run["score"]) == (better, 7.0)
-    assert read_run(folders[0])["target_return"] == 76.0
+        result = read_finished(folders[1]).result
+        assert (result.target_return, result.score) == (better, 7.0)
+    assert read_finished(folders[0]).result.target_return == 76.0
 
 
 @pytest.fixture
