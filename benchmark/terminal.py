@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -58,7 +58,18 @@ def duration(seconds: float) -> str:
 
 def count(number: int, what: str) -> str:
     """1 run, 2 runs."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {plural(number, what)}"
+
+
+def plural(number: int, what: str) -> str:
+    """The noun alone: run of 1, runs of any other number."""
+    return what if number == 1 else f"{what}s"
+
+
+def count_range(numbers: Collection[int], what: str) -> str:
+    """2 to 3 runs, or 3 runs where all numbers are the same."""
+    low, high = min(numbers), max(numbers)
+    return count(low, what) if low == high else f"{low} to {high} {plural(high, what)}"
 
 
 def progress_bar(share: float, width: int) -> str:

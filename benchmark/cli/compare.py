@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..runs.methods import look_up
 from ..terminal import table_lines
 from .options import RUNS
 
@@ -88,19 +87,20 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
     """One line of a table; a letter for each remark on it, the next free one where the remark is new."""
+    from ..scores.labels import label
+
     remarks = [text for text in (row["why_not"], row["note"]) if text]
     for text in remarks:
         letters.setdefault(text, _letter(len(letters)))
     ours = f"{row['score']:.1f}"
     if row["ci_low"] is not None:
         ours += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
-    said = ", ".join(part for part in (row["lm"], row["our_variant"]) if part)
     spread = "" if row["spread"] is None else f" ±{row['spread']:.1f}"
     place = "one seed" if row["lies"] == "unknown" else row["lies"]
     place = place if row["comparable"] else "not comparable"
     return {
         "data": f"{100 * row['fraction']:g} %",
-        "method": look_up(row["method"]).title + (f" ({said})" if said else ""),
+        "method": label(row["method"], row["lm"], row["our_variant"]),
         "ours": ours,
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",

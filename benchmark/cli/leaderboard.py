@@ -14,8 +14,7 @@ from ..terminal import print_rows
 from .options import RUNS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from ..scores.run import Run
     from ..scores.standings import Pool
 
 SHOWN_OF_FRACTIONS = ("datasets", "fraction", "method", "lm", "seeds", "mean", "mean_low", "mean_high", "iqm")
@@ -174,7 +173,7 @@ def _without_variants(pool: "Pool") -> "Pool":
     return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
 
 
-def _tell_left_out(runs: "pd.DataFrame") -> None:
+def _tell_left_out(runs: "Sequence[Run]") -> None:
     from ..scores.collect import left_out, unverified
 
     for line in left_out(runs):

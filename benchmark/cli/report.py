@@ -69,4 +69,4 @@ def _picture(contents: "Contents", device: str) -> None:
 def runs_to_picture(setting: "Setting") -> list[Path]:
     """The run of lowest seed of each method, at the largest share of the data that it has; no variants."""
     last = {row.title: row for row in setting.rows if not row.variant}  # rows are in order of the share
-    return [Path(row.runs[0]["folder"]) for row in last.values()]
+    return [row.runs[0].folder for row in last.values()]

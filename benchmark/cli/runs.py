@@ -8,13 +8,16 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, subcommand
 
 from ...datasets.errors import UserError
 from ..terminal import count, print_rows
 from .options import RUNS
+
+if TYPE_CHECKING:
+    from ..scores.run import Run
 
 FOLLOW_SECONDS = 5.0
 
@@ -34,7 +37,7 @@ class RunsList:
         from ..runs.layout import run_folders
         from ..scores.collect import collect
 
-        rows = [_listed(run) for run in collect(self.runs).to_dict("records")]
+        rows = [_listed(run) for run in collect(self.runs)]
         print_rows(rows if self.json else _as_printed(rows), self.json)
         if aside := sorted(folder.name for folder in run_folders(self.runs, BROKEN_END)):
             what = f"{count(len(aside), 'damaged folder')} set aside, e.g. {aside[0]}"
@@ -59,16 +62,17 @@ class RunsExport:
 
     def run(self) -> None:
         """Export, then say what there is."""
-        from ..scores.collect import collect
+        from ..scores.collect import collect, finished
         from ..sharing.archive import export_runs
 
         if self.names:
             folders = [find_run(name, self.runs) for name in self.names]
         else:
             runs = collect(self.runs)
-            folders = [Path(folder) for folder in runs.loc[runs["status"] == "finished", "folder"]]
-            for run in runs[runs["status"] != "finished"].itertuples():
-                print(f"left out: {run.run_id}: {run.status}; name it to export it all the same", file=sys.stderr)
+            folders = [run.folder for run in finished(runs)]
+            for run in runs:
+                if run.status != "finished":
+                    print(f"left out: {run.id}: {run.status}; name it to export it all the same", file=sys.stderr)
         contents = export_runs(self.file, folders, not self.without_checkpoints, self.force)
         files = sum(map(len, contents.values()))
         print(f"{self.file}: {count(len(contents), 'run')}, {files} files, {self.file.stat().st_size / 1e6:.1f} MB")
@@ -202,9 +206,9 @@ def _new_points(command: RunsTensorBoard, output: Path, told: set[str]) -> list[
     if command.names:
         return [write_events(find_run(name, command.runs), output) for name in command.names]
     points = []
-    for folder in collect(command.runs)["folder"]:
+    for folder in (run.folder for run in collect(command.runs)):
         try:
-            points.append(write_events(Path(folder), output))
+            points.append(write_events(folder, output))
         except UserError as error:
             points.append(0)
             if str(error) not in told:
@@ -224,26 +228,21 @@ def _as_printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(run: dict[str, Any]) -> dict[str, Any]:
+def _listed(run: "Run") -> dict[str, Any]:
     """A run's row of the list; what a damaged one does not tell is None."""
-    from ..scores.collect import what_and_how
+    from ..scores.run import FinishedRun, data_of
     from ..sweep.estimate import last_row
 
-    def value(name: str) -> Any:
-        found = run.get(name)
-        return None if found is None or (isinstance(found, float) and found != found) else found
-
-    steps = value("steps")
-    finished = run["status"] == "finished"
+    config, data = run.config, data_of(run.config) if run.config else None
     return {
-        "run": run["run_id"],
-        "dataset": value("dataset"),
-        "method": value("method"),
-        "fraction": value("fraction"),
-        "seed": None if value("seed") is None else int(run["seed"]),
-        "step": int(steps) if finished and steps else last_row(Path(run["folder"])).get("step", 0),
-        "steps": None if steps is None else int(steps),
-        "score": float(run["score"]) if finished else None,
-        "status": run["status"],
-        "problem": what_and_how(run) if run["status"] in ("damaged", "failed") else "",
+        "run": run.id,
+        "dataset": data and data.dataset,
+        "method": config and config.method,
+        "fraction": data and data.fraction,
+        "seed": config and config.seed,
+        "step": run.config.steps if isinstance(run, FinishedRun) else last_row(run.folder).get("step", 0),
+        "steps": config and config.steps,
+        "score": run.result.score if isinstance(run, FinishedRun) else None,
+        "status": run.status,
+        "problem": run.what_and_how if run.status in ("damaged", "failed") else "",
     }

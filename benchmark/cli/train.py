@@ -118,14 +118,14 @@ def _train(command: Train) -> None:
     with bar:
         folder = train(config, root, command.options.device, report)
     run = read_finished(folder)
-    row = {"run": config.id, "score": float(run["score"]), "best_score": float(run["best_score"])}
+    row = {"run": config.id, "score": run.result.score, "best_score": run.result.best_score}
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))
         return
-    target = run["target_return"]
+    target = run.result.target_return
     print(f"{'already done: ' if already else ''}{folder}")
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
-    trained, total = run["params_trainable"], run["params_total"]
+    trained, total = run.done["params_trainable"], run.done["params_total"]
     print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
 
 

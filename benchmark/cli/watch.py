@@ -135,7 +135,8 @@ def _score(folder: Path) -> str:
 def last_score(folder: Path) -> float | None:
     """The mean score of a run's last evaluation, at the target that is ranked; None before the first."""
     from ...datasets.catalog import find_task
-    from ..runs.records import content_of, read_config, read_episodes
+    from ..runs.episodes import read_episodes
+    from ..runs.records import content_of, read_config
 
     try:
         config = read_config(folder)

@@ -3,21 +3,21 @@
 Drawn on an opaque white card, so that they read on light and dark pages alike, and sized for a column 700 pixels wide.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..runs.methods import look_up
-from ..scores.leaderboard import group_runs, leaderboard
-from ..scores.tables import method_order
+from ..scores.labels import label, method_order, with_several_models
+from ..scores.leaderboard import Group, group_runs, leaderboard_rows
+from ..scores.run import Run
+from ..terminal import count, count_range
 from .card import INK, Grid, card_of_panels
 
 # How marks are filled where one method has several lines: of other language models, or variants.
@@ -33,7 +33,7 @@ class _Series:
 
     label: str
     method: str
-    runs: list[dict[str, Any]]
+    group: Group
     row: dict[str, Any]  # of the leaderboard
 
 
@@ -46,8 +46,8 @@ class _Panel:
     series: list[_Series]
 
 
-def learning_curves(runs: pd.DataFrame, path: Path) -> None:
-    """Write a PNG of score over training step, one panel a fraction, from the frame of `collect`.
+def learning_curves(runs: Sequence[Run], path: Path) -> None:
+    """Write a PNG of score over training step, one panel a fraction, from the runs of `collect`.
 
     Lines are means over seeds at the ranked target, bands reach from the lowest seed to the highest: what was seen, not
     an interval. Raises the errors of `group_runs`.
@@ -68,10 +68,10 @@ def learning_curves(runs: pd.DataFrame, path: Path) -> None:
         _share_limits(all_axes, panels, "y")
 
 
-def scores(runs: pd.DataFrame, path: Path) -> None:
+def scores(runs: Sequence[Run], path: Path) -> None:
     """Write a PNG of every method's score with its 95 % interval and its single seeds, one panel a fraction.
 
-    From the frame of `collect`; raises the errors of `group_runs`.
+    From the runs of `collect`; raises the errors of `group_runs`.
     """
     panels = _panels(runs)
     about = f"Large dots: mean of {_seed_counts(panels)}; lines: 95 % interval; small dots: single seeds."
@@ -92,19 +92,15 @@ def scores(runs: pd.DataFrame, path: Path) -> None:
         _share_limits(all_axes, panels, "x")
 
 
-def _panels(runs: pd.DataFrame) -> list[_Panel]:
-    rows = leaderboard(runs).to_dict("records")
+def _panels(runs: Sequence[Run]) -> list[_Panel]:
     groups = group_runs(runs)
-    models: dict[str, set[str]] = {}
-    for row in rows:
-        models.setdefault(row["method"], set()).add(row["lm"])
+    several = with_several_models((group.config.method, group.config.lm) for group in groups)
     panels: dict[tuple[Any, ...], _Panel] = {}
-    for row, group in zip(rows, groups.values(), strict=True):
+    for row, group in zip(leaderboard_rows(groups), groups, strict=True):
         key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
-        details = [*([row["lm"]] if len(models[row["method"]]) > 1 else []), *filter(None, [row["variant"]])]
-        label = look_up(row["method"]).title + (f" ({', '.join(details)})" if details else "")
+        name = label(row["method"], row["lm"] if row["method"] in several else "", row["variant"])
         panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
-        panel.series.append(_Series(label, row["method"], group, row))
+        panel.series.append(_Series(name, row["method"], group, row))
     for panel in panels.values():
         panel.series.sort(key=lambda series: (method_order(series.method), series.label))
     return [panels[key] for key in sorted(panels)]
@@ -123,17 +119,16 @@ def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
 
 
 def _draw_curve(axes: Axes, series: _Series, rank: int) -> None:
-    steps = series.runs[0]["curve_steps"]
-    curves = np.stack([run["curve_scores"] for run in series.runs])  # (N, V)
+    steps, curves = series.group.runs[0].result.curve_steps, series.group.curves  # (V,), (N, V)
     colour = look_up(series.method).colour
     axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.13, linewidth=0)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 
-def method_line(method: str, label: str, x: Any, y: Any, rank: int = 0) -> Line2D:
+def method_line(method: str, name: str, x: Any, y: Any, rank: int = 0) -> Line2D:
     """A method's line: in a panel, or without points in the legend; `rank` of those of `ranks_of`."""
     look = look_up(method)
-    line = Line2D(x, y, color=look.colour, linewidth=1.9, label=label)
+    line = Line2D(x, y, color=look.colour, linewidth=1.9, label=name)
     line.set(marker=look.marker, markersize=4.5, markeredgecolor="white", markeredgewidth=0.7)
     if rank:
         line.set(
@@ -152,7 +147,7 @@ def _draw_score(axes: Axes, place: int, series: _Series) -> None:
     colour = look_up(series.method).colour
     row = series.row
     axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
-    seeds = [run["score"] for run in series.runs]
+    seeds = series.group.scores
     axes.scatter(seeds, [place + 0.24] * len(seeds), s=11, color=colour, alpha=0.65, linewidth=0)
     axes.scatter([row["score_mean"]], [place], s=52, color=colour, edgecolor="white", linewidth=1.0, zorder=3)
     axes.annotate(
@@ -173,7 +168,7 @@ def _card(
     """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
     labels = _labels(panels)
     ranks = ranks_of(labels)
-    handles = [method_line(method, label, [], [], ranks[label]) for label, method in labels.items()] if legend else []
+    handles = [method_line(method, name, [], [], ranks[name]) for name, method in labels.items()] if legend else []
     grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
     with card_of_panels(path, title, f"{_source(panels)} {about}", handles, grid) as all_axes:
         for axes, panel in zip(all_axes, panels, strict=True):
@@ -198,15 +193,12 @@ def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:
     if len({key[:3] for key in keys}) < len(keys):
         parts.append(panel.key[3][:8])
     episodes = panel.series[0].row["episodes_in_subset"]
-    fraction = f"{100 * panel.fraction:g} % of the data: {episodes} episode{'' if episodes == 1 else 's'}"
+    fraction = f"{100 * panel.fraction:g} % of the data: {count(episodes, 'episode')}"
     return f"{', '.join(parts)}\n{fraction}" if parts else fraction
 
 
 def _seed_counts(panels: list[_Panel]) -> str:
-    counts = sorted({series.row["seeds"] for panel in panels for series in panel.series})
-    return (
-        f"{counts[0]} seed{'' if counts == [1] else 's'}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    )
+    return count_range([series.row["seeds"] for panel in panels for series in panel.series], "seed")
 
 
 def _share_limits(all_axes: list[Axes], panels: list[_Panel], axis: str) -> None:

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ..runs.methods import look_up
+from ..scores.labels import label, method_order
 from ..scores.standings import Standing
-from ..scores.tables import method_order
+from ..terminal import count_range
 from .card import Grid, card_of_panels
 from .curves import method_line, ranks_of
 
@@ -30,7 +31,7 @@ def fraction_figure(standings: Sequence[Standing], path: Path) -> None:
     models = {standing.lm for standing in standings if standing.lm}
     ranks = ranks_of({line: line[0] for line in _lines(standings)})
     handles = [
-        method_line(method, _label(method, lm if len(models) > 1 else ""), [], [], rank)
+        method_line(method, label(method, lm if len(models) > 1 else ""), [], [], rank)
         for (method, lm), rank in ranks.items()
     ]
     columns = min(COLUMNS if len(panels) != 4 else 2, len(panels))
@@ -91,17 +92,12 @@ def _limits(methods: Lines) -> tuple[float, float]:
     return low - beside, high + beside
 
 
-def _label(method: str, lm: str) -> str:
-    return look_up(method).title + (f" ({lm})" if lm else "")
-
-
 def _about(standings: Sequence[Standing], models: set[str]) -> str:
-    seeds = sorted({standing.seeds for standing in standings})
-    counted = f"{seeds[0]} seed{'' if seeds == [1] else 's'}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    seeds = count_range([standing.seeds for standing in standings], "seed")
     sources, profiles = (sorted({getattr(s, name) for s in standings}) for name in ("source", "profile"))
     model = f", {next(iter(models))}" if len(models) == 1 else ""
     return (
-        f"{', '.join(sources).capitalize()} data, {', '.join(profiles)} profile{model}. Lines: mean of {counted}. "
+        f"{', '.join(sources).capitalize()} data, {', '.join(profiles)} profile{model}. Lines: mean of {seeds}. "
         "Bands: 95 % intervals, cut at a panel's edge. Score: normalised return, 0 to 100."
     )
 

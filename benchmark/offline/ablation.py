@@ -16,6 +16,7 @@ from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
 from ..runs.store import run_folder
 from ..scores.collect import read_finished
+from ..scores.leaderboard import Group
 from ..scores.statistics import paired_difference, summarise
 from .build import check_language_model, config_class_of, policy_config
 from .config import OfflineConfig
@@ -152,23 +153,25 @@ def compare(runs: dict[tuple[Setting, str], list[OfflineConfig]], root: Path, co
     `minus_lamo` is the mean over seeds and episodes of the score less LaMo's on the same data, starts and seed, with
     its 95 % interval (`scores/statistics.py`).
     """
-    found = {key: [_read(root, config, corpus) for config in group] for key, group in runs.items()}
-    return [_row(setting, VARIANTS[name], group, found[setting, BASE]) for (setting, name), group in found.items()]
+    found = {
+        (setting, name): Group(name, [read_finished(run_folder(root, config)) for config in configs])
+        for (setting, name), configs in runs.items()
+    }
+    left = {key: [loss_on_english(root, config, corpus) for config in configs] for key, configs in runs.items()}
+    return [_row(key[0], VARIANTS[key[1]], group, found[key[0], BASE], left[key]) for key, group in found.items()]
 
 
-def _read(root: Path, config: OfflineConfig, corpus: str) -> dict[str, Any]:
-    """A finished run, and what its language model has left of language."""
-    return read_finished(run_folder(root, config)) | {"loss_on_english": loss_on_english(root, config, corpus)}
-
-
-def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: list[dict[str, Any]]) -> dict[str, Any]:
-    scores, reference = (np.stack([run["headline_scores"] for run in runs]) for runs in (group, base))
-    own, apart = summarise(scores), paired_difference(scores, reference)
+def _row(
+    setting: Setting, variant: Variant, group: Group, base: Group, losses: Sequence[float | None]
+) -> dict[str, Any]:
+    own = summarise(group.headline_scores)
+    apart = paired_difference(group.headline_scores, base.headline_scores)
+    first = group.runs[0]
     return {
         "dataset": setting.dataset,
-        "source": group[0]["source"],
+        "source": group.data.source,
         "fraction": setting.fraction,
-        "episodes": int(group[0]["episodes_in_subset"]),
+        "episodes": group.data.episodes_in_subset,
         "variant": variant.name,
         "title": variant.title,
         "seeds": own.seeds,
@@ -178,18 +181,18 @@ def _row(setting: Setting, variant: Variant, group: list[dict[str, Any]], base: 
         "minus_lamo": apart.mean,
         "minus_lamo_low": apart.ci_low,
         "minus_lamo_high": apart.ci_high,
-        "perplexity": _perplexity(group),
-        "params_trainable": int(group[0]["params_trainable"]),
-        "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
-        "curve_steps": group[0]["curve_steps"],
-        "curves": np.stack([run["curve_scores"] for run in group]),  # (N, V)
+        "perplexity": _perplexity(losses),
+        "params_trainable": first.done["params_trainable"],
+        "train_seconds": float(np.mean([run.done["train_seconds"] for run in group.runs])),
+        "curve_steps": first.result.curve_steps,
+        "curves": group.curves,
     }
 
 
-def _perplexity(group: list[dict[str, Any]]) -> float | None:
+def _perplexity(losses: Sequence[float | None]) -> float | None:
     """On held-out English after training, the geometric mean over runs; None where there is no language model."""
-    losses = [run["loss_on_english"] for run in group]
-    return None if None in losses else math.exp(float(np.mean(losses)))
+    known = [loss for loss in losses if loss is not None]
+    return math.exp(float(np.mean(known))) if len(known) == len(losses) else None
 
 
 CURVES = ("curve_steps", "curves")

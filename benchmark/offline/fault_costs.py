@@ -52,7 +52,7 @@ def compare(name: str, pair: Pair, root: Path) -> dict[str, Any]:
     """
     first = pair[0][0]
     default, faulty = (with_one_target([read_finished(run_folder(root, config)) for config in side]) for side in pair)
-    before, after = (np.stack([run["headline_scores"] for run in side]) for side in (default, faulty))  # (N, M)
+    before, after = (np.stack([run.result.headline_scores for run in side]) for side in (default, faulty))  # (N, M)
     apart = paired_difference(after, before)
     return {
         "fault": name,
@@ -70,7 +70,7 @@ def compare(name: str, pair: Pair, root: Path) -> dict[str, Any]:
         "difference": apart.mean,
         "ci_low": None if math.isnan(apart.ci_low) else apart.ci_low,
         "ci_high": None if math.isnan(apart.ci_high) else apart.ci_high,
-        "target_default": default[0]["target_return"],
-        "target_fault": faulty[0]["target_return"],
+        "target_default": default[0].result.target_return,
+        "target_fault": faulty[0].result.target_return,
         "signature": FAULTS[name].signature,
     }

@@ -13,7 +13,7 @@ from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
 from ...datasets.environments import simulator_version
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
-from ..runs.episodes import COLUMNS, episodes_csv
+from ..runs.episodes import HEADER, episodes_csv
 from ..runs.store import note_on_terminal, run_folder, write_logs
 from ..training.devices import choose_device
 from ..training.learner import Learner, Schedule, Tally, autocast
@@ -65,7 +65,7 @@ class Training(Learner, Life):
         self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
         self.sampler: Sampler = self.policy.sampler(self.subset)
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
-        self.progress.episodes = ",".join(COLUMNS) + "\n"
+        self.progress.episodes = f"{HEADER}\n"
         self.unsound = ""  # what was not finite when it began
 
     def schedule(self, settings: OptimizerSettings) -> Schedule:

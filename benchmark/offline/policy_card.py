@@ -13,7 +13,7 @@ from ...datasets.catalog import find_task
 from ..lm.checkpoints import PUBLISHED
 from ..runs.episodes import parse_episodes
 from ..runs.methods import METHODS
-from ..runs.records import read_config, read_done
+from ..runs.records import content_of, read_config, read_done
 from ..scores.collect import read_finished
 from ..sharing.files import Facts
 from .config import OfflineConfig
@@ -107,8 +107,8 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
     """The card of the finished run in `folder`, for a repository of that name; Markdown with a YAML head."""
     config, done, run = read_config(folder), read_done(folder), read_finished(folder)
     assert isinstance(config, OfflineConfig)
-    task, method, target = find_task(config.task), METHODS[config.method], float(run["target_return"])
-    played = parse_episodes((folder / "episodes.csv").read_text(encoding="utf-8"))
+    task, method, target = find_task(config.task), METHODS[config.method], run.result.target_return
+    played = parse_episodes(content_of(folder, "episodes.csv"))
     last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]
     mean, half = _interval(np.array([e.episode_return for e in last]))
     low, high = task.reference_scores
@@ -128,11 +128,12 @@ def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> st
         "score": task.normalise(mean),
         "score_interval": _bracketed(task.normalise(mean - half), task.normalise(mean + half)),
         "headline": config.headline_evaluations,
-        "ranked": run["score"],
+        "ranked": run.result.score,
         "length": float(np.mean([e.length for e in last])),
         "starts": ATARI if task.frame_stack else "",
         "curve": "\n".join(
-            f"| {step:,} | {score:.2f} |" for step, score in zip(run["curve_steps"], run["curve_scores"], strict=True)
+            f"| {step:,} | {score:.2f} |"
+            for step, score in zip(run.result.curve_steps, run.result.curve_scores, strict=True)
         ),
         "needs": _needs(config),
         "command": _command(config),

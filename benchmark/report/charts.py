@@ -7,6 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..figures.card import readable
+from ..terminal import plural
 from . import svg
 from .contents import Row, Setting
 from .marks import (
@@ -53,7 +54,7 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
     y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
     episodes = setting.at(fraction)[0].values["episodes_in_subset"]
-    title = f"Training on {percent(fraction)} ({episodes:,} {'episode' if episodes == 1 else 'episodes'})"
+    title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, "score"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
@@ -199,8 +200,8 @@ def cell_text(row: Row | None) -> str:
 
 
 def _learned(row: Row) -> Curve:
-    scores = np.stack([run["curve_scores"] for run in row.runs])  # (N, V)
-    steps = np.asarray(row.runs[0]["curve_steps"], float)
+    scores = row.group.curves  # (N, V)
+    steps = np.asarray(row.runs[0].result.curve_steps, float)
     return Curve(row.label, row.method, steps, scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0))
 
 

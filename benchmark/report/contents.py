@@ -3,29 +3,22 @@
 Every value is a plain one; the templates escape what they print, since names come from whoever made the runs.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ...datasets.errors import UserError
-from ..runs.methods import look_up
-from ..scores.collect import collect, left_out
-from ..scores.leaderboard import KEYS, group_runs, leaderboard
-from ..scores.tables import method_order
+from ..runs.records import HASHED
+from ..scores.collect import collect, finished, left_out
+from ..scores.labels import label, method_order, short_label, titles_of, with_several_models
+from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
+from ..scores.run import FinishedRun
 
-LONGEST_LABEL = 16  # characters
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
-# Of a run, what `collect` adds to its folder's files.
-COMPUTED = (
-    *("run_id", "status", "problem", "advice", "settings", "verified", "sha256"),
-    *("by_target", "headline_scores", "curve_steps", "curve_scores"),
-)
+RESULT = ("target_return", "score", "best_score", "return_mean")  # of a run's result, what its details show
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,12 @@ class Row:
     label: str  # short, for figures
     title: str
     values: dict[str, Any]  # of the leaderboard, by its columns
-    runs: list[dict[str, Any]]  # of `collect`, one a seed
+    group: Group
+
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """One a seed."""
+        return self.group.runs
 
     @property
     def method(self) -> str:
@@ -79,7 +77,7 @@ class Setting:
     @property
     def methods(self) -> list[tuple[str, str]]:
         """Name and title of every method that figures show, in order of display."""
-        return methods_of(self.drawn)
+        return titles_of(row.method for row in self.drawn)
 
     def at(self, fraction: float) -> list[Row]:
         """The rows at a share of the data."""
@@ -111,7 +109,7 @@ class Page:
 class Contents:
     """Everything that the report is made of."""
 
-    runs: pd.DataFrame  # of `collect`: those that the rows are made of
+    runs: list[FinishedRun]  # that the rows are made of
     pages: list[Page]
     left_out: list[str]  # one line each: what can't be counted, and what to do
 
@@ -125,15 +123,15 @@ class Contents:
         """Those of all pages."""
         return [row for setting in self.settings for row in setting.rows]
 
-    def distinct(self, *names: str) -> list[str]:
-        """Every combination of these fields that runs have, in words."""
-        known = [run for row in self.rows for run in row.runs]
-        return sorted({", ".join(_text(run[name]) for name in names if _said(run.get(name))) for run in known} - {""})
+    def distinct(self, name: str) -> list[str]:
+        """Every value that runs have in a field of `config.json`, of their data or of `done.json`, as text."""
+        values = (run.done.get(name, run.fields.get(name)) for row in self.rows for run in row.runs)
+        return sorted({str(value) for value in values if _said(value)})
 
     @property
     def hours(self) -> float:
         """Time spent in optimiser steps, over all runs."""
-        return sum(float(run["train_seconds"]) for row in self.rows for run in row.runs) / 3600.0
+        return sum(float(run.done["train_seconds"]) for row in self.rows for run in row.runs) / 3600.0
 
 
 def read_contents(*roots: Path) -> Contents:
@@ -142,66 +140,58 @@ def read_contents(*roots: Path) -> Contents:
     Rows that can't be averaged are left out, and said to be. Raises a `UserError` if no run is finished.
     """
     found = collect(*roots)
-    finished = found[found["status"] == "finished"]
-    if finished.empty:
+    sound = finished(found)
+    if not sound:
         group_runs(found)  # says that none is finished
-    runs, refused = _averageable(finished)
-    if runs.empty:
+    runs, refused = _averageable(sound)
+    if not runs:
         raise UserError(refused[0])
-    return Contents(runs, list(_pages(runs)), [*left_out(found), *refused])
-
-
-def methods_of(rows: Iterable[Row]) -> list[tuple[str, str]]:
-    """Name and title of every method that the rows have, in order of display."""
-    return methods_of_names(row.method for row in rows)
-
-
-def methods_of_names(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Each name once with its title, in order of display."""
-    return [(name, look_up(name).title) for name in sorted(set(names), key=method_order)]
+    return Contents(list(runs), list(_pages(runs)), [*left_out(found), *refused])
 
 
 def provenance(row: Row) -> dict[str, Any]:
     """What all runs of a row share, by name: their configuration, but for what each has of its own."""
-    common = {key: value for key, value in row.runs[0]["settings"].items() if _said(value)}
+    common = {name: value for name, value in row.runs[0].settings.items() if _said(value)}
     return dict(sorted(common.items()))
 
 
-def own_values(row: Row, run: dict[str, Any]) -> dict[str, Any]:
+def own_values(row: Row, run: FinishedRun) -> dict[str, Any]:
     """What a run has of its own, by name: its seeds, subset and score, and what it ran on."""
-    own = {key: value for key, value in run.items() if key not in COMPUTED and key not in row.runs[0]["settings"]}
-    return {key: value for key, value in own.items() if _said(value)}
-
-
-def _text(value: Any) -> str:
-    """A value as text; whole numbers are floats where some run of the frame lacks them."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    config = {name: value for name, value in run.fields.items() if not name.startswith("policy.")}
+    result = {name: getattr(run.result, name) for name in RESULT}
+    known = {"folder": str(run.folder)} | config | dict(run.done) | result | {"variant": row.variant}
+    shared = (HASHED, *row.runs[0].settings)
+    return {name: value for name, value in known.items() if name not in shared and _said(value)}
 
 
 def _said(value: Any) -> bool:
-    """Whether there is anything to show: a frame has NaN where a run lacks a column."""
-    return not (value is None or value == "" or value == [] or (isinstance(value, float) and math.isnan(value)))
+    """Whether there is anything to show."""
+    return value is not None and value not in ("", [])
 
 
-def _averageable(finished: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _averageable(runs: Sequence[FinishedRun]) -> tuple[Sequence[FinishedRun], list[str]]:
     """The runs of the rows that can be averaged, and why the others can't."""
     with suppress(UserError):
-        group_runs(finished)
-        return finished, []
-    kept, refused = [], []
-    keys = [key for key in KEYS if key != "variant"]  # which is known once runs are grouped
-    for _, group in finished.groupby(keys, dropna=False):
+        group_runs(runs)
+        return runs, []
+    rows: dict[tuple[Any, ...], list[FinishedRun]] = {}
+    for run in sorted(runs, key=row_of):
+        rows.setdefault(row_of(run), []).append(run)
+    kept: list[FinishedRun] = []
+    refused: list[str] = []
+    for row in rows.values():
         try:
-            group_runs(group)
-            kept.append(group)
+            group_runs(row)
+            kept += row
         except UserError as error:
             refused.append(str(error))
-    return (pd.concat(kept) if kept else finished.iloc[:0]), refused
+    return kept, refused
 
 
-def _pages(runs: pd.DataFrame) -> Iterator[Page]:
-    records = leaderboard(runs).to_dict("records")
-    pairs = list(zip(records, group_runs(runs).values(), strict=True))
+def _pages(runs: Sequence[FinishedRun]) -> Iterator[Page]:
+    groups = group_runs(runs)
+    records = leaderboard_rows(groups)
+    pairs = list(zip(records, groups, strict=True))
     taken: set[str] = set()
     for dataset in sorted({record["dataset"] for record in records}):
         here = [pair for pair in pairs if pair[0]["dataset"] == dataset]
@@ -210,29 +200,20 @@ def _pages(runs: pd.DataFrame) -> Iterator[Page]:
         yield Page(anchor(dataset, taken), dataset, settings)
 
 
-def _setting(pairs: list[tuple[dict[str, Any], list[dict[str, Any]]]], taken: set[str]) -> Setting:
+def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> Setting:
     first = pairs[0][0]
-    models: dict[str, set[str]] = {}
-    for record, _ in pairs:
-        models.setdefault(record["method"], set()).add(record["lm"])
-    rows = [_row(record, group, len(models[record["method"]]) > 1, taken) for record, group in pairs]
+    several = with_several_models((record["method"], record["lm"]) for record, _ in pairs)
+    rows = [_row(record, group, taken, with_model=record["method"] in several) for record, group in pairs]
     rows.sort(key=lambda row: (method_order(row.method), row.variant != "", row.title, row.fraction))
     about = {name: str(first[name]) for name in ("dataset", "task", "source", "profile", "dataset_hash")}
     return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)
 
 
-def _row(record: dict[str, Any], group: list[dict[str, Any]], with_model: bool, taken: set[str]) -> Row:
-    method = str(record["method"])
-    model = f" ({record['lm']})" if with_model else ""
-    variant = f", {record['variant']}" if record["variant"] else ""
+def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: bool) -> Row:
+    method, model = record["method"], record["lm"] if with_model else ""
+    title = ", ".join(filter(None, (label(method, model), record["variant"])))
     name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
-    return Row(anchor(name, taken), short(method) + model, look_up(method).title + model + variant, record, group)
-
-
-def short(method: str) -> str:
-    """The name of a method for a figure."""
-    title = look_up(method).label
-    return title if len(title) <= LONGEST_LABEL else title[: LONGEST_LABEL - 1] + "…"
+    return Row(anchor(name, taken), short_label(method, model), title, record, group)
 
 
 def anchor(name: str, taken: set[str]) -> str:

@@ -3,16 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ..runs.methods import look_up
 from ..scores.aggregates import Estimate
+from ..scores.labels import label, short_label, titles_of, with_several_models
+from ..scores.run import FinishedRun
 from ..scores.standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from . import charts, marks
-from .contents import Setting, anchor, methods_of_names, short
+from .contents import Setting, anchor
 
 METRIC_TITLES = {"iqm": "IQM", "median": "Median", "mean": "Mean", "optimality_gap": "Optimality gap (lower is better)"}
 THRESHOLDS = 31  # of a performance profile
@@ -56,9 +55,9 @@ class Overall:
     single: list[Comparison]  # LaMo against another method on one data set
 
 
-def overall(runs: pd.DataFrame) -> Overall:
-    """From the frame of `collect`, whose rows can all be averaged. Variants are left out."""
-    found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name[2]}) for p in pools(runs)]
+def overall(runs: Sequence[FinishedRun]) -> Overall:
+    """From runs whose rows can all be averaged. Variants are left out."""
+    found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name.variant}) for p in pools(runs)]
     compared = [comparison for comparison in comparisons(found) if comparison.pairs]
     single = [comparison for comparison in compared if len(comparison.datasets) == 1]
     return Overall(_tallies(single), _blocks([p for p in found if len(p.datasets) > 1], compared), single)
@@ -73,12 +72,12 @@ def compared_in(setting: Setting, single: Sequence[Comparison]) -> list[Comparis
 
 def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
     """The comparisons with each other method, in order of display."""
-    return [(name, [c for c in compared if c.other == name]) for name, _ in methods_of_names(c.other for c in compared)]
+    return [(name, [c for c in compared if c.other == name]) for name, _ in titles_of(c.other for c in compared)]
 
 
 def _tallies(single: Sequence[Comparison]) -> list[Tally]:
     tallies = []
-    for name, title in methods_of_names(c.other for c in single):
+    for name, title in titles_of(c.other for c in single):
         ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
         known = [(low, high) for low, high in ends if math.isfinite(low)]
         better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
@@ -97,7 +96,7 @@ def _blocks(several: Sequence[Pool], compared: Sequence[Comparison]) -> list[Blo
         name = anchor(f"together {profile} {source} {len(datasets)}", taken)
         mine = standings(here)
         against = [c for c in compared if (c.profile, c.source, c.datasets) == (profile, source, datasets)]
-        methods = methods_of_names(name[0] for pool in here for name in pool.rows)
+        methods = titles_of(name.method for pool in here for name in pool.rows)
         at = [(pool.fraction, _charts(name, place, pool, mine, against)) for place, pool in enumerate(here)]
         blocks.append(Block(name, profile, source, list(datasets), methods, _over_shares(name, mine), at))
     return blocks
@@ -107,12 +106,12 @@ def _over_shares(name: str, stood: Sequence[Standing]) -> list[charts.Chart]:
     if len({standing.fraction for standing in stood}) < 2:
         return []
     curves = []
-    for label, standing in {_label(s.method, s.lm, stood): s for s in stood}.items():
+    for name_of_line, standing in {_label(s.method, s.lm, stood): s for s in stood}.items():
         line = [s for s in stood if (s.method, s.lm) == (standing.method, standing.lm)]
         values = [s.metrics["iqm"] for s in line]
         x = np.asarray([s.fraction for s in line])
         y, low, high = (np.asarray([getattr(value, end) for value in values]) for end in ("value", "low", "high"))
-        curves.append(marks.Curve(label, standing.method, x, y, low, high))
+        curves.append(marks.Curve(name_of_line, standing.method, x, y, low, high))
     return [charts.curves_over_shares(f"{name}-shares", "IQM over share of the data", "IQM of the score", curves)]
 
 
@@ -127,15 +126,15 @@ def _charts(
     drawn.append(_profiles(f"{name}-{place}-profile", pool, here))
     against = [c for c in compared if c.fraction == pool.fraction]
     if against:
-        entries = [_entry(c.other, short(c.other), c.probability) for c in against]
-        title = f"Probability that {look_up(REFERENCE).title} does better than…"
+        entries = [_entry(c.other, short_label(c.other), c.probability) for c in against]
+        title = f"Probability that {label(REFERENCE)} does better than…"
         name = f"{name}-{place}-improvement"
         drawn.append(charts.intervals(name, title, entries, digits=2, reference=0.5))
     return drawn
 
 
 def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
-    scores = [run["score"] for rows in pool.rows.values() for row in rows.values() for run in row]
+    scores = [score for groups in pool.rows.values() for group in groups.values() for score in group.scores]
     thresholds = np.linspace(min(0.0, *scores), max(scores), THRESHOLDS)
     curves = [
         marks.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
@@ -144,10 +143,10 @@ def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
     return charts.profiles(name, "Performance profiles", curves)
 
 
-def _entry(method: str, label: str, found: Estimate) -> marks.Interval:
-    return marks.Interval(label, method, found.value, found.low, found.high)
+def _entry(method: str, name: str, found: Estimate) -> marks.Interval:
+    return marks.Interval(name, method, found.value, found.low, found.high)
 
 
-def _label(method: str, lm: str, stood: Sequence[Any]) -> str:
-    models = {s.lm for s in stood if s.method == method}
-    return short(method) + (f" ({lm})" if len(models) > 1 else "")
+def _label(method: str, lm: str, stood: Sequence[Standing]) -> str:
+    several = with_several_models((standing.method, standing.lm) for standing in stood)
+    return short_label(method, lm if method in several else "")

@@ -17,11 +17,13 @@ from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
+from ..scores.labels import titles_of
+from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
 from ..terminal import duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
-from .contents import Contents, Page, Row, Setting, methods_of, own_values, provenance
+from .contents import Contents, Page, Row, Setting, own_values, provenance
 from .overall import by_method, compared_in, overall
 from .strips import Strip, read_strips
 
@@ -85,7 +87,7 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         finished=max(contents.distinct("finished_at"), default=""),
         tiles=_tiles(contents),
         choices=_choices(contents),
-        glossary=[(name, title, METHODS[name].summary) for name, title in methods_of(contents.rows) if name in METHODS],
+        glossary=[(name, title, METHODS[name].summary) for name, title in _methods(contents) if name in METHODS],
         best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         overall=overall(contents.runs),
@@ -120,14 +122,15 @@ def _charts(setting: Setting) -> list[charts.Chart]:
     return [first, *(charts.learning_curve(setting, fraction) for fraction in setting.fractions)]
 
 
+def _methods(contents: Contents) -> list[tuple[str, str]]:
+    return titles_of(row.method for row in contents.rows)
+
+
 def _clearly_best(setting: Setting) -> list[Row]:
     """Rows whose interval lies above every other one's at the same share of the data."""
-    best = []
-    for row in setting.rows:
-        rivals = [other for other in setting.at(row.fraction) if other is not row]
-        if rivals and all(row.values["ci_low"] > other.values["ci_high"] for other in rivals):
-            best.append(row)
-    return best
+    shares = [setting.at(fraction) for fraction in setting.fractions]
+    places = [clearly_best([row.values for row in rows]) for rows in shares]
+    return [rows[place] for rows, place in zip(shares, places, strict=True) if place is not None]
 
 
 def _range(contents: Contents) -> tuple[float, float]:
@@ -144,7 +147,7 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     values = {
         "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
         "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
-        "Methods": (f"{len(methods_of(contents.rows)):,}", ""),
+        "Methods": (f"{len(_methods(contents)):,}", ""),
         "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
         "Profile": (", ".join(contents.distinct("profile")), ", ".join(contents.distinct("lm"))),
         "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),

@@ -114,7 +114,7 @@ def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
         for row, run in [(each, run) for each in setting.rows for run in each.runs]:
             try:
                 strip = read_strip(
-                    Path(run["folder"]), f"{row.title}, {percent(row.fraction)} of the data, seed {run['seed']}"
+                    run.folder, f"{row.title}, {percent(row.fraction)} of the data, seed {run.config.seed}"
                 )
             except UserError as error:
                 problems.append(str(error))

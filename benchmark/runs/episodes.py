@@ -3,7 +3,16 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from ...datasets.errors import UserError
+from ...datasets.trajectories import Array
+
+COLUMNS = ("step", "target_return", "episode", "seed", "return", "length")
+HEADER = ",".join(COLUMNS)
+LARGEST = 1e15  # return of an episode: sums of squares of such numbers are still finite
 
 
 @dataclass(frozen=True)
@@ -18,9 +27,6 @@ class Episode:
     length: int  # steps
 
 
-COLUMNS = ["step", "target_return", "episode", "seed", "return", "length"]
-
-
 def episodes_csv(episodes: Sequence[Episode]) -> str:
     """The content of `episodes.csv`."""
     text = io.StringIO()
@@ -30,9 +36,23 @@ def episodes_csv(episodes: Sequence[Episode]) -> str:
     return text.getvalue()
 
 
-def parse_episodes(text: str) -> list[Episode]:
-    """The inverse of `episodes_csv`."""
-    kinds = [f.type for f in fields(Episode)]
-    rows = csv.reader(io.StringIO(text))
-    next(rows)
-    return [Episode(*(kind(value) for kind, value in zip(kinds, row, strict=True))) for row in rows]  # type: ignore[operator]
+def read_episodes(content: bytes) -> Array:
+    """(rows, 6) float64 of an `episodes.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
+    try:
+        header, _, body = content.decode("utf-8").partition("\n")
+        if header != HEADER or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
+            raise ValueError(f"it is cut short or its first line is not '{HEADER}'")
+        table: Array = np.loadtxt(body.splitlines(), delimiter=",", comments=None, ndmin=2)
+    except ValueError as error:
+        raise UserError(f"episodes.csv can't be read ({error})") from error
+    if table.shape[1] != len(COLUMNS) or not (np.abs(table) <= LARGEST).all():  # nor is NaN
+        raise UserError(f"episodes.csv has rows that are not six finite numbers of at most {LARGEST:g}")
+    return table
+
+
+def parse_episodes(content: bytes) -> list[Episode]:
+    """The inverse of `episodes_csv`; the errors of `read_episodes`."""
+    return [
+        Episode(int(step), target, int(episode), int(seed), episode_return, int(length))
+        for step, target, episode, seed, episode_return, length in read_episodes(content).tolist()
+    ]

@@ -14,21 +14,16 @@ from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, get_type_hints
 
-import numpy as np
-
 from ...baselines.fields import Bounds, Count
 from ...datasets.errors import UserError
 from ...datasets.file_checks import check_regular_file
 from ...datasets.json_files import parse_json
-from ...datasets.trajectories import Array
 from .config import MOST, RunConfig
 from .kinds import LONGEST, Fields, checked, of_kind, shown
 from .layout import CHECKPOINT, DATA_FACTS, FILES
 from .tracks import BEFORE_TRACKS, Track, find_track
 
 MOST_SETTINGS = 1000  # of a method; numbers in a list of them
-LARGEST = 1e15  # return of an episode: sums of squares of such numbers are still finite
-EPISODE_COLUMNS = "step,target_return,episode,seed,return,length"
 HASHED = "sha256"  # where `done.json` keeps the hashes of the run's files, and `data.json` that of a pulled checkpoint
 
 Total = Annotated[int, Bounds(0)]  # of parameters, bytes, runs
@@ -192,21 +187,6 @@ def _check_hash(name: str, found: str, expected: Sequence[Any]) -> None:
         raise UserError(
             f"{name} was changed after the run finished: its SHA-256 is {found[:16]}..., expected {expected[0][:16]}..."
         )
-
-
-def read_episodes(content: bytes) -> Array:
-    """(rows, 6) float64 of an `episodes.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
-    try:
-        header, _, body = content.decode("utf-8").partition("\n")
-        if header != EPISODE_COLUMNS or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
-            raise ValueError(f"it is cut short or its first line is not '{EPISODE_COLUMNS}'")
-        table: Array = np.loadtxt(body.splitlines(), delimiter=",", comments=None, ndmin=2)
-    except ValueError as error:
-        raise UserError(f"episodes.csv can't be read ({error})") from error
-    columns = EPISODE_COLUMNS.count(",") + 1
-    if table.shape[1] != columns or not (np.abs(table) <= LARGEST).all():  # nor is NaN
-        raise UserError(f"episodes.csv has rows that are not six finite numbers of at most {LARGEST:g}")
-    return table
 
 
 def read_metrics(folder: Path, last: int) -> list[Fields]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...datasets.csv_text import cell_text
 from ...datasets.errors import UserError
+from ..terminal import count
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
@@ -90,10 +91,9 @@ def nothing_published(board: pd.DataFrame) -> list[str]:
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many of the comparable scores lie where."""
-    counts = {place: sum(row["lies"] == place for row in rows if row["comparable"]) for place in LIES}
-    total = sum(counts.values())
-    places = ", ".join(f"{count} {LIES[place]}" for place, count in counts.items() if count)
-    return f"{total} comparable score{'' if total == 1 else 's'}; of theirs, {places}"
+    found = {place: sum(row["lies"] == place for row in rows if row["comparable"]) for place in LIES}
+    places = ", ".join(f"{number} {LIES[place]}" for place, number in found.items() if number)
+    return f"{count(sum(found.values()), 'comparable score')}; of theirs, {places}"
 
 
 def why_not(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """The leaderboard: runs averaged over seeds, one row a method, data set and fraction, written as CSV."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pandas as pd
 from ...datasets.csv_text import csv_text
 from ...datasets.errors import UserError
 from ...datasets.storage import write_text
-from ...datasets.trajectories import combine_hashes
-from .collect import with_one_target
+from ...datasets.trajectories import Array, combine_hashes
+from ..runs.config import RunConfig
+from .collect import finished, with_one_target
 from .comparable import published_columns
+from .run import Data, FinishedRun, Run
 from .statistics import Summary, summarise_all
 from .variants import split_variants
 
@@ -58,36 +62,67 @@ COLUMNS = {
 }
 
 
-def group_runs(runs: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Finished runs of `collect` by leaderboard row (`KEYS` and the hash of the data), in order of seed.
+@dataclass(frozen=True)
+class Group:
+    """The runs of one leaderboard row, in order of seed, all ranked at one target."""
+
+    variant: str  # what tells its settings from those of most runs of its method; "" for nothing
+    runs: list[FinishedRun]
+
+    @property
+    def config(self) -> RunConfig:
+        """The first run's configuration, with which the others agree in all but what is of each seed."""
+        return self.runs[0].config
+
+    @property
+    def data(self) -> Data:
+        """The first run's data, likewise."""
+        return self.runs[0].data
+
+    @property
+    def scores(self) -> Array:
+        """(N,) the runs' scores."""
+        return np.asarray([run.result.score for run in self.runs])
+
+    @property
+    def headline_scores(self) -> Array:
+        """(N, M) the scores of their headline episodes."""
+        return np.stack([run.result.headline_scores for run in self.runs])
+
+    @property
+    def curves(self) -> Array:
+        """(N, V) their learning curves, at the steps of the first run's."""
+        return np.stack([run.result.curve_scores for run in self.runs])
+
+
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """The finished ones of the runs by leaderboard row (`KEYS` and the hash of the data), sorted by these.
 
     Runs that agree in all of it but the variant and differ in a setting are rows of their own: `variant`
     (`variants.py`) tells them apart. Raises a `UserError` if no run is finished, if a seed occurs twice in a row, or
     if a row mixes runs on one shared subset with runs on a subset each.
     """
-    finished = _records(runs[runs["status"] == "finished"])
-    if not finished:
+    sound = finished(runs)
+    if not sound:
         raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    shared = (*KEYS[:-1], "dataset_hash")
-    for run in sorted(finished, key=lambda run: (*(run[key] for key in shared), run["seed"], run["run_id"])):
-        groups.setdefault(tuple(run[key] for key in shared), []).append(run)
-    rows = {}
-    for key, group in groups.items():
+    groups: dict[tuple[Any, ...], list[FinishedRun]] = {}
+    for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
+        groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)
+    rows = []
+    for group in groups.values():
         for variant, row in split_variants(group).items():
             _check_seeds(row)
-            rows[*key[:-1], variant, key[-1]] = with_one_target([run | {"variant": variant} for run in row])
+            rows.append(Group(variant, with_one_target(row)))
     return rows
 
 
-def _records(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """One dictionary a run, without single settings of policies: `settings` holds them all."""
-    names = [name for name in runs if not name.startswith("policy.")]
-    columns = zip(*(runs[name].tolist() for name in names), strict=True)  # `to_dict` takes many times as long
-    return [dict(zip(names, values, strict=True)) for values in columns]
+def row_of(run: FinishedRun) -> tuple[Any, ...]:
+    """The run's values of `KEYS` but the last, which other runs decide."""
+    config, data = run.config, run.data
+    return (config.task, data.dataset, data.source, data.fraction, config.method, config.lm, config.profile)
 
 
-def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
+def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     """Average finished runs over seeds: one row for each of `KEYS` and data, columns `COLUMNS`, sorted by them.
 
     `score_std`, `score_iqm` and the 95 % interval are those of `statistics.py`; `seeds_below_gap` counts the seeds that
@@ -98,10 +133,22 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
     Raises the errors of `group_runs`.
     """
-    groups = list(group_runs(runs).values())
-    summaries = summarise_all([np.stack([run["headline_scores"] for run in group]) for group in groups])
-    rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(leaderboard_rows(group_runs(runs)), columns=list(COLUMNS))
+
+
+def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The row of each group, by column."""
+    summaries = summarise_all([group.headline_scores for group in groups])
+    return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+
+
+def clearly_best(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """The place of the row whose interval lies above every other one's; None where there is none, or no other row."""
+    for place, row in enumerate(rows):
+        rivals = [other for other in rows if other is not row]
+        if rivals and all(row["ci_low"] > other["ci_high"] for other in rivals):
+            return place  # a single seed's ends are NaN: it is never clear
+    return None
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -115,13 +162,22 @@ def _formatted(value: Any, style: str) -> str:
     return "" if isinstance(value, float) and math.isnan(value) else format(value, style)
 
 
-def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
-    first = group[0]
-    row = {column: first[column] for column in (*KEYS, "dataset_hash", "env_id", "simulator", "version")}
-    row |= {column: int(first[column]) for column in ("episodes_in_subset", "params_total", "params_trainable")}
-    row |= {
-        "track": first["track"],
-        "subset_hash": _combined_subset_hash(group),
+def _row(group: Group, summary: Summary) -> dict[str, Any]:
+    config, data, runs = group.config, group.data, group.runs
+    done = runs[0].done
+    row = {
+        "track": config.track,
+        "task": config.task,
+        "dataset": data.dataset,
+        "source": data.source,
+        "dataset_hash": data.dataset_hash,
+        "fraction": data.fraction,
+        "subset_hash": _combined_subset_hash(runs),
+        "episodes_in_subset": data.episodes_in_subset,
+        "method": config.method,
+        "lm": config.lm,
+        "profile": config.profile,
+        "variant": group.variant,
         "seeds": summary.seeds,
         "score_mean": summary.mean,
         "score_std": summary.std,
@@ -129,35 +185,40 @@ def _row(group: list[dict[str, Any]], summary: Summary) -> dict[str, Any]:
         "ci_low": summary.ci_low,
         "ci_high": summary.ci_high,
         "seeds_below_gap": summary.seeds_below_gap,
-        "return_mean": float(np.mean([run["return_mean"] for run in group])),
-        "best_score_mean": float(np.mean([run["best_score"] for run in group])),
-        "target_return": float(first["target_return"]),
-        "train_steps": int(first["steps"]),
-        "train_seconds": float(np.mean([run["train_seconds"] for run in group])),
+        "return_mean": float(np.mean([run.result.return_mean for run in runs])),
+        "best_score_mean": float(np.mean([run.result.best_score for run in runs])),
+        "target_return": runs[0].result.target_return,
+        "params_total": done["params_total"],
+        "params_trainable": done["params_trainable"],
+        "train_steps": config.steps,
+        "train_seconds": float(np.mean([run.done["train_seconds"] for run in runs])),
+        "env_id": data.env_id,
+        "simulator": done["simulator"],
+        "version": config.version,
     }
     return row | published_columns(row)
 
 
-def _combined_subset_hash(group: list[dict[str, Any]]) -> str:
-    hashes = {f"seed {int(run['seed'])}": str(run["subset_hash"]) for run in group}
+def _combined_subset_hash(runs: Sequence[FinishedRun]) -> str:
+    hashes = {f"seed {run.config.seed}": run.data.subset_hash for run in runs}
     shared = set(hashes.values())
     return shared.pop() if len(shared) == 1 else combine_hashes(hashes)
 
 
-def _check_seeds(group: list[dict[str, Any]]) -> None:
-    data_seeds = [int(run["data_seed"]) for run in group]
-    seeds = [int(run["seed"]) for run in group]
+def _check_seeds(runs: Sequence[FinishedRun]) -> None:
+    data_seeds = [run.data_seed for run in runs]
+    seeds = [run.config.seed for run in runs]
     if len(set(seeds)) < len(seeds):
-        _refuse(group, "data_seed at the same seed", [f"{data_seed}" for data_seed in data_seeds])
+        _refuse(runs, "data_seed at the same seed", data_seeds)
     if data_seeds != seeds and len(set(data_seeds)) > 1:
-        rule = "data_seed, which must be each run's own seed or the same in all"
-        _refuse(group, rule, [f"{data_seed}" for data_seed in data_seeds])
+        _refuse(runs, "data_seed, which must be each run's own seed or the same in all", data_seeds)
 
 
-def _refuse(group: list[dict[str, Any]], fields: str, values: list[str]) -> None:
-    by_value: dict[str, list[str]] = {}
-    for run, value in zip(group, values, strict=True):
-        by_value.setdefault(value, []).append(run["run_id"])
+def _refuse(runs: Sequence[FinishedRun], fields: str, values: Sequence[int]) -> None:
+    by_value: dict[int, list[str]] = {}
+    for run, value in zip(runs, values, strict=True):
+        by_value.setdefault(value, []).append(run.id)
     found = "; ".join(f"{value} in {', '.join(ids)}" for value, ids in by_value.items())
-    where = f"'{group[0]['method']}' on '{group[0]['dataset']}' at fraction {group[0]['fraction']:g}"
+    first = runs[0]
+    where = f"'{first.config.method}' on '{first.data.dataset}' at fraction {first.data.fraction:g}"
     raise UserError(f"runs of {where} differ in {fields} ({found}): no average; move some out of the runs folder")

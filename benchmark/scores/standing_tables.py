@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.storage import write_rows, write_text
-from ..runs.methods import look_up
 from ..terminal import table_lines
 from .aggregates import METRICS, Estimate
+from .labels import label, with_several_models
 from .standings import Comparison, Standing
 from .tables import WIDTH
 
@@ -69,16 +69,15 @@ def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
                 f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile), with 95 % "
                 f"intervals: {', '.join(datasets)}"
             )
-            rows = table_lines([_shown(standing, pool) for standing in pool])
+            several = with_several_models((standing.method, standing.lm) for standing in pool)
+            rows = table_lines([_shown(standing, with_model=standing.method in several) for standing in pool])
             yield "\n".join([*textwrap.wrap(title, WIDTH), "", *rows])
 
 
-def _shown(standing: Standing, pool: Sequence[Standing]) -> dict[str, str | int]:
-    models = {other.lm for other in pool if other.method == standing.method}
-    details = [*([standing.lm] if len(models) > 1 else []), *([standing.variant] if standing.variant else [])]
-    label = look_up(standing.method).title + (f" ({', '.join(details)})" if details else "")
+def _shown(standing: Standing, *, with_model: bool) -> dict[str, str | int]:
+    name = label(standing.method, standing.lm if with_model else "", standing.variant)
     numbers = {TITLES[metric]: _text(standing.metrics[metric]) for metric in METRICS}
-    return {"method": label, "seeds": standing.seeds, **numbers}
+    return {"method": name, "seeds": standing.seeds, **numbers}
 
 
 def _text(estimate: Estimate) -> str:

@@ -1,6 +1,6 @@
 """Where methods stand: every statistic of `aggregates.py` for each data set, and over data sets that methods share.
 
-From the frame of `collect`. Only runs of one profile and one source of data meet, at one fraction. Over several data
+From the runs of `collect`. Only runs of one profile and one source of data meet, at one fraction. Over several data
 sets a method is set beside others on the very same ones: a *pool* is all data sets that some method covers, and holds
 every method that covers them all. So LaMo stands beside DT on all tasks, beside CQL on those with continuous actions.
 """
@@ -9,10 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import NamedTuple
 
 from ...datasets.trajectories import Array
 from . import statistics
@@ -26,14 +23,21 @@ from .aggregates import (
     performance_profile,
     probability_of_improvement,
 )
-from .leaderboard import group_runs
-from .tables import method_order
+from .labels import method_order
+from .leaderboard import Group, group_runs
+from .run import FinishedRun, Run
 
 REFERENCE = "lamo"
 
-Row = list[dict[str, Any]]  # the runs of one leaderboard row, in order of seed
-Pair = tuple[dict[str, Any], dict[str, Any]]  # runs of two methods that share seed and subset
-Name = tuple[str, str, str]  # a method: name, language model, variant
+Pair = tuple[FinishedRun, FinishedRun]  # of two methods, with the same seed and subset
+
+
+class Name(NamedTuple):
+    """What stands in a pool: a method with a language model, in one of its settings."""
+
+    method: str
+    lm: str
+    variant: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Place:
 class Pool(Place):
     """Data sets that several methods were run on, all at one fraction."""
 
-    rows: Mapping[Name, Mapping[str, Row]]  # runs of each method on each data set
+    rows: Mapping[Name, Mapping[str, Group]]  # runs of each method on each data set
 
 
 @dataclass(frozen=True)
@@ -77,43 +81,42 @@ class Comparison(Place):
     probability: Estimate  # that a run of the method beats one of the other, over all runs
 
 
-def pools(runs: pd.DataFrame) -> list[Pool]:
+def pools(runs: Sequence[Run]) -> list[Pool]:
     """Every pool of one data set, then those of several, each by profile, source and fraction.
 
     Raises the errors of `leaderboard.group_runs`.
     """
-    covered: dict[tuple[str, str, float], dict[Name, dict[str, Row]]] = {}
-    rows = list(group_runs(runs).values())
-    contents = {(row[0]["dataset"], row[0]["dataset_hash"]) for row in rows}
+    covered: dict[tuple[str, str, float], dict[Name, dict[str, Group]]] = {}
+    groups = group_runs(runs)
+    contents = {(group.data.dataset, group.data.dataset_hash) for group in groups}
     recorded = Counter(dataset for dataset, _ in contents)
-    for row in rows:
-        first = row[0]
-        at = (str(first["profile"]), str(first["source"]), float(first["fraction"]))
-        content = f" {first['dataset_hash'][:8]}" if recorded[first["dataset"]] > 1 else ""
-        data = f"{first['dataset']}{content}"  # what was recorded twice is two strata
-        name = (str(first["method"]), str(first["lm"]), str(first["variant"]))
-        covered.setdefault(at, {}).setdefault(name, {})[data] = row
+    for group in groups:
+        config, data = group.config, group.data
+        at = (config.profile, data.source, float(data.fraction))
+        content = f" {data.dataset_hash[:8]}" if recorded[data.dataset] > 1 else ""  # recorded twice: two strata
+        name = Name(config.method, config.lm, group.variant)
+        covered.setdefault(at, {}).setdefault(name, {})[f"{data.dataset}{content}"] = group
     found = [Pool(*at, *pool) for at, methods in covered.items() for pool in _pools_at(methods)]
     return sorted(
         found, key=lambda p: (len(p.datasets) > 1, p.profile, p.source, -len(p.datasets), p.datasets, p.fraction)
     )
 
 
-def _pools_at(methods: dict[Name, dict[str, Row]]) -> Iterator[tuple[tuple[str, ...], dict[Name, dict[str, Row]]]]:
+def _pools_at(methods: dict[Name, dict[str, Group]]) -> Iterator[tuple[tuple[str, ...], dict[Name, dict[str, Group]]]]:
     single = {(data,) for rows in methods.values() for data in rows}
     several = {tuple(sorted(rows)) for rows in methods.values() if len(rows) > 1}
     for datasets in single | several:
         inside = {
             name: {data: rows[data] for data in datasets}
-            for name, rows in sorted(methods.items(), key=lambda item: (method_order(item[0][0]), item[0]))
+            for name, rows in sorted(methods.items(), key=lambda item: (method_order(item[0].method), item[0]))
             if rows.keys() >= set(datasets)
         }
         yield datasets, inside
 
 
-def scores_of(rows: Mapping[str, Row]) -> Scores:
+def scores_of(groups: Mapping[str, Group]) -> Scores:
     """The score of each run, by data set."""
-    return {data: np.asarray([run["score"] for run in row]) for data, row in rows.items()}
+    return {data: group.scores for data, group in groups.items()}
 
 
 def standings(found: Sequence[Pool]) -> list[Standing]:
@@ -122,7 +125,7 @@ def standings(found: Sequence[Pool]) -> list[Standing]:
     means: dict[int, Estimate] = {}
     single = [place for place, (_, _, rows) in enumerate(placed) if len(rows) == 1]
     several = [place for place, (_, _, rows) in enumerate(placed) if len(rows) > 1]
-    episodes = [_episodes(next(iter(placed[place][2].values()))) for place in single]
+    episodes = [next(iter(placed[place][2].values())).headline_scores for place in single]
     for place, summary in zip(single, statistics.summarise_all(episodes), strict=True):
         means[place] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
     scores = [scores_of(rows) for _, _, rows in placed]
@@ -133,16 +136,11 @@ def standings(found: Sequence[Pool]) -> list[Standing]:
         Standing(
             *(pool.profile, pool.source, pool.fraction, pool.datasets),
             *name,
-            min(map(len, rows.values())),
+            min(len(group.runs) for group in rows.values()),
             {"mean": means[place]} | others[place],
         )
         for place, (pool, name, rows) in enumerate(placed)
     ]
-
-
-def _episodes(runs: Row) -> Array:
-    """(N, M) scores of the headline episodes."""
-    return np.stack([run["headline_scores"] for run in runs])
 
 
 def profiles(pool: Pool, thresholds: Array) -> dict[Name, Profile]:
@@ -156,18 +154,18 @@ def comparisons(found: Sequence[Pool], reference: str = REFERENCE) -> list[Compa
     Variants are left out: what they change is not the method.
     """
     met = [
-        (pool, (method, lm, variant), other)
+        (pool, ours, theirs)
         for pool in found
-        for method, lm, variant in pool.rows
-        if method == reference and not variant
-        for other in pool.rows
-        if other[0] != reference and other[1] in ("", lm) and not other[2]
+        for ours in pool.rows
+        if ours.method == reference and not ours.variant
+        for theirs in pool.rows
+        if theirs.method != reference and theirs.lm in ("", ours.lm) and not theirs.variant
     ]
     pairs = [{d: _pairs(pool.rows[ours][d], pool.rows[theirs][d]) for d in pool.datasets} for pool, ours, theirs in met]
     return [
         Comparison(
             *(pool.profile, pool.source, pool.fraction, pool.datasets),
-            *(*ours[:2], *theirs[:2]),
+            *(ours.method, ours.lm, theirs.method, theirs.lm),
             min(map(len, shared.values())),
             difference,
             probability_of_improvement(scores_of(pool.rows[ours]), scores_of(pool.rows[theirs])),
@@ -176,11 +174,14 @@ def comparisons(found: Sequence[Pool], reference: str = REFERENCE) -> list[Compa
     ]
 
 
-def _pairs(ours: Row, theirs: Row) -> list[Pair]:
+def _pairs(ours: Group, theirs: Group) -> list[Pair]:
     """The runs of both that share seed and subset."""
-    known = {(run["seed"], run["subset_hash"]): run for run in theirs}
-    keys = [(run["seed"], run["subset_hash"]) for run in ours]
-    return [(run, known[key]) for run, key in zip(ours, keys, strict=True) if key in known]
+    known = {_draw(run): run for run in theirs.runs}
+    return [(run, known[_draw(run)]) for run in ours.runs if _draw(run) in known]
+
+
+def _draw(run: FinishedRun) -> tuple[int, str]:
+    return run.config.seed, run.data.subset_hash
 
 
 def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[Estimate]:
@@ -188,12 +189,15 @@ def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[Estimate]:
     found = {}
     alone: dict[int, tuple[Array, Array]] = {}
     for place, pairs in enumerate(every):
-        sides = [{data: [pair[side] for pair in shared] for data, shared in pairs.items()} for side in (0, 1)]
-        shapes = {run["headline_scores"].shape for runs in sides for row in runs.values() for run in row}
+        sides = [
+            {data: Group("", [pair[side] for pair in shared]) for data, shared in pairs.items()} for side in (0, 1)
+        ]
+        runs = [run for side in sides for group in side.values() for run in group.runs]
+        shapes = {run.result.headline_scores.shape for run in runs}
         if not all(pairs.values()):
             found[place] = Estimate(math.nan, math.nan, math.nan)
         elif len(pairs) == 1 and len(shapes) == 1:
-            ours, theirs = (_episodes(next(iter(runs.values()))) for runs in sides)
+            ours, theirs = (next(iter(side.values())).headline_scores for side in sides)
             alone[place] = (ours, theirs)
         else:
             found[place] = paired_difference(*map(scores_of, sides))

@@ -1,15 +1,17 @@
 """The leaderboard as text: for the terminal and as Markdown."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import pandas as pd
 
-from ..runs.methods import METHODS, look_up
+from ..terminal import count
 from .comparable import NOT_COMPARABLE, drawn_otherwise
+from .labels import label, method_order
+from .leaderboard import clearly_best
 
 WIDTH = 100  # columns of the terminal that `as_table` keeps to
 PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
@@ -44,56 +46,47 @@ def as_markdown(frame: pd.DataFrame) -> str:
     return "\n".join(_markdown(block) for block in _blocks(frame))
 
 
-def method_order(name: str) -> tuple[int, str]:
-    """Sorting key: methods in the order of `METHODS`, then unknown ones by name."""
-    names = list(METHODS)
-    return (names.index(name) if name in names else len(names), name)
-
-
 def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
     for (dataset, source, profile, content), rows in frame.groupby(["dataset", "source", "profile", "dataset_hash"]):
-        models = sorted({str(row["lm"]) for row in rows.to_dict("records") if row["lm"]})
-        cells = {(_label(row, models), row["fraction"]): row for row in rows.to_dict("records")}
-        ordered = sorted(
-            rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["lm"], row["variant"])
-        )
+        records = rows.to_dict("records")
+        models = sorted({str(row["lm"]) for row in records if row["lm"]})
+        cells = {(_label(row, models), row["fraction"]): row for row in records}
+        ordered = sorted(records, key=lambda row: (method_order(row["method"]), row["lm"], row["variant"]))
         labels = list(dict.fromkeys(_label(row, models) for row in ordered))
         fractions = sorted(set(rows["fraction"]))
         seeds = set(rows["seeds"])
         about = [f"{source} data {content[:8]}", f"{profile} profile", *(models if len(models) == 1 else [])]
-        about += [_counted(seeds.pop(), "seed")] if len(seeds) == 1 else []
+        about += [count(seeds.pop(), "seed")] if len(seeds) == 1 else []
         yield _Block(
             title=f"{dataset} ({', '.join(about)}): score, 0 to 100, with 95 % interval",
             columns=[_column(rows, fraction) for fraction in fractions],
             lines={
-                label: [_cell(cells.get((label, fraction)), with_seeds=bool(seeds)) for fraction in fractions]
-                for label in labels
+                name: [_cell(cells.get((name, fraction)), with_seeds=bool(seeds)) for fraction in fractions]
+                for name in labels
             },
-            best={
-                (label, column)
-                for column, fraction in enumerate(fractions)
-                for label in labels
-                if _clearly_best(cells, label, fraction)
-            },
+            best=set(_best_cells(cells, fractions)),
             gaps=sorted(set(rows["seeds_below_gap"]) - {0}),
             apart=_apart(rows),
             beside=_remarks(rows),
         )
 
 
-def _label(row: dict[str, Any], models: list[str]) -> str:
-    details = [row["lm"]] if row["lm"] and len(models) > 1 else []
-    details += [row["variant"]] if row["variant"] else []
-    return look_up(row["method"]).title + (f" ({', '.join(details)})" if details else "")
+def _label(row: Mapping[str, Any], models: list[str]) -> str:
+    return label(row["method"], row["lm"] if len(models) > 1 else "", row["variant"])
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _best_cells(
+    cells: Mapping[tuple[str, float], Mapping[str, Any]], fractions: Sequence[float]
+) -> Iterator[tuple[str, int]]:
+    for column, fraction in enumerate(fractions):
+        there = {name: row for (name, at), row in cells.items() if at == fraction}
+        if (place := clearly_best(list(there.values()))) is not None:
+            yield list(there)[place], column
 
 
 def _column(rows: pd.DataFrame, fraction: float) -> str:
     episodes = rows[rows["fraction"] == fraction]["episodes_in_subset"].iloc[0]
-    return f"{100 * fraction:g} % ({_counted(episodes, 'episode')})"
+    return f"{100 * fraction:g} % ({count(episodes, 'episode')})"
 
 
 def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
@@ -146,25 +139,17 @@ def _remarks(rows: pd.DataFrame) -> str:
     methods: dict[str, dict[str, None]] = {}  # by what is to be said of them, in the order of the rows
     for row in rows.to_dict("records"):
         if _published(row) and (text := drawn_otherwise(row)):
-            methods.setdefault(text, {})[look_up(row["method"]).title] = None
+            methods.setdefault(text, {})[label(row["method"])] = None
     return "; ".join(f"episodes of a share, {', '.join(titles)}: {text}" for text, titles in methods.items())
-
-
-def _clearly_best(cells: dict[tuple[str, float], dict[str, Any]], label: str, fraction: float) -> bool:
-    rivals = [row for (other, at), row in cells.items() if at == fraction and other != label]
-    if not rivals or (label, fraction) not in cells:
-        return False
-    low = cells[label, fraction]["ci_low"]
-    return all(low > row["ci_high"] for row in rivals)  # false if either is NaN: one seed is never clear
 
 
 def _terminal_parts(block: _Block) -> Iterator[str]:
     """The block's columns in as many tables as `WIDTH` asks for, then its footnote."""
     texts = {
-        label: [text + (" *" if (label, column) in block.best else "  ") for column, text in enumerate(line)]
-        for label, line in block.lines.items()
+        name: [text + (" *" if (name, column) in block.best else "  ") for column, text in enumerate(line)]
+        for name, line in block.lines.items()
     }
-    first = max(len("method"), *(len(label) for label in texts))
+    first = max(len("method"), *map(len, texts))
     widths = [max(len(head), *(len(line[c]) for line in texts.values())) for c, head in enumerate(block.columns)]
     yield block.title
     start = 0
@@ -174,8 +159,8 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
             end += 1
         rows = [("method", block.columns), *texts.items()]
         yield "\n".join(
-            f"{label:<{first}}" + "".join(f"  {line[c]:<{widths[c]}}" for c in range(start, end)).rstrip()
-            for label, line in rows
+            f"{name:<{first}}" + "".join(f"  {line[c]:<{widths[c]}}" for c in range(start, end)).rstrip()
+            for name, line in rows
         )
         start = end
     note = f"* {CLEAR}" if block.best else NOT_CLEAR
@@ -186,9 +171,9 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
 def _markdown(block: _Block) -> str:
     lines = [f"**{block.title}**", "", f"| method | {' | '.join(block.columns)} |"]
     lines.append("|---|" + "---|" * len(block.columns))
-    for label, line in block.lines.items():
-        cells = [f"**{text}**" if (label, column) in block.best else text for column, text in enumerate(line)]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+    for name, line in block.lines.items():
+        cells = [f"**{text}**" if (name, column) in block.best else text for column, text in enumerate(line)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
     others = [f"{text[0].upper()}{text[1:]}." for text in _footnotes(block)]
     return "\n".join([*lines, "", " ".join([note, *others]), ""])

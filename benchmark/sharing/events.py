@@ -19,7 +19,7 @@ from ...datasets.storage import whole_file
 from ..runs.config import RunConfig
 from ..runs.episodes import Episode, parse_episodes
 from ..runs.kinds import Fields
-from ..runs.records import content_of, read_config, read_episodes, read_metrics
+from ..runs.records import content_of, read_config, read_metrics
 from ..runs.tracks import find_track
 
 NOT_MEASURED = ("step", "seconds")  # of a row of metrics.jsonl
@@ -80,9 +80,7 @@ def _rows(run: Path, config: RunConfig) -> list[Fields]:
 def _evaluations(run: Path, config: RunConfig) -> dict[int, dict[str, float]]:
     """By step: mean return, score and length of its episodes."""
     try:
-        content = content_of(run, "episodes.csv")
-        read_episodes(content)
-        episodes = parse_episodes(content.decode("utf-8"))
+        episodes = parse_episodes(content_of(run, "episodes.csv"))
     except FileNotFoundError:
         episodes = []  # a run that has only begun
     except ValueError as error:

@@ -70,14 +70,14 @@ def check_run(folder: Path) -> str:
     config = checked_config(folder)
     find_method(config.method)
     run = read_run(folder)
-    if run["status"] == "damaged":
-        raise UserError(f"run {folder.name} is damaged: {run['problem']}")
+    if run.status == "damaged":
+        raise UserError(f"run {folder.name} is damaged: {run.problem}")
     rows = _checked_rows(folder, config)
-    if run["status"] == "finished":
+    if run.status == "finished":
         _check_finished(folder, config, rows)
     if (folder / CHECKPOINT).is_file():
-        _check_checkpoint(folder, rows, finished=run["status"] == "finished")
-    return str(run["status"])
+        _check_checkpoint(folder, rows, finished=run.status == "finished")
+    return run.status
 
 
 def checked_config(folder: Path) -> RunConfig:

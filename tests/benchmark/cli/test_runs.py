@@ -16,7 +16,7 @@ from lamobench.benchmark.cli import runs as runs_command
 from lamobench.benchmark.cli.runs import find_run
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import open_run
-from lamobench.benchmark.scores.collect import read_run
+from lamobench.benchmark.scores.collect import read_finished
 from lamobench.datasets.errors import UserError
 
 Run = Callable[..., str]
@@ -39,7 +39,7 @@ def test_the_list_says_what_runs_are_and_how_far(run: Run, copied_runs: Path) ->
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert (finished["dataset"], finished["method"], finished["fraction"]) == ("reacher2d-medium", "bc", 1.0)
     assert (finished["step"], finished["steps"], finished["status"]) == (20, 20, "finished")
-    assert finished["score"] == read_run(of_seed(copied_runs, 0))["score"]
+    assert finished["score"] == read_finished(of_seed(copied_runs, 0)).result.score
     assert (half_way["step"], half_way["steps"], half_way["status"], half_way["score"]) == (10, 20, "unfinished", None)
     head, *lines = run("runs", "list").splitlines()
     assert head.split() == ["run", "dataset", "method", "fraction", "seed", "step", "steps", "score", "status"]

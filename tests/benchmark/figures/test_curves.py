@@ -13,8 +13,9 @@ from matplotlib.image import imread
 from lamobench.benchmark.figures.card import INK, MUTED
 from lamobench.benchmark.figures.curves import learning_curves, scores
 from lamobench.benchmark.runs.methods import METHODS, look_up
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.scores.leaderboard import leaderboard
+from lamobench.benchmark.scores.run import FinishedRun, Result
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
@@ -24,18 +25,22 @@ DRAWINGS = pytest.mark.parametrize("draw", [learning_curves, scores])
 
 
 @pytest.fixture
-def runs(runs_root: Path, write_run: WriteRun) -> pd.DataFrame:
+def runs(runs_root: Path, write_run: WriteRun) -> list[FinishedRun]:
     """Three seeds of three methods at two fractions."""
     rng = np.random.default_rng(0)
     for method, fraction, seed in itertools.product(("lamo", "lamo-permuted", "dt"), (0.1, 1.0), range(3)):
         episodes = int(500 * fraction)
         returns = rng.uniform(5, 40, (4, 6))
         write_run(returns, method=method, fraction=fraction, seed=seed, episodes_in_subset=episodes)
-    return collect(runs_root)
+    return finished(collect(runs_root))
+
+
+def results_of(runs: list[FinishedRun], method: str, fraction: float) -> list[Result]:
+    return [run.result for run in runs if (run.config.method, run.data.fraction) == (method, fraction)]
 
 
 def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
-    tmp_path: Path, runs: pd.DataFrame, drawn: list[Any]
+    tmp_path: Path, runs: list[FinishedRun], drawn: list[Any]
 ) -> None:
     learning_curves(runs, tmp_path / "curves.png")
     (figure,) = drawn
@@ -45,8 +50,7 @@ def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
     ]
     for axes, fraction in zip(figure.axes, (0.1, 1.0), strict=True):
         assert [line.get_label() for line in axes.lines] == ["LaMo", "LaMo, permuted weights", "DT"]
-        chosen = runs[(runs["method"] == "dt") & (runs["fraction"] == fraction)]
-        curves = np.stack(list(chosen["curve_scores"]))
+        curves = np.stack([result.curve_scores for result in results_of(runs, "dt", fraction)])
         assert axes.lines[2].get_xdata() == pytest.approx([100, 200, 300, 400])
         assert axes.lines[2].get_ydata() == pytest.approx(curves.mean(axis=0))
         band = axes.collections[2].get_paths()[0].vertices
@@ -56,7 +60,7 @@ def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
     assert "Bands: lowest to highest seed" in " ".join(text.get_text() for text in figure.texts)
 
 
-def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: pd.DataFrame, drawn: list[Any]) -> None:
+def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: list[FinishedRun], drawn: list[Any]) -> None:
     scores(runs, tmp_path / "scores.png")
     (figure,) = drawn
     board = leaderboard(runs).set_index(["fraction", "method"])
@@ -66,8 +70,8 @@ def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: pd.Dat
             assert axes.lines[place].get_xdata() == pytest.approx([row["ci_low"], row["ci_high"]])
             assert axes.lines[place].get_ydata().tolist() == [place, place]
             seeds, mean = axes.collections[2 * place].get_offsets(), axes.collections[2 * place + 1].get_offsets()
-            chosen = runs[(runs["method"] == method) & (runs["fraction"] == fraction)]
-            assert sorted(seeds[:, 0]) == pytest.approx(sorted(chosen["score"]))
+            expected = sorted(result.score for result in results_of(runs, method, fraction))
+            assert sorted(seeds[:, 0]) == pytest.approx(expected)
             assert mean[0].tolist() == pytest.approx([row["score_mean"], place])
             assert axes.texts[place].get_text() == f"{row['score_mean']:.1f}"
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["LaMo", "LaMo, permuted weights", "DT"]
@@ -106,7 +110,7 @@ def test_nothing_is_cut_off_or_covered(
 
 @DRAWINGS
 def test_the_file_is_an_opaque_card_of_at_least_twice_700_pixels(
-    tmp_path: Path, runs: pd.DataFrame, draw: Draw
+    tmp_path: Path, runs: list[FinishedRun], draw: Draw
 ) -> None:
     path = tmp_path / "deeper" / "figure.png"
     draw(runs, path)
@@ -122,7 +126,7 @@ def test_the_file_is_an_opaque_card_of_at_least_twice_700_pixels(
 
 @DRAWINGS
 def test_a_failed_drawing_leaves_the_old_file(
-    tmp_path: Path, runs: pd.DataFrame, draw: Draw, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, runs: list[FinishedRun], draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def disk_full(figure: Figure, *args: Any, **options: Any) -> None:
         raise OSError("no space left on device")

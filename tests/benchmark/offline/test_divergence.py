@@ -146,13 +146,13 @@ def test_a_run_that_crashes_says_why_until_it_is_begun_again(
         crash(patch, error)
         with pytest.raises(type(error)):
             train(run, tmp_path, "cpu")
-    row = read_run(run_folder(tmp_path, run))
-    assert row["status"] == "failed"
-    assert row["problem"].startswith(f"run {run.id}: {said}")
-    assert row["problem"].endswith("; mend it and start the same command again")
-    assert left_out(collect(tmp_path)) == [f"{run.id}: failed: {row['problem']}"]
+    found = read_run(run_folder(tmp_path, run))
+    assert found.status == "failed"
+    assert found.problem.startswith(f"run {run.id}: {said}")
+    assert found.problem.endswith("; mend it and start the same command again")
+    assert left_out(collect(tmp_path)) == [f"{run.id}: failed: {found.problem}"]
     folder = train(run, tmp_path, "cpu")
-    assert read_run(folder)["status"] == "finished"
+    assert read_run(folder).status == "finished"
     assert not (folder / "failed.json").exists()
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_was_stopped_from_outside_has_not_failed(
     crash(monkeypatch, error)
     with pytest.raises(type(error)):
         train(run_of(), tmp_path, "cpu")
-    assert read_run(run_folder(tmp_path, run_of()))["status"] == "unfinished"
+    assert read_run(run_folder(tmp_path, run_of())).status == "unfinished"
 
 
 def test_nor_has_one_that_was_killed(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_nor_has_one_that_was_killed(tmp_path: Path) -> None:
         train(run_of(), tmp_path, "cpu")
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    assert read_run(run_folder(tmp_path, run_of()))["status"] == "unfinished"
+    assert read_run(run_folder(tmp_path, run_of())).status == "unfinished"
 
 
 def test_seeds_in_one_pass_say_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_seeds_in_one_pass_say_so_too(tmp_path: Path, monkeypatch: pytest.Monkey
         crash(patch, ZeroDivisionError("division by zero"))
         with pytest.raises(ZeroDivisionError):
             train_together(runs, tmp_path, "cpu")
-    assert [read_run(run_folder(tmp_path, run))["status"] for run in runs] == ["failed", "failed"]
+    assert [read_run(run_folder(tmp_path, run)).status for run in runs] == ["failed", "failed"]
     multiplied(monkeypatch, math.inf, after=0)
     others = [run_of(seed) for seed in (2, 3)]
     failed = train_together(others, tmp_path, "cpu")

@@ -23,7 +23,7 @@ from lamobench.benchmark.offline.faults import cumulative_factor
 from lamobench.benchmark.offline.faulty_model import faulty_language_model, faulty_policy
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.episodes import parse_episodes
-from lamobench.benchmark.scores.collect import read_run, with_one_target
+from lamobench.benchmark.scores.collect import read_finished, with_one_target
 from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import learning_rate_factor
 from lamobench.datasets.trajectories import Trajectories
@@ -127,7 +127,7 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
     default, faulty = (resolve(tiny_request("dt", legacy=legacy)) for legacy in ((), ("best-target",)))
     assert (default.target_returns, faulty.target_returns) == ([76.0], [76.0, 40.0])
     folders = [loop.train(config, tmp_path, "cpu") for config in (default, faulty)]
-    played = [parse_episodes((folder / "episodes.csv").read_text()) for folder in folders]
+    played = [parse_episodes((folder / "episodes.csv").read_bytes()) for folder in folders]
     assert [episode for episode in played[1] if episode.target_return == 76.0] == played[0]
     assert len(played[1]) == 2 * len(played[0])
 
@@ -142,9 +142,9 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
             changed.append(",".join([step, asked, number, seed, "5.0" if float(asked) == target else "7.0", length]))
         (folders[1] / "episodes.csv").write_text("\n".join(changed) + "\n")
         note_files(folders[1])
-        run = read_run(folders[1])
-        assert (run["target_return"], run["score"]) == (better, 7.0)
-    assert read_run(folders[0])["target_return"] == 76.0
+        result = read_finished(folders[1]).result
+        assert (result.target_return, result.score) == (better, 7.0)
+    assert read_finished(folders[0]).result.target_return == 76.0
 
 
 @pytest.fixture

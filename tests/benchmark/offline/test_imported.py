@@ -16,7 +16,7 @@ from lamobench.benchmark.cli.main import main
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.datasets import cache, catalog
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.errors import UserError
@@ -53,9 +53,8 @@ def test_an_imported_data_set_is_trained_on_and_scored(
     expected = ("my-maze", "PointMaze_UMaze-v3", [float(maze.returns.max())])
     assert (config.task, config.env_id, config.target_returns) == expected
     train(config, tmp_path / "runs", "cpu")
-    runs = collect(tmp_path / "runs")
-    assert runs["status"].tolist() == ["finished"]
-    assert np.isfinite(runs["score"]).all()
+    (run,) = finished(collect(tmp_path / "runs"))
+    assert np.isfinite(run.result.score)
 
 
 def test_images_that_no_method_learns_from_are_refused_in_one_line(maze: Trajectories) -> None:
@@ -95,7 +94,8 @@ def test_every_kind_of_action_is_trained_on_and_scored(module: str, tmp_path: Pa
     assert config.unit_actions == (method == "dt" and env_id != "Above-v0")
     forget_module()  # as in a worker process
     train(config, tmp_path / "runs", "cpu")
-    assert np.isfinite(collect(tmp_path / "runs")["score"]).all()
+    (run,) = finished(collect(tmp_path / "runs"))
+    assert np.isfinite(run.result.score)
 
 
 @pytest.mark.parametrize("env_id", ["Below-v0", "Above-v0"])
@@ -107,7 +107,8 @@ def test_what_pays_in_the_data_pays_in_play(module: str, tmp_path: Path, env_id:
     budget = BUDGET | {"steps": 40, "evaluate_every": 40, "batch_size": 12}
     config = resolve(RunRequest("mine", "bc", budget=budget, settings={"learning_rate": 0.01}))
     train(config, tmp_path / "runs", "cpu")
-    assert collect(tmp_path / "runs")["return_mean"].tolist() == [4.0 if env_id == "Below-v0" else 12.0]
+    (run,) = finished(collect(tmp_path / "runs"))
+    assert run.result.return_mean == (4.0 if env_id == "Below-v0" else 12.0)
 
 
 def test_only_trajectory_models_in_other_boxes_are_other_runs_than_before(module: str, maze: Trajectories) -> None:

@@ -53,7 +53,7 @@ def test_every_method_trains_to_a_whole_run(tiny_request: Requests, tmp_path: Pa
     assert ("held_out_language_loss" in rows[-1]) == method.startswith("lamo")
     if method.startswith("lamo"):
         assert math.log(rows[-1]["held_out_perplexity"]) == pytest.approx(rows[-1]["held_out_language_loss"])
-    episodes = parse_episodes((folder / "episodes.csv").read_text())
+    episodes = parse_episodes((folder / "episodes.csv").read_bytes())
     assert [(e.step, e.episode, e.target_return, e.length) for e in episodes] == [
         (step, number, 76.0, 100) for step in (10, 20) for number in (0, 1)
     ]
@@ -72,7 +72,7 @@ def test_the_last_evaluation_is_a_rollout_of_the_policy_in_the_checkpoint(
     load_policy(folder / "checkpoint.safetensors", policy)
     seeds, task = evaluation_seeds(0, 2, 2), find_task("reacher2d")
     again = rollout(policy, lambda: make_environment(task), seeds, [76.0], step=20)
-    assert again == parse_episodes((folder / "episodes.csv").read_text())[-2:]
+    assert again == parse_episodes((folder / "episodes.csv").read_bytes())[-2:]
 
 
 def test_the_same_request_gives_the_same_numbers_and_another_seed_does_not(

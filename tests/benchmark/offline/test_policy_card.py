@@ -13,7 +13,7 @@ from scipy import stats
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.policy_card import policy_card
 from lamobench.benchmark.runs.records import read_config
-from lamobench.benchmark.scores.collect import read_run
+from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.sharing.hub import local_paths
 from lamobench.datasets.catalog import find_task
 
@@ -42,12 +42,12 @@ def edit(folder: Path, **changes: Any) -> Path:
 
 def test_the_numbers_are_the_run_s(run: Path) -> None:
     card = policy_card(run, "somebody/policy", FILES)
-    config, found = read_config(run), read_run(run)
+    config, found = read_config(run), read_finished(run)
     half = stats.t.ppf(0.975, 1) * np.std([12, 20], ddof=1) / np.sqrt(2)  # 50.8, by hand: 12.706 * 4
     assert half == pytest.approx(50.82, abs=0.01)
     assert "2 episodes at target return 76 | **16.00** [-34.82, 66.82] |" in card
-    assert f"what the leaderboard ranks | {found['score']:.2f} |" in card
-    for step, score in zip(found["curve_steps"], found["curve_scores"], strict=True):
+    assert f"what the leaderboard ranks | {found.result.score:.2f} |" in card
+    for step, score in zip(found.result.curve_steps, found.result.curve_scores, strict=True):
         assert f"| {step} | {score:.2f} |" in card
     for value in (config.dataset_hash, config.subset_hash, config.id, "mujoco", f"| {config.steps}, batches of 8 |"):
         assert value in card

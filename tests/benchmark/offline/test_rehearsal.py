@@ -11,7 +11,7 @@ from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.store import run_folder
-from lamobench.benchmark.scores.collect import read_run
+from lamobench.benchmark.scores.collect import read_finished, read_run
 
 PUBLISHED_UPDATES = 912_384  # parameters that LaMo trains in GPT-2 small: 12 layers x 3 x (2 x 16 x 768 + 768)
 
@@ -50,12 +50,11 @@ def test_gpt2_small_goes_the_whole_way(config: OfflineConfig, gpt2_small: Path, 
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path, "cpu", stop_after_one)
     folder = run_folder(tmp_path, config)
-    assert read_run(folder)["status"] == "unfinished"
+    assert read_run(folder).status == "unfinished"
     train(config, tmp_path, "cpu")
-    run = read_run(folder)
-    assert run["status"] == "finished"
-    assert len(run["headline_scores"]) == 1
-    assert run["params_total"] > 124_000_000
+    run = read_finished(folder)
+    assert len(run.result.headline_scores) == 1
+    assert run.done["params_total"] > 124_000_000
     with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
         kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         assert file.metadata()["lm_hash"] == config.lm_hash

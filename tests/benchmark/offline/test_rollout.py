@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -15,7 +14,7 @@ from lamobench.baselines.bc import BC, BCConfig
 from lamobench.baselines.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from lamobench.baselines.policy import History, OptimizerSettings, Policy, Sampler, Spec
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
-from lamobench.benchmark.runs.episodes import Episode, episodes_csv, parse_episodes
+from lamobench.benchmark.runs.episodes import Episode
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments import make_environment
 from lamobench.datasets.fractions import Subset
@@ -259,10 +258,3 @@ def test_evaluation_seeds_are_fresh_each_time_and_the_same_for_every_method() ->
     assert evaluation_seeds(3, 1, 10) == evaluation_seeds(3, 1, 20)[:10]
     drawn = [seed for run in range(3) for number in range(3) for seed in evaluation_seeds(run, number, 10)]
     assert len(set(drawn)) == len(drawn)
-
-
-def test_episodes_survive_the_file_exactly(tmp_path: Path) -> None:
-    episodes = [Episode(10, 76.0, 0, 2**32 - 1, 1 / 3, 100), Episode(20, -0.1, 1, 0, 1e-30, 1)]
-    text = episodes_csv(episodes)
-    assert text.splitlines()[0] == "step,target_return,episode,seed,return,length"
-    assert parse_episodes(text) == episodes

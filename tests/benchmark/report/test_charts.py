@@ -42,7 +42,7 @@ def drawn_line(chart: charts.Chart, method: str) -> list[tuple[float, float]]:
 def test_a_curve_is_drawn_where_its_numbers_are(setting: Setting) -> None:
     chart = charts.learning_curve(setting, 1.0)
     row = next(row for row in setting.at(1.0) if row.method == "bc")
-    mean = np.stack([run["curve_scores"] for run in row.runs]).mean(axis=0)
+    mean = np.stack([run.result.curve_scores for run in row.runs]).mean(axis=0)
     across, down = zip(*drawn_line(chart, "bc"), strict=True)
     assert np.polyfit([100, 200, 300, 400], across, 1, full=True)[1] == pytest.approx(0, abs=0.02)
     slope, _ = np.polyfit(mean, down, 1)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from lamobench.benchmark.report.contents import Contents, anchor, own_values, provenance, read_contents
+from lamobench.benchmark.report.page import render_page
+from lamobench.benchmark.report.strips import read_strips
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 
@@ -16,7 +18,7 @@ def test_a_page_a_data_set_and_every_run_once(contents: Contents) -> None:
         [HOSTILE_DATASET, "hopper-medium", "reacher2d-medium-large"]
     )
     assert sorted(page.runs for page in contents.pages) == [1, 12, 12]
-    runs = [run["run_id"] for row in contents.rows for run in row.runs]
+    runs = [run.id for row in contents.rows for run in row.runs]
     assert len(runs) == len(set(runs)) == 25
     hopper = next(page for page in contents.pages if page.dataset == "hopper-medium")
     (setting,) = hopper.settings
@@ -25,7 +27,7 @@ def test_a_page_a_data_set_and_every_run_once(contents: Contents) -> None:
         *(("LaMo random", 0.1), ("LaMo random", 1.0)),
         *(("BC", 0.1), ("BC", 1.0)),
     ]
-    assert [[run["seed"] for run in row.runs] for row in setting.rows] == [[0, 1]] * 6
+    assert [[run.config.seed for run in row.runs] for row in setting.rows] == [[0, 1]] * 6
 
 
 def test_what_is_left_out_is_said(contents: Contents) -> None:
@@ -90,7 +92,7 @@ def test_what_runs_share_and_what_each_has_of_its_own(runs_root: Path, write_run
     assert shared["batch_size"] == 64
     assert shared["dataset_hash"] == "d" * 64
     assert shared["simulator"] == "mujoco 3.3.0"
-    assert "policy.context" not in {**shared, **own[0]}  # another method's, of which the frame has a column
+    assert "policy.context" not in {**shared, **own[0]}  # another method's
     assert [(values["seed"], values["device"], values["subset_hash"]) for values in own] == [
         (0, "gpu 0", "subset 0 at 0.1"),
         (1, "gpu 1", "subset 1 at 0.1"),
@@ -101,9 +103,14 @@ def test_what_runs_share_and_what_each_has_of_its_own(runs_root: Path, write_run
 def test_whole_numbers_stay_whole_beside_runs_that_lack_them(runs_root: Path, write_run: WriteRun) -> None:
     for seed in range(2):
         folder = write_run([[1.0]], seed=seed, headline_evaluations=1)
-        done = json.loads((folder / "done.json").read_text())
+        done = json.loads((folder / "done.json").read_text()) | {"params_total": 1_481_218}
         (folder / "done.json").write_text(json.dumps(done | ({"cpus": 2, "device": "cpu"} if seed else {})))
-    assert read_contents(runs_root).distinct("device", "cpus") == ["cpu, 2"]
+    (write_run([[1.0]], seed=2, headline_evaluations=1) / "config.json").unlink()
+    contents = read_contents(runs_root)
+    assert contents.distinct("cpus") == ["2"]
+    page = render_page(contents, read_strips(contents)[0])
+    assert page.count("<dt>params_total</dt><dd>1481218</dd>") == 2
+    assert page.count("<summary>seed 0: score ") == page.count("<summary>seed 1: score ") == 1
 
 
 def test_anchors_are_plain_and_taken_once() -> None:

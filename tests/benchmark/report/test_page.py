@@ -100,7 +100,7 @@ def test_every_run_is_there_with_its_hashes(report: Path, contents: Contents) ->
     page = report.read_text()
     for row in contents.rows:
         for run in row.runs:
-            assert page.count(f"<code>{escape(run['run_id'])}</code>") == 1
+            assert page.count(f"<code>{escape(run.id)}</code>") == 1
         assert f'<details id="{row.anchor}">' in page
     assert page.count("d" * 64) >= len(contents.rows)  # the hash of the data
 

@@ -21,7 +21,7 @@ from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.layout import CHECKPOINT
 from lamobench.benchmark.runs.records import DONE_KINDS, LATER_DONE_KINDS, check_checkpoint, read_config, read_metrics
-from lamobench.benchmark.scores.collect import collect, unverified
+from lamobench.benchmark.scores.collect import collect, finished, read_finished, unverified
 from lamobench.benchmark.sharing.archive import export_runs
 from lamobench.benchmark.sharing.events import points_of
 from lamobench.benchmark.sharing.files import check_run, checkpoint_state
@@ -75,16 +75,16 @@ def good(copied_runs: Path) -> Path:
 def test_no_hostile_field_hides_a_good_run(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    root, score, names = good.parent, collect(good.parent)["score"].item(), []
+    root, score, names = good.parent, read_finished(good).result.score, []
     for name, field in [(name, field) for name, fields in FIELDS.items() for field in fields]:
         copy = root / f"{name[:-5]}-{field}-s1-{len(names):010x}"
         shutil.copytree(good, copy)
         rewrite(copy, name, lambda values, field=field: values.update({field: HOSTILE[kind]}))  # type: ignore[misc]
         names.append(copy.name)
-    runs = collect(root).set_index("run_id")
-    assert runs.loc[good.name, ["status", "score"]].tolist() == ["finished", score]
-    assert set(runs.loc[names, "status"]) == {"damaged"}
-    assert all(line.isprintable() for line in runs["problem"])
+    runs = collect(root)
+    assert {run.id: run.status for run in runs} == {good.name: "finished", **dict.fromkeys(names, "damaged")}
+    assert [run.result.score for run in finished(runs)] == [score]
+    assert all(run.problem.isprintable() for run in runs)
     for command in ("leaderboard --no-figures", "report", "compare"):
         output = [] if command == "compare" else ["--output", str(tmp_path / command.split()[0])]
         cli.parse([*command.split(), "--runs", str(root), *output]).run()
@@ -111,12 +111,12 @@ def test_a_hostile_field_is_named(good: Path, name: str, kind: str) -> None:
     for field in FIELDS[name]:
         before = (good / name).read_text()
         rewrite(good, name, lambda values, field=field: values.update({field: HOSTILE[kind]}))  # type: ignore[misc]
-        (run,) = collect(good.parent).to_dict("records")
+        (run,) = collect(good.parent)
         (good / name).write_text(before)
-        if f"{name}: {field} is " not in run["problem"] and f"{name}: the setting " not in run["problem"]:
+        if f"{name}: {field} is " not in run.problem and f"{name}: the setting " not in run.problem:
             unnamed.append(field)
             shown = f"{name} can't be read|has the configuration of another run|{name} was changed|{name} has .* bytes"
-            assert run["status"] == "finished" or re.search(shown, run["problem"]), run["problem"]
+            assert run.status == "finished" or re.search(shown, run.problem), run.problem
     if kind in ("null", "list"):
         assert unnamed == []
 
@@ -139,8 +139,8 @@ def test_a_hostile_field_is_named(good: Path, name: str, kind: str) -> None:
 )
 def test_values_out_of_range_are_refused_however_well_forged(good: Path, changes: dict[str, Any], line: str) -> None:
     forged = forge(good, **changes)
-    (run,) = collect(forged.parent).to_dict("records")
-    assert (run["status"], line in run["problem"]) == ("damaged", True), run["problem"]
+    (run,) = collect(forged.parent)
+    assert (run.status, line in run.problem) == ("damaged", True), run.problem
     for read in (read_config, check_run):
         with pytest.raises(UserError) as mistake:
             read(forged)
@@ -152,8 +152,7 @@ def test_a_run_from_before_there_were_later_fields_is_read(good: Path) -> None:
     rewrite(good, "config.json", lambda values: [values.pop(name) for name in LATER_FIELDS])
     rewrite(good, "done.json", lambda done: [done.pop(name) for name in LATER_DONE_KINDS])
     assert read_config(good) == config
-    (run,) = collect(good.parent).to_dict("records")
-    assert (run["status"], run["verified"]) == ("finished", False)
+    assert not read_finished(good).verified
 
 
 @pytest.mark.parametrize(
@@ -168,10 +167,10 @@ def test_a_changed_digit_does_not_count(good: Path, name: str, old: str, new: st
     text = (good / name).read_text()
     place = text.index(old)
     (good / name).write_text(text[:place] + new + text[place + len(new) :])  # as long as before
-    (run,) = collect(good.parent).to_dict("records")
-    assert run["status"] == "damaged"
-    assert run["problem"].startswith(f"{name} was changed after the run finished")
-    assert f"delete '{good}'" in run["advice"]  # no sweep would set it aside
+    (run,) = collect(good.parent)
+    assert run.status == "damaged"
+    assert run.problem.startswith(f"{name} was changed after the run finished")
+    assert f"delete '{good}'" in run.advice  # no sweep would set it aside
 
 
 def test_hashes_are_of_the_bytes_on_the_disk(good: Path) -> None:
@@ -185,8 +184,7 @@ def test_runs_with_sizes_alone_count_and_are_said_to_be_unverified(
 ) -> None:
     assert unverified(collect(copied_runs)) == []
     rewrite(folders(copied_runs, 1)[0], "done.json", lambda done: done.pop("sha256"))
-    runs = collect(copied_runs)
-    assert runs["status"].tolist() == ["finished", "finished", "unfinished"]
+    assert [run.status for run in collect(copied_runs)] == ["finished", "finished", "unfinished"]
     for command in ("leaderboard", "report"):
         options = ["--no-figures"] if command == "leaderboard" else []
         cli.parse([command, "--runs", str(copied_runs), "--output", str(tmp_path / command), *options]).run()
@@ -196,9 +194,9 @@ def test_runs_with_sizes_alone_count_and_are_said_to_be_unverified(
 
 def test_a_renamed_run_is_no_second_one(good: Path) -> None:
     shutil.copytree(good, good.with_name(f"copy-{good.name}"))
-    runs = collect(good.parent).set_index("run_id")
-    assert runs.loc[good.name, "status"] == "finished"
-    assert f"has the configuration of another run, '{good.name}'" in runs.loc[f"copy-{good.name}", "problem"]
+    copy, original = collect(good.parent)
+    assert (original.id, original.status) == (good.name, "finished")
+    assert f"has the configuration of another run, '{good.name}'" in copy.problem
 
 
 def spoil(run: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
@@ -249,7 +247,7 @@ def test_hostile_checkpoints_end_in_one_line(copied_runs: Path, change: Any) -> 
         train(read_config(run), copied_runs, "cpu")
     assert "cannot be read" in str(mistake.value)
     assert str(mistake.value).isprintable()
-    assert collect(copied_runs)["status"].tolist() == ["finished", "finished", "failed"], "why is kept beside it"
+    assert [run.status for run in collect(copied_runs)] == ["finished", "finished", "failed"], "why is kept beside it"
 
 
 @pytest.mark.usefixtures("home")
@@ -282,6 +280,6 @@ def test_hostile_metrics_are_named(good: Path, line: str) -> None:
 def test_hostile_episodes_are_no_score(good: Path, row: str) -> None:
     (good / "episodes.csv").write_text(f"step,target_return,episode,seed,return,length\n{row}\n")
     rewrite(good, "done.json", lambda done: done.update(sizes_and_hashes(good)))
-    (run,) = collect(good.parent).to_dict("records")
-    assert run["problem"].startswith("episodes.csv ")
+    (run,) = collect(good.parent)
+    assert run.problem.startswith("episodes.csv ")
     assert last_score(good) is None

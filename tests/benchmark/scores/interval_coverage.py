@@ -17,7 +17,7 @@ from lamobench.benchmark.scores import aggregates, statistics
 from lamobench.benchmark.scores.aggregates import METRICS, STATISTICS, Layout
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.trajectories import Array
-from lamobench.tests.benchmark import collapse_coverage
+from lamobench.tests.benchmark.scores import collapse_coverage
 
 TRIALS = 1000
 EPISODES = 40

@@ -3,46 +3,57 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lamobench.benchmark.offline.rollout import COLUMNS
 from lamobench.benchmark.runs.damage import damage as found_by_size
 from lamobench.benchmark.runs.damage import sizes_and_hashes
-from lamobench.benchmark.runs.records import EPISODE_COLUMNS
-from lamobench.benchmark.scores.collect import collect, left_out
+from lamobench.benchmark.scores.collect import collect, finished, left_out
 from lamobench.benchmark.scores.leaderboard import leaderboard
+from lamobench.benchmark.scores.run import Run
 from lamobench.datasets.errors import UserError
 
 WriteRun = Callable[..., Path]
+
+
+def statuses(runs: Sequence[Run]) -> list[str]:
+    return [run.status for run in runs]
+
+
 RETURNS = [[50.0, 60.0], [1.0, 2.0], [3.0, 6.0]]  # three evaluations of two episodes
 
 
 def test_scores_by_hand(runs_root: Path, write_run: WriteRun) -> None:
     write_run(RETURNS)  # on reacher2d the score is the return; the headline is the last two evaluations
-    (run,) = collect(runs_root).to_dict("records")
-    assert (run["status"], run["problem"]) == ("finished", "")
-    assert run["score"] == run["return_mean"] == 3.0  # of 1, 2, 3, 6; the other target's -1000 is left out
-    assert run["best_score"] == 55.0
-    assert run["headline_scores"].tolist() == [1.0, 2.0, 3.0, 6.0]
-    assert run["curve_steps"].tolist() == [100, 200, 300]
-    assert run["curve_scores"].tolist() == [55.0, 1.5, 4.5]
-    assert (run["seed"], run["policy.hidden"], run["params_total"]) == (0, 256, 1000)
+    (run,) = finished(collect(runs_root))
+    assert (run.status, run.problem) == ("finished", "")
+    result = run.result
+    assert result.score == result.return_mean == 3.0  # of 1, 2, 3, 6; the other target's -1000 is left out
+    assert (result.target_return, result.best_score) == (76.0, 55.0)
+    assert result.headline_scores.tolist() == [1.0, 2.0, 3.0, 6.0]
+    assert result.curve_steps.tolist() == [100, 200, 300]
+    assert result.curve_scores.tolist() == [55.0, 1.5, 4.5]
+    assert (run.config.seed, run.config.policy, run.done["params_total"]) == (0, {"hidden": 256}, 1000)
 
 
 def test_scores_do_not_depend_on_the_order_of_the_rows(runs_root: Path, write_run: WriteRun) -> None:
     path = write_run(RETURNS) / "episodes.csv"
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([header, *reversed(rows)]) + "\n")
-    (run,) = collect(runs_root).to_dict("records")
-    assert run["headline_scores"].tolist() == [1.0, 2.0, 3.0, 6.0]
+    (run,) = finished(collect(runs_root))
+    assert run.result.headline_scores.tolist() == [1.0, 2.0, 3.0, 6.0]
 
 
-def test_reads_what_training_writes() -> None:
-    assert ",".join(COLUMNS) == EPISODE_COLUMNS
+def test_what_was_read_cannot_be_changed(runs_root: Path, write_run: WriteRun) -> None:
+    write_run(RETURNS)
+    (run,) = finished(collect(runs_root))
+    for record, name in ((run, "status"), (run.result, "score"), (run.data, "fraction"), (run.config, "seed")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(record, name, 1)
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -58,7 +69,7 @@ def test_folders_inside_are_read_and_are_no_runs(runs_root: Path, write_run: Wri
     run = write_run(RETURNS)
     (runs_root / "a-folder" / "of-others").mkdir(parents=True)
     (runs_root / "link").symlink_to(runs_root)
-    assert collect(runs_root.parent)["folder"].tolist() == [str(run)]
+    assert [found.folder for found in collect(runs_root.parent)] == [run]
     hidden = runs_root / ".half-written"
     run.rename(hidden)
     with pytest.raises(UserError, match="no runs in"):
@@ -74,8 +85,8 @@ def test_a_run_in_two_folders_counts_once_and_finished(runs_root: Path, write_ru
         shutil.rmtree(folder)
     (runs_root / "demo" / first.name / "done.json").unlink()
     runs = collect(runs_root, runs_root / "hopper")
-    assert runs["status"].tolist() == ["finished", "finished"]
-    assert [Path(folder).parent.name for folder in runs["folder"]] == ["hopper", "demo"]
+    assert statuses(runs) == ["finished", "finished"]
+    assert [run.folder.parent.name for run in runs] == ["hopper", "demo"]
     assert left_out(runs) == []
     assert leaderboard(runs)["seeds"].tolist() == [2]
 
@@ -87,7 +98,7 @@ def test_unfinished_and_failed_runs_are_reported(runs_root: Path, write_run: Wri
     (failed / "done.json").unlink()
     (failed / "failed.json").write_text(json.dumps({"message": "the loss became nan; lower the learning rate"}))
     runs = collect(runs_root)
-    assert list(runs["status"]) == ["finished", "unfinished", "failed"]
+    assert statuses(runs) == ["finished", "unfinished", "failed"]
     unfinished, failure = left_out(runs)
     assert unfinished.startswith("1 run is unfinished (reacher2d-medium-large-")
     assert re.search(r"-s1-[0-9a-f]{10}\); start the same command again to go on$", unfinished)
@@ -142,7 +153,7 @@ def test_damage_is_named_with_what_to_do(
     folder = write_run(RETURNS, seed=1)
     (folder / file).write_text(damage((folder / file).read_text()))
     runs = collect(runs_root)
-    assert runs["status"].tolist() == ["finished", "damaged" if problem else "finished"]
+    assert statuses(runs) == ["finished", "damaged" if problem else "finished"]
     if problem:
         (line,) = left_out(runs)
         assert line.startswith(f"{folder.name}: damaged: ")
@@ -160,11 +171,11 @@ def test_what_a_sweep_would_set_aside_does_not_count(runs_root: Path, write_run:
     (folder / "metrics.jsonl").write_text('{"step": 300}\n')
     done = json.loads((folder / "done.json").read_text())
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
-    assert collect(runs_root)["status"].tolist() == ["finished", "finished"]
+    assert statuses(collect(runs_root)) == ["finished", "finished"]
     cut_file = folder / name
     cut_file.write_text(cut_file.read_text()[:-5])
     runs = collect(runs_root)
-    assert runs["status"].tolist() == ["finished", "damaged"]
+    assert statuses(runs) == ["finished", "damaged"]
     (line,) = left_out(runs)
     assert name in line
     assert line.endswith("; start the same command again, which sets its folder aside")
@@ -175,14 +186,14 @@ def test_an_unfinished_run_without_a_whole_checkpoint_is_damaged(runs_root: Path
     folder = write_run(RETURNS)
     (folder / "done.json").unlink()
     (folder / "checkpoint.safetensors").write_bytes(b"cut")
-    (run,) = collect(runs_root).to_dict("records")
-    assert (run["status"], run["problem"]) == ("damaged", "checkpoint.safetensors is cut short")
+    (run,) = collect(runs_root)
+    assert (run.status, run.problem) == ("damaged", "checkpoint.safetensors is cut short")
 
 
 def test_event_files_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
     run = write_run(RETURNS)
     (runs_root / "tensorboard" / run.name.replace("bc", "dt")).mkdir(parents=True)
-    assert collect(runs_root)["folder"].tolist() == [str(run)]
+    assert [found.folder for found in collect(runs_root)] == [run]
 
 
 def test_unfinished_runs_are_counted_and_named_in_one_line(runs_root: Path, write_run: WriteRun) -> None:
@@ -197,7 +208,7 @@ def test_unfinished_runs_are_counted_and_named_in_one_line(runs_root: Path, writ
 def test_missing_files_are_damage(runs_root: Path, write_run: WriteRun) -> None:
     for seed, name in enumerate(("config.json", "episodes.csv")):
         (write_run(RETURNS, seed=seed) / name).unlink()
-    assert collect(runs_root)["status"].tolist() == ["damaged", "damaged"]
+    assert statuses(collect(runs_root)) == ["damaged", "damaged"]
 
 
 def test_a_thousand_runs_take_about_a_second(runs_root: Path, write_run: WriteRun) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lamobench.benchmark.scores.collect import collect
-from lamobench.benchmark.scores.leaderboard import COLUMNS, leaderboard, write_csv
+from lamobench.benchmark.scores.leaderboard import COLUMNS, clearly_best, leaderboard, write_csv
 from lamobench.benchmark.scores.statistics import stratified_bootstrap
 from lamobench.datasets.errors import UserError
 
@@ -173,9 +173,8 @@ def test_csv_is_the_same_whatever_the_order_of_the_runs(tmp_path: Path, runs_roo
     runs = collect(runs_root)
     first, second = tmp_path / "first.csv", tmp_path / "deeper" / "second.csv"
     write_csv(leaderboard(runs), first)
-    order = list(range(len(runs)))
-    random.Random(1).shuffle(order)
-    write_csv(leaderboard(runs.iloc[order]).sample(frac=1.0, random_state=0), second)
+    random.Random(1).shuffle(runs)
+    write_csv(leaderboard(runs).sample(frac=1.0, random_state=0), second)
     assert first.read_bytes() == second.read_bytes()
     rows = list(csv.DictReader(first.open()))
     assert [(row["fraction"], row["method"]) for row in rows] == [
@@ -196,6 +195,23 @@ def test_a_damaged_run_does_not_turn_counts_into_decimals(tmp_path: Path, runs_r
     write_csv(leaderboard(collect(runs_root)), tmp_path / "board.csv")
     (row,) = csv.DictReader((tmp_path / "board.csv").open())
     assert (row["seeds"], row["train_steps"], row["episodes_in_subset"]) == ("1", "300", "50")
+
+
+@pytest.mark.parametrize(
+    ("intervals", "best"),
+    [
+        ([(1.0, 2.0), (5.0, 6.0), (3.0, 4.0)], 1),
+        ([(1.0, 2.0), (2.0, 3.0)], None),  # they touch
+        ([(1.0, 2.0), (math.nan, math.nan)], None),  # of a single seed nothing is known
+        ([(math.nan, math.nan), (1.0, 2.0)], None),
+        ([(1.0, 2.0)], None),  # no other row
+        ([], None),
+    ],
+)
+def test_a_row_is_clearly_best_above_every_other_interval(
+    intervals: list[tuple[float, float]], best: int | None
+) -> None:
+    assert clearly_best([{"ci_low": low, "ci_high": high} for low, high in intervals]) == best
 
 
 HOPPER = {"task": "hopper", "dataset": "hopper-medium", "source": "d4rl", "fraction": 1.0, "profile": "paper"}

@@ -6,7 +6,7 @@ import pytest
 from lamobench.benchmark.scores.seed_gaps import interval_of_share, seeds_below_gap, seeds_below_gaps
 from lamobench.benchmark.scores.statistics import paired_difference, stratified_bootstrap, summarise
 from lamobench.datasets.trajectories import Array
-from lamobench.tests.benchmark import collapse_coverage
+from lamobench.tests.benchmark.scores import collapse_coverage
 from lamobench.tests.benchmark.scores.collapse_coverage import Shape, measure
 
 SHAPES = {shape.name: shape for shape in (*collapse_coverage.ONE_PEAK, *collapse_coverage.TWO_PEAKS)}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.scores.aggregates import METRICS, aggregate
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.scores.leaderboard import leaderboard
 from lamobench.benchmark.scores.standing_tables import (
     aggregates_table,
@@ -90,7 +90,7 @@ def test_a_row_with_a_seed_far_below_has_one_interval_everywhere(runs_root: Path
         write_run([[score - 1.0, score + 1.0]] * 2, seed=seed)
     runs = collect(runs_root)
     ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
-    mean, scores = standing.metrics["mean"], np.stack(runs["headline_scores"].tolist())
+    mean, scores = standing.metrics["mean"], np.stack([run.result.headline_scores for run in finished(runs)])
     assert row["seeds_below_gap"] == 1
     assert (mean.low, mean.high) == (row["ci_low"], row["ci_high"])
     assert mean.low < stratified_bootstrap(scores)[0]  # it is the wider one

@@ -16,7 +16,7 @@ from lamobench.benchmark.runs.damage import damage
 from lamobench.benchmark.runs.layout import CHECKPOINT, run_folders
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import open_run
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.sharing import archive as run_archive
 from lamobench.benchmark.sharing import files as run_files
 from lamobench.benchmark.sharing.archive import MANIFEST, export_runs, import_runs
@@ -97,8 +97,8 @@ def test_without_checkpoints_the_scores_are_all_there(shared_runs: Path, tmp_pat
     assert (tmp_path / "runs.tar").stat().st_size < (tmp_path / "whole.tar").stat().st_size
     import_runs(tmp_path / "runs.tar", tmp_path / "there")
     assert not list((tmp_path / "there").rglob(CHECKPOINT))
-    ours, theirs = collect(shared_runs), collect(tmp_path / "there")
-    assert list(theirs["score"]) == list(ours[ours["status"] == "finished"]["score"])
+    ours, theirs = finished(collect(shared_runs)), finished(collect(tmp_path / "there"))
+    assert [run.result.score for run in theirs] == [run.result.score for run in ours]
     with pytest.raises(UserError, match=r"there already and has other content, or none, in checkpoint\.safetensors;"):
         import_runs(tmp_path / "whole.tar", tmp_path / "there")
     with pytest.raises(UserError, match=r"is unfinished and is nothing without its checkpoint"):
@@ -171,7 +171,7 @@ def test_an_import_that_is_killed_brings_all_runs_or_none_and_the_next_completes
             break
         found = sorted(folder.name for folder in run_folders(root))
         assert found in ([], names)
-        assert found == [] or collect(root)["status"].tolist().count("damaged") == 0
+        assert found == [] or "damaged" not in {run.status for run in collect(root)}
         seen.append(len(found))
         placed = import_runs(archive, root)
         assert sorted(placed.added + placed.there) == names

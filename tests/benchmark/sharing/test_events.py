@@ -16,7 +16,7 @@ from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.cli import runs as runs_command
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.runs.records import read_config
-from lamobench.benchmark.scores.collect import read_run
+from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.sharing import events as event_files
 from lamobench.benchmark.sharing.events import write_events
 from lamobench.datasets.errors import UserError
@@ -49,8 +49,8 @@ def test_metrics_and_evaluations_are_all_there(finished: Path, tmp_path: Path) -
     folder = tmp_path / "events" / finished.name
     rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert scalars(folder, "training/loss") == pytest.approx({row["step"]: row["loss"] for row in rows})
-    run = read_run(finished)
-    curve = dict(zip(run["curve_steps"].tolist(), run["curve_scores"].tolist(), strict=True))
+    result = read_finished(finished).result
+    curve = dict(zip(result.curve_steps.tolist(), result.curve_scores.tolist(), strict=True))
     assert scalars(folder, "evaluation/score") == pytest.approx(curve)
     assert set(scalars(folder, "evaluation/length")) == {10, 20}
     times = [point.wall_time for point in read(folder).Scalars("training/loss")]

@@ -62,9 +62,9 @@ def test_twenty_kills_lose_no_run_and_count_none_twice(tmp_path: Path, monkeypat
     said = json.loads(done.stdout.splitlines()[-1])
     assert sorted(said["kills"]) == ["parent"] * 10 + ["worker"] * 10
     assert (said["finished"], said["failed"]) == (sorted(run.id for run in runs), {})
-    frame = collect(tmp_path / "runs")
-    assert frame["run_id"].tolist() == sorted(run.id for run in runs)
-    assert set(frame["status"]) == {"finished"}
+    found = collect(tmp_path / "runs")
+    assert [run.id for run in found] == sorted(run.id for run in runs)
+    assert {run.status for run in found} == {"finished"}
     for run in runs:
         loop.train(run, tmp_path / "undisturbed", "cpu")
         assert numbers(tmp_path / "runs", run) == numbers(tmp_path / "undisturbed", run)
@@ -152,7 +152,7 @@ def test_a_finished_run_with_a_truncated_file_is_named_set_aside_and_run_again(f
     assert re.search(rf"run {run.id}: {name} {what}; .* {run.id}.broken-1", notes[0])
     assert (finished / f"{run.id}.broken-1" / name).exists()
     assert numbers(finished, run) == expected
-    assert collect(finished)["run_id"].tolist() == [run.id]
+    assert [one.id for one in collect(finished)] == [run.id]
 
 
 def test_an_unfinished_run_with_a_truncated_checkpoint_begins_anew(finished: Path) -> None:
