@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _line_of(error: Exception, command: Any) -> str:
-    """What a person is told of an error of the machine: its memory or a disk; empty for a defect of the suite."""
+    """The line on an error of the machine: its memory or a disk; empty for a defect of the suite."""
     if line := memory_line(error, what_takes_less(command)) or disk_line(error):
         return line
     if not isinstance(error, OSError):

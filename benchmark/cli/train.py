@@ -187,7 +187,7 @@ def _play(
 
 
 def _row(target: float, episodes: "Sequence[Episode]", config: "OfflineConfig", task: "Task") -> dict[str, Any]:
-    """What the episodes for one target return came to."""
+    """The row of one target return: what its episodes came to."""
     returns = [episode.episode_return for episode in episodes if episode.target_return == target]
     mean = sum(returns) / len(returns)
     return {
