@@ -117,7 +117,7 @@ def with_one_target(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """The runs of one row, all scored at the same target: of those that could be ranked, the best of their mean."""
     choices = range(len(runs[0].results))
     best = max(choices, key=lambda choice: float(np.mean([run.results[choice].score for run in runs])))
-    return [replace(run, result=run.results[best]) for run in runs]
+    return [run if run.result is run.results[best] else replace(run, result=run.results[best]) for run in runs]
 
 
 def _results(episodes: bytes, config: RunConfig) -> tuple[Result, ...]:
