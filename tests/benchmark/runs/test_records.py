@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ HOSTILE: dict[str, Any] = {
     "escape": "\x1b[2J\n",
     "half a character": "\ud800",
 }
-FIELDS = {"config.json": list(OfflineConfig.__dataclass_fields__), "done.json": [*DONE_KINDS, *LATER_DONE_KINDS]}
+FIELDS = {"config.json": [field.name for field in fields(OfflineConfig)], "done.json": [*DONE_KINDS, *LATER_DONE_KINDS]}
 
 
 def rewrite(run: Path, name: str, change: Change) -> None:
