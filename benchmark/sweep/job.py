@@ -81,8 +81,8 @@ def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> En
 
 def _parts(job: Job, device: str) -> list[Job]:
     """What of a job is trained in one pass here."""
-    if len(job) == 1:
-        return [job]
+    if len(job) <= 1:
+        return [job] if job else []
     from ..training.devices import choose_device
 
     return list(work_of(job[0]).groups(job, choose_device(device).type))

@@ -1,6 +1,7 @@
 """Runs of an older tree, in `former/`: their ids, scores and policies are what they were when that tree made them.
 
-What the older tree printed and wrote of them is in `former/expected/`; how, in `former/README.md`. No data set is at hand.
+What the older tree printed and wrote of them is in `former/expected/`; how, in `former/README.md`. No data set is at
+hand.
 """
 
 import json

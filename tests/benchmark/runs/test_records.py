@@ -77,7 +77,7 @@ def test_no_hostile_field_hides_a_good_run(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     root, score, names = good.parent, read_finished(good).result.score, []
-    for name, field in [(name, field) for name, fields in FIELDS.items() for field in fields]:
+    for name, field in [(name, field) for name, known in FIELDS.items() for field in known]:
         copy = root / f"{name[:-5]}-{field}-s1-{len(names):010x}"
         shutil.copytree(good, copy)
         rewrite(copy, name, lambda values, field=field: values.update({field: HOSTILE[kind]}))  # type: ignore[misc]
