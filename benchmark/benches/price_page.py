@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 
 from ...datasets.entries import TABLE
+from ..terminal import count
 from .price import SEEDS, cells_of
 
 Rows = Sequence[Mapping[str, str]]  # of `price.csv`, as text
@@ -53,7 +54,7 @@ def _paragraph(rows: Rows) -> str:
 
 def _count(rows: Rows, column: str, name: str) -> str:
     number = len({row[column] for row in rows})
-    return f"{number} {name}{'' if number == 1 else 's'}"
+    return count(number, name)
 
 
 def _hours(row: Mapping[str, str]) -> float:

@@ -16,9 +16,9 @@ def main() -> None:
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else started to be deaf: by `nohup`, by `&`
             signal.signal(signal.SIGINT, _interrupt)
-        from ..runs.methods import load_plug_ins
+        from ..runs.methods import METHODS
 
-        load_plug_ins()  # before help is put together
+        METHODS.load_plug_ins()  # before help is put together
         from .main import main as run
 
         run()

@@ -134,15 +134,15 @@ def _score(folder: Path) -> str:
 
 def last_score(folder: Path) -> float | None:
     """The mean score of a run's last evaluation, at the target that is ranked; None before the first."""
-    from ...datasets.catalog import find_task
     from ..runs.episodes import read_episodes
     from ..runs.records import content_of, read_config
+    from ..runs.tracks import find_track
 
     try:
         config = read_config(folder)
         table = read_episodes(content_of(folder, "episodes.csv"))
         own = table[(table[:, 1] == config.target_returns[0]) & (table[:, 0] == table[-1, 0]), 4]
-        return float(find_task(config.task).normalise(own).mean()) if len(own) else None
+        return float(find_track(config.track).find_task(config.task).normalise(own).mean()) if len(own) else None
     except (OSError, UserError):  # not yet, or damaged: a sweep says so, not a look
         return None
 

@@ -24,7 +24,7 @@ from .divergence import advice, unsound
 from .evaluation import evaluate
 from .faults import cumulative_factor
 from .hyperparameters import budget_for
-from .rollout import evaluation_seeds
+from .rollout import NotFiniteError, evaluation_seeds
 
 BATCHES = 1  # tells the stream of batches from that of evaluation starts (`rollout.STARTS`)
 
@@ -108,7 +108,10 @@ class Training(Learner, Life):
         """Play this evaluation's episodes and log them."""
         config, number = self.config, self.progress.step // self.config.evaluate_every
         seeds, started = evaluation_seeds(config.seed, number, config.evaluation_episodes), time.perf_counter()
-        episodes = evaluate(self.policy, config, seeds, config.target_returns, step=self.progress.step)
+        try:
+            episodes = evaluate(self.policy, config, seeds, config.target_returns, step=self.progress.step)
+        except NotFiniteError as error:
+            self.fail(f"after step {self.progress.step} {error}")
         with autocast(config, self.device):
             self.policy.eval()
             diagnostics = self.policy.diagnostics()

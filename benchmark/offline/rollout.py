@@ -10,11 +10,18 @@ import numpy as np
 import torch
 
 from ...baselines.policy import History, Policy
+from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ...datasets.windows import View
 from ..runs.episodes import Episode
 
 ENVIRONMENTS = 64  # that step side by side, at most
+
+
+class NotFiniteError(UserError):
+    """A policy chose an action that is no number: weights that are finite can still be too large."""
+
+
 STARTS = 2  # tells the stream of evaluation starts from that of batches (`train.BATCHES`)
 
 
@@ -75,6 +82,8 @@ def _play(
     while len(live):
         chosen = act(tape.history(live, device), torch.from_numpy(kept).to(device))
         actions = (chosen.float() if chosen.is_floating_point() else chosen).cpu().numpy()
+        if not np.isfinite(actions).all():
+            raise NotFiniteError(f"the policy's actions are not finite in step {tape.time} of an evaluation")
         observations, rewards, over = [], np.zeros(len(live), np.float32), np.zeros(len(live), bool)
         for row, slot in enumerate(live):
             observation, rewards[row], terminated, truncated, _ = slots[slot].step(actions[row])

@@ -13,10 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...datasets.catalog import find_task
 from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
+from ..runs.tracks import find_track
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
@@ -179,10 +179,11 @@ def _option(name: str, row: Row) -> tuple[str, str]:
 
 def _about_task(page: Page) -> str:
     values = page.settings[0].rows[0].values
-    task = find_task(str(values["task"]))
+    task = find_track(str(values["track"])).find_task(str(values["task"]))
     low, high = task.reference_scores
+    where = f"{values['env_id'] or task.name} in {values['simulator']}"
     return (
-        f"{values['env_id']} in {values['simulator']}, episodes of at most {task.horizon:,} steps. A return of "
+        f"{where}, episodes of at most {task.horizon:,} steps. A return of "
         f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are "
         f"told a return are asked for {float(values['target_return']):g}."
     )

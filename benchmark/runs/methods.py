@@ -4,12 +4,9 @@ Light: the command line's help reads this table, so a method's code is imported 
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 from ...datasets.errors import choose
-from .plugins import register_offered
-
-GROUP = "lamobench.methods"  # of entry points: under it, installed packages offer methods of their own
+from .plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -325,30 +322,17 @@ _ALL = (
         on_frames=Cost(29.5, 5.35, 3.79),
     ),
 )
-METHODS = {method.name: method for method in _ALL}
-
-
-def register_method(method: Method) -> None:
-    """Add a method of one's own; a `TypeError` if it is none, a `ValueError` if there is one of that name."""
-    if not isinstance(method, Method):
-        raise TypeError(f"expected a Method, found {type(method).__name__}")
-    if method.name in METHODS:
-        raise ValueError(f"there is a method '{method.name}' already; give yours another name")
-    METHODS[method.name] = method
+METHODS = Registry("method", Method, _ALL)
 
 
 def find_method(name: str) -> Method:
     """The method of that name; a `UserError` names the valid ones."""
-    if name not in METHODS:
-        load_plug_ins()
-    return METHODS[choose("method", name, list(METHODS))]
+    return METHODS.known(name) or METHODS[choose("method", name, list(METHODS))]
 
 
 def look_up(name: str) -> Method:
     """The method of that name; of one that is not known here, a row with the name as its title and a look for all."""
-    if name and name not in METHODS:
-        load_plug_ins()
-    return METHODS.get(name) or Method(name, name, "", policy="", config="", family="")
+    return METHODS.known(name) or Method(name, name, "", policy="", config="", family="")
 
 
 def methods_for(*, discrete: bool) -> list[str]:
@@ -358,9 +342,3 @@ def methods_for(*, discrete: bool) -> list[str]:
         for method in METHODS.values()
         if method.track == "offline" and method.listed and method.plays(discrete=discrete)
     ]
-
-
-@cache
-def load_plug_ins() -> None:
-    """Register the methods of installed packages, once; done where a name is not known, and before help is shown."""
-    register_offered(GROUP, register_method)

@@ -2,9 +2,9 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 
 def imported(path: str) -> Any:
@@ -14,15 +14,55 @@ def imported(path: str) -> Any:
     return getattr(found, name) if name else found
 
 
-def register_offered(group: str, register: Callable[[Any], None]) -> None:
-    """Register what installed packages offer under an entry-point group: a row each, or a sequence of rows.
+class Named(Protocol):
+    """A row of a registry."""
 
-    What can't be imported or registered is left out, and a line on standard error says so.
+    @property
+    def name(self) -> str:
+        """What it is found by."""
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+class Registry(dict[str, Row]):
+    """Rows by name: those of the suite, those that were registered, and those that installed packages offer.
+
+    The packages' are loaded once, where a name is not known: they import the suite themselves.
     """
-    for entry in entry_points(group=group):
-        try:
-            found = entry.load()
-            for row in found if isinstance(found, list | tuple) else [found]:
-                register(row)
-        except Exception as error:  # of somebody else's code: anything
-            print(f"lamobench: plug-in {entry.value} is left out ({type(error).__name__}: {error})", file=sys.stderr)
+
+    def __init__(self, what: str, kind: type[Row], rows: Iterable[Row]) -> None:
+        """`what` is the word for a row; packages offer theirs under the entry-point group "lamobench.WHATs"."""
+        super().__init__((row.name, row) for row in rows)
+        self.what, self.kind, self.loaded = what, kind, False
+
+    def register(self, row: Row) -> None:
+        """Add a row; a `TypeError` if it is of another kind, a `ValueError` if there is one of that name."""
+        if not isinstance(row, self.kind):
+            raise TypeError(f"expected a {self.kind.__name__}, found {type(row).__name__}")
+        if row.name in self:
+            raise ValueError(f"there is a {self.what} '{row.name}' already; give yours another name")
+        self[row.name] = row
+
+    def known(self, name: str) -> Row | None:
+        """The row of that name, if there is one."""
+        if name and name not in self:
+            self.load_plug_ins()
+        return self.get(name)
+
+    def load_plug_ins(self) -> None:
+        """Register what packages offer: a row for each entry point, or a sequence of rows.
+
+        What can't be imported or registered is left out, and a line on standard error says so.
+        """
+        if self.loaded:
+            return
+        self.loaded = True
+        for entry in entry_points(group=f"lamobench.{self.what}s"):
+            try:
+                found = entry.load()
+                for row in found if isinstance(found, list | tuple) else [found]:
+                    self.register(row)
+            except Exception as error:  # of somebody else's code: anything
+                why = f"{type(error).__name__}: {error}"
+                print(f"lamobench: plug-in {entry.value} is left out ({why})", file=sys.stderr)

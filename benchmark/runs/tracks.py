@@ -5,17 +5,15 @@ A track is a folder above the harness. Sweeps, sharing and the report reach it t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from .config import RunConfig
-from .plugins import imported, register_offered
+from .plugins import Registry, imported
 
 BEFORE_TRACKS = "offline"  # the track of runs that name none
-GROUP = "lamobench.tracks"  # of entry points: under it, installed packages offer tracks of their own
 
 Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
 Tell = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
@@ -88,6 +86,8 @@ class Scored(Protocol):
 
     name: str
     horizon: int  # most steps of an episode
+    reference_scores: tuple[float, float]  # returns that score 0 and 100
+    score_source: str  # where these are from
 
     def normalise(self, episode_return: Any) -> Any:
         """Scores, 0 to 100 at the reference returns, of returns of any shape."""
@@ -128,34 +128,17 @@ _ALL = (
         work="lamobench.benchmark.offline.track",
     ),
 )
-TRACKS = {track.name: track for track in _ALL}
-
-
-def register_track(track: Track) -> None:
-    """Add a track of one's own; a `TypeError` if it is none, a `ValueError` if there is one of that name."""
-    if not isinstance(track, Track):
-        raise TypeError(f"expected a Track, found {type(track).__name__}")
-    if track.name in TRACKS:
-        raise ValueError(f"there is a track '{track.name}' already; give yours another name")
-    TRACKS[track.name] = track
+TRACKS = Registry("track", Track, _ALL)
 
 
 def find_track(name: str) -> Track:
     """The track of that name; a `UserError` if none is known here."""
-    if name not in TRACKS:
-        load_plug_ins()
-    if name not in TRACKS:
+    if (track := TRACKS.known(name)) is None:
         known = ", ".join(TRACKS)
         raise UserError(f"no track '{name}' is known here (known: {known}); install the package that has it")
-    return TRACKS[name]
+    return track
 
 
 def work_of(config: RunConfig) -> Work:
     """What does the work of a run's track."""
     return find_track(config.track).open()
-
-
-@cache
-def load_plug_ins() -> None:
-    """Register the tracks of installed packages, once; done where a name is not known."""
-    register_offered(GROUP, register_track)

@@ -6,7 +6,9 @@ Only under legacy "best-target" are there several targets to choose from, and th
 Nothing else of a run folder is read, so that ten thousand runs take seconds.
 """
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,10 +44,11 @@ def collect(*roots: Path) -> list[Run]:
         folders = sorted(run_folders(root))
         if not folders:
             raise UserError(f"no runs in '{root}'; make some with `lamobench sweep`")
-        for run in map(read_run, folders):
-            known = runs.get(run.id)
-            if known is None or (run.status == "finished" and known.status != "finished"):
-                runs[run.id] = run
+        with _uncollected():
+            for run in map(read_run, folders):
+                known = runs.get(run.id)
+                if known is None or (run.status == "finished" and known.status != "finished"):
+                    runs[run.id] = run
     return [runs[name] for name in sorted(runs)]
 
 
@@ -71,6 +74,18 @@ def unverified(runs: Sequence[Run]) -> list[str]:
     sound = finished(runs)
     missing = sum(not run.verified for run in sound)
     return [f"{missing} of {len(sound)} finished runs are unverified: {UNVERIFIED}"] if missing else []
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which goes through every run read so far again and again: none holds a cycle."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 def read_run(folder: Path) -> Run:
@@ -145,14 +160,17 @@ def _returns_at(target: float, table: Array, config: RunConfig) -> tuple[Array, 
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
-    steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
     episodes, wanted = config.evaluation_episodes, config.headline_evaluations
-    if len(steps) < wanted or (counts != episodes).any() or steps[-1] != config.steps:
+    steps = table[::episodes, 0].astype(np.int64)
+    whole = len(table) == episodes * len(steps) and (table[:, 0].reshape(-1, episodes) == steps[:, None]).all()
+    if not whole or len(steps) < wanted or (steps[1:] == steps[:-1]).any() or steps[-1] != config.steps:
+        steps, counts = np.unique(table[:, 0].astype(np.int64), return_counts=True)
         found = ", ".join(f"{count} at step {step}" for step, count in zip(steps, counts, strict=True)) or "none"
         raise UserError(
             f"episodes.csv must hold {episodes} episodes at the ranked target in each evaluation and {wanted} or more "
             f"evaluations, the last at step {config.steps}; it holds {found}"
         )
-    if (np.diff(table[:, 2].reshape(-1, episodes), axis=1) <= 0).any():
+    numbers = table[:, 2].reshape(-1, episodes)
+    if (numbers[:, 1:] <= numbers[:, :-1]).any():
         raise UserError("episodes.csv holds an episode twice")
     return steps, table[:, 4].reshape(-1, episodes)

@@ -46,10 +46,12 @@ class Bandit:
 
     name: str = "two-armed"
     horizon: int = 1
+    reference_scores: tuple[float, float] = CHANCES
+    score_source: str = "the chances of the arms"
 
     def normalise(self, episode_return: Any) -> Any:
         """0 where the worse arm is pulled, 100 where the better one is, on the average."""
-        low, high = CHANCES
+        low, high = self.reference_scores
         return 100.0 * (np.asarray(episode_return) - low) / (high - low)
 
 

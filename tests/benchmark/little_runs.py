@@ -1,14 +1,19 @@
 """Runs that train in a moment, and what they come to: for tests of what trains many of them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.store import run_folder
+from lamobench.benchmark.scores.run import FinishedRun, Result
+from lamobench.datasets.trajectories import Array
 
 Numbers = tuple[str, list[dict[str, Any]]]
 BUDGET = {"evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
@@ -46,3 +51,16 @@ def note_files(folder: Path) -> None:
     """Bring the sizes and hashes in a finished run's `done.json` to its files as they are now."""
     done = json.loads((folder / "done.json").read_text())
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
+
+
+def result(target: float, scores: Array) -> Result:
+    """What a run with these scores (M,) of its headline episodes came to at a target."""
+    mean = float(scores.mean())
+    return Result(target, mean, mean, mean, scores, curve_steps=np.array([1]), curve_scores=np.array([mean]))
+
+
+def finished_run(results: Sequence[Result]) -> FinishedRun:
+    """A finished run of which nothing is known but its results; the best of them is ranked."""
+    best = max(results, key=lambda result: result.score)
+    unknown: Any = None
+    return FinishedRun(folder=Path("run"), config=unknown, done={}, results=tuple(results), result=best)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 
@@ -15,9 +16,8 @@ import pytest
 import torch
 
 from lamobench.benchmark.offline import track as offline
-from lamobench.benchmark.runs import methods, tracks
-from lamobench.benchmark.runs.methods import METHODS, Method, find_method, register_method
-from lamobench.benchmark.runs.tracks import TRACKS, Track, Work, find_track, register_track
+from lamobench.benchmark.runs.methods import METHODS, Method, find_method
+from lamobench.benchmark.runs.tracks import TRACKS, Track, Wanted, Work, find_track
 from lamobench.datasets.errors import UserError
 
 PACKAGE = Path(__file__).with_name("bandit_track.py")
@@ -116,19 +116,28 @@ def test_a_package_that_can_t_be_imported_is_left_out(installed: dict[str, str],
     assert "plug-in bandit_track:GREEDY is left out (ZeroDivisionError: division by zero)" in done.stderr
 
 
-def test_rows_are_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "METHODS", dict(METHODS))
-    monkeypatch.setattr(tracks, "TRACKS", dict(TRACKS))
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Afterwards, both registries hold what they held."""
+    before = dict(METHODS), dict(TRACKS)
+    yield
+    for registry, rows in zip((METHODS, TRACKS), before, strict=True):
+        registry.clear()
+        registry.update(rows)
+
+
+@pytest.mark.usefixtures("restored")
+def test_rows_are_registered_once() -> None:
     mine = Method("mine", "Mine", "of my own", "my.module:Policy", "my.module:Config", "mine")
-    register_method(mine)
+    METHODS.register(mine)
     assert find_method("mine") is mine
     with pytest.raises(ValueError, match="there is a method 'mine' already"):
-        register_method(mine)
+        METHODS.register(mine)
     track = Track("mine", "mine", "my.module:Config", "my.module:find_task", "my.module")
-    register_track(track)
+    TRACKS.register(track)
     assert find_track("mine") is track
     with pytest.raises(ValueError, match="there is a track 'mine' already"):
-        register_track(track)
+        TRACKS.register(track)
     with pytest.raises(UserError, match="no track 'others' is known here"):
         find_track("others")
 
@@ -140,15 +149,14 @@ def test_the_offline_track_has_everything_that_the_harness_asks_of_one() -> None
         assert list(signature(work).parameters)[1:] == list(signature(getattr(offline, name)).parameters), name
 
 
+@pytest.mark.usefixtures("restored")
 def test_checkpoints_of_the_toy_hold_what_was_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PACKAGE.parent)
-    monkeypatch.setattr(methods, "METHODS", dict(METHODS))
-    monkeypatch.setattr(tracks, "TRACKS", dict(TRACKS))
     import bandit_track
 
-    register_track(bandit_track.TRACK)
-    register_method(bandit_track.GREEDY)
-    (config,) = bandit_track.resolve(tracks.Wanted("two-armed", seeds=(0,)))
+    TRACKS.register(bandit_track.TRACK)
+    METHODS.register(bandit_track.GREEDY)
+    (config,) = bandit_track.resolve(Wanted("two-armed", seeds=(0,)))
     assert bandit_track.train((config,), tmp_path, "cpu", lambda *_: None, print) == {}
     means = bandit_track.weights(tmp_path / config.id)["policy.means"]
     assert torch.isfinite(means).all()

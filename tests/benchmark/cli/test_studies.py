@@ -4,6 +4,7 @@ import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from lamobench.benchmark.cli import main as cli
 from lamobench.benchmark.cli.studies import Faults, trial_runs
 from lamobench.benchmark.offline import fault_costs
 from lamobench.benchmark.offline.faults import FAULTS
-from lamobench.benchmark.scores.collect import collect
+from lamobench.benchmark.scores.collect import collect, finished
 
 TINY = ["--steps", "20", "--budget", "evaluation_episodes=2", "--budget", "batch_size=8", "--jobs", "1"]
 
@@ -58,12 +59,12 @@ def test_a_comparison_is_written(
     assert {(row["dataset"], row["source"], row["fraction"], row["method"]) for row in rows} == {
         ("reacher2d-medium", "recorded", "0.5", "dt")
     }
-    found = collect(runs)
+    found = finished(collect(runs))
     for row in rows:
-        ranked = {legacy: found[found["profile"].str.endswith(legacy)]["score"] for legacy in (row["fault"] + ")",)}
-        default = found[found["profile"] == "cpu (changed)"]["score"].mean()
+        faulty = [run for run in found if run.config.profile.endswith(row["fault"] + ")")]
+        default = fmean(run.result.score for run in found if run.config.profile == "cpu (changed)")
         assert float(row["score_default"]) == pytest.approx(default, rel=1e-3, abs=1e-6)
-        assert len(ranked[row["fault"] + ")"]) == int(row["seeds"]) == 2
+        assert len(faulty) == int(row["seeds"]) == 2
         difference = float(row["score_fault"]) - float(row["score_default"])
         assert float(row["difference"]) == pytest.approx(difference, rel=1e-2, abs=1e-3)
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])

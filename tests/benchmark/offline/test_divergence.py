@@ -202,3 +202,16 @@ def test_a_run_whose_process_always_dies_says_so(tmp_path: Path) -> None:
         assert (run_folder(tmp_path, run) / "failed.json").exists() is not again
     said = json.loads((run_folder(tmp_path, run) / "failed.json").read_text())["message"]
     assert said == f"run {run.id}: its process died 3 times (signal 9); start the same command again to go on"
+
+
+def test_actions_that_are_not_finite_end_the_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights may be finite, and too large to multiply."""
+    genuine = BC.act
+
+    def overflowing(self: BC, history: Any) -> Tensor:
+        return genuine(self, history) * math.inf
+
+    monkeypatch.setattr(BC, "act", overflowing)
+    message = message_of(tmp_path, run_of())
+    assert "after step 10 the policy's actions are not finite in step 0 of an evaluation" in message
+    assert message.endswith(RATE)

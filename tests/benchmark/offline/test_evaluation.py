@@ -20,7 +20,7 @@ Requests = Callable[..., RunRequest]
 def test_a_finished_run_s_policy_plays_its_last_evaluation_again(tiny_request: Requests, tmp_path: Path) -> None:
     config = resolve(tiny_request("dt", legacy=("best-target",)))
     folder = train(config, tmp_path, "cpu")
-    played = parse_episodes((folder / "episodes.csv").read_text())
+    played = parse_episodes((folder / "episodes.csv").read_bytes())
     policy = load_player(folder, config, torch.device("cpu"))
     seeds = evaluation_seeds(config.seed, config.steps // config.evaluate_every, config.evaluation_episodes)
     again = evaluate(policy, config, seeds, config.target_returns, step=config.steps)

@@ -7,7 +7,9 @@ import pytest
 
 from lamobench.benchmark.offline import fault_costs as faults
 from lamobench.benchmark.offline.faults import FAULTS, check_legacy
+from lamobench.benchmark.scores.run import FinishedRun
 from lamobench.datasets.catalog import find_dataset, find_task
+from lamobench.tests.benchmark.little_runs import finished_run, result
 
 
 def test_every_fault_has_a_trial_in_which_it_can_show() -> None:
@@ -21,11 +23,9 @@ def test_differences_are_taken_in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """Seeds that are far apart say nothing against a fault that costs each of them the same."""
     import numpy as np
 
-    def read(folder: Path) -> dict[str, Any]:
+    def read(folder: Path) -> FinishedRun:
         seed, fault = folder.name.split()
-        scores = 100.0 * int(seed) + np.arange(4.0) - (2.0 if fault == "fault" else 0.0)
-        one = {"target_return": 76.0, "score": float(scores.mean()), "headline_scores": scores}
-        return one | {"by_target": [one]}
+        return finished_run([result(76.0, 100.0 * int(seed) + np.arange(4.0) - (2.0 if fault == "fault" else 0.0))])
 
     class Config:
         dataset, source, fraction, episodes_in_subset, method, lm, profile, steps = ("d", "s", 1.0, 5, "dt", "", "p", 9)

@@ -24,11 +24,12 @@ from lamobench.benchmark.offline.faulty_model import faulty_language_model, faul
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.scores.collect import read_finished, with_one_target
+from lamobench.benchmark.scores.run import FinishedRun
 from lamobench.benchmark.training import life
 from lamobench.benchmark.training.learner import learning_rate_factor
 from lamobench.datasets.trajectories import Trajectories
 from lamobench.datasets.windows import View
-from lamobench.tests.benchmark.little_runs import note_files
+from lamobench.tests.benchmark.little_runs import finished_run, note_files, result
 
 Requests = Callable[..., RunRequest]
 
@@ -192,13 +193,13 @@ def test_padding_steps_reach_a_run(breakout_run: Callable[..., OfflineConfig]) -
 
 
 def test_seeds_that_are_averaged_have_one_target() -> None:
-    def run(*scores: float) -> dict[str, Any]:
-        return {"by_target": [{"target_return": float(n), "score": score} for n, score in enumerate(scores)]}
+    def run(*scores: float) -> FinishedRun:
+        return finished_run([result(float(n), np.array([score])) for n, score in enumerate(scores)])
 
     both = with_one_target([run(10.0, 0.0), run(10.0, 19.0)])  # alone, the second run would be scored at target 1
-    assert [(one["target_return"], one["score"]) for one in both] == [(0.0, 10.0), (0.0, 10.0)]
+    assert [(one.result.target_return, one.result.score) for one in both] == [(0.0, 10.0), (0.0, 10.0)]
     both = with_one_target([run(10.0, 0.0), run(10.0, 21.0)])
-    assert [(one["target_return"], one["score"]) for one in both] == [(1.0, 0.0), (1.0, 21.0)]
+    assert [(one.result.target_return, one.result.score) for one in both] == [(1.0, 0.0), (1.0, 21.0)]
 
 
 @pytest.mark.parametrize(

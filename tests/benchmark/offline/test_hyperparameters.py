@@ -2,8 +2,8 @@ import pytest
 
 from lamobench.benchmark.offline.build import policy_config
 from lamobench.benchmark.offline.hyperparameters import PROFILES, budget_for, overrides_for
+from lamobench.benchmark.offline.resolve import _check_budget
 from lamobench.benchmark.offline.settings import IMPORTED, LANGUAGE_MODEL_METHODS
-from lamobench.benchmark.runs.config import _check_budget
 from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS

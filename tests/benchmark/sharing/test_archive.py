@@ -52,7 +52,7 @@ def test_runs_that_left_their_checkpoints_behind_are_whole(
     import_runs(tmp_path / "runs.tar", tmp_path / "there")
     arrived = tmp_path / "there" / chosen.name
     assert damage(arrived) == ""
-    monkeypatch.setattr(Training, "run", lambda training: pytest.fail("it is trained again"))
+    monkeypatch.setattr(Training, "live", lambda training: pytest.fail("it is trained again"))
     assert train(read_config(arrived), tmp_path / "there", "cpu") == arrived
 
 

@@ -73,7 +73,7 @@ def test_a_pulled_policy_is_whole_and_done(
     pull(str(published), tmp_path / "q2")
     folder = tmp_path / "q2" / run.name
     assert damage(folder) == ""
-    monkeypatch.setattr(Training, "run", lambda training: pytest.fail("it is trained again"))
+    monkeypatch.setattr(Training, "live", lambda training: pytest.fail("it is trained again"))
     notes: list[str] = []
     assert train(read_config(folder), tmp_path / "q2", "cpu", note=notes.append) == folder
     assert notes == []

@@ -160,9 +160,7 @@ def test_the_plan_says_where_a_simulator_was_never_measured(
 ) -> None:
     runs = [replace(run, profile="cpu") for run in runs]
     monkeypatch.delitem(typical_costs.SIMULATION, "reacher2d")
-    assert source_of_estimate(plan_of(runs, {})).endswith(
-        "; how long a step of lamobench/Reacher2d-v0 takes is a guess"
-    )
+    assert source_of_estimate(plan_of(runs, {})).endswith("; how long a step of reacher2d takes is a guess")
     assert source_of_estimate(plan_of(runs, {"bc": 0.1, "dt": 1.0})) == "step times measured in earlier runs"
 
 
