@@ -157,8 +157,8 @@ def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Pat
 def _samples(folder: Path, run: RunConfig) -> list[_Sample]:
     """One, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
     try:
-        done = read_done(folder)
         typical = typical_evaluation(run.method, run.task, _episodes(run))
+        done = read_done(folder)
     except UserError:  # damaged, or a task that is gone
         return []
     except FileNotFoundError:

@@ -39,7 +39,9 @@ def prepare_streams() -> None:
     codecs.register_error("plain", in_plain_signs)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.set_inheritable(nowhere, True)  # programs that are started from here would find it closed again
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8"))
         if isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # not what a notebook or a test puts there
             stream.reconfigure(errors="plain")
 

@@ -25,5 +25,5 @@ def test_the_longest_episode_fits_whatever_the_fraction(longest: int, horizon: i
         np.zeros((4, 12), np.float32),
         Provenance("some", "minari", "a test", "lamobench/Reacher2d-v0", "mujoco 3.3.0"),
     )
-    config: Any = SimpleNamespace(task="reacher2d")
+    config: Any = SimpleNamespace(task="reacher2d", legacy=[])
     assert {data_facts(config, take_fraction(data, fraction, 0)).horizon for fraction in (0.25, 0.5, 1)} == {horizon}

@@ -95,7 +95,7 @@ def test_differences_are_taken_in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_pat
         def __init__(self, name: str) -> None:
             self.name = name
 
-    monkeypatch.setattr(faults, "read_run", read)
+    monkeypatch.setattr(faults, "read_finished", read)
     monkeypatch.setattr(faults, "run_folder", lambda root, config: root / config.name)
     pair: Any = tuple([Config(f"{seed} {kind}") for seed in (0, 1, 2)] for kind in ("default", "fault"))
     row = faults.compare("drop-best", pair, Faults(runs=tmp_path))

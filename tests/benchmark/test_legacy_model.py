@@ -130,6 +130,9 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
     assert [episode for episode in played[1] if episode.target_return == 76.0] == played[0]
     assert len(played[1]) == 2 * len(played[0])
 
+    done = json.loads((folders[1] / "done.json").read_text())
+    kept = {name: value for name, value in done.items() if name not in ("files", "sha256")}
+    (folders[1] / "done.json").write_text(json.dumps(kept))  # as of a run from before there were hashes
     lines = (folders[1] / "episodes.csv").read_text().splitlines()
     for target, better in ((76.0, 40.0), (40.0, 76.0)):  # what if the returns had been these
         changed = [lines[0]]

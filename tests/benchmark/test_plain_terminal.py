@@ -72,11 +72,12 @@ def test_what_others_wrote_into_runs_is_plain(
     capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
-    write_run([[1.0, 2.0]] * 2, lm=HOSTILE, profile=HOSTILE)
+    write_run([[1.0, 2.0]] * 2)
     failed = write_run([[1.0, 2.0]] * 2, seed=1)
     (failed / "done.json").unlink()
     (failed / "failed.json").write_text(json.dumps({"message": HOSTILE, "step": 3}))
-    failed.rename(failed.with_name(f"{NAME}-{failed.name}"))
+    renamed = write_run([[1.0, 2.0]] * 2, seed=2)
+    renamed.rename(renamed.with_name(f"{NAME}-{renamed.name}"))
     monkeypatch.chdir(runs_root.parent)
     monkeypatch.setattr(sys, "argv", ["lamobench", *command.split(), "--runs", str(runs_root)])
     cli.main()

@@ -249,7 +249,7 @@ def test_hostile_checkpoints_end_in_one_line(copied_runs: Path, change: Any) -> 
         train(read_config(run), copied_runs, "cpu")
     assert "cannot be read" in str(mistake.value)
     assert str(mistake.value).isprintable()
-    assert collect(copied_runs)["status"].tolist() == ["finished", "finished", "unfinished"]
+    assert collect(copied_runs)["status"].tolist() == ["finished", "finished", "failed"], "why is kept beside it"
 
 
 @pytest.mark.usefixtures("home")

@@ -107,9 +107,9 @@ def test_the_page_carries_the_picture(run: Path, drawn: list[Array], tmp_path: P
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [
-        (ABOUT_PICTURE, b"{", "JSONDecodeError"),
-        (ABOUT_PICTURE, b"{}", "KeyError"),
-        (ABOUT_PICTURE, b"[]", "TypeError"),
+        (ABOUT_PICTURE, b"{", "episode.json can't be read (Expecting property name"),
+        (ABOUT_PICTURE, b"{}", "episode.json lacks episodes, seed"),
+        (ABOUT_PICTURE, b"[]", "it holds no object"),
         (PICTURE, b"<svg onload=alert(1)>", "no whole JPEG"),
         (PICTURE, b"\xff\xd8 cut short", "no whole JPEG"),
         (PICTURE, b"\xff\xd8" + bytes(500_000) + b"\xff\xd9", "at most 400 kB"),
