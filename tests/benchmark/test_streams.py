@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -142,10 +143,10 @@ def test_signs_that_are_unknown_are_written_as_their_codes() -> None:
 
 @pytest.mark.parametrize("arguments", [["data", "list"], ["--help"], ["data", "show", "reacher2d-medium"]])
 def test_a_reader_that_leaves_ends_it_without_a_word(home: Path, arguments: list[str]) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = run(arguments, stdout=writing)
-    os.close(writing)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.shutdown(socket.SHUT_RDWR)  # for all who hold it; a pipe stays open while any process just forked does
+        done = run(arguments, stdout=theirs)
     assert (done.returncode, done.stderr) == (141, b"")
 
 
