@@ -211,7 +211,7 @@ def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> 
 
 def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: bool) -> Row:
     method, model = record["method"], record["lm"] if with_model else ""
-    title = ", ".join(filter(None, (label(method, model), record["variant"])))
+    title = label(method, model, record["variant"])
     name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
     return Row(anchor(name, taken), short_label(method, model), title, record, group)
 

@@ -76,6 +76,8 @@ def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison
 
 
 def _tallies(single: Sequence[Comparison]) -> list[Tally]:
+    if not any(math.isfinite(c.difference.low) for c in single):
+        return []  # one seed each: nothing can be told apart
     tallies = []
     for name, title in titles_of(c.other for c in single):
         ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
@@ -112,7 +114,9 @@ def _over_shares(name: str, stood: Sequence[Standing]) -> list[charts.Chart]:
         x = np.asarray([s.fraction for s in line])
         y, low, high = (np.asarray([getattr(value, end) for value in values]) for end in ("value", "low", "high"))
         curves.append(marks.Curve(name_of_line, standing.method, x, y, low, high))
-    return [charts.curves_over_shares(f"{name}-shares", "IQM over share of the data", "IQM of the score", curves)]
+    seeds = [standing.seeds for standing in stood]
+    title = "IQM over share of the data"
+    return [charts.curves_over_shares(f"{name}-shares", title, "IQM of the score", curves, seeds)]
 
 
 def _charts(
@@ -122,7 +126,7 @@ def _charts(
     drawn = []
     for metric, title in METRIC_TITLES.items():
         entries = [_entry(s.method, _label(s.method, s.lm, here), s.metrics[metric]) for s in here]
-        drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, bars=True))
+        drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, boxed=True))
     drawn.append(_profiles(f"{name}-{place}-profile", pool, here))
     against = [c for c in compared if c.fraction == pool.fraction]
     if against:
@@ -140,7 +144,7 @@ def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
         marks.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
         for (method, lm, _), profile in profiles(pool, thresholds).items()
     ]
-    return charts.profiles(name, "Performance profiles", curves)
+    return charts.profiles(name, "Performance profiles", curves, [standing.seeds for standing in stood])
 
 
 def _entry(method: str, name: str, found: Estimate) -> marks.Interval:

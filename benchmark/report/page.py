@@ -1,4 +1,4 @@
-"""Fills the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
+"""Fill the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
 
 A content security policy in it lets the browser run and load nothing but what stands in the file as it was written.
 """
@@ -17,10 +17,11 @@ from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
 from ..runs.tracks import find_track
+from ..scores.compare import remark_letters, remarks_on
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
-from ..terminal import duration
+from ..terminal import count, duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, own_values, provenance
@@ -36,6 +37,12 @@ FILTERS = {
     "source": "Source",
     "profile": "Profile",
     "lm": "Language model",
+}
+COLUMNS = {  # of the leaderboard, shown when they are asked for
+    "published": "published scores",
+    "settings": "source, profile, language model",
+    "cost": "parameters, steps, time",
+    "evaluation": "best evaluation",
 }
 
 
@@ -56,7 +63,11 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {
+        "COLUMNS": COLUMNS,
+        "about_figures": charts.about_figures,
+        "about_scores": _about_scores,
         "cell_text": charts.cell_text,
+        "count": count,
         "duration": duration,
         "legend_key": charts.legend_key,
         "own_values": own_values,
@@ -66,6 +77,8 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "signed": marks.signed,
         "whiskers": charts.whiskers,
         "published": published_beside,
+        "remark_letters": remark_letters,
+        "remarks_on": remarks_on,
         "improvement": _improvement,
         "by_method": by_method,
         "compared_in": compared_in,
@@ -93,6 +106,7 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
         strips=strips,
+        repeated=any(row.values["seeds"] > 1 for row in contents.rows),
         low=low,
         high=high,
     )
@@ -177,6 +191,13 @@ def _option(name: str, row: Row) -> tuple[str, str]:
     return text, text
 
 
+def _about_scores(setting: Setting) -> str:
+    if all(row.values["seeds"] == 1 for row in setting.rows):
+        return "Score of a single seed, which has no interval."
+    best = "* clearly best: its interval lies above every other one in its column."
+    return f"Score, mean over seeds, with its 95 % interval. {best}"
+
+
 def _about_task(page: Page) -> str:
     values = page.settings[0].rows[0].values
     task = find_track(str(values["track"])).find_task(str(values["task"]))
@@ -191,8 +212,9 @@ def _about_task(page: Page) -> str:
 
 def _improvement(comparison: Comparison) -> str:
     difference, probability = comparison.difference, comparison.probability
-    interval = f" [{marks.signed(difference.low)}, {marks.signed(difference.high)}]" if comparison.pairs > 1 else ""
-    return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
+    low, high = marks.signed(difference.low), marks.signed(difference.high)
+    interval = f" [{low},{marks.SPACE}{high}]" if comparison.pairs > 1 else ""
+    return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f}{marks.SPACE}%"
 
 
 def _plain(value: Any) -> str:

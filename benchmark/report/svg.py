@@ -20,6 +20,7 @@ WIDTH = 340  # a panel: the width of a phone, less its margins
 LINE_HEIGHT = 13.0  # of labels
 LETTER = 6.2  # widest average letter at the label's size
 MARK = 8.0  # across a marker
+DOT = 1.7  # radius of a single seed's
 STROKE = 2.0
 
 
@@ -82,6 +83,11 @@ def mark(x: float, y: float, method: str, about: str = "") -> Markup:
     return Markup('<use href="#{}" x="{}" y="{}">{}</use>').format(marker_id(method), number(x), number(y), title)
 
 
+def dot(x: float, y: float) -> Markup:
+    """A small dot for a single seed."""
+    return Markup('<circle class="seed" cx="{}" cy="{}" r="{}"/>').format(number(x), number(y), number(DOT))
+
+
 def marker_id(method: str) -> str:
     """The id of a method's marker among `marker_shapes`."""
     return f"mark-{ord(look_up(method).marker):x}"
@@ -136,9 +142,11 @@ def label_width(labels: Iterable[str]) -> float:
     return LETTER * max((len(label) for label in labels), default=0)
 
 
-def x_axis(scale: Scale, ticks: Sequence[float], labels: Sequence[str], bottom: float, title: str) -> Markup:
-    """A base line at `bottom` with labelled ticks, and the axis' title under it."""
-    base = path([(scale.start, bottom), (scale.end, bottom)], "axis")
+def x_axis(
+    scale: Scale, ticks: Sequence[float], labels: Sequence[str], bottom: float, title: str, edge: float = 0.0
+) -> Markup:
+    """A base line at `bottom` with labelled ticks, `edge` longer at both ends, and the axis' title under it."""
+    base = path([(scale.start - edge, bottom), (scale.end + edge, bottom)], "axis")
     marks = [text(scale(tick), bottom + 15, label, "tick", "middle") for tick, label in zip(ticks, labels, strict=True)]
     middle = (scale.start + scale.end) / 2
     return base + Markup("").join(marks) + text(middle, bottom + 31, title, "tick", "middle")

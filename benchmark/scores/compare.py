@@ -105,6 +105,23 @@ def why_not(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
+def remark_letters(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A letter for each `why_not` and `note` of the rows, in the order in which they occur: tables print it instead."""
+    texts = dict.fromkeys(text for row in rows for text in remarks_on(row))
+    return {text: _letter(number) for number, text in enumerate(texts)}
+
+
+def remarks_on(row: Mapping[str, Any]) -> list[str]:
+    """What is to be said of a row: its `why_not` and its `note`, where it has them."""
+    return [text for text in (row["why_not"], row["note"]) if text]
+
+
+def _letter(number: int) -> str:
+    """a to z, then aa, ab and so on."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
+
+
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(format(row[key], COLUMNS[key]) for key in KEYS)  # fractions as files have them, six digits
 

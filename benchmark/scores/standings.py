@@ -66,6 +66,7 @@ class Standing(Place):
     variant: str
     seeds: int  # of the data set with the fewest
     metrics: dict[str, Estimate]  # by the names of `aggregates.METRICS`
+    scores: Scores  # of each run, by data set
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def standings(found: Sequence[Pool]) -> list[Standing]:
             *name,
             min(len(group.runs) for group in rows.values()),
             {"mean": means[place]} | others[place],
+            scores[place],
         )
         for place, (pool, name, rows) in enumerate(placed)
     ]
