@@ -120,7 +120,7 @@ def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
-def _verdict(every: Sequence[Row], shown: bool) -> Iterator[str]:
+def _verdict(every: Sequence[Row], with_others: bool) -> Iterator[str]:
     """Sentences that say what came out, and what was left out and why."""
     from ..scores.compare import summary, why_not
 
@@ -130,7 +130,7 @@ def _verdict(every: Sequence[Row], shown: bool) -> Iterator[str]:
     if others:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in why_not(every).items())
         which = f"all {others}" if others == len(every) > 1 else str(others)
-        yield f"{which} not comparable: {reasons}" + ("" if shown else "; --all shows them all the same")
+        yield f"{which} not comparable: {reasons}" + ("" if with_others else "; --all shows them all the same")
 
 
 def _about(alone: Sequence[str]) -> list[str]:

@@ -233,7 +233,8 @@ def _listed(run: "Run") -> dict[str, Any]:
     from ..scores.run import FinishedRun, data_of
     from ..sweep.estimate import last_row
 
-    config, data = run.config, data_of(run.config) if run.config else None
+    config = run.config
+    data = data_of(run.config) if run.config else None
     return {
         "run": run.id,
         "dataset": data and data.dataset,

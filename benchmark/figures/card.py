@@ -1,4 +1,4 @@
-"""What all figures share: an opaque white card that reads on light and dark pages alike, its type, and its header."""
+"""Parts of all figures: an opaque white card that reads on light and dark pages alike, its type, and its header."""
 
 import textwrap
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """How a figure's panels stand: side by side in rows, under the header."""
+    """The layout of a figure's panels: side by side in rows, under the header."""
 
     panels: int
     columns: int
@@ -61,7 +61,8 @@ def card_of_panels(path: Path, title: str, about: str, handles: list[Line2D], gr
 
     The file is written whole or not at all.
     """
-    lines, rows = textwrap.wrap(about, WRAP), -(-grid.panels // grid.columns)
+    lines = textwrap.wrap(about, WRAP)
+    rows = -(-grid.panels // grid.columns)
     header = header_height(len(lines), len(handles))
     height = 2 * MARGIN + header + rows * grid.height
     with matplotlib.rc_context(STYLE):
@@ -85,7 +86,7 @@ def readable(value: float) -> str:
 
 
 def header_height(lines: int, legend_entries: int = 0) -> float:
-    """Inches that `write_header` needs for so many lines of text and legend entries, three of them side by side."""
+    """The height in inches that `write_header` needs: for lines of text, and for legend entries, three side by side."""
     return LINE * (1.5 + 0.9 * lines + (0.5 if legend_entries else 0.2) + 1.1 * -(-legend_entries // 3))
 
 

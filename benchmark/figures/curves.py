@@ -40,7 +40,7 @@ class _Series:
 
 @dataclass(frozen=True)
 class _Panel:
-    """What is compared with each other: one data set, source and profile at one fraction."""
+    """Series that are compared with each other: one data set, source and profile at one fraction."""
 
     key: tuple[str, str, str, str]  # data set, source, profile, hash of the data
     fraction: float
@@ -117,7 +117,7 @@ def _labels(panels: list[_Panel]) -> dict[str, str]:
 
 
 def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
-    """For each line, given its method: how many lines of the same method come before it."""
+    """The number of lines of the same method that come before each line, given the method of each."""
     names = list(methods.values())
     return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
 
@@ -182,7 +182,7 @@ def _card(
 
 
 def _source(panels: list[_Panel]) -> str:
-    """What the figure is about, as far as all its panels share it."""
+    """A sentence on data, profile and targets, as far as all panels share them."""
     datasets, sources, profiles, _ = (sorted(set(values)) for values in zip(*(p.key for p in panels), strict=True))
     target = sorted({f"{series.row['target_return']:g}" for panel in panels for series in panel.series})
     return (
@@ -203,7 +203,7 @@ def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:
 
 
 def _seeds(panels: list[_Panel]) -> list[int]:
-    """How many seeds each row has."""
+    """The number of seeds of each row."""
     return [series.row["seeds"] for panel in panels for series in panel.series]
 
 

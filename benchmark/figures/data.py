@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
 from ..runs.methods import METHODS
+from ..terminal import plural
 from .card import INK, Grid, card_of_panels, readable
 
 BARS = METHODS["lamo-random"].colour  # the lighter blue, on which the mean's line shows
@@ -82,10 +83,17 @@ def _add_scores(axes: Axes, task: Task) -> None:
     scores.xaxis.set_major_locator(MaxNLocator(6))
 
 
+def _amount(data: Trajectories) -> str:
+    episodes = f"{data.num_episodes:,} {plural(data.num_episodes, 'episode')}"
+    return f"{episodes}, {data.num_steps:,} {plural(data.num_steps, 'step')}"
+
+
 def _about(data: Trajectories, task: Task | None) -> str:
-    provenance, best, mean = data.provenance, float(data.returns.max()), float(data.returns.mean())
+    provenance = data.provenance
+    best = float(data.returns.max())
+    mean = float(data.returns.mean())
     text = (
-        f"Source: {provenance.source}, {provenance.env_id}. {data.num_episodes:,} episodes, {data.num_steps:,} steps. "
+        f"Source: {provenance.source}, {provenance.env_id}. {_amount(data)}. "
         f"Return: mean {readable(mean)}, best {readable(best)}. "
     )
     if task is None:

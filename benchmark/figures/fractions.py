@@ -16,7 +16,8 @@ from .card import Grid, card_of_panels
 from .curves import method_line, ranks_of
 from .spread import BAND, DOT, about_means, has_band
 
-COLUMNS, PANEL_HEIGHT = 3, 2.0  # panels side by side; inches
+COLUMNS = 3
+PANEL_HEIGHT = 2.0  # panels side by side; inches
 ROOM = 0.5  # how far intervals may stretch a panel beyond its lines, in heights of these
 ASIDE = 0.7  # of the way to the nearest share, over which bars of one share stand side by side
 

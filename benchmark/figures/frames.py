@@ -13,16 +13,21 @@ from ...datasets.rendering import render, renderable
 from ...datasets.storage import whole_file
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
+from ..terminal import plural
 from .card import DPI, MARGIN, MUTED, STYLE, header_height, readable, write_header
 
 Camera = Callable[[Array], Array]  # from observations (M, ...) to frames (M, H, W) or (M, H, W, 3) uint8
 
 # Pixels. Every frame's pixel is drawn as a square of whole pixels, so nothing is blurred.
-FRAME_HEIGHT, GAP = 168, 14
-SHEET_WIDTH, MOST_COLUMNS = 1460, 8
+FRAME_HEIGHT = 168
+GAP = 14
+SHEET_WIDTH = 1460
+MOST_COLUMNS = 8
 SCENE_WIDTHS = {"reacher2d": 168}  # whose scene is square
 SCENE_WIDTH = 224
-HEADING, LABEL, BETWEEN = 44, 32, 26  # above a row of frames, below it, and between two rows
+HEADING = 44
+LABEL = 32
+BETWEEN = 26  # above a row of frames, below it, and between two rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Strip:
 
 
 def camera_of(data: Trajectories, task: Task | None) -> Camera | None:
-    """What turns observations into frames: nothing for images, the simulator for its states; None if neither can."""
+    """The function from observations to frames: images as they are, states by the simulator; None if neither can."""
     if data.observations.dtype == np.uint8 and data.observations.ndim >= 3:
         return np.asarray
     if task is None or not renderable(task):
@@ -104,17 +109,19 @@ def _returns(data: Trajectories, episode: int, steps: list[int]) -> list[float]:
 
 
 def _heading(data: Trajectories, task: Task | None, word: str, episode: int) -> str:
-    value, length = float(data.returns[episode]), int(data.lengths[episode])
+    value = float(data.returns[episode])
+    length = int(data.lengths[episode])
     score = "" if task is None else f" (score {readable(task.normalise(value))})"
     count = "" if word == "Only" else f" of {data.num_episodes:,} episodes"
-    return f"{word} return{count}: {readable(value)}{score}, {length:,} steps"
+    return f"{word} return{count}: {readable(value)}{score}, {length:,} {plural(length, 'step')}"
 
 
 def _draw(rows: list[Strip], title: str, about: str, path: Path) -> None:
     times = _magnification(rows[0].frames.shape[1])
     height, width = (times * side for side in rows[0].frames.shape[1:3])
     columns = max(len(row.steps) for row in rows)
-    margin, strip = round(MARGIN * DPI), HEADING + height + LABEL
+    margin = round(MARGIN * DPI)
+    strip = HEADING + height + LABEL
     total_width = 2 * margin + max(columns * (width + GAP) - GAP, 900)
     lines = textwrap.wrap(about, total_width // 14)
     header = round(header_height(len(lines)) * DPI) + BETWEEN // 2

@@ -214,8 +214,10 @@ def whiskers(row: Row, low: float, high: float) -> Markup:
 
 def tally_bar(better: int, unclear: int, worse: int) -> Markup:
     """Shares of settings side by side, told apart by shade and sign: decoration beside the same numbers."""
-    total, width = better + unclear + worse, 160.0
-    parts, start = [], 0.0
+    total = better + unclear + worse
+    width = 160.0
+    parts = []
+    start = 0.0
     for style, count in (("better", better), ("unclear", unclear), ("worse", worse)):
         end = start + width * count / total
         if count:
@@ -250,7 +252,7 @@ def _value_and_ends(row: Row) -> tuple[float, float, float]:
 
 
 def _seeds(setting: Setting) -> list[int]:
-    """How many seeds each drawn row has."""
+    """The number of seeds of each drawn row."""
     return [row.values["seeds"] for row in setting.drawn]
 
 

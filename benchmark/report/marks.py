@@ -53,7 +53,7 @@ Spread = Callable[[Curve, svg.Scale, svg.Scale], list[Markup]]
 
 
 def room_for_labels(curves: Sequence[Curve]) -> float:
-    """Where the curves end, so that their names have room beside them."""
+    """The place where curves end, so that their names have room beside them."""
     return svg.WIDTH - 18 - svg.label_width([curve.label for curve in curves])
 
 

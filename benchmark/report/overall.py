@@ -1,4 +1,4 @@
-"""What all data sets say together: LaMo against each other method, aggregates over data sets, performance profiles."""
+"""Results over all data sets: LaMo against each other method, aggregates over data sets, performance profiles."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ THRESHOLDS = 31  # of a performance profile
 
 @dataclass(frozen=True)
 class Tally:
-    """In how many settings, a data set at a share of it each, LaMo can be told from another method, and how."""
+    """Counts of settings, a data set at a share of it each, in which LaMo is better than another method, or worse."""
 
     method: str
     title: str
@@ -29,7 +29,7 @@ class Tally:
 
     @property
     def settings(self) -> int:
-        """How many settings have both."""
+        """The number of settings that have both."""
         return self.better + self.worse + self.unclear
 
 
@@ -48,7 +48,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Overall:
-    """Everything on the overview that is about several data sets, and LaMo's comparisons on each."""
+    """Results over several data sets, for the overview, and LaMo's comparisons on each."""
 
     tallies: list[Tally]
     blocks: list[Block]
@@ -56,7 +56,7 @@ class Overall:
 
 
 def overall(runs: Sequence[FinishedRun]) -> Overall:
-    """From runs whose rows can all be averaged. Variants are left out."""
+    """Compute them from runs whose rows can all be averaged. Variants are left out."""
     found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name.variant}) for p in pools(runs)]
     compared = [comparison for comparison in comparisons(found) if comparison.pairs]
     single = [comparison for comparison in compared if len(comparison.datasets) == 1]

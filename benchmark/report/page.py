@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...datasets.own_tasks import OWN_SCORES
 from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
@@ -105,6 +106,8 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
+        own_scores=OWN_SCORES,
+        scored_by_themselves=_scored_by_themselves(contents),
         strips=strips,
         repeated=any(row.values["seeds"] > 1 for row in contents.rows),
         low=low,
@@ -120,7 +123,7 @@ def _method_colours() -> str:
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """Nothing may be loaded, and nothing run but these."""
+    """The content security policy: nothing may be loaded, and nothing run but these."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     allowed = f"script-src {hashes}; style-src 'sha256-{_sha256(style)}'; img-src data:"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
@@ -148,7 +151,7 @@ def _clearly_best(setting: Setting) -> list[Row]:
 
 
 def _range(contents: Contents) -> tuple[float, float]:
-    """From where to where all intervals reach, on tens, the zero among them."""
+    """The ends of all intervals, rounded outwards to tens, with the zero between them."""
     ends = [float(row.values[key]) for row in contents.rows for key in ("score_mean", "ci_low", "ci_high")]
     known = [end for end in ends if math.isfinite(end)]
     return min(0.0, 10 * math.floor(min(known) / 10)), max(10.0, 10 * math.ceil(max(known) / 10))
@@ -167,7 +170,8 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
         "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
     }
     if devices := contents.distinct("device"):
-        cores, versions = " or ".join(contents.distinct("cpus")), ", ".join(contents.distinct("torch"))
+        cores = " or ".join(contents.distinct("cpus"))
+        versions = ", ".join(contents.distinct("torch"))
         values["Hardware"] = ("; ".join(devices[:3]), f"{cores} cores, torch {versions}")
     return [{"name": name, "value": value, "more": more} for name, (value, more) in values.items()]
 
@@ -203,15 +207,24 @@ def _about_task(page: Page) -> str:
     task = find_track(str(values["track"])).find_task(str(values["task"]))
     low, high = task.reference_scores
     where = f"{values['env_id'] or task.name} in {values['simulator']}"
+    source = "" if task.score_source == OWN_SCORES else f" ({task.score_source})"
     return (
         f"{where}, episodes of at most {task.horizon:,} steps. A return of "
-        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are "
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100{source}. Policies that are "
         f"told a return are asked for {float(values['target_return']):g}."
     )
 
 
+def _scored_by_themselves(contents: Contents) -> list[str]:
+    """Data sets whose scores of 0 and 100 nobody has published."""
+    tasks = {page.dataset: page.settings[0].rows[0].values for page in contents.pages}
+    found = {name: find_track(str(row["track"])).find_task(str(row["task"])) for name, row in tasks.items()}
+    return [name for name, task in found.items() if task.score_source == OWN_SCORES]
+
+
 def _improvement(comparison: Comparison) -> str:
-    difference, probability = comparison.difference, comparison.probability
+    difference = comparison.difference
+    probability = comparison.probability
     low, high = marks.signed(difference.low), marks.signed(difference.high)
     interval = f" [{low},{marks.SPACE}{high}]" if comparison.pairs > 1 else ""
     return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f}{marks.SPACE}%"

@@ -26,7 +26,7 @@ STROKE = 2.0
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places: `low` is drawn at `start`, `high` at `end`."""
+    """A map from values to places: `low` is drawn at `start`, `high` at `end`."""
 
     low: float
     high: float

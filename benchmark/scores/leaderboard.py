@@ -118,7 +118,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def row_of(run: FinishedRun) -> tuple[Any, ...]:
     """The run's values of `KEYS` but the last, which other runs decide."""
-    config, data = run.config, run.data
+    config = run.config
+    data = run.data
     return (config.task, data.dataset, data.source, data.fraction, config.method, config.lm, config.profile)
 
 
@@ -163,7 +164,9 @@ def _formatted(value: Any, style: str) -> str:
 
 
 def _row(group: Group, summary: Summary) -> dict[str, Any]:
-    config, data, runs = group.config, group.data, group.runs
+    config = group.config
+    data = group.data
+    runs = group.runs
     done = runs[0].done
     row = {
         "track": config.track,

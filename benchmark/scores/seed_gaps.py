@@ -19,7 +19,7 @@ ERRORS = 4.0  # the gap, in standard errors that its episodes leave in a seed's 
 
 
 def seeds_below_gap(scores: Array) -> int:
-    """How many seeds of `scores` (N, M) lie far below all the others; 0 if none do, and below three seeds.
+    """The number of seeds of `scores` (N, M) that lie far below all the others; 0 if none do, and below three seeds.
 
     They lie below the widest gap between neighbouring seeds' means, if it is at least `OTHER_GAPS` times as wide as
     the next widest, `SHARE` of the mean of the seeds above it, `POINTS`, and `ERRORS` standard errors of a seed's mean.
@@ -52,7 +52,9 @@ def interval_of_share(scores: Array, below: int, level: float = 0.95) -> tuple[f
     the bootstrap's it says how far the mean may be off because too few or too many seeds were low ones.
     """
     means = np.sort(scores.mean(axis=1))
-    low, high, seeds = float(means[:below].mean()), float(means[below:].mean()), len(means)
+    low = float(means[:below].mean())
+    high = float(means[below:].mean())
+    seeds = len(means)
     least = float(special.betaincinv(below, seeds - below + 1, (1 - level) / 2))
     most = float(special.betaincinv(below + 1, seeds - below, (1 + level) / 2))
     return high - most * (high - low), high - least * (high - low)

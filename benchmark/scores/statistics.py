@@ -1,4 +1,4 @@
-"""What a few seeds and their evaluation episodes say about a method: means, interquartile means, intervals.
+"""Statistics of a method's few seeds and their evaluation episodes: means, interquartile means, intervals.
 
 Shapes: N seeds, M evaluation episodes of each seed, R bootstrap resamples. Scores are `(N, M)` arrays, one row a seed.
 """
