@@ -7,7 +7,7 @@ ENGINES = ["local", "ray"]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where runs are trained."""
+    """The place where runs are trained."""
 
     engine: str = "local"
     """local: processes on this machine; ray: a Ray cluster (pip install "lamobench[ray]")."""
