@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
 
@@ -58,6 +57,8 @@ class Registry(dict[str, Row]):
         if self.loaded:
             return
         self.loaded = True
+        from importlib.metadata import entry_points  # takes 30 ms, which the list of commands would wait for
+
         for entry in entry_points(group=f"lamobench.{self.what}s"):
             try:
                 found = entry.load()
