@@ -5,7 +5,7 @@ import sys
 from types import FrameType
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C has ended
-LISTS_OF_COMMANDS = ([], ["--help"], ["-h"])  # their help names no method, so no package is looked at for plug-ins
+LISTS_OF_COMMANDS: tuple[list[str], ...] = ([], ["--help"], ["-h"])  # show no method, so plug-ins can be left alone
 IMPORTING = "<frozen importlib._bootstrap>"  # the file of frames in which something is imported
 
 
