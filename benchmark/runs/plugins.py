@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
 
@@ -60,6 +59,8 @@ class Registry(dict[str, Row]):
         if self.loaded:
             return
         self.loaded = True
+        from importlib.metadata import entry_points  # takes 30 ms, which the list of commands would wait for
+
         for entry in entry_points(group=f"lamobench.{self.noun}s"):
             try:
                 found = entry.load()
