@@ -142,11 +142,10 @@ def published_step(model: PublishedModel, batches: Sequence[tuple[Tensor, ...]])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / 2500, 1.0))
     model.train()
 
-    def step(english: Tensor | None = None) -> None:
+    def step(ids: Tensor | None = None) -> None:
+        """Update once on the next batch; `ids` (B, L) are token ids for the idle forward pass, if any."""
         loss = published_loss(model, next(queue))
-        language = (
-            None if english is None else model.language_loss(english)
-        )  # kept, as published, until the step is over
+        language = None if ids is None else model.language_loss(ids)  # kept, as published, until the step is over
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 0.25)
