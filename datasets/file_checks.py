@@ -21,7 +21,7 @@ KINDS = {
 
 
 def check_regular_file(path: Path, max_bytes: int | None = None, folder: Path | None = None) -> None:
-    """Refuse, with a `UserError`, what is no regular file, is larger than `max_bytes` bytes, or lies outside `folder`.
+    """Refuse, with a `UserError`, what is no regular file, is larger than `max_bytes`, or lies outside `folder`.
 
     A pipe or a device in a file's place would hang its reader. Links are followed; `folder` is the folder, if it comes
     from elsewhere, that they must not leave.

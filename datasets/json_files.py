@@ -37,7 +37,7 @@ def parse_python_json(text: str) -> Any:
 
 
 def read_json(path: Path, max_bytes: int = MOST) -> Any:
-    """The content of a JSON file of at most `max_bytes` bytes.
+    """The content of a JSON file of at most `max_bytes`.
 
     Raises a `UserError` of one line if there is no such file, if it is a pipe or a device, larger, or no good JSON.
     """

@@ -41,7 +41,7 @@ class Remembering(gymnasium.Wrapper):  # type: ignore[misc]
         self.actions: list[Array] = []
 
     def step(self, action: Array) -> Any:
-        """Step the environment, counting its seconds."""
+        """Step the environment, and remember the action."""
         self.actions.append(np.array(action))
         return self.env.step(action)
 

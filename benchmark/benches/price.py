@@ -139,7 +139,7 @@ def place_random_model(name: str) -> None:
 
 
 def kind_of(config: OfflineConfig) -> str:
-    """The properties that runs of the same cost share."""
+    """The properties, as JSON, that runs of the same cost share."""
     data = training_subset(config).trajectories
     task = find_task(config.task)
     sizes = [data.observations.shape[1:], data.actions.shape[1:], task.frame_stack]

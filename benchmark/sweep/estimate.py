@@ -113,7 +113,7 @@ def _by_method_and_task(table: Mapping[Kind, float]) -> dict[tuple[str, str], fl
 
 @dataclass(frozen=True)
 class _Sample:
-    """The time that a run took, or has taken so far."""
+    """Times of a run that is done or has begun."""
 
     update: float  # seconds of an optimiser step
     evaluation: float | None  # how many times as long as typical; None before the run is done

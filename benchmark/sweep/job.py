@@ -134,7 +134,7 @@ class Pace:
     told: float = field(default=-TELL_EVERY)
 
     def report(self, step: int, total: int) -> None:
-        """Send a message if it is time for one; the training loop calls this."""
+        """Tell the pace if it is time to; the training loop calls this."""
         now = time.monotonic()
         if self.first is None:
             self.first = (step, now)

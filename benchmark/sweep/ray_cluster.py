@@ -122,7 +122,7 @@ def connect(ray: Any, address: str, threads: int) -> None:
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of what an error says."""
+    """The last line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:200]
 

@@ -194,7 +194,7 @@ def test_the_plan_is_printed_before_anything_begins(
 
 
 def test_ten_thousand_runs_are_planned_in_two_seconds(tmp_path: Path, tiny_request: Requests) -> None:
-    """Time runs from the request to the table, a part of them finished or begun."""
+    """The time is that from the request to the table, with a part of the runs finished or begun."""
     requests = [tiny_request(method) for method in methods_for(discrete=False)]
     fractions = [0.01, 0.03, 0.1, 0.3, 1.0]
     seeds = range(2000 // len(requests) + 1)
