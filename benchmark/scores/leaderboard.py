@@ -22,7 +22,8 @@ from .variants import split_variants
 
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
-# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
+# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same scores; how
+# long a run took is in its own `done.json`.
 COLUMNS = {
     "track": "s",
     "task": "s",
@@ -55,7 +56,6 @@ COLUMNS = {
     "params_total": "d",
     "params_trainable": "d",
     "train_steps": "d",
-    "train_seconds": ".1f",
     "env_id": "s",
     "simulator": "s",
     "version": "s",
@@ -191,7 +191,6 @@ def _row(group: Group, summary: Summary) -> dict[str, Any]:
         "params_total": done["params_total"],
         "params_trainable": done["params_trainable"],
         "train_steps": config.steps,
-        "train_seconds": float(np.mean([run.done["train_seconds"] for run in runs])),
         "env_id": data.env_id,
         "simulator": done["simulator"],
         "version": config.version,
