@@ -22,8 +22,8 @@ from .variants import split_variants
 
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
-# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same scores; how
-# long a run took is in its own `done.json`.
+# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same scores: how
+# long training took is therefore in the report alone.
 COLUMNS = {
     "track": "s",
     "task": "s",
@@ -137,7 +137,7 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The row of each group, by column."""
+    """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
     summaries = summarise_all([group.headline_scores for group in groups])
     return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
 
@@ -191,6 +191,7 @@ def _row(group: Group, summary: Summary) -> dict[str, Any]:
         "params_total": done["params_total"],
         "params_trainable": done["params_trainable"],
         "train_steps": config.steps,
+        "train_seconds": float(np.mean([run.done["train_seconds"] for run in runs])),
         "env_id": data.env_id,
         "simulator": done["simulator"],
         "version": config.version,
