@@ -1,4 +1,7 @@
-"""Files of public repositories on the Hugging Face Hub: downloaded by our own downloader, or brought by hand."""
+"""Files of public repositories on the Hugging Face Hub: downloaded, or brought by hand.
+
+By `download.py` and not by `hf_hub_download`, which begins anew where it was killed: measured in docs/decisions.md.
+"""
 
 import shutil
 from collections.abc import Callable, Mapping

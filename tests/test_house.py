@@ -209,12 +209,15 @@ def test_make_targets_that_the_documents_name_exist(page: str) -> None:
     assert named <= make_targets()
     if page == "README.md":
         assert {"demo", "test"} <= named
+    if page == "docs/commands.md":
+        assert named == make_targets()
 
 
-def test_commands_that_the_readme_shows_are_ones_that_the_program_has() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md"])
+def test_commands_that_the_documents_show_are_ones_that_the_program_has(page: str) -> None:
     from lamobench.benchmark.cli import main as cli
 
-    shown = re.findall(r"^\.venv/bin/lamobench (.*)$", (ROOT / "README.md").read_text(), re.M)
+    shown = re.findall(r"^\.venv/bin/lamobench (.*)$", (ROOT / page).read_text(), re.M)
     assert shown
     for command in shown:
         assert cli.parse(command.split()) is not None

@@ -5,6 +5,9 @@ approximation of GELU spelled out, LaMo's updates as loralib's merged layer (one
 keys and values, applied as a grouped convolution), windows padded on the left. It takes the weights of one of our
 policies, so that both can be asked for the same loss and the same actions.
 
+It stands here and not beside the tests because `lamobench bench` measures against it wherever it is installed: the rows
+`lamo-step` and `dt-step` (`steps.py`) and those of evaluation (`evaluation.py`).
+
 Shapes: B batch, K context, L = 3K tokens, D width, H heads, S observation, A action, R rank.
 """
 
