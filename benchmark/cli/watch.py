@@ -20,7 +20,8 @@ from .options import RUNS
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
 SHOWN = 12  # runs of a sweep that are listed
-NARROWEST, UNBOUNDED = 40, 1000  # columns: of the smallest terminal, and where there is none
+NARROWEST = 40
+UNBOUNDED = 1000  # columns: of the smallest terminal, and where there is none
 
 
 @dataclass(frozen=True)

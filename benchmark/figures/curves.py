@@ -168,14 +168,14 @@ def _draw_score(axes: Axes, place: int, series: _Series) -> None:
 
 @contextmanager
 def _card(
-    path: Path, panels: list[_Panel], title: str, about: str, *, panel_height: float, legend: bool
+    path: Path, panels: list[_Panel], title: str, caption: str, *, panel_height: float, legend: bool
 ) -> Iterator[list[Axes]]:
     """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
     labels = _labels(panels)
     ranks = ranks_of(labels)
     handles = [method_line(method, name, [], [], ranks[name]) for name, method in labels.items()] if legend else []
     grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
-    with card_of_panels(path, title, f"{_source(panels)} {about}".rstrip(), handles, grid) as all_axes:
+    with card_of_panels(path, title, f"{_source(panels)} {caption}".rstrip(), handles, grid) as all_axes:
         for axes, panel in zip(all_axes, panels, strict=True):
             axes.set_title(_panel_title(panel, panels))
         yield all_axes
@@ -214,7 +214,8 @@ def _share_limits(all_axes: list[Axes], panels: list[_Panel], axis: str) -> None
         for axes in same:
             axes.autoscale_view()
         limits = [axes.get_ylim() if axis == "y" else axes.get_xlim() for axes in same]
-        low, high = min(low for low, _ in limits), max(high for _, high in limits)
+        low = min(low for low, _ in limits)
+        high = max(high for _, high in limits)
         low = 0.0 if 0.0 < low < high / 2 else low  # show the zero, unless that would squeeze what is to be seen
         for axes in same:
             axes.set(**{f"{axis}lim": (low, high)})

@@ -16,7 +16,8 @@ from .card import INK, Grid, card_of_panels, readable
 BARS = METHODS["lamo-random"].colour  # the lighter blue, on which the mean's line shows
 PANEL_HEIGHT = 2.9  # inches
 SCORE_AXIS = -0.27  # below the axis of returns, in heights of the panel
-FEWEST, MOST = 10, 40  # bins; in between, as many as NumPy's rule finds right
+FEWEST = 10
+MOST = 40  # bins; in between, as many as NumPy's rule finds right
 
 
 def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
@@ -35,7 +36,8 @@ def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
 
 def bin_edges(values: Array) -> Array:
     """(M + 1,) edges: one bin a value for few whole numbers, otherwise 10 to 40 of equal width."""
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if low == high:
         return np.array([low - 0.5, high + 0.5])
     if high - low < MOST and np.array_equal(values, np.round(values)):

@@ -110,7 +110,8 @@ def _limits(methods: Lines) -> tuple[float, float]:
     reach = ROOM * max(max(values) - min(values), 5.0)
     low = min(value for mean in means for value in (mean.value, mean.low) if not math.isnan(value))
     high = max(value for mean in means for value in (mean.value, mean.high) if not math.isnan(value))
-    low, high = max(low, min(values) - reach), min(high, max(values) + reach)
+    low = max(low, min(values) - reach)
+    high = min(high, max(values) + reach)
     low = 0.0 if 0.0 < low < high / 2 else low  # show the zero, unless that would squeeze what is to be seen
     beside = max(0.04 * (high - low), 0.5)
     return low - beside, high + beside

@@ -16,7 +16,8 @@ from .ablation import BASE
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run
 VARIANT_COLOUR = "#B3261E"
-COLUMNS, PANEL_HEIGHT = 3, 1.75  # panels side by side; inches
+COLUMNS = 3  # panels side by side
+PANEL_HEIGHT = 1.75  # inches
 
 
 def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -46,8 +47,8 @@ def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
             axes.tick_params(labelbottom=lowest)
 
 
-def _panel(axes: Axes, row: dict[str, Any], behind: list[dict[str, Any]], *, band: bool) -> None:
-    for other in behind:
+def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]], *, band: bool) -> None:
+    for other in background:
         _curve(axes, other, _colour(other["variant"]), band=band)
     _curve(axes, row, VARIANT_COLOUR, band=band)
     difference = f"{row['minus_lamo']:+.1f}"

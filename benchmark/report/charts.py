@@ -90,7 +90,7 @@ def over_fractions(setting: Setting) -> Chart:
     return curves_over_shares(name, "Score over share of the data", "score", curves, _seeds(setting))
 
 
-def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
+def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
     """A value over the share of the data, which is what `x` of the curves holds, with 95 % intervals.
 
     They are bars, with the seeds' dots, where a row has fewer than six of `seeds`, else bands (`figures/spread.py`).
@@ -103,7 +103,7 @@ def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve]
     x, ticks = svg.share_scale(shares, LEFT + edge, right - edge)
     y, y_ticks = svg.linear_scale(_ends(curves), BOTTOM, TOP)
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, what),
+        svg.y_axis(y, y_ticks, LEFT, right, quantity),
         svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %", edge),
         drawn_curves(side_by_side(curves, step), x, y, right, percent, "95 % interval", band if banded else bars),
     ]

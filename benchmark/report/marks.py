@@ -9,7 +9,8 @@ from markupsafe import Markup
 from ...datasets.trajectories import Array
 from . import svg
 
-TOP, BOTTOM = 26.0, 212.0  # between which curves are drawn
+TOP = 26.0
+BOTTOM = 212.0  # between which curves are drawn
 MOST_MARKS = 10  # on a curve
 FEW_BARS = 5  # on a curve of many points
 SEEDS_BELOW = 7.0  # dots of seeds under a method's value
@@ -58,22 +59,22 @@ def room_for_labels(curves: Sequence[Curve]) -> float:
 
 
 def drawn_curves(
-    curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: Place, about: str, spread: Spread
+    curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: Place, spread_name: str, spread: Spread
 ) -> Markup:
     """All curves with their names and what `spread` draws of their seeds.
 
-    `place` says at a mark where it stands, and `about` what reaches from `low` to `high`.
+    `place` says at a mark where it stands, and `spread_name` names what reaches from `low` to `high`.
     """
-    drawn = [_curve(curve, x, y, place, about, spread) for curve in reversed(curves)]  # the first on top
+    drawn = [_curve(curve, x, y, place, spread_name, spread) for curve in reversed(curves)]  # the first on top
     return Markup("").join(drawn) + curve_names(curves, x, y, right)
 
 
-def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, about: str, spread: Spread) -> Markup:
+def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, spread_name: str, spread: Spread) -> Markup:
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
     line = [(x(a) + curve.shift, y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
     parts = [*spread(curve, x, y), svg.path(line, "line", dashes=svg.dashes_of(curve.method))]
     for at in thinned(len(line), MOST_MARKS):
-        reach = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {about})" if known[at] else ""
+        reach = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {spread_name})" if known[at] else ""
         parts.append(
             svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{reach}")
         )
@@ -147,7 +148,8 @@ def interval_mark(entry: Interval, x: svg.Scale, middle: float, digits: int, box
     """A method's line of a figure: its name, value, interval as a line or, with `boxed`, as a box, and seeds."""
     parts = [svg.text(0, middle + 4, entry.label, "label")]
     if np.isfinite(entry.low):
-        low, high = x(entry.low), x(entry.high)
+        low = x(entry.low)
+        high = x(entry.high)
         corners = [(low, middle - 6), (high, middle - 6), (high, middle + 6), (low, middle + 6)]
         line = svg.path([(low, middle), (high, middle)], "line")
         parts.append(svg.path(corners, "bar", closed=True) if boxed else line)
@@ -183,6 +185,6 @@ def listed(entries: Sequence[Curve | Interval]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def thinned(count: int, most: int) -> list[int]:
-    """At most `most` of the places 0 to count - 1, evenly spread, the ends among them."""
-    return sorted({round(float(place)) for place in np.linspace(0, count - 1, min(count, most))})
+def thinned(count: int, limit: int) -> list[int]:
+    """Places from 0 to count - 1, evenly spread, the ends among them: `limit` of them or fewer."""
+    return sorted({round(float(place)) for place in np.linspace(0, count - 1, min(count, limit))})

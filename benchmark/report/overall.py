@@ -82,7 +82,8 @@ def _tallies(single: Sequence[Comparison]) -> list[Tally]:
     for name, title in titles_of(c.other for c in single):
         ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
         known = [(low, high) for low, high in ends if math.isfinite(low)]
-        better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
+        better = sum(low > 0 for low, _ in known)
+        worse = sum(high < 0 for _, high in known)
         tallies.append(Tally(name, title, better, worse, len(ends) - better - worse))
     return tallies
 

@@ -225,7 +225,8 @@ def _scored_by_themselves(contents: Contents) -> list[str]:
 def _improvement(comparison: Comparison) -> str:
     difference = comparison.difference
     probability = comparison.probability
-    low, high = marks.signed(difference.low), marks.signed(difference.high)
+    low = marks.signed(difference.low)
+    high = marks.signed(difference.high)
     interval = f" [{low},{marks.SPACE}{high}]" if comparison.pairs > 1 else ""
     return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f}{marks.SPACE}%"
 

@@ -43,17 +43,20 @@ class Scale:
 def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: int = 5) -> tuple[Scale, list[float]]:
     """A scale that ends on ticks and holds all finite values, and the ticks; it shows the zero where that is near."""
     finite = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
-    low, high = min(finite), max(finite)
+    low = min(finite)
+    high = max(finite)
     low = 0.0 if 0.0 < low < high / 2 else low
     if low == high:
-        low, high = low - 1.0, high + 1.0
+        low = low - 1.0
+        high = high + 1.0
     places = [float(tick) for tick in MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
     return Scale(places[0], places[-1], start, end), places
 
 
 def share_scale(shares: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:
     """A logarithmic scale over shares of the data, and a tick at each of them."""
-    low, high = min(shares), max(shares)
+    low = min(shares)
+    high = max(shares)
     low, high = (low / 2, high * 2) if low == high else (low, high)
     return Scale(low, high, start, end, logarithmic=True), sorted(shares)
 
@@ -77,9 +80,9 @@ def path(points: Iterable[tuple[float, float]], style: str, *, closed: bool = Fa
     return Markup('<path class="{}" d="M{}{}"{}/>').format(style, steps, "Z" if closed else "", dashed)
 
 
-def mark(x: float, y: float, method: str, about: str = "") -> Markup:
+def mark(x: float, y: float, method: str, hint: str = "") -> Markup:
     """A method's marker, with what a pointer resting on it is told."""
-    title = Markup("<title>{}</title>").format(about) if about else ""
+    title = Markup("<title>{}</title>").format(hint) if hint else ""
     return Markup('<use href="#{}" x="{}" y="{}">{}</use>').format(marker_id(method), number(x), number(y), title)
 
 

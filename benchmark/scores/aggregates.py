@@ -49,7 +49,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which of the runs that stand side by side, task after task, belong to which task."""
+    """Sizes of the tasks whose runs stand side by side, task after task."""
 
     sizes: tuple[int, ...]  # N of each task
 
@@ -151,7 +151,8 @@ _THETA = np.linspace(0.0, 1.0, 10_001)
 @functools.lru_cache(maxsize=64)
 def _standard_error(sizes: tuple[tuple[int, int], ...]) -> Array:
     """The standard error of the mean over tasks of U / (m n), for m and n runs of each, at all of `_THETA`."""
-    q1, q2 = _THETA / (2 - _THETA), 2 * _THETA**2 / (1 + _THETA)
+    q1 = _THETA / (2 - _THETA)
+    q2 = 2 * _THETA**2 / (1 + _THETA)
     others = q1 + q2 - 2 * _THETA**2  # times (m + n) / 2 - 1 for both sides: method 5; Hanley and McNeil: m - 1, n - 1
     variance = sum((_THETA * (1 - _THETA) + ((m + n) / 2 - 1) * others) / (m * n) for m, n in sizes)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / len(sizes))

@@ -1,4 +1,4 @@
-"""Reads run folders: what each run is, whether it finished, and what it scored.
+"""Read run folders: what each run is, whether it finished, and what it scored.
 
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.

@@ -1,4 +1,4 @@
-"""Which published scores a leaderboard row may be set beside, and what stands in the way of the others."""
+"""Published scores that a leaderboard row may be set beside, and what stands in the way of the others."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def published_for(row: Mapping[str, Any]) -> tuple[Published, ...]:
 
 
 def obstacles(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
-    """Why the row's score may not be set beside a published one, a phrase each; empty if it may.
+    """Reasons why the row's score may not be set beside a published one, a phrase each; empty if it may.
 
     It may where data source, budget and settings (the unchanged profile "paper") and language model are those of the
     published run, and the published number is a score in this suite's sense. `row` needs the columns `dataset`,

@@ -59,12 +59,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its folder's name; of a sound run the id of its configuration."""
+        """The name of its folder; of a sound run the id of its configuration."""
         return self.folder.name
 
     @property
     def what_and_how(self) -> str:
-        """Its problem, and what to do about it."""
+        """The problem, and what to do about it."""
         return f"{self.problem}; {self.advice}" if self.advice else self.problem
 
 

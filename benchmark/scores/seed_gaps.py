@@ -44,17 +44,17 @@ def seeds_below_gaps(scores: Array) -> Array:
     return np.where(widest >= least, below, 0)
 
 
-def interval_of_share(scores: Array, below: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of `scores` (N, M) if every seed is one of two kinds, as the `below` lowest and the others.
+def interval_of_share(scores: Array, low_seeds: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of `scores` (N, M) if every seed is of one of two kinds, the `low_seeds` lowest or the others.
 
     The share of low seeds has Clopper's and Pearson's interval (1934, *Biometrika* 26:404); its ends are weighed
     with the means of both groups. What differs within a group is left out, so it is no interval of its own: beside
     the bootstrap's it says how far the mean may be off because too few or too many seeds were low ones.
     """
     means = np.sort(scores.mean(axis=1))
-    low = float(means[:below].mean())
-    high = float(means[below:].mean())
+    low = float(means[:low_seeds].mean())
+    high = float(means[low_seeds:].mean())
     seeds = len(means)
-    least = float(special.betaincinv(below, seeds - below + 1, (1 - level) / 2))
-    most = float(special.betaincinv(below + 1, seeds - below, (1 + level) / 2))
+    least = float(special.betaincinv(low_seeds, seeds - low_seeds + 1, (1 - level) / 2))
+    most = float(special.betaincinv(low_seeds + 1, seeds - low_seeds, (1 + level) / 2))
     return high - most * (high - low), high - least * (high - low)

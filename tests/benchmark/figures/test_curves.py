@@ -99,7 +99,8 @@ def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: list[F
             row = board.loc[fraction, method]
             assert axes.lines[place].get_xdata() == pytest.approx([row["ci_low"], row["ci_high"]])
             assert axes.lines[place].get_ydata().tolist() == [place, place]
-            seeds, mean = axes.collections[2 * place].get_offsets(), axes.collections[2 * place + 1].get_offsets()
+            seeds = axes.collections[2 * place].get_offsets()
+            mean = axes.collections[2 * place + 1].get_offsets()
             expected = sorted(result.score for result in results_of(runs, method, fraction))
             assert sorted(seeds[:, 0]) == pytest.approx(expected)
             assert mean[0].tolist() == pytest.approx([row["score_mean"], place])

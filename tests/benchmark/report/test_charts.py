@@ -11,7 +11,8 @@ from lamobench.benchmark.runs.methods import METHODS, look_up
 from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
-MINUS, DASH = marks.MINUS, marks.DASH
+MINUS = marks.MINUS
+DASH = marks.DASH
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from lamobench.benchmark.report.charts import MINUS
 from lamobench.tests.benchmark.report.chromium import Chromium
 from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 
+ROOT = Path(__file__).resolve().parents[3]
 Open = Callable[..., Chromium]
 PAGES = ["overview", "hopper-medium", "reacher2d-medium-large", "how-to-read"]
 OPEN_ALL = "for (const box of document.querySelectorAll('details')) box.open = true"
@@ -20,7 +21,7 @@ ROWS = "[...document.querySelectorAll('#leaderboard tbody tr')].filter(row => !r
 
 @pytest.fixture
 def visit(browser: Chromium, report: Path) -> Open:
-    """Opens the report at a page of it."""
+    """Open the report at a page of it."""
 
     def visit(page: str = "", **options: Any) -> Chromium:
         browser.open(report.as_uri() + (f"#{page}" if page else ""), **options)
@@ -197,7 +198,8 @@ def test_everything_is_reached_by_keyboard_and_seen_to_be(visit: Open, page: str
         ".filter(e => e.checkVisibility()).map((e, i) => { e.dataset.place = i; return i })"
     )
     browser.evaluate("document.querySelector('.skip').focus()")
-    reached, unseen = [0], []
+    reached = [0]
+    unseen = []
     for _ in range(len(wanted) + 2):
         browser.press("Tab")
         place = browser.evaluate("document.activeElement.dataset.place ?? ''")
@@ -300,3 +302,10 @@ def test_without_scripts_all_of_it_can_be_read(visit: Open, report: Path) -> Non
     assert browser.evaluate("document.documentElement.scrollWidth") == 360
     anchors = set(re.findall(r'href="#([^"]+)"', report.read_text()))
     assert [a for a in anchors if not browser.evaluate(f"!!document.getElementById({a!r})")] == []
+
+
+def test_the_readme_says_how_many_tests_are_skipped_without_a_browser(request: pytest.FixtureRequest) -> None:
+    (skipped,) = re.findall(r"and (\d+) more where Chromium is missing", (ROOT / "README.md").read_text())
+    module = request.node.getparent(pytest.Module)
+    asking = [test for test in module.collect() if "browser" in getattr(test, "fixturenames", ())]
+    assert int(skipped) == len(asking)

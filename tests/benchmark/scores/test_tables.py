@@ -66,7 +66,8 @@ def test_markdown() -> None:
     ],
 )
 def test_best_is_marked_only_when_its_interval_is_clear(rows: list[dict[str, object]], marked: bool) -> None:
-    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    table = as_table(pd.DataFrame(rows))
+    markdown = as_markdown(pd.DataFrame(rows))
     assert ("] *" in table) == ("**30.0" in markdown) == marked
     assert ("none is clearly best" in table) == ("none is clearly best" in markdown) == (not marked)
 
@@ -79,7 +80,8 @@ def test_seeds_stand_in_the_cells_when_they_differ() -> None:
 
 def test_seeds_far_below_the_others_are_counted_in_their_cell_and_explained() -> None:
     rows = [row("bc", 50.0, 90.0, seeds_below_gap=1), row("dt", 20.0, 1.0, seeds=5), row("dt", 9.0, 9.0, fraction=1.0)]
-    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    table = as_table(pd.DataFrame(rows))
+    markdown = as_markdown(pd.DataFrame(rows))
     assert "BC      50.0 [-40.0, 140.0] !1 n=3\n" in table
     assert table.endswith(f"\n!1: {FAR_BELOW}")
     assert "| 50.0 [-40.0, 140.0] !1 n=3 |  |\n" in markdown

@@ -17,7 +17,7 @@ def labels(root: Path) -> list[tuple[str, str, str, int]]:
 
 
 def test_runs_that_differ_in_several_settings_differ_in_all_of_them(runs_root: Path, write_run: WriteRun) -> None:
-    """As many runs have the one as the other, and neither value of one setting may go with the other's of the next."""
+    """Equally many runs have either budget; neither row may have its label from one setting alone."""
     write_run(RETURNS, **SHORT)
     write_run(RETURNS, **LONG)
     assert labels(runs_root) == [
@@ -27,7 +27,7 @@ def test_runs_that_differ_in_several_settings_differ_in_all_of_them(runs_root: P
 
 
 def test_a_difference_has_one_label_in_every_row(runs_root: Path, write_run: WriteRun) -> None:
-    """On two data sets of three most runs are long, and long ones are most of all; of one method most are short."""
+    """Long runs are more on two data sets, short ones on the third; over all groups long ones are more."""
     for method, dataset, short, long in (
         ("bc", "hopper-medium", 1, 3),
         ("bc", "pong-medium", 1, 2),
