@@ -45,7 +45,7 @@ def seeds_below_gaps(scores: Array) -> Array:
 
 
 def interval_of_share(scores: Array, low_seeds: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of `scores` (N, M) if every seed is of one of two kinds, the `low_seeds` lowest or the others.
+    """Interval of the mean of `scores` (N, M) if each seed is of one of two kinds: the `low_seeds` lowest, the others.
 
     The share of low seeds has Clopper's and Pearson's interval (1934, *Biometrika* 26:404); its ends are weighed
     with the means of both groups. What differs within a group is left out, so it is no interval of its own: beside

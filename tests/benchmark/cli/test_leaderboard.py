@@ -182,7 +182,11 @@ def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str)
 
 
 def test_runs_of_another_length_than_the_profile_s_are_found(
-    tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    runs_root: Path,
+    write_run: WriteRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Runs that `make ablation STEPS=...` trains and lists."""
     monkeypatch.chdir(tmp_path)
@@ -192,6 +196,7 @@ def test_runs_of_another_length_than_the_profile_s_are_found(
     run("--profile", "cpu (changed)")
     with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
         assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2
+    assert "left out: runs of another profile; they are shown with --profile 'cpu'\n" in capsys.readouterr().err
 
 
 def test_the_leaderboard_is_written_and_its_json_parses(

@@ -34,6 +34,17 @@ def test_table_of_real_runs(runs_root: Path, write_run: WriteRun) -> None:
     )
 
 
+def test_one_seed_is_promised_no_interval() -> None:
+    frame = pd.DataFrame([row("bc", 30.0, float("nan"), seeds=1), row("dt", 20.0, float("nan"), seeds=1)])
+    assert as_table(frame) == (
+        "toy (recorded data 01234567, cpu profile, 1 seed): score, 0 to 100\n\n"
+        "method  10 % (5 episodes)\n"
+        "DT      20.0\n"
+        "BC      30.0\n\n"
+        "one seed has no interval: none is clearly best"
+    )
+
+
 def test_variants_are_named_beside_the_method() -> None:
     frame = pd.DataFrame([row("lamo", 30.0, 1.0), row("lamo", 20.0, 1.0, variant="adaptation=full", lm="gpt2")])
     lines = as_table(frame).splitlines()
