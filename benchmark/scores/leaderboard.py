@@ -66,7 +66,7 @@ COLUMNS = {
 class Group:
     """The runs of one leaderboard row, in order of seed, all ranked at one target."""
 
-    variant: str  # what tells its settings from those of most runs of its method; "" for nothing
+    variant: str  # how its settings differ from the most common ones (`variants.py`); "" where they do not
     runs: list[FinishedRun]
 
     @property
@@ -109,8 +109,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
         groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)
     rows = []
-    for group in groups.values():
-        for variant, row in split_variants(group).items():
+    for parts in split_variants(list(groups.values())):
+        for variant, row in parts.items():
             _check_seeds(row)
             rows.append(Group(variant, with_one_target(row)))
     return rows
@@ -118,7 +118,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def row_of(run: FinishedRun) -> tuple[Any, ...]:
     """The run's values of `KEYS` but the last, which other runs decide."""
-    config, data = run.config, run.data
+    config = run.config
+    data = run.data
     return (config.task, data.dataset, data.source, data.fraction, config.method, config.lm, config.profile)
 
 
@@ -163,7 +164,9 @@ def _formatted(value: Any, style: str) -> str:
 
 
 def _row(group: Group, summary: Summary) -> dict[str, Any]:
-    config, data, runs = group.config, group.data, group.runs
+    config = group.config
+    data = group.data
+    runs = group.runs
     done = runs[0].done
     row = {
         "track": config.track,

@@ -166,7 +166,8 @@ def test_csv_is_the_same_whatever_the_order_of_the_runs(tmp_path: Path, runs_roo
             for seed in range(3):
                 write_run(rng.uniform(0, 50, (3, 4)), method=method, fraction=fraction, seed=seed)
     runs = collect(runs_root)
-    first, second = tmp_path / "first.csv", tmp_path / "deeper" / "second.csv"
+    first = tmp_path / "first.csv"
+    second = tmp_path / "deeper" / "second.csv"
     write_csv(leaderboard(runs), first)
     random.Random(1).shuffle(runs)
     write_csv(leaderboard(runs).sample(frac=1.0, random_state=0), second)
