@@ -9,7 +9,8 @@ import numpy as np
 from ..scores.aggregates import Estimate
 from ..scores.labels import label, short_label, titles_of, with_several_models
 from ..scores.run import FinishedRun
-from ..scores.standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
+from ..scores.held_out import REFERENCE
+from ..scores.standings import Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from . import charts, marks
 from .contents import Setting, anchor
 
