@@ -1,7 +1,7 @@
-"""Held-out action error as `metrics.jsonl` has it, in the rows of evaluations. Runs from before it was measured have none.
+"""Held-out action error as `metrics.jsonl` has it, in the rows of evaluations. Older runs have none.
 
-Errors are mean squared ones of continuous actions, averaged over their dimensions, and of discrete actions the share that
-is not the data's. Shapes: V evaluations.
+Of continuous actions it is the mean squared error, averaged over their dimensions; of discrete actions the share that
+is another than the data's. Shapes: V evaluations.
 """
 
 from collections.abc import Mapping, Sequence

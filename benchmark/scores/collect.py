@@ -3,8 +3,8 @@
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
 Only under legacy "best-target" are there several targets to choose from, and the best is ranked.
-Beside it stands the held-out error of the same evaluations (`runs/held_out.py`), of runs in which it was measured. Nothing
-else of a run folder is read, so that ten thousand runs take seconds.
+Beside it stands the held-out error of the same evaluations, where it was measured (`runs/held_out.py`). Nothing else of
+a run folder is read, so that ten thousand runs take seconds.
 """
 
 import gc

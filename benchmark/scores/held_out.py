@@ -1,7 +1,7 @@
-"""Held-out action error of leaderboard rows: its mean over seeds, and how much it is less the reference's, seed by seed.
+"""Held-out action error of leaderboard rows: its mean over seeds, and its difference from the reference's, paired.
 
-The interval says how sure that is over seeds and subsets, on the held-out steps that runs are measured on, which are
-few and nearly the same for all (`datasets/held_out.py`): other steps would give another error, to every method alike.
+The intervals are over seeds and subsets. The held-out steps are few and nearly the same for all runs
+(`datasets/held_out.py`): on other steps every method would have another error.
 
 Shapes: N seeds, V evaluations.
 """
@@ -18,8 +18,8 @@ from .statistics import paired_differences, summarise_all
 
 REFERENCE = "lamo"  # the method that others are compared with
 ENDS = ("", "_low", "_high")  # of a number's columns: itself and its 95 % interval
-# Columns of the leaderboard and their format as CSV, in order: the error, less the reference's, the loss, and the errors
-# of predictors that learn next to nothing. NaN where something was not measured, or there is nothing to compare with.
+# Columns of the leaderboard and their format as CSV, in order: the error, less the reference's, the loss, and the
+# errors of predictors that learn next to nothing. NaN: not measured, or nothing to compare with.
 COLUMNS = {
     **{f"held_out_error{end}": ".5f" for end in ENDS},
     **{f"held_out_less_{REFERENCE}{end}": ".5f" for end in ENDS},
@@ -41,7 +41,9 @@ def held_out_columns(rows: Sequence[Row], variants: Sequence[str]) -> list[dict[
     found = dict(zip(measured, summarise_all([errors[place][:, None] for place in measured]), strict=True))
     columns = [dict(_UNKNOWN) for _ in rows]
     for place, summary in found.items():
-        columns[place] |= _ends("held_out_error", (summary.mean, summary.ci_low, summary.ci_high)) | _others(rows[place])
+        columns[place] |= _ends("held_out_error", (summary.mean, summary.ci_low, summary.ci_high)) | _others(
+            rows[place]
+        )
     references: dict[tuple[Any, ...], list[int]] = {}
     for place in measured:
         if rows[place][0].config.method == REFERENCE and not variants[place]:

@@ -15,9 +15,9 @@ from .tables import WIDTH
 BESIDE = 2  # shares of the data in one table: as many as `WIDTH` has room for
 TRIVIAL = {"held_out_mean_action": "the subset's mean action", "held_out_previous_action": "the previous action"}
 ABOUT = (
-    "Held-out action error of {dataset} ({source} data {content}, {profile} profile): how far actions are from the data's "
-    "where nothing was learned from them, mean squared or, of discrete ones, the share that is another; lower is better. "
-    "In brackets: less {reference}'s, seed by seed, with 95 % interval"
+    "{dataset} ({source} data {content}, {profile} profile): held-out action error, the mean squared error on episodes "
+    "that a run does not learn from (of discrete actions the share that is another); lower is better. In brackets: "
+    "less {reference}'s, seed by seed, with 95 % interval"
 )
 
 
