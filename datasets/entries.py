@@ -300,8 +300,8 @@ def _second(dataset: Dataset, purpose: str, offset: int, episodes: int | None) -
                 minari_id=source.minari_id.replace("-v0", f"-{purpose}-v0"),
                 record_seed=source.record_seed + offset,
             )
-            name, description = f"{dataset.name}-{purpose}", f"{SECOND[purpose]}, by the players of {dataset.name}"
-            yield Dataset(name, dataset.task, description, (own,), published_fractions=())
+            description = f"{SECOND[purpose]}, by the players of {dataset.name}"
+            yield Dataset(f"{dataset.name}-{purpose}", dataset.task, description, (own,), published_fractions=())
 
 
 # What recordings of the same players with other seeds are for: runs on all of a recording are measured on one, settings

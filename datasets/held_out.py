@@ -44,8 +44,8 @@ class HeldOutSteps:
         return before
 
 
-def held_out_steps(subset: Subset, most: int = WINDOWS) -> HeldOutSteps | None:
-    """At most `most` steps of the episodes that `subset`, drawn from a whole data set, leaves out.
+def held_out_steps(subset: Subset, limit: int = WINDOWS) -> HeldOutSteps | None:
+    """Choose at most `limit` steps of the episodes that `subset`, drawn from a whole data set, leaves out.
 
     Of a subset that leaves none out, as all of a recording does, they are of a second recording, made now if it was
     not before (`second_recording`). None where there is neither.
@@ -53,9 +53,9 @@ def held_out_steps(subset: Subset, most: int = WINDOWS) -> HeldOutSteps | None:
     data = subset.trajectories
     left = np.setdiff1d(np.arange(data.num_episodes), subset.episodes)
     if len(left):
-        return _first_of(data, left, most)
+        return _first_of(data, left, limit)
     second = second_recording(data)
-    return None if second is None else _first_of(second, np.arange(second.num_episodes), most)
+    return None if second is None else _first_of(second, np.arange(second.num_episodes), limit)
 
 
 def second_recording(data: Trajectories) -> Trajectories | None:
@@ -75,12 +75,12 @@ def second_recording(data: Trajectories) -> Trajectories | None:
 
 
 def _is_catalogs(data: Trajectories) -> bool:
-    """Whether the data are what the catalog's players recorded, as their origin says."""
+    """Return whether the data are what the catalog's players recorded, as their origin says."""
     ids = [s.minari_id for s in find_dataset(data.provenance.dataset).sources if isinstance(s, Recorded)]
     return data.provenance.origin.partition(";")[0] in [f"minari {minari_id}" for minari_id in ids]
 
 
-def _first_of(data: Trajectories, episodes: Array, most: int) -> HeldOutSteps:
+def _first_of(data: Trajectories, episodes: Array, limit: int) -> HeldOutSteps:
     """The first steps of some episodes, in an order of all the data's steps that its hash decides.
 
     The order is that of the words of NumPy's Philox generator, whose stream is fixed for all versions.
@@ -88,7 +88,7 @@ def _first_of(data: Trajectories, episodes: Array, most: int) -> HeldOutSteps:
     keys = np.random.Philox(key=int(data.content_hash[:32], 16)).random_raw(data.num_steps)
     is_left = np.repeat(np.isin(np.arange(data.num_episodes), episodes), data.lengths)
     steps = np.flatnonzero(is_left)
-    chosen = steps[np.argsort(keys[steps], kind="stable")[:most]]
+    chosen = steps[np.argsort(keys[steps], kind="stable")[:limit]]
     starts = data.offsets[np.searchsorted(data.offsets, chosen, side="right") - 1]
     return HeldOutSteps(data, chosen, np.asarray(starts))
 
@@ -97,18 +97,20 @@ class HeldOutWindows:
     """The windows of at most K steps that end at held-out steps: what a policy with that context has seen by then."""
 
     def __init__(self, held_out: HeldOutSteps, context: int, view: View) -> None:
-        self.held_out, self.context = held_out, context
+        self.held_out = held_out
+        self.context = context
         self._sampler = ContextSampler(take_fraction(held_out.trajectories, 1.0, seed=0), context, view)
 
-    def batches(self, most: int) -> Iterator[tuple[Array, ContextBatch]]:
+    def batches(self, limit: int) -> Iterator[tuple[Array, ContextBatch]]:
         """The rows (w,) of `held_out`, at most so many at a time, and their windows, all of one length.
 
         Like a policy's history they are shorter than K where an episode has just begun; nothing is padded.
         """
-        steps, starts = self.held_out.steps, self.held_out.starts
+        steps = self.held_out.steps
+        starts = self.held_out.starts
         lengths = np.minimum(steps - starts + 1, self.context)
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
-            for some in np.split(rows, np.arange(most, len(rows), most)):
+            for some in np.split(rows, np.arange(limit, len(rows), limit)):
                 ends = steps[some] + 1
                 yield some, self._sampler.windows(ends - length, starts[some], ends).first(length)

@@ -39,7 +39,8 @@ class HeldOutError:
         """
         device = next(policy.parameters()).device
         chosen = np.zeros_like(self.actions)
-        losses, steps = [], []
+        losses = []
+        steps = []
         for rows, windows in self.windows.batches(AT_A_TIME):
             there = windows.to(device)
             actions = policy.act(history_of(there))
@@ -52,13 +53,13 @@ class HeldOutError:
 
 
 def held_out_error(drawn: Subset, policy: Policy) -> HeldOutError | None:
-    """What measures `policy`, which trains on `drawn`; None where all data are trained on and no others can be had."""
+    """Make the measure of `policy`, which trains on `drawn`; None if it trains on all data and no others can be had."""
     held_out = held_out_steps(drawn)
     return None if held_out is None else HeldOutError(held_out, drawn, policy)
 
 
 def history_of(windows: ContextBatch) -> History:
-    """What is known in the last step of windows of one length, before its action is chosen."""
+    """Return what is known in the last step of windows of one length, before its action is chosen."""
     actions = windows.actions.clone()
     actions[:, -1] = 0
     return History(windows.observations, actions, windows.returns_to_go, windows.timesteps)
@@ -76,7 +77,8 @@ def trivial_errors(held_out: HeldOutSteps, subset: Subset) -> dict[str, float]:
 
     At an episode's first step, which has none before it, the latter is the former.
     """
-    actions, usual = held_out.actions(), usual_action(subset)
+    actions = held_out.actions()
+    usual = usual_action(subset)
     previous = held_out.previous_actions(usual)
     return {
         MEAN_ACTION: action_error(np.broadcast_to(usual, actions.shape), actions),

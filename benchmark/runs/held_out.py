@@ -37,7 +37,7 @@ class HeldOut:
 
 
 def held_out_in(content: bytes, last: int) -> HeldOut | None:
-    """What the content of a `metrics.jsonl`, of a run of `last` steps, says of it; None if it says nothing.
+    """Read the held-out error from the content of the `metrics.jsonl` of a run of `last` steps; None if there is none.
 
     A `UserError` for values that are not finite numbers.
     """

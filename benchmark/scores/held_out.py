@@ -84,7 +84,7 @@ def _others(row: Row) -> dict[str, float]:
 
 
 def _setting(row: Row) -> tuple[Any, ...]:
-    """What rows that are compared have in common."""
+    """Return what rows that are compared have in common."""
     return row[0].config.profile, row[0].data.source, row[0].data.dataset_hash, row[0].data.fraction
 
 

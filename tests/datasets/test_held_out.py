@@ -1,4 +1,4 @@
-"""Which steps are held out, and the windows that end at them."""
+"""The steps that are held out, and the windows that end at them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,8 +25,8 @@ def without(data: Trajectories, *left: int) -> Subset:
     return replace(take_fraction(data, 1.0, 0), episodes=episodes)
 
 
-def found(subset: Subset, most: int = 256) -> HeldOutSteps:
-    steps = held_out_steps(subset, most)
+def found(subset: Subset, limit: int = 256) -> HeldOutSteps:
+    steps = held_out_steps(subset, limit)
     assert steps is not None
     return steps
 
@@ -40,13 +40,13 @@ def test_they_are_all_steps_of_the_episodes_that_are_left_out(make_trajectories:
 
 
 def test_the_data_alone_decide_their_order(make_trajectories: Make) -> None:
-    """What two subsets leave out comes in one order, so runs on them share as many steps as there are."""
+    """The steps that two subsets leave out come in one order, so runs on them share as many as there are."""
     data = make_trajectories()
     order = found(without(data, 0, 1, 2)).steps
     for left in ((0,), (2,), (0, 2)):
         own = found(without(data, *left)).steps
         assert_array_equal(own, [step for step in order if step in own])
-        assert_array_equal(found(without(data, *left), most=3).steps, own[:3])
+        assert_array_equal(found(without(data, *left), limit=3).steps, own[:3])
     assert not np.array_equal(order, found(without(make_trajectories(seed=1), 0, 1, 2)).steps)
     keys = np.random.Philox(key=int(data.content_hash[:32], 16)).random_raw(11)
     assert_array_equal(order, sorted(range(11), key=keys.tolist().__getitem__))
@@ -55,13 +55,15 @@ def test_the_data_alone_decide_their_order(make_trajectories: Make) -> None:
 @pytest.mark.parametrize("context", [1, 3, 20])
 def test_windows_equal_the_naive_loop(make_trajectories: Make, context: int) -> None:
     data = make_trajectories()
-    steps, told = found(without(data, 0, 2)), returns_to_go(data)
+    steps = found(without(data, 0, 2))
+    told = returns_to_go(data)
     seen = []
     for rows, windows in HeldOutWindows(steps, context, View()).batches(2):
         assert len(rows) <= 2
         assert windows.mask.all()
         for place, row in enumerate(rows):
-            start, end = int(steps.starts[row]), int(steps.steps[row])
+            start = int(steps.starts[row])
+            end = int(steps.steps[row])
             first = max(start, end - context + 1)
             assert_array_equal(windows.observations[place], data.observations[first : end + 1])
             assert_array_equal(windows.actions[place], data.actions[first : end + 1])

@@ -421,7 +421,8 @@ def test_words_let_what_enters_be_as_large_as_the_model_s_words(
     words = float(policy.language_model.get_input_embeddings().weight.square().mean().sqrt())
     windows = policy.sampler(subset).sample(32, np.random.default_rng(0)).contexts
     with torch.no_grad():
-        small, large = policy.model.embed(windows), published.model.embed(windows)
+        small = policy.model.embed(windows)
+        large = published.model.embed(windows)
     torch.testing.assert_close(small, words * large)
     assert torch.equal(published.model.embed_norm.weight, torch.ones(16))
     expected = dict(published.named_parameters())

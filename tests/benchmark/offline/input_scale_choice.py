@@ -1,4 +1,4 @@
-"""Chooses the scale at which embedded trajectories enter the language model in the `cpu` profile: `make input-scale`.
+"""Choose the scale at which embedded trajectories enter the language model in the `cpu` profile: `make input-scale`.
 
 On other recordings than results are reported of (`-tuning`, `datasets/entries.py`), with other seeds, by the held-out
 error of LaMo. The other settings are the profile's but for the steps, which are fewer; nothing is played. One line a
@@ -20,7 +20,8 @@ from lamobench.datasets.storage import write_text
 DATA = {"kitchen-complete-tuning": 0.3, "hopper-medium-tuning": 0.1, "reacher2d-medium-large-tuning": 0.1}
 SEEDS = (100, 101, 102)
 SCALES = ("published", "words")
-STEPS, MEASURED = 300, (100, 200, 300)
+STEPS = 300
+MEASURED = (100, 200, 300)
 COLUMNS = ("dataset", "fraction", "seed", "input_scale", *(f"held_out_error_{step}" for step in MEASURED))
 
 

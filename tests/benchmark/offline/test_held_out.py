@@ -35,7 +35,9 @@ def found(subset: Subset) -> HeldOutSteps:
 
 def naive_error(policy: Policy, steps: HeldOutSteps) -> float:
     """Each step by itself: the last K steps of its episode, as an evaluation would have them."""
-    data, told, errors = steps.trajectories, returns_to_go(steps.trajectories), []
+    data = steps.trajectories
+    told = returns_to_go(data)
+    errors = []
     for start, end in zip(steps.starts.tolist(), steps.steps.tolist(), strict=True):
         span = slice(max(start, end - policy.context + 1), end + 1)
         actions = torch.from_numpy(np.array(data.actions[span]))
@@ -71,7 +73,8 @@ def test_the_loss_of_a_sequence_model_is_that_of_all_steps_of_the_windows(tiny_r
     policy: Any = build_policy(config, subset, CPU).eval()
     measured = held_out_error(subset, policy)
     assert measured is not None
-    total, steps = 0.0, 0
+    total = 0.0
+    steps = 0
     with torch.no_grad():
         for _, windows in measured.windows.batches(1):
             error = (policy.model.predict(windows) - windows.actions).square().mean(-1)
@@ -161,7 +164,8 @@ def test_frames_are_seen_as_in_evaluation(breakout_data: Trajectories, method: s
     policy = build_policy(config, subset, CPU).eval()
     measured = held_out_error(subset, policy)
     assert measured is not None
-    steps, wrong = found(subset), []
+    steps = found(subset)
+    wrong = []
     for start, end in zip(steps.starts.tolist(), steps.steps.tolist(), strict=True):
         frames = np.zeros((4, 84, 84), np.uint8)
         first = max(start, end - 3)

@@ -23,7 +23,7 @@ LAMO = {"method": "lamo", "lm": "gpt2-mini", "lm_hash": "a" * 64}
 
 @pytest.fixture
 def measured(write_run: WriteRun) -> Measured:
-    """Writes a run of three evaluations whose last two, the headline, have the given held-out error on average."""
+    """Write a run of three evaluations whose last two, the headline, have the given held-out error on average."""
 
     def write(error: float, **changes: Any) -> Path:
         folder = write_run([[1.0, 2.0]] * 3, **changes)
