@@ -91,7 +91,7 @@ def usual_action(subset: Subset) -> Array:
     data = subset.trajectories
     spans = [data.actions[data.offsets[n] : data.offsets[n + 1]] for n in subset.episodes]
     if data.discrete:
-        return np.bincount(np.concatenate(spans)).argmax()
+        return np.asarray(np.bincount(np.concatenate(spans)).argmax())
     total = sum(span.sum(axis=0, dtype=np.float64) for span in spans)
     mean: Array = (total / subset.num_steps).astype(np.float32)
     return mean
