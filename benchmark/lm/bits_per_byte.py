@@ -15,8 +15,8 @@ from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.trajectories import Array
 from ..training.devices import choose_device
-from .checkpoints import held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
-from .families import FAMILIES
+from .checkpoints import MOST_SEEN, held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
+from .families import FAMILIES, positions_of
 from .ngrams import bigram_loss
 
 CUT = re.compile(r"(?<=\w)[ \n]")  # GPT-2 begins a token wherever white space begins
@@ -35,7 +35,7 @@ def score_text(
     - tokens: of the whole file, one piece of text, by the model's own tokenizer. Every one is scored, and scored once.
       The end-of-text token stands before the first, which is predicted from it alone; it is not scored itself.
     - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has as many tokens as the
-      model sees at once, n, and the next one begins at its last token: the stride is n - 1, and a token has between
+      model sees at once, 1024 at most, n, and the next one begins at its last token: the stride is n - 1, and a token has between
       1 and n - 1 others before it (`held_out_loss`).
     - bits_per_byte: the same sum, divided by ln 2 and by bytes. Other than nats a token, it compares models with
       different tokenizers.
@@ -113,7 +113,7 @@ def _pieces(text: Path) -> Iterator[str]:
 def _model_loss(name: str, ids: Array, device: str) -> float:
     """Mean nats a token of `ids[1:]`."""
     model: Any = load_language_model(name).to(choose_device(device))
-    positions, vocabulary = model.config.n_positions, model.config.vocab_size
+    positions, vocabulary = min(positions_of(model.config), MOST_SEEN), model.config.vocab_size
     batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
     total, reach = 0.0, WINDOWS * (positions - 1)
     for start in tqdm(range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False):

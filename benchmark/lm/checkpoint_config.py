@@ -54,8 +54,15 @@ def check_sizes(config: Any, shapes: Sequence[tuple[int, ...]], name: str) -> No
             f"language model '{name}': its config.json has {layout.width} {sizes[layout.width]}, which is no multiple "
             f"of {layout.heads} {sizes[layout.heads]}; copy it anew"
         )
+    heads, groups = sizes[layout.heads], sizes.get("num_key_value_heads") or 1
+    if heads % groups or getattr(config, "head_dim", 0) % 2:
+        raise UserError(
+            f"language model '{name}': its config.json has {heads} heads of {getattr(config, 'head_dim', 0)} numbers for "
+            f"{groups} of keys and values, which do not go together; copy it anew"
+        )
     positions = positions_of(config)
-    if positions < 1 or positions**2 * sizes[layout.layers] > MOST_MASKS:
+    masks = positions**2 * sizes[layout.layers] if family.positions else 0
+    if positions < 1 or masks > MOST_MASKS:
         raise UserError(
             f"language model '{name}': its config.json lets it see {positions} tokens; copy it anew, or give a model "
             "of shorter contexts"
