@@ -60,8 +60,8 @@ def load_corpus(name: str, tokenizer: "PreTrainedTokenizerBase") -> Corpus:
     """
     if END_OF_TEXT not in tokenizer.get_vocab():
         raise UserError(
-            f"the language model's tokenizer has no {END_OF_TEXT} to stand between texts; give another model, or read no "
-            "English: --set language_weight=0"
+            f"the language model's tokenizer has no {END_OF_TEXT} to stand between texts; give another model, or read "
+            "no English: --set language_weight=0"
         )
     sources = _sources(name)
     tokenizer_hash = tokenizer_sha256(tokenizer)

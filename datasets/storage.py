@@ -112,7 +112,7 @@ def _held(path: Path) -> Iterator[None]:
 
 @contextmanager
 def alone(target: Path, work: str) -> Iterator[None]:
-    """Let one process at a time make `target`; the others say that they wait for what does `work`, and find it there."""
+    """Let one process at a time make `target`; others say that they wait for the one that does `work`, and find it."""
     with target.with_name(f".{target.name}{LOCK}").open("w") as door:
         if not try_lock(door):
             print(f"waiting for another process that {work} {target.name}", file=sys.stderr)

@@ -34,9 +34,9 @@ def score_text(
     - bytes: the size of the file. Nothing in it is changed: no white space, no line's end, no mark at its beginning.
     - tokens: of the whole file, one piece of text, by the model's own tokenizer. Every one is scored, and scored once.
       The end-of-text token stands before the first, which is predicted from it alone; it is not scored itself.
-    - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has as many tokens as the
-      model sees at once, 1024 at most, n, and the next one begins at its last token: the stride is n - 1, and a token has between
-      1 and n - 1 others before it (`held_out_loss`).
+    - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has n tokens, as
+      many as the model sees at once, 1024 at most, and the next one begins at its last token: the stride is n - 1, and
+      a token has between 1 and n - 1 others before it (`held_out_loss`).
     - bits_per_byte: the same sum, divided by ln 2 and by bytes. Other than nats a token, it compares models with
       different tokenizers.
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.json_files import read_json
-from .checkpoint_config import check_sizes, checked_values
+from .checkpoint_config import check_sizes, make_config
 from .families import FAMILIES
 
 SINGLE = "model.safetensors"
@@ -94,7 +94,7 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
             "give a checkpoint of one of these"
         )
     family = FAMILIES[kind]
-    config = family.model.config_class(**checked_values(values, kind, name), **family.config)
+    config = make_config(values, kind, name)
     stored = _stored_tensors(files, family.layout.prefix, name)
     check_sizes(config, [tensor.shape for tensor in stored.values()], name)
     return Checkpoint(name, config, stored)

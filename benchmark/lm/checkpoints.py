@@ -33,7 +33,9 @@ PUBLISHED = {
 }
 PUBLISHED_FAMILY = "gpt2"  # of all of these
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # of models in `$LAMOBENCH_HOME/models`
-MOST_SEEN = 1024  # tokens in a window of English that is scored: GPT-2's context; a Llama's logits of more take gigabytes
+MOST_SEEN = (
+    1024  # tokens in a window of English that is scored: GPT-2's context; a Llama's logits of more take gigabytes
+)
 WEIGHTS = ("pretrained", "random", "permuted", "initialised")
 ATTENTION = ("eager", "sdpa")
 
@@ -45,8 +47,8 @@ def load_language_model(
 
     `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" or
     "smollm2" (from packages), what a GGUF was imported as, or the path of a folder with a checkpoint in safetensors. A
-    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask. `attention` is transformers' kernel: "eager" is faster than
-    "sdpa" in bfloat16 on a CPU, and slower elsewhere.
+    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask.
+    `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
     arrangement of values; each control keeps less of it than the one before:

@@ -40,7 +40,7 @@ def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = Fa
 
 
 def import_gguf(name: str, file: Path, force: bool = False) -> dict[str, Any]:
-    """Convert the GGUF `file`, of a Llama, to the language model `name` in `$LAMOBENCH_HOME/models`; says what there is.
+    """Convert the GGUF `file`, of a Llama, to the language model `name` in `$LAMOBENCH_HOME/models`; say what there is.
 
     `name` is any plain name that is not taken, or that of a packaged model whose GGUF this is. Raises a `UserError`,
     and changes nothing, otherwise, if there is such a model already and not `force`, and as `converted.convert` does.

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from ...datasets.errors import UserError
 from ...datasets.storage import check_room, write_json
-from .checkpoint_config import check_sizes, checked_values
+from ...datasets.trajectories import Array
+from .checkpoint_config import check_sizes, make_config
 from .checkpoint_folder import SINGLE, check_memory
-from .families import FAMILIES
 from .gguf_file import GGUFFile, read_header, read_numbers
 
 ARCHITECTURE, FAMILY = b"llama", "llama"  # llama.cpp's word, transformers'
@@ -93,7 +93,9 @@ def _config(file: GGUFFile, name: str) -> dict[str, Any]:
     """The content of a config.json, whose values make sense beside the tensors."""
     values = file.values
     if (found := values.get("general.architecture")) != ARCHITECTURE:
-        raise UserError(f"{file.path} is of architecture {_shown(found)}, expected {_shown(ARCHITECTURE)}; give a Llama")
+        raise UserError(
+            f"{file.path} is of architecture {_shown(found)}, expected {_shown(ARCHITECTURE)}; give a Llama"
+        )
     if (scaling := values.get("llama.rope.scaling.type", b"none")) != b"none":
         raise UserError(f"{file.path} scales rotary positions ({_shown(scaling)}), which is not read; give another")
     numbers = {ours: values[f"llama.{key}"] for ours, key in NUMBERS.items() if f"llama.{key}" in values}
@@ -103,7 +105,7 @@ def _config(file: GGUFFile, name: str) -> dict[str, Any]:
     tied = "output.weight" not in file.tensors
     vocabulary = len(_list(file, "tokenizer.ggml.tokens"))
     config = {"model_type": FAMILY, "vocab_size": vocabulary, "tie_word_embeddings": tied, **numbers, **special}
-    built = FAMILIES[FAMILY].model.config_class(**checked_values(config, FAMILY, name))
+    built = make_config(config, FAMILY, name)
     check_sizes(built, [tensor.shape for tensor in file.tensors.values()], name)
     turned = values.get("llama.rope.dimension_count", built.head_dim)
     if turned != built.head_dim:
@@ -132,20 +134,32 @@ def _tokenizer(file: GGUFFile) -> Tokenizer:
     kind, split = (file.values.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
     if kind != b"gpt2" or split not in SPLITS:
         known = ", ".join(f"gpt2 with {_shown(name)}" for name in SPLITS)
-        raise UserError(f"{file.path} has a tokenizer {_shown(kind)} with {_shown(split)}, expected {known}; give another")
+        raise UserError(
+            f"{file.path} has a tokenizer {_shown(kind)} with {_shown(split)}, expected {known}; give another"
+        )
     tokens = _texts(file, "tokenizer.ggml.tokens")
-    merges = [tuple(text.split(" ", 1)) for text in _texts(file, "tokenizer.ggml.merges")]
+    merges = [tuple(text.split(" ")) for text in _texts(file, "tokenizer.ggml.merges")]
     kinds = np.asarray(file.values.get("tokenizer.ggml.token_type", []))
+    if kinds.shape not in ((0,), (len(tokens),)) or any(len(merge) != 2 for merge in merges):
+        raise UserError(f"{file.path} has a vocabulary whose parts do not go together; copy it anew")
     try:
         tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
     except Exception as error:  # tokenizers raises no narrower one
-        raise UserError(f"{file.path} has no vocabulary that can be used ({error}); copy it anew") from None
+        first = str(error).splitlines()[0]
+        raise UserError(f"{file.path} has no vocabulary that can be used ({first}); copy it anew") from None
     tokenizer.pre_tokenizer = SPLITS[split]
     tokenizer.decoder = decoders.ByteLevel()
     for number, special in ((CONTROL, True), (OWN, False)):
-        own = [AddedToken(tokens[place], special=special, normalized=False) for place in np.flatnonzero(kinds == number)]
+        own = [
+            AddedToken(tokens[place], special=special, normalized=False) for place in np.flatnonzero(kinds == number)
+        ]
         (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(own)
     return tokenizer
+
+
+def _added(tokens: list[str], chosen: Array) -> list[AddedToken]:
+    """The chosen tokens, none of which a text is split within."""
+    return [AddedToken(tokens[place], normalized=False) for place in np.flatnonzero(chosen)]
 
 
 def _texts(file: GGUFFile, key: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""GGUF files (llama.cpp's format, docs/gguf.md there): what they say of themselves, checked, and their tensors' numbers.
+"""GGUF files, llama.cpp's format (docs/gguf.md there): what they say that they hold, checked, and their numbers.
 
-A file may come from anybody. Its header is read here and not by the package `gguf`, whose reader makes several objects of
-each string and number before it looks at any size (2.5 s and 190 MB for 49,152 tokens). Here every count and size is held
-against the bytes that there are before anything is made of them. What quantised numbers mean is the package's to say.
+A file may come from anybody. Its header is read here and not by the package `gguf`, whose reader makes several objects
+of each string and number before it looks at any size: 2.5 s and 190 MB for 49,152 tokens. Here every count and size is
+held against the bytes that there are before anything is made of them. What quantised numbers mean the package says.
 """
 
 import math
@@ -57,7 +57,7 @@ def read_header(path: Path) -> GGUFFile:
     check_regular_file(path)
     with path.open("rb") as file:
         header = _Header(path, file.read(MOST_HEADER))
-    if header.content[:4] != MAGIC or header.skip(4) or (version := header.number("I")) not in VERSIONS:
+    if not header.content.startswith(MAGIC) or header.number("4xI") not in VERSIONS:
         raise UserError(f"{path} is no GGUF of version {' or '.join(map(str, VERSIONS))}; copy or download it again")
     tensors, values = header.number("Q"), header.number("Q")
     if tensors > MOST_TENSORS or values > MOST_VALUES:
@@ -99,20 +99,15 @@ class _Header:
         """An error about the file."""
         return UserError(f"{self.path} is damaged: it has {what}; copy or download it again")
 
-    def skip(self, size: int) -> int:
-        """Go on by as many bytes; returns 0."""
+    def bytes(self, size: int) -> bytes:
+        """The next bytes."""
+        start = self.place
         if size > len(self.content) - self.place:
             raise UserError(
                 f"{self.path} is cut short, or its header is larger than {MOST_HEADER // MB} MB; copy or download it "
                 "again"
             )
         self.place += size
-        return 0
-
-    def bytes(self, size: int) -> bytes:
-        """The next bytes."""
-        start = self.place
-        self.skip(size)
         return self.content[start : start + size]
 
     def number(self, form: str) -> Any:

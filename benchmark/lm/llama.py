@@ -1,9 +1,9 @@
 """Llama's pass over embedded tokens, put together from transformers' layers.
 
-As `gpt2.py` is GPT-2's: the last layer is computed where it is read, and queries, keys and values with their updates are
-computed together. Weights, names and the reading of English stay transformers'.
+As `gpt2.py` is GPT-2's: the last layer is computed where it is read, and queries, keys and values with their updates
+are computed together. Weights, names and the reading of English stay transformers'.
 
-Shapes: B batch, L tokens, R of them that are read, D width, H heads of queries, G of keys and values, E width of a head.
+Shapes: B batch, L tokens, R of them that are read, D width, H heads of queries, G of keys and values, E a head's width.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def join_projections(model: Any, more: Sequence[str]) -> None:
 def read_tokens(llama: Any, tokens: Tensor, past: KeysAndValues | None = None, read: slice = EVERY) -> Tensor:
     """Map embedded tokens (B, L, D) to the outputs (B, R, D) of a `LlamaModel` at those `read`.
 
-    The tokens follow those of `past`, and join them there. `llama.drop` is LaMo's dropout, which Llama has not by itself.
+    The tokens follow those of `past`, and join them there. `llama.drop` is LaMo's dropout: Llama has none by itself.
     """
     before = 0 if past is None else past.lengths[0]
     positions = torch.arange(before, before + tokens.shape[1], device=tokens.device)

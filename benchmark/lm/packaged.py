@@ -1,7 +1,7 @@
 """Language models that a package on the package index carries: found where pip put them, checked, read as they lie.
 
-One that is a GGUF is converted once, into `$LAMOBENCH_HOME/models`. The package's own code is never run, and nothing but
-the files whose hashes are written here is trusted.
+One that is a GGUF is converted once, into `$LAMOBENCH_HOME/models`. The package's own code is never run, and nothing
+but the files whose hashes are written here is trusted.
 """
 
 import hashlib

@@ -58,8 +58,8 @@ def check_language_model(settings: Any, lm: str, legacy: Sequence[str] = ()) -> 
     check_trainable(kind, settings)
     if "no-positions" in legacy and not FAMILIES[kind].positions:
         raise UserError(
-            f"legacy 'no-positions': a language model of type '{kind}' has no position embeddings that could be left out; "
-            "give a GPT-2 as --lm"
+            f"legacy 'no-positions': a language model of type '{kind}' has no position embeddings that could be left "
+            "out; give a GPT-2 as --lm"
         )
 
 

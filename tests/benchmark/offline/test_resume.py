@@ -50,9 +50,7 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 
 
 @pytest.fixture
-def configs(
-    tiny_request: Callable[..., RunRequest], tiny_bert: Path, tiny_llama: Path
-) -> dict[str, OfflineConfig]:
+def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path, tiny_llama: Path) -> dict[str, OfflineConfig]:
     requests = {method: tiny_request(method, budget=BUDGET) for method in METHODS}
     encoder = tiny_request("lamo", budget=BUDGET, lm=str(tiny_bert), settings={"language_weight": 0.0})
     llama = tiny_request("lamo", budget=BUDGET, lm=str(tiny_llama), settings={"dropout": 0.1, "lora_dropout": 0.1})
