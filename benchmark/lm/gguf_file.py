@@ -68,7 +68,7 @@ def read_header(path: Path) -> GGUFFile:
     if not isinstance(alignment, int) or not 1 <= alignment <= MB:
         raise header.damaged(f"general.alignment {alignment!r}")
     begin = -(-header.place // alignment) * alignment
-    placed = {name: _placed(header, name, *facts, begin) for name, *facts in about}
+    placed = {name: _placed(header, name, shape, kind, begin + offset) for name, shape, kind, offset in about}
     if len(found) < values or len(placed) < tensors:
         raise header.damaged("a name that stands twice")
     _check_places(header, placed)
@@ -99,7 +99,7 @@ class _Header:
         """An error about the file."""
         return UserError(f"{self.path} is damaged: it has {what}; copy or download it again")
 
-    def bytes(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         """The next bytes."""
         start = self.place
         if size > len(self.content) - self.place:
@@ -112,11 +112,11 @@ class _Header:
 
     def number(self, form: str) -> Any:
         """The next number, in a form of `struct`."""
-        return struct.unpack(f"<{form}", self.bytes(struct.calcsize(form)))[0]
+        return struct.unpack(f"<{form}", self.take(struct.calcsize(form)))[0]
 
     def string(self) -> bytes:
         """The next string."""
-        return self.bytes(self.number("Q"))
+        return self.take(self.number("Q"))
 
     def name(self) -> str:
         """The next string, as text."""
@@ -141,7 +141,7 @@ class _Header:
         if inner not in SCALARS:
             raise self.damaged("a value of a type that is not read")
         dtype = np.dtype(f"<{SCALARS[inner]}")  # NumPy's letters are those of `struct`
-        return np.frombuffer(self.bytes(self.number("Q") * dtype.itemsize), dtype)
+        return np.frombuffer(self.take(self.number("Q") * dtype.itemsize), dtype)
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         """The next tensor: its name, its shape, the kind of its numbers, and where they are behind the header."""
@@ -152,7 +152,7 @@ class _Header:
         return name, shape, self.number("I"), self.number("Q")
 
 
-def _placed(header: _Header, name: str, shape: tuple[int, ...], kind: int, offset: int, begin: int) -> GGUFTensor:
+def _placed(header: _Header, name: str, shape: tuple[int, ...], kind: int, start: int) -> GGUFTensor:
     """A tensor whose shape and kind go together."""
     try:
         from gguf.constants import GGML_QUANT_SIZES
@@ -162,7 +162,7 @@ def _placed(header: _Header, name: str, shape: tuple[int, ...], kind: int, offse
     block, size = sizes.get(kind, (0, 0))
     if not block or min(shape) < 1 or shape[-1] % block:
         raise header.damaged(f"tensor {name} of shape {shape} in numbers of kind {kind}")
-    return GGUFTensor(shape, kind, begin + offset, math.prod(shape) // block * size)
+    return GGUFTensor(shape, kind, start, math.prod(shape) // block * size)
 
 
 def _check_places(header: _Header, tensors: Mapping[str, GGUFTensor]) -> None:
