@@ -118,15 +118,15 @@ def _half(file: GGUFFile, name: str, config: dict[str, Any]) -> Tensor:
 
     llama.cpp keeps the two coordinates that are turned together beside each other, transformers half a head apart.
     """
-    numbers = torch.from_numpy(read_numbers(file, name)).half()
+    numbers: Any = torch.from_numpy(read_numbers(file, name)).half()
     part = name.rpartition(".weight")[0].rpartition(".")[2]
     heads = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}.get(part)
     if heads is None:
-        return numbers
+        return torch.as_tensor(numbers)
     count = config.get(heads, config["num_attention_heads"])
     if len(numbers) % (2 * count):
         raise UserError(f"{file.path} has tensor {name} of {len(numbers)} rows for {count} heads; copy it anew")
-    return numbers.unflatten(0, (count, -1, 2)).transpose(1, 2).flatten(0, 2).contiguous()
+    return torch.as_tensor(numbers.unflatten(0, (count, -1, 2)).transpose(1, 2).flatten(0, 2).contiguous())
 
 
 def _tokenizer(file: GGUFFile) -> Tokenizer:
@@ -138,12 +138,13 @@ def _tokenizer(file: GGUFFile) -> Tokenizer:
             f"{file.path} has a tokenizer {_shown(kind)} with {_shown(split)}, expected {known}; give another"
         )
     tokens = _texts(file, "tokenizer.ggml.tokens")
-    merges = [tuple(text.split(" ")) for text in _texts(file, "tokenizer.ggml.merges")]
+    merges = [text.partition(" ") for text in _texts(file, "tokenizer.ggml.merges")]
     kinds = np.asarray(file.values.get("tokenizer.ggml.token_type", []))
-    if kinds.shape not in ((0,), (len(tokens),)) or any(len(merge) != 2 for merge in merges):
+    if kinds.shape not in ((0,), (len(tokens),)) or not all(right for _, _, right in merges):
         raise UserError(f"{file.path} has a vocabulary whose parts do not go together; copy it anew")
     try:
-        tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
+        vocabulary = {token: number for number, token in enumerate(tokens)}
+        tokenizer = Tokenizer(models.BPE(vocabulary, [(left, right) for left, _, right in merges]))
     except Exception as error:  # tokenizers raises no narrower one
         first = str(error).splitlines()[0]
         raise UserError(f"{file.path} has no vocabulary that can be used ({first}); copy it anew") from None

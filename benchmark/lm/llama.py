@@ -108,9 +108,9 @@ def _updated(attention: Any, names: Sequence[str], hidden: Tensor, dropped: Tens
     ups = [layer.lora_B["default"].weight for layer in layers]  # (out, r) each
     if not (attention.training or torch.is_grad_enabled()) and hidden.shape[:-1].numel() > hidden.shape[-1]:
         updates = torch.cat([up @ down for up, down in zip(ups, downs, strict=True)])
-        return list(linear(hidden, attention.joined[rows] + updates, bias).split(sizes, dim=-1))
-    reduced = linear(dropped, torch.cat(downs), None).split([len(down) for down in downs], dim=-1)
-    projected = linear(hidden, attention.rounded(attention.joined)[rows], bias).split(sizes, dim=-1)
+        return list(torch.split(linear(hidden, attention.joined[rows] + updates, bias), sizes, dim=-1))
+    reduced = torch.split(linear(dropped, torch.cat(downs), None), [len(down) for down in downs], dim=-1)
+    projected = torch.split(linear(hidden, attention.rounded(attention.joined)[rows], bias), sizes, dim=-1)
     return [part + linear(low, up, None) for part, low, up in zip(projected, reduced, ups, strict=True)]
 
 
