@@ -1,6 +1,5 @@
 """`lamobench doctor`: what is installed, what is at hand, and what each make target would need."""
 
-import importlib.metadata
 import shutil
 import sys
 from dataclasses import dataclass
@@ -67,11 +66,13 @@ def _existing(path: Any) -> Any:
 
 
 def _packages() -> list[dict[str, Any]]:
+    from importlib.metadata import PackageNotFoundError, version  # 30 ms
+
     rows = []
     for name in PACKAGES:
         try:
-            rows.append(_row("package", name, True, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
+            rows.append(_row("package", name, True, version(name)))
+        except PackageNotFoundError:
             rows.append(_row("package", name, False, "make setup"))
     return rows
 

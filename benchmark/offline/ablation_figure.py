@@ -14,7 +14,8 @@ from .ablation import BASE
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run
 VARIANT_COLOUR = "#B3261E"
-COLUMNS, PANEL_HEIGHT = 3, 1.75  # panels side by side; inches
+COLUMNS = 3  # panels side by side
+PANEL_HEIGHT = 1.75  # inches
 
 
 def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -38,8 +39,8 @@ def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
             _panel(axes, row, behind)
 
 
-def _panel(axes: Axes, row: dict[str, Any], behind: list[dict[str, Any]]) -> None:
-    for other in behind:
+def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]]) -> None:
+    for other in background:
         _curve(axes, other, _colour(other["variant"]))
     _curve(axes, row, VARIANT_COLOUR)
     interval = f"{row['minus_lamo']:+.1f} [{row['minus_lamo_low']:.1f}, {row['minus_lamo_high']:.1f}]"
@@ -50,7 +51,8 @@ def _panel(axes: Axes, row: dict[str, Any], behind: list[dict[str, Any]]) -> Non
 
 
 def _curve(axes: Axes, row: dict[str, Any], colour: str) -> None:
-    steps, curves = row["curve_steps"], row["curves"]
+    steps = row["curve_steps"]
+    curves = row["curves"]
     axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.12, linewidth=0)
     axes.plot(steps, curves.mean(axis=0), color=colour, linewidth=1.7, marker="o", markersize=3.0)
 

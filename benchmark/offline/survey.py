@@ -1,4 +1,4 @@
-"""How good the recorded data is: one row a data set, in `results/recorded_data.csv`."""
+"""Measure how good the recorded data is: one row a data set, in `results/recorded_data.csv`."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -61,7 +61,8 @@ def survey_row(dataset: Dataset, data: Trajectories) -> Row:
     `done_...` are shares of the episodes: those in which that sub-goal was done at least once, and in which all were.
     They are empty for tasks without such a sub-goal.
     """
-    task, recording = find_task(dataset.task), recording_of(dataset)
+    task = find_task(dataset.task)
+    recording = recording_of(dataset)
     scores = [task.normalise(value) for value in data.returns]
     values: dict[str, object] = {
         "dataset": dataset.name,
