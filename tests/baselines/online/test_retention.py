@@ -244,7 +244,9 @@ def test_step_sizes_are_what_optimisers_do() -> None:
         torch.testing.assert_close(before - step_sizes(optimizer)[parameter] * parameter.grad, parameter.detach())
 
 
-@pytest.mark.parametrize(("step", "least", "most"), [("proximal", 0.0, 1e-8), ("penalty", 1e-3, 1.0), ("none", 0.1, 9.0)])
+@pytest.mark.parametrize(
+    ("step", "least", "most"), [("proximal", 0.0, 1e-8), ("penalty", 1e-3, 1.0), ("none", 0.1, 9.0)]
+)
 def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, least: float, most: float) -> None:
     """Adam's first steps are as long as its rate, whatever the penalty: only what comes after the step can hold."""
     memory = transitions(CONTINUOUS, 100, stage=1)
