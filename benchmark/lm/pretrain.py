@@ -133,7 +133,7 @@ class Pretraining(Life):
         return loss.item()
 
     def check_weights(self) -> None:
-        """Nothing: `update` looks at each gradient before it is used."""
+        """Do nothing: `update` looks at each gradient before it is used."""
 
     def evaluate(self) -> None:
         """The loss on the start of the held-out text."""

@@ -184,7 +184,6 @@ def _row(
         "minus_lamo_high": apart.ci_high,
         "perplexity": _perplexity(losses),
         "params_trainable": first.done["params_trainable"],
-        "train_seconds": float(np.mean([run.done["train_seconds"] for run in group.runs])),
         "curve_steps": first.result.curve_steps,
         "curves": group.curves,
     }

@@ -17,13 +17,13 @@ Fields = dict[str, Any]  # of an object in a file, or their kinds
 LONGEST = 4096  # characters of a text
 
 
-def checked(values: Mapping[str, Any], needed: Mapping[str, Any], later: Mapping[str, Any], name: str) -> Fields:
+def checked(values: Mapping[str, Any], kinds: Mapping[str, Any], later_kinds: Mapping[str, Any], name: str) -> Fields:
     """Keep the values that are known, each of its kind; a `UserError` names the first that is not."""
-    if missing := [field for field in needed if field not in values]:
+    if missing := [field for field in kinds if field not in values]:
         raise UserError(f"{name} lacks {', '.join(missing)}")
     known = {}
-    for kinds in (needed, later):
-        for field, kind in kinds.items():
+    for table in (kinds, later_kinds):
+        for field, kind in table.items():
             if field in values:
                 known[field] = value = values[field]
                 if not of_kind(kind)(value):

@@ -139,9 +139,11 @@ def read_done(folder: Path) -> Fields:
     return read_object(folder, "done.json", DONE_KINDS, LATER_DONE_KINDS)
 
 
-def read_object(folder: Path, name: str, needed: Fields, later: Mapping[str, Any] = MappingProxyType({})) -> Fields:
+def read_object(
+    folder: Path, name: str, kinds: Fields, later_kinds: Mapping[str, Any] = MappingProxyType({})
+) -> Fields:
     """The fields of a run's JSON file that are known, each of its kind: those that it must have, and later ones."""
-    return checked(object_in(content_of(folder, name), name), needed, later, name)
+    return checked(object_in(content_of(folder, name), name), kinds, later_kinds, name)
 
 
 def read_failure(folder: Path) -> str:

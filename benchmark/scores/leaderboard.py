@@ -22,7 +22,8 @@ from .variants import split_variants
 
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
-# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
+# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same scores: how
+# long training took is therefore in the report alone.
 COLUMNS = {
     "track": "s",
     "task": "s",
@@ -55,7 +56,6 @@ COLUMNS = {
     "params_total": "d",
     "params_trainable": "d",
     "train_steps": "d",
-    "train_seconds": ".1f",
     "env_id": "s",
     "simulator": "s",
     "version": "s",
@@ -137,7 +137,7 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The row of each group, by column."""
+    """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
     summaries = summarise_all([group.headline_scores for group in groups])
     return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..terminal import count
+from ..terminal import count, table_lines
 from .comparable import NOT_COMPARABLE, drawn_otherwise
 from .labels import label, method_order
 from .leaderboard import clearly_best
@@ -157,11 +157,9 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
         end = start + 1
         while end < len(widths) and first + sum(width + 2 for width in widths[start : end + 1]) <= WIDTH:
             end += 1
-        rows = [("method", block.columns), *texts.items()]
-        yield "\n".join(
-            f"{name:<{first}}" + "".join(f"  {line[c]:<{widths[c]}}" for c in range(start, end)).rstrip()
-            for name, line in rows
-        )
+        heads = block.columns[start:end]
+        rows = [{"method": name} | dict(zip(heads, line[start:end], strict=True)) for name, line in texts.items()]
+        yield "\n".join(table_lines(rows))
         start = end
     note = f"* {CLEAR}" if block.best else NOT_CLEAR
     others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in _footnotes(block)]

@@ -17,6 +17,7 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.store import open_run
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import snapshot
 
 Requests = Callable[..., RunRequest]
 Run = Callable[..., str]
@@ -207,3 +208,24 @@ def test_the_leaderboard_is_written_and_its_json_parses(
     assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
     table = run("leaderboard", "--output", "out", "--no-figures")
     assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table
+
+
+def test_what_is_written_does_not_depend_on_how_long_runs_took(
+    run: Run, write_run: WriteRun, runs_root: Path, tmp_path: Path
+) -> None:
+    """Committed tables and figures stay as they are where a run is repeated to the same scores."""
+    for method, score in (("lamo", 40.0), ("bc", 20.0)):
+        for seed in range(3):
+            write_run([[score + seed, score - seed]] * 3, method=method, seed=seed)
+
+    def written() -> dict[str, bytes]:
+        run("leaderboard", "--runs", runs_root, "--output", "out")
+        return snapshot(tmp_path / "out")
+
+    first = written()
+    for number, path in enumerate(runs_root.glob("*/done.json")):
+        done = json.loads(path.read_text())
+        took = {"train_seconds": done["train_seconds"] + number + 1.0, "evaluation_seconds": 1.0 + number}
+        path.write_text(json.dumps(done | took))
+    assert written() == first
+    assert len(first) == 5

@@ -12,6 +12,7 @@ from lamobench.benchmark.report.charts import MINUS
 from lamobench.tests.benchmark.report.chromium import Chromium
 from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 
+ROOT = Path(__file__).resolve().parents[3]
 Open = Callable[..., Chromium]
 PAGES = ["overview", "hopper-medium", "reacher2d-medium-large", "how-to-read"]
 OPEN_ALL = "for (const box of document.querySelectorAll('details')) box.open = true"
@@ -300,3 +301,10 @@ def test_without_scripts_all_of_it_can_be_read(visit: Open, report: Path) -> Non
     assert browser.evaluate("document.documentElement.scrollWidth") == 360
     anchors = set(re.findall(r'href="#([^"]+)"', report.read_text()))
     assert [a for a in anchors if not browser.evaluate(f"!!document.getElementById({a!r})")] == []
+
+
+def test_the_readme_says_how_many_tests_are_skipped_without_a_browser(request: pytest.FixtureRequest) -> None:
+    (skipped,) = re.findall(r"and (\d+) more where Chromium is missing", (ROOT / "README.md").read_text())
+    module = request.node.getparent(pytest.Module)
+    asking = [test for test in module.collect() if "browser" in getattr(test, "fixturenames", ())]
+    assert int(skipped) == len(asking)
