@@ -23,7 +23,7 @@ class DecisionTransformerConfig:
     layers: Count = 3
     heads: Count = 1
     width: Count = 128
-    activation: Literal["relu", "gelu", "gelu_new"] = "relu"
+    activation: Literal["relu", "gelu", "gelu_new", "silu"] = "relu"
     dropout: Share = 0.1  # in attention, after attention and network, and on the embedded tokens
     embedding: Literal["linear", "mlp"] = "linear"  # "linear" as published, or "mlp" as in LaMo
     head: Literal["linear", "mlp"] = "linear"  # "linear" with tanh as published, or "mlp" without
@@ -56,6 +56,10 @@ class DecisionTransformer(Policy):
         """Mean squared error of the predicted actions; cross entropy of discrete ones."""
         loss = self.model.action_error(batch)
         return loss, {"action_error": loss.detach()}
+
+    def action_loss(self, windows: ContextBatch) -> Tensor:
+        """The loss itself."""
+        return self.model.action_error(windows)
 
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says that adding something takes is all that it takes: each table is followed, in a copy."""
+"""Tests that CONTRIBUTING.md names all that adding something takes: each table is followed, in a copy."""
 
 import json
 import os

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from ..terminal import print_rows
+from ..terminal import count, print_rows
 from .lm import corpora, language_models
 
 PACKAGES = (
@@ -85,7 +85,7 @@ def _data() -> list[dict[str, Any]]:
             "kind": "data",
             "name": f"{row['dataset']} ({row['source']})",
             "state": "ok" if row["state"] == "ready" else row["state"],
-            "note": row["command"] or f"{row['episodes']} episodes, mean score {row['score_mean']:.1f}",
+            "note": row["command"] or f"{count(row['episodes'], 'episode')}, mean score {row['score_mean']:.1f}",
         }
         for row in status()
     ]

@@ -10,7 +10,7 @@ IMPORTING = "<frozen importlib._bootstrap>"  # the file of frames in which somet
 
 
 def main() -> None:
-    """Entry point: `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
+    """Start `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
     sys.unraisablehook = _unraisable
     try:
         import signal  # takes a while, too

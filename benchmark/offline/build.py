@@ -1,5 +1,6 @@
 """Build policies that are ready to train from configurations: the one place that knows every method's class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...datasets.fractions import SELECTIONS, Subset
 from ...datasets.trajectories import Array, combine_hashes
 from ...datasets.windows import View, reward_rates
 from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
+from ..lm.families import FAMILIES
 from ..lm.lamo import LaMo, LaMoConfig, check_trainable
 from ..runs.changes import changed
 from ..runs.methods import METHODS
@@ -48,10 +50,17 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
     return corpus
 
 
-def check_language_model(settings: Any, lm: str) -> None:
+def check_language_model(settings: Any, lm: str, legacy: Sequence[str] = ()) -> None:
     """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
-    if isinstance(settings, LaMoConfig):
-        check_trainable(model_type(lm), settings)
+    if not isinstance(settings, LaMoConfig):
+        return
+    kind = model_type(lm)
+    check_trainable(kind, settings)
+    if "no-positions" in legacy and not FAMILIES[kind].positions:
+        raise UserError(
+            f"legacy 'no-positions': a language model of type '{kind}' has no position embeddings that could be left "
+            "out; give a GPT-2 as --lm"
+        )
 
 
 def corpus_hash(corpus: Corpus | None) -> str:
@@ -59,10 +68,14 @@ def corpus_hash(corpus: Corpus | None) -> str:
     return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
 
 
+def drawn_subset(config: OfflineConfig) -> Subset:
+    """The episodes that were drawn for a run from the data at hand."""
+    return SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
+
+
 def training_subset(config: OfflineConfig) -> Subset:
     """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
-    drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
-    subset = faulty_subset(drawn, find_task(config.task), config.legacy)
+    subset = faulty_subset(drawn_subset(config), find_task(config.task), config.legacy)
     if subset.hash != config.subset_hash:
         raise UserError(
             f"data set '{config.dataset}' ({config.source}) has changed since this run was configured; "

@@ -1,16 +1,18 @@
-"""Reads run folders: what each run is, whether it finished, and what it scored.
+"""Read run folders: what each run is, whether it finished, and what it scored.
 
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
 Only under legacy "best-target" are there several targets to choose from, and the best is ranked.
-Nothing else of a run folder is read, so that ten thousand runs take seconds.
+Beside it stands the held-out error of the same evaluations, where it was measured (`runs/held_out.py`). Nothing else of
+a run folder is read, so that ten thousand runs take seconds.
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
 from ..runs.damage import damage, missized
 from ..runs.episodes import read_episodes
+from ..runs.held_out import HeldOut, held_out_in
 from ..runs.layout import run_folders
 from ..runs.records import check_content, check_id, config_in, content_of, read_done, read_failure
 from ..runs.tracks import find_track
@@ -70,7 +73,7 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 
 
 def unverified(runs: Sequence[Run]) -> list[str]:
-    """How many finished ones of the runs have no hashes of their files, in a line; none for none."""
+    """A line on the number of finished runs that have no hashes of their files; no line where all have."""
     sound = finished(runs)
     missing = sum(not run.verified for run in sound)
     return [f"{missing} of {len(sound)} finished runs are unverified: {UNVERIFIED}"] if missing else []
@@ -109,7 +112,7 @@ def read_finished(folder: Path) -> FinishedRun:
 
 
 def _outcome(folder: Path, content: bytes, config: RunConfig) -> Run:
-    """How far a run came; `content` is that of its `config.json`."""
+    """The run as far as it came; `content` is that of its `config.json`."""
     if not (folder / "done.json").exists():
         if what := damage(folder):
             raise UserError(what)
@@ -125,7 +128,17 @@ def _outcome(folder: Path, content: bytes, config: RunConfig) -> Run:
     check_id(config, folder)
     results = _results(episodes, config)
     best = max(results, key=lambda result: result.score)
-    return FinishedRun(folder=folder, config=config, done=done, results=results, result=best)
+    held_out = _held_out(folder, config, done)
+    return FinishedRun(folder=folder, config=config, done=done, results=results, result=best, held_out=held_out)
+
+
+def _held_out(folder: Path, config: RunConfig, done: Mapping[str, Any]) -> HeldOut | None:
+    try:
+        content = content_of(folder, "metrics.jsonl")
+    except FileNotFoundError:
+        return None
+    check_content("metrics.jsonl", content, done)
+    return held_out_in(content, config.steps)
 
 
 def with_one_target(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
@@ -160,7 +173,8 @@ def _returns_at(target: float, table: Array, config: RunConfig) -> tuple[Array, 
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
-    episodes, wanted = config.evaluation_episodes, config.headline_evaluations
+    episodes = config.evaluation_episodes
+    wanted = config.headline_evaluations
     steps = table[::episodes, 0].astype(np.int64)
     whole = len(table) == episodes * len(steps) and (table[:, 0].reshape(-1, episodes) == steps[:, None]).all()
     if not whole or len(steps) < wanted or (steps[1:] == steps[:-1]).any() or steps[-1] != config.steps:

@@ -13,7 +13,9 @@ from ..terminal import count
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
+from .power import Spread
 from .reported import Published, papers
+from .statistics import known
 
 OURS = ("dataset", "source", "fraction", "method", "lm", "profile", "seeds")  # what a comparison has of our row
 NEEDED = (  # columns of a leaderboard that is compared
@@ -30,7 +32,7 @@ FORMATS = {
     **dict.fromkeys(("score", "ci_low", "ci_high"), ".3f"),
     **dict.fromkeys(("by", "table", "variant"), "s"),
     **dict.fromkeys(("published", "spread"), "g"),
-    "delta": ".3f",
+    **dict.fromkeys(("delta", "detectable"), ".3f"),
     "lies": "s",
     "comparable": "",
     **dict.fromkeys(("why_not", "note"), "s"),
@@ -63,9 +65,10 @@ def compare_published(board: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each score of ours and each published one of the same data set, fraction and method.
 
     Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`,
-    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval,
-    "above" or "below" it, or "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`,
-    what to know of it all the same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
+    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `detectable`, the true difference that our
+    interval could have seen (`power.py`); `lies`, where theirs is: "inside" our interval, "above" or "below" it, or
+    "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`, what to know of it all the
+    same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
     """
     rows = [_beside(row, published) for row in board.to_dict("records") for published in published_for(row)]
     return sorted(rows, key=lambda row: not row["comparable"])
@@ -90,19 +93,36 @@ def nothing_published(board: pd.DataFrame) -> list[str]:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many of the comparable scores lie where."""
+    """A sentence on the number of comparable scores inside, above and below our intervals."""
     found = {place: sum(row["lies"] == place for row in rows if row["comparable"]) for place in LIES}
     places = ", ".join(f"{number} {LIES[place]}" for place, number in found.items() if number)
     return f"{count(sum(found.values()), 'comparable score')}; of theirs, {places}"
 
 
 def why_not(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """What stands in the way of the rows that are not comparable, and of how many of them, the most frequent first."""
+    """Each reason why rows are not comparable, with the number of such rows, the most frequent first."""
     counts: dict[str, int] = {}
     for row in rows:
         for reason in row["why_not"].split("; ") if not row["comparable"] else []:
             counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def remark_letters(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A letter for each `why_not` and `note` of the rows, in the order in which they occur: tables print it instead."""
+    texts = dict.fromkeys(text for row in rows for text in remarks_on(row))
+    return {text: _letter(number) for number, text in enumerate(texts)}
+
+
+def remarks_on(row: Mapping[str, Any]) -> list[str]:
+    """The texts on a row: its `why_not` and its `note`, where it has them."""
+    return [text for text in (row["why_not"], row["note"]) if text]
+
+
+def _letter(number: int) -> str:
+    """a to z, then aa, ab and so on."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -113,7 +133,7 @@ def _beside(row: Mapping[str, Any], published: Published) -> dict[str, Any]:
     reasons = obstacles(row, published)
     return _ours(row) | _theirs(
         row,
-        by=papers()[published.paper].title,
+        author=papers()[published.paper].title,
         table=published.tables,
         variant=published.variant,
         score=published.score,
@@ -130,7 +150,7 @@ def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> 
 
     return _ours(row) | _theirs(
         row,
-        by=name,
+        author=name,
         table="",
         variant="",
         score=float(other["score_mean"]),
@@ -143,13 +163,13 @@ def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> 
 def _ours(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = {column: row[column] for column in OURS} | {"our_variant": row.get("variant", "")}
     numbers = {"score": row["score_mean"], "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
-    return {name: shown[name] for name in FORMATS if name in shown} | {n: _known(value) for n, value in numbers.items()}
+    return {name: shown[name] for name in FORMATS if name in shown} | {n: known(value) for n, value in numbers.items()}
 
 
 def _theirs(
     row: Mapping[str, Any],
     *,
-    by: str,
+    author: str,
     table: str,
     variant: str,
     score: float,
@@ -158,12 +178,13 @@ def _theirs(
     note: str,
 ) -> dict[str, Any]:
     return {
-        "by": by,
+        "by": author,
         "table": table,
         "variant": variant,
         "published": score,
-        "spread": _known(spread),
+        "spread": known(spread),
         "delta": float(row["score_mean"]) - score,
+        "detectable": known(_detectable(row)),
         "lies": _place(score, row["ci_low"], row["ci_high"]),
         "comparable": not reasons,
         "why_not": "; ".join(reasons),
@@ -171,14 +192,20 @@ def _theirs(
     }
 
 
+def _detectable(row: Mapping[str, Any]) -> float:
+    """How far from our true score another has to lie to be outside our interval in most experiments (`power.py`).
+
+    NaN for a row that is marked because seeds lie far below the others: its interval is another one.
+    """
+    if row.get("seeds_below_gap", 0):
+        return math.nan
+    return Spread((row["score_std"],), (row["seeds"],)).detectable
+
+
 def _place(score: float, low: float, high: float) -> str:
     if math.isnan(low) or math.isnan(high):
         return "unknown"
     return "above" if score > high else "below" if score < low else "inside"
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def _short(value: Any) -> str:

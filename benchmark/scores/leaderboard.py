@@ -16,6 +16,8 @@ from ...datasets.trajectories import Array, combine_hashes
 from ..runs.config import RunConfig
 from .collect import finished, with_one_target
 from .comparable import published_columns
+from .held_out import COLUMNS as HELD_OUT_COLUMNS
+from .held_out import held_out_columns
 from .run import Data, FinishedRun, Run
 from .statistics import Summary, summarise_all
 from .variants import split_variants
@@ -46,6 +48,7 @@ COLUMNS = {
     "seeds_below_gap": "d",
     "return_mean": ".3f",
     "best_score_mean": ".3f",
+    **HELD_OUT_COLUMNS,
     "target_return": "g",
     "paper_score": "g",
     "paper_std": "g",
@@ -66,7 +69,7 @@ COLUMNS = {
 class Group:
     """The runs of one leaderboard row, in order of seed, all ranked at one target."""
 
-    variant: str  # what tells its settings from those of most runs of its method; "" for nothing
+    variant: str  # how its settings differ from the most common ones (`variants.py`); "" where they do not
     runs: list[FinishedRun]
 
     @property
@@ -109,8 +112,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
         groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)
     rows = []
-    for group in groups.values():
-        for variant, row in split_variants(group).items():
+    for parts in split_variants(list(groups.values())):
+        for variant, row in parts.items():
             _check_seeds(row)
             rows.append(Group(variant, with_one_target(row)))
     return rows
@@ -118,7 +121,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def row_of(run: FinishedRun) -> tuple[Any, ...]:
     """The run's values of `KEYS` but the last, which other runs decide."""
-    config, data = run.config, run.data
+    config = run.config
+    data = run.data
     return (config.task, data.dataset, data.source, data.fraction, config.method, config.lm, config.profile)
 
 
@@ -129,7 +133,8 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     lie far below the others (`seed_gaps.py`). `subset_hash` is the subset's own hash where all seeds share it,
     otherwise a hash over every seed's number and subset hash, whatever their order: methods whose rows agree in it ran
     on the same data, seed by seed. What others published (`paper_score` to `rerun_score`) is there only where it is
-    comparable, and `comparison` says why where it is not (`comparable.py`).
+    comparable, and `comparison` says why where it is not (`comparable.py`). The held-out action error has its columns
+    from `held_out.py`.
 
     Raises the errors of `group_runs`.
     """
@@ -139,7 +144,9 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
     summaries = summarise_all([group.headline_scores for group in groups])
-    return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    held_out = held_out_columns([group.runs for group in groups], [group.variant for group in groups])
+    rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    return [row | columns for row, columns in zip(rows, held_out, strict=True)]
 
 
 def clearly_best(rows: Sequence[Mapping[str, Any]]) -> int | None:
@@ -163,7 +170,9 @@ def _formatted(value: Any, style: str) -> str:
 
 
 def _row(group: Group, summary: Summary) -> dict[str, Any]:
-    config, data, runs = group.config, group.data, group.runs
+    config = group.config
+    data = group.data
+    runs = group.runs
     done = runs[0].done
     row = {
         "track": config.track,

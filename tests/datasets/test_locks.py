@@ -67,7 +67,7 @@ def test_a_folder_is_locked_too(tmp_path: Path) -> None:
 
 
 def test_the_package_for_locks_has_none_of_folders_and_none_to_share(tmp_path: Path) -> None:
-    """What docs/decisions.md says of it: should this fail after an upgrade, the package may do."""
+    """The reason in docs/decisions.md: should this fail after an upgrade, the package may do."""
     filelock = pytest.importorskip("filelock")
     with pytest.raises(IsADirectoryError):
         filelock.FileLock(tmp_path, timeout=0).acquire()

@@ -27,7 +27,9 @@ FRACTIONS = (0.01, 0.1, 0.3, 1.0)
 
 def many_runs(root: Path, model: Path) -> int:
     """Ten data sets, four fractions, ten methods and 25 seeds like one run, in seconds; every 100th is not finished."""
-    rng, done, number = np.random.default_rng(0), json.loads((model / "done.json").read_text()), 0
+    rng = np.random.default_rng(0)
+    done = json.loads((model / "done.json").read_text())
+    number = 0
     like = json.loads((model / "config.json").read_text())
     starts = [f"{step},76.0,{episode},{episode}," for step in (100, 200, 300) for episode in range(4)]
     for data in range(10):
@@ -52,7 +54,7 @@ def many_runs(root: Path, model: Path) -> int:
 
 
 def seconds_of_reading(root: Path) -> float:
-    """What it takes of the processor to read and parse the same files, with nothing checked."""
+    """The processor time that it takes to read and parse the same files, with nothing checked."""
     started = time.process_time()
     for folder in root.glob("*/*"):
         json.loads((folder / "config.json").read_text())
@@ -180,9 +182,13 @@ def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str)
 
 
 def test_runs_of_another_length_than_the_profile_s_are_found(
-    tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    runs_root: Path,
+    write_run: WriteRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As `make ablation STEPS=...` trains and lists them."""
+    """Runs that `make ablation STEPS=...` trains and lists."""
     monkeypatch.chdir(tmp_path)
     for fraction in (0.1, 1.0):
         write_run([[1.0, 2.0]] * 2, fraction=fraction, profile="cpu (changed)")
@@ -190,6 +196,7 @@ def test_runs_of_another_length_than_the_profile_s_are_found(
     run("--profile", "cpu (changed)")
     with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
         assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2
+    assert "left out: runs of another profile; they are shown with --profile 'cpu'\n" in capsys.readouterr().err
 
 
 def test_the_leaderboard_is_written_and_its_json_parses(

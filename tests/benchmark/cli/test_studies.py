@@ -46,7 +46,8 @@ def small_trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_comparison_is_written(
     small_trials: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output, runs = tmp_path / "faults.csv", tmp_path / "runs"
+    output = tmp_path / "faults.csv"
+    runs = tmp_path / "runs"
     names = ["best-target", "drop-best"]
     arguments = [*names, "--seeds", "0", "1", "--runs", str(runs), "--output", str(output), *TINY]
     monkeypatch.setattr(sys, "argv", ["lamobench", "faults", *arguments])
@@ -68,6 +69,7 @@ def test_a_comparison_is_written(
         difference = float(row["score_fault"]) - float(row["score_default"])
         assert float(row["difference"]) == pytest.approx(difference, rel=1e-2, abs=1e-3)
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])
+        assert not row["detectable"] or float(row["detectable"]) > 0
         assert row["signature"] == FAULTS[row["fault"]].signature
     cli.main()
     assert "6 runs on 2 faults, 6 done already" in capsys.readouterr().out

@@ -56,7 +56,7 @@ def test_variants_are_rows_but_not_drawn(runs_root: Path, write_run: WriteRun) -
         write_run([[1.0]], seed=seed, headline_evaluations=1)
     write_run([[2.0]], seed=0, headline_evaluations=1, policy={"hidden": 7}, data_seed=1)
     ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
-    assert [row.title for row in setting.rows] == ["BC", "BC, hidden=7"]
+    assert [row.title for row in setting.rows] == ["BC", "BC (hidden=7)"]
     assert [row.title for row in setting.drawn] == ["BC"]
     assert setting.methods == [("bc", "BC")]
 
@@ -87,7 +87,8 @@ def test_what_runs_share_and_what_each_has_of_its_own(runs_root: Path, write_run
         (folder / "done.json").write_text(json.dumps(done | {"device": f"gpu {seed}", "torch": "2.13.0"}))
     write_run([[1.0]], method="lamo", headline_evaluations=1, policy={"context": 20})
     row = next(row for row in read_contents(runs_root).rows if row.method == "bc")
-    shared, own = provenance(row), [own_values(row, run) for run in row.runs]
+    shared = provenance(row)
+    own = [own_values(row, run) for run in row.runs]
     assert shared["policy.hidden"] == 256
     assert shared["batch_size"] == 64
     assert shared["dataset_hash"] == "d" * 64

@@ -1,7 +1,9 @@
-"""How often the 95 % intervals hold the true value, in simulated experiments: `make coverage`.
+"""Measure how often the 95 % intervals hold the true value, in simulated experiments: `make coverage`.
 
 Each function gives two percentages: of the suite's interval, and of the plain percentile bootstrap, which is what
 rliable computes (of two levels: seeds, then episodes). T tasks, N runs of each, or N seeds with M episodes.
+
+And how often the intervals of differences leave out zero where the true difference is the detectable one.
 """
 
 import math
@@ -15,6 +17,7 @@ from scipy import stats
 
 from lamobench.benchmark.scores import aggregates, statistics
 from lamobench.benchmark.scores.aggregates import METRICS, STATISTICS, Layout
+from lamobench.benchmark.scores.power import Spread
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.trajectories import Array
 from lamobench.tests.benchmark.scores import collapse_coverage
@@ -31,19 +34,22 @@ Pair = tuple[float, float]  # in %: of ours, of the plain bootstrap
 
 
 def of_aggregate(metric: str, tasks: int, seeds: int, trials: int = TRIALS, skewed: bool = False) -> Pair:
-    """Of `aggregates.METRICS`, whose true value is what such experiments have on average.
+    """Coverage of `aggregates.METRICS`, whose true value is what such experiments have on average.
 
     Runs are normal on tasks with means from 20 to 100 and standard deviations from 2 to 15; `skewed`: exponential,
     with the same means and spreads.
     """
     draw = np.random.default_rng(100 * tasks + seeds)
-    means, spreads = draw.uniform(20.0, 100.0, (tasks, 1)), draw.uniform(2.0, 15.0, (tasks, 1))
+    means = draw.uniform(20.0, 100.0, (tasks, 1))
+    spreads = draw.uniform(2.0, 15.0, (tasks, 1))
 
     def experiments(count: int, seed: int) -> Array:
-        rng, size = np.random.default_rng(seed), (count, tasks, seeds)
+        rng = np.random.default_rng(seed)
+        size = (count, tasks, seeds)
         return np.asarray(means + spreads * (rng.exponential(size=size) - 1.0 if skewed else rng.normal(size=size)))
 
-    statistic, layout = STATISTICS[metric], Layout((seeds,) * tasks)
+    statistic = STATISTICS[metric]
+    layout = Layout((seeds,) * tasks)
     true = float(statistic(experiments(20_000, 2).reshape(20_000, -1), layout).mean())
     drawn = experiments(trials, 1)
     found = [one[metric] for one in aggregates.aggregate_all([_named(one) for one in drawn], [metric])]
@@ -52,9 +58,11 @@ def of_aggregate(metric: str, tasks: int, seeds: int, trials: int = TRIALS, skew
 
 
 def of_improvement(effect: float, tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
-    """Of the probability of improvement between normal runs that differ by `effect` standard deviations."""
-    rng, true = np.random.default_rng(0), float(stats.norm.cdf(effect / math.sqrt(2.0)))
-    ours, plain = [], []
+    """Coverage of the probability of improvement between normal runs that differ by `effect` standard deviations."""
+    rng = np.random.default_rng(0)
+    true = float(stats.norm.cdf(effect / math.sqrt(2.0)))
+    ours = []
+    plain = []
     for _ in range(trials):
         better, other = (rng.normal(centre, 1.0, (tasks, seeds)) for centre in (effect, 0.0))
         found = aggregates.probability_of_improvement(_named(better), _named(other))
@@ -66,8 +74,9 @@ def of_improvement(effect: float, tasks: int, seeds: int, trials: int = TRIALS) 
 
 
 def of_profile(tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
-    """Of a performance profile's band, on average over thresholds; normal runs on tasks that lie apart."""
-    rng, thresholds = np.random.default_rng(0), np.linspace(30.0, 70.0, 5)
+    """Coverage of a performance profile's band, on average over thresholds; normal runs on tasks that lie apart."""
+    rng = np.random.default_rng(0)
+    thresholds = np.linspace(30.0, 70.0, 5)
     centres = np.linspace(40.0, 60.0, tasks)[:, None]
     true = 1.0 - stats.norm.cdf((thresholds[None, :] - centres) / 10.0).mean(axis=0)
     covered = np.zeros((2, len(thresholds)))
@@ -82,13 +91,38 @@ def of_profile(tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
 
 
 def of_two_levels(spread: float, seeds: int, trials: int = 4 * TRIALS) -> Pair:
-    """Of the mean of one data set: normal seeds, whose spread is in units of what episodes alone give a seed's mean."""
+    """Coverage of one data set's mean: normal seeds, whose spread is in units of what episodes alone give a mean."""
     rng = np.random.default_rng(0)
     noise = math.sqrt(EPISODES) * rng.standard_normal((trials, seeds, EPISODES))
     every = spread * rng.standard_normal((trials, seeds, 1)) + noise
     found = statistics.summarise_all(list(every))
     plain = [_percentiles(_two_levels(scores, rng)) for scores in every[:TRIALS]]
     return _covered([(one.ci_low, one.ci_high) for one in found], 0.0), _covered(plain, 0.0)
+
+
+def of_detectable(spread: float, seeds: int, trials: int = 2 * TRIALS) -> Pair:
+    """How often a difference of one data set is seen whose size is `Spread.detectable` of the true spread.
+
+    Differences as in `of_two_levels`, whose seeds' means have a variance of `spread` squared, and 1 of the episodes.
+    """
+    rng, effect = np.random.default_rng(0), Spread((math.hypot(spread, 1.0),), (seeds,)).detectable
+    noise = math.sqrt(EPISODES) * rng.standard_normal((trials, seeds, EPISODES))
+    every = effect + spread * rng.standard_normal((trials, seeds, 1)) + noise
+    found = statistics.paired_differences([(scores, np.zeros_like(scores)) for scores in every])
+    plain = [_percentiles(_two_levels(scores, rng)) for scores in every[:TRIALS]]
+    return 100.0 - _covered([(one.ci_low, one.ci_high) for one in found], 0.0), 100.0 - _covered(plain, 0.0)
+
+
+def of_detectable_over_tasks(tasks: int, seeds: int, trials: int = 2 * TRIALS) -> Pair:
+    """The same of a mean over data sets, whose differences have standard deviations from 2 to 15."""
+    rng, layout = np.random.default_rng(0), Layout((seeds,) * tasks)
+    deviations = rng.uniform(2.0, 15.0, tasks)
+    effect = Spread(tuple(deviations), layout.sizes).detectable
+    drawn = effect + deviations[:, None] * rng.standard_normal((trials, tasks, seeds))
+    found = [one["mean"] for one in aggregates.aggregate_all([_named(one) for one in drawn], ["mean"])]
+    resampled = (one.reshape(-1)[aggregates._draws(layout.sizes)] for one in drawn)
+    plain = [_percentiles(aggregates.mean(one, layout)) for one in resampled]
+    return 100.0 - _covered([(one.low, one.high) for one in found], 0.0), 100.0 - _covered(plain, 0.0)
 
 
 def _two_levels(scores: Array, rng: np.random.Generator, resamples: int = 500) -> Array:
@@ -134,6 +168,12 @@ def rows() -> Iterator[dict[str, Any]]:
     for seeds, spread in product((3, 5, 10), (0.0, 1.0, 2.0, 5.0)):
         name = f"mean over episodes, spread of seeds {spread:g}"
         cases.append((name, 1, seeds, lambda s=spread, n=seeds: of_two_levels(s, n)))
+    for seeds, spread in product((2, 3, 5, 10), (0.0, 1.0, 2.0, 5.0)):
+        name = f"detectable difference seen, spread of seeds {spread:g}"
+        cases.append((name, 1, seeds, lambda s=spread, n=seeds: of_detectable(s, n)))
+    for tasks, seeds in product((2, 5), (3, 5, 10)):
+        name = "detectable difference seen"
+        cases.append((name, tasks, seeds, lambda t=tasks, n=seeds: of_detectable_over_tasks(t, n)))
     for what, tasks, seeds, measure in cases:
         ours, plain = measure()
         yield {"what": what, "tasks": tasks, "seeds": seeds, "ours": round(ours, 1), "plain": round(plain, 1)}
@@ -141,7 +181,8 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Simulate everything, and write both tables."""
-    table, second = [], []
+    table = []
+    second = []
     for row, tried in chain(((row, []) for row in rows()), collapse_coverage.rows()):
         table.append({column: row.get(column) for column in COLUMNS})
         second += tried

@@ -9,6 +9,7 @@ import pytest
 from lamobench.benchmark.scores.aggregates import METRICS, aggregate
 from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.scores.leaderboard import leaderboard
+from lamobench.benchmark.scores.power import spread_of_episodes
 from lamobench.benchmark.scores.standing_tables import (
     aggregates_table,
     comparison_rows,
@@ -78,7 +79,8 @@ def test_of_one_data_set_the_mean_is_the_leaderboard_s(runs_root: Path, write_ru
     for seed in range(4):
         write_run(rng.normal(50.0, 20.0, (3, 5)), seed=seed)
     runs = collect(runs_root)
-    ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
+    (standing,) = standings(pools(runs))
+    (row,) = leaderboard(runs).to_dict("records")
     mean = standing.metrics["mean"]
     assert (mean.value, mean.low, mean.high) == (row["score_mean"], row["ci_low"], row["ci_high"])
     assert standing.metrics["iqm"].value == pytest.approx(row["score_iqm"])
@@ -89,8 +91,10 @@ def test_a_row_with_a_seed_far_below_has_one_interval_everywhere(runs_root: Path
     for seed, score in enumerate([80.0, 81.0, 79.0] * 3 + [20.0]):
         write_run([[score - 1.0, score + 1.0]] * 2, seed=seed)
     runs = collect(runs_root)
-    ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
-    mean, scores = standing.metrics["mean"], np.stack([run.result.headline_scores for run in finished(runs)])
+    (standing,) = standings(pools(runs))
+    (row,) = leaderboard(runs).to_dict("records")
+    mean = standing.metrics["mean"]
+    scores = np.stack([run.result.headline_scores for run in finished(runs)])
     assert row["seeds_below_gap"] == 1
     assert (mean.low, mean.high) == (row["ci_low"], row["ci_high"])
     assert mean.low < stratified_bootstrap(scores)[0]  # it is the wider one
@@ -106,6 +110,8 @@ def test_lamo_is_compared_seed_by_seed(found: list[Pool]) -> None:
     assert everywhere.pairs == 3
     assert everywhere.difference.value == pytest.approx(10.0)
     assert 7.0 < everywhere.difference.low < everywhere.difference.high < 13.0  # scores themselves differ by 20
+    assert everywhere.spread.deviations == pytest.approx((1.0, 1.0, 1.0))
+    assert everywhere.spread.pairs == (3, 3, 3)
     assert met(found, "cql", 2).difference.value == pytest.approx(31.0)
     # of nine pairs on each data set: 50 60 70 against 40 51 62, then 51 61 71 with a tie, and 52 62 72 with another
     assert everywhere.probability.value == pytest.approx(np.mean([6 / 9, 6.5 / 9, 7.5 / 9]))
@@ -121,6 +127,7 @@ def test_one_data_set_is_compared_episode_by_episode(runs_root: Path, write_run:
     (found,) = comparisons(pools(collect(runs_root)))
     expected = stratified_bootstrap((ours - theirs).reshape(3, -1))
     assert (found.difference.low, found.difference.high) == pytest.approx(expected)
+    assert found.spread == spread_of_episodes((ours - theirs).reshape(3, -1))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +142,7 @@ def test_pairs_share_seed_and_subset(runs_root: Path, write_run: WriteRun, chang
     assert found.pairs == pairs
     assert found.difference.value == pytest.approx(8.5 if pairs else math.nan, nan_ok=True)  # 51 - 42 and 52 - 44
     assert math.isfinite(found.probability.value)  # needs no pairs
+    assert math.isfinite(found.spread.detectable) == bool(pairs)
 
 
 def test_lamo_meets_its_controls_of_the_same_model_and_no_variants(runs_root: Path, write_run: WriteRun) -> None:
@@ -144,8 +152,8 @@ def test_lamo_meets_its_controls_of_the_same_model_and_no_variants(runs_root: Pa
     write_run(flat(1.0), method="dt", seed=0)
     write_run(flat(1.0), method="dt", seed=1, batch_size=128)
     found = [(c.lm, c.other, c.other_lm, c.pairs) for c in comparisons(pools(collect(runs_root)))]
-    expected = [(lm, *other) for lm in ("gpt2", "gpt2-mini") for other in (("lamo-random", lm, 1), ("dt", "", 0))]
-    assert sorted(found) == sorted(expected)  # of DT's two settings the first by name stands for it: seed 1 has no pair
+    expected = [(lm, *other) for lm in ("gpt2", "gpt2-mini") for other in (("lamo-random", lm, 1), ("dt", "", 1))]
+    assert sorted(found) == sorted(expected)  # of DT's two settings the smaller batch stands for it: seed 0 has a pair
 
 
 def test_tables_and_files(found: list[Pool], tmp_path: Path) -> None:
