@@ -20,7 +20,7 @@ from ...baselines.policy import History, Policy
 from ...datasets import cache
 from ...datasets.catalog import find_task
 from ...datasets.entries import DATASETS, TABLE
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import home, write_json

@@ -180,7 +180,7 @@ def _unit_actions(trajectories: "Trajectories", task: "Task", method: str) -> bo
     """
     if task.env_options is None:
         return False
-    from ...datasets.environments import space_of_actions
+    from ...datasets.environments.simulators import space_of_actions
 
     space: Any = space_of_actions(trajectories, task)
     return method in SEQUENCE_METHODS and hasattr(space, "low") and not ((space.low == -1) & (space.high == 1)).all()

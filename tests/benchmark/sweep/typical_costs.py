@@ -27,7 +27,7 @@ from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.entries import DATASETS, Dataset, Recorded
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.tasks import TASKS, Task
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
