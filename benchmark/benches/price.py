@@ -29,7 +29,7 @@ from ..offline.config import OfflineConfig
 from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
 from ..offline.resolve import RunRequest, resolve
 from ..offline.settings import SEQUENCE_METHODS
-from ..runs.methods import METHODS, methods_for
+from ..runs.methods import METHODS, methods_for, methods_of
 from ..training.devices import choose_device
 from ..training.learner import autocast
 from ..training.memory import keep_freed_memory, memory_line
@@ -58,7 +58,7 @@ def cells_of(names: Sequence[str]) -> list[Cell]:
 
     A `UserError` for a name that is neither.
     """
-    datasets, methods = list(TABLE.values()), [name for name, method in METHODS.items() if method.listed]
+    datasets, methods = list(TABLE.values()), [name for name in methods_of("offline") if METHODS[name].listed]
     for name in names:
         choose("method or data set of a full table", name, [*methods, *datasets])
     chosen = [dataset for dataset in datasets if dataset in names] or datasets

@@ -30,6 +30,7 @@ from .runs import RunsGroup
 from .studies import Ablation, Faults
 from .sweep import Sweep
 from .train import Evaluate, Train
+from .tune import Tune
 from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -48,6 +49,7 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

@@ -17,7 +17,7 @@ from ...datasets.tasks import Task
 from ...datasets.trajectories import Trajectories
 from ..runs.changes import changed
 from ..runs.config import MOST, PRECISIONS
-from ..runs.methods import METHODS, find_method
+from ..runs.methods import METHODS, find_method, methods_of
 from .config import OfflineConfig
 from .faults import FAULTS, check_legacy
 from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
@@ -103,6 +103,11 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
 
     method, dataset = find_method(request.method), find_dataset(request.dataset)
     task = find_task(dataset.task)
+    if method.track != OfflineConfig.track:
+        raise UserError(
+            f"method '{method.name}' is of track '{method.track}', and '{dataset.name}' is a data set; choose from: "
+            f"{', '.join(methods_of(OfflineConfig.track))}"
+        )
     choose("precision", request.precision, PRECISIONS)
     choose("selection", request.selection, list(SELECTIONS))
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
@@ -162,7 +167,7 @@ def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Tas
     """A `UserError` unless the method can learn from such actions and observations."""
     method, name = find_method(request.method), find_dataset(request.dataset).name
     if not method.plays(discrete=trajectories.discrete):
-        able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
+        able = ", ".join(o for o in methods_of(method.track) if METHODS[o].plays(discrete=trajectories.discrete))
         kind = "discrete" if trajectories.discrete else "continuous"
         raise UserError(f"method '{method.name}' has no {kind} actions, but '{name}' has; choose from: {able}")
     if request.compiled and not method.compiles:

@@ -72,6 +72,10 @@ class StagedEnvironment(ABC):
     def observe(self) -> Floats:
         """(E, S) observations of where everything is."""
 
+    @abstractmethod
+    def expert(self) -> NDArray[np.int64]:
+        """(E,) what somebody who knows the way would do."""
+
     @property
     def size(self) -> int:
         """E, the number of environments."""
