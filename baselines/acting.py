@@ -28,7 +28,7 @@ def acting(model: TrajectoryModel, context: int, cached_context: bool) -> Actor:
 
 
 class EmbeddedWindow:
-    """Chooses from the whole window, of which what each token is by itself is kept."""
+    """Choose from the whole window; what each token is by itself is kept."""
 
     def __init__(self, model: TrajectoryModel) -> None:
         self.model = model
@@ -36,14 +36,15 @@ class EmbeddedWindow:
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
         """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
-        steps, backbone = history.returns_to_go.shape[1], self.model.backbone
+        steps = history.returns_to_go.shape[1]
+        backbone = self.model.backbone
         if steps == 1 or self.window is None:
             tokens = self.model.embed(history)[:, :-1]  # the newest action is not chosen yet
             self.window = SlidingWindow(backbone.begin(tokens))
         else:
             self.window.keep(kept)
             tokens = self.model.embed_newest(history)
-            self.window.join(backbone.begin(tokens), most=3 * steps - 1)
+            self.window.join(backbone.begin(tokens), limit=3 * steps - 1)
         return self.model.choose(backbone.finish(self.window.tokens, NEWEST)[:, 0])
 
 
@@ -51,11 +52,13 @@ class SlidingWindow:
     """The newest tokens (E, L, W) of sequences, in a buffer with room: few are moved as some join and others leave."""
 
     def __init__(self, tokens: Tensor) -> None:
-        self.buffer, self.start, self.end = tokens, 0, tokens.shape[1]
+        self.buffer = tokens
+        self.start = 0
+        self.end = tokens.shape[1]
 
     @property
     def tokens(self) -> Tensor:
-        """Those in the window, a view."""
+        """The tokens in the window, a view."""
         return self.buffer[:, self.start : self.end]
 
     def keep(self, rows: Tensor) -> None:
@@ -63,23 +66,27 @@ class SlidingWindow:
         if len(rows) < len(self.buffer):
             self.buffer = self.buffer[rows]
 
-    def join(self, tokens: Tensor, most: int) -> None:
-        """Tokens (E, l, W) come behind the others, of which the earliest leave: `most` are left of all."""
+    def join(self, tokens: Tensor, limit: int) -> None:
+        """Tokens (E, l, W) come behind the others, of which the earliest leave: `limit` are left of all."""
         if self.end + tokens.shape[1] > self.buffer.shape[1]:
             before = self.tokens
-            self.buffer = before.new_empty(before.shape[0], ROOM * most, before.shape[2])
-            self.start, self.end = 0, before.shape[1]
+            self.buffer = before.new_empty(before.shape[0], ROOM * limit, before.shape[2])
+            self.start = 0
+            self.end = before.shape[1]
             self.buffer[:, : self.end] = before
         self.buffer[:, self.end : self.end + tokens.shape[1]] = tokens
         self.end += tokens.shape[1]
-        self.start = max(self.start, self.end - most)
+        self.start = max(self.start, self.end - limit)
 
 
 class CachedContext:
-    """Chooses from a window that grows, of which keys and values are kept."""
+    """Choose from a window that grows; its keys and values are kept."""
 
     def __init__(self, model: TrajectoryModel, context: int) -> None:
-        self.model, self.context, self.steps, self.episodes = model, context, 0, 0
+        self.model = model
+        self.context = context
+        self.steps = 0
+        self.episodes = 0
         self.past: Past = model.backbone.new_past()
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:

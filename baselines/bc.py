@@ -40,7 +40,9 @@ class BC(Policy):
 
     def __init__(self, config: BCConfig, spec: Spec) -> None:
         super().__init__()
-        self.config, self.view, self.discrete = config, spec.view, spec.discrete
+        self.config = config
+        self.view = spec.view
+        self.discrete = spec.discrete
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.bounds = ActionBounds(spec)
         self.actor = observation_network(spec, config.hidden, spec.action_dim)

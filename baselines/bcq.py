@@ -41,7 +41,8 @@ class BCQ(Policy):
 
     def __init__(self, config: BCQConfig, spec: Spec) -> None:
         super().__init__()
-        self.config, self.view = config, spec.view
+        self.config = config
+        self.view = spec.view
         self.network = TwoHeaded(spec, config.hidden, config.quantiles or 1)
         self.target_network = copy.deepcopy(self.network).requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))  # a tensor, so that it is checkpointed
@@ -102,7 +103,8 @@ class TwoHeaded(nn.Module):
         self.encoder: nn.Module | None = None
         sizes = (spec.observation_dim, *hidden)
         if spec.view.frames:  # one projection as wide as the first layers of both heads, which are its halves
-            self.encoder, sizes = FrameEncoder(spec, 2 * hidden[0]), hidden
+            self.encoder = FrameEncoder(spec, 2 * hidden[0])
+            sizes = hidden
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.values = mlp((*sizes, spec.action_dim * quantiles))
         self.imitation = mlp((*sizes, spec.action_dim))

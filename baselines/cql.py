@@ -23,7 +23,8 @@ from .fields import Amount, Count, Delay, Positive, Share
 from .networks import Ensemble, mlp, move_towards
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
-LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # soft actor-critic's published bounds
+LOG_STD_MIN = -20.0  # soft actor-critic's published bounds
+LOG_STD_MAX = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class CQLConfig:
 
 
 class Noise(NamedTuple):
-    """What a loss draws, in this order: standard normal, but for `uniform` in [-1, 1). n is `sampled_actions`."""
+    """A loss's noise, in the order of draws: standard normal, but for `uniform` in [-1, 1). n is `sampled_actions`."""
 
     actor: Tensor  # (B, A): of the actor's loss
     target: Tensor  # (B, A), or with `max_backup` (n, B, A): of the Bellman target
@@ -69,9 +70,11 @@ class CQL(Policy):
 
     def __init__(self, config: CQLConfig, spec: Spec) -> None:
         super().__init__()
-        self.config, self.action_dim = config, spec.action_dim
+        self.config = config
+        self.action_dim = spec.action_dim
         self.target_entropy = -float(spec.action_dim) if config.target_entropy is None else config.target_entropy
-        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        self.normalize = Normalizer(spec)
+        self.bounds = ActionBounds(spec)
         self.actor = mlp((spec.observation_dim, *config.hidden, 2 * spec.action_dim))
         self.critic = Ensemble(2, (spec.observation_dim + spec.action_dim, *config.hidden, 1))
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -87,7 +90,8 @@ class CQL(Policy):
 
     def draw(self, batch: TransitionBatch) -> tuple[Noise]:
         """The random part of every action that the losses sample."""
-        one, many = batch.actions.shape, (self.config.sampled_actions, *batch.actions.shape)
+        one = batch.actions.shape
+        many = (self.config.sampled_actions, *batch.actions.shape)
         device = batch.actions.device
         noise = Noise(
             actor=torch.randn(one, device=device),
@@ -102,7 +106,8 @@ class CQL(Policy):
         """Sum of all losses; each reaches only its own parameters, so one backward pass serves all."""
         if noise is None:
             (noise,) = self.draw(batch)
-        states, next_states = self.normalize(batch.observations), self.normalize(batch.next_observations)
+        states = self.normalize(batch.observations)
+        next_states = self.normalize(batch.next_observations)
         actions = self.bounds.to_unit(batch.actions)
         actor_loss, temperature_loss, entropy = self.actor_losses(states, actions, noise.actor)
         bellman_loss, gap = self.critic_losses(batch, states, actions, next_states, noise)
@@ -143,14 +148,16 @@ class CQL(Policy):
         self, batch: TransitionBatch, states: Tensor, actions: Tensor, next_states: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """The Bellman error and the conservative gap of Equation 4, each summed over both critics."""
-        samples, size = self.config.sampled_actions, len(states)
+        samples = self.config.sampled_actions
+        size = len(states)
         with torch.no_grad():
             target = self.bellman_target(batch, next_states, noise.target)
             proposals, log_densities = self.proposals(states, next_states, noise)  # (3n, B, A), (3n, B)
         everything = torch.cat([actions[None], proposals])  # (1 + 3n, B, A): one pass through the critics for all
         values = self.q(states.repeat(3 * samples + 1, 1), everything.reshape(-1, self.action_dim))
         values = values.view(2, 3 * samples + 1, size)
-        data_value, proposed = values[:, 0], values[:, 1:]
+        data_value = values[:, 0]
+        proposed = values[:, 1:]
         bellman_loss = F.mse_loss(data_value, target.expand_as(data_value), reduction="none").mean(1).sum()
         compared = proposed - log_densities if self.config.importance_sampling else values
         gap = self.soft_maximum(compared) - data_value
@@ -235,7 +242,8 @@ class CQL(Policy):
 
     def optimizer_settings(self) -> OptimizerSettings:
         """The temperature has the actor's learning rate, the Lagrange version's factor the critics'."""
-        actor, critic = list(self.actor.parameters()), list(self.critic.parameters())
+        actor = list(self.actor.parameters())
+        critic = list(self.critic.parameters())
         if self.config.automatic_entropy:
             actor.append(self.log_temperature)
         if self.config.target_gap is not None:

@@ -35,13 +35,15 @@ class DecisionTransformerConfig:
 
 
 class DecisionTransformer(Policy):
-    """Predicts the action that the data took at each state, given the return that followed."""
+    """A transformer that predicts the data's action at each state, given the return that followed."""
 
     def __init__(self, config: DecisionTransformerConfig, spec: Spec) -> None:
         super().__init__()
         if config.width % config.heads:
             raise UserError(f"width {config.width} is no multiple of heads {config.heads}; change one of them")
-        self.config, self.context, self.view = config, config.context, spec.view
+        self.config = config
+        self.context = config.context
+        self.view = spec.view
         backbone = CausalTransformer(config.layers, config.heads, config.width, config.dropout, config.activation)
         tokens = TokenConfig(config.width, config.embedding, config.head, norm_before_time=False)
         self.model = TrajectoryModel(tokens, spec, backbone)
@@ -60,7 +62,7 @@ class DecisionTransformer(Policy):
         return self.model.act(history)
 
     def begin_episodes(self, cached_context: bool = False) -> Actor:
-        """Acts in episodes that are played side by side."""
+        """Begin to act in episodes that are played side by side."""
         return acting(self.model, self.context, cached_context)
 
     def optimizer_settings(self) -> OptimizerSettings:

@@ -1,4 +1,4 @@
-"""What the deep Q-networks share: values of discrete actions, their targets, and the losses of both.
+"""The parts that deep Q-networks share: values of discrete actions, their targets, and the losses of both.
 
 Shapes: B batch, A actions, N quantiles of the return (1: its expectation alone), M quantiles of the target.
 """
@@ -57,7 +57,8 @@ def quantile_huber(predicted: Tensor, target: Tensor) -> Tensor:
     quantiles = predicted.shape[1]
     midpoints = (torch.arange(quantiles, device=predicted.device) + 0.5) / quantiles  # Lemma 2
     shape = (-1, quantiles, target.shape[1])
-    mine, theirs = predicted[:, :, None].expand(shape), target[:, None, :].expand(shape)  # (B, N, M)
+    mine = predicted[:, :, None].expand(shape)  # (B, N, M)
+    theirs = target[:, None, :].expand(shape)  # (B, N, M)
     weight = (midpoints[:, None] - (theirs < mine).float()).abs()  # an overestimate weighs 1 - midpoint
     errors = F.smooth_l1_loss(mine, theirs, reduction="none")
     return torch.as_tensor((weight * errors).mean(2).sum(1).mean())

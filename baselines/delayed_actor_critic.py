@@ -24,7 +24,7 @@ Batch = TypeVar("Batch", bound=TransitionBatch)
 
 @dataclass(frozen=True)
 class DelayedActorCriticConfig:
-    """What both methods have, with TD3+BC's values; every field's source in its comment."""
+    """The settings of both methods, with TD3+BC's values; every field's source in its comment."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of actor and critics; authors' code
     discount: Share = 0.99  # authors' code
@@ -45,7 +45,8 @@ class DelayedActorCritic(Policy, Generic[Batch]):
         self, config: DelayedActorCriticConfig, spec: Spec, *, normalize: bool = True, layer_norm: bool = False
     ) -> None:
         super().__init__()
-        self.config, hidden = config, config.hidden
+        self.config = config
+        hidden = config.hidden
         self.normalize: nn.Module = Normalizer(spec) if normalize else nn.Identity()
         self.bounds = ActionBounds(spec)
         self.actor = mlp((spec.observation_dim, *hidden, spec.action_dim))
@@ -61,7 +62,7 @@ class DelayedActorCritic(Policy, Generic[Batch]):
     @property
     @abstractmethod
     def actor_is_due(self) -> bool:
-        """Whether the update under way is one of the actor's."""
+        """Check whether the update under way is one of the actor's."""
 
     @abstractmethod
     def actor_losses(self, states: Tensor, actions: Tensor) -> dict[str, Tensor]:
@@ -82,7 +83,8 @@ class DelayedActorCritic(Policy, Generic[Batch]):
         """
         if noise is None:
             (noise,) = self.draw(batch)
-        states, actions = self.normalize(batch.observations), self.bounds.to_unit(batch.actions)
+        states = self.normalize(batch.observations)
+        actions = self.bounds.to_unit(batch.actions)
         total = self.critic_loss(batch, states, actions, noise)
         metrics = {"critic_loss": total}
         if self.actor_is_due:

@@ -38,7 +38,8 @@ class DiscreteCQL(Policy):
 
     def __init__(self, config: DiscreteCQLConfig, spec: Spec) -> None:
         super().__init__()
-        self.config, self.view = config, spec.view
+        self.config = config
+        self.view = spec.view
         self.q_network = QNetwork(spec, config.hidden, config.quantiles)
         self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))  # a tensor, so that it is checkpointed

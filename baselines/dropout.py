@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEVELS = 1 << 16  # of 16 bits
-LEAST, MOST = -(1 << 63), None  # of PyTorch's random int64, all of whose bits then are random
+# Bounds of PyTorch's random int64, all of whose bits then are random.
+LEAST = -(1 << 63)
+MOST = None
 
 
 class Dropout(nn.Dropout):

@@ -23,7 +23,8 @@ from .fields import Amount, Count, Positive, Share
 from .networks import Ensemble, mlp, move_towards
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
-LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0  # authors' code
+LOG_STD_MIN = -5.0  # authors' code
+LOG_STD_MAX = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class IQL(Policy):
     def __init__(self, config: IQLConfig, spec: Spec) -> None:
         super().__init__()
         self.config = config
-        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        self.normalize = Normalizer(spec)
+        self.bounds = ActionBounds(spec)
         self.actor = mlp((spec.observation_dim, *config.hidden, spec.action_dim), config.dropout)
         self.log_std = nn.Parameter(torch.zeros(spec.action_dim))
         self.value = mlp((spec.observation_dim, *config.hidden, 1))
@@ -63,7 +65,8 @@ class IQL(Policy):
 
     def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum of the three losses; each reaches its own parameters alone, so one backward pass serves all."""
-        states, actions = self.normalize(batch.observations), self.bounds.to_unit(batch.actions)
+        states = self.normalize(batch.observations)
+        actions = self.bounds.to_unit(batch.actions)
         with torch.no_grad():
             target_value = self.q(self.target_critic, states, actions).amin(0)
         advantage = target_value - self.v(states)

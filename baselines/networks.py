@@ -38,7 +38,8 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: int, sizes: Sequence[int], layer_norm: bool = False) -> None:
         super().__init__()
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
         for inputs, outputs in pairwise(sizes):
             bound = 1.0 / math.sqrt(inputs)
             self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
@@ -66,7 +67,7 @@ class Ensemble(nn.Module):
 
 
 def _product(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    """As `torch.baddbmm`, of one member."""
+    """Do the same as `torch.baddbmm` for one member."""
     return linear(inputs, weight.T, bias[0])
 
 
@@ -153,7 +154,7 @@ class FrameEncoder(nn.Module):
 
 
 def observation_network(spec: Spec, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """From normalised observations (B, S), or from frames (B, F, 84, 84), to (B, outputs).
+    """A network from normalised observations (B, S), or from frames (B, F, 84, 84), to (B, outputs).
 
     Images go through the convolutions first, whose output is as wide as the first hidden layer.
     """

@@ -32,7 +32,8 @@ class NFQ(Policy):
 
     def __init__(self, config: NFQConfig, spec: Spec) -> None:
         super().__init__()
-        self.config, self.view = config, spec.view
+        self.config = config
+        self.view = spec.view
         self.q_network = QNetwork(spec, config.hidden)
 
     def sampler(self, subset: Subset) -> TransitionSampler:

@@ -42,7 +42,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def pays(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether inputs (..., rows, in) times `weight`, a matrix, are left to oneDNN."""
+    """Check whether inputs (..., rows, in) times `weight`, a matrix, are left to oneDNN."""
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
     if inputs.device.type != "cpu" or not inputs.dtype == weight.dtype == torch.float32 or inputs.ndim < 2:
@@ -57,7 +57,7 @@ def pays(inputs: Tensor, weight: Tensor) -> bool:
 
 @cache
 def faster_here() -> bool:
-    """Whether this PyTorch has oneDNN, and nothing that is as fast on this processor."""
+    """Check whether this PyTorch has oneDNN, and nothing that is as fast on this processor."""
     mkl_at_home = torch.backends.mkl.is_available() and "Intel" in processor()  # type: ignore[no-untyped-call]
     return not mkl_at_home and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
@@ -81,7 +81,7 @@ class _Product(torch.autograd.Function):
 
 
 class _BySeed(torch.autograd.Function):
-    """What `torch.vmap` makes of products of several seeds: one after the other. It is never called itself."""
+    """The form under `torch.vmap` of several seeds' products: one after the other. It is never called itself."""
 
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -101,11 +101,12 @@ class _BySeed(torch.autograd.Function):
 
 
 def _weight_gradient(inputs: Tensor, gradient: Tensor) -> Tensor:
-    """Of matrices (rows, in) and (rows, out) the product (out, in).
+    """The product (out, in) of matrices (rows, in) and (rows, out).
 
     oneDNN wants its first factor copied. Where it is less to copy the inputs, and then the product, that is done.
     """
-    (rows, width), outputs = inputs.shape, gradient.shape[1]
+    (rows, width) = inputs.shape
+    outputs = gradient.shape[1]
     if rows * (outputs - width) <= outputs * width:
         return _multiply(gradient.T, inputs.T, None)
     return _multiply(inputs.T, gradient.T, None).T
@@ -124,5 +125,5 @@ def _contiguous_product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> 
 
 
 def _batched(*tensors: Tensor | None) -> bool:
-    """Whether any is of several seeds at a time, under `torch.vmap`."""
+    """Check whether any is of several seeds at a time, under `torch.vmap`."""
     return any(tensor is not None and torch._C._functorch.is_batchedtensor(tensor) for tensor in tensors)

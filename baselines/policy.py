@@ -22,7 +22,7 @@ from ..datasets.windows import VECTORS, View
 
 @dataclass(frozen=True)
 class Spec:
-    """What a policy needs to know of its task and data before it can be built."""
+    """The facts of task and data that a policy needs before it can be built."""
 
     observation_dim: int  # S; 0 where observations are images
     action_dim: int  # A, or the number of actions where they are discrete
@@ -70,7 +70,7 @@ Actor = Callable[[History, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How the loop optimises a policy: AdamW on parameter groups under one schedule."""
+    """The settings of a policy's optimiser: AdamW on parameter groups under one schedule."""
 
     groups: list[dict[str, Any]]  # each {"params": [...], "lr": ..., "weight_decay": ...}, and "decay" if its own
     gradient_clip: float = 0.0  # largest norm of all gradients together; 0: no clipping
@@ -79,12 +79,12 @@ class OptimizerSettings:
     epsilon: float = 1e-8  # AdamW's
 
     def of(self, group: dict[str, Any]) -> "OptimizerSettings":
-        """What holds for one of the groups: its own schedule, if it has one."""
+        """The settings for one of the groups: with its own schedule, if it has one."""
         return replace(self, decay=group.get("decay", self.decay))
 
 
 class Sampler(Protocol):
-    """Draws training batches."""
+    """A source of training batches."""
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Any:
         """A batch with a method `to(device)`."""
@@ -116,7 +116,7 @@ class Policy(nn.Module, ABC):
         """Deterministic actions (E, A) inside the action space's bounds, or (E,) int64."""
 
     def begin_episodes(self, cached_context: bool = False) -> "Actor":
-        """Acts in episodes that are played side by side; by itself, each time from the whole history.
+        """Begin to act in episodes that are played side by side; if not overridden, each time from the whole history.
 
         `cached_context`: what was read of earlier steps is kept (`baselines/acting.py`), for policies that have
         a context.
@@ -129,7 +129,7 @@ class Policy(nn.Module, ABC):
         """Parameter groups and schedule; asked once, before training."""
 
     def after_update(self) -> None:
-        """Called after each optimiser step, for instance to move a target network."""
+        """Do what follows each optimiser step, for instance move a target network."""
 
     def rebuilt(self) -> set[str]:
         """Names of tensors that building the policy anew restores (a frozen base model): left out of checkpoints."""

@@ -40,12 +40,12 @@ class ReBRAC(DelayedActorCritic[ChainedBatch]):
         super().__init__(config, spec, normalize=config.normalize_states, layer_norm=config.layer_norm)
 
     def initialize(self) -> None:
-        """As the authors start."""
+        """Start from the authors' initial weights."""
         initialize(self.actor, self.critic)
 
     @property
     def actor_is_due(self) -> bool:
-        """Whether the update under way is one of the actor's: the first and then every second one, by default."""
+        """Check whether the update under way is one of the actor's: the first and then every second one, by default."""
         return self.updates.done % self.config.actor_every == 0
 
     def sampler(self, subset: Subset) -> ChainedSampler:

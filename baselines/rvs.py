@@ -25,7 +25,8 @@ from .fields import Amount, Count, Share
 from .networks import mlp
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
 
-LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # so that data without noise can't drive a density to infinity; authors: none
+LOG_STD_MIN = -20.0  # so that data without noise can't drive a density to infinity; authors: none
+LOG_STD_MAX = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class RvS(Policy):
         super().__init__()
         if config.condition == "goal" and not spec.sub_goals:
             raise UserError("condition=goal needs a task with sub-goals, as the kitchen has; give condition=return")
-        self.config, self.spec = config, spec
-        self.normalize, self.bounds = Normalizer(spec), ActionBounds(spec)
+        self.config = config
+        self.spec = spec
+        self.normalize = Normalizer(spec)
+        self.bounds = ActionBounds(spec)
         told = GOAL_SIZE if config.condition == "goal" else 1
         self.actor = mlp((spec.observation_dim + told, *config.hidden, spec.action_dim), config.dropout)
         self.log_std = nn.Parameter(torch.zeros(spec.action_dim))
@@ -65,19 +68,21 @@ class RvS(Policy):
     def loss(self, batch: ContextBatch | GoalBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Minus the log density of the data's actions, in [-1, 1], summed over action dimensions."""
         if isinstance(batch, GoalBatch):
-            mean, actions = self.mean(batch.observations, self.normalize(batch.goals)[:, :GOAL_SIZE]), batch.actions
+            mean = self.mean(batch.observations, self.normalize(batch.goals)[:, :GOAL_SIZE])
+            actions = batch.actions
         else:
             told = self.average_reward(batch.returns_to_go[:, 0], batch.timesteps[:, 0])
-            mean, actions = self.mean(batch.observations[:, 0], told), batch.actions[:, 0]
+            mean = self.mean(batch.observations[:, 0], told)
+            actions = batch.actions[:, 0]
         log_std = self.log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
         error = self.bounds.to_unit(actions) - mean
         density = -0.5 * (error / log_std.exp()).square() - log_std - 0.5 * math.log(2.0 * math.pi)
         loss = -density.sum(-1).mean()
         return loss, {"negative_log_density": loss.detach(), "action_error": error.detach().square().mean()}
 
-    def mean(self, observations: Tensor, told: Tensor) -> Tensor:
+    def mean(self, observations: Tensor, outcome: Tensor) -> Tensor:
         """(B, A): the likeliest actions for observations (B, S) told (B, 1) or (B, 30); they may leave [-1, 1]."""
-        return torch.as_tensor(self.actor(torch.cat([self.normalize(observations), told], -1)).float())
+        return torch.as_tensor(self.actor(torch.cat([self.normalize(observations), outcome], -1)).float())
 
     def average_reward(self, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:
         """(B, 1): the reward a step over the rest of the horizon, inside the range of the data, in scaled returns.

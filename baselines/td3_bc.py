@@ -30,7 +30,7 @@ class TD3BC(DelayedActorCritic[TransitionBatch]):
 
     @property
     def actor_is_due(self) -> bool:
-        """Whether the update under way is one of the actor's: every second one, by default."""
+        """Check whether the update under way is one of the actor's: every second one, by default."""
         return (self.updates.done + 1) % self.config.actor_every == 0
 
     def sampler(self, subset: Subset) -> TransitionSampler:

@@ -1,4 +1,4 @@
-"""What every Decision Transformer shares, whatever its backbone: embed a trajectory, run it, read the actions.
+"""The parts of every Decision Transformer, whatever its backbone: embed a trajectory, run it, read the actions.
 
 Each step of a trajectory becomes three tokens, (return-to-go, state, action), and the action of a step is read from the
 backbone's output at its state token: it has seen the earlier steps, this return-to-go and this state.
@@ -17,7 +17,9 @@ from .onednn import Linear
 from .policy import ActionBounds, History, Normalizer, Spec
 from .transformer import EVERY
 
-STATES, NEWEST = slice(1, None, 3), slice(-1, None)  # which of the backbone's outputs are read
+# Slices of the backbone's outputs that are read.
+STATES = slice(1, None, 3)
+NEWEST = slice(-1, None)
 
 
 class Past(Protocol):
@@ -49,7 +51,7 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class TokenConfig:
-    """How trajectories enter and leave a backbone."""
+    """The way of trajectories into a backbone and out of it."""
 
     width: int  # D
     embedding: str  # "linear", or "mlp": LaMo's residual block for each modality
@@ -62,7 +64,8 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.first, self.second = Linear(inputs, width), Linear(width, width)
+        self.first = Linear(inputs, width)
+        self.second = Linear(width, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (..., inputs) to (..., D)."""
@@ -75,7 +78,8 @@ class ResidualEmbedding(nn.Module):
 
     def __init__(self, actions: int, width: int) -> None:
         super().__init__()
-        self.table, self.second = nn.Embedding(actions, width), Linear(width, width)
+        self.table = nn.Embedding(actions, width)
+        self.second = Linear(width, width)
 
     def forward(self, actions: Tensor) -> Tensor:
         """Map (...) int64 to (..., D)."""
@@ -97,11 +101,13 @@ class TrajectoryModel(nn.Module):
         self.embed_time = nn.Embedding(spec.horizon, tokens.width)
         self.embed_norm = nn.LayerNorm(tokens.width)
         self.backbone = backbone
-        self.discrete, self.unit_actions = spec.discrete, spec.unit_actions
+        self.discrete = spec.discrete
+        self.unit_actions = spec.unit_actions
         self.head = _head(tokens, spec)
         self.normalize = nn.Identity() if spec.view.frames else Normalizer(spec)
         self.bounds = ActionBounds(spec)
-        self.norm_before_time, self.return_scale = tokens.norm_before_time, spec.return_scale
+        self.norm_before_time = tokens.norm_before_time
+        self.return_scale = spec.return_scale
 
     def embed(self, data: ContextBatch | History) -> Tensor:
         """Interleaved tokens (B, 3K, D)."""
@@ -134,7 +140,7 @@ class TrajectoryModel(nn.Module):
         return self.bounds.to_unit(actions) if self.unit_actions else actions
 
     def action_error(self, batch: ContextBatch) -> Tensor:
-        """How far the predicted actions are from the data's (`action_error`)."""
+        """The distance of the predicted actions from the data's (`action_error`)."""
         predicted = self.predict(batch)
         if self.unit_actions:
             batch = replace(batch, actions=self.scaled(batch.actions))
@@ -151,7 +157,7 @@ class TrajectoryModel(nn.Module):
         return self.choose(self.backbone(tokens, NEWEST)[:, 0])
 
     def choose(self, hidden: Tensor) -> Tensor:
-        """What the backbone's outputs (E, D) at state tokens say: actions as those of `act`."""
+        """Turn the backbone's outputs (E, D) at state tokens into actions as those of `act`."""
         actions: Tensor = self.head(hidden)
         if self.discrete:
             return actions.argmax(-1)
@@ -159,7 +165,7 @@ class TrajectoryModel(nn.Module):
 
 
 def action_error(predicted: Tensor, batch: ContextBatch) -> Tensor:
-    """How far predictions (B, K, A) are from the data's actions, in their scale, over real steps.
+    """The distance of predictions (B, K, A) from the data's actions, in their scale, over real steps.
 
     Mean squared error, averaged over action dimensions too (LaMo, Equation 3, as its code averages it); the cross
     entropy of discrete actions.

@@ -37,21 +37,22 @@ class CausalTransformer(nn.Module):
         return self.extend(tokens, None, read)
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """What is computed of each token (B, L, D) by itself: itself, its first query, key and value (B, L, 4D)."""
-        hidden, first = self.dropout(tokens), cast(Block, self.blocks[0])
+        """Compute of each token (B, L, D) by itself: itself, its first query, key and value (B, L, 4D)."""
+        hidden = self.dropout(tokens)
+        first = cast(Block, self.blocks[0])
         return torch.cat([hidden, first.project_alone(hidden)], dim=-1)
 
     def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
-        """As `forward`, of what `begin` made of the tokens, (B, L, 4D)."""
+        """Do the same as `forward` with what `begin` made of the tokens, (B, L, 4D)."""
         hidden, projected = begun.tensor_split((begun.shape[-1] // 4,), dim=-1)
         return self._layers(hidden, None, read, projected)
 
     def new_past(self) -> "KeysAndValues":
-        """What `extend` keeps of what it has read: nothing yet."""
+        """An empty memory for `extend`."""
         return KeysAndValues.of(len(self.blocks))
 
     def extend(self, tokens: Tensor, past: "KeysAndValues | None", read: slice = EVERY) -> Tensor:
-        """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
+        """Do the same as `forward` for tokens that follow those in `past`, which they see too; add them to it."""
         return self._layers(self.dropout(tokens), past, read)
 
     def _layers(
@@ -77,12 +78,13 @@ class KeysAndValues:
 
     @classmethod
     def of(cls, layers: int) -> "KeysAndValues":
-        """Those of so many layers, which have read nothing yet."""
+        """The keys and values of so many layers, which have read nothing yet."""
         return cls([None] * layers, [0] * layers)
 
     def extend(self, layer: int, added: Tensor) -> Tensor:
         """Keep a layer's keys and values (2, B, H, L, D / H) of more tokens; returns those of all."""
-        before, after = self.lengths[layer], self.lengths[layer] + added.shape[-2]
+        before = self.lengths[layer]
+        after = self.lengths[layer] + added.shape[-2]
         kept = self.layers[layer]
         if kept is None or kept.shape[-2] < after:
             larger = added.new_empty(*added.shape[:-2], 2 * after, added.shape[-1])
@@ -103,10 +105,14 @@ class Block(nn.Module):
 
     def __init__(self, heads: int, width: int, dropout: float, activation: str) -> None:
         super().__init__()
-        self.heads, self.attention_dropout = heads, dropout
-        self.norm_attention, self.norm_network = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.project = Linear(width, 3 * width), Linear(width, width)
-        self.expand, self.contract = Linear(width, 4 * width), Linear(4 * width, width)
+        self.heads = heads
+        self.attention_dropout = dropout
+        self.norm_attention = nn.LayerNorm(width)
+        self.norm_network = nn.LayerNorm(width)
+        self.query_key_value = Linear(width, 3 * width)
+        self.project = Linear(width, width)
+        self.expand = Linear(width, 4 * width)
+        self.contract = Linear(4 * width, width)
         self.activation = ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
@@ -127,7 +133,7 @@ class Block(nn.Module):
         return hidden + torch.as_tensor(self.dropout(self.contract(expanded)))
 
     def project_alone(self, hidden: Tensor) -> Tensor:
-        """Of (B, L, D) queries, keys and values (B, L, 3D): each token's depend on it alone."""
+        """Map (B, L, D) to queries, keys and values (B, L, 3D): each token's depend on it alone."""
         projected: Tensor = self.query_key_value(self.norm_attention(hidden))
         return projected
 
@@ -146,21 +152,23 @@ class Block(nn.Module):
             every = self.project_alone(hidden) if projected is None else projected
             queries, keys, values = split_heads(every, 3, self.heads)
             return [queries[:, :, read], keys, values]
-        normed, (weight, bias), width = self.norm_attention(hidden), self.query_key_value.parameters(), hidden.shape[-1]
+        normed = self.norm_attention(hidden)
+        (weight, bias) = self.query_key_value.parameters()
+        width = hidden.shape[-1]
         query = linear(normed[:, read], weight[:width], bias[:width])
         keys_values = linear(normed, weight[width:], bias[width:])
         return [*split_heads(query, 1, self.heads), *split_heads(keys_values, 2, self.heads)]
 
 
 def split_heads(projected: Tensor, parts: int, heads: int) -> Sequence[Tensor]:
-    """Of (B, L, parts x D) each part, (B, H, L, D / H), a view."""
+    """Split (B, L, parts x D) into its parts, each (B, H, L, D / H), a view."""
     batch, length, width = projected.shape
     return projected.view(batch, length, parts, heads, width // parts // heads).permute(2, 0, 3, 1, 4).unbind()
 
 
 @dataclass(frozen=True)
 class Places:
-    """Which tokens ask: those `read` among the last `length` that there are."""
+    """The tokens that ask: those `read` among the last `length` that there are."""
 
     length: int  # L
     read: slice
@@ -178,7 +186,8 @@ def causal_attention(
     context, and with dropout; in bfloat16 several times, unless nothing is learned and the processor has tiles for it.
     """
     batch, heads, rows, width = query.shape
-    seen, scale = key.shape[-2], 1 / math.sqrt(width) if scale is None else scale
+    seen = key.shape[-2]
+    scale = 1 / math.sqrt(width) if scale is None else scale
     if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or not _fused_is_fast(query)):
         mixed = _plain_attention(query, key, value, _future(query, seen, places, max(0, LANES - seen)), dropout, scale)
     elif seen == places.length and places.read == EVERY:
@@ -190,7 +199,7 @@ def causal_attention(
 
 
 def _fused_is_fast(query: Tensor) -> bool:
-    """Whether a CPU's fused kernel is fast in what products of queries are computed in.
+    """Check whether a CPU's fused kernel is fast in the precision of the queries' products.
 
     That is autocast's precision, if it is on: acting keeps float32 tokens, and they are rounded on their way in.
     """
@@ -201,10 +210,10 @@ def _fused_is_fast(query: Tensor) -> bool:
     return precision == torch.float32
 
 
-def _future(query: Tensor, seen: int, places: Places, more: int = 0) -> Tensor:
-    """What is added to scores (R, seen): 0, or minus infinity where a token is later; and `more` such columns."""
+def _future(query: Tensor, seen: int, places: Places, padding: int = 0) -> Tensor:
+    """The mask of scores (R, seen): 0, or minus infinity where a token is later; and `padding` such columns."""
     first = seen - places.length  # how many tokens are before those of `places`
-    return query.new_full((places.length, seen + more), -math.inf).triu(1 + first)[places.read]
+    return query.new_full((places.length, seen + padding), -math.inf).triu(1 + first)[places.read]
 
 
 def _plain_attention(query: Tensor, key: Tensor, value: Tensor, future: Tensor, dropout: float, scale: float) -> Tensor:
@@ -214,7 +223,8 @@ def _plain_attention(query: Tensor, key: Tensor, value: Tensor, future: Tensor, 
     """
     if missing := future.shape[-1] - key.shape[-2]:
         key, value = (F.pad(part, (0, 0, 0, missing)) for part in (key, value))
-    keys, values = key.flatten(0, 1), value.flatten(0, 1)
+    keys = key.flatten(0, 1)
+    values = value.flatten(0, 1)
     scores = torch.baddbmm(future, query.flatten(0, 1), keys.mT, alpha=scale)
     weights = torch.softmax(scores, -1)
     return torch.bmm(drop(weights, dropout) if dropout else weights, values).view_as(query)
@@ -229,7 +239,7 @@ def initialize(module: nn.Module) -> None:
 
 
 def relu(hidden: Tensor) -> Tensor:
-    """In place where nothing is learned, which is a twentieth of the transformer's time in an evaluation."""
+    """Rectify, in place where nothing is learned: a twentieth of the transformer's time in an evaluation."""
     return F.relu(hidden, inplace=not torch.is_grad_enabled())
 
 

@@ -76,7 +76,8 @@ class PlainStream:
     """
 
     def __init__(self, stream: TextIO, name: str) -> None:
-        self.stream, self.name = stream, name
+        self.stream = stream
+        self.name = name
 
     def write(self, text: str) -> int:
         """Write the printable text."""
@@ -108,7 +109,7 @@ class PlainStream:
 
 @contextmanager
 def plain_terminal() -> Iterator[None]:
-    """Until the end of the block, what is printed holds no control characters, and all of it was written."""
+    """Print no control characters until the end of the block, and see that all of it was written."""
     output = cast(TextIO, PlainStream(sys.stdout, "standard output"))
     errors = cast(TextIO, PlainStream(sys.stderr, "standard error"))
     with redirect_stdout(output), redirect_stderr(errors):

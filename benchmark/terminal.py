@@ -1,4 +1,4 @@
-"""How the terminal shows rows, durations, counts and progress: one way each, for every command."""
+"""Show rows, durations, counts and progress on the terminal: one way each, for every command."""
 
 import json
 import math
@@ -56,22 +56,23 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, noun: str) -> str:
     """1 run, 2 runs."""
-    return f"{number} {plural(number, what)}"
+    return f"{number} {plural(number, noun)}"
 
 
-def plural(number: int, what: str) -> str:
+def plural(number: int, noun: str) -> str:
     """The noun alone: run of 1, runs of any other number."""
-    return what if number == 1 else f"{what}s"
+    return noun if number == 1 else f"{noun}s"
 
 
-def count_range(numbers: Collection[int], what: str) -> str:
+def count_range(numbers: Collection[int], noun: str) -> str:
     """2 to 3 runs, or 3 runs where all numbers are the same."""
-    low, high = min(numbers), max(numbers)
-    return count(low, what) if low == high else f"{low} to {high} {plural(high, what)}"
+    low = min(numbers)
+    high = max(numbers)
+    return count(low, noun) if low == high else f"{low} to {high} {plural(high, noun)}"
 
 
 def progress_bar(share: float, width: int) -> str:
-    """As many blocks as a share of `width`, which may be anything from 0 to 1."""
+    """A bar of blocks, as many as a share of `width`, which may be anything from 0 to 1."""
     return ("█" * round(width * share)).ljust(width, "░")

@@ -20,7 +20,7 @@ FAR = 1e30  # a bound beyond it is none: float32 has no scale for such a box
 
 @dataclass(frozen=True)
 class ActionForm:
-    """What learning has to know of an action space beside the space itself; stored with an imported data set's task."""
+    """Facts of an action space that learning needs beside the space; stored with an imported data set's task."""
 
     start: int = 0  # what the space calls the first of its discrete actions
     low: tuple[float, ...] = ()  # (A,) the box that stands in for one that is open somewhere; () for all others
@@ -51,14 +51,14 @@ def plain_actions(space: gymnasium.Space, values: Any) -> Array:
 
 
 def notes_on(space: gymnasium.Space) -> tuple[str, ...]:
-    """How `plain_actions` changes what is stored, for a data set's `origin`; nothing where it does not."""
+    """Notes on how `plain_actions` changes what is stored, for a data set's `origin`; none where it does not."""
     if isinstance(space, spaces.Discrete):
         return (f"actions, stored from {space.start} on, numbered from 0",) if space.start else ()
     return (f"actions of shape {space.shape} as vectors",) if len(space.shape) != 1 else ()
 
 
 def action_form(space: gymnasium.Space, trajectories: Trajectories) -> ActionForm:
-    """What is to be stored of the action space that data will be evaluated in.
+    """The form to store of the action space that data will be evaluated in.
 
     Open sides of a box become the least or greatest of the data's actions. Raises a `UserError` if that leaves a
     dimension without width, for which there is no scale.
@@ -81,7 +81,7 @@ def action_form(space: gymnasium.Space, trajectories: Trajectories) -> ActionFor
 
 
 def same_actions(first: gymnasium.Space, second: gymnasium.Space) -> bool:
-    """Whether actions of one space are such of the other: boxes of one shape, or the same discrete numbers."""
+    """Check whether actions of one space are such of the other: boxes of one shape, or the same discrete numbers."""
     if isinstance(first, spaces.Box) and isinstance(second, spaces.Box):
         return bool(first.shape == second.shape)
     if isinstance(first, spaces.Discrete) and isinstance(second, spaces.Discrete):
@@ -90,7 +90,7 @@ def same_actions(first: gymnasium.Space, second: gymnasium.Space) -> bool:
 
 
 def is_bounded(space: gymnasium.Space) -> bool:
-    """Whether a space can be mapped to [-1, 1] and back, or is discrete."""
+    """Check whether a space can be mapped to [-1, 1] and back, or is discrete."""
     return not isinstance(space, spaces.Box) or bool((abs(space.low) < FAR).all() and (abs(space.high) < FAR).all())
 
 

@@ -46,7 +46,7 @@ Place = Callable[[Path], AbstractContextManager[Path]]
 
 
 def folder_of(name: str, source: str) -> Path:
-    """Where a data set from a source is cached, whether or not it is there."""
+    """The folder where a data set from a source is cached, whether or not it is there."""
     return storage.home() / "datasets" / name / source
 
 
@@ -90,7 +90,8 @@ def open_cached(folder: Path) -> Trajectories:
 
 def verify(folder: Path) -> Trajectories:
     """Open a cached data set and read all of it; a `UserError` names the file or the array that is wrong."""
-    trajectories, meta = open_cached(folder), read_meta(folder)
+    trajectories = open_cached(folder)
+    meta = read_meta(folder)
     hashes = {name: array_hash(getattr(trajectories, name)) for name in Trajectories.ARRAYS}
     for name, found in hashes.items():
         if found != meta["arrays"][name]["sha256"]:
@@ -142,7 +143,7 @@ def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Like `storage.whole_folder`, but the finished folder takes the place of one that is there.
+    """Do the same as `storage.whole_folder`, but let the finished folder take the place of one that is there.
 
     The old one is moved aside in the last moment and comes back if the new one can't take its place.
     """
@@ -177,7 +178,8 @@ def _write(trajectories: Trajectories, place: Place, scratch: Path | None, task:
     meta = _meta(trajectories) | ({} if task is None else {"task": task})
     with place(folder) as temporary:
         for name in Trajectories.ARRAYS:
-            array, target = getattr(trajectories, name), temporary / f"{name}.npy"
+            array = getattr(trajectories, name)
+            target = temporary / f"{name}.npy"
             mapped = Path(array.filename or "") if isinstance(array, np.memmap) else None
             if scratch is not None and mapped is not None and mapped.parent == scratch:
                 os.rename(mapped, target)  # the map stays valid: it is of the file, not of its name
@@ -223,5 +225,5 @@ def _open_array(path: Path, expected: dict[str, Any]) -> Array:
 
 
 def _again(folder: Path) -> str:
-    """What to type when a cached folder can't be used; the folder's path ends in its data set and its source."""
+    """Say what to type when a cached folder can't be used; the folder's path ends in its data set and its source."""
     return f"to make it again, type: {command_to_get(folder.parent.name, folder.name)} --force"

@@ -41,7 +41,7 @@ def all_datasets() -> list[Dataset]:
 
 
 def recording_of(dataset: Dataset) -> Recorded:
-    """How the data set is recorded; a `UserError` if it can't be."""
+    """The way in which the data set is recorded; a `UserError` if it can't be."""
     for source in dataset.sources:
         if isinstance(source, Recorded):
             return source
@@ -103,7 +103,9 @@ def _status_row(dataset: Dataset, source: Source) -> dict[str, Any]:
     if not folder.is_dir():
         return row | {"state": "absent", "episodes": episodes} | unknown | {"command": command}
     try:
-        meta, _, normalise = cache.read_meta(folder), cache.open_cached(folder), find_task(dataset.task).normalise
+        meta = cache.read_meta(folder)
+        _ = cache.open_cached(folder)
+        normalise = find_task(dataset.task).normalise
     except UserError:
         return row | {"state": "damaged", "episodes": episodes} | unknown | {"command": f"{command} --force"}
     return row | {

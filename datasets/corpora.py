@@ -184,7 +184,8 @@ def _groups(paragraphs: Iterable[str]) -> Iterator[list[str]]:
         size += len(paragraph)
         if size >= ENCODED_AT_ONCE:
             yield group
-            group, size = [], 0
+            group = []
+            size = 0
     yield group
 
 

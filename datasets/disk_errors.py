@@ -1,4 +1,4 @@
-"""What a disk refuses, in whatever words a library says it: one error, about the path that the user knows, one line."""
+"""Turn a disk's refusal, in whatever words a library says it, into one error about the path that the user knows."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ SHORT = re.compile(r"Not enough free space to write|\d+ requested and \d+ writte
 
 
 def disk_error(error: BaseException) -> OSError | None:
-    """What a full, limited or closed disk brought about, as an `OSError` with its number; None if it is another one.
+    """The `OSError`, with its number, that a full, limited or closed disk brought about; None for another error.
 
     Its `filename` is the file that was written, where a copy names two; None where the library names none.
     """
@@ -30,18 +30,18 @@ def disk_error(error: BaseException) -> OSError | None:
 
 
 def disk_line(
-    error: BaseException, place: object = "what is to be written", elsewhere: str = "choose another place for it"
+    error: BaseException, place: object = "what is to be written", advice: str = "choose another place for it"
 ) -> str:
-    """What a person is told of an error of a disk; empty if it is another one. `place` stands for a file unnamed."""
+    """The line for a person about a disk's error; empty if it is another one. `place` stands for a file unnamed."""
     met = disk_error(error)
     if met is None:
         return ""
     place = met.filename or place
     if met.errno in FULL:
-        return f"no space left for {place}; free some, or {elsewhere}, and type it again"
+        return f"no space left for {place}; free some, or {advice}, and type it again"
     if met.errno == errno.EFBIG:
-        return f"{place} is larger than a file may be here; raise the limit (ulimit -f), or {elsewhere}"
-    return f"{place} can't be read or written ({met.strerror}); mend its permissions, or {elsewhere}"
+        return f"{place} is larger than a file may be here; raise the limit (ulimit -f), or {advice}"
+    return f"{place} can't be read or written ({met.strerror}); mend its permissions, or {advice}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Downloads one file over HTTP: whole or not at all, and on from where an interrupted download stopped.
+"""Download one file over HTTP: whole or not at all, and on from where an interrupted download stopped.
 
 What has arrived waits beside the target as `<name>.part`, with the server's mark of the file's version in
 `<name>.part.json`, so that no file is put together from two versions. Only `data fetch` and its kind come here.
@@ -25,8 +25,8 @@ BLOCK = 1 << 20  # bytes
 CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-def download(address: str, target: Path, check: Callable[[Path], None], anew: bool = False) -> None:
-    """Download `address` to `target`, unless it is there; `anew` takes the place of what is there.
+def download(address: str, target: Path, check: Callable[[Path], None], force: bool = False) -> None:
+    """Download `address` to `target`, unless it is there; `force` takes the place of what is there.
 
     A connection that breaks is taken up again as long as each attempt brings something. `check` sees the finished file
     before it gets its name, and refuses it with a `UserError`; it is then deleted. Raises a `UserError` that names the
@@ -38,7 +38,7 @@ def download(address: str, target: Path, check: Callable[[Path], None], anew: bo
         for path in (target, part):
             if path.exists():
                 check_regular_file(path)
-        if target.exists() and not anew:
+        if target.exists() and not force:
             return
         _complete(address, part)
         try:
@@ -53,7 +53,8 @@ def download(address: str, target: Path, check: Callable[[Path], None], anew: bo
 def _complete(address: str, part: Path) -> None:
     """Bring `part` to its full length, in as many attempts as make progress."""
     while True:
-        before, reason = _size(part), ""
+        before = _size(part)
+        reason = ""
         try:
             total = _transfer(address, part)
         except urllib.error.HTTPError as error:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Recorded:
-    """Made on the user's own machine, in the real simulator, by a player of `recording/`."""
+    """A recording on the user's own machine, in the real simulator, by a player of `recording/`."""
 
     episodes: int
     minari_id: str  # the Minari id under which the recording is stored
@@ -39,7 +39,7 @@ class D4RL:
 
     @property
     def automatic(self) -> bool:
-        """Whether `auto` may choose it; what is known to be faulty has to be asked for by name."""
+        """Check whether `auto` may choose it; what is known to be faulty has to be asked for by name."""
         return not self.legacy
 
     @property
@@ -54,7 +54,7 @@ class D4RL:
 
     @property
     def brought(self) -> str:
-        """What `data fetch --from` is given when it was brought by hand."""
+        """The value of `data fetch --from` for files that were brought by hand."""
         return self.file_name
 
 
@@ -73,7 +73,7 @@ class DQNReplay:
 
     @property
     def folder(self) -> str:
-        """Where the public bucket has the files, and where they are below the download folder."""
+        """The folder of the files, in the public bucket and below the download folder."""
         return f"dqn/{self.game}/{self.run}/replay_logs"
 
     @property
@@ -108,7 +108,7 @@ Source = Recorded | Public | Minari
 
 
 def command_to_get(name: str, source: str) -> str:
-    """What to type to put a data set into the cache."""
+    """The command that puts a data set into the cache."""
     if source == Recorded.name:
         return f"lamobench data record {name}"
     if source == Minari.name:
@@ -197,7 +197,8 @@ KITCHEN_RECORDINGS = {
 
 def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) -> Dataset:
     """One of D4RL's kitchen files, with its rewards put right and as they are stored, and its recorded analogue."""
-    d4rl_id, address = f"kitchen-{quality}-v0", f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
+    d4rl_id = f"kitchen-{quality}-v0"
+    address = f"{D4RL_SERVER}/kitchen/{file}-v0.hdf5"
     data = D4RL(d4rl_id, address, 60, 9, steps=3_680 if quality == "complete" else 136_950)  # Fu et al. 2020
     return Dataset(
         name=f"kitchen-{quality}",
@@ -213,7 +214,7 @@ def _kitchen(quality: str, file: str, published_fractions: tuple[float, ...]) ->
 
 
 def _atari(game: str, published_fractions: tuple[float, ...], episodes: int, record_seed: int) -> Dataset:
-    """What LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari.
+    """The data that LaMo trained on: the first agent's eleventh million frames, `<game>-medium-v0` in d4rl-atari.
 
     Its recording has as many episodes as make 20,000 to 60,000 steps.
     """

@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend: the message is one line that says what was given, what was expected, what to type.
+    """A mistake that the user can mend: one line that says what was given, what was expected, what to type.
 
     The command line prints the message and exits with status 2; the Python API raises it as it is.
     """

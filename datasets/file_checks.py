@@ -1,4 +1,4 @@
-"""Checks a file before anything of it is read: that it is a file, where it is, how large it is, also unpacked."""
+"""Check a file before anything of it is read: that it is a file, where it is, how large it is, also unpacked."""
 
 import math
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .errors import UserError
 
-MB, GB = 1_000_000, 1_000_000_000  # bytes
+MB = 1_000_000  # bytes
+GB = 1_000_000_000
 LIMIT = "LAMOBENCH_MAX_GB"  # the environment variable with which a user raises the limit
 MOST_GB = 4.0  # unless it is set; the largest of D4RL's files, two million steps of Ant, has 2.1 GB
 KINDS = {
@@ -19,15 +20,15 @@ KINDS = {
 }
 
 
-def check_regular_file(path: Path, most: int | None = None, within: Path | None = None) -> None:
-    """Refuse, with a `UserError`, what is no regular file, is larger than `most` bytes, or lies outside `within`.
+def check_regular_file(path: Path, max_bytes: int | None = None, folder: Path | None = None) -> None:
+    """Refuse, with a `UserError`, what is no regular file, is larger than `max_bytes`, or lies outside `folder`.
 
-    A pipe or a device in a file's place would hang its reader. Links are followed; `within` is the folder, if it comes
+    A pipe or a device in a file's place would hang its reader. Links are followed; `folder` is the folder, if it comes
     from elsewhere, that they must not leave.
     """
     try:
         facts = path.stat()
-        outside = within is not None and not path.resolve().is_relative_to(within.resolve())
+        outside = folder is not None and not path.resolve().is_relative_to(folder.resolve())
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror}); copy or download it again") from None
     except (ValueError, RuntimeError) as error:  # a zero byte in its name; links that lead in a circle
@@ -36,10 +37,10 @@ def check_regular_file(path: Path, most: int | None = None, within: Path | None 
         kind = KINDS.get(stat.S_IFMT(facts.st_mode), "something else")
         raise UserError(f"{path} is {kind} where a regular file belongs; copy or download it again")
     if outside:
-        raise UserError(f"{path} is a link that leads out of {within}; put the file itself in its place")
-    if most is not None and facts.st_size > most:
+        raise UserError(f"{path} is a link that leads out of {folder}; put the file itself in its place")
+    if max_bytes is not None and facts.st_size > max_bytes:
         raise UserError(
-            f"{path} has {facts.st_size / MB:.1f} MB, more than the {most / MB:g} MB that such a file may have"
+            f"{path} has {facts.st_size / MB:.1f} MB, more than the {max_bytes / MB:g} MB that such a file may have"
         )
 
 

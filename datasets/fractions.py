@@ -34,17 +34,22 @@ class Subset:
     def observation_moments(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the chosen episodes' observations, each (S,) float32."""
         observations = self.trajectories.observations
-        count, total, squares = 0, 0.0, 0.0
+        count = 0
+        total = 0.0
+        squares = 0.0
         for n in self.episodes:  # episode by episode: the data may not fit in memory
             episode = observations[self.trajectories.offsets[n] : self.trajectories.offsets[n + 1]].astype(np.float64)
-            count, total, squares = count + len(episode), total + episode.sum(0), squares + np.square(episode).sum(0)
+            count = count + len(episode)
+            total = total + episode.sum(0)
+            squares = squares + np.square(episode).sum(0)
         mean = np.asarray(total / count)
         std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         return mean.astype(np.float32), std.astype(np.float32)
 
     def background(self) -> float:
         """The commonest grey of the chosen episodes' frames, from 0 (black) to 1, in at most `FRAMES` of them."""
-        starts, lengths = self.trajectories.offsets[self.episodes], self.trajectories.lengths[self.episodes]
+        starts = self.trajectories.offsets[self.episodes]
+        lengths = self.trajectories.lengths[self.episodes]
         places = np.arange(0, self.num_steps, -(-self.num_steps // FRAMES))  # evenly spread over the episodes in a row
         before = np.cumsum(lengths) - lengths
         episode = np.searchsorted(before, places, side="right") - 1
@@ -130,7 +135,7 @@ def _weighted_order(trajectories: Trajectories, seed: int) -> Array:
 
 
 def _keys(content: str, episodes: int, seed: int) -> list[bytes]:
-    """For each episode a hash of the data set's content, the seed and its number."""
+    """A hash for each episode, of the data set's content, the seed and the episode's number."""
     return [hashlib.sha256(f"{content} {seed} {n}".encode()).digest() for n in range(episodes)]
 
 

@@ -1,4 +1,7 @@
-"""Files of public repositories on the Hugging Face Hub: downloaded by our own downloader, or brought by hand."""
+"""Files of public repositories on the Hugging Face Hub: downloaded, or brought by hand.
+
+By `download.py` and not by `hf_hub_download`, which begins anew where it was killed: measured in docs/decisions.md.
+"""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -22,7 +25,7 @@ class Repository:
 
 
 def address(repository: Repository, file: str) -> str:
-    """Where `file` lies; `$HF_ENDPOINT` names another host, a mirror for instance."""
+    """The address of `file`; `$HF_ENDPOINT` names another host, a mirror for instance."""
     from huggingface_hub import hf_hub_url
 
     kind = "dataset" if repository.dataset else "model"
@@ -30,7 +33,7 @@ def address(repository: Repository, file: str) -> str:
 
 
 def command_elsewhere(repository: Repository, files: Mapping[str, Check], name: str) -> str:
-    """What to type on a connected machine, and then here, to have `name` without a network."""
+    """The commands to type on a connected machine, and then here, to have `name` without a network."""
     kind = " --repo-type dataset" if repository.dataset else ""
     return (
         f"on a connected machine: hf download {repository.name} {' '.join(files)}{kind} "

@@ -1,4 +1,4 @@
-"""Reads JSON wherever it comes from: what is returned can be compared, hashed, printed and written again.
+"""Read JSON wherever it comes from: what is returned can be compared, hashed, printed and written again.
 
 JSON is taken as I-JSON has it (RFC 7493): numbers are finite, no key stands twice in an object, texts are Unicode.
 """
@@ -36,12 +36,12 @@ def parse_python_json(text: str) -> Any:
     return _parse(text, constant=float, number=float)
 
 
-def read_json(path: Path, most: int = MOST) -> Any:
-    """The content of a JSON file of at most `most` bytes.
+def read_json(path: Path, max_bytes: int = MOST) -> Any:
+    """The content of a JSON file of at most `max_bytes`.
 
     Raises a `UserError` of one line if there is no such file, if it is a pipe or a device, larger, or no good JSON.
     """
-    check_regular_file(path, most)
+    check_regular_file(path, max_bytes)
     try:
         return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -79,7 +79,8 @@ def from_fields(kind: type[Kind], value: Any) -> Kind:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    origin, parts = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    parts = get_args(kind)
     if origin is UnionType:
         return any(_is(value, part) for part in parts)
     if origin is tuple and parts[-1] is not Ellipsis:

@@ -19,7 +19,8 @@ from .tasks import TASKS, Task
 from .trajectories import Array
 
 ENV_ID = "FrankaKitchen-v1"
-JOINTS, OBJECTS = 9, 21
+JOINTS = 9
+OBJECTS = 21
 GOAL_SIZE = JOINTS + OBJECTS  # the first half of an observation, in which goals are states
 OBSERVATION_SIZE = 2 * GOAL_SIZE
 DONE_WITHIN = 0.3  # distance to the wanted positions, in joint space (BONUS_THRESH, there and in FrankaKitchen-v1)
@@ -60,7 +61,8 @@ def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
     As RvS commands the kitchen (`get_dynamic_kitchen_goal` of its code), but told from the observation alone: an object
     that has left its place again is wanted back.
     """
-    wanted, done = observations.copy(), satisfied(observations, sub_goals)
+    wanted = observations.copy()
+    done = satisfied(observations, sub_goals)
     first = done.argmin(axis=1)  # the first that is not done; of those that are all done, nothing is changed
     for number, name in enumerate(sub_goals):
         entries, positions = ELEMENTS[name]

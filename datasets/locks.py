@@ -1,6 +1,7 @@
 """Locks on open files and folders; the kernel drops one when the process that holds it dies, however it dies.
 
-Of an open file and not of a path, so that whoever waited can tell whether it is still the file that lies there.
+They are of an open file and not of a path: whoever waited can tell whether it is still the file that lies there.
+Why not the package `filelock`: docs/decisions.md.
 """
 
 import fcntl

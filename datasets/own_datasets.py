@@ -26,7 +26,7 @@ def _own_folders() -> list[Path]:
 
 
 def _own_meta(folder: Path) -> dict[str, Any]:
-    """What is stored of an imported data set; nothing if that is damaged: whoever opens it is told what is wrong."""
+    """The stored facts of an imported data set; nothing if that is damaged: whoever opens it is told what is wrong."""
     from . import cache
 
     try:

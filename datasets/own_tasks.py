@@ -37,7 +37,7 @@ OWN_SCORES = "the data set's own worst and best episode, or one more than all of
 
 @dataclass(frozen=True)
 class Environment:
-    """What a data set says of the environment to evaluate in."""
+    """The environment to evaluate in, as a data set describes it."""
 
     env_id: str
     options: dict[str, Any]  # Gymnasium's keyword arguments
@@ -80,7 +80,8 @@ def make_own_task(trajectories: Trajectories, environment: Environment, actions:
     The target return is the data set's best, the return scale its power of ten, as the catalog's tasks have it. Raises
     a `UserError` if its environment can't be made here, or is not one that the data fit.
     """
-    worst, best = float(trajectories.returns.min()), float(trajectories.returns.max())
+    worst = float(trajectories.returns.min())
+    best = float(trajectories.returns.max())
     known = environment.reference_scores
     largest = max(abs(worst), abs(best))
     name = trajectories.provenance.dataset
@@ -107,7 +108,8 @@ def make_own_task(trajectories: Trajectories, environment: Environment, actions:
 
 def _check_fit(trajectories: Trajectories, task: Task, env: gymnasium.Env, actions: gymnasium.Space) -> None:
     """A `UserError` unless a policy trained on the data could play in the environment."""
-    ours, theirs = trajectories.observations.shape[1:], env.observation_space.shape
+    ours = trajectories.observations.shape[1:]
+    theirs = env.observation_space.shape
     if ours != theirs:
         raise UserError(
             f"data set '{task.name}' has observations of shape {ours}, but its environment '{task.env_id}' as it is "
@@ -121,7 +123,7 @@ def _check_fit(trajectories: Trajectories, task: Task, env: gymnasium.Env, actio
 
 
 def outdated(task: Task, actions: gymnasium.Space) -> UserError:
-    """For data whose actions are not stored as those of an environment with such actions are now."""
+    """The error for data whose actions are not stored as those of an environment with such actions are now."""
     module = f" --env-module {task.env_module}" if task.env_module else ""
     return UserError(
         f"data set '{task.name}' was imported by an earlier version, or from another one of its environment, whose "

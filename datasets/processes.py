@@ -1,4 +1,4 @@
-"""What this process runs on, and what every pool of worker processes needs to know."""
+"""Facts of this process's machine, and what every pool of worker processes needs to know."""
 
 import multiprocessing
 import os

@@ -154,7 +154,7 @@ def clean(unit: str) -> str:
 
 
 def is_prose(paragraph: str) -> bool:
-    """Whether a cleaned paragraph is English sentences, not code, a table, a formula, a reference or a list."""
+    """Check whether a cleaned paragraph is English sentences, not code, a table, a formula, a reference or a list."""
     words = paragraph.split()
     if len(words) < MIN_WORDS or not paragraph[0].isupper() or not paragraph.isascii():
         return False
@@ -202,7 +202,8 @@ def _units(text: str) -> Iterator[str]:
     lines: list[str] = []
     indentation = 0
     for line in [*inspect.cleandoc(text).split("\n"), ""]:
-        stripped, indented = line.strip(), len(line) - len(line.lstrip())
+        stripped = line.strip()
+        indented = len(line) - len(line.lstrip())
         hangs = len(lines) == 1 and indented > indentation and _starts_item(lines[0])
         breaks = not stripped or _starts_item(stripped) or (indented != indentation and not hangs)
         if breaks and lines:

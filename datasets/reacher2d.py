@@ -40,7 +40,8 @@ class Reacher2d(gymnasium.Env):  # type: ignore[misc]
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
         self.render_mode = render_mode
-        self.width, self.height = width, height
+        self.width = width
+        self.height = height
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (12,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._model = shared_model()
@@ -64,7 +65,8 @@ class Reacher2d(gymnasium.Env):  # type: ignore[misc]
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Apply two torques for 0.15 s; raises `ValueError` for torques that are not finite."""
-        shoulder, elbow = float(action[0]), float(action[1])
+        shoulder = float(action[0])
+        elbow = float(action[1])
         if not (math.isfinite(shoulder) and math.isfinite(elbow)):
             raise ValueError(f"action {action} is not finite")  # MuJoCo would reset the simulation without a word
         self._data.ctrl[:] = shoulder, elbow  # the model clips them to [-1, 1]
@@ -92,7 +94,8 @@ class Reacher2d(gymnasium.Env):  # type: ignore[misc]
             self._renderer = None
 
     def _observe(self) -> Array:
-        (q0, q1), (v0, v1) = self._data.qpos.tolist(), self._data.qvel.tolist()
+        (q0, q1) = self._data.qpos.tolist()
+        (v0, v1) = self._data.qvel.tolist()
         x, y, _ = self._tip.tolist()
         target_x, target_y = self._target
         return np.array(

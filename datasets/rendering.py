@@ -1,4 +1,4 @@
-"""What a simulator's camera sees in the states that a data set's observations describe.
+"""Render what a simulator's camera sees in the states that a data set's observations describe.
 
 Nothing is simulated: joint positions are read off each observation and the scene is drawn as it then stands. What the
 observations of a locomotion task leave out, how far the robot has come, is 0.
@@ -29,7 +29,7 @@ KITCHEN_LIGHT = 0.65  # of the model's: without shadows all of it would bleach t
 
 
 def renderable(task: Task) -> bool:
-    """Whether `render` knows the task's scene."""
+    """Check whether `render` knows the task's scene."""
     return task.simulator == "mujoco" and task.name in TASKS
 
 
@@ -74,7 +74,7 @@ def _start_worker(backend: str) -> None:
 
 
 def _problem() -> str:
-    """Why nothing can be drawn here; empty if it can be."""
+    """The reason why nothing can be drawn here; empty if it can be."""
     try:
         import mujoco
 
@@ -88,7 +88,8 @@ def _render(task: Task, observations: Array, height: int, width: int) -> Array:
     import mujoco
 
     model = _model(task)
-    data, renderer = mujoco.MjData(model), mujoco.Renderer(model, height, width)
+    data = mujoco.MjData(model)
+    renderer = mujoco.Renderer(model, height, width)
     for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
         renderer.scene.flags[flag] = False
     frames = []

@@ -1,12 +1,14 @@
-"""How much room a data set that is not here would take in the cache. Plain arithmetic: loads no numerical library."""
+"""Estimate the room that an absent data set would take in the cache. Plain arithmetic: loads no numerical library."""
 
 from .entries import D4RL, LOCOMOTION_SIZES, Dataset, DQNReplay, Recorded, Source
 from .tasks import TASKS
 
 # Numbers in an observation and in an action.
 SIZES = {"reacher2d": (12, 2), "kitchen": (60, 9), "kitchen-mixed": (60, 9), **LOCOMOTION_SIZES}
-FLOAT, FLAGS = 4, 2  # bytes of a number, and of a step's terminal and timeout
-FRAME, DISCRETE_ACTION = 84 * 84, 8  # bytes
+FLOAT = 4  # bytes of a number
+FLAGS = 2  # bytes of a step's terminal and timeout
+FRAME = 84 * 84  # bytes
+DISCRETE_ACTION = 8  # bytes
 REPLAY_STEPS = 1_000_000  # of one checkpoint of the DQN replay data
 
 

@@ -1,4 +1,4 @@
-"""Where files live and how they are written: whole or not at all."""
+"""Find the places of files, and write files whole or not at all."""
 
 import errno
 import glob
@@ -185,12 +185,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def check_room(folder: Path, what: str, needed: int) -> None:
+def check_room(folder: Path, name: str, needed: int) -> None:
     """Raise a `UserError` if the disk that `folder` is on has no room for `needed` bytes more."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder} has room for {free / 1e6:.0f} MB, but {what} takes {needed / 1e6:.0f} MB more; "
+            f"{folder} has room for {free / 1e6:.0f} MB, but {name} takes {needed / 1e6:.0f} MB more; "
             "free some space, or set LAMOBENCH_HOME to a larger disk"
         )
 

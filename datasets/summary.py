@@ -1,4 +1,4 @@
-"""What a data set holds, for people to read."""
+"""Describe what a data set holds, for people to read."""
 
 from itertools import pairwise
 from typing import Any
@@ -42,7 +42,7 @@ def describe(trajectories: Trajectories) -> dict[str, Any]:
 
 
 def describe_scores(trajectories: Trajectories, dataset: Dataset, task: Task) -> dict[str, Any]:
-    """What the catalog fixes for a data set and its task, and how the episodes score by it; plain values."""
+    """The values that the catalog fixes for a data set and its task, and the episodes' scores by them; plain values."""
     low, high = task.reference_scores
     return {
         "task": task.name,
@@ -77,7 +77,8 @@ def _brief(bound: Array) -> str:
 
 def histogram(values: Array) -> list[str]:
     """Lines such as `  10 to 20   | ####  12`, one a bin of equal width; a single line if all values are the same."""
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if low == high:
         return [f"{low:g} | {'#' * BAR} {len(values)}"]
     counts, edges = np.histogram(values, BINS)

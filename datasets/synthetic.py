@@ -23,7 +23,8 @@ def shuffle_tokens(corpus: Corpus, seed: int) -> Corpus:
     The least loss that any model can have on it is the entropy of the frequencies (the unigram loss).
     """
     rng = np.random.default_rng([seed, 1])
-    train, held_out = rng.permutation(corpus.train), rng.permutation(corpus.held_out)
+    train = rng.permutation(corpus.train)
+    held_out = rng.permutation(corpus.held_out)
     return replace(
         corpus, train=train, held_out=held_out, train_sha256=array_hash(train), held_out_sha256=array_hash(held_out)
     )
@@ -47,7 +48,8 @@ def markov_corpus(tokenizer: "PreTrainedTokenizerBase", states: int, temperature
     matrix = transition_matrix(states, temperature, rng)
     path = sample_path(matrix, TRAIN_TOKENS + HELD_OUT_TOKENS, rng)
     ids = tokens[path].astype(np.uint16 if len(tokenizer) <= 65536 else np.uint32)
-    train, held_out = ids[:TRAIN_TOKENS], ids[TRAIN_TOKENS:]
+    train = ids[:TRAIN_TOKENS]
+    held_out = ids[TRAIN_TOKENS:]
     return Corpus(
         name=MARKOV,
         train=train,

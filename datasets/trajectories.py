@@ -19,7 +19,7 @@ PIECE = 1 << 26  # bytes of an array that are hashed at a time
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a data set comes from; part of every leaderboard row."""
+    """The origin of a data set; part of every leaderboard row."""
 
     dataset: str  # the catalog's name, e.g. "reacher2d-medium"
     source: str  # "recorded", "minari", "d4rl" or "dqn_replay"; rows of different sources are never compared as one
@@ -82,7 +82,7 @@ class Trajectories:
 
     @property
     def discrete(self) -> bool:
-        """Whether actions are integers."""
+        """Check whether actions are integers."""
         return self.actions.ndim == 1
 
     @cached_property
@@ -114,7 +114,9 @@ def combine_hashes(hashes: dict[str, str]) -> str:
 
 
 def _check_shapes(data: Trajectories) -> None:
-    dataset, steps, episodes = data.provenance.dataset, data.num_steps, data.num_episodes
+    dataset = data.provenance.dataset
+    steps = data.num_steps
+    episodes = data.num_episodes
     if episodes < 1 or steps < 1:
         raise UserError(f"data set '{dataset}' is empty: {episodes} episodes, {steps} steps; record or fetch it again")
     for array, types in data.TYPES.items():

@@ -1,4 +1,4 @@
-"""Whether the data sets at hand are what was stored, to the byte."""
+"""Check that the data sets at hand are what was stored, to the byte."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -23,7 +23,7 @@ MAX_UNKNOWN = 0.001  # share of "<unk>" among words; where rare words were repla
 
 
 def folder_of(name: str) -> Path:
-    """Where the corpus `name` is kept, whether or not it is there."""
+    """The folder where the corpus `name` is kept, whether or not it is there."""
     return storage.home() / "corpora" / name
 
 
@@ -65,12 +65,13 @@ def sources(name: str) -> dict[str, str]:
 
 
 def article_counts(name: str) -> dict[str, int]:
-    """How many articles "train" and "valid" have."""
+    """The number of articles in "train" and "valid"."""
     return {part: about["articles"] for part, about in _meta(name).items()}
 
 
 def _counts(name: str) -> dict[str, int]:
-    counts, (train, valid) = article_counts(name), PUBLISHED_ARTICLES[name]
+    counts = article_counts(name)
+    (train, valid) = PUBLISHED_ARTICLES[name]
     return {
         "train_articles": counts["train"],
         "published_train_articles": train,
@@ -130,7 +131,7 @@ def _given_files(name: str, given: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _files_in(name: str, folder: Path) -> list[Path]:
-    """Of the folder that a download or an archive makes below `folder`, or of `folder` itself."""
+    """The files of the folder that a download or an archive makes below `folder`, or of `folder` itself."""
     inner = [folder / f"{name}-raw-v1", folder / f"{name}-raw", folder]
     for place in inner:
         files = sorted(path for path in place.glob("*") if path.suffix in SUFFIXES and path.is_file())
@@ -145,13 +146,18 @@ def _part_of(file: Path) -> str:
 
 def _write_part(files: Sequence[Path], target: Path) -> dict[str, Any]:
     """Write the articles in `files` to `target`; how many they are, and the text's SHA-256."""
-    digest, count, words, unknown = hashlib.sha256(), 0, 0, 0
+    digest = hashlib.sha256()
+    count = 0
+    words = 0
+    unknown = 0
     with target.open("wb") as output:
         for article in _split_articles(line for file in files for line in _lines(file)):
             text = f"{article}\n\n".encode()
             output.write(text)
             digest.update(text)
-            count, words, unknown = count + 1, words + article.count(" ") + 1, unknown + article.count("<unk>")
+            count = count + 1
+            words = words + article.count(" ") + 1
+            unknown = unknown + article.count("<unk>")
     if not count:
         raise UserError(f"{', '.join(map(str, files))} holds no text; give WikiText's raw files")
     if unknown > MAX_UNKNOWN * words:

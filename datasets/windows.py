@@ -21,7 +21,7 @@ from .trajectories import Array, Trajectories
 
 @dataclass(frozen=True)
 class View:
-    """How learning sees the stored steps of a task."""
+    """The way in which learning sees the stored steps of a task."""
 
     frames: int = 0  # F, the frames of an image task that a policy sees at once; 0: observations are vectors
     clip_rewards: bool = False  # to [-1, 1], as deep Q-learning on Atari does; what is stored stays as it is
@@ -30,7 +30,7 @@ class View:
 
     @property
     def earlier_frames(self) -> int:
-        """How many frames before a step's own it is seen with: F - 1, or none."""
+        """The number of frames before its own that a step is seen with: F - 1, or none."""
         return max(0, self.frames - 1)
 
     def rewards(self, rewards: Array) -> Array:
@@ -121,22 +121,24 @@ def reward_rates(subset: Subset, horizon: int, view: View = VECTORS) -> tuple[fl
 
 
 def reward_scale(subset: Subset) -> float:
-    """What rewards are multiplied by so that the subset's best and worst return lie 1000 apart (authors' code).
+    """The factor of rewards that brings the subset's best and worst return 1000 apart (authors' code).
 
     1 where they are less than a hundredth of the larger one apart, as they are in one episode: noise would be blown up.
     """
     returns = subset.trajectories.returns[subset.episodes]
-    spread, size = float(returns.max() - returns.min()), float(abs(returns).max())
+    spread = float(returns.max() - returns.min())
+    size = float(abs(returns).max())
     return 1000.0 / spread if spread > 0.01 * size else 1.0
 
 
 class _StepDraw:
-    """Draws steps of a subset uniformly: an episode with probability proportional to its length, then a step in it."""
+    """A uniform draw of a subset's steps: an episode with probability proportional to its length, then a step in it."""
 
     def __init__(self, subset: Subset, padding: int = 0) -> None:
         """`padding`: so many steps before each episode's first are drawn too, though they are not stored."""
         data = subset.trajectories
-        self.starts, lengths = np.asarray(data.offsets[subset.episodes]), data.lengths[subset.episodes]
+        self.starts = np.asarray(data.offsets[subset.episodes])
+        lengths = data.lengths[subset.episodes]
         self.ends = self.starts + lengths
         self.cumulative = np.cumsum(lengths + padding)
 
@@ -151,7 +153,9 @@ class ContextSampler:
     """Samples `ContextBatch`es of K steps; a window starts at each step of the subset with equal probability."""
 
     def __init__(self, subset: Subset, context: int, view: View = VECTORS) -> None:
-        self.data, self.context, self.view = _plain(subset.trajectories), context, view
+        self.data = _plain(subset.trajectories)
+        self.context = context
+        self.view = view
         self._steps = _StepDraw(subset, view.padding_steps)
         self._returns_to_go = returns_to_go(self.data, view)
 
@@ -189,14 +193,16 @@ class StepSampler:
     """Samples `StepBatch`es, every step of the subset with equal probability."""
 
     def __init__(self, subset: Subset, view: View = VECTORS) -> None:
-        self.data, self.view = _plain(subset.trajectories), view
+        self.data = _plain(subset.trajectories)
+        self.view = view
         self._steps = _StepDraw(subset)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> StepBatch:
         """Draw B steps."""
         step, row = self._steps.draw(batch_size, rng)
         if self.view.frames:
-            starts, ends = self._steps.starts[row], self._steps.ends[row]
+            starts = self._steps.starts[row]
+            ends = self._steps.ends[row]
             observations = _stacked(self.data.observations, step, 1, self.view, starts, ends)
         else:
             observations = _rows(self.data.observations, step)
@@ -208,7 +214,9 @@ class TransitionSampler:
 
     def __init__(self, subset: Subset, view: View = VECTORS, reward_scale: float = 1.0) -> None:
         """`reward_scale`: what rewards are multiplied by for learning, after any clipping."""
-        self.data, self.episodes, self.view = _plain(subset.trajectories), subset.episodes, view
+        self.data = _plain(subset.trajectories)
+        self.episodes = subset.episodes
+        self.view = view
         self.reward_scale = np.float32(reward_scale)
         self._steps = _StepDraw(subset)
 
@@ -227,8 +235,9 @@ class TransitionSampler:
         )
 
     def _observations(self, step: Array, row: Array) -> tuple[Tensor, Tensor]:
-        """Before and after the steps (B,) of the subset's episodes `row` (B,)."""
-        starts, ends = self._steps.starts[row], self._steps.ends[row]
+        """The observations before and after the steps (B,) of the subset's episodes `row` (B,)."""
+        starts = self._steps.starts[row]
+        ends = self._steps.ends[row]
         last = np.flatnonzero(step + 1 == ends)
         after_last = torch.from_numpy(np.asarray(self.data.last_observations[self.episodes[row[last]]]))
         if self.view.frames:
@@ -261,13 +270,15 @@ class GoalSampler:
 
     def __init__(self, subset: Subset) -> None:
         self.data = _plain(subset.trajectories)
-        self.starts, self.lengths = self.data.offsets[subset.episodes], self.data.lengths[subset.episodes]
+        self.starts = self.data.offsets[subset.episodes]
+        self.lengths = self.data.lengths[subset.episodes]
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> GoalBatch:
         """Draw B pairs."""
         row = rng.integers(len(self.starts), size=batch_size)
         first, second = self.starts[row] + rng.integers(self.lengths[row], size=(2, batch_size))
-        now, then = np.minimum(first, second), np.maximum(first, second)
+        now = np.minimum(first, second)
+        then = np.maximum(first, second)
         arrays = ((self.data.observations, now), (self.data.actions, now), (self.data.observations, then))
         return GoalBatch(*(_rows(array, index) for array, index in arrays))
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a little real data, a tiny GPT-2, English, and runs with tiny budgets."""
+"""Fixtures that tests of several rooms share: a little real data, a tiny GPT-2, English, and runs with tiny budgets."""
 
 import os
 
@@ -51,7 +51,8 @@ BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline
 @pytest.fixture(scope="session")
 def reacher_data() -> Trajectories:
     """Eight episodes of 20 steps, played in the real simulator by the recorder's controller with some noise."""
-    environment, rng = make_environment(find_task("reacher2d")), np.random.default_rng(7)
+    environment = make_environment(find_task("reacher2d"))
+    rng = np.random.default_rng(7)
     episodes = [_play(environment, seed, rng) for seed in range(8)]
     observations, actions, rewards, last = (list(parts) for parts in zip(*episodes, strict=True))
     timeouts = np.zeros(160, bool)
@@ -69,7 +70,9 @@ def reacher_data() -> Trajectories:
 
 
 def _play(environment: Any, seed: int, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
-    observations, actions, rewards = [environment.reset(seed=seed)[0]], [], []
+    observations = [environment.reset(seed=seed)[0]]
+    actions = []
+    rewards = []
     for _ in range(20):
         action = np.clip(control(observations[-1], 1.4) + 0.1 * rng.normal(size=2), -1, 1).astype(np.float32)
         observation, reward, *_ = environment.step(action)
@@ -143,7 +146,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
-    """For each method, settings that make it as small as it gets. The language loss of LaMo is on."""
+    """Settings for each method that make it as small as it gets. The language loss of LaMo is on."""
     lamo = {"context": 3, "lora_rank": 2, "language_weight": 0.1, "language_length": 16, "corpus": str(english)}
     return {
         "bc": {"hidden": (16,)},
@@ -165,7 +168,7 @@ def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def tiny_request(home: Path, tiny_gpt2: Path, tiny_settings: dict[str, dict[str, Any]]) -> Callable[..., RunRequest]:
-    """Asks for a run that trains in a fraction of a second; `budget` and `settings` are added to the tiny ones."""
+    """Requests for runs that train in a fraction of a second; `budget` and `settings` are added to the tiny ones."""
 
     def request(method: str = "bc", **changes: Any) -> RunRequest:
         budget = BUDGET | changes.pop("budget", {})

@@ -57,7 +57,7 @@ def write_module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def forget_module() -> None:
-    """As in a process that has not imported it."""
+    """Forget the module, as in a process that has not imported it."""
     module = sys.modules.pop(NAME, None)
     for name in module.SPACES if module else ():
         del gymnasium.registry[name]

@@ -1,4 +1,4 @@
-"""What tests can do without where it is not installed, unless somebody means them to run.
+"""Skip the tests of programs that are not installed, unless somebody means them to run.
 
 `LAMOBENCH_REQUIRE` names what must be there, e.g. "chromium ray": its tests then fail instead of being skipped.
 """
@@ -12,9 +12,9 @@ VARIABLE = "LAMOBENCH_REQUIRE"
 KNOWN = ("chromium", "ray")
 
 
-def lacking(name: str, how: str) -> NoReturn:
-    """Skip the tests of what is not here, or fail them; `how` says what to type. For a test, a fixture or a module."""
+def lacking(name: str, advice: str) -> NoReturn:
+    """Skip the tests of what is not here, or fail them; `advice` says what to type. For tests, fixtures and modules."""
     assert name in KNOWN
     if name in os.environ.get(VARIABLE, "").split():
-        pytest.fail(f"{how} ({VARIABLE} names {name})", pytrace=False)
-    pytest.skip(how, allow_module_level=True)
+        pytest.fail(f"{advice} ({VARIABLE} names {name})", pytrace=False)
+    pytest.skip(advice, allow_module_level=True)

@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: how it is packaged, who imports whom, what its documents promise."""
+"""Tests of the repository as a whole: how it is packaged, who imports whom, what its documents promise."""
 
 import ast
 import graphlib
@@ -116,7 +116,8 @@ def test_an_unpacked_wheel_works_without_the_repository(wheel: Path, tmp_path: P
 
 def imports_of(path: Path, root: Path) -> set[str]:
     """The modules of the tree in `root` that one of them imports, wherever in it the import stands, as "a.b.c"."""
-    package, found = path.relative_to(root).parts[:-1], set()
+    package = path.relative_to(root).parts[:-1]
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             named = node.module.split(".") if node.module else []
@@ -130,18 +131,19 @@ def imports_of(path: Path, root: Path) -> set[str]:
 
 
 def import_graph(root: Path, folder: str) -> dict[str, set[str]]:
-    """What each module below a folder of the tree imports of the tree."""
+    """The modules of the tree that each module below a folder imports."""
     paths = sorted((root / folder).rglob("*.py"))
     return {".".join(path.relative_to(root).with_suffix("").parts): imports_of(path, root) for path in paths}
 
 
-def against_the_order(graph: dict[str, set[str]], order: Sequence[str], depth: int) -> list[str]:
-    """Imports from a room to one above it, or to one that the order does not have."""
-    places = {name: place for place, name in enumerate(order)}
+def against_the_order(graph: dict[str, set[str]], names: Sequence[str], depth: int) -> list[str]:
+    """The imports from a room to one above it, or to one that the order of `names` does not have."""
+    places = {name: place for place, name in enumerate(names)}
     wrong = []
     for module, imported in graph.items():
         for other in imported:
-            here, there = module.split(".")[depth], other.split(".")[depth]
+            here = module.split(".")[depth]
+            there = other.split(".")[depth]
             if places.get(there, -1) < places.get(here, -1) and other.split(".")[:depth] == module.split(".")[:depth]:
                 wrong.append(f"{module} imports {other}")
     return sorted(wrong)
@@ -220,12 +222,15 @@ def test_make_targets_that_the_documents_name_exist(page: str) -> None:
     assert named <= make_targets()
     if page == "README.md":
         assert {"demo", "test"} <= named
+    if page == "docs/commands.md":
+        assert named == make_targets()
 
 
-def test_commands_that_the_readme_shows_are_ones_that_the_program_has() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md"])
+def test_commands_that_the_documents_show_are_ones_that_the_program_has(page: str) -> None:
     from lamobench.benchmark.cli import main as cli
 
-    shown = re.findall(r"^\.venv/bin/lamobench (.*)$", (ROOT / "README.md").read_text(), re.M)
+    shown = re.findall(r"^\.venv/bin/lamobench (.*)$", (ROOT / page).read_text(), re.M)
     assert shown
     for command in shown:
         assert cli.parse(command.split()) is not None

@@ -1,1 +1,1 @@
-"""What `lamobench bench` measures: one module a group of measurements, and the harness that they share."""
+"""Measurements of `lamobench bench`: one module a group of measurements, and the harness that they share."""

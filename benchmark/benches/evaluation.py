@@ -20,7 +20,8 @@ from . import policies
 from .harness import Measure, Row, Settings, faster, in_turn
 from .published import PublishedModel
 
-EPISODES, TARGETS = 20, (3600.0, 1800.0)
+EPISODES = 20
+TARGETS = (3600.0, 1800.0)
 # Of each episode: hopper's horizon; and what leaves only a small part to the making of environments, one against forty.
 STEPS = {True: 1000, False: 200}
 COMPARED = 40  # steps whose actions are compared: later ones are far apart where the first ones differ by rounding
@@ -40,7 +41,7 @@ class Remembering(gymnasium.Wrapper):  # type: ignore[misc]
         self.actions: list[Array] = []
 
     def step(self, action: Array) -> Any:
-        """As the environment's own."""
+        """Step the environment, and remember the action."""
         self.actions.append(np.array(action))
         return self.env.step(action)
 
@@ -87,13 +88,18 @@ def _play(model: PublishedModel, environment: Any, seed: int, target: float) -> 
     states = torch.from_numpy(state).float().reshape(1, -1)
     actions = torch.zeros((0, environment.action_space.shape[0]))
     returns = torch.tensor(target / model.return_scale).reshape(1, 1)
-    timesteps, total, over, step = torch.zeros(1, dtype=torch.long), 0.0, False, 0
+    timesteps = torch.zeros(1, dtype=torch.long)
+    total = 0.0
+    over = False
+    step = 0
     while not over:
         actions = torch.cat([actions, torch.zeros((1, actions.shape[1]))])
         action = model.act(model.normalize(states), actions, returns, timesteps)
         actions[-1] = action
         state, reward, terminated, truncated, _ = environment.step(action.numpy())
-        total, over, step = total + float(reward), terminated or truncated, step + 1
+        total = total + float(reward)
+        over = terminated or truncated
+        step = step + 1
         states = torch.cat([states, torch.from_numpy(state).float().reshape(1, -1)])
         returns = torch.cat([returns, (returns[-1:] - float(reward) / model.return_scale)])
         timesteps = torch.cat([timesteps, torch.full((1,), step)])
@@ -101,7 +107,7 @@ def _play(model: PublishedModel, environment: Any, seed: int, target: float) -> 
 
 
 def check_actions(policy: Policy, model: PublishedModel, seeds: Sequence[int], steps: int) -> None:
-    """Both ways choose the same actions in the same episodes; an `AssertionError` otherwise."""
+    """Check that both ways choose the same actions in the same episodes; an `AssertionError` otherwise."""
     slots: list[Remembering] = []
 
     def make() -> Remembering:

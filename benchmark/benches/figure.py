@@ -17,11 +17,15 @@ from matplotlib.lines import Line2D
 from ...datasets.storage import whole_file
 from ..figures.card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, write_header
 
-MET, MISSED, WANTED = "#1A8A5F", "#B3261E", "#1F2328"
-LABEL, BAR, AXIS = 0.22, 0.2, 0.28  # inches of a label, of a bar, and of the axis below them
+MET = "#1A8A5F"
+MISSED = "#B3261E"
+WANTED = "#1F2328"
+LABEL = 0.22  # inches of a label
+BAR = 0.2  # of a bar
+AXIS = 0.28  # of the axis below them
 
 
-def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> None:
+def bench_figure(rows: Sequence[Mapping[str, str]], caption: str, path: Path) -> None:
     """Write a PNG of the rows that have a ratio and want one; none, if there is no such row."""
     shown = [row for row in rows if row["ratio"] and "times" in row["wanted"]]
     if not shown:
@@ -30,8 +34,9 @@ def bench_figure(rows: Sequence[Mapping[str, str]], about: str, path: Path) -> N
     for row in shown:
         groups.setdefault((row["what"], row["threads"], row["other_name"]), []).append(row)
     handles = [_mark(MET, "as fast as wanted"), _mark(MISSED, "not yet"), _mark(WANTED, "wanted", "|")]
-    lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", *textwrap.wrap(about, WRAP)]
-    header, body = header_height(len(lines), len(handles)), LABEL * len(groups) + BAR * len(shown)
+    lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", *textwrap.wrap(caption, WRAP)]
+    header = header_height(len(lines), len(handles))
+    body = LABEL * len(groups) + BAR * len(shown)
     height = 2 * MARGIN + header + body + AXIS
     with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
@@ -60,7 +65,8 @@ def _axis(axes: Axes, end: float) -> None:
 
 def _bars(axes: Axes, groups: Mapping[tuple[str, ...], Sequence[Mapping[str, str]]], named: bool) -> None:
     """Labels and bars from the top down, with the processors' names if they are to be; the vertical axis has inches."""
-    top, box = 0.0, {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    top = 0.0
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     for (what, threads, other), rows in groups.items():
         count = "1 thread" if threads == "1" else f"{threads} threads"
         label = f"{what}, {count}, beside {other}"
@@ -73,7 +79,8 @@ def _bars(axes: Axes, groups: Mapping[tuple[str, ...], Sequence[Mapping[str, str
 
 
 def _bar(axes: Axes, row: Mapping[str, str], middle: float, processor: str) -> None:
-    ratio, wanted = float(row["ratio"]), wanted_ratio(row["wanted"])
+    ratio = float(row["ratio"])
+    wanted = wanted_ratio(row["wanted"])
     axes.barh(middle, ratio - 1, left=1, height=0.7 * BAR, color=MET if row["met"] == "True" else MISSED)
     if row["low"]:
         axes.plot([float(row["low"]), float(row["high"])], [middle] * 2, color=INK, linewidth=1.2)

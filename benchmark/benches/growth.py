@@ -1,4 +1,4 @@
-"""How cost grows: a training step with the context and with the model's width, a batch with the data, runs with runs.
+"""Measure how cost grows: a training step with context and width, a batch with the data, runs with runs.
 
 Time is measured here, memory in processes that do nothing else.
 """
@@ -31,7 +31,9 @@ EPISODE = 500  # steps of one
 RUNS = (1, 2, 4, 8, 16, 32, 64)
 DATASET = "reacher2d-medium-large"  # that those are of
 
-DT, LAMO, BC = "DT step", "LaMo step", "runs of BC"
+DT = "DT step"
+LAMO = "LaMo step"
+BC = "runs of BC"
 SAMPLES = {"transitions": f"batch of {TRANSITIONS} transitions", "windows": f"batch of {BATCH} windows"}
 
 STEP = """
@@ -107,7 +109,8 @@ def step_of(model: str, context: int, windows: int) -> Callable[[], None]:
 
 def over_data(settings: Settings, scratch: Path, sizes: Sequence[int] = DATA) -> list[Point]:
     """A batch over the number of transitions, memory-mapped: of transitions, and of windows."""
-    ways, gigabytes = dict[tuple[int, str], Callable[[], Any]](), dict[tuple[int, str], float]()
+    ways = dict[tuple[int, str], Callable[[], Any]]()
+    gigabytes = dict[tuple[int, str], float]()
     for size in sizes:
         episodes = max(1, size // EPISODE)
         data = random_vectors(
@@ -147,7 +150,7 @@ AXES: dict[str, Axis] = {"context": over_contexts, "width": over_widths, "data":
 
 
 def chosen_axes(names: Sequence[str]) -> dict[str, Axis]:
-    """Those of the given names, all if none is given; a `UserError` for a name that there is not."""
+    """The axes of the given names, all if none is given; a `UserError` for a name that there is not."""
     wanted = {choose("axis", name, list(AXES)) for name in names} or set(AXES)
     return {name: axis for name, axis in AXES.items() if name in wanted}
 

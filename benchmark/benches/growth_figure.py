@@ -1,4 +1,4 @@
-"""What `lamobench bench --growth` found: the figure, a panel an axis, and the tables for a page."""
+"""Show what `lamobench bench --growth` found: the figure, a panel an axis, and the tables for a page."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -36,15 +36,17 @@ SERIES = {
 }
 
 
-def growth_figure(rows: Rows, about: str, path: Path) -> None:
+def growth_figure(rows: Rows, caption: str, path: Path) -> None:
     """Write a PNG of the axes that were measured: milliseconds, logarithmic, or runs an hour above, memory below."""
     axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
     found = [name for name in SERIES if any(row["what"].startswith(name) for row in rows)]
     said = "Above: medians over rounds, milliseconds on a logarithmic axis."
     said += " Below: memory of a process that does this alone." if any(row["gb"] for row in rows) else ""
-    lines = [line for text in (said, about) for line in textwrap.wrap(text, WRAP)]
-    columns, handles = min(2, len(axes)), [_line(name, [], []) for name in found]
-    header, down = header_height(len(lines), len(handles)), -(-len(axes) // columns)
+    lines = [line for text in (said, caption) for line in textwrap.wrap(text, WRAP)]
+    columns = min(2, len(axes))
+    handles = [_line(name, [], []) for name in found]
+    header = header_height(len(lines), len(handles))
+    down = -(-len(axes) // columns)
     height = 2 * MARGIN + header + down * PANEL
     with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
@@ -75,7 +77,8 @@ def _panel(figure: Figure, cell: Any, axis: str, rows: Rows) -> None:
 def _draw(axes: Axes, rows: Rows, column: str) -> None:
     for what in dict.fromkeys(row["what"] for row in rows):
         line = [row for row in rows if row["what"] == what]
-        x, y = [int(row["x"]) for row in line], [float(row[column]) for row in line]
+        x = [int(row["x"]) for row in line]
+        y = [float(row[column]) for row in line]
         if column == "value" and line[0]["low"]:
             colour = _style(what)[0]
             axes.vlines(x, [float(row["low"]) for row in line], [float(row["high"]) for row in line], color=colour)
@@ -109,12 +112,12 @@ def _short(value: int) -> str:
     return f"10{SUPERSCRIPTS[power]}" if 3 <= power < 10 and value == 10**power else str(value)
 
 
-def _style(what: str) -> tuple[str, str, str]:
-    return next(style for name, style in SERIES.items() if what.startswith(name))
+def _style(label: str) -> tuple[str, str, str]:
+    return next(style for name, style in SERIES.items() if label.startswith(name))
 
 
-def _line(what: str, x: Sequence[int], y: Sequence[float]) -> Line2D:
-    colour, marker, label = _style(what)
+def _line(label: str, x: Sequence[int], y: Sequence[float]) -> Line2D:
+    colour, marker, label = _style(label)
     return Line2D(x, y, color=colour, marker=marker, markersize=5, linewidth=1.8, label=label)
 
 

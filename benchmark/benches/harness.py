@@ -1,4 +1,4 @@
-"""How `lamobench bench` measures: blocks of two or more ways of doing one thing in turn, by one clock.
+"""Measure as `lamobench bench` does: blocks of two or more ways of doing one thing in turn, by one clock.
 
 A busy moment of the machine hits neighbouring blocks alike, so a ratio is that of two blocks of one round, and what is
 written is the median over rounds with the quartiles. What is compared is first checked to give the same.
@@ -32,7 +32,7 @@ class KilledError(RuntimeError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure."""
+    """The settings of a measurement."""
 
     clock: str = "wall"  # "wall", or "cpu": seconds of this process alone, for a machine that others use too
     threads: int = 1  # of PyTorch's
@@ -63,7 +63,8 @@ Measure = Callable[[Settings, Path], list[Row]]  # is given an empty folder, whe
 def in_turn(settings: Settings, *ways: Way) -> list[tuple[float, ...]]:
     """Seconds a call of each way, one tuple a round; each round begins with another way."""
     counts = [_block(settings, way) for way in ways]
-    now, rounds = CLOCKS[settings.clock], []
+    now = CLOCKS[settings.clock]
+    rounds = []
     for number in range(settings.rounds):
         seconds = [0.0] * len(ways)
         for place in range(len(ways)):
@@ -77,8 +78,9 @@ def in_turn(settings: Settings, *ways: Way) -> list[tuple[float, ...]]:
 
 
 def _block(settings: Settings, way: Way) -> int:
-    """How many calls take as long as a block is to; the calls that find it out warm up."""
-    count, now = 1, CLOCKS[settings.clock]
+    """The number of calls that take as long as a block is to; the calls that find it out warm up."""
+    count = 1
+    now = CLOCKS[settings.clock]
     started = now()
     way()
     if now() - started > settings.seconds:
@@ -102,31 +104,31 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def faster(
-    what: str, other_name: str, rounds: Sequence[tuple[float, ...]], at_least: float | None, unit: str = "ms"
+    label: str, other_name: str, rounds: Sequence[tuple[float, ...]], target: float | None, unit: str = "ms"
 ) -> Row:
     """A row of rounds of (ours, theirs) in seconds: how many times faster ours is, and is to be."""
     scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]
     ours, other = (scale * statistics.median(side) for side in zip(*rounds, strict=True))
     low, ratio, high = quartiles([theirs / mine for mine, theirs in rounds])
-    wanted = "" if at_least is None else f"{at_least:g} times faster"
-    met = None if at_least is None else ratio >= at_least
-    return Row(what, unit, ours, other, other_name, ratio, low, high, wanted, met)
+    wanted = "" if target is None else f"{target:g} times faster"
+    met = None if target is None else ratio >= target
+    return Row(label, unit, ours, other, other_name, ratio, low, high, wanted, met)
 
 
 def below(
-    what: str, unit: str, values: Sequence[float], bound: float, other: float | None = None, name: str = ""
+    label: str, unit: str, values: Sequence[float], bound: float, other: float | None = None, name: str = ""
 ) -> Row:
     """A row of something that is to be below a bound."""
     low, middle, high = quartiles(values)
     ratio = None if other is None else other / middle
-    return Row(what, unit, middle, other, name, ratio, low, high, f"below {bound:g} {unit}", middle < bound)
+    return Row(label, unit, middle, other, name, ratio, low, high, f"below {bound:g} {unit}", middle < bound)
 
 
-def above(what: str, unit: str, values: Sequence[float], bound: float | None = None) -> Row:
+def above(label: str, unit: str, values: Sequence[float], bound: float | None = None) -> Row:
     """A row of something that is to be above a bound, or that has none."""
     low, middle, high = quartiles(values)
     wanted = "" if bound is None else f"{bound:g} {unit} or more"
-    return Row(what, unit, middle, None, "", None, low, high, wanted, None if bound is None else middle >= bound)
+    return Row(label, unit, middle, None, "", None, low, high, wanted, None if bound is None else middle >= bound)
 
 
 def memory_of(arguments: list[str], scratch: Path, script: str = COMMAND, kind: str = "VmHWM") -> float:

@@ -1,4 +1,4 @@
-"""What this machine can do at most, to read other rows by: large matrix products, and a copy in memory."""
+"""Measure what this machine can do at most, to read other rows by: large matrix products, and a copy in memory."""
 
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,10 @@ def products(settings: Settings, size: int = SIZE) -> dict[str, list[float]]:
 
     A number by PyTorch's default library for float32 (MKL), by oneDNN, and in bfloat16.
     """
-    left, right = torch.randn(size, size), torch.randn(size, size)
-    packed, weight = left.to_mkldnn(), right.to_mkldnn()
+    left = torch.randn(size, size)
+    right = torch.randn(size, size)
+    packed = left.to_mkldnn()
+    weight = right.to_mkldnn()
     halves = left.bfloat16(), right.bfloat16()
     ways = {
         "float32, PyTorch's default": partial(torch.mm, left, right),

@@ -1,4 +1,4 @@
-"""What a full table of a profile costs: every method on every task, from one measured training step of each kind.
+"""Price a full table of a profile: every method on every task, from one measured training step of each kind.
 
 Runs are set up as they always are, but in an empty home with random data of each task's sizes, and a language model of
 the right shape with random weights: neither data nor checkpoints are needed, and a step costs the same. Each kind of
@@ -40,7 +40,8 @@ from .suite import conditions, empty_home
 from .trainings import training
 
 SEEDS = 5
-EPISODES, STEPS = 20, 100  # of the random data
+EPISODES = 20  # of the random data
+STEPS = 100
 # What changes no arithmetic; Atari games differ in these alone, but for the number of actions, which hardly counts.
 FREE = ("learning_rate", "weight_decay")
 CALLS = {"cpu": 1, "cuda": 10}  # of a step between two looks at the clock: a GPU is given the next one meanwhile
@@ -58,7 +59,8 @@ def cells_of(names: Sequence[str]) -> list[Cell]:
 
     A `UserError` for a name that is neither.
     """
-    datasets, methods = list(TABLE.values()), [name for name in methods_of("offline") if METHODS[name].listed]
+    datasets = list(TABLE.values())
+    methods = [name for name in methods_of("offline") if METHODS[name].listed]
     for name in names:
         choose("method or data set of a full table", name, [*methods, *datasets])
     chosen = [dataset for dataset in datasets if dataset in names] or datasets
@@ -137,8 +139,9 @@ def place_random_model(name: str) -> None:
 
 
 def kind_of(config: OfflineConfig) -> str:
-    """What runs have in common that cost alike."""
-    data, task = training_subset(config).trajectories, find_task(config.task)
+    """The properties, as JSON, that runs of the same cost share."""
+    data = training_subset(config).trajectories
+    task = find_task(config.task)
     sizes = [data.observations.shape[1:], data.actions.shape[1:], task.frame_stack]
     settings = {name: value for name, value in config.policy.items() if name not in FREE}
     of_method = [config.lm, config.method.removesuffix("-random") if config.lm else config.method, settings]
@@ -152,7 +155,7 @@ def _request(cell: Cell, profile: str, parts: int) -> RunRequest:
 
 
 def _measured(settings: Settings, cell: Cell, profile: str, parts: int, scratch: Path) -> dict[str, Any]:
-    """What `measure` writes, from a process that does nothing else."""
+    """Call `measure` in a process that does nothing else, and return what it writes."""
     given = {"settings": asdict(settings), "cell": cell, "profile": profile, "parts": parts, "folder": str(scratch)}
     try:
         gigabytes = memory_of([json.dumps(given)], scratch, script=SCRIPT)
@@ -172,7 +175,8 @@ def _measured(settings: Settings, cell: Cell, profile: str, parts: int, scratch:
 def measure(given: str) -> None:
     """Write milliseconds of a training step and of a forward pass, and the device, to `measured.json`."""
     values = json.loads(given)
-    settings, folder = Settings(**values["settings"]), Path(values["folder"])
+    settings = Settings(**values["settings"])
+    folder = Path(values["folder"])
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
     device = choose_device("auto")
@@ -186,7 +190,7 @@ def measure(given: str) -> None:
 
 
 def _milliseconds(settings: Settings, device: torch.device, work: Callable[[], Any]) -> float:
-    """Of one call; on a GPU until it is done with all that it was given."""
+    """The milliseconds of one call; on a GPU until it is done with all that it was given."""
     calls = CALLS[device.type]
 
     def way() -> None:
@@ -201,7 +205,8 @@ def _milliseconds(settings: Settings, device: torch.device, work: Callable[[], A
 def acting(policy: Policy, config: OfflineConfig, history: History) -> Callable[[], None]:
     """A call is the policy's part of one step of an evaluation whose episodes have been going on for a while."""
     policy.eval()
-    act, kept = policy.begin_episodes(), torch.arange(len(history.timesteps), device=history.timesteps.device)
+    act = policy.begin_episodes()
+    kept = torch.arange(len(history.timesteps), device=history.timesteps.device)
 
     @torch.no_grad()
     def step() -> None:
@@ -213,9 +218,10 @@ def acting(policy: Policy, config: OfflineConfig, history: History) -> Callable[
 
 
 def history_of(config: OfflineConfig, device: torch.device) -> History:
-    """Of all of an evaluation's episodes side by side, the whole context; all zeros."""
+    """A history of all of an evaluation's episodes side by side, the whole context; all zeros."""
     context = int(config.policy.get("context", 1))
-    data, task = training_subset(config).trajectories, find_task(config.task)
+    data = training_subset(config).trajectories
+    task = find_task(config.task)
     episodes = config.evaluation_episodes * len(config.target_returns)
     seen = context + max(0, task.frame_stack - 1)
     arrays = (
@@ -229,7 +235,8 @@ def history_of(config: OfflineConfig, device: torch.device) -> History:
 
 def _row(cell: Cell, config: OfflineConfig, measured: dict[str, Any], simulator: float) -> dict[str, Any]:
     """One line of `price.csv`: hours of one run, and of all runs of the method on the data set."""
-    task, evaluations = find_task(config.task), config.steps // config.evaluate_every
+    task = find_task(config.task)
+    evaluations = config.steps // config.evaluate_every
     episodes = config.evaluation_episodes * len(config.target_returns)
     train = config.steps * measured["step_ms"] / 3.6e6
     a_step = measured["act_ms"] + episodes * 1000 * simulator

@@ -1,4 +1,4 @@
-"""What `lamobench bench --price` found, added up: a paragraph and a table for a page."""
+"""Add up what `lamobench bench --price` found: a paragraph and a table for a page."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +23,12 @@ def makespan(hours: Iterable[float], devices: int) -> float:
 
 
 def price_as_markdown(rows: Rows) -> str:
-    """What a full table costs, and what of it each method does on each data set."""
+    """The price of a full table, and each method's part of it on each data set, in Markdown."""
     return f"{_paragraph(rows)}\n\n{_table(rows)}"
 
 
 def units(rows: Rows) -> tuple[str, str]:
-    """What hours are of, e.g. "GPU-hours", and what one of several devices is called."""
+    """The unit of hours, e.g. "GPU-hours", and the name of one of several devices."""
     threads = int(rows[0]["threads"])
     if rows[0]["on"] == "cuda":
         return "GPU-hours", "GPU"
@@ -36,7 +36,8 @@ def units(rows: Rows) -> tuple[str, str]:
 
 
 def _paragraph(rows: Rows) -> str:
-    first, whole = rows[0], cells_of([])
+    first = rows[0]
+    whole = cells_of([])
     unit, device = units(rows)
     of_runs = list(chain.from_iterable(repeat(_hours(row), int(row["runs"])) for row in rows))
     priced = {(row["dataset"], row["method"]) for row in rows}

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: shares by kind of work, from PyTorch's profiler."""
+"""Show where the time of a training step goes: shares by kind of work, from PyTorch's profiler."""
 
 import re
 import time
@@ -78,7 +78,8 @@ def _shares(step: Step, settings: Settings) -> dict[str, float]:
     """Medians over rounds of one step; the first two warm up, and the milliseconds are those without the profiler."""
     step()
     step()
-    alone, parts = [], list[dict[str, float]]()
+    alone = []
+    parts = list[dict[str, float]]()
     for _ in range(max(2, settings.rounds)):
         alone.append(_milliseconds(step, CLOCKS[settings.clock]))
         with profile(activities=[ProfilerActivity.CPU]) as found:
@@ -88,10 +89,10 @@ def _shares(step: Step, settings: Settings) -> dict[str, float]:
     return {"ms": round(quartiles(alone)[1], 2), **{kind: round(share, 1) for kind, share in shares.items()}}
 
 
-def _milliseconds(step: Step, now: Callable[[], float]) -> float:
-    started = now()
+def _milliseconds(step: Step, clock: Callable[[], float]) -> float:
+    started = clock()
     step()
-    return 1000 * (now() - started)
+    return 1000 * (clock() - started)
 
 
 def by_kind(operations: Sequence[tuple[str, float]], whole: float) -> dict[str, float]:

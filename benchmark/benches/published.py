@@ -5,6 +5,9 @@ approximation of GELU spelled out, LaMo's updates as loralib's merged layer (one
 keys and values, applied as a grouped convolution), windows padded on the left. It takes the weights of one of our
 policies, so that both can be asked for the same loss and the same actions.
 
+It stands here and not beside the tests because `lamobench bench` measures against it wherever it is installed: the rows
+`lamo-step` and `dt-step` (`steps.py`) and those of evaluation (`evaluation.py`).
+
 Shapes: B batch, K context, L = 3K tokens, D width, H heads, S observation, A action, R rank.
 """
 
@@ -30,7 +33,8 @@ class Projection(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().clone())
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone())
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
@@ -46,8 +50,11 @@ class MergedUpdate(nn.Module):
     def __init__(self, base: Projection, down: Tensor, up: Tensor, scaling: float, dropout: float) -> None:
         """`down` (3R, in) and `up` (out, R): the three pairs one below the other."""
         super().__init__()
-        self.base, self.scaling, self.dropout = base, scaling, nn.Dropout(dropout)
-        self.down, self.up = nn.Parameter(down.detach().clone()), nn.Parameter(up.detach().clone())
+        self.base = base
+        self.scaling = scaling
+        self.dropout = nn.Dropout(dropout)
+        self.down = nn.Parameter(down.detach().clone())
+        self.up = nn.Parameter(up.detach().clone())
         self.register_buffer("updated", torch.ones(up.shape[0], dtype=torch.bool))
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -65,15 +72,18 @@ class PublishedBlock(nn.Module):
 
     causal: Tensor
 
-    def __init__(self, norms: tuple[nn.LayerNorm, nn.LayerNorm], layers: tuple[nn.Module, ...], about: "About") -> None:
+    def __init__(self, norms: tuple[nn.LayerNorm, nn.LayerNorm], layers: tuple[nn.Module, ...], form: "About") -> None:
         """`layers`: to queries, keys and values; out of attention; the network's two."""
         super().__init__()
-        self.norm_attention, self.norm_network = copy.deepcopy(norms[0]), copy.deepcopy(norms[1])
+        self.norm_attention = copy.deepcopy(norms[0])
+        self.norm_network = copy.deepcopy(norms[1])
         self.project_in, self.project_out, self.expand, self.contract = layers
-        self.heads, self.relu = about.heads, about.relu
-        self.dropout_attention, self.dropout_out = nn.Dropout(about.dropout), nn.Dropout(about.dropout)
-        self.dropout_network = nn.Dropout(about.dropout)
-        self.register_buffer("causal", torch.ones(about.longest, about.longest, dtype=torch.uint8).tril())
+        self.heads = form.heads
+        self.relu = form.relu
+        self.dropout_attention = nn.Dropout(form.dropout)
+        self.dropout_out = nn.Dropout(form.dropout)
+        self.dropout_network = nn.Dropout(form.dropout)
+        self.register_buffer("causal", torch.ones(form.longest, form.longest, dtype=torch.uint8).tril())
 
     def forward(self, hidden: Tensor, padding: Tensor | None) -> Tensor:
         """Map (B, L, D) to (B, L, D); `padding` (B, 1, 1, L) is added to the scores."""
@@ -103,7 +113,10 @@ class About:
     """Sizes that every layer of a model has."""
 
     def __init__(self, heads: int, longest: int, dropout: float, relu: bool) -> None:
-        self.heads, self.longest, self.dropout, self.relu = heads, longest, dropout, relu
+        self.heads = heads
+        self.longest = longest
+        self.dropout = dropout
+        self.relu = relu
 
 
 class PublishedModel(nn.Module):
@@ -121,13 +134,16 @@ class PublishedModel(nn.Module):
         """Position embeddings, which the published model leaves out, have to be zero in `policy`."""
         super().__init__()
         ours = policy.model
-        self.context, self.return_scale = policy.context, ours.return_scale
+        self.context = policy.context
+        self.return_scale = ours.return_scale
         self.norm_before_time = ours.norm_before_time
         for name in ("embed_return", "embed_state", "embed_action", "embed_time", "embed_norm", "head", "normalize"):
             setattr(self, name, _plain(copy.deepcopy(getattr(ours, name))))
         self.bounds = copy.deepcopy(ours.bounds)
         blocks, norm, dropout, words = _of_lamo(policy) if isinstance(policy, LaMo) else _of_dt(policy)
-        self.blocks, self.norm, self.dropout = nn.ModuleList(blocks), copy.deepcopy(norm), nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = copy.deepcopy(norm)
+        self.dropout = nn.Dropout(dropout)
         self.words = words
         if words is not None:
             self.requires_grad_(False)
@@ -161,7 +177,8 @@ class PublishedModel(nn.Module):
         """Cross entropy of `ids` (B, L), each predicted from those before it."""
         assert self.words is not None, "a Decision Transformer has no words"
         logits = F.linear(self.hidden(F.embedding(ids, self.words), None), self.words)
-        before, after = logits[..., :-1, :].contiguous(), ids[..., 1:].contiguous()
+        before = logits[..., :-1, :].contiguous()
+        after = ids[..., 1:].contiguous()
         return F.cross_entropy(before.view(-1, before.shape[-1]), after.view(-1))
 
     def act(self, observations: Tensor, actions: Tensor, returns: Tensor, timesteps: Tensor) -> Tensor:
@@ -177,7 +194,8 @@ def _plain(module: nn.Module) -> nn.Module:
     """The same with PyTorch's own linear layers in the place of ours."""
     if isinstance(module, Linear):
         plain = nn.Linear(module.in_features, module.out_features)
-        plain.weight, plain.bias = module.weight, module.bias
+        plain.weight = module.weight
+        plain.bias = module.bias
         return plain
     for name, part in list(module.named_children()):
         setattr(module, name, _plain(part))
@@ -188,7 +206,8 @@ def published_loss(model: PublishedModel, windows: tuple[Tensor, ...]) -> Tensor
     """Mean squared error over the real steps of what `as_published` returns."""
     observations, actions, returns, timesteps, mask = windows
     predicted = model(observations, actions, returns, timesteps, mask)
-    size, real = actions.shape[-1], mask.reshape(-1) > 0
+    size = actions.shape[-1]
+    real = mask.reshape(-1) > 0
     return torch.mean((predicted.reshape(-1, size)[real] - actions.reshape(-1, size)[real]) ** 2)
 
 
@@ -197,7 +216,8 @@ def as_published(batch: ContextBatch, model: PublishedModel) -> tuple[Tensor, ..
     size = batch.mask.sum(1)
     order = (torch.arange(batch.mask.shape[1]) + size[:, None]) % batch.mask.shape[1]  # padding first
     rows = torch.arange(len(order))[:, None]
-    observations, returns = model.normalize(batch.observations), batch.returns_to_go[..., None] / model.return_scale
+    observations = model.normalize(batch.observations)
+    returns = batch.returns_to_go[..., None] / model.return_scale
     moved = (observations, batch.actions, returns, batch.timesteps, batch.mask.long())
     return tuple(part[rows, order] for part in moved)
 
@@ -209,26 +229,29 @@ def _interleaved(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
 
 
 def _of_lamo(policy: LaMo) -> tuple[list[PublishedBlock], nn.Module, float, Tensor]:
-    gpt2, config = policy.language_model.transformer, policy.config
+    gpt2 = policy.language_model.transformer
+    config = policy.config
     assert not gpt2.wpe.weight.any(), "the published model has no position embeddings"
     about = About(gpt2.config.n_head, gpt2.config.n_positions, config.dropout, relu=False)
     blocks = [_lamo_block(block, policy, about) for block in gpt2.h]
     return blocks, gpt2.ln_f, config.dropout, gpt2.wte.weight.detach()
 
 
-def _lamo_block(block: Any, policy: LaMo, about: About) -> PublishedBlock:
-    config, split = policy.config, [getattr(block.attn.c_attn, part) for part in "qkv"]
+def _lamo_block(block: Any, policy: LaMo, form: About) -> PublishedBlock:
+    config = policy.config
+    split = [getattr(block.attn.c_attn, part) for part in "qkv"]
     weight = torch.cat([part.base_layer.weight.T for part in split], dim=1)
     base = Projection(weight, torch.cat([part.base_layer.bias for part in split]))
     down = torch.cat([part.lora_A["default"].weight for part in split])
     up = torch.cat([part.lora_B["default"].weight for part in split])
     merged = MergedUpdate(base, down, up, config.lora_alpha / config.lora_rank, config.lora_dropout)
     rest = (Projection(layer.weight, layer.bias) for layer in (block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj))
-    return PublishedBlock((block.ln_1, block.ln_2), (merged, *rest), about)
+    return PublishedBlock((block.ln_1, block.ln_2), (merged, *rest), form)
 
 
 def _of_dt(policy: DecisionTransformer) -> tuple[list[PublishedBlock], nn.Module, float, None]:
-    backbone, config = policy.model.backbone, policy.config
+    backbone = policy.model.backbone
+    config = policy.config
     assert isinstance(backbone, CausalTransformer)
     about = About(config.heads, 3 * config.context, config.dropout, relu=True)
     assert config.activation == "relu", "as published"
@@ -236,7 +259,7 @@ def _of_dt(policy: DecisionTransformer) -> tuple[list[PublishedBlock], nn.Module
     return blocks, backbone.norm, config.dropout, None
 
 
-def _dt_block(block: Block, about: About) -> PublishedBlock:
+def _dt_block(block: Block, form: About) -> PublishedBlock:
     layers = (block.query_key_value, block.project, block.expand, block.contract)
     projections = tuple(Projection(layer.weight.T, layer.bias) for layer in layers)
-    return PublishedBlock((block.norm_attention, block.norm_network), projections, about)
+    return PublishedBlock((block.norm_attention, block.norm_network), projections, form)

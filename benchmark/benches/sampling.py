@@ -22,7 +22,9 @@ from ...datasets.trajectories import Array, Provenance, Trajectories
 from ...datasets.windows import ContextBatch, ContextSampler, TransitionSampler, View
 from .harness import Measure, Row, Settings, faster, in_turn
 
-BATCH, CONTEXT, FRAMES = 64, 20, 4
+BATCH = 64
+CONTEXT = 20
+FRAMES = 4
 TRANSITIONS = 256  # in a batch
 Episode = dict[str, Array]
 
@@ -31,7 +33,8 @@ def random_vectors(
     dataset: str, env_id: str, sizes: tuple[int, int], episodes: int, steps: int = 500, source: str = "recorded"
 ) -> Trajectories:
     """Random data with observations and actions of `sizes`, every episode `steps` long."""
-    rng, total = np.random.default_rng(0), episodes * steps
+    rng = np.random.default_rng(0)
+    total = episodes * steps
     observations = rng.standard_normal((total, sizes[0]), np.float32)
     last = rng.standard_normal((episodes, sizes[0]), np.float32)
     actions = rng.uniform(-1, 1, (total, sizes[1])).astype(np.float32)
@@ -46,7 +49,8 @@ def random_frames(
     actions: int = 4,
 ) -> Trajectories:
     """Random data of an Atari game's shape, grey as noise is."""
-    rng, total = np.random.default_rng(0), episodes * steps
+    rng = np.random.default_rng(0)
+    total = episodes * steps
     frames = rng.integers(0, 256, (total + episodes, 84, 84), np.uint8)
     arrays = (frames[:total], frames[total:], rng.integers(0, actions, total))
     return _episodes(dataset, env_id, arrays, steps, "recorded")
@@ -69,8 +73,9 @@ def _episodes(dataset: str, env_id: str, arrays: tuple[Array, Array, Array], ste
 
 
 def draws_from(folder: Path, kind: str) -> Callable[[], Any]:
-    """What draws a batch, of "transitions" or of "windows", from all of a cached data set."""
-    whole, rng = take_fraction(cache.open_cached(folder), 1.0, 0), np.random.default_rng(0)
+    """A function that draws a batch, of "transitions" or of "windows", from all of a cached data set."""
+    whole = take_fraction(cache.open_cached(folder), 1.0, 0)
+    rng = np.random.default_rng(0)
     if kind == "transitions":
         return partial(TransitionSampler(whole).sample, TRANSITIONS, rng)
     return partial(ContextSampler(whole, CONTEXT).sample, BATCH, rng)
@@ -80,24 +85,27 @@ def windows_of_vectors(settings: Settings, scratch: Path, episodes: int = 400) -
     """Hopper's sizes: 64 windows of 20 steps."""
     data = random_vectors("hopper-medium", "Hopper-v5", (11, 3), episodes)
     subset = take_fraction(data, 1.0, 0)
-    sampler, rng = ContextSampler(subset, CONTEXT), np.random.default_rng(0)
+    sampler = ContextSampler(subset, CONTEXT)
+    rng = np.random.default_rng(0)
     published = PublishedSampler(data, subset)
     check_same(sampler, published)
     rounds = in_turn(settings, partial(sampler.sample, BATCH, rng), partial(published.sample, BATCH, rng))
     what = f"sample {BATCH} windows of {CONTEXT} steps, hopper's sizes"
-    return [faster(what, "the published code's pattern", rounds, at_least=30.0)]
+    return [faster(what, "the published code's pattern", rounds, target=30.0)]
 
 
 def windows_of_frames(settings: Settings, scratch: Path, episodes: int = 40) -> list[Row]:
     """The same of Atari frames, four of which a step sees."""
     data = random_frames(episodes)
-    subset, view = take_fraction(data, 1.0, 0), View(frames=FRAMES)
-    sampler, rng = ContextSampler(subset, CONTEXT, view), np.random.default_rng(0)
+    subset = take_fraction(data, 1.0, 0)
+    view = View(frames=FRAMES)
+    sampler = ContextSampler(subset, CONTEXT, view)
+    rng = np.random.default_rng(0)
     published = PublishedFrames(data, subset)
     check_same_frames(sampler, published)
     rounds = in_turn(settings, partial(sampler.sample, BATCH, rng), partial(published.sample, BATCH, rng))
     what = f"sample {BATCH} windows of {CONTEXT} steps, each of {FRAMES} frames of 84 x 84"
-    return [faster(what, "the published code's pattern", rounds, at_least=30.0)]
+    return [faster(what, "the published code's pattern", rounds, target=30.0)]
 
 
 class PublishedSampler:
@@ -158,11 +166,13 @@ class PublishedFrames:
 
     def __init__(self, data: Trajectories, subset: Subset) -> None:
         self.frames = torch.from_numpy(np.asarray(data.observations)).float()
-        self.actions, self.rewards = np.asarray(data.actions), np.asarray(data.rewards)
+        self.actions = np.asarray(data.actions)
+        self.rewards = np.asarray(data.rewards)
         self.returns = np.concatenate(
             [discounted_sums(_episode(data, number)["rewards"], 1.0) for number in range(data.num_episodes)]
         )
-        self.starts, self.ends = data.offsets[:-1], data.offsets[1:]
+        self.starts = data.offsets[:-1]
+        self.ends = data.offsets[1:]
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Stacks (B, K, F, 84, 84) float32, actions, returns-to-go and timesteps (B, K)."""
@@ -173,7 +183,8 @@ class PublishedFrames:
         samples = []
         for step in steps:
             episode = int(np.searchsorted(self.ends, step, side="right"))
-            first, size = int(self.starts[episode]), min(CONTEXT, int(self.ends[episode]) - step)
+            first = int(self.starts[episode])
+            size = min(CONTEXT, int(self.ends[episode]) - step)
             stacks = []
             for index in range(step, step + size):
                 stack = torch.zeros(FRAMES, 84, 84)
@@ -194,8 +205,9 @@ def _episode(data: Trajectories, number: int) -> Episode:
 
 
 def check_same(sampler: ContextSampler, published: PublishedSampler) -> None:
-    """Both give the same windows: ours padded on the right, theirs on the left; an `AssertionError` otherwise."""
-    data, rng = sampler.data, np.random.default_rng(2)
+    """Check that windows are the same: ours padded on the right, theirs on the left; an `AssertionError` otherwise."""
+    data = sampler.data
+    rng = np.random.default_rng(2)
     rows = rng.integers(data.num_episodes, size=BATCH)
     starts = rng.integers(data.lengths[rows])
     starts[:4] = data.lengths[rows[:4]] - np.arange(1, 5)  # some are cut by the episode's end
@@ -210,8 +222,9 @@ def check_same(sampler: ContextSampler, published: PublishedSampler) -> None:
 
 
 def check_same_frames(sampler: ContextSampler, published: PublishedFrames) -> None:
-    """Both give the same stacks, actions, returns and timesteps; an `AssertionError` otherwise."""
-    data, rng = sampler.data, np.random.default_rng(2)
+    """Check that both give the same stacks, actions, returns and timesteps; an `AssertionError` otherwise."""
+    data = sampler.data
+    rng = np.random.default_rng(2)
     rows = rng.integers(data.num_episodes, size=8)
     starts = rng.integers(data.lengths[rows])
     starts[:3] = (0, 1, data.lengths[rows[2]] - 2)  # black before the first, and cut by the end

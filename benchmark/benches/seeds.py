@@ -38,7 +38,7 @@ def _seeds_row(settings: Settings, scratch: Path, dataset: str, method: str) -> 
 
 
 def sampling_share(settings: Settings, scratch: Path, methods: tuple[str, ...] = ()) -> list[Row]:
-    """What share of a step in the `cpu` profile its batch takes to draw: the largest of all methods' shares."""
+    """Measure the share of a `cpu` step that its batch takes to draw: the largest of all methods' shares."""
     keep_freed_memory()
     stock()
     shares: dict[str, list[float]] = {}

@@ -51,10 +51,11 @@ def lamo_step(settings: Settings, scratch: Path, shape: str = "gpt2") -> list[Ro
     idle = _english(shape, english)
     rounds = in_turn(settings, ours, theirs, partial(theirs, idle))
     what = f"LaMo step, {shape}, LoRA, {size} x {CONTEXT} steps, float32"
-    alone, as_it_is = [(r[0], r[1]) for r in rounds], [(r[0], r[2]) for r in rounds]
+    alone = [(r[0], r[1]) for r in rounds]
+    as_it_is = [(r[0], r[2]) for r in rounds]
     rows = [
-        faster(what, "the published loop without its idle forward pass", alone, at_least=1.5),
-        faster(what, f"the published loop, {english[0]} x {english[1]} tokens forward too", as_it_is, at_least=3.0),
+        faster(what, "the published loop without its idle forward pass", alone, target=1.5),
+        faster(what, f"the published loop, {english[0]} x {english[1]} tokens forward too", as_it_is, target=3.0),
     ]
     work = flops(policy, LaMoBatch(batches[0], None)) / 1e9
     best = peaks.best_float32(settings)
@@ -70,25 +71,28 @@ def _bfloat16_row(settings: Settings, shape: str, batches: Sequence[ContextBatch
     halves = our_step(policies.lamo(shape), same, lambda: torch.autocast("cpu", torch.bfloat16))
     rounds = in_turn(settings, halves, ours)
     what = f"LaMo step, {shape}, LoRA, {len(batches[0].mask)} x {CONTEXT} steps, bfloat16"
-    return faster(what, "ours in float32", rounds, at_least=2.5)
+    return faster(what, "ours in float32", rounds, target=2.5)
 
 
 def dt_step(settings: Settings, scratch: Path) -> list[Row]:
     """Decision Transformer at its original size and batch, beside the published loop."""
     keep_freed_memory()
-    batches, policy = _batches(64), policies.decision_transformer()
+    batches = _batches(64)
+    policy = policies.decision_transformer()
     model = PublishedModel(policy)
     _check_equal(policy, model, windows=policies.windows(8, CONTEXT, shortest=3))
-    ours, theirs = our_step(policy, batches), published_step(model, [as_published(b, model) for b in batches])
+    ours = our_step(policy, batches)
+    theirs = published_step(model, [as_published(b, model) for b in batches])
     what = f"DT step, original size, 64 x {CONTEXT} steps, float32"
-    return [faster(what, "the published loop", in_turn(settings, ours, theirs), at_least=1.3)]
+    return [faster(what, "the published loop", in_turn(settings, ours, theirs), target=1.3)]
 
 
 def lamo_memory(settings: Settings, scratch: Path) -> list[Row]:
     """Peak memory (GB) of a process that takes one step of LaMo on GPT-2 small, at the published sizes."""
     ours, theirs = (_peak(side, settings, scratch) for side in ("ours", "published"))
     ratio = theirs / ours
-    what, name = f"peak memory of a LaMo step, gpt2, 64 x {CONTEXT} steps", "the published loop"
+    what = f"peak memory of a LaMo step, gpt2, 64 x {CONTEXT} steps"
+    name = "the published loop"
     return [Row(what, "GB", ours, theirs, name, ratio, None, None, "2 times less", ratio >= 2)]
 
 
@@ -111,8 +115,9 @@ def one_step(side: str, shape: str = "gpt2") -> None:
 
 
 def our_step(policy: Policy, batches: Sequence[Any], precision: Callable[[], Any] = nullcontext) -> Callable[[], None]:
-    """What `training/learner.py` does in a step, but for the schedule."""
-    settings, queue = policy.optimizer_settings(), itertools.cycle(batches)
+    """The work of a step in `training/learner.py`, but for the schedule."""
+    settings = policy.optimizer_settings()
+    queue = itertools.cycle(batches)
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon, fused=True)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     policy.train()
@@ -137,9 +142,10 @@ def published_step(model: PublishedModel, batches: Sequence[tuple[Tensor, ...]])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / 2500, 1.0))
     model.train()
 
-    def step(idle: Tensor | None = None) -> None:
+    def step(ids: Tensor | None = None) -> None:
+        """Update once on the next batch; `ids` (B, L) are token ids for the idle forward pass, if any."""
         loss = published_loss(model, next(queue))
-        language = None if idle is None else model.language_loss(idle)  # kept, as published, until the step is over
+        language = None if ids is None else model.language_loss(ids)  # kept, as published, until the step is over
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 0.25)
@@ -161,7 +167,7 @@ def flops(policy: Policy, batch: Any) -> int:
 
 
 def _linear_flops(inputs: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
-    """Of oneDNN's linear layer, from the shapes (..., in) and (out, in)."""
+    """Count the operations of oneDNN's linear layer, from the shapes (..., in) and (out, in)."""
     return 2 * inputs.numel() * weight[0]
 
 
@@ -175,12 +181,13 @@ def _english(shape: str, size: tuple[int, int]) -> Tensor:
 
 
 def _check_equal(policy: Any, model: PublishedModel, windows: ContextBatch) -> None:
-    """Without dropout both have the same loss; an `AssertionError` otherwise."""
+    """Check that both have the same loss without dropout; an `AssertionError` otherwise."""
     policy.eval()
     model.eval()
     batch = windows if isinstance(policy, DecisionTransformer) else LaMoBatch(windows, None)
     with torch.no_grad():
-        ours, theirs = policy.loss(batch)[0], published_loss(model, as_published(windows, model))
+        ours = policy.loss(batch)[0]
+        theirs = published_loss(model, as_published(windows, model))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 

@@ -32,15 +32,17 @@ for _ in range(200):
 
 def loading_d4rl(settings: Settings, scratch: Path, steps: int = 1_000_000) -> list[Row]:
     """Seconds to read a D4RL file of hopper's shape, against iterating the same data as Minari episodes."""
-    path, dataset = scratch / "hopper_medium-v2.hdf5", DATASETS["hopper-medium"]
+    path = scratch / "hopper_medium-v2.hdf5"
+    dataset = DATASETS["hopper-medium"]
     (file,) = (source for source in dataset.sources if isinstance(source, D4RL))
     data = _hopper_like(steps)
     _write_d4rl(path, data)
     folder = _write_minari(scratch, data)
-    ours, theirs = partial(d4rl.read, path, dataset, file), partial(_iterate_minari, folder)
+    ours = partial(d4rl.read, path, dataset, file)
+    theirs = partial(_iterate_minari, folder)
     np.testing.assert_array_equal(ours().observations, theirs()["observations"])
     rounds = in_turn(settings, ours, theirs)
-    return [faster(f"load {steps:,} transitions", "iterating Minari episodes", rounds, at_least=5.0, unit="s")]
+    return [faster(f"load {steps:,} transitions", "iterating Minari episodes", rounds, target=5.0, unit="s")]
 
 
 def opening_cached(settings: Settings, scratch: Path, frames: int = 1_000_000) -> list[Row]:
@@ -131,7 +133,7 @@ def _write_minari(scratch: Path, data: dict[str, Array]) -> Path:
 
 
 def _iterate_minari(folder: Path) -> dict[str, Array]:
-    """What a user writes to get flat arrays out of a Minari data set."""
+    """Do what a user writes to get flat arrays out of a Minari data set."""
     import minari
 
     episodes = list(minari.MinariDataset(folder).iterate_episodes())

@@ -22,11 +22,12 @@ MEASUREMENTS: dict[str, Measure] = {
     for module_name, measure in module.MEASUREMENTS.items()
 }
 WHERE = ("processor", "torch")  # columns in which rows beside each other agree
-BEGIN, END = "<!-- {name}: written by `lamobench bench` -->", "<!-- end of {name} -->"
+BEGIN = "<!-- {name}: written by `lamobench bench` -->"
+END = "<!-- end of {name} -->"
 
 
 def chosen_measurements(names: Sequence[str]) -> dict[str, Measure]:
-    """Those of the given names, all if none is given; a `UserError` for a name that there is not."""
+    """The measurements of the given names, all if none is given; a `UserError` for a name that there is not."""
     wanted = {choose("measurement", name, list(MEASUREMENTS)) for name in names} or set(MEASUREMENTS)
     return {name: measure for name, measure in MEASUREMENTS.items() if name in wanted}
 
@@ -42,16 +43,16 @@ def check(settings: Settings) -> None:
 def merged(
     parts: Iterable[list[dict[str, Any]]],
     path: Path,
-    by: Sequence[str],
-    order: Sequence[tuple[str, ...]],
-    alike: Sequence[str] = WHERE,
-    apart: Sequence[str] = (),
+    columns: Sequence[str],
+    keys: Sequence[tuple[str, ...]],
+    conditions: Sequence[str] = WHERE,
+    sections: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """All rows; the table (`merge`) has those of each part as soon as it is measured."""
     rows = list[dict[str, Any]]()
     for part in parts:
         rows += part
-        merge(path, rows, by, order, alike, apart)
+        merge(path, rows, columns, keys, conditions, sections)
     return rows
 
 
@@ -100,32 +101,33 @@ def empty_home() -> Iterator[Path]:
 def merge(
     path: Path,
     rows: Sequence[Mapping[str, Any]],
-    by: Sequence[str],
-    order: Sequence[tuple[str, ...]],
-    alike: Sequence[str],
-    apart: Sequence[str] = (),
+    columns: Sequence[str],
+    keys: Sequence[tuple[str, ...]],
+    conditions: Sequence[str],
+    sections: Sequence[str] = (),
 ) -> None:
-    """Write the table: rows of other measurements that the file has stay, if they agree in the columns `alike`.
+    """Write the table: rows of other measurements that the file has stay, if they agree in the columns `conditions`.
 
-    What was measured is told by the columns `by`; what they may hold is given in the order that the table is to have.
-    Rows that differ in the columns `apart` are another table in the same file, and stay. Rows with other columns, or of
+    The `columns` tell what was measured; `keys` are what they may hold, in the order that the table is to have. Rows
+    that differ in the columns `sections` are another table in the same file, and stay. Rows with other columns, or of
     what is no longer measured, go.
     """
-    places = {measured: place for place, measured in enumerate(order)}
+    places = {measured: place for place, measured in enumerate(keys)}
 
     def key(row: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(str(row[column]) for column in by)
+        return tuple(str(row[column]) for column in columns)
 
     def table(row: Mapping[str, Any]) -> list[str]:
-        return [str(row[column]) for column in apart]
+        return [str(row[column]) for column in sections]
 
     def stays(row: Mapping[str, str]) -> bool:
         if row.keys() != rows[0].keys() or key(row) not in places:
             return False  # of an earlier form of this table
         return table(row) != table(rows[0]) or (same.items() <= row.items() and key(row) not in measured)
 
-    measured, old = {key(row) for row in rows}, read_table(path) if path.is_file() else []
-    same = {column: str(rows[0][column]) for column in alike}
+    measured = {key(row) for row in rows}
+    old = read_table(path) if path.is_file() else []
+    same = {column: str(rows[0][column]) for column in conditions}
     kept = [row for row in old if stays(row)]
     write_rows(path, sorted([*kept, *rows], key=lambda row: (table(row), places[key(row)])))
 
@@ -136,8 +138,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    """For a page a table of each processor: what, with how many threads, ours, theirs, the ratio with its quartiles,
-    wanted, met.
+    """Write a table of each processor for a page.
+
+    Its columns: what, with how many threads, ours, theirs, the ratio with its quartiles, wanted, met.
     """
     names = dict.fromkeys(row["processor"] for row in rows)
     tables = {name: [row for row in rows if row["processor"] == name] for name in names}
@@ -152,14 +155,15 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
 def _line(row: Mapping[str, str]) -> str:
     other = f"{row['other']} {row['unit']}, {row['other_name']}" if row["other"] else ""
     spread = f" [{row['low']}, {row['high']}]" if row["low"] else ""
-    ours, ratio = f"{row['ours']} {row['unit']}", row["ratio"]
+    ours = f"{row['ours']} {row['unit']}"
+    ratio = row["ratio"]
     ours, ratio = (ours, ratio + spread) if ratio and "below" not in row["wanted"] else (ours + spread, ratio)
     met = {"True": "yes", "False": "**no**"}.get(row["met"], "")
     return f"| {row['what']} | {row['threads']} | {ours} | {other} | {ratio} | {row['wanted']} | {met} |"
 
 
 def machine(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What some rows were measured with, in a sentence."""
+    """The machine and the settings that some rows were measured with, in a sentence."""
     clocks = {"cpu": "seconds of the process itself", "wall": "seconds that passed"}
     found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
     threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
@@ -169,7 +173,8 @@ def machine(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _range(numbers: set[int]) -> str:
-    low, high = min(numbers), max(numbers)
+    low = min(numbers)
+    high = max(numbers)
     return str(low) if low == high else f"{low} to {high}"
 
 

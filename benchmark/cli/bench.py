@@ -106,7 +106,7 @@ def _measure(command: Bench, settings: "Settings") -> None:
     before = read_table(output) if output.is_file() else []
     threads = sorted({settings.threads, *(int(row["threads"]) for row in before if "threads" in row)})
     places = [(name, str(count)) for name in MEASUREMENTS for count in threads]
-    rows = merged(found, output, ["name", "threads"], places, apart=["processor"])
+    rows = merged(found, output, ["name", "threads"], places, sections=["processor"])
     table = read_table(output)
     together = sorted(table, key=lambda row: places.index((row["name"], row["threads"])))  # whatever the processor
     bench_figure(together, machine(table), output.with_suffix(".png"))

@@ -74,7 +74,9 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def as_text(rows: Sequence[Row]) -> str:
     """The same as tables, one for each data set, source and profile, then what their letters stand for."""
-    letters: dict[str, str] = {}
+    from ..scores.compare import remark_letters
+
+    letters = remark_letters(rows)
     blocks: dict[str, list[dict[str, str]]] = {}
     for row in rows:
         title = f"{row['dataset']} ({row['source']} data, {row['profile']} profile)"
@@ -85,13 +87,11 @@ def as_text(rows: Sequence[Row]) -> str:
     return "\n\n".join([*tables, "\n".join(legend)]).rstrip()
 
 
-def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
-    """One line of a table; a letter for each remark on it, the next free one where the remark is new."""
+def _line(row: Row, letters: Mapping[str, str]) -> dict[str, str]:
+    """One line of a table; each remark on it is its letter."""
+    from ..scores.compare import remarks_on
     from ..scores.labels import label
 
-    remarks = [text for text in (row["why_not"], row["note"]) if text]
-    for text in remarks:
-        letters.setdefault(text, _letter(len(letters)))
     ours = f"{row['score']:.1f}"
     if row["ci_low"] is not None:
         ours += f" [{row['ci_low']:.1f}, {row['ci_high']:.1f}]"
@@ -105,7 +105,7 @@ def _line(row: Row, letters: dict[str, str]) -> dict[str, str]:
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",
         "ours - theirs": f"{round(row['delta'], 1) + 0.0:+.1f}",  # no minus before a zero
-        "theirs is": " ".join([place, *(f"({letters[text]})" for text in remarks)]),
+        "theirs is": " ".join([place, *(f"({letters[text]})" for text in remarks_on(row))]),
     }
 
 
@@ -120,13 +120,7 @@ def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
-def _letter(number: int) -> str:
-    """a to z, then aa, ab and so on."""
-    first, last = divmod(number, 26)
-    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
-
-
-def _verdict(every: Sequence[Row], shown: bool) -> Iterator[str]:
+def _verdict(every: Sequence[Row], with_others: bool) -> Iterator[str]:
     """Sentences that say what came out, and what was left out and why."""
     from ..scores.compare import summary, why_not
 
@@ -136,7 +130,7 @@ def _verdict(every: Sequence[Row], shown: bool) -> Iterator[str]:
     if others:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in why_not(every).items())
         which = f"all {others}" if others == len(every) > 1 else str(others)
-        yield f"{which} not comparable: {reasons}" + ("" if shown else "; --all shows them all the same")
+        yield f"{which} not comparable: {reasons}" + ("" if with_others else "; --all shows them all the same")
 
 
 def _about(alone: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from tyro import MISSING
 from tyro.conf import Positional, arg, subcommand
 
 from ...datasets.errors import UserError
-from ..terminal import duration, print_rows
+from ..terminal import count, print_rows
 
 if TYPE_CHECKING:
     from ...datasets.trajectories import Trajectories
@@ -86,10 +86,9 @@ class DataSurvey:
         from ..offline.survey import survey
 
         for row in survey(self.names, self.output):
-            took = f", recorded in {duration(float(row['seconds']))}" if row["seconds"] else ""
             print(
-                f"{row['dataset']}: {row['episodes']} episodes, {row['steps']} steps, "
-                f"mean return {row['return_mean']}, mean score {row['score_mean']}, best {row['score_best']}{took}",
+                f"{row['dataset']}: {count(int(row['episodes']), 'episode')}, {count(int(row['steps']), 'step')}, "
+                f"mean return {row['return_mean']}, mean score {row['score_mean']}, best {row['score_best']}",
                 flush=True,
             )
         print(f"written: {self.output}")

@@ -128,7 +128,8 @@ def write_figures(data: Trajectories, task: Task | None, folder: Path) -> list[P
     from ..figures.frames import camera_of, contact_sheet
 
     name = f"{data.provenance.dataset}-{data.provenance.source}"
-    histograms, sheet = folder / f"{name}.png", folder / f"{name}-frames.png"
+    histograms = folder / f"{name}.png"
+    sheet = folder / f"{name}-frames.png"
     spread_figure(data, task, histograms)
     camera = camera_of(data, task)
     if camera is None:
@@ -143,8 +144,10 @@ def write_figures(data: Trajectories, task: Task | None, folder: Path) -> list[P
 
 def print_summary(data: Trajectories) -> None:
     """Print what a data set that was just made holds, where it comes from, and where it is."""
-    dataset, source = data.provenance.dataset, data.provenance.source
-    print(f"{dataset}: {data.num_episodes} episodes, {data.num_steps} steps, mean return {data.returns.mean():.1f}")
+    dataset = data.provenance.dataset
+    source = data.provenance.source
+    size = f"{count(data.num_episodes, 'episode')}, {count(data.num_steps, 'step')}"
+    print(f"{dataset}: {size}, mean return {data.returns.mean():.1f}")
     print(f"from {data.provenance.origin}")
     print(f"in {folder_of(dataset, source)}")
 
@@ -203,7 +206,8 @@ class SweepBar:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self.bar = tqdm(total=1.0, bar_format="{desc}", leave=False, dynamic_ncols=True, disable=None)
-        self.due, self.noted = 0.0, 0
+        self.due = 0.0
+        self.noted = 0
 
     def __call__(self, state: "State") -> None:
         """Show where the sweep stands."""
@@ -229,7 +233,9 @@ class SweepBar:
 
 def sweep_line(state: "State", jobs: int, width: int) -> str:
     """One line of at most `width` characters for a sweep's state."""
-    over, share, left = len(state.finished) + len(state.failed), state.share_done(), state.seconds_left(jobs)
+    over = len(state.finished) + len(state.failed)
+    share = state.share_done()
+    left = state.seconds_left(jobs)
     time_left = "starting" if left is None else f"about {duration(left)} left"
     text = f"{progress_bar(share, 20)} {share:4.0%}  {over}/{len(state.runs)} runs  {time_left}"
     running = [run for run in state.runs if run.id in state.running]

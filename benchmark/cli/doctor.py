@@ -1,12 +1,11 @@
 """`lamobench doctor`: what is installed, what is at hand, and what each make target would need."""
 
-import importlib.metadata
 import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
 
-from ..terminal import print_rows
+from ..terminal import count, print_rows
 from .lm import corpora, language_models
 
 PACKAGES = (
@@ -67,11 +66,13 @@ def _existing(path: Any) -> Any:
 
 
 def _packages() -> list[dict[str, Any]]:
+    from importlib.metadata import PackageNotFoundError, version  # 30 ms
+
     rows = []
     for name in PACKAGES:
         try:
-            rows.append(_row("package", name, True, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
+            rows.append(_row("package", name, True, version(name)))
+        except PackageNotFoundError:
             rows.append(_row("package", name, False, "make setup"))
     return rows
 
@@ -84,7 +85,7 @@ def _data() -> list[dict[str, Any]]:
             "kind": "data",
             "name": f"{row['dataset']} ({row['source']})",
             "state": "ok" if row["state"] == "ready" else row["state"],
-            "note": row["command"] or f"{row['episodes']} episodes, mean score {row['score_mean']:.1f}",
+            "note": row["command"] or f"{count(row['episodes'], 'episode')}, mean score {row['score_mean']:.1f}",
         }
         for row in status()
     ]

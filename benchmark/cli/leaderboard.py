@@ -93,7 +93,7 @@ class Fractions:
     fractions: tuple[float, ...] = ()
     """Shares of whole episodes; none given: all that were run."""
     profile: str = "cpu"
-    """Runs of this profile."""
+    """Runs of this profile, as `lamobench runs list` names it, e.g. "cpu (changed)" where a budget was changed."""
     source: str = ""
     """Runs on data from this source; empty: each that was used, in a panel of its own."""
     output: Path = Path("results/ablation.csv")
@@ -107,7 +107,7 @@ class Fractions:
         from ...datasets.fractions import check_fraction
         from ...datasets.storage import check_csv, check_folder
         from ..figures.fractions import fraction_figure
-        from ..scores.collect import collect
+        from ..scores.collect import collect, finished
         from ..scores.standing_tables import standing_rows, write_aggregates
         from ..scores.standings import pools, standings
 
@@ -128,6 +128,8 @@ class Fractions:
         print_rows(rows, self.json)
         if not self.json:
             print(f"\nwritten to {self.output.parent}: {self.output.name}, {figure.name}")
+        for name in sorted({run.config.profile for run in finished(runs)} - {self.profile}):
+            print(f"left out: runs of another profile; they are shown with --profile '{name}'", file=sys.stderr)
         _tell_left_out(runs)
 
 
@@ -136,23 +138,23 @@ def _chosen(found: "list[Pool]", datasets: set[str], command: Fractions) -> "lis
 
     A `UserError` names the first thing asked for that leaves none, and what there is instead.
     """
-    filters: list[tuple[str, set[Any], Callable[[Pool], Any]]] = [
-        ("on {}", datasets, lambda pool: pool.datasets[0].split()[0]),
-        ("of profile '{}'", {command.profile}, lambda pool: pool.profile),
-        ("on data from '{}'", {command.source} - {""}, lambda pool: pool.source),
-        ("at fraction {}", set(command.fractions), lambda pool: pool.fraction),
+    filters: list[tuple[str, set[Any], Callable[[Pool], Any], Callable[[Any], str]]] = [
+        ("on", datasets, lambda pool: pool.datasets[0].split()[0], str),
+        ("of profile", {command.profile}, lambda pool: pool.profile, repr),  # names have commas and spaces
+        ("on data from", {command.source} - {""}, lambda pool: pool.source, repr),
+        ("at fraction", set(command.fractions), lambda pool: pool.fraction, "{:g}".format),
     ]
     left = [pool for pool in found if len(pool.datasets) == 1]
     asked = ""
     place = ", ".join(map(str, command.runs))
-    for words, wanted, value in filters:
+    for words, wanted, value, show in filters:
         if not wanted:
             continue
-        there = _listed({value(pool) for pool in left})
-        asked += f" {words.format(_listed(wanted))}"
+        there = _listed({value(pool) for pool in left}, show)
+        asked += f" {words} {_listed(wanted, show)}"
         left = [pool for pool in left if value(pool) in wanted]
         if not left:
-            raise UserError(f"no finished runs{asked} in {place}, where there are some {words.format(there)}; {MAKE}")
+            raise UserError(f"no finished runs{asked} in {place}, where there are some {words} {there}; {MAKE}")
     if command.methods:
         there = _listed({name[0] for pool in left for name in pool.rows})
         asked += f" of method {_listed(set(command.methods))}"
@@ -167,8 +169,8 @@ def _chosen(found: "list[Pool]", datasets: set[str], command: Fractions) -> "lis
     return shown
 
 
-def _listed(values: set[Any]) -> str:
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values))
+def _listed(values: set[Any], show: Callable[[Any], str] = str) -> str:
+    return ", ".join(map(show, sorted(values)))
 
 
 def _of_methods(pool: "Pool", methods: Sequence[str]) -> "Pool":

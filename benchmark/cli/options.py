@@ -25,7 +25,7 @@ Plan = Annotated[
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every training command can change."""
+    """Options of every training command."""
 
     profile: str = "cpu"
     """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""

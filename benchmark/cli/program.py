@@ -5,20 +5,22 @@ import sys
 from types import FrameType
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C has ended
+LISTS_OF_COMMANDS: tuple[list[str], ...] = ([], ["--help"], ["-h"])  # show no method, so plug-ins can be left alone
 IMPORTING = "<frozen importlib._bootstrap>"  # the file of frames in which something is imported
 
 
 def main() -> None:
-    """Entry point: `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
+    """Start `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
     sys.unraisablehook = _unraisable
     try:
         import signal  # takes a while, too
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else started to be deaf: by `nohup`, by `&`
             signal.signal(signal.SIGINT, _interrupt)
-        from ..runs.methods import METHODS
+        if sys.argv[1:] not in LISTS_OF_COMMANDS:
+            from ..runs.methods import METHODS
 
-        METHODS.load_plug_ins()  # before help is put together
+            METHODS.load_plug_ins()  # a command's help names them
         from .main import main as run
 
         run()

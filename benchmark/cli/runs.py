@@ -198,7 +198,7 @@ def _find(name: str, root: Path, named: re.Pattern[str]) -> Path:
     raise UserError(f"there is no run {name!r} in {root}; `lamobench runs list --runs {root}` shows what there is")
 
 
-def _new_points(command: RunsTensorBoard, output: Path, told: set[str]) -> list[int]:
+def _new_points(command: RunsTensorBoard, output: Path, messages: set[str]) -> list[int]:
     """Write what is new of each run, and count it. Among all runs, none hides another: its error is told once."""
     from ..scores.collect import collect
     from ..sharing.events import write_events
@@ -211,9 +211,9 @@ def _new_points(command: RunsTensorBoard, output: Path, told: set[str]) -> list[
             points.append(write_events(folder, output))
         except UserError as error:
             points.append(0)
-            if str(error) not in told:
+            if str(error) not in messages:
                 print(f"left out: {error}", file=sys.stderr)
-            told.add(str(error))
+            messages.add(str(error))
     return points
 
 
@@ -233,7 +233,8 @@ def _listed(run: "Run") -> dict[str, Any]:
     from ..scores.run import FinishedRun, data_of
     from ..sweep.estimate import last_row
 
-    config, data = run.config, data_of(run.config) if run.config else None
+    config = run.config
+    data = data_of(run.config) if run.config else None
     return {
         "run": run.id,
         "dataset": data and data.dataset,

@@ -79,7 +79,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Faults:
-    """What each fault of LaMo's published code costs: runs with it, alone, against runs without any, seed by seed."""
+    """Measure the cost of each fault of LaMo's published code: runs with it alone against runs without any, by seed."""
 
     names: Annotated[Positional[tuple[str, ...]], arg(help=f"Any of {', '.join(FAULTS)}; none given: all.")] = ()
     seeds: tuple[int, ...] = (0, 1, 2)

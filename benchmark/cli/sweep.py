@@ -58,7 +58,7 @@ class Sweep:
 
 
 def wanted(command: Sweep) -> "Wanted":
-    """What the command asks its track for."""
+    """The request that the command makes to its track."""
     from ..runs.tracks import Wanted
 
     options = command.options

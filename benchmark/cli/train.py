@@ -136,7 +136,8 @@ def _train(command: Train) -> None:
     target = run.result.target_return
     print(f"{'already done: ' if already else ''}{folder}")
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
-    trained, total = run.done["params_trainable"], run.done["params_total"]
+    trained = run.done["params_trainable"]
+    total = run.done["params_total"]
     print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
 
 

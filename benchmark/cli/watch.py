@@ -20,7 +20,8 @@ from .options import RUNS
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
 SHOWN = 12  # runs of a sweep that are listed
-NARROWEST, UNBOUNDED = 40, 1000  # columns: of the smallest terminal, and where there is none
+NARROWEST = 40
+UNBOUNDED = 1000  # columns: of the smallest terminal, and where there is none
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ def describe(root: Path, sightings: list[Sighting]) -> list[str]:
 
 def _lines(sighting: Sighting) -> list[str]:
     """One sweep's: its title, how far it is, its running runs, what failed."""
-    state, runs = sighting.state, {run[0]: run for run in sighting.plan["runs"]}
-    failures, running = state.get("failures", 0), state.get("running", {})
+    state = sighting.state
+    runs = {run[0]: run for run in sighting.plan["runs"]}
+    failures = state.get("failures", 0)
+    running = state.get("running", {})
     over = state.get("finished", sighting.plan["done"]) + failures
     what = ", ".join(sorted({run[5] for run in runs.values()}))
     at_a_time = f", {state['slots']} at a time" if state else ""
@@ -109,7 +112,8 @@ def _lines(sighting: Sighting) -> list[str]:
     time_left = "starting" if left is None else f"about {duration(left)} left"
     lines.append(f"  {time_left}, {sum(rates.values()):,.0f} steps/s")
     for run, step in list(running.items())[:SHOWN]:
-        rate, score = _rate(rates.get(run)), _score(sighting.root / run)
+        rate = _rate(rates.get(run))
+        score = _score(sighting.root / run)
         lines.append(f"  {_run(runs[run])} {step / runs[run][4]:4.0%} {rate}{score}")
     if len(running) > SHOWN:
         lines.append(f"  and {len(running) - SHOWN} more")
@@ -148,7 +152,7 @@ def last_score(folder: Path) -> float | None:
 
 
 def _counts(root: Path) -> list[str]:
-    """How many runs there are, and how many of them are done."""
+    """A line with the number of runs, and of those that are done."""
     from ..runs.layout import run_folders
 
     folders = list(run_folders(root))

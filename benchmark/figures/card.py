@@ -1,4 +1,4 @@
-"""What all figures share: an opaque white card that reads on light and dark pages alike, its type, and its header."""
+"""Parts of all figures: an opaque white card that reads on light and dark pages alike, its type, and its header."""
 
 import textwrap
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from matplotlib.lines import Line2D
 
 from ...datasets.storage import whole_file
 
-INK, MUTED, GRID = "#1F2328", "#59636E", "#E4E8EC"
+INK = "#1F2328"
+MUTED = "#59636E"
+GRID = "#E4E8EC"
 WIDTH = 7.2  # inches; at 700 pixels one point is 1.35 pixels
 DPI = 200
 MARGIN = 0.22  # inches around everything
@@ -45,7 +47,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """How a figure's panels stand: side by side in rows, under the header."""
+    """The layout of a figure's panels: side by side in rows, under the header."""
 
     panels: int
     columns: int
@@ -56,12 +58,13 @@ class Grid:
 
 
 @contextmanager
-def card_of_panels(path: Path, title: str, about: str, handles: list[Line2D], grid: Grid) -> Iterator[list[Axes]]:
+def card_of_panels(path: Path, title: str, caption: str, handles: list[Line2D], grid: Grid) -> Iterator[list[Axes]]:
     """Yield the axes of each panel under title, what is shown and the legend; write the PNG when the block ends well.
 
     The file is written whole or not at all.
     """
-    lines, rows = textwrap.wrap(about, WRAP), -(-grid.panels // grid.columns)
+    lines = textwrap.wrap(caption, WRAP)
+    rows = -(-grid.panels // grid.columns)
     header = header_height(len(lines), len(handles))
     height = 2 * MARGIN + header + rows * grid.height
     with matplotlib.rc_context(STYLE):
@@ -85,14 +88,17 @@ def readable(value: float) -> str:
 
 
 def header_height(lines: int, legend_entries: int = 0) -> float:
-    """Inches that `write_header` needs for so many lines of text and legend entries, three of them side by side."""
+    """The height in inches that `write_header` needs: for lines of text, and for legend entries, three side by side."""
     return LINE * (1.5 + 0.9 * lines + (0.5 if legend_entries else 0.2) + 1.1 * -(-legend_entries // 3))
 
 
 def write_header(figure: Figure, title: str, lines: list[str], handles: list[Line2D]) -> None:
     """Title, what is shown, and the legend, one under the other from the top left corner."""
-    width, height = figure.get_figwidth(), figure.get_figheight()
-    left, top, line = MARGIN / width, 1 - MARGIN / height, LINE / height
+    width = figure.get_figwidth()
+    height = figure.get_figheight()
+    left = MARGIN / width
+    top = 1 - MARGIN / height
+    line = LINE / height
     below = top - 1.4 * line
     figure.text(left, top, title, size=13, weight="bold", va="top")
     figure.text(left, below, "\n".join(lines), size=8.5, color=MUTED, va="top", linespacing=1.35)

@@ -17,8 +17,9 @@ from ..runs.methods import look_up
 from ..scores.labels import label, method_order, with_several_models
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
-from ..terminal import count, count_range
+from ..terminal import count
 from .card import INK, Grid, card_of_panels
+from .spread import about_curves, about_means, draw_seeds, has_band
 
 # How marks are filled where one method has several lines: of other language models, or variants.
 FILLS = ("full", "none", "left", "top")
@@ -39,7 +40,7 @@ class _Series:
 
 @dataclass(frozen=True)
 class _Panel:
-    """What is compared with each other: one data set, source and profile at one fraction."""
+    """Series that are compared with each other: one data set, source and profile at one fraction."""
 
     key: tuple[str, str, str, str]  # data set, source, profile, hash of the data
     fraction: float
@@ -49,16 +50,16 @@ class _Panel:
 def learning_curves(runs: Sequence[Run], path: Path) -> None:
     """Write a PNG of score over training step, one panel a fraction, from the runs of `collect`.
 
-    Lines are means over seeds at the ranked target, bands reach from the lowest seed to the highest: what was seen, not
-    an interval. Raises the errors of `group_runs`.
+    Lines are means over seeds at the ranked target. Fewer than six seeds are small dots; of more, a band reaches from
+    the lowest to the highest (`spread.py`): what was seen, not an interval. Raises the errors of `group_runs`.
     """
     panels = _panels(runs)
-    about = f"Lines: mean of {_seed_counts(panels)}. Bands: lowest to highest seed."
+    seeds = _seeds(panels)
     ranks = ranks_of(_labels(panels))
-    with _card(path, panels, "Score during training", about, panel_height=2.35, legend=True) as all_axes:
+    with _card(path, panels, "Score during training", about_curves(seeds), panel_height=2.35, legend=True) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
-                _draw_curve(axes, series, ranks[series.label])
+                _draw_curve(axes, series, ranks[series.label], band=has_band(seeds))
             axes.set_xlabel("training step")
             axes.set_ylabel("score" if place % COLUMNS == 0 else "")
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
@@ -71,10 +72,13 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
 def scores(runs: Sequence[Run], path: Path) -> None:
     """Write a PNG of every method's score with its 95 % interval and its single seeds, one panel a fraction.
 
-    From the runs of `collect`; raises the errors of `group_runs`.
+    From the runs of `collect`. A single seed has no interval, and the figure's text then names none. Raises the errors
+    of `group_runs`.
     """
     panels = _panels(runs)
-    about = f"Large dots: mean of {_seed_counts(panels)}; lines: 95 % interval; small dots: single seeds."
+    seeds = _seeds(panels)
+    intervals = "Lines: 95 % interval. Small dots: single seeds." if max(seeds) > 1 else ""
+    about = f"{about_means('Large dots', seeds)} {intervals}"
     labels = list(_labels(panels))
     with _card(
         path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
@@ -113,15 +117,16 @@ def _labels(panels: list[_Panel]) -> dict[str, str]:
 
 
 def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
-    """For each line, given its method: how many lines of the same method come before it."""
+    """The number of lines of the same method that come before each line, given the method of each."""
     names = list(methods.values())
     return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
 
 
-def _draw_curve(axes: Axes, series: _Series, rank: int) -> None:
-    steps, curves = series.group.runs[0].result.curve_steps, series.group.curves  # (V,), (N, V)
-    colour = look_up(series.method).colour
-    axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.13, linewidth=0)
+def _draw_curve(axes: Axes, series: _Series, rank: int, *, band: bool) -> None:
+    steps = series.group.runs[0].result.curve_steps  # (V,)
+    curves = series.group.curves  # (N, V)
+    if len(curves) > 1:
+        draw_seeds(axes, steps, curves, look_up(series.method).colour, band=band)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 
@@ -147,8 +152,8 @@ def _draw_score(axes: Axes, place: int, series: _Series) -> None:
     colour = look_up(series.method).colour
     row = series.row
     axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
-    seeds = series.group.scores
-    axes.scatter(seeds, [place + 0.24] * len(seeds), s=11, color=colour, alpha=0.65, linewidth=0)
+    if row["seeds"] > 1:
+        axes.scatter(series.group.scores, [place + 0.24] * row["seeds"], s=11, color=colour, alpha=0.65, linewidth=0)
     axes.scatter([row["score_mean"]], [place], s=52, color=colour, edgecolor="white", linewidth=1.0, zorder=3)
     axes.annotate(
         f"{row['score_mean']:.1f}".replace("-", "\N{MINUS SIGN}"),  # as on the axis
@@ -163,21 +168,21 @@ def _draw_score(axes: Axes, place: int, series: _Series) -> None:
 
 @contextmanager
 def _card(
-    path: Path, panels: list[_Panel], title: str, about: str, *, panel_height: float, legend: bool
+    path: Path, panels: list[_Panel], title: str, caption: str, *, panel_height: float, legend: bool
 ) -> Iterator[list[Axes]]:
     """Yield one axes for each panel, side by side in rows, under the title; write the PNG when the block ends well."""
     labels = _labels(panels)
     ranks = ranks_of(labels)
     handles = [method_line(method, name, [], [], ranks[name]) for name, method in labels.items()] if legend else []
     grid = Grid(len(panels), min(COLUMNS, len(panels)), panel_height, pads=(0.0, 0.06), space=0.05)
-    with card_of_panels(path, title, f"{_source(panels)} {about}", handles, grid) as all_axes:
+    with card_of_panels(path, title, f"{_source(panels)} {caption}".rstrip(), handles, grid) as all_axes:
         for axes, panel in zip(all_axes, panels, strict=True):
             axes.set_title(_panel_title(panel, panels))
         yield all_axes
 
 
 def _source(panels: list[_Panel]) -> str:
-    """What the figure is about, as far as all its panels share it."""
+    """A sentence on data, profile and targets, as far as all panels share them."""
     datasets, sources, profiles, _ = (sorted(set(values)) for values in zip(*(p.key for p in panels), strict=True))
     target = sorted({f"{series.row['target_return']:g}" for panel in panels for series in panel.series})
     return (
@@ -197,8 +202,9 @@ def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:
     return f"{', '.join(parts)}\n{fraction}" if parts else fraction
 
 
-def _seed_counts(panels: list[_Panel]) -> str:
-    return count_range([series.row["seeds"] for panel in panels for series in panel.series], "seed")
+def _seeds(panels: list[_Panel]) -> list[int]:
+    """The number of seeds of each row."""
+    return [series.row["seeds"] for panel in panels for series in panel.series]
 
 
 def _share_limits(all_axes: list[Axes], panels: list[_Panel], axis: str) -> None:
@@ -208,7 +214,8 @@ def _share_limits(all_axes: list[Axes], panels: list[_Panel], axis: str) -> None
         for axes in same:
             axes.autoscale_view()
         limits = [axes.get_ylim() if axis == "y" else axes.get_xlim() for axes in same]
-        low, high = min(low for low, _ in limits), max(high for _, high in limits)
+        low = min(low for low, _ in limits)
+        high = max(high for _, high in limits)
         low = 0.0 if 0.0 < low < high / 2 else low  # show the zero, unless that would squeeze what is to be seen
         for axes in same:
             axes.set(**{f"{axis}lim": (low, high)})

@@ -10,12 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
 from ..runs.methods import METHODS
+from ..terminal import plural
 from .card import INK, Grid, card_of_panels, readable
 
 BARS = METHODS["lamo-random"].colour  # the lighter blue, on which the mean's line shows
 PANEL_HEIGHT = 2.9  # inches
 SCORE_AXIS = -0.27  # below the axis of returns, in heights of the panel
-FEWEST, MOST = 10, 40  # bins; in between, as many as NumPy's rule finds right
+FEWEST = 10
+MOST = 40  # bins; in between, as many as NumPy's rule finds right
 
 
 def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
@@ -34,7 +36,8 @@ def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
 
 def bin_edges(values: Array) -> Array:
     """(M + 1,) edges: one bin a value for few whole numbers, otherwise 10 to 40 of equal width."""
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if low == high:
         return np.array([low - 0.5, high + 0.5])
     if high - low < MOST and np.array_equal(values, np.round(values)):
@@ -82,10 +85,17 @@ def _add_scores(axes: Axes, task: Task) -> None:
     scores.xaxis.set_major_locator(MaxNLocator(6))
 
 
+def _amount(data: Trajectories) -> str:
+    episodes = f"{data.num_episodes:,} {plural(data.num_episodes, 'episode')}"
+    return f"{episodes}, {data.num_steps:,} {plural(data.num_steps, 'step')}"
+
+
 def _about(data: Trajectories, task: Task | None) -> str:
-    provenance, best, mean = data.provenance, float(data.returns.max()), float(data.returns.mean())
+    provenance = data.provenance
+    best = float(data.returns.max())
+    mean = float(data.returns.mean())
     text = (
-        f"Source: {provenance.source}, {provenance.env_id}. {data.num_episodes:,} episodes, {data.num_steps:,} steps. "
+        f"Source: {provenance.source}, {provenance.env_id}. {_amount(data)}. "
         f"Return: mean {readable(mean)}, best {readable(best)}. "
     )
     if task is None:

@@ -13,16 +13,21 @@ from ...datasets.rendering import render, renderable
 from ...datasets.storage import whole_file
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
+from ..terminal import plural
 from .card import DPI, MARGIN, MUTED, STYLE, header_height, readable, write_header
 
 Camera = Callable[[Array], Array]  # from observations (M, ...) to frames (M, H, W) or (M, H, W, 3) uint8
 
 # Pixels. Every frame's pixel is drawn as a square of whole pixels, so nothing is blurred.
-FRAME_HEIGHT, GAP = 168, 14
-SHEET_WIDTH, MOST_COLUMNS = 1460, 8
+FRAME_HEIGHT = 168
+GAP = 14
+SHEET_WIDTH = 1460
+MOST_COLUMNS = 8
 SCENE_WIDTHS = {"reacher2d": 168}  # whose scene is square
 SCENE_WIDTH = 224
-HEADING, LABEL, BETWEEN = 44, 32, 26  # above a row of frames, below it, and between two rows
+HEADING = 44
+LABEL = 32
+BETWEEN = 26  # above a row of frames, below it, and between two rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Strip:
 
 
 def camera_of(data: Trajectories, task: Task | None) -> Camera | None:
-    """What turns observations into frames: nothing for images, the simulator for its states; None if neither can."""
+    """The function from observations to frames: images as they are, states by the simulator; None if neither can."""
     if data.observations.dtype == np.uint8 and data.observations.ndim >= 3:
         return np.asarray
     if task is None or not renderable(task):
@@ -73,7 +78,7 @@ def chosen_episodes(returns: Array) -> list[tuple[str, int]]:
 
 
 def moments(length: int, count: int) -> list[int]:
-    """At most `count` steps from 0 to `length`, evenly spaced; `length` is the observation after the last action."""
+    """Evenly spaced steps from 0 to `length`, `count` or fewer; `length` is the observation after the last action."""
     return [int(step) for step in np.unique(np.linspace(0, length, count).round())]
 
 
@@ -92,31 +97,35 @@ def _magnification(height: int) -> int:
 
 def _observations(data: Trajectories, episode: int, steps: list[int]) -> Array:
     """(M, ...): the observations before the given steps of an episode; its last one where a step is its length."""
-    start, end = int(data.offsets[episode]), int(data.offsets[episode + 1])
+    start = int(data.offsets[episode])
+    end = int(data.offsets[episode + 1])
     last = data.last_observations[episode]
     return np.stack([data.observations[start + step] if start + step < end else last for step in steps])
 
 
 def _returns(data: Trajectories, episode: int, steps: list[int]) -> list[float]:
-    start, end = int(data.offsets[episode]), int(data.offsets[episode + 1])
+    start = int(data.offsets[episode])
+    end = int(data.offsets[episode + 1])
     so_far = np.concatenate([[0.0], np.cumsum(data.rewards[start:end], dtype=np.float64)])
     return [float(so_far[step]) for step in steps]
 
 
 def _heading(data: Trajectories, task: Task | None, word: str, episode: int) -> str:
-    value, length = float(data.returns[episode]), int(data.lengths[episode])
+    value = float(data.returns[episode])
+    length = int(data.lengths[episode])
     score = "" if task is None else f" (score {readable(task.normalise(value))})"
     count = "" if word == "Only" else f" of {data.num_episodes:,} episodes"
-    return f"{word} return{count}: {readable(value)}{score}, {length:,} steps"
+    return f"{word} return{count}: {readable(value)}{score}, {length:,} {plural(length, 'step')}"
 
 
-def _draw(rows: list[Strip], title: str, about: str, path: Path) -> None:
+def _draw(rows: list[Strip], title: str, caption: str, path: Path) -> None:
     times = _magnification(rows[0].frames.shape[1])
     height, width = (times * side for side in rows[0].frames.shape[1:3])
     columns = max(len(row.steps) for row in rows)
-    margin, strip = round(MARGIN * DPI), HEADING + height + LABEL
+    margin = round(MARGIN * DPI)
+    strip = HEADING + height + LABEL
     total_width = 2 * margin + max(columns * (width + GAP) - GAP, 900)
-    lines = textwrap.wrap(about, total_width // 14)
+    lines = textwrap.wrap(caption, total_width // 14)
     header = round(header_height(len(lines)) * DPI) + BETWEEN // 2
     total_height = 2 * margin + header + len(rows) * (strip + BETWEEN) - BETWEEN
     with matplotlib.rc_context(STYLE):
@@ -126,7 +135,8 @@ def _draw(rows: list[Strip], title: str, about: str, path: Path) -> None:
             top = margin + header + number * (strip + BETWEEN)
             _write(figure, margin, top, row.heading, size=9.0, weight="bold")
             for column, (frame, step, so_far) in enumerate(zip(row.frames, row.steps, row.returns, strict=True)):
-                left, bottom = margin + column * (width + GAP), top + HEADING + height
+                left = margin + column * (width + GAP)
+                bottom = top + HEADING + height
                 figure.figimage(_coloured(frame.repeat(times, 0).repeat(times, 1)), left, total_height - bottom)
                 _write(figure, left, bottom + 6, f"step {step:,}", size=8.0, color=MUTED)
                 _write(figure, left + width, bottom + 6, readable(so_far), size=8.0, ha="right")
@@ -141,5 +151,6 @@ def _coloured(frame: Array) -> Array:
 
 def _write(figure: Figure, x: float, y: float, text: str, **style: object) -> None:
     """Text whose top is `y` pixels below the figure's."""
-    width, height = figure.bbox.width, figure.bbox.height
+    width = figure.bbox.width
+    height = figure.bbox.height
     figure.text(x / width, 1 - y / height, text, va="top", **style)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What of a language model is trained: low-rank updates, everything, or nothing.
+"""The trained part of a language model: low-rank updates, everything, or nothing.
 
 Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
 """
@@ -47,7 +47,9 @@ class FastLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear | Conv1D) -> None:
         super().__init__()
-        self.weight, self.bias, self.rounded = layer.weight, layer.bias, RoundedOnce()
+        self.weight = layer.weight
+        self.bias = layer.bias
+        self.rounded = RoundedOnce()
         self.inputs_first = isinstance(layer, Conv1D)  # GPT-2 stores its weights as (in, out)
         if self.inputs_first and not self.weight.requires_grad and self.weight.shape[0] > self.weight.shape[1]:
             # forwards and backwards together, oneDNN is a twentieth faster where the longer side is contiguous;
@@ -71,7 +73,7 @@ def use_fast_layers(model: PreTrainedModel) -> None:
 
 
 class WeightDistance(nn.Module):
-    """How far the weights of a language model are from where they began: a sum of squares.
+    """The distance of a language model's weights from where they began: a sum of squares.
 
     Low-rank updates count by what they add to a weight, `scaling * B A`, whose squared norm is `<B^T B, A A^T>`; it
     begins at zero. Every other trained tensor is compared with a copy of itself.
@@ -91,6 +93,7 @@ class WeightDistance(nn.Module):
         ]
         for layer in model.modules():
             if isinstance(layer, LoraLayer):
-                down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # (r, in), (out, r)
+                down = layer.lora_A["default"].weight  # (r, in)
+                up = layer.lora_B["default"].weight  # (out, r)
                 terms.append(layer.scaling["default"] ** 2 * ((up.T @ up) * (down @ down.T)).sum())
         return torch.stack(terms).sum() if terms else torch.zeros(())

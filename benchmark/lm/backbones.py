@@ -1,4 +1,4 @@
-"""What a language model is to LaMo: it maps embedded tokens to hidden states, each from the tokens up to its own.
+"""The language model as LaMo sees it: a map from embedded tokens to hidden states, each from the tokens up to its own.
 
 GPT-2 does so by itself. An encoder of the BERT family was pre-trained to look both ways; under a causal mask it reads a
 trajectory as it reads the beginning of a sentence. The mask is the one thing that is changed: embeddings enter where
@@ -38,20 +38,20 @@ class LanguageBackbone(nn.Module):
         return hidden[:, read]
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """Of embedded tokens what stays the same wherever they stand: nothing more, since positions count."""
+        """Return the tokens as they are: positions count, so nothing can be computed before they are known."""
         return tokens
 
     def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
-        """As `forward`."""
+        """Do the same as `forward`."""
         return self(begun, read)  # type: ignore[no-any-return]
 
     def new_past(self) -> Past:
-        """What `extend` keeps of what it has read: nothing yet."""
+        """An empty memory for `extend`."""
         past: Past = DynamicCache()
         return past
 
     def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
-        """As `forward`, of tokens that follow those read before: they see these too, and join them in `past`."""
+        """Do the same as `forward` for tokens that follow those in `past`, which they see too; add them to it."""
         outputs = self.transformer(inputs_embeds=tokens, past_key_values=past, use_cache=True)
         hidden: Tensor = outputs.last_hidden_state
         return hidden[:, read]
@@ -76,15 +76,15 @@ class GPT2Backbone(LanguageBackbone):
         return self.language_model.transformer
 
     def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
-        """As of any backbone."""
+        """Do the same as any backbone: (B, L, D) to (B, R, D)."""
         return read_tokens(self.transformer, tokens, None, read)
 
     def new_past(self) -> KeysAndValues:
-        """As of any backbone."""
+        """An empty memory for `extend`."""
         return KeysAndValues.of(len(self.transformer.h))
 
     def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
-        """As of any backbone."""
+        """Do the same as any backbone, and add the tokens to `past`."""
         return read_tokens(self.transformer, tokens, past, read)
 
 

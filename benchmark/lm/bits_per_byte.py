@@ -1,4 +1,4 @@
-"""How well a language model predicts a text: nats a token and, for models of any vocabulary alike, bits a byte."""
+"""Measure how well a language model predicts a text: nats a token, and bits a byte, which suits any vocabulary."""
 
 import math
 import re
@@ -27,7 +27,7 @@ MOST_LOGITS = 1 << 26  # numbers at a time
 def score_text(
     name: str, text: Path, bigram: str = "", device: str = "auto", max_megabytes: float = 100
 ) -> list[dict[str, Any]]:
-    """How well the language model `name` predicts the UTF-8 file `text`, in one row.
+    """Measure how well the language model `name` predicts the UTF-8 file `text`: one row.
 
     Keys: model, text, bytes, tokens, nats_per_token, bits_per_byte. They are defined so:
 
@@ -81,7 +81,8 @@ def _token_ids(text: Path, tokenizer: PreTrainedTokenizerFast, name: str) -> Arr
     """The ids of the end-of-text token and of every token of the file, (1 + tokens,) uint32."""
     if END_OF_TEXT not in tokenizer.get_vocab():
         raise UserError(f"the tokenizer of '{name}' has no {END_OF_TEXT} to stand before a text; give another model")
-    backend, ids = tokenizer.backend_tokenizer, [np.array([tokenizer.convert_tokens_to_ids(END_OF_TEXT)], np.uint32)]
+    backend = tokenizer.backend_tokenizer
+    ids = [np.array([tokenizer.convert_tokens_to_ids(END_OF_TEXT)], np.uint32)]
     try:
         for piece in _pieces(text):
             found = backend.encode(piece, add_special_tokens=False).ids
@@ -113,9 +114,11 @@ def _pieces(text: Path) -> Iterator[str]:
 def _model_loss(name: str, ids: Array, device: str) -> float:
     """Mean nats a token of `ids[1:]`."""
     model: Any = load_language_model(name).to(choose_device(device))
-    positions, vocabulary = model.config.n_positions, model.config.vocab_size
+    positions = model.config.n_positions
+    vocabulary = model.config.vocab_size
     batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
-    total, reach = 0.0, WINDOWS * (positions - 1)
+    total = 0.0
+    reach = WINDOWS * (positions - 1)
     for start in tqdm(range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False):
         part = ids[start : start + reach + 1]
         total += held_out_loss(model, part, batch_size) * (len(part) - 1)

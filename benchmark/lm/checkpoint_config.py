@@ -39,7 +39,8 @@ def checked_values(found: Mapping[str, Any], kind: str, name: str) -> dict[str, 
 
 def check_sizes(config: Any, shapes: Sequence[tuple[int, ...]], name: str) -> None:
     """Refuse, with a `UserError`, sizes that tensors of these shapes can't have, before anything is made of them."""
-    family, numbers = FAMILIES[config.model_type], sum(map(math.prod, shapes))
+    family = FAMILIES[config.model_type]
+    numbers = sum(map(math.prod, shapes))
     layout = family.layout
     sizes = {key: getattr(config, key) for key, kind in family.values.items() if kind in (SIZE, INNER)}
     most = dict.fromkeys(sizes, numbers) | {layout.layers: min(MOST_LAYERS, len(shapes))}

@@ -24,7 +24,8 @@ from ...datasets.json_files import read_json
 from .checkpoint_config import check_sizes, checked_values
 from .families import FAMILIES
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 SHARD = re.compile(r"model[\w.-]*\.safetensors", re.ASCII)  # a plain name: no folder, no pickle
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 FLOAT32 = 4  # bytes
@@ -100,13 +101,15 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
 
 
 def find_tensors(checkpoint: Checkpoint) -> dict[str, Stored]:
-    """Where each parameter of the checkpoint's model is, by transformers' name; no tensor is read.
+    """Find each parameter of the checkpoint's model in its files, by transformers' name; no tensor is read.
 
     Raises a `UserError` if one is missing, of another shape or no float, and if the files hold what the model has no
     place for: then the configuration is another model's.
     """
-    layout, name = FAMILIES[checkpoint.config.model_type].layout, checkpoint.name
-    wanted, found = _parameter_shapes(checkpoint), {}
+    layout = FAMILIES[checkpoint.config.model_type].layout
+    name = checkpoint.name
+    wanted = _parameter_shapes(checkpoint)
+    found = {}
     for key, shape in wanted.items():
         tensor = checkpoint.stored.get(_short(key, layout.prefix))
         if tensor is None:
@@ -133,7 +136,8 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
     Raises a `UserError` as `find_tensors` does, for numbers that are not finite, for a head that is not the embedding
     that it is tied to, and for more numbers than this machine's memory holds.
     """
-    name, found = checkpoint.name, find_tensors(checkpoint)
+    name = checkpoint.name
+    found = find_tensors(checkpoint)
     needed = FLOAT32 * sum(math.prod(tensor.shape) for tensor in found.values())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
@@ -155,21 +159,21 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return tensors
 
 
-def check_inside(folder: Path, file: str, most: int = MB) -> None:
-    """A `UserError` unless `file` is a regular file inside `folder`; unless it has weights, of at most `most` bytes.
+def check_inside(folder: Path, file: str, max_bytes: int = MB) -> None:
+    """A `UserError` unless `file` is a regular file inside `folder`; unless it has weights, of at most `max_bytes`.
 
     Hugging Face's cache keeps the files of a repository in one place, and the folders of its revisions link to them.
     """
     within = folder.resolve()
     within = within.parent.parent if within.parent.name == "snapshots" else within
-    check_regular_file(folder / file, None if file.endswith(".safetensors") else most, within)
+    check_regular_file(folder / file, None if file.endswith(".safetensors") else max_bytes, within)
 
 
-def read_object(folder: Path, file: str, most: int = MB) -> dict[str, Any]:
+def read_object(folder: Path, file: str, max_bytes: int = MB) -> dict[str, Any]:
     """The JSON object in `file`, which is checked by `check_inside` first; raises a `UserError` for anything else."""
-    check_inside(folder, file, most)
+    check_inside(folder, file, max_bytes)
     try:
-        found = read_json(folder / file, most)
+        found = read_json(folder / file, max_bytes)
     except UserError as error:
         raise UserError(f"{error}; copy it anew") from None
     if not isinstance(found, dict):
@@ -179,7 +183,7 @@ def read_object(folder: Path, file: str, most: int = MB) -> dict[str, Any]:
 
 def _shards(folder: Path) -> list[str]:
     """The files that the index in `folder` names."""
-    weight_map = read_object(folder, INDEX, most=16 * MB).get("weight_map")
+    weight_map = read_object(folder, INDEX, max_bytes=16 * MB).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise UserError(f"{folder / INDEX} has no weight_map, which says where each tensor is; copy it anew")
     for shard in weight_map.values():
@@ -192,7 +196,7 @@ def _shards(folder: Path) -> list[str]:
 
 
 def _stored_tensors(files: Sequence[Path], prefix: str, name: str) -> dict[str, Stored]:
-    """What the files say that they hold, by names without the family's prefix."""
+    """The tensors that the files say they hold, by names without the family's prefix."""
     stored: dict[str, Stored] = {}
     for file in files:
         with _opened(file, name) as opened:  # no mapping, so it has no `in`
@@ -230,7 +234,8 @@ def _parameter_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
 def _check_tied_head(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
     """Refuse a language head in the files, which the embedding would replace, unless it is the same."""
     layout = FAMILIES[checkpoint.config.model_type].layout
-    head, embedding = checkpoint.stored.get(layout.head), tensors.get(layout.tied_to)
+    head = checkpoint.stored.get(layout.head)
+    embedding = tensors.get(layout.tied_to)
     if head is None or embedding is None or layout.head in tensors:
         return
     with _opened(head.file, checkpoint.name) as opened:

@@ -104,7 +104,7 @@ def control_hash(files: str, weights: str, seed: int) -> str:
 
 
 def model_positions(name: str) -> int:
-    """How many tokens the model `name` sees at once; raises `UserError` as `load_language_model` does."""
+    """The number of tokens that the model `name` sees at once; raises `UserError` as `load_language_model` does."""
     return positions_of(open_checkpoint(model_folder(name), name).config)
 
 
@@ -182,7 +182,8 @@ def held_out_loss(model: PreTrainedModel, ids: Array, batch_size: int = 8) -> fl
 def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int, seed: int) -> str:
     """Text sampled from `model` at temperature 0.8 from the 40 likeliest tokens; leaves torch's global stream alone."""
     generator = torch.Generator().manual_seed(seed)
-    ids, seen = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device), positions_of(model.config)
+    ids = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device)
+    seen = positions_of(model.config)
     with torch.no_grad():
         for _ in range(tokens):
             logits = model(ids[:, -seen:]).logits[0, -1].float().cpu()
@@ -209,7 +210,8 @@ def _read(folder: Path, name: str, attention: str) -> PreTrainedModel:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Keep transformers' progress bars and reports off the terminal: ours say what matters."""
-    bars, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:

@@ -9,14 +9,14 @@ from transformers.activations import ACT2FN
 
 @dataclass(frozen=True)
 class Kind:
-    """Which values a configuration may give to a key."""
+    """The values that a configuration may give to a key."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
-def _number(value: Any, least: float, most: float) -> bool:
-    return type(value) in (int, float) and least <= value <= most
+def _number(value: Any, low: float, high: float) -> bool:
+    return type(value) in (int, float) and low <= value <= high
 
 
 def _token(value: Any) -> bool:

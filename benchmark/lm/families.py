@@ -17,7 +17,7 @@ from .gpt2 import split_projections
 
 @dataclass(frozen=True)
 class Layout:
-    """How published files of a family are written; the sizes are the names that its config has for them."""
+    """The form of a family's published files; the sizes are the names that its config has for them."""
 
     prefix: str  # of tensors' names, which files have or leave out
     extra: re.Pattern[str]  # tensors that are no part of the model here: masks of older versions, poolers, heads
@@ -52,7 +52,7 @@ class Family:
     arguments: dict[str, Any] = field(default_factory=dict)  # for the class
 
     def seen_at_once(self, config: Any) -> int:
-        """How many tokens a model of this config sees at once."""
+        """The number of tokens that a model of this config sees at once."""
         return int(config.max_position_embeddings) - self.unused_positions(config)
 
 
@@ -159,7 +159,7 @@ def family_of(language_model: Any) -> Family:
 
 
 def positions_of(config: Any) -> int:
-    """How many tokens a model of this config sees at once."""
+    """The number of tokens that a model of this config sees at once."""
     return FAMILIES[config.model_type].seen_at_once(config)
 
 

@@ -29,25 +29,28 @@ class SplitProjection(nn.Module):
 
     def __init__(self, fused: Conv1D) -> None:
         super().__init__()
-        width, inputs = fused.nf // 3, fused.weight.shape[0]
+        width = fused.nf // 3
+        inputs = fused.weight.shape[0]
         self.register_buffer("fused", fused.weight.detach(), persistent=False)
         self.rounded = RoundedOnce()
         self.q, self.k, self.v = (nn.Linear(inputs, width) for _ in range(3))
-        weights, biases = torch.split(self.fused, width, dim=1), torch.split(fused.bias.detach(), width)
+        weights = torch.split(self.fused, width, dim=1)
+        biases = torch.split(fused.bias.detach(), width)
         for layer, weight, bias in zip((self.q, self.k, self.v), weights, biases, strict=True):
-            layer.weight, layer.bias = nn.Parameter(weight.T), nn.Parameter(bias.clone())
+            layer.weight = nn.Parameter(weight.T)
+            layer.bias = nn.Parameter(bias.clone())
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, side by side."""
         return self.only("qkv", hidden, self.drop(hidden))
 
     def drop(self, hidden: Tensor) -> Tensor:
-        """What goes into the updates: `hidden` after their dropout."""
+        """The input of the updates: `hidden` after their dropout."""
         dropped: Tensor = self.q.lora_dropout["default"](hidden)  # type: ignore[operator, union-attr, index]
         return dropped
 
     def only(self, parts: str, hidden: Tensor, dropped: Tensor) -> Tensor:
-        """As `forward`, of neighbours among "q", "k" and "v"; `dropped` is of `drop`.
+        """Do the same as `forward` for neighbours among "q", "k" and "v"; `dropped` is of `drop`.
 
         Where nothing is learned and tokens are many, updates are added to the weights first, which is less to multiply.
         """
@@ -55,7 +58,8 @@ class SplitProjection(nn.Module):
         bias = torch.cat([layer.base_layer.bias for layer in layers])
         if layers[0].merged or layers[0].disable_adapters:
             return linear(hidden, torch.cat([layer.base_layer.weight for layer in layers]), bias)
-        inputs, width = self.fused.shape[0], self.fused.shape[1] // 3
+        inputs = self.fused.shape[0]
+        width = self.fused.shape[1] // 3
         first = "qkv".index(parts)
         columns = slice(first * width, (first + len(parts)) * width)
         down = torch.stack([layer.lora_A["default"].weight for layer in layers])  # (parts, r, in)
@@ -69,11 +73,11 @@ class SplitProjection(nn.Module):
         return (projected.view_as(updates) + updates).view_as(projected)
 
 
-def split_projections(model: Any, more: Sequence[str]) -> None:
-    """Split a GPT-2's fused layer into queries, keys and values, and make linear layers of those that `more` names."""
+def split_projections(model: Any, layers: Sequence[str]) -> None:
+    """Split a GPT-2's fused layer into queries, keys and values, and make linear layers of the named `layers`."""
     for block in model.transformer.h:
         block.attn.c_attn = SplitProjection(block.attn.c_attn)
-        for name in more:
+        for name in layers:
             part, _, leaf = name.partition(".")
             setattr(getattr(block, part), leaf, _as_linear(getattr(getattr(block, part), leaf)))
 
@@ -103,7 +107,8 @@ def read_tokens(gpt2: Any, tokens: Tensor, past: KeysAndValues | None = None, re
 
 def _block(block: Any, hidden: Tensor, past: KeysAndValues | None, read: slice) -> Tensor:
     """One of GPT-2's layers: of tokens (B, L, D) the outputs (B, R, D) at those `read`."""
-    attention, normed = block.attn, block.ln_1(hidden)
+    attention = block.attn
+    normed = block.ln_1(hidden)
     query, key, value = _projected(attention, normed, read)
     if past is not None:
         key, value = past.extend(attention.layer_idx, torch.stack([key, value]))
@@ -115,7 +120,8 @@ def _block(block: Any, hidden: Tensor, past: KeysAndValues | None, read: slice) 
 
 def _projected(attention: Any, normed: Tensor, read: slice) -> Sequence[Tensor]:
     """Queries (B, H, R, D / H) of the tokens `read`, keys and values (B, H, L, D / H) of all."""
-    split, heads = attention.c_attn, attention.num_heads
+    split = attention.c_attn
+    heads = attention.num_heads
     if read == EVERY or not isinstance(split, SplitProjection):  # GPT-2's own layer computes all three of all tokens
         query, *keys_values = split_heads(split(normed), 3, heads)
         return query[:, :, read], *keys_values

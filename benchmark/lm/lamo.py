@@ -66,12 +66,12 @@ class LaMoConfig:
 
     @property
     def needs_english(self) -> bool:
-        """Whether English is read: to learn from it, or to measure what is left of it."""
+        """Check whether English is read: to learn from it, or to measure what is left of it."""
         return self.learns_english or self.measure_language
 
     @property
     def learns_english(self) -> bool:
-        """Whether any loss is computed on English."""
+        """Check whether any loss is computed on English."""
         return self.language_weight > 0 or self.output_anchor > 0
 
 
@@ -101,7 +101,7 @@ class LaMoBatch:
 
 @dataclass(frozen=True)
 class LaMoSampler:
-    """Draws windows, then blocks of the corpus, from one generator."""
+    """Draw windows, then blocks of the corpus, from one generator."""
 
     contexts: ContextSampler
     corpus: Corpus | None
@@ -117,7 +117,7 @@ class LaMoSampler:
 
 
 class LaMo(Policy):
-    """Predicts the data's actions with an adapted language model, and English beside them where lambda > 0."""
+    """An adapted language model that predicts the data's actions, and English beside them where lambda > 0."""
 
     def __init__(self, config: LaMoConfig, spec: Spec, language_model: Any, corpus: Corpus | None) -> None:
         """`language_model`: of `load_language_model`; adapted in place.
@@ -126,7 +126,10 @@ class LaMo(Policy):
         Raises `UserError` if the context is too long for the language model, or it can't be trained as configured.
         """
         super().__init__()
-        self.config, self.context, self.view, self.corpus = config, config.context, spec.view, corpus
+        self.config = config
+        self.context = config.context
+        self.view = spec.view
+        self.corpus = corpus
         check_trainable(language_model.config.model_type, config)
         positions = positions_of(language_model.config)
         if 3 * config.context > positions:
@@ -159,7 +162,8 @@ class LaMo(Policy):
 
     def loss(self, batch: LaMoBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Equation 5: the action error plus lambda times the language loss; and the anchors, where they are on."""
-        config, terms = self.config, {"action_error": self.model.action_error(batch.contexts)}
+        config = self.config
+        terms = {"action_error": self.model.action_error(batch.contexts)}
         total = terms["action_error"]
         if batch.language is not None:
             terms |= self._english(batch.language)
@@ -193,11 +197,11 @@ class LaMo(Policy):
         return self.model.act(history)
 
     def begin_episodes(self, cached_context: bool = False) -> Actor:
-        """Acts in episodes that are played side by side."""
+        """Begin to act in episodes that are played side by side."""
         return acting(self.model, self.context, cached_context)
 
     def rebuilt(self) -> set[str]:
-        """Everything of the language model that is not trained."""
+        """The names of the language model's tensors that are not trained."""
         return {name for name, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
 
     @torch.no_grad()

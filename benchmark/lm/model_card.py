@@ -143,25 +143,33 @@ def _purpose(config: PretrainConfig) -> str:
 
 
 def _remarks(config: PretrainConfig) -> str:
-    """For a control, how long it was trained, beside `gpt2-mini`; and how its weights are stored."""
+    """Say how long a control was trained, beside `gpt2-mini`, and how the weights are stored."""
     share = f"\nThese are {config.last_step / PretrainConfig().steps:.0%} of the steps of `gpt2-mini`."
     rounding = "\nThe weights are stored, and were measured, as float16."
     return (share if _purpose(config) != PURPOSE else "") + (rounding if config.storage == "float16" else "")
 
 
 def _about_corpus(config: PretrainConfig, summary: PretrainSummary) -> dict[str, str]:
-    """What the card says of the text, its parts, its sources and its licence."""
+    """The card's lines on the text: its parts, its sources and its licence."""
     match config.corpus:
         case name if name == DOCS:
-            corpus, kind, licence = DOCS_CORPUS, "Versions", DOCS_LICENCE
+            corpus = DOCS_CORPUS
+            kind = "Versions"
+            licence = DOCS_LICENCE
         case name if name == MARKOV:
-            corpus, kind, licence = MARKOV_CORPUS, "The chain", "The weights are under this project's licence, MIT."
+            corpus = MARKOV_CORPUS
+            kind = "The chain"
+            licence = "The weights are under this project's licence, MIT."
         case name if name in PUBLISHED_ARTICLES:
-            corpus, kind, licence = WIKITEXT.format(name=name), "SHA-256 of the text", WIKITEXT_LICENCE
+            corpus = WIKITEXT.format(name=name)
+            kind = "SHA-256 of the text"
+            licence = WIKITEXT_LICENCE
         case _:
             corpus = f"The text file `{', '.join(summary.sources)}`."
-            kind, licence = "SHA-256 of the file", "The licence of the text applies to what is made of it."
-    counts, wikitext = summary.paragraphs, config.corpus in PUBLISHED_ARTICLES
+            kind = "SHA-256 of the file"
+            licence = "The licence of the text applies to what is made of it."
+    counts = summary.paragraphs
+    wikitext = config.corpus in PUBLISHED_ARTICLES
     return {
         "corpus": corpus + (SHUFFLED_CORPUS if config.order == "shuffled" else ""),
         "pieces": f"{'articles' if wikitext else 'paragraphs'} | " if counts else "",
@@ -188,6 +196,6 @@ def _row(point: dict[str, float]) -> str:
 
 
 def _thinned(curve: list[dict[str, float]]) -> list[dict[str, float]]:
-    """At most ten points, the last one among them."""
+    """Ten points at most, the last one among them."""
     stride = -(-len(curve) // 10)
     return curve[::-1][::stride][::-1]

@@ -59,7 +59,7 @@ def pretrain(config: PretrainConfig, output: Path) -> PretrainSummary:
 
 
 def _finished(config: PretrainConfig, output: Path) -> PretrainSummary | None:
-    """What the finished run in a folder measured; None before that, a `UserError` for another run."""
+    """The measurements of the finished run in a folder; None before it has finished, a `UserError` for another run."""
     about = output / "training.json"
     if not about.exists():
         return None
@@ -83,10 +83,13 @@ class Pretraining(Life):
     summary: PretrainSummary  # once it has finished
 
     def __init__(self, config: PretrainConfig, corpus: Corpus, tokenizer: GPT2TokenizerFast, output: Path) -> None:
-        """Raises a `UserError` if the folder holds the checkpoint of another run."""
-        name, every = f"pre-training in {output}", config.checkpoint_every
+        """Begin anew or at the folder's checkpoint; a `UserError` if that is another run's."""
+        name = f"pre-training in {output}"
+        every = config.checkpoint_every
         super().__init__(name, output, config.last_step, every, lambda step, _: self.bar.set_postfix(self._point()))
-        self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
+        self.config = config
+        self.corpus = corpus
+        self.tokenizer = tokenizer
         self.model, self.optimizer = _new_model(config)
         self.bar = tqdm(total=config.last_step, desc="pre-training", unit="step")
         if self.checkpoint.exists():
@@ -103,7 +106,8 @@ class Pretraining(Life):
 
     def advance(self, steps: int) -> None:
         """Take some steps; every one draws its batch and its dropout from (seed, step) alone."""
-        started, losses = time.process_time(), []
+        started = time.process_time()
+        losses = []
         for step in range(self.progress.step, self.progress.step + steps):
             losses.append(self.update(step))
             self.bar.update()
@@ -129,7 +133,7 @@ class Pretraining(Life):
         return loss.item()
 
     def check_weights(self) -> None:
-        """Nothing: `update` looks at each gradient before it is used."""
+        """Do nothing: `update` looks at each gradient before it is used."""
 
     def evaluate(self) -> None:
         """The loss on the start of the held-out text."""
@@ -171,7 +175,9 @@ class Pretraining(Life):
 
     def finish(self) -> None:
         """Write model, card and, last, what was measured; the checkpoint goes."""
-        config, corpus, model = self.config, self.corpus, self.model.eval()
+        config = self.config
+        corpus = self.corpus
+        model = self.model.eval()
         if config.storage == "float16":
             for parameter in model.parameters():
                 parameter.data.copy_(parameter.data.half())  # what is measured is what is stored

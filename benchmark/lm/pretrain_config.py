@@ -37,5 +37,5 @@ class PretrainConfig:
 
     @property
     def last_step(self) -> int:
-        """How many steps are run."""
+        """The number of steps that are run."""
         return min(self.stop_at or self.steps, self.steps)

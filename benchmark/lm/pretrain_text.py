@@ -1,4 +1,4 @@
-"""What `lm pretrain` learns from: the tokenizer and the corpus that a config asks for."""
+"""The tokenizer and the corpus that a config of `lm pretrain` asks for."""
 
 from pathlib import Path
 

@@ -15,7 +15,8 @@ class RoundedOnce:
     """
 
     def __init__(self) -> None:
-        self.kept, self.of = torch.empty(0), tuple[object, ...]()
+        self.kept = torch.empty(0)
+        self.of = tuple[object, ...]()
 
     def __call__(self, weight: Tensor) -> Tensor:
         """`weight`, or under autocast what it is rounded to there."""
@@ -26,5 +27,6 @@ class RoundedOnce:
         this = (dtype, weight.device, weight.data_ptr(), weight._version)
         if this != self.of:
             with torch.inference_mode(False):  # what is kept from there could not be trained through
-                self.kept, self.of = weight.detach().to(dtype), this
+                self.kept = weight.detach().to(dtype)
+                self.of = this
         return self.kept

@@ -15,7 +15,9 @@ from ...datasets.file_checks import MB
 from .checkpoint_folder import check_inside, read_object
 from .families import FAMILIES
 
-WHOLE, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
+WHOLE = "tokenizer.json"
+VOCABULARY = "vocab.json"
+MERGES = "merges.txt"
 MOST = 16 * MB  # of one file; GPT-2's have 1 MB
 TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "extra_special_tokens", "additional_special_tokens")
 READ = {  # of the files beside the vocabulary, what is read
@@ -34,7 +36,8 @@ def read_tokenizer(folder: Path, config: Any, name: str) -> PreTrainedTokenizerF
         contents = _checked_contents(folder)
     except UserError as error:
         raise UserError(f"the tokenizer of '{name}' can't be read: {error}") from None
-    family, vocabulary = FAMILIES[config.model_type], int(config.vocab_size)
+    family = FAMILIES[config.model_type]
+    vocabulary = int(config.vocab_size)
     if family.tokenizer is None:
         raise UserError(f"the tokenizer of '{name}', a {family.title}, is not read here; give another language model")
     with tempfile.TemporaryDirectory() as copy:
@@ -72,7 +75,7 @@ def _checked_contents(folder: Path) -> dict[str, str]:
                     f"{folder} has no {WHOLE}; copy it from where the checkpoint came from, or give another --lm"
                 )
         _check_vocabulary(folder / VOCABULARY, read_object(folder, VOCABULARY, MOST))
-        check_inside(folder, MERGES, most=MOST)
+        check_inside(folder, MERGES, max_bytes=MOST)
         contents |= {file: (folder / file).read_text(encoding="utf-8") for file in (VOCABULARY, MERGES)}
     for file, keys in READ.items():
         if (folder / file).exists():

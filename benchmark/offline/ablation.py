@@ -103,7 +103,8 @@ def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> tuple[list[Varian
         chosen = [VARIANTS[choose("variant", name, list(VARIANTS))] for name in names]
         return [base, *(variant for variant in chosen if variant is not base)], []
     _check_at_hand(base, lm)  # without it there is nothing to compare with
-    found, reasons = [], []
+    found = []
+    reasons = []
     for variant in VARIANTS.values():
         if variant.beside not in ("", lm) or variant.lm == lm:
             continue
@@ -140,7 +141,7 @@ def plan(
 
 
 def _that_apply(settings: dict[str, Any], method: str) -> dict[str, Any]:
-    """Of settings that are meant for LaMo, those that a method has; LaMo itself gets all, and refuses what it lacks."""
+    """Keep the settings that a method has of those meant for LaMo; LaMo itself gets all, and refuses what it lacks."""
     fields = config_class_of(method).__dataclass_fields__
     return {name: value for name, value in settings.items() if name in fields or METHODS[method].weights}
 
@@ -183,14 +184,13 @@ def _row(
         "minus_lamo_high": apart.ci_high,
         "perplexity": _perplexity(losses),
         "params_trainable": first.done["params_trainable"],
-        "train_seconds": float(np.mean([run.done["train_seconds"] for run in group.runs])),
         "curve_steps": first.result.curve_steps,
         "curves": group.curves,
     }
 
 
 def _perplexity(losses: Sequence[float | None]) -> float | None:
-    """On held-out English after training, the geometric mean over runs; None where there is no language model."""
+    """The perplexity on held-out English after training, geometric mean over runs; None without a language model."""
     known = [loss for loss in losses if loss is not None]
     return math.exp(float(np.mean(known))) if len(known) == len(losses) else None
 

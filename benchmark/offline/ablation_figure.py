@@ -9,49 +9,62 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..figures.card import Grid, card_of_panels
+from ..figures.spread import about_curves, draw_seeds, has_band
 from ..runs.methods import METHODS
+from ..terminal import count
 from .ablation import BASE
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run
 VARIANT_COLOUR = "#B3261E"
-COLUMNS, PANEL_HEIGHT = 3, 1.75  # panels side by side; inches
+COLUMNS = 3  # panels side by side
+PANEL_HEIGHT = 1.75  # inches
 
 
 def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Write a PNG of one setting's rows, from `ablation.compare`: a panel for each variant but LaMo and DT.
 
-    Lines are means over seeds, bands reach from the lowest seed to the highest: what was seen, not an interval.
+    Lines are means over seeds. Fewer than six seeds are small dots; of more, a band reaches from the lowest to the
+    highest (`figures/spread.py`): what was seen, not an interval.
     """
     known = {row["variant"]: row for row in rows}
     shown = [row for row in rows if row["variant"] not in BACKGROUND]
     behind = [known[name] for name in BACKGROUND if name in known]
     first = rows[0]
+    seeds = [row["seeds"] for row in rows]
     about = (
-        f"{first['dataset']} ({first['source']} data), {100 * first['fraction']:g} % of it: {first['episodes']} "
-        f"episodes. Score over training step; lines: mean of {first['seeds']} seeds, bands: lowest to highest seed. "
-        "Titles: the last evaluations' score less LaMo's, with its 95 % interval."
+        f"{first['dataset']} ({first['source']} data), {100 * first['fraction']:g} % of it: "
+        f"{count(first['episodes'], 'episode')}. {about_curves(seeds)} Titles: the last evaluations' score less LaMo's"
+        f"{', with its 95 % interval' if max(seeds) > 1 else ''}."
     )
     handles = [_handle(_colour(row["variant"]), row["title"]) for row in behind] + [_handle(VARIANT_COLOUR, "variant")]
     grid = Grid(len(shown), COLUMNS, PANEL_HEIGHT, pads=(0.03, 0.05), space=0.03, shared=True)
     with card_of_panels(path, "LaMo, one part changed at a time", about, handles, grid) as all_axes:
-        for axes, row in zip(all_axes, shown, strict=True):
-            _panel(axes, row, behind)
+        for place, (axes, row) in enumerate(zip(all_axes, shown, strict=True)):
+            _panel(axes, row, behind, band=has_band(seeds))
+            axes.set_ylabel("score" if place % COLUMNS == 0 else "")
+            lowest = place + COLUMNS >= len(shown)
+            axes.set_xlabel("training step" if lowest else "")
+            axes.tick_params(labelbottom=lowest)
 
 
-def _panel(axes: Axes, row: dict[str, Any], behind: list[dict[str, Any]]) -> None:
-    for other in behind:
-        _curve(axes, other, _colour(other["variant"]))
-    _curve(axes, row, VARIANT_COLOUR)
-    interval = f"{row['minus_lamo']:+.1f} [{row['minus_lamo_low']:.1f}, {row['minus_lamo_high']:.1f}]"
-    axes.set_title(f"{row['title']}\n" + interval.replace("-", "\N{MINUS SIGN}"), fontsize=8.0)
+def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]], *, band: bool) -> None:
+    for other in background:
+        _curve(axes, other, _colour(other["variant"]), band=band)
+    _curve(axes, row, VARIANT_COLOUR, band=band)
+    difference = f"{row['minus_lamo']:+.1f}"
+    if row["seeds"] > 1:
+        difference += f" [{row['minus_lamo_low']:.1f}, {row['minus_lamo_high']:.1f}]"
+    axes.set_title(f"{row['title']}\n" + difference.replace("-", "\N{MINUS SIGN}"), fontsize=8.0)
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.grid(axis="y")
     axes.margins(x=0.03)
 
 
-def _curve(axes: Axes, row: dict[str, Any], colour: str) -> None:
-    steps, curves = row["curve_steps"], row["curves"]
-    axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.12, linewidth=0)
+def _curve(axes: Axes, row: dict[str, Any], colour: str, *, band: bool) -> None:
+    steps = row["curve_steps"]  # (V,)
+    curves = row["curves"]  # (N, V)
+    if len(curves) > 1:
+        draw_seeds(axes, steps, curves, colour, band=band)
     axes.plot(steps, curves.mean(axis=0), color=colour, linewidth=1.7, marker="o", markersize=3.0)
 
 

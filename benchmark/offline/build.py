@@ -1,4 +1,4 @@
-"""From a configuration to a policy ready to train: the one place that knows every method's class."""
+"""Build policies that are ready to train from configurations: the one place that knows every method's class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +73,7 @@ def training_subset(config: OfflineConfig) -> Subset:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a policy has to know of the data that it was trained on, to be built again without them."""
+    """The facts of its training data that a policy needs to be built again without them."""
 
     observation_mean: Array  # (S,) over the training subset; (0,) where observations are images
     observation_std: Array  # (S,)
@@ -83,8 +83,9 @@ class DataFacts:
 
 
 def data_facts(config: OfflineConfig, subset: Subset) -> DataFacts:
-    """What the policy of a run has to know of its training subset."""
-    task, view = find_task(config.task), _view(config)
+    """The facts of its training subset that the policy of a run needs."""
+    task = find_task(config.task)
+    view = _view(config)
     nothing = np.zeros(0, np.float32)
     mean, std = (nothing, nothing) if task.frame_stack else subset.observation_moments()
     horizon = max(task.horizon, int(subset.trajectories.lengths.max()) + view.padding_steps)
@@ -93,7 +94,7 @@ def data_facts(config: OfflineConfig, subset: Subset) -> DataFacts:
 
 
 def make_spec(config: OfflineConfig, facts: DataFacts) -> Spec:
-    """What the policy needs to know of task and data."""
+    """The facts of task and data that the policy needs."""
     task = find_task(config.task)
     environment = make_environment(task)
     space: Any = environment.action_space
@@ -119,7 +120,7 @@ def make_spec(config: OfflineConfig, facts: DataFacts) -> Spec:
 
 
 def _view(config: OfflineConfig) -> View:
-    """How the run's training sees the steps of its task."""
+    """The view of the task's steps in the run's training."""
     task = find_task(config.task)
     return training_view(View(task.frame_stack, task.clip_rewards), config.legacy)
 
@@ -136,7 +137,8 @@ def build_player(config: OfflineConfig, facts: DataFacts, device: torch.device) 
 
 def _build(config: OfflineConfig, facts: DataFacts, device: torch.device, *, plays_only: bool) -> Policy:
     torch.manual_seed(config.seed)
-    spec, settings = make_spec(config, facts), policy_config(config.method, config.policy)
+    spec = make_spec(config, facts)
+    settings = policy_config(config.method, config.policy)
     if METHODS[config.method].weights:
         corpus = None if plays_only else _corpus_of(config, settings)
         policy: Policy = _build_lamo(config, settings, spec, corpus, device)

@@ -74,7 +74,7 @@ class OfflineConfig(RunConfig):
         return f"{self.fraction * 100:g} %"
 
     def choices(self) -> list[tuple[str, Sequence[str], Collection[str]]]:
-        """As of any run, and how a subset was drawn and which faults were put back."""
+        """The choices of any run, and how a subset was drawn and which faults were put back."""
         return [*super().choices(), ("selection", [self.selection], SELECTIONS), ("legacy", self.legacy, FAULTS)]
 
     @property

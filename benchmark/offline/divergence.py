@@ -1,4 +1,4 @@
-"""Why a run's numbers are no longer finite: what it started from and learns from comes before its learning rate."""
+"""Find why a run's numbers are no longer finite: its start and its data are suspected before its learning rate."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ ROWS = 1 << 16  # looked at at a time: the data may not fit in memory
 
 
 def unsound(policy: Policy, optimizer: torch.optim.Optimizer) -> str:
-    """What is not finite before anything is learned: a weight, a constant such as a bound of the actions, a moment."""
+    """Name what is not finite before anything is learned: a weight, a constant such as an action's bound, a moment."""
     tensors = {**trained_tensors(policy), **dict(policy.named_buffers())}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -25,7 +25,7 @@ def unsound(policy: Policy, optimizer: torch.optim.Optimizer) -> str:
 
 
 def advice(config: OfflineConfig, start: str, first: Mapping[str, Tensor], subset: Subset) -> str:
-    """What to do about it. `start` is what was `unsound`, `first` what the first batch measured, before any update."""
+    """Say what to do about it. `start` is what was `unsound`, `first` the first batch's metrics, before any update."""
     data = f"lamobench data verify {config.dataset}` and `lamobench data show {config.dataset}"
     look = f"a lower learning rate is no help: look at the data with `{data}`"
     if extreme := _extreme(subset):
@@ -42,7 +42,7 @@ def advice(config: OfflineConfig, start: str, first: Mapping[str, Tensor], subse
 
 
 def _extreme(subset: Subset) -> str:
-    """Which array of the data, if any, has numbers that float32 can't reckon with."""
+    """Name the array of the data, if any, that has numbers which float32 can't reckon with."""
     for name in LEARNED_FROM:
         array = getattr(subset.trajectories, name)
         for start in range(0, len(array) if array.dtype.kind == "f" else 0, ROWS):

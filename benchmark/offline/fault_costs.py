@@ -1,4 +1,4 @@
-"""What each fault of the published code costs: the same seeds, subsets and starts, with the fault and without."""
+"""Measure what each fault of the published code costs: the same seeds, subsets and starts with it and without."""
 
 import math
 from dataclasses import dataclass, replace

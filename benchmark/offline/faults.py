@@ -124,11 +124,12 @@ def check_legacy(names: Sequence[str], task: Task, method: str, *, discrete: boo
 # experiment-atari/core.py and cfgs/config.yaml; three quarters of the actions are taken to be other than 0, which the
 # published code does not count.
 TOKENS_PER_STEP = 128 * 30 * 0.75
-WARMUP_TOKENS, FINAL_TOKENS = 375e6, 260e9
+WARMUP_TOKENS = 375e6
+FINAL_TOKENS = 260e9
 
 
 def cumulative_factor(step: int, scale: float = 1.0) -> float:
-    """What `cumulative-schedule` multiplies the learning rate by at `step`, from 0.
+    """The factor of the learning rate at `step`, from 0, under `cumulative-schedule`.
 
     Each step adds the number of all tokens so far, not its own, so the schedule's count grows with the square of the
     steps: the warm-up meant for all of training ends near step 510, and the half cosine that follows is run through

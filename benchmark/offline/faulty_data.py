@@ -29,17 +29,17 @@ def faulty_subset(subset: Subset, task: Task, legacy: Sequence[str]) -> Subset:
 
 
 def training_view(view: View, legacy: Sequence[str]) -> View:
-    """How training sees steps: under `padding-steps` with the rows for stacking before an episode's first one."""
+    """The view of steps in training: under `padding-steps` with the rows for stacking before an episode's first one."""
     return replace(view, padding_steps=view.earlier_frames) if "padding-steps" in legacy else view
 
 
 def evaluation_view(view: View, legacy: Sequence[str]) -> View:
-    """How evaluation sees rewards: as training does, but for `unclipped-evaluation`."""
+    """The view of rewards in evaluation: that of training, but for `unclipped-evaluation`."""
     return replace(view, clip_rewards=False) if "unclipped-evaluation" in legacy else view
 
 
 def drop_best(subset: Subset, task: Task) -> Subset:
-    """Without the episode of the highest return, the first of several; a `UserError` if it is the only one."""
+    """Remove the episode of the highest return, the first of several; a `UserError` if it is the only one."""
     if len(subset.episodes) < 2:
         raise UserError("legacy 'drop-best' would leave nothing of 1 episode; give a larger fraction")
     best = int(subset.trajectories.returns[subset.episodes].argmax())
@@ -47,7 +47,7 @@ def drop_best(subset: Subset, task: Task) -> Subset:
 
 
 def count_sub_goals(subset: Subset, task: Task) -> Subset:
-    """With the rewards of D4RL's kitchen files: how many sub-goals each step's observation satisfies."""
+    """Put in the rewards of D4RL's kitchen files: how many sub-goals each step's observation satisfies."""
     data = subset.trajectories
     if data.provenance.source == "d4rl-legacy":
         raise UserError("source 'd4rl-legacy' has counts for rewards already; leave out --legacy")
@@ -56,7 +56,7 @@ def count_sub_goals(subset: Subset, task: Task) -> Subset:
 
 
 def delay_returns(subset: Subset, task: Task) -> Subset:
-    """With each reward one step earlier, and the first of an episode lost: returns-to-go without the step's own."""
+    """Move each reward one step back, and lose an episode's first: returns-to-go without the step's own."""
     data = subset.trajectories
     rewards = np.append(data.rewards[1:], np.float32(0.0))
     rewards[data.offsets[1:] - 1] = 0.0
@@ -107,11 +107,14 @@ def shift_episodes(data: Trajectories, horizon: int | None) -> tuple[Trajectorie
 
 def _cuts(terminals: Array, steps: int, horizon: int | None) -> Array:
     """The steps, of `steps`, that end an episode: all `terminals`, and where the counter reaches `horizon - 1`."""
-    cuts, start, counter = [], 0, 0
+    cuts = []
+    start = 0
+    counter = 0
     for end in (*terminals.tolist(), steps):
         if horizon is not None:
             cuts.append(np.arange(start + horizon - 1 - counter, end, horizon - 1))
-        start, counter = end + 1, 1
+        start = end + 1
+        counter = 1
     return np.sort(np.concatenate([terminals, *cuts]).astype(np.int64))
 
 
@@ -122,7 +125,8 @@ def _episode_of(data: Trajectories, steps: Array) -> Array:
 
 def _next_observations(data: Trajectories, steps: Array) -> Array:
     """The observations after the actions of `steps`."""
-    episodes, following = _episode_of(data, steps), np.minimum(steps + 1, data.num_steps - 1)
+    episodes = _episode_of(data, steps)
+    following = np.minimum(steps + 1, data.num_steps - 1)
     inside = (steps + 1 < data.offsets[episodes + 1])[:, None]
     found: Array = np.where(inside, data.observations[following], data.last_observations[episodes])
     return found

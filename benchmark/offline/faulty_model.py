@@ -11,7 +11,7 @@ from ..lm.families import family_of
 
 
 class NoPositions(nn.Module):
-    """In place of a language model's position embeddings: adds nothing, and has nothing to train."""
+    """A stand-in for a language model's position embeddings that adds nothing and has nothing to train."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is left of language after reinforcement learning, measured alike for every finished run."""
+"""Measure what is left of language after reinforcement learning, alike for every finished run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,5 +42,6 @@ def loss_on_english(root: Path, config: OfflineConfig, corpus: str) -> float | N
     policy = build_policy(config, training_subset(config), torch.device("cpu"))
     assert isinstance(policy, LaMo)
     load_policy(run_folder(root, config) / "checkpoint.safetensors", policy)
-    policy.language_length, policy.corpus = model_positions(config.lm), _english(config.lm, corpus)
+    policy.language_length = model_positions(config.lm)
+    policy.corpus = _english(config.lm, corpus)
     return policy.eval().diagnostics()["held_out_language_loss"]

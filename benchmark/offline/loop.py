@@ -69,7 +69,7 @@ class Training(Learner, Life):
         self.unsound = ""  # what was not finite when it began
 
     def schedule(self, settings: OptimizerSettings) -> Schedule:
-        """That of any learner, or under `cumulative-schedule` that fault's, whatever the settings."""
+        """The schedule of any learner, or under `cumulative-schedule` that fault's, whatever the settings."""
         config = self.config
         if "cumulative-schedule" not in config.legacy:
             return super().schedule(settings)
@@ -87,7 +87,8 @@ class Training(Learner, Life):
 
     def advance(self, steps: int) -> None:
         """Take some optimiser steps, then look at what they measured."""
-        started, tally = time.perf_counter(), Tally({})
+        started = time.perf_counter()
+        tally = Tally({})
         for step in range(self.progress.step, self.progress.step + steps):
             tally.add(self.update(step))
         self.log(steps, tally.means(), time.perf_counter() - started)
@@ -106,8 +107,10 @@ class Training(Learner, Life):
 
     def evaluate(self) -> None:
         """Play this evaluation's episodes and log them."""
-        config, number = self.config, self.progress.step // self.config.evaluate_every
-        seeds, started = evaluation_seeds(config.seed, number, config.evaluation_episodes), time.perf_counter()
+        config = self.config
+        number = self.progress.step // self.config.evaluate_every
+        seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
+        started = time.perf_counter()
         try:
             episodes = evaluate(self.policy, config, seeds, config.target_returns, step=self.progress.step)
         except NotFiniteError as error:
@@ -133,7 +136,7 @@ class Training(Learner, Life):
         write_logs(self.folder, self.progress)
 
     def advice(self) -> str:
-        """What data, state and first batch say of a number that is not finite, or else a lower learning rate."""
+        """Say what data, state and first batch show of a number that is not finite, or advise a lower learning rate."""
         return advice(self.config, self.unsound, self.first, self.subset)
 
     def finish(self) -> None:

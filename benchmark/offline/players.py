@@ -49,7 +49,7 @@ def load_player(folder: Path, config: OfflineConfig, device: torch.device, lm: s
 
 
 def language_model_problem(config: OfflineConfig, lm: str) -> str:
-    """Why `lm` can't be the language model of a run, and what to type; empty if it is the one."""
+    """Say why `lm` can't be the language model of a run, and what to type; empty if it is the one."""
     try:
         found = model_hash(lm, METHODS[config.method].weights, config.seed)
     except UserError as error:
@@ -101,7 +101,7 @@ def read_data_facts(folder: Path, config: OfflineConfig) -> DataFacts:
     return DataFacts(mean, std, horizon, (float(low), float(high)), float(background))
 
 
-def _numbers(value: Any, most: int) -> Any:
-    if not isinstance(value, list) or len(value) > most or not all(type(v) in (int, float) for v in value):
+def _numbers(value: Any, max_length: int) -> Any:
+    if not isinstance(value, list) or len(value) > max_length or not all(type(v) in (int, float) for v in value):
         raise TypeError
-    return np.asarray(value, np.float32 if most == WIDEST else np.float64)
+    return np.asarray(value, np.float32 if max_length == WIDEST else np.float64)

@@ -105,9 +105,13 @@ ATARI = " Without sticky actions an Atari game has 30 different starts, so episo
 
 def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> str:
     """The card of the finished run in `folder`, for a repository of that name; Markdown with a YAML head."""
-    config, done, run = read_config(folder), read_done(folder), read_finished(folder)
+    config = read_config(folder)
+    done = read_done(folder)
+    run = read_finished(folder)
     assert isinstance(config, OfflineConfig)
-    task, method, target = find_task(config.task), METHODS[config.method], run.result.target_return
+    task = find_task(config.task)
+    method = METHODS[config.method]
+    target = run.result.target_return
     played = parse_episodes(content_of(folder, "episodes.csv"))
     last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]
     mean, half = _interval(np.array([e.episode_return for e in last]))
@@ -168,8 +172,10 @@ def front_matter(config: OfflineConfig, target: float, spread: tuple[float, floa
         "dataset_args": {"fraction": config.fraction, "subset": config.subset_hash},
     }
     args = {"interval": "95 %, Student's, over episodes", "episodes": episodes, "target_return": target}
-    normalise, title = find_task(config.task).normalise, METHODS[config.method].title
-    score, score_half = normalise(mean), normalise(mean + half) - normalise(mean)
+    normalise = find_task(config.task).normalise
+    title = METHODS[config.method].title
+    score = normalise(mean)
+    score_half = normalise(mean + half) - normalise(mean)
     data = ModelCardData(
         library_name="lamobench",
         pipeline_tag="reinforcement-learning",
@@ -193,7 +199,7 @@ def _interval(returns: Any) -> tuple[float, float]:
 
 
 def _spread(mean: float, half: float) -> str:
-    """As the Hub's tables of reinforcement learning have it."""
+    """Format a mean and its half interval as the Hub's tables of reinforcement learning have them."""
     return f"{mean:.2f}" if math.isnan(half) else f"{mean:.2f} +/- {half:.2f}"
 
 
@@ -202,7 +208,7 @@ def _bracketed(low: float, high: float) -> str:
 
 
 def _needs(config: OfflineConfig) -> str:
-    """What one has to have beside these files."""
+    """Say what is needed beside these files."""
     if not config.lm:
         return "Nothing else is needed: `data.json` holds what the policy has to know of its data."
     fetch = f" (`lamobench lm fetch {config.lm}`)" if config.lm in PUBLISHED else ""

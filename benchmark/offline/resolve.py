@@ -1,4 +1,4 @@
-"""From what a user asks for to every number of an offline run.
+"""Turn what a user asks for into every number of an offline run.
 
 Resolving opens the data set, so that the content that a run will train on is part of its id.
 """
@@ -26,7 +26,7 @@ from .settings import SEQUENCE_METHODS, Budget
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a user asks for; empty values mean the profile's choice."""
+    """A user's request; empty values mean the profile's choice."""
 
     dataset: str  # a name of `lamobench data list`
     method: str = "lamo"
@@ -78,7 +78,8 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
         if not 0 <= seed < 2**32:
             raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
     shared, trajectories, lm_files = _shared(request)
-    weights, task = METHODS[shared.method].weights, find_task(shared.task)
+    weights = METHODS[shared.method].weights
+    task = find_task(shared.task)
     runs = []
     for fraction, seed in choices:
         data_seed = seed if request.data_seed is None else request.data_seed
@@ -97,11 +98,12 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
 
 
 def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
-    """What doesn't depend on fraction and seed: a config in which they are still open, data, the model's hash."""
+    """The part that doesn't depend on fraction and seed: a config that leaves them open, data, the model's hash."""
     from ..lm.checkpoints import files_hash, model_shape
     from .build import check_language_model, corpus_hash, language_corpus, policy_config
 
-    method, dataset = find_method(request.method), find_dataset(request.dataset)
+    method = find_method(request.method)
+    dataset = find_dataset(request.dataset)
     task = find_task(dataset.task)
     if method.track != OfflineConfig.track:
         raise UserError(
@@ -165,7 +167,8 @@ def _with_corpus(policy: Any, request: RunRequest) -> Any:
 
 def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Task") -> None:
     """A `UserError` unless the method can learn from such actions and observations."""
-    method, name = find_method(request.method), find_dataset(request.dataset).name
+    method = find_method(request.method)
+    name = find_dataset(request.dataset).name
     if not method.plays(discrete=trajectories.discrete):
         able = ", ".join(o for o in methods_of(method.track) if METHODS[o].plays(discrete=trajectories.discrete))
         kind = "discrete" if trajectories.discrete else "continuous"
@@ -179,7 +182,7 @@ def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Tas
 
 
 def _unit_actions(trajectories: "Trajectories", task: "Task", method: str) -> bool:
-    """Whether a trajectory model is to map actions to [-1, 1] and back, which is the box of every catalog task.
+    """Check whether a trajectory model is to map actions to [-1, 1] and back, which is the box of every catalog task.
 
     A `UserError` for imported data whose actions have no such form.
     """

@@ -59,7 +59,8 @@ def rollout(
     episodes: list[Episode] = []
     for start in range(0, len(work), len(slots)):
         wave = work[start : start + len(slots)]
-        targets, resets = [w[0] for w in wave], [w[2] for w in wave]
+        targets = [w[0] for w in wave]
+        resets = [w[2] for w in wave]
         seen = view or policy.view
         returns, lengths = _play(policy, slots[: len(wave)], resets, targets, seen, cached_context)
         for (target, number, seed), total, length in zip(wave, returns, lengths, strict=True):
@@ -76,15 +77,19 @@ def _play(
     """One episode in each slot, in lockstep; finished ones leave the batch. Returns and lengths, each (E,)."""
     first = [slot.reset(seed=seed)[0] for slot, seed in zip(slots, seeds, strict=True)]
     tape = _Tape(np.stack(first), slots[0].action_space, np.asarray(targets, np.float32), policy.context, view)
-    returns, lengths = np.zeros(len(slots)), np.zeros(len(slots), np.int64)
+    returns = np.zeros(len(slots))
+    lengths = np.zeros(len(slots), np.int64)
     live = kept = np.arange(len(slots))
-    act, device = policy.begin_episodes(cached_context), next(policy.parameters()).device
+    act = policy.begin_episodes(cached_context)
+    device = next(policy.parameters()).device
     while len(live):
         chosen = act(tape.history(live, device), torch.from_numpy(kept).to(device))
         actions = (chosen.float() if chosen.is_floating_point() else chosen).cpu().numpy()
         if not np.isfinite(actions).all():
             raise NotFiniteError(f"the policy's actions are not finite in step {tape.time} of an evaluation")
-        observations, rewards, over = [], np.zeros(len(live), np.float32), np.zeros(len(live), bool)
+        observations = []
+        rewards = np.zeros(len(live), np.float32)
+        over = np.zeros(len(live), bool)
         for row, slot in enumerate(live):
             observation, rewards[row], terminated, truncated, _ = slots[slot].step(actions[row])
             observations.append(observation)
@@ -101,14 +106,18 @@ class _Tape:
     """The last K steps of each environment. Live environments are in step, so one position serves all."""
 
     def __init__(self, first: Array, actions: Any, targets: Array, context: int, view: View) -> None:
-        count, self.context, self.view, self.time = len(first), context, view, 0
+        count = len(first)
+        self.context = context
+        self.view = view
+        self.time = 0
         self.earlier = self.view.earlier_frames  # kept before the first step's: black until they have been seen
         seen = (count, self.earlier + self.context, *first.shape[1:])
         self.observations = np.zeros(seen, np.uint8 if self.view.frames else np.float32)
         kind = np.float32 if actions.dtype.kind == "f" else np.int64
         self.actions = np.zeros((count, self.context, *actions.shape), kind)
         self.returns_to_go = np.zeros((count, self.context), np.float32)
-        self.observations[:, self.earlier], self.returns_to_go[:, 0] = first, targets
+        self.observations[:, self.earlier] = first
+        self.returns_to_go[:, 0] = targets
 
     def history(self, live: Array, device: torch.device) -> History:
         """The newest `min(time + 1, K)` steps of the live environments."""
@@ -127,6 +136,7 @@ class _Tape:
             for array in (self.observations, self.actions, self.returns_to_go):
                 array[:, :-1] = array[:, 1:]
         following = min(self.time + 1, self.context - 1)
-        self.observations[live, self.earlier + following], self.returns_to_go[live, following] = observations, target
+        self.observations[live, self.earlier + following] = observations
+        self.returns_to_go[live, following] = target
         self.actions[live, following] = 0
         self.time += 1

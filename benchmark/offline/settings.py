@@ -1,4 +1,4 @@
-"""What a table of settings is made of: budgets, overrides, and groups of tasks and methods. Light: no heavy imports."""
+"""Parts of a table of settings: budgets, overrides, and groups of tasks and methods. Light: no heavy imports."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from ..runs.methods import METHODS
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run trains and how it is measured."""
+    """The length of a run's training, and how it is measured."""
 
     steps: int  # optimiser steps
     evaluate_every: int  # steps between evaluations; the last one falls on the last step

@@ -1,18 +1,16 @@
-"""How good the recorded data is: one row a data set, in `results/recorded_data.csv`."""
+"""Measure how good the recorded data is: one row a data set, in `results/recorded_data.csv`."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ...datasets import cache
 from ...datasets.catalog import find_dataset, find_task, recording_of
 from ...datasets.csv_text import csv_text, read_csv
 from ...datasets.entries import DATASETS, Dataset, Recorded
 from ...datasets.kitchen import satisfied
 from ...datasets.recording.collect import PLAYERS
-from ...datasets.sources.recorded import SOURCE, record_dataset
+from ...datasets.sources.recorded import record_dataset
 from ...datasets.storage import write_text
 from ...datasets.tasks import TASKS, Task
 from ...datasets.trajectories import Array, Trajectories
@@ -24,7 +22,7 @@ COLUMNS = (
     *("truncated", "return_mean", "return_std", "return_min", "return_max", "score_mean", "score_best"),
     *("clipped_return_mean", "clipped_return_max"),  # what learning sees, where it sees rewards clipped
     *(f"done_{name.replace(' ', '_')}" for name in SUB_GOALS),  # shares of the episodes
-    *("done_all", "simulator", "content_hash", "seconds"),
+    *("done_all", "simulator", "content_hash"),
 )
 Row = dict[str, str]
 
@@ -32,36 +30,27 @@ Row = dict[str, str]
 def survey(names: Sequence[str], path: Path) -> Iterator[Row]:
     """Record what is missing of the named data sets, all that can be recorded if none is named, and yield their rows.
 
-    `path` is written anew after each, whole or not at all: rows of other data sets in it stay, in catalog order. The
-    `seconds` of a row are what its recording took here; of data that was there already they are those of the row that
-    `path` has for the same content, or empty. Raises the errors of `record_dataset`.
+    `path` is written anew after each, whole or not at all: rows of other data sets in it stay, in catalog order.
+    Raises the errors of `record_dataset`.
     """
     wanted = [find_dataset(name) for name in names] or [d for d in DATASETS.values() if _can_be_recorded(d)]
     for dataset in wanted:
         recording_of(dataset)  # a wrong name is known before hours of recording
     rows = _read(path)
     for dataset in wanted:
-        begun = time.monotonic()
-        there = cache.folder_of(dataset.name, SOURCE).is_dir()
-        data = record_dataset(dataset.name)
-        row = survey_row(dataset, data)
-        old = rows.get(dataset.name, {})
-        if not there:
-            row["seconds"] = f"{time.monotonic() - begun:.1f}"
-        elif old.get("content_hash") == row["content_hash"]:
-            row["seconds"] = old.get("seconds", "")
-        rows[dataset.name] = row
+        rows[dataset.name] = survey_row(dataset, record_dataset(dataset.name))
         _write(path, rows)
-        yield row
+        yield rows[dataset.name]
 
 
 def survey_row(dataset: Dataset, data: Trajectories) -> Row:
-    """The row of a recorded data set but for its `seconds`, each value as it is written.
+    """The row of a recorded data set, each value as it is written.
 
     `done_...` are shares of the episodes: those in which that sub-goal was done at least once, and in which all were.
     They are empty for tasks without such a sub-goal.
     """
-    task, recording = find_task(dataset.task), recording_of(dataset)
+    task = find_task(dataset.task)
+    recording = recording_of(dataset)
     scores = [task.normalise(value) for value in data.returns]
     values: dict[str, object] = {
         "dataset": dataset.name,

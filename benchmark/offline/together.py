@@ -42,10 +42,10 @@ Report = Callable[[str, int, int], None]  # called with (run id, steps done, ste
 
 
 def stackable(config: OfflineConfig, device: torch.device | None) -> bool:
-    """Whether seeds of this run can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
+    """Check whether a run's seeds can be stacked: not with images, dropout, compiled steps, bfloat16 or legacy faults.
 
-    Nor, on a CPU, where oneDNN's large products are most of a step: a stack takes longer than one seed after the other.
-    Without a device, whether there are any on which they can.
+    They can't on a CPU either where oneDNN's large products are most of a step: a stack takes longer than one seed
+    after the other. Without a device, say whether there are any on which they can.
     """
     if device is not None and device.type == "cpu" and faster_here() and _multiplications(config) >= LARGE:
         return False
@@ -55,7 +55,7 @@ def stackable(config: OfflineConfig, device: torch.device | None) -> bool:
 
 
 def _multiplications(config: OfflineConfig) -> int:
-    """Of a loss' largest product, between hidden layers: of CQL, it has three kinds of proposals for each state."""
+    """The multiplications in a loss' largest product, between hidden layers; CQL has three proposals for each state."""
     proposals = 3 * int(config.policy["sampled_actions"]) if config.method == "cql" else 1
     sizes = pairwise(config.policy.get("hidden", ()))
     return config.batch_size * proposals * max((int(inputs) * int(outputs) for inputs, outputs in sizes), default=0)
@@ -83,7 +83,9 @@ def train_together(
     As in `train`, finished runs are left as they are, damaged folders are set aside, and `wait` is patience with other
     processes that work on them.
     """
-    tell, chosen, failed = report or (lambda run, done, total: None), choose_device(device), dict[str, str]()
+    tell = report or (lambda run, done, total: None)
+    chosen = choose_device(device)
+    failed = dict[str, str]()
 
     def make(config: OfflineConfig, folder: Path) -> Training:
         return Training(config, folder, chosen, lambda done, total: tell(config.id, done, total))
@@ -109,12 +111,13 @@ class Seed:
     """One of the runs, and PyTorch's random state as this run left it."""
 
     def __init__(self, training: Training) -> None:
-        self.config, self.training = training.config, training
+        self.config = training.config
+        self.training = training
         self.random = _random_states(training.device)
 
     @contextmanager
     def turn(self) -> Iterator[Training]:
-        """While this run draws, saves or loads, PyTorch's random state is its own."""
+        """Give PyTorch this run's random state while the run draws, saves or loads."""
         device = self.training.device
         torch.set_rng_state(self.random[0])
         if device.type == "cuda":
@@ -134,7 +137,7 @@ def _random_states(device: torch.device) -> list[Tensor]:
 
 @contextmanager
 def _failures(config: OfflineConfig, failed: dict[str, str]) -> Iterator[None]:
-    """What goes wrong with one run is noted, and the others go on."""
+    """Note what goes wrong with one run, and let the others go on."""
     try:
         yield
     except UserError as error:
@@ -142,7 +145,7 @@ def _failures(config: OfflineConfig, failed: dict[str, str]) -> Iterator[None]:
 
 
 def _train(seeds: list[Seed], failed: dict[str, str]) -> None:
-    """Those that are behind go first, until all stand at the same step."""
+    """Train the seeds: those that are behind go first, until all stand at the same step."""
     for seed in seeds:
         with _failures(seed.config, failed), seed.turn() as training:
             training.begin()
@@ -186,7 +189,9 @@ class Stack(Learner):
 
     def advance(self, steps: int, failed: dict[str, str]) -> None:
         """Take some optimiser steps, then do what is due for each run, which is given its share of the seconds."""
-        started, tally, step = time.perf_counter(), Tally({}), self.seeds[0].training.progress.step
+        started = time.perf_counter()
+        tally = Tally({})
+        step = self.seeds[0].training.progress.step
         for number in range(step, step + steps):
             tally.add(self.update(number))
         means = [own.means() for own in tally.each()]
@@ -233,7 +238,7 @@ class _Loss(nn.Module):
         self.policy = policy
 
     def forward(self, *arguments: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Of a batch, and of what `Policy.draw` drew for it."""
+        """The loss and metrics of a batch, and of what `Policy.draw` drew for it."""
         return self.policy.loss(*arguments)
 
 

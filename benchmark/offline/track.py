@@ -58,12 +58,12 @@ def groups(runs: Sequence[OfflineConfig], device: str | None) -> Iterable[Job]:
 
 
 def publish(folder: Path, target: Path, config: OfflineConfig) -> None:
-    """What the policy has to know of its data, which must be at hand unless the run was fetched itself."""
+    """Write what the policy needs to know of its data, which must be at hand unless the run was fetched itself."""
     write_data_facts(target, folder, config)
 
 
 def check_published(folder: Path, config: OfflineConfig) -> None:
-    """What is noted of the data can be of this run's task."""
+    """Raise a `UserError` unless what is noted of the data can be of this run's task."""
     read_data_facts(folder, config)
 
 

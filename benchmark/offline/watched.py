@@ -18,12 +18,14 @@ from .evaluation import evaluate
 from .players import load_player
 from .rollout import evaluation_seeds
 
-HEIGHT, SCENE_WIDTH = 120, 160  # pixels of a picture
+HEIGHT = 120  # pixels of a picture
+SCENE_WIDTH = 160
 
 
 def play(folder: Path, config: OfflineConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
     """Episodes at the ranked target return; see `tracks.Work`."""
-    task, target = find_task(config.task), float(config.target_returns[0])
+    task = find_task(config.task)
+    target = float(config.target_returns[0])
     policy = load_player(folder, config, choose_device(device), lm)
     tapes: list[_Watched] = []
 
@@ -62,13 +64,13 @@ class _Watched:
         return getattr(self._environment, name)
 
     def reset(self, **options: Any) -> Any:
-        """As the environment's."""
+        """Reset the environment, and keep its first observation."""
         observation, about = self._environment.reset(**options)
         self.observations = [np.array(observation)]
         return observation, about
 
     def step(self, action: Any) -> Any:
-        """As the environment's."""
+        """Step the environment, and keep its observation."""
         observation, *outcome = self._environment.step(action)
         self.observations.append(np.array(observation))
         return observation, *outcome

@@ -1,4 +1,4 @@
-"""What others published beside our rows: as it stands where it is comparable, else marked, with what is in the way."""
+"""Published scores beside our rows: each as it stands where it is comparable, else marked, with what is in the way."""
 
 import math
 from typing import Any

@@ -6,22 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from ...datasets.trajectories import Array
 from ..figures.card import readable
+from ..figures.spread import has_band
 from ..terminal import plural
 from . import svg
 from .contents import Row, Setting
 from .marks import (
     BOTTOM,
     MINUS,
+    SPACE,
     TOP,
     Curve,
     Interval,
+    band,
+    bars,
+    bars_at_a_few,
     curve_names,
+    dots,
     drawn_curves,
     interval_mark,
     listed,
     percent,
     room_for_labels,
+    side_by_side,
     signed,
     stepped_curve,
     thinned,
@@ -32,6 +40,8 @@ HEIGHT = 252  # of a panel with curves
 LEFT = 32.0  # of the y axis
 TABLE_STEPS = 12  # most rows of a curve's table
 ROW_HEIGHT = 24.0  # of a method's line in `intervals`
+ASIDE = 7.0  # from a bar to the next one beside it
+PROFILE_ASIDE = 3.0  # in a performance profile
 
 SIGNS = {"better": "+", "unclear": "~", "worse": MINUS}
 
@@ -47,7 +57,10 @@ class Chart:
 
 
 def learning_curve(setting: Setting, fraction: float) -> Chart:
-    """Score over training steps at a share of the data: means over seeds, and bands from the lowest to the highest."""
+    """Score over training steps at a share of the data: means over seeds.
+
+    Of fewer than six seeds each is a dot, of more a band reaches from the lowest to the highest (`figures/spread.py`).
+    """
     curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
     every = [_learned(row) for row in setting.drawn]
     right = room_for_labels(curves)
@@ -55,10 +68,11 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
     y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
     episodes = setting.at(fraction)[0].values["episodes_in_subset"]
     title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
+    spread = band if has_band(_seeds(setting)) else dots
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, "score"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
-        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed"),
+        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread),
     ]
     about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
     name = f"curve-{setting.anchor}-{setting.fractions.index(fraction)}"
@@ -69,27 +83,50 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
 
 
 def over_fractions(setting: Setting) -> Chart:
-    """Score over the share of the data, with bands of 95 % intervals."""
+    """Score over the share of the data, with 95 % intervals."""
     lines = [[row for row in cells if row] for _, cells in setting.cells(setting.drawn)]
     curves = [_over_fractions(rows) for rows in lines]
-    return curves_over_shares(f"share-{setting.anchor}", "Score over share of the data", "score", curves)
+    name = f"share-{setting.anchor}"
+    return curves_over_shares(name, "Score over share of the data", "score", curves, _seeds(setting))
 
 
-def curves_over_shares(name: str, title: str, what: str, curves: Sequence[Curve]) -> Chart:
-    """A value over the share of the data, which is what `x` of the curves holds, with bands of 95 % intervals."""
+def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
+    """A value over the share of the data, which is what `x` of the curves holds, with 95 % intervals.
+
+    They are bars, with the seeds' dots, where a row has fewer than six of `seeds`, else bands (`figures/spread.py`).
+    """
+    banded = has_band(seeds)
     right = room_for_labels(curves)
     shares = sorted({share for curve in curves for share in curve.x.tolist()})
-    x, ticks = svg.share_scale(shares, LEFT + 8, right - 4)
+    step = 0.0 if banded or max(seeds) == 1 else min(ASIDE, 0.7 * (right - LEFT) / (len(shares) * len(curves)))
+    edge = 6.0 + step * len(curves) / 2
+    x, ticks = svg.share_scale(shares, LEFT + edge, right - edge)
     y, y_ticks = svg.linear_scale(_ends(curves), BOTTOM, TOP)
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, what),
-        svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %"),
-        drawn_curves(curves, x, y, right, percent, "95 % interval"),
+        svg.y_axis(y, y_ticks, LEFT, right, quantity),
+        svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %", edge),
+        drawn_curves(side_by_side(curves, step), x, y, right, percent, "95 % interval", band if banded else bars),
     ]
     about = f"{listed(curves)} at {len(ticks)} shares of the data. The numbers are in the table below it."
     rows = [[curve.label, *(_cell_at(share, curve) for share in shares)] for curve in curves]
     drawn = svg.drawing(name, HEIGHT, title, about, parts)
     return Chart(title, drawn, ["method", *map(percent, shares)], rows)
+
+
+def about_figures(setting: Setting) -> str:
+    """A caption: what the figures of a setting show of its seeds."""
+    seeds = _seeds(setting)
+    if max(seeds) == 1:
+        return "Every line is a single seed, which has no interval."
+    banded = has_band(seeds)
+    if len(setting.fractions) > 1:
+        scores_shown = f"Score over share of the data: {'bands' if banded else 'bars'} are 95 % intervals"
+    else:
+        scores_shown = "Score: lines are 95 % intervals"
+    also = "" if banded and len(setting.fractions) > 1 else ", small dots single seeds"
+    band_shown = "bands reach from the lowest seed to the highest, which is no interval"
+    seeds_shown = band_shown if banded else "small dots single seeds"
+    return f"{scores_shown}{also}. During training: lines are means over seeds, {seeds_shown}."
 
 
 def intervals(
@@ -99,15 +136,16 @@ def intervals(
     *,
     digits: int = 1,
     reference: float = np.nan,
-    bars: bool = False,
+    boxed: bool = False,
 ) -> Chart:
     """A line for each method: its value and 95 % interval; with `reference`, a vertical line there.
 
-    With `bars`, intervals are bars as wide as a line of text, else lines.
+    With `boxed`, intervals are as wide as a line of text, else lines.
     """
     left = 8 + svg.label_width([entry.label for entry in entries])
     right = svg.WIDTH - 44.0
-    ends = [v for e in entries for v in (e.value, e.low, e.high)] + ([reference] if np.isfinite(reference) else [])
+    ends = [v for e in entries for v in (e.value, e.low, e.high, *e.seeds.ravel())]
+    ends += [reference] if np.isfinite(reference) else []
     x, ticks = svg.linear_scale(ends, left, right, ticks=4)
     bottom = TOP + ROW_HEIGHT * len(entries)
     parts = [svg.path([(x(tick), TOP - 6), (x(tick), bottom)], "grid") for tick in ticks]
@@ -115,8 +153,10 @@ def intervals(
         parts.append(svg.path([(x(reference), TOP - 6), (x(reference), bottom)], "axis"))
     parts.append(svg.x_axis(x, ticks, [f"{tick:g}".replace("-", MINUS) for tick in ticks], bottom, ""))
     for place, entry in enumerate(entries):
-        parts.append(interval_mark(entry, x, TOP + ROW_HEIGHT * (place + 0.45), digits, bars))
-    about = f"{title}: {listed(entries)}, each with its 95 % interval. The numbers are in the table below it."
+        parts.append(interval_mark(entry, x, TOP + ROW_HEIGHT * (place + 0.45), digits, boxed))
+    repeated = any(np.isfinite(entry.low) for entry in entries)
+    intervals_too = ", each with its 95 % interval" if repeated else ""
+    about = f"{title}: {listed(entries)}{intervals_too}. The numbers are in the table below it."
     drawn = svg.drawing(name, bottom + 22, title, about, parts)
     rows = [
         [entry.label, *(signed(value, digits) for value in (entry.value, entry.low, entry.high))] for entry in entries
@@ -127,7 +167,7 @@ def intervals(
 def scores(setting: Setting, fraction: float) -> Chart:
     """Every method's score with its interval at a share of the data."""
     entries = [
-        Interval(row.label, row.method, *(float(row.values[key]) for key in ("score_mean", "ci_low", "ci_high")))
+        Interval(row.label, row.method, *_value_and_ends(row), row.group.scores)
         for row in setting.drawn
         if row.fraction == fraction
     ]
@@ -135,12 +175,16 @@ def scores(setting: Setting, fraction: float) -> Chart:
     return intervals(name, f"Score with {percent(fraction)} of the data", entries)
 
 
-def profiles(name: str, title: str, curves: Sequence[Curve]) -> Chart:
-    """Performance profiles: the share of runs that score more than what the axis says."""
+def profiles(name: str, title: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
+    """Performance profiles: the share of runs that score more than what the axis says, with 95 % intervals.
+
+    They are bars at a few scores where a row has fewer than six of `seeds`, else bands (`figures/spread.py`).
+    """
     right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([v for c in curves for v in c.x.tolist()], LEFT + 4, right, ticks=4)
     y, y_ticks = svg.linear_scale([0.0, 1.0], BOTTOM, TOP)
-    lines = [stepped_curve(curve, x, y) for curve in curves]
+    spread = band if has_band(seeds) else bars_at_a_few
+    lines = [stepped_curve(curve, x, y, spread) for curve in side_by_side(curves, PROFILE_ASIDE)]
     parts = [
         svg.y_axis(y, y_ticks, LEFT + 4, right, "share of runs above"),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "score"),
@@ -156,22 +200,24 @@ def profiles(name: str, title: str, curves: Sequence[Curve]) -> Chart:
 
 def whiskers(row: Row, low: float, high: float) -> Markup:
     """The row's score and interval on a line from `low` to `high`: decoration beside the same numbers."""
-    width, middle = 120.0, 9.0
-    x = svg.Scale(low, high, 6.0, width - 6.0)
-    values = [float(row.values[key]) for key in ("score_mean", "ci_low", "ci_high")]
+    middle = 9.0
+    x = svg.Scale(low, high, 6.0, 90.0)
+    value, first, last = _value_and_ends(row)
     parts = [svg.path([(x(low), middle), (x(high), middle)], "grid")]
     if low < 0 < high:
         parts.append(svg.path([(x(0), 3), (x(0), 15)], "axis"))
-    line = [svg.path([(x(values[1]), middle), (x(values[2]), middle)], "line")] if np.isfinite(values[1]) else []
-    parts.append(svg.series(row.method, [*line, svg.mark(x(values[0]), middle, row.method)]))
-    opened = Markup('<svg viewBox="0 0 120 18" width="120" height="18" aria-hidden="true">')
+    line = [svg.path([(x(first), middle), (x(last), middle)], "line")] if np.isfinite(first) else []
+    parts.append(svg.series(row.method, [*line, svg.mark(x(value), middle, row.method)]))
+    opened = Markup('<svg viewBox="0 0 96 18" width="96" height="18" aria-hidden="true">')
     return opened + Markup("").join(parts) + Markup("</svg>")
 
 
 def tally_bar(better: int, unclear: int, worse: int) -> Markup:
     """Shares of settings side by side, told apart by shade and sign: decoration beside the same numbers."""
-    total, width = better + unclear + worse, 160.0
-    parts, start = [], 0.0
+    total = better + unclear + worse
+    width = 160.0
+    parts = []
+    start = 0.0
     for style, count in (("better", better), ("unclear", unclear), ("worse", worse)):
         end = start + width * count / total
         if count:
@@ -193,23 +239,42 @@ def cell_text(row: Row | None) -> str:
     """A score with its interval, and how many seeds lie far below the others; nothing for no row."""
     if row is None:
         return ""
-    mean, low, high = (signed(float(row.values[key])) for key in ("score_mean", "ci_low", "ci_high"))
-    score = f"{mean} [{low}, {high}]" if row.values["seeds"] > 1 else mean
+    mean, low, high = map(signed, _value_and_ends(row))
+    score = f"{mean} [{low},{SPACE}{high}]" if row.values["seeds"] > 1 else mean
     below = row.values["seeds_below_gap"]
     return f"{score}, {below} of {row.values['seeds']} seeds far below" if below else score
 
 
+def _value_and_ends(row: Row) -> tuple[float, float, float]:
+    """A row's mean score and the ends of its interval."""
+    value, low, high = (float(row.values[key]) for key in ("score_mean", "ci_low", "ci_high"))
+    return value, low, high
+
+
+def _seeds(setting: Setting) -> list[int]:
+    """The number of seeds of each drawn row."""
+    return [row.values["seeds"] for row in setting.drawn]
+
+
 def _learned(row: Row) -> Curve:
-    scores = row.group.curves  # (N, V)
+    seeds = row.group.curves  # (N, V)
     steps = np.asarray(row.runs[0].result.curve_steps, float)
-    return Curve(row.label, row.method, steps, scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0))
+    return Curve(row.label, row.method, steps, seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0), seeds)
 
 
 def _over_fractions(rows: list[Row]) -> Curve:
-    x, y, low, high = (
-        np.asarray([float(row.values[key]) for row in rows]) for key in ("fraction", "score_mean", "ci_low", "ci_high")
-    )
-    return Curve(rows[0].label, rows[0].method, x, y, low, high)
+    shares = np.asarray([row.fraction for row in rows])
+    value, low, high = np.asarray([_value_and_ends(row) for row in rows]).T
+    return Curve(rows[0].label, rows[0].method, shares, value, low, high, _scores_of_seeds(rows))
+
+
+def _scores_of_seeds(rows: list[Row]) -> Array:
+    """(N, V) scores of each seed, NaN where a row has fewer seeds than another."""
+    most = max(len(row.runs) for row in rows)
+    scores = np.full((most, len(rows)), np.nan)
+    for place, row in enumerate(rows):
+        scores[: len(row.runs), place] = row.group.scores
+    return scores
 
 
 def _at_step(step: int, curves: Sequence[Curve]) -> list[str]:
@@ -221,11 +286,12 @@ def _cell_at(share: float, curve: Curve) -> str:
     if not len(found):
         return ""
     value, low, high = (signed(float(values[found[0]])) for values in (curve.y, curve.low, curve.high))
-    return f"{value} [{low}, {high}]" if np.isfinite(curve.low[found[0]]) else value
+    return f"{value} [{low},{SPACE}{high}]" if np.isfinite(curve.low[found[0]]) else value
 
 
 def _ends(curves: Sequence[Curve]) -> list[float]:
-    return [value for curve in curves for values in (curve.y, curve.low, curve.high) for value in values.tolist()]
+    ends = [values for curve in curves for values in (curve.y, curve.low, curve.high, curve.seeds.ravel())]
+    return [value for values in ends for value in values.tolist()]
 
 
 def _value_at(step: int, curve: Curve) -> str:

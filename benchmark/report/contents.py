@@ -1,4 +1,4 @@
-"""What the report shows, in order: a page a data set, on it a section for all that may be compared, rows and runs.
+"""Contents of the report, in order: a page a data set, on it a section for all that may be compared, rows and runs.
 
 Every value is a plain one; the templates escape what they print, since names come from whoever made the runs.
 """
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def variant(self) -> str:
-        """What tells its settings from those of most runs; empty for nothing."""
+        """The settings in which it differs from the base (`scores/variants.py`); empty where it does not."""
         return str(self.values["variant"])
 
     @property
@@ -84,7 +84,7 @@ class Setting:
         return [row for row in self.rows if row.fraction == fraction]
 
     def cells(self, rows: list[Row]) -> list[tuple[Row, list[Row | None]]]:
-        """For each title among `rows` one that stands for it, and its row at each share of the data."""
+        """A line for each title among `rows`: one row that stands for it, and its row at each share of the data."""
         lines = [
             {row.fraction: row for row in rows if row.title == title} for title in dict.fromkeys(r.title for r in rows)
         ]
@@ -101,13 +101,13 @@ class Page:
 
     @property
     def runs(self) -> int:
-        """How many runs it is about."""
+        """The number of its runs."""
         return sum(len(row.runs) for setting in self.settings for row in setting.rows)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that the report is made of."""
+    """Runs and pages of a report, and what it leaves out."""
 
     runs: list[FinishedRun]  # that the rows are made of
     pages: list[Page]
@@ -115,12 +115,12 @@ class Contents:
 
     @property
     def settings(self) -> list[Setting]:
-        """Those of all pages."""
+        """The settings of all pages."""
         return [setting for page in self.pages for setting in page.settings]
 
     @property
     def rows(self) -> list[Row]:
-        """Those of all pages."""
+        """The rows of all pages."""
         return [row for setting in self.settings for row in setting.rows]
 
     def distinct(self, name: str) -> list[str]:
@@ -135,7 +135,7 @@ class Contents:
 
 
 def read_contents(*roots: Path) -> Contents:
-    """Everything there is to show of the runs in these folders and in those inside them.
+    """Read the runs in these folders and in those inside them, and order them by page.
 
     Rows that can't be averaged are left out, and said to be. Raises a `UserError` if no run is finished.
     """
@@ -150,13 +150,13 @@ def read_contents(*roots: Path) -> Contents:
 
 
 def provenance(row: Row) -> dict[str, Any]:
-    """What all runs of a row share, by name: their configuration, but for what each has of its own."""
+    """Values that all runs of a row share, by name: their configuration, but for what each has of its own."""
     common = {name: value for name, value in row.runs[0].settings.items() if _said(value)}
     return dict(sorted(common.items()))
 
 
 def own_values(row: Row, run: FinishedRun) -> dict[str, Any]:
-    """What a run has of its own, by name: its seeds, subset and score, and what it ran on."""
+    """Values that a run has of its own, by name: its seeds, subset and score, and what it ran on."""
     config = {name: value for name, value in run.fields.items() if not name.startswith("policy.")}
     result = {name: getattr(run.result, name) for name in RESULT}
     known = {"folder": str(run.folder)} | config | dict(run.done) | result | {"variant": row.variant}
@@ -165,7 +165,7 @@ def own_values(row: Row, run: FinishedRun) -> dict[str, Any]:
 
 
 def _said(value: Any) -> bool:
-    """Whether there is anything to show."""
+    """Tell whether there is anything to show."""
     return value is not None and value not in ("", [])
 
 
@@ -210,8 +210,9 @@ def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> 
 
 
 def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: bool) -> Row:
-    method, model = record["method"], record["lm"] if with_model else ""
-    title = ", ".join(filter(None, (label(method, model), record["variant"])))
+    method = record["method"]
+    model = record["lm"] if with_model else ""
+    title = label(method, model, record["variant"])
     name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
     return Row(anchor(name, taken), short_label(method, model), title, record, group)
 
@@ -219,7 +220,8 @@ def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: b
 def anchor(name: str, taken: set[str]) -> str:
     """A fragment of an address for `name`, of letters, digits and hyphens, not in `taken`; it is added there."""
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
-    free, count = base, 1
+    free = base
+    count = 1
     while free in taken:
         count += 1
         free = f"{base}-{count}"

@@ -1,4 +1,4 @@
-"""What all data sets say together: LaMo against each other method, aggregates over data sets, performance profiles."""
+"""Results over all data sets: LaMo against each other method, aggregates over data sets, performance profiles."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ THRESHOLDS = 31  # of a performance profile
 
 @dataclass(frozen=True)
 class Tally:
-    """In how many settings, a data set at a share of it each, LaMo can be told from another method, and how."""
+    """Counts of settings, a data set at a share of it each, in which LaMo is better than another method, or worse."""
 
     method: str
     title: str
@@ -29,7 +29,7 @@ class Tally:
 
     @property
     def settings(self) -> int:
-        """How many settings have both."""
+        """The number of settings that have both."""
         return self.better + self.worse + self.unclear
 
 
@@ -48,7 +48,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Overall:
-    """Everything on the overview that is about several data sets, and LaMo's comparisons on each."""
+    """Results over several data sets, for the overview, and LaMo's comparisons on each."""
 
     tallies: list[Tally]
     blocks: list[Block]
@@ -56,7 +56,7 @@ class Overall:
 
 
 def overall(runs: Sequence[FinishedRun]) -> Overall:
-    """From runs whose rows can all be averaged. Variants are left out."""
+    """Compute them from runs whose rows can all be averaged. Variants are left out."""
     found = [replace(p, rows={name: rows for name, rows in p.rows.items() if not name.variant}) for p in pools(runs)]
     compared = [comparison for comparison in comparisons(found) if comparison.pairs]
     single = [comparison for comparison in compared if len(comparison.datasets) == 1]
@@ -76,11 +76,14 @@ def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison
 
 
 def _tallies(single: Sequence[Comparison]) -> list[Tally]:
+    if not any(math.isfinite(c.difference.low) for c in single):
+        return []  # one seed each: nothing can be told apart
     tallies = []
     for name, title in titles_of(c.other for c in single):
         ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
         known = [(low, high) for low, high in ends if math.isfinite(low)]
-        better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
+        better = sum(low > 0 for low, _ in known)
+        worse = sum(high < 0 for _, high in known)
         tallies.append(Tally(name, title, better, worse, len(ends) - better - worse))
     return tallies
 
@@ -112,7 +115,9 @@ def _over_shares(name: str, stood: Sequence[Standing]) -> list[charts.Chart]:
         x = np.asarray([s.fraction for s in line])
         y, low, high = (np.asarray([getattr(value, end) for value in values]) for end in ("value", "low", "high"))
         curves.append(marks.Curve(name_of_line, standing.method, x, y, low, high))
-    return [charts.curves_over_shares(f"{name}-shares", "IQM over share of the data", "IQM of the score", curves)]
+    seeds = [standing.seeds for standing in stood]
+    title = "IQM over share of the data"
+    return [charts.curves_over_shares(f"{name}-shares", title, "IQM of the score", curves, seeds)]
 
 
 def _charts(
@@ -122,7 +127,7 @@ def _charts(
     drawn = []
     for metric, title in METRIC_TITLES.items():
         entries = [_entry(s.method, _label(s.method, s.lm, here), s.metrics[metric]) for s in here]
-        drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, bars=True))
+        drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, boxed=True))
     drawn.append(_profiles(f"{name}-{place}-profile", pool, here))
     against = [c for c in compared if c.fraction == pool.fraction]
     if against:
@@ -140,7 +145,7 @@ def _profiles(name: str, pool: Pool, stood: Sequence[Standing]) -> charts.Chart:
         marks.Curve(_label(method, lm, stood), method, profile.thresholds, profile.share, profile.low, profile.high)
         for (method, lm, _), profile in profiles(pool, thresholds).items()
     ]
-    return charts.profiles(name, "Performance profiles", curves)
+    return charts.profiles(name, "Performance profiles", curves, [standing.seeds for standing in stood])
 
 
 def _entry(method: str, name: str, found: Estimate) -> marks.Interval:

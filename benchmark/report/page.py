@@ -1,4 +1,4 @@
-"""Fills the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
+"""Fill the templates: one HTML file with its style, script and pictures inside, which asks nothing of any network.
 
 A content security policy in it lets the browser run and load nothing but what stands in the file as it was written.
 """
@@ -13,14 +13,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...datasets.own_tasks import OWN_SCORES
 from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
 from ..runs.tracks import find_track
+from ..scores.compare import remark_letters, remarks_on
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
-from ..terminal import duration
+from ..terminal import count, duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, own_values, provenance
@@ -36,6 +38,12 @@ FILTERS = {
     "source": "Source",
     "profile": "Profile",
     "lm": "Language model",
+}
+COLUMNS = {  # of the leaderboard, shown when they are asked for
+    "published": "published scores",
+    "settings": "source, profile, language model",
+    "cost": "parameters, steps, time",
+    "evaluation": "best evaluation",
 }
 
 
@@ -56,7 +64,11 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {
+        "COLUMNS": COLUMNS,
+        "about_figures": charts.about_figures,
+        "about_scores": _about_scores,
         "cell_text": charts.cell_text,
+        "count": count,
         "duration": duration,
         "legend_key": charts.legend_key,
         "own_values": own_values,
@@ -66,6 +78,8 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "signed": marks.signed,
         "whiskers": charts.whiskers,
         "published": published_beside,
+        "remark_letters": remark_letters,
+        "remarks_on": remarks_on,
         "improvement": _improvement,
         "by_method": by_method,
         "compared_in": compared_in,
@@ -92,7 +106,10 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
+        own_scores=OWN_SCORES,
+        scored_by_themselves=_scored_by_themselves(contents),
         strips=strips,
+        repeated=any(row.values["seeds"] > 1 for row in contents.rows),
         low=low,
         high=high,
     )
@@ -106,7 +123,7 @@ def _method_colours() -> str:
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """Nothing may be loaded, and nothing run but these."""
+    """The content security policy: nothing may be loaded, and nothing run but these."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     allowed = f"script-src {hashes}; style-src 'sha256-{_sha256(style)}'; img-src data:"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
@@ -134,7 +151,7 @@ def _clearly_best(setting: Setting) -> list[Row]:
 
 
 def _range(contents: Contents) -> tuple[float, float]:
-    """From where to where all intervals reach, on tens, the zero among them."""
+    """The ends of all intervals, rounded outwards to tens, with the zero between them."""
     ends = [float(row.values[key]) for row in contents.rows for key in ("score_mean", "ci_low", "ci_high")]
     known = [end for end in ends if math.isfinite(end)]
     return min(0.0, 10 * math.floor(min(known) / 10)), max(10.0, 10 * math.ceil(max(known) / 10))
@@ -153,7 +170,8 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
         "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
     }
     if devices := contents.distinct("device"):
-        cores, versions = " or ".join(contents.distinct("cpus")), ", ".join(contents.distinct("torch"))
+        cores = " or ".join(contents.distinct("cpus"))
+        versions = ", ".join(contents.distinct("torch"))
         values["Hardware"] = ("; ".join(devices[:3]), f"{cores} cores, torch {versions}")
     return [{"name": name, "value": value, "more": more} for name, (value, more) in values.items()]
 
@@ -177,22 +195,40 @@ def _option(name: str, row: Row) -> tuple[str, str]:
     return text, text
 
 
+def _about_scores(setting: Setting) -> str:
+    if all(row.values["seeds"] == 1 for row in setting.rows):
+        return "Score of a single seed, which has no interval."
+    best = "* clearly best: its interval lies above every other one in its column."
+    return f"Score, mean over seeds, with its 95 % interval. {best}"
+
+
 def _about_task(page: Page) -> str:
     values = page.settings[0].rows[0].values
     task = find_track(str(values["track"])).find_task(str(values["task"]))
     low, high = task.reference_scores
     where = f"{values['env_id'] or task.name} in {values['simulator']}"
+    source = "" if task.score_source == OWN_SCORES else f" ({task.score_source})"
     return (
         f"{where}, episodes of at most {task.horizon:,} steps. A return of "
-        f"{readable(low)} scores 0 and one of {readable(high)} scores 100 ({task.score_source}). Policies that are "
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100{source}. Policies that are "
         f"told a return are asked for {float(values['target_return']):g}."
     )
 
 
+def _scored_by_themselves(contents: Contents) -> list[str]:
+    """Data sets whose scores of 0 and 100 nobody has published."""
+    tasks = {page.dataset: page.settings[0].rows[0].values for page in contents.pages}
+    found = {name: find_track(str(row["track"])).find_task(str(row["task"])) for name, row in tasks.items()}
+    return [name for name, task in found.items() if task.score_source == OWN_SCORES]
+
+
 def _improvement(comparison: Comparison) -> str:
-    difference, probability = comparison.difference, comparison.probability
-    interval = f" [{marks.signed(difference.low)}, {marks.signed(difference.high)}]" if comparison.pairs > 1 else ""
-    return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f} %"
+    difference = comparison.difference
+    probability = comparison.probability
+    low = marks.signed(difference.low)
+    high = marks.signed(difference.high)
+    interval = f" [{low},{marks.SPACE}{high}]" if comparison.pairs > 1 else ""
+    return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f}{marks.SPACE}%"
 
 
 def _plain(value: Any) -> str:

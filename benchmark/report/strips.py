@@ -139,8 +139,8 @@ def _write_jpeg(path: Path, picture: Array) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _damaged(folder: Path, what: str) -> UserError:
+def _damaged(folder: Path, problem: str) -> UserError:
     return UserError(
-        f"the picture in '{folder}' can't be read ({what}); delete {PICTURE} and {ABOUT_PICTURE} there, "
+        f"the picture in '{folder}' can't be read ({problem}); delete {PICTURE} and {ABOUT_PICTURE} there, "
         "then render again"
     )

@@ -20,12 +20,13 @@ WIDTH = 340  # a panel: the width of a phone, less its margins
 LINE_HEIGHT = 13.0  # of labels
 LETTER = 6.2  # widest average letter at the label's size
 MARK = 8.0  # across a marker
+DOT = 1.7  # radius of a single seed's
 STROKE = 2.0
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places: `low` is drawn at `start`, `high` at `end`."""
+    """A map from values to places: `low` is drawn at `start`, `high` at `end`."""
 
     low: float
     high: float
@@ -42,17 +43,20 @@ class Scale:
 def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: int = 5) -> tuple[Scale, list[float]]:
     """A scale that ends on ticks and holds all finite values, and the ticks; it shows the zero where that is near."""
     finite = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
-    low, high = min(finite), max(finite)
+    low = min(finite)
+    high = max(finite)
     low = 0.0 if 0.0 < low < high / 2 else low
     if low == high:
-        low, high = low - 1.0, high + 1.0
+        low = low - 1.0
+        high = high + 1.0
     places = [float(tick) for tick in MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
     return Scale(places[0], places[-1], start, end), places
 
 
 def share_scale(shares: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:
     """A logarithmic scale over shares of the data, and a tick at each of them."""
-    low, high = min(shares), max(shares)
+    low = min(shares)
+    high = max(shares)
     low, high = (low / 2, high * 2) if low == high else (low, high)
     return Scale(low, high, start, end, logarithmic=True), sorted(shares)
 
@@ -76,10 +80,15 @@ def path(points: Iterable[tuple[float, float]], style: str, *, closed: bool = Fa
     return Markup('<path class="{}" d="M{}{}"{}/>').format(style, steps, "Z" if closed else "", dashed)
 
 
-def mark(x: float, y: float, method: str, about: str = "") -> Markup:
+def mark(x: float, y: float, method: str, hint: str = "") -> Markup:
     """A method's marker, with what a pointer resting on it is told."""
-    title = Markup("<title>{}</title>").format(about) if about else ""
+    title = Markup("<title>{}</title>").format(hint) if hint else ""
     return Markup('<use href="#{}" x="{}" y="{}">{}</use>').format(marker_id(method), number(x), number(y), title)
+
+
+def dot(x: float, y: float) -> Markup:
+    """A small dot for a single seed."""
+    return Markup('<circle class="seed" cx="{}" cy="{}" r="{}"/>').format(number(x), number(y), number(DOT))
 
 
 def marker_id(method: str) -> str:
@@ -136,9 +145,11 @@ def label_width(labels: Iterable[str]) -> float:
     return LETTER * max((len(label) for label in labels), default=0)
 
 
-def x_axis(scale: Scale, ticks: Sequence[float], labels: Sequence[str], bottom: float, title: str) -> Markup:
-    """A base line at `bottom` with labelled ticks, and the axis' title under it."""
-    base = path([(scale.start, bottom), (scale.end, bottom)], "axis")
+def x_axis(
+    scale: Scale, ticks: Sequence[float], labels: Sequence[str], bottom: float, title: str, edge: float = 0.0
+) -> Markup:
+    """A base line at `bottom` with labelled ticks, `edge` longer at both ends, and the axis' title under it."""
+    base = path([(scale.start - edge, bottom), (scale.end + edge, bottom)], "axis")
     marks = [text(scale(tick), bottom + 15, label, "tick", "middle") for tick, label in zip(ticks, labels, strict=True)]
     middle = (scale.start + scale.end) / 2
     return base + Markup("").join(marks) + text(middle, bottom + 31, title, "tick", "middle")

@@ -1,1 +1,1 @@
-"""Runs on a disk: what one is, where it lies, whether it is whole."""
+"""Runs on a disk: their parts, their place, their damage."""

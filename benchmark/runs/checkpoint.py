@@ -24,7 +24,7 @@ from .records import check_checkpoint, state_in
 
 @dataclass
 class Progress:
-    """Where a run stands, apart from its tensors."""
+    """The state of a run apart from its tensors."""
 
     step: int  # optimiser steps done
     train_seconds: float  # spent in optimiser steps, over all attempts
@@ -35,7 +35,7 @@ class Progress:
 
 
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:
-    """What training changes: trainable parameters, target networks, buffers. A frozen base model is left out.
+    """The tensors that training changes: trainable parameters, target networks, buffers; no frozen base model.
 
     A parameter of two names, as GPT-2's embedding and output layer are one, is kept under its first.
     """
@@ -51,16 +51,16 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
     progress: Progress,
-    about: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Replace the checkpoint at `path`, whole or not at all; `about` is for whoever finds it without its folder."""
+    """Replace the checkpoint at `path`, whole or not at all; `labels` are for whoever finds it without its folder."""
     tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors["random.torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    write_checkpoint(path, tensors, progress, rng, about)
+    write_checkpoint(path, tensors, progress, rng, labels)
 
 
 def write_checkpoint(
@@ -68,7 +68,7 @@ def write_checkpoint(
     tensors: Mapping[str, Tensor],
     progress: Progress,
     rng: np.random.Generator,
-    about: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Replace the checkpoint at `path`, whole or not at all, by tensors, progress and the run's random state.
 
@@ -76,11 +76,11 @@ def write_checkpoint(
     """
     state = vars(progress) | {"random": rng.bit_generator.state}
     with whole_file(path) as temporary:
-        save_file(dict(tensors), temporary, metadata={**(about or {}), "state": json.dumps(state)})
+        save_file(dict(tensors), temporary, metadata={**(labels or {}), "state": json.dumps(state)})
 
 
 def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Tensor], Progress]:
-    """What `write_checkpoint` wrote: tensors and progress; the random state is brought back."""
+    """Read what `write_checkpoint` wrote: tensors and progress; the random state is brought back."""
     tensors, state = _read(path)
     try:
         rng.bit_generator.state = state.pop("random")
@@ -124,8 +124,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise _unreadable(path, str(error)) from error
 
 
-def _unreadable(path: Path, why: str) -> UserError:
-    first = (why.splitlines() or [""])[0]
+def _unreadable(path: Path, reason: str) -> UserError:
+    first = (reason.splitlines() or [""])[0]
     return UserError(f"checkpoint {path} cannot be read ({first}); delete {path.parent} to start that run again")
 
 

@@ -26,7 +26,7 @@ RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}{ID_END}")  # the whole
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What every run has, whatever its track, whose own configuration is a subclass; `config.json` in its folder."""
+    """The fields that every run has, `config.json` in its folder; a track's own configuration is a subclass."""
 
     track: ClassVar[str]  # a name of `tracks.TRACKS`
     # Fields that runs did not always have, and what they stand for where they are missing; then those of `policy`.
@@ -53,7 +53,7 @@ class RunConfig:
 
     @property
     def subject(self) -> str:
-        """What it is trained on, where runs are listed."""
+        """The name of what it is trained on, where runs are listed."""
         return self.task
 
     @property
@@ -63,7 +63,7 @@ class RunConfig:
 
     @property
     def share(self) -> str:
-        """How much of that, where runs are listed; empty where there is no such choice."""
+        """The share of that, where runs are listed; empty where there is no such choice."""
         return ""
 
     def choices(self) -> list[tuple[str, Sequence[str], Collection[str]]]:

@@ -1,4 +1,4 @@
-"""Whether a run's files are what was written: cut or overwritten ones are found without reading them whole.
+"""Check that a run's files are what was written: cut or overwritten ones are found without reading them whole.
 
 Our own writers replace files whole, but disks fail, copies are interrupted, and people edit. Ten thousand finished runs
 are looked through in a second, so content is not hashed: sizes, beginnings and ends are looked at. Hashes are checked
@@ -21,7 +21,7 @@ LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as its format has i
 
 
 def damage(folder: Path) -> str:
-    """What is wrong with the run in `folder`, as "FILE ..."; empty if nothing is, or if there is no run."""
+    """Say what is wrong with the run in `folder`, as "FILE ..."; empty if nothing is, or if there is no run."""
     try:
         if (folder / "done.json").exists():
             done = read_done(folder)
@@ -46,7 +46,7 @@ def sizes_and_hashes(folder: Path) -> Fields:
 
 
 def missized(folder: Path, done: Mapping[str, Any]) -> str:
-    """Which file of a finished run has not the size that its `done.json` has noted, as "FILE ..."; empty for none."""
+    """Name the file of a finished run that has not the size in its `done.json`, as "FILE ..."; empty for none."""
     expected = done.get("files", {})  # runs of an earlier version have none
     for name in SIZED:  # no path of the file's own choice: it may be from elsewhere
         if name not in expected:
@@ -76,7 +76,7 @@ def _of_older(folder: Path) -> str:
 
 
 def _of_tensors(path: Path) -> str:
-    """What is wrong with a safetensors file: 8 bytes with the header's length, a JSON header, tensors up to the end."""
+    """Say what is wrong with a safetensors file: 8 bytes with the header's length, a JSON header, tensors."""
     with path.open("rb") as file:
         size = path.stat().st_size
         length = int.from_bytes(file.read(8), "little")

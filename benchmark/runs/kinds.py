@@ -1,4 +1,4 @@
-"""Checks that what JSON holds is of the kind that a field has: plain types, unions, lists, objects, `Bounds`.
+"""Check that JSON's values are of the kind that a field has: plain types, unions, lists, objects, `Bounds`.
 
 Kinds are type hints, as dataclasses have them. A text is one printable line, a number is finite.
 """
@@ -17,13 +17,13 @@ Fields = dict[str, Any]  # of an object in a file, or their kinds
 LONGEST = 4096  # characters of a text
 
 
-def checked(values: Mapping[str, Any], needed: Mapping[str, Any], later: Mapping[str, Any], name: str) -> Fields:
-    """Those of the values that are known, each of its kind; a `UserError` names the first that is not."""
-    if missing := [field for field in needed if field not in values]:
+def checked(values: Mapping[str, Any], kinds: Mapping[str, Any], later_kinds: Mapping[str, Any], name: str) -> Fields:
+    """Keep the values that are known, each of its kind; a `UserError` names the first that is not."""
+    if missing := [field for field in kinds if field not in values]:
         raise UserError(f"{name} lacks {', '.join(missing)}")
     known = {}
-    for kinds in (needed, later):
-        for field, kind in kinds.items():
+    for table in (kinds, later_kinds):
+        for field, kind in table.items():
             if field in values:
                 known[field] = value = values[field]
                 if not of_kind(kind)(value):
@@ -32,16 +32,18 @@ def checked(values: Mapping[str, Any], needed: Mapping[str, Any], later: Mapping
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value from a JSON file is of a kind, in range; a text is one printable line, a number is finite."""
+    """Check that a value from a JSON file is of a kind, in range; a text is one printable line, a number is finite."""
     return of_kind(kind)(value)
 
 
 @cache
 def of_kind(kind: Any) -> Callable[[Any], bool]:
     """The check of `fits` for one kind, made once."""
-    origin, args = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    args = get_args(kind)
     if origin is Annotated:
-        inner, bounds = of_kind(args[0]), args[1]
+        inner = of_kind(args[0])
+        bounds = args[1]
         return lambda value: inner(value) and bounds.low <= value <= bounds.high
     if origin in (UnionType, Union):
         each = [of_kind(part) for part in args]
@@ -50,7 +52,8 @@ def of_kind(kind: Any) -> Callable[[Any], bool]:
         item = of_kind(args[0])
         return lambda value: type(value) is list and all(map(item, value))
     if origin is dict:
-        text, item = of_kind(args[0]), of_kind(args[1])
+        text = of_kind(args[0])
+        item = of_kind(args[1])
         return lambda value: type(value) is dict and all(text(k) and item(v) for k, v in value.items())
     if kind is float:
         return lambda value: type(value) in (int, float) and math.isfinite(value)
@@ -63,7 +66,8 @@ def of_kind(kind: Any) -> Callable[[Any], bool]:
 
 def _wanted(kind: Any) -> str:
     """A kind in words."""
-    origin, args = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    args = get_args(kind)
     if origin is Annotated:
         bounds: Bounds = args[1]
         least = "just above 0" if bounds.low == math.ulp(0.0) else f"{bounds.low:.16g}"

@@ -1,4 +1,4 @@
-"""What runs look like on a disk: the files of a run's folder, and where such folders lie."""
+"""The layout of runs on a disk: the files of a run's folder, and where such folders lie."""
 
 import os
 import re
@@ -12,7 +12,8 @@ from .config import RUN_ID_END
 MB = 1 << 20
 CHECKPOINT = "checkpoint.safetensors"
 DATA_FACTS = "data.json"
-PICTURE, ABOUT_PICTURE = "episode.jpg", "episode.json"
+PICTURE = "episode.jpg"
+ABOUT_PICTURE = "episode.json"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 

@@ -23,7 +23,7 @@ UNKNOWN = Cost(30.0, 1.0, 0.1)  # of a method that nobody has measured
 
 @dataclass(frozen=True)
 class Method:
-    """What a method's name stands for."""
+    """A method: what its name stands for."""
 
     name: str
     title: str  # for tables and figures
@@ -54,7 +54,7 @@ class Method:
     matched: bool = False  # whether its transformer has the shape of the language model that LaMo would adapt
 
     def plays(self, *, discrete: bool) -> bool:
-        """Whether it can act where actions are discrete, or where they are not."""
+        """Check whether it can act where actions are discrete, or where they are not."""
         return self.discrete if discrete else self.continuous
 
     @property

@@ -1,9 +1,8 @@
-"""What is named by an import path or offered by an installed package: imported when it is used, not before."""
+"""Objects named by an import path or offered by an installed package: imported when they are used, not before."""
 
 import importlib
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
 
@@ -19,7 +18,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is found by."""
+        """The name that it is found by."""
 
 
 Row = TypeVar("Row", bound=Named)
@@ -31,17 +30,19 @@ class Registry(dict[str, Row]):
     The packages' are loaded once, where a name is not known: they import the suite themselves.
     """
 
-    def __init__(self, what: str, kind: type[Row], rows: Iterable[Row]) -> None:
-        """`what` is the word for a row; packages offer theirs under the entry-point group "lamobench.WHATs"."""
+    def __init__(self, noun: str, kind: type[Row], rows: Iterable[Row]) -> None:
+        """`noun` is the word for a row; packages offer theirs under the entry-point group "lamobench.NOUNs"."""
         super().__init__((row.name, row) for row in rows)
-        self.what, self.kind, self.loaded = what, kind, False
+        self.noun = noun
+        self.kind = kind
+        self.loaded = False
 
     def register(self, row: Row) -> None:
         """Add a row; a `TypeError` if it is of another kind, a `ValueError` if there is one of that name."""
         if not isinstance(row, self.kind):
             raise TypeError(f"expected a {self.kind.__name__}, found {type(row).__name__}")
         if row.name in self:
-            raise ValueError(f"there is a {self.what} '{row.name}' already; give yours another name")
+            raise ValueError(f"there is a {self.noun} '{row.name}' already; give yours another name")
         self[row.name] = row
 
     def known(self, name: str) -> Row | None:
@@ -58,7 +59,9 @@ class Registry(dict[str, Row]):
         if self.loaded:
             return
         self.loaded = True
-        for entry in entry_points(group=f"lamobench.{self.what}s"):
+        from importlib.metadata import entry_points  # takes 30 ms, which the list of commands would wait for
+
+        for entry in entry_points(group=f"lamobench.{self.noun}s"):
             try:
                 found = entry.load()
                 for row in found if isinstance(found, list | tuple) else [found]:

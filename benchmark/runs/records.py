@@ -1,4 +1,4 @@
-"""Reads the files of a run's folder: what they say is of the right kind, in range, and what was written.
+"""Read the files of a run's folder, and check that they are of the right kind, in range, and what was written.
 
 Runs come from colleagues, archives and hubs, and disks fail, so nothing in them is taken for granted. Every problem is
 a `UserError` of one line that begins with the file's name; a file that is not there is a `FileNotFoundError`. Light:
@@ -119,7 +119,8 @@ def config_kinds(track: Track) -> tuple[type[RunConfig], dict[str, Any]]:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     """A method's settings are numbers, texts, truths or nothing, and lists of these; its own class checks the rest."""
-    text, plain = of_kind(str), (int, float, bool, NoneType)  # finite, as all numbers of JSON
+    text = of_kind(str)
+    plain = (int, float, bool, NoneType)  # finite, as all numbers of JSON
     for name, value in settings.items():
         parts = value if type(value) is list else [value]
         sound = text(name) and all(type(part) in plain or text(part) for part in parts)
@@ -134,17 +135,19 @@ def check_id(config: RunConfig, folder: Path) -> None:
 
 
 def read_done(folder: Path) -> Fields:
-    """What the `done.json` of a finished run says that is known of here."""
+    """The fields of a finished run's `done.json` that are known here."""
     return read_object(folder, "done.json", DONE_KINDS, LATER_DONE_KINDS)
 
 
-def read_object(folder: Path, name: str, needed: Fields, later: Mapping[str, Any] = MappingProxyType({})) -> Fields:
+def read_object(
+    folder: Path, name: str, kinds: Fields, later_kinds: Mapping[str, Any] = MappingProxyType({})
+) -> Fields:
     """The fields of a run's JSON file that are known, each of its kind: those that it must have, and later ones."""
-    return checked(object_in(content_of(folder, name), name), needed, later, name)
+    return checked(object_in(content_of(folder, name), name), kinds, later_kinds, name)
 
 
 def read_failure(folder: Path) -> str:
-    """Why a run failed, as its `failed.json` says."""
+    """The reason why a run failed, as its `failed.json` says."""
     message = object_in(content_of(folder, "failed.json"), "failed.json").get("message")
     if not isinstance(message, str):
         raise UserError(f"failed.json: message is {shown(message)}; expected a line of text")
@@ -157,7 +160,7 @@ def check_content(name: str, content: bytes, done: Mapping[str, Any]) -> None:
 
 
 def is_verified(done: Mapping[str, Any]) -> bool:
-    """Whether a finished run's score could not have been changed unseen: the hashes of its files are known."""
+    """Check that a finished run's score could not have been changed unseen: the hashes of its files are known."""
     return all(name in done.get(HASHED, {}) for name in ("config.json", "episodes.csv"))
 
 
@@ -215,7 +218,7 @@ def check_rows(rows: Sequence[Any], last: int, name: str) -> list[Fields]:
 
 
 def state_in(metadata: Mapping[str, str] | None) -> Fields:
-    """Where a run stands, as the metadata of its checkpoint says; a `ValueError` for anything else."""
+    """The progress of a run, from the metadata of its checkpoint; a `ValueError` for anything else."""
     text = (metadata or {}).get("state")
     if text is None:
         raise ValueError("it says nothing of where the run stands")

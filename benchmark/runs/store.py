@@ -29,7 +29,7 @@ LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, a
 
 
 def note_on_terminal(line: str) -> None:
-    """What is worth knowing, but no error."""
+    """Print a line that is worth knowing, but no error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -39,7 +39,7 @@ def run_folder(root: Path, config: RunConfig) -> Path:
 
 
 def is_done(root: Path, config: RunConfig) -> bool:
-    """Whether the run has finished."""
+    """Check whether the run has finished."""
     return (run_folder(root, config) / "done.json").exists()
 
 
@@ -88,7 +88,7 @@ def hold(folder: Path, wait: bool = False) -> Iterator[None]:
 
 
 def is_held(root: Path, config: RunConfig) -> bool:
-    """Whether another process works on the run."""
+    """Check whether another process works on the run."""
     try:
         with (run_folder(root, config) / LOCK).open("r+") as door:
             return not try_lock(door)

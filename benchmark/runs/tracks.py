@@ -22,7 +22,7 @@ Note = Callable[[str], None]  # called with a line that a person should read
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks a track for: each method with each seed; empty values mean the track's own choice."""
+    """A user's request to a track: each method with each seed; empty values mean the track's own choice."""
 
     subject: str  # what to train on: of the offline track a data set's name
     methods: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Played:
 
 
 class Work(Protocol):
-    """What the harness asks of a track; a module whose functions have these names is one."""
+    """The functions that the harness calls of a track; a module whose functions have these names is one."""
 
     def resolve(self, wanted: Wanted) -> Sequence[RunConfig]:
         """The runs that were asked for, every number filled in; a `UserError` names whatever does not fit."""
@@ -75,14 +75,14 @@ class Work(Protocol):
         """A `UserError` if what `publish` wrote to a folder is not of this run."""
 
     def missing(self, config: RunConfig) -> str:
-        """What playing a fetched policy needs that is not here, and what to type; empty if nothing is."""
+        """Name what a fetched policy needs to play that is not here, and what to type; empty if nothing is missing."""
 
     def card(self, folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) -> str:
         """The model card of the run in `folder`, Markdown; `files` are the size and hash of what is published."""
 
 
 class Scored(Protocol):
-    """What the harness asks of a track's task."""
+    """The facts that the harness needs of a track's task."""
 
     name: str
     horizon: int  # most steps of an episode
@@ -95,7 +95,7 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class Track:
-    """What a track's name stands for."""
+    """A track: what its name stands for."""
 
     name: str
     title: str
@@ -116,7 +116,7 @@ class Track:
         return task
 
     def open(self) -> Work:
-        """What does its work."""
+        """Import the module that does its work."""
         work: Work = imported(self.work)
         return work
 
@@ -156,5 +156,5 @@ def track_of(subject: str) -> Track:
 
 
 def work_of(config: RunConfig) -> Work:
-    """What does the work of a run's track."""
+    """The module that does the work of a run's track."""
     return find_track(config.track).open()

@@ -1,1 +1,1 @@
-"""From run folders to scores with intervals."""
+"""Scores with intervals, read from run folders."""

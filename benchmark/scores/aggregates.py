@@ -49,7 +49,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which of the runs that stand side by side, task after task, belong to which task."""
+    """Sizes of the tasks whose runs stand side by side, task after task."""
 
     sizes: tuple[int, ...]  # N of each task
 
@@ -106,7 +106,7 @@ def median(runs: Array, layout: Layout) -> Array:
 
 
 def optimality_gap(runs: Array, layout: Layout) -> Array:
-    """How far runs stay below `GAMMA`, on average: what lies above it makes good for nothing."""
+    """The mean distance by which runs stay below `GAMMA`: what lies above it makes good for nothing."""
     return np.asarray(np.maximum(GAMMA - runs, 0.0) @ layout.weights)
 
 
@@ -123,7 +123,7 @@ def paired_difference(scores: Scores, reference: Scores) -> Estimate:
 
 
 def probability_of_improvement(scores: Scores, reference: Scores) -> Estimate:
-    """How probably a run of `scores` beats one of `reference` on a task drawn at random; a tie counts one half.
+    """The probability that a run of `scores` beats one of `reference` on a random task; a tie counts one half.
 
     All pairs of runs of a task count, as in the Mann-Whitney U statistic, whether or not they share seeds.
 
@@ -150,8 +150,9 @@ _THETA = np.linspace(0.0, 1.0, 10_001)
 
 @functools.lru_cache(maxsize=64)
 def _standard_error(sizes: tuple[tuple[int, int], ...]) -> Array:
-    """Of the mean over tasks of U / (m n), for m and n runs of each, at every probability of `_THETA`."""
-    q1, q2 = _THETA / (2 - _THETA), 2 * _THETA**2 / (1 + _THETA)
+    """The standard error of the mean over tasks of U / (m n), for m and n runs of each, at all of `_THETA`."""
+    q1 = _THETA / (2 - _THETA)
+    q2 = 2 * _THETA**2 / (1 + _THETA)
     others = q1 + q2 - 2 * _THETA**2  # times (m + n) / 2 - 1 for both sides: method 5; Hanley and McNeil: m - 1, n - 1
     variance = sum((_THETA * (1 - _THETA) + ((m + n) / 2 - 1) * others) / (m * n) for m, n in sizes)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / len(sizes))
@@ -163,7 +164,8 @@ def performance_profile(scores: Scores, thresholds: Array) -> Profile:
     The bands are pointwise and Wilson's score interval for a share of as many runs. Resampling fails here too: where
     no run scores more it has nothing to draw from, and its band is [0, 0].
     """
-    layout, runs = Layout(_sizes(scores)), _side_by_side(scores)
+    layout = Layout(_sizes(scores))
+    runs = _side_by_side(scores)
     levels = np.asarray(thresholds, float)
     share = (runs[None, :] > levels[:, None]) @ layout.weights
     z2 = _NORMAL**2 * float((layout.weights**2).sum())  # over the number of runs, if tasks have equally many

@@ -1,4 +1,4 @@
-"""Reads run folders: what each run is, whether it finished, and what it scored.
+"""Read run folders: what each run is, whether it finished, and what it scored.
 
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
@@ -70,7 +70,7 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 
 
 def unverified(runs: Sequence[Run]) -> list[str]:
-    """How many finished ones of the runs have no hashes of their files, in a line; none for none."""
+    """A line on the number of finished runs that have no hashes of their files; no line where all have."""
     sound = finished(runs)
     missing = sum(not run.verified for run in sound)
     return [f"{missing} of {len(sound)} finished runs are unverified: {UNVERIFIED}"] if missing else []
@@ -109,7 +109,7 @@ def read_finished(folder: Path) -> FinishedRun:
 
 
 def _outcome(folder: Path, content: bytes, config: RunConfig) -> Run:
-    """How far a run came; `content` is that of its `config.json`."""
+    """The run as far as it came; `content` is that of its `config.json`."""
     if not (folder / "done.json").exists():
         if what := damage(folder):
             raise UserError(what)
@@ -160,7 +160,8 @@ def _returns_at(target: float, table: Array, config: RunConfig) -> tuple[Array, 
     """Steps (V,) and returns (V, E) of the evaluations at a target to rank; a `UserError` if an episode is missing."""
     table = table[np.abs(table[:, 1] - target) <= 1e-8 + 1e-5 * abs(target)]
     table = table[np.lexsort((table[:, 2], table[:, 0]))]  # by step, then episode
-    episodes, wanted = config.evaluation_episodes, config.headline_evaluations
+    episodes = config.evaluation_episodes
+    wanted = config.headline_evaluations
     steps = table[::episodes, 0].astype(np.int64)
     whole = len(table) == episodes * len(steps) and (table[:, 0].reshape(-1, episodes) == steps[:, None]).all()
     if not whole or len(steps) < wanted or (steps[1:] == steps[:-1]).any() or steps[-1] != config.steps:

@@ -1,4 +1,4 @@
-"""Which published scores a leaderboard row may be set beside, and what stands in the way of the others."""
+"""Published scores that a leaderboard row may be set beside, and what stands in the way of the others."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def published_for(row: Mapping[str, Any]) -> tuple[Published, ...]:
 
 
 def obstacles(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
-    """Why the row's score may not be set beside a published one, a phrase each; empty if it may.
+    """Reasons why the row's score may not be set beside a published one, a phrase each; empty if it may.
 
     It may where data source, budget and settings (the unchanged profile "paper") and language model are those of the
     published run, and the published number is a score in this suite's sense. `row` needs the columns `dataset`,
@@ -40,12 +40,12 @@ def obstacles(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
 
 
 def remarks(row: Mapping[str, Any], published: Published) -> tuple[str, ...]:
-    """What to know where the row's score stands beside a published one, a phrase each; empty if there is nothing."""
+    """Phrases that say what to know where the row's score stands beside a published one; empty if nothing is."""
     return tuple(filter(None, (published.note, drawn_otherwise(row))))
 
 
 def drawn_otherwise(row: Mapping[str, Any]) -> str:
-    """How many episodes LaMo's published code draws where ours draws others; "" on all of the data.
+    """The number of episodes that LaMo's published code draws where ours draws others, as text; "" on all of the data.
 
     `ratio_dataset.py` draws from the episodes that the reader kept of the file, and `experiment.py:112,134-144`, which
     only its own methods go through, drops the best of those; on Atari nothing is dropped (`buffer.py:41-49`).
@@ -59,7 +59,7 @@ def drawn_otherwise(row: Mapping[str, Any]) -> str:
 
 
 def published_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a leaderboard row has of the published scores: `NAME_score` and `NAME_std` of each of `COLUMN_NAMES`, NaN
+    """Columns of a leaderboard row for the published scores: `NAME_score` and `NAME_std` of each of `COLUMN_NAMES`, NaN
     where they are not comparable or not there, and `comparison`.
 
     `comparison` is "comparable" where one score of these papers is, "nothing published" where there is none, else "not

@@ -90,19 +90,36 @@ def nothing_published(board: pd.DataFrame) -> list[str]:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many of the comparable scores lie where."""
+    """A sentence on the number of comparable scores inside, above and below our intervals."""
     found = {place: sum(row["lies"] == place for row in rows if row["comparable"]) for place in LIES}
     places = ", ".join(f"{number} {LIES[place]}" for place, number in found.items() if number)
     return f"{count(sum(found.values()), 'comparable score')}; of theirs, {places}"
 
 
 def why_not(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """What stands in the way of the rows that are not comparable, and of how many of them, the most frequent first."""
+    """Each reason why rows are not comparable, with the number of such rows, the most frequent first."""
     counts: dict[str, int] = {}
     for row in rows:
         for reason in row["why_not"].split("; ") if not row["comparable"] else []:
             counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def remark_letters(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A letter for each `why_not` and `note` of the rows, in the order in which they occur: tables print it instead."""
+    texts = dict.fromkeys(text for row in rows for text in remarks_on(row))
+    return {text: _letter(number) for number, text in enumerate(texts)}
+
+
+def remarks_on(row: Mapping[str, Any]) -> list[str]:
+    """The texts on a row: its `why_not` and its `note`, where it has them."""
+    return [text for text in (row["why_not"], row["note"]) if text]
+
+
+def _letter(number: int) -> str:
+    """a to z, then aa, ab and so on."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -113,7 +130,7 @@ def _beside(row: Mapping[str, Any], published: Published) -> dict[str, Any]:
     reasons = obstacles(row, published)
     return _ours(row) | _theirs(
         row,
-        by=papers()[published.paper].title,
+        author=papers()[published.paper].title,
         table=published.tables,
         variant=published.variant,
         score=published.score,
@@ -130,7 +147,7 @@ def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> 
 
     return _ours(row) | _theirs(
         row,
-        by=name,
+        author=name,
         table="",
         variant="",
         score=float(other["score_mean"]),
@@ -149,7 +166,7 @@ def _ours(row: Mapping[str, Any]) -> dict[str, Any]:
 def _theirs(
     row: Mapping[str, Any],
     *,
-    by: str,
+    author: str,
     table: str,
     variant: str,
     score: float,
@@ -158,7 +175,7 @@ def _theirs(
     note: str,
 ) -> dict[str, Any]:
     return {
-        "by": by,
+        "by": author,
         "table": table,
         "variant": variant,
         "published": score,

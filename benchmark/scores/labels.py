@@ -1,4 +1,4 @@
-"""What a row is called wherever it is shown: its method's title, and what tells it from other rows of the method."""
+"""Labels of rows: the method's title, and what tells a row from the method's other rows; the same everywhere."""
 
 from collections.abc import Iterable
 

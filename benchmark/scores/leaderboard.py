@@ -22,7 +22,8 @@ from .variants import split_variants
 
 KEYS = ("task", "dataset", "source", "fraction", "method", "lm", "profile", "variant")  # one row each
 
-# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same runs.
+# Column and format of the CSV, in order. Fixed decimals keep the file the same, byte by byte, for the same scores: how
+# long training took is therefore in the report alone.
 COLUMNS = {
     "track": "s",
     "task": "s",
@@ -55,7 +56,6 @@ COLUMNS = {
     "params_total": "d",
     "params_trainable": "d",
     "train_steps": "d",
-    "train_seconds": ".1f",
     "env_id": "s",
     "simulator": "s",
     "version": "s",
@@ -66,7 +66,7 @@ COLUMNS = {
 class Group:
     """The runs of one leaderboard row, in order of seed, all ranked at one target."""
 
-    variant: str  # what tells its settings from those of most runs of its method; "" for nothing
+    variant: str  # how its settings differ from the most common ones (`variants.py`); "" where they do not
     runs: list[FinishedRun]
 
     @property
@@ -109,8 +109,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
         groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)
     rows = []
-    for group in groups.values():
-        for variant, row in split_variants(group).items():
+    for parts in split_variants(list(groups.values())):
+        for variant, row in parts.items():
             _check_seeds(row)
             rows.append(Group(variant, with_one_target(row)))
     return rows
@@ -118,7 +118,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def row_of(run: FinishedRun) -> tuple[Any, ...]:
     """The run's values of `KEYS` but the last, which other runs decide."""
-    config, data = run.config, run.data
+    config = run.config
+    data = run.data
     return (config.task, data.dataset, data.source, data.fraction, config.method, config.lm, config.profile)
 
 
@@ -137,7 +138,7 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The row of each group, by column."""
+    """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
     summaries = summarise_all([group.headline_scores for group in groups])
     return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
 
@@ -163,7 +164,9 @@ def _formatted(value: Any, style: str) -> str:
 
 
 def _row(group: Group, summary: Summary) -> dict[str, Any]:
-    config, data, runs = group.config, group.data, group.runs
+    config = group.config
+    data = group.data
+    runs = group.runs
     done = runs[0].done
     row = {
         "track": config.track,

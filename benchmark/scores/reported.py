@@ -17,7 +17,7 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class Paper:
-    """Who published numbers, and how they came about, as far as is known."""
+    """A publication of numbers, and how they came about, as far as is known."""
 
     paper: str  # as in the column `paper` of the files of numbers
     title: str  # for tables

@@ -36,7 +36,7 @@ def data_of(config: RunConfig) -> Data:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run came to at one target return, of V evaluations and M headline episodes."""
+    """The outcome of a finished run at one target return, of V evaluations and M headline episodes."""
 
     target_return: float
     score: float
@@ -59,12 +59,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its folder's name; of a sound run the id of its configuration."""
+        """The name of its folder; of a sound run the id of its configuration."""
         return self.folder.name
 
     @property
     def what_and_how(self) -> str:
-        """What is wrong with it, and what to do about it."""
+        """The problem, and what to do about it."""
         return f"{self.problem}; {self.advice}" if self.advice else self.problem
 
 
@@ -80,7 +80,7 @@ class FinishedRun(Run):
 
     @property
     def verified(self) -> bool:
-        """Whether the hashes of what was read are known."""
+        """Tell whether the hashes of what was read are known."""
         return is_verified(self.done)
 
     @cached_property
@@ -103,7 +103,7 @@ class FinishedRun(Run):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Everything that runs of one leaderboard row must have in common, by name."""
+        """Values that runs of one leaderboard row must have in common, by name."""
         config = self.config
         drawn = look_up(config.method).weights not in ("", "pretrained")  # weights drawn by the seed
         may_differ = (*config.per_seed, *(("lm_hash",) if drawn else ()))

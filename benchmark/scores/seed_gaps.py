@@ -19,7 +19,7 @@ ERRORS = 4.0  # the gap, in standard errors that its episodes leave in a seed's 
 
 
 def seeds_below_gap(scores: Array) -> int:
-    """How many seeds of `scores` (N, M) lie far below all the others; 0 if none do, and below three seeds.
+    """The number of seeds of `scores` (N, M) that lie far below all the others; 0 if none do, and below three seeds.
 
     They lie below the widest gap between neighbouring seeds' means, if it is at least `OTHER_GAPS` times as wide as
     the next widest, `SHARE` of the mean of the seeds above it, `POINTS`, and `ERRORS` standard errors of a seed's mean.
@@ -44,15 +44,17 @@ def seeds_below_gaps(scores: Array) -> Array:
     return np.where(widest >= least, below, 0)
 
 
-def interval_of_share(scores: Array, below: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of `scores` (N, M) if every seed is one of two kinds, as the `below` lowest and the others.
+def interval_of_share(scores: Array, low_seeds: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of `scores` (N, M) if each seed is of one of two kinds: the `low_seeds` lowest, the others.
 
     The share of low seeds has Clopper's and Pearson's interval (1934, *Biometrika* 26:404); its ends are weighed
     with the means of both groups. What differs within a group is left out, so it is no interval of its own: beside
     the bootstrap's it says how far the mean may be off because too few or too many seeds were low ones.
     """
     means = np.sort(scores.mean(axis=1))
-    low, high, seeds = float(means[:below].mean()), float(means[below:].mean()), len(means)
-    least = float(special.betaincinv(below, seeds - below + 1, (1 - level) / 2))
-    most = float(special.betaincinv(below + 1, seeds - below, (1 + level) / 2))
+    low = float(means[:low_seeds].mean())
+    high = float(means[low_seeds:].mean())
+    seeds = len(means)
+    least = float(special.betaincinv(low_seeds, seeds - low_seeds + 1, (1 - level) / 2))
+    most = float(special.betaincinv(low_seeds + 1, seeds - low_seeds, (1 + level) / 2))
     return high - most * (high - low), high - least * (high - low)

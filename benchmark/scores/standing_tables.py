@@ -65,9 +65,10 @@ def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
             pools.setdefault(at, []).append(standing)
     for (profile, source, fraction, datasets), pool in pools.items():
         if len(pool) > 1:
+            repeated = any(standing.seeds > 1 for standing in pool)
             title = (
-                f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile), with 95 % "
-                f"intervals: {', '.join(datasets)}"
+                f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile)"
+                f"{', with 95 % intervals' if repeated else ''}: {', '.join(datasets)}"
             )
             several = with_several_models((standing.method, standing.lm) for standing in pool)
             rows = table_lines([_shown(standing, with_model=standing.method in several) for standing in pool])

@@ -1,4 +1,4 @@
-"""Where methods stand: every statistic of `aggregates.py` for each data set, and over data sets that methods share.
+"""Standings of methods: every statistic of `aggregates.py` for each data set, and over data sets that methods share.
 
 From the runs of `collect`. Only runs of one profile and one source of data meet, at one fraction. Over several data
 sets a method is set beside others on the very same ones: a *pool* is all data sets that some method covers, and holds
@@ -33,7 +33,7 @@ Pair = tuple[FinishedRun, FinishedRun]  # of two methods, with the same seed and
 
 
 class Name(NamedTuple):
-    """What stands in a pool: a method with a language model, in one of its settings."""
+    """The name of a row of a pool: a method with a language model, in one of its settings."""
 
     method: str
     lm: str
@@ -66,6 +66,7 @@ class Standing(Place):
     variant: str
     seeds: int  # of the data set with the fewest
     metrics: dict[str, Estimate]  # by the names of `aggregates.METRICS`
+    scores: Scores  # of each run, by data set
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def pools(runs: Sequence[Run]) -> list[Pool]:
     contents = {(group.data.dataset, group.data.dataset_hash) for group in groups}
     recorded = Counter(dataset for dataset, _ in contents)
     for group in groups:
-        config, data = group.config, group.data
+        config = group.config
+        data = group.data
         at = (config.profile, data.source, float(data.fraction))
         content = f" {data.dataset_hash[:8]}" if recorded[data.dataset] > 1 else ""  # recorded twice: two strata
         name = Name(config.method, config.lm, group.variant)
@@ -138,6 +140,7 @@ def standings(found: Sequence[Pool]) -> list[Standing]:
             *name,
             min(len(group.runs) for group in rows.values()),
             {"mean": means[place]} | others[place],
+            scores[place],
         )
         for place, (pool, name, rows) in enumerate(placed)
     ]

@@ -1,4 +1,4 @@
-"""What a few seeds and their evaluation episodes say about a method: means, interquartile means, intervals.
+"""Statistics of a method's few seeds and their evaluation episodes: means, interquartile means, intervals.
 
 Shapes: N seeds, M evaluation episodes of each seed, R bootstrap resamples. Scores are `(N, M)` arrays, one row a seed.
 """
@@ -50,7 +50,8 @@ def _with_gap(summary: Summary, scores: Array) -> Summary:
     if not below:
         return summary
     low, high = interval_of_share(scores, below)
-    low, high = min(low, summary.ci_low), max(high, summary.ci_high)
+    low = min(low, summary.ci_low)
+    high = max(high, summary.ci_high)
     return replace(summary, ci_low=low, ci_high=high, seeds_below_gap=below)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..terminal import count
+from ..terminal import count, table_lines
 from .comparable import NOT_COMPARABLE, drawn_otherwise
 from .labels import label, method_order
 from .leaderboard import clearly_best
@@ -17,6 +17,7 @@ WIDTH = 100  # columns of the terminal that `as_table` keeps to
 PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
 CLEAR = "clearly best: its interval lies above every other one in its column"
 NOT_CLEAR = "no interval lies above all others in its column: none is clearly best"
+ONE_SEED = "one seed has no interval: none is clearly best"
 FAR_BELOW = "so many seeds lie far below the others: the mean is of neither group (docs/statistics.md)"
 
 
@@ -27,7 +28,8 @@ class _Block:
     title: str
     columns: list[str]
     lines: dict[str, list[str]]  # by method; an empty cell where there is no row
-    best: set[tuple[str, int]]  # (method, column) of the clearly best cells
+    note: str  # which cells are clearly best
+    best: set[tuple[str, int]]  # (method, column) of these
     gaps: list[int]  # of each row that is marked, how many seeds lie far below the others; each number once
     apart: str  # why published scores do not stand beside some or all of them; "" where nothing is left out
     beside: str  # what to know of those that do; "" where there is nothing
@@ -55,20 +57,27 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
         labels = list(dict.fromkeys(_label(row, models) for row in ordered))
         fractions = sorted(set(rows["fraction"]))
         seeds = set(rows["seeds"])
+        repeated = max(seeds) > 1
         about = [f"{source} data {content[:8]}", f"{profile} profile", *(models if len(models) == 1 else [])]
         about += [count(seeds.pop(), "seed")] if len(seeds) == 1 else []
+        best = set(_best_cells(cells, fractions))
         yield _Block(
-            title=f"{dataset} ({', '.join(about)}): score, 0 to 100, with 95 % interval",
+            title=f"{dataset} ({', '.join(about)}): score, 0 to 100{', with 95 % interval' if repeated else ''}",
             columns=[_column(rows, fraction) for fraction in fractions],
             lines={
                 name: [_cell(cells.get((name, fraction)), with_seeds=bool(seeds)) for fraction in fractions]
                 for name in labels
             },
-            best=set(_best_cells(cells, fractions)),
+            note=_note(best) if repeated else ONE_SEED,
+            best=best,
             gaps=sorted(set(rows["seeds_below_gap"]) - {0}),
             apart=_apart(rows),
             beside=_remarks(rows),
         )
+
+
+def _note(best: set[tuple[str, int]]) -> str:
+    return CLEAR if best else NOT_CLEAR
 
 
 def _label(row: Mapping[str, Any], models: list[str]) -> str:
@@ -103,9 +112,9 @@ def _cell(row: dict[str, Any] | None, *, with_seeds: bool) -> str:
     return text + (f" ({published})" if published else "")
 
 
-def _mark(below: int) -> str:
-    """The mark of a cell where `below` seeds lie far below the others."""
-    return f"!{below}"
+def _mark(low_seeds: int) -> str:
+    """The mark of a cell where `low_seeds` seeds lie far below the others."""
+    return f"!{low_seeds}"
 
 
 def _gaps(block: _Block) -> str:
@@ -114,7 +123,7 @@ def _gaps(block: _Block) -> str:
 
 
 def _footnotes(block: _Block) -> list[str]:
-    """What is said below a block, beside which cells are best."""
+    """Lines below a block, after the one on which cells are best."""
     return [text for text in (_gaps(block), block.apart, block.beside) if text]
 
 
@@ -125,7 +134,7 @@ def _published(row: dict[str, Any]) -> dict[str, float]:
 
 
 def _apart(rows: pd.DataFrame) -> str:
-    """What stands between the rows and the published scores that they have no comparable one of."""
+    """A sentence on why published scores are not comparable with the rows; empty where all are."""
     of_rows = [text.removeprefix(NOT_COMPARABLE) for text in rows["comparison"] if text.startswith(NOT_COMPARABLE)]
     if not of_rows:
         return ""
@@ -135,7 +144,7 @@ def _apart(rows: pd.DataFrame) -> str:
 
 
 def _remarks(rows: pd.DataFrame) -> str:
-    """What to know of the published scores that stand beside rows on less than all of the data."""
+    """A sentence on the published scores that stand beside rows on less than all of the data."""
     methods: dict[str, dict[str, None]] = {}  # by what is to be said of them, in the order of the rows
     for row in rows.to_dict("records"):
         if _published(row) and (text := drawn_otherwise(row)):
@@ -157,13 +166,11 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
         end = start + 1
         while end < len(widths) and first + sum(width + 2 for width in widths[start : end + 1]) <= WIDTH:
             end += 1
-        rows = [("method", block.columns), *texts.items()]
-        yield "\n".join(
-            f"{name:<{first}}" + "".join(f"  {line[c]:<{widths[c]}}" for c in range(start, end)).rstrip()
-            for name, line in rows
-        )
+        heads = block.columns[start:end]
+        rows = [{"method": name} | dict(zip(heads, line[start:end], strict=True)) for name, line in texts.items()]
+        yield "\n".join(table_lines(rows))
         start = end
-    note = f"* {CLEAR}" if block.best else NOT_CLEAR
+    note = f"* {block.note}" if block.best else block.note
     others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in _footnotes(block)]
     yield "\n".join([note, *chain(*others)])
 
@@ -174,6 +181,6 @@ def _markdown(block: _Block) -> str:
     for name, line in block.lines.items():
         cells = [f"**{text}**" if (name, column) in block.best else text for column, text in enumerate(line)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    note = f"Bold: {CLEAR}." if block.best else f"{NOT_CLEAR.capitalize()}."
+    note = f"Bold: {block.note}." if block.best else f"{block.note.capitalize()}."
     others = [f"{text[0].upper()}{text[1:]}." for text in _footnotes(block)]
     return "\n".join([*lines, "", " ".join([note, *others]), ""])

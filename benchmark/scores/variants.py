@@ -1,4 +1,4 @@
-"""What tells rows of one method apart: runs that differ in a setting are never averaged, and each row says how."""
+"""Variants: runs of one method that differ in a setting are never averaged, and each row says how it differs."""
 
 import json
 from collections import Counter
@@ -9,47 +9,82 @@ from .run import FinishedRun
 
 SHOWN_OF_A_HASH = 8  # characters
 
+Part = list[FinishedRun]  # runs of one group with the same settings
+Counts = Counter[tuple[str, str]]  # of a setting's name and value, how many runs have it
 
-def split_variants(group: list[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Runs that agree in data, method and profile, by the settings that still tell them apart.
 
-    Each variant is named by its settings that most of the runs do not have, as in "adaptation=full"; one that has all
-    the common ones is "", which is every row of a collection that holds no variants. The order of runs is kept.
+def split_variants(groups: Sequence[Part]) -> list[dict[str, Part]]:
+    """Split each group of runs, which agree in data, method and profile, by the settings that still tell them apart.
+
+    The part with the most common settings is the group's base and has the name "". Every other part is named by all
+    settings in which it differs from the base, as in "evaluate_every=10, steps=40". How common a value is, is counted
+    over all groups in which runs differ in that setting, and of equally common bases the one of lower values is taken:
+    so the same two settings have the same base, and their difference the same name, in every group. The order of runs
+    is kept.
     """
+    split = [_parts(group) for group in groups]
+    counts = Counter(
+        (name, _frozen(run.settings.get(name)))
+        for parts in split
+        for name in _differing(parts)
+        for part in parts
+        for run in part
+    )
+    return [_named(parts, counts) for parts in split]
+
+
+def _parts(group: Part) -> list[Part]:
     if all(run.settings == group[0].settings for run in group):
-        return {"": group}
-    by_settings: dict[str, list[FinishedRun]] = {}
+        return [group]
+    parts: dict[str, Part] = {}
     for run in group:
-        by_settings.setdefault(_frozen(run.settings), []).append(run)
-    parts = list(by_settings.values())
-    common = _common([run.settings for run in group])
-    short = [_name(part[0].settings, common, hashes=False) for part in parts]
-    long = [_name(part[0].settings, common, hashes=True) for part in parts]
-    names = [brief if short.count(brief) == 1 else full for brief, full in zip(short, long, strict=True)]
-    return dict(sorted(zip(names, parts, strict=True), key=lambda item: item[0]))
+        parts.setdefault(_frozen(run.settings), []).append(run)
+    return list(parts.values())
+
+
+def _differing(parts: Sequence[Part]) -> list[str]:
+    """The settings in which parts differ, sorted."""
+    if len(parts) == 1:
+        return []
+    known = [part[0].settings for part in parts]
+    names = sorted({name for settings in known for name in settings})
+    return [name for name in names if len({_frozen(settings.get(name)) for settings in known}) > 1]
+
+
+def _named(parts: list[Part], counts: Counts) -> dict[str, Part]:
+    names = _differing(parts)
+    base = min((part[0].settings for part in parts), key=lambda settings: _rank(settings, names, counts))
+    short = [_name(part[0].settings, base, names, hashes=False) for part in parts]
+    long = [_name(part[0].settings, base, names, hashes=True) for part in parts]
+    chosen = [brief if short.count(brief) == 1 else full for brief, full in zip(short, long, strict=True)]
+    return dict(sorted(zip(chosen, parts, strict=True), key=lambda item: item[0]))
+
+
+def _rank(settings: Mapping[str, Any], names: Sequence[str], counts: Counts) -> tuple[Any, ...]:
+    """A sorting key: settings whose values more runs have come first, then those of lower values."""
+    common = sum(counts[name, _frozen(settings.get(name))] for name in names)
+    return (-common, *(_size(settings.get(name)) for name in names))
+
+
+def _size(value: Any) -> tuple[bool, float, str]:
+    """A sorting key of values of any kind: what is absent, then numbers by size, then texts."""
+    number = float(value) if isinstance(value, int | float) else float("inf")
+    return value is not None, number, _frozen(value)
 
 
 def _frozen(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Of each setting, the value that most runs have; of equally frequent ones, the first by name."""
-    fields = {field for one in settings for field in one}
-    counts = {field: Counter(_frozen(one.get(field)) for one in settings) for field in fields}
-    return {field: min(count, key=lambda value: (-count[value], value)) for field, count in counts.items()}
-
-
-def _name(settings: Mapping[str, Any], common: dict[str, str], *, hashes: bool) -> str:
-    differing = {field: settings.get(field) for field in common if _frozen(settings.get(field)) != common[field]}
+def _name(settings: Mapping[str, Any], base: Mapping[str, Any], names: Sequence[str], *, hashes: bool) -> str:
     return ", ".join(
-        f"{field.removeprefix('policy.')}={_shown(field, value)}"
-        for field, value in sorted(differing.items())
-        if hashes or not field.endswith("_hash")
+        f"{name.removeprefix('policy.')}={_shown(name, settings.get(name))}"
+        for name in names
+        if _frozen(settings.get(name)) != _frozen(base.get(name)) and (hashes or not name.endswith("_hash"))
     )
 
 
-def _shown(field: str, value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return value[:SHOWN_OF_A_HASH] if field.endswith("_hash") else value
+        return value[:SHOWN_OF_A_HASH] if name.endswith("_hash") else value
     return "absent" if value is None else _frozen(value)

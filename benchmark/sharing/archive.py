@@ -25,7 +25,8 @@ from ..runs.layout import CHECKPOINT, MB
 from ..runs.store import open_run
 from .files import LIMITS, Facts, Placed, check_run, checked_config, file_facts, known_files, place, waiting_room
 
-FORMAT, VERSION = "lamobench runs", 1
+FORMAT = "lamobench runs"
+VERSION = 1
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 256 * MB
 BLOCK = tarfile.BLOCKSIZE
@@ -161,7 +162,8 @@ def _write(file: BinaryIO, contents: Contents, places: Mapping[str, Path]) -> No
 def _header(name: str, size: int) -> tarfile.TarInfo:
     """No time, no owner: the same file gives the same bytes everywhere."""
     info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
+    info.size = size
+    info.mode = 0o644
     return info
 
 
@@ -169,7 +171,8 @@ class _Hashing(io.RawIOBase):
     """A file that is hashed as it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.digest = file, hashlib.sha256()
+        self.file = file
+        self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         """Some bytes, counted into the digest."""
@@ -197,7 +200,8 @@ def _unpack(file: BinaryIO, contents: Contents, arriving: Path) -> None:
     for run in sorted(contents):
         (arriving / run).mkdir()
         for name in sorted(contents[run]):
-            facts, info = contents[run][name], _next_header(file)
+            facts = contents[run][name]
+            info = _next_header(file)
             if info is None:
                 raise UserError(f"runs/{run}/{name} is missing: it was cut short")
             if (info.name, info.size) != (f"runs/{run}/{name}", facts["size"]):

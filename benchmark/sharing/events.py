@@ -78,7 +78,7 @@ def _rows(run: Path, config: RunConfig) -> list[Fields]:
 
 
 def _evaluations(run: Path, config: RunConfig) -> dict[int, dict[str, float]]:
-    """By step: mean return, score and length of its episodes."""
+    """The mean return, score and length of the episodes of each step."""
     try:
         episodes = parse_episodes(content_of(run, "episodes.csv"))
     except FileNotFoundError:
@@ -88,7 +88,8 @@ def _evaluations(run: Path, config: RunConfig) -> dict[int, dict[str, float]]:
     grouped: dict[tuple[int, float], list[Episode]] = {}
     for episode in episodes:
         grouped.setdefault((episode.step, episode.target_return), []).append(episode)
-    normalise, found = find_track(config.track).find_task(config.task).normalise, dict[int, dict[str, float]]()
+    normalise = find_track(config.track).find_task(config.task).normalise
+    found = dict[int, dict[str, float]]()
     for (step, target), group in grouped.items():
         at = f"_at_{target:g}" if len(config.target_returns) > 1 else ""
         mean = float(np.mean([episode.episode_return for episode in group]))
@@ -111,7 +112,8 @@ def _content(run: Path, config: RunConfig, started: int) -> tuple[bytes, int]:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     file = io.BytesIO()
-    writer, count = RecordWriter(file), 0
+    writer = RecordWriter(file)
+    count = 0
     writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
     about = hparams_pb(_settings(config), trial_id=run.name, start_time_secs=started)
     held = about.value[0].metadata.plugin_data  # a map in it comes in any order, unless it is asked not to
@@ -126,8 +128,9 @@ def _content(run: Path, config: RunConfig, started: int) -> tuple[bytes, int]:
 
 
 def _points_in(content: bytes) -> int:
-    """How many points an event file has: its records but for the first two."""
-    count, place = 0, 0
+    """The number of points in an event file: its records but for the first two."""
+    count = 0
+    place = 0
     while place + 12 <= len(content):
         place += 16 + int.from_bytes(content[place : place + 8], "little")  # length, its sum, the record, its sum
         count += 1
@@ -135,7 +138,7 @@ def _points_in(content: bytes) -> int:
 
 
 def _settings(config: RunConfig) -> Mapping[str, Any]:
-    """What TensorBoard's table of hyper-parameters shows of a run."""
+    """The settings of a run that TensorBoard's table of hyper-parameters shows."""
     names = ("dataset", "source", "fraction", "method", "lm", "profile", "seed", "batch_size", "steps")
     settings = {name: getattr(config, name) for name in names}
     return settings | {k: v for k, v in sorted(config.policy.items()) if isinstance(v, str | int | float | bool)}

@@ -1,4 +1,4 @@
-"""What a run's folder may hold: which files, how large, what must be in them. For runs that come from elsewhere.
+"""Check what a run's folder may hold: which files, how large, what is in them. For runs that come from elsewhere.
 
 Nothing that is read here is run or unpickled: JSON, CSV and safetensors.
 """
@@ -35,7 +35,8 @@ OPTIONAL = (DATA_FACTS,)  # what the policy has to know of its data: a run that 
 TENSORS = ("policy.", "optimizer.", "random.")
 
 # They begin the names of folders for runs that are not checked yet, and of those that are on the way to their places.
-ARRIVING, IMPORTED = ".arriving.", "being-imported-"
+ARRIVING = ".arriving."
+IMPORTED = "being-imported-"
 BATCH = "batch"
 
 Facts = dict[str, Any]  # of a file: {"sha256": hex, "size": bytes}
@@ -43,7 +44,7 @@ Facts = dict[str, Any]  # of a file: {"sha256": hex, "size": bytes}
 
 @dataclass(frozen=True)
 class Placed:
-    """What came of bringing runs to a folder of runs."""
+    """The outcome of bringing runs to a folder of runs."""
 
     added: list[str]  # run ids
     there: list[str]  # that were there already, equal to what was brought
@@ -142,7 +143,8 @@ def different_files(ours: Path, theirs: Path) -> list[str]:
 
     Checkpoints that hold the same weights and logs are the same: a policy from a hub has no optimiser's state.
     """
-    different, lacking = [], []
+    different = []
+    lacking = []
     for path in known_files(theirs):
         if not (ours / path.name).is_file():
             lacking += [] if path.name in OPTIONAL else [path.name]

@@ -32,12 +32,12 @@ SCRATCH = "lamobench-"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 PUBLISHED = (*OF_FINISHED, DATA_FACTS, CHECKPOINT)
 OF_THE_HUB = {".gitattributes", CARD}  # what a new repository may hold
-LOGIN = "log in with `hf auth login`, or set HF_TOKEN to a token that may {do} {where}"
+LOGIN = "log in with `hf auth login`, or set HF_TOKEN to a token that may {action} {where}"
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What came of pulling a policy."""
+    """The outcome of pulling a policy."""
 
     run: str  # its id
     placed: Placed
@@ -46,7 +46,7 @@ class Pulled:
 
 
 def is_repository(name: str) -> bool:
-    """Whether a name is that of a repository on the Hub: OWNER/NAME, and no folder here."""
+    """Check whether a name is that of a repository on the Hub: OWNER/NAME, and no folder here."""
     return REPOSITORY.fullmatch(name) is not None and not Path(name).is_dir()
 
 
@@ -56,20 +56,20 @@ def local_paths(config: RunConfig) -> list[str]:
     return [name for name in named if "/" in name or "\\" in name]
 
 
-def push(folder: Path, to: str, private: bool = False) -> str:
+def push(folder: Path, target: str, private: bool = False) -> str:
     """Publish the finished run in `folder`; where it is then.
 
     Raises a `UserError` if the run is not finished or damaged, if its data are not at hand (what the policy has to know
     of them goes with it), if what is there already is no policy of this suite, or if the Hub refuses.
     """
-    if not is_repository(to):
-        _check_target(Path(to))
-        with replaced_folder(Path(to)) as temporary:
-            prepare(folder, temporary, Path(to).resolve().name)
-        return to
+    if not is_repository(target):
+        _check_target(Path(target))
+        with replaced_folder(Path(target)) as temporary:
+            prepare(folder, temporary, Path(target).resolve().name)
+        return target
     with errors_about(Path(tempfile.gettempdir()), SCRATCH), tempfile.TemporaryDirectory(prefix=SCRATCH) as prepared:
-        prepare(folder, Path(prepared), to)
-        return _upload(Path(prepared), to, private, read_config(folder).id)
+        prepare(folder, Path(prepared), target)
+        return _upload(Path(prepared), target, private, read_config(folder).id)
 
 
 def prepare(folder: Path, target: Path, name: str) -> None:
@@ -186,7 +186,7 @@ def _download(repository: str, revision: str, arriving: Path) -> str:
 
 
 def _upload(prepared: Path, repository: str, private: bool, run: str) -> str:
-    with _hub(repository, "", do="write to") as api:
+    with _hub(repository, "", action="write to") as api:
         api.create_repo(repository, private=private or None, exist_ok=True)
         held = {file.rfilename for file in api.model_info(repository).siblings or []}
         if MANIFEST not in held and not held <= OF_THE_HUB:
@@ -201,7 +201,7 @@ def _upload(prepared: Path, repository: str, private: bool, run: str) -> str:
 
 
 @contextmanager
-def _hub(repository: str, revision: str, do: str = "read") -> Iterator[Any]:
+def _hub(repository: str, revision: str, action: str = "read") -> Iterator[Any]:
     """huggingface_hub's client; what goes wrong with it becomes a `UserError` of one line.
 
     `$HF_ENDPOINT` names another host than the Hub, a mirror for instance.
@@ -211,7 +211,7 @@ def _hub(repository: str, revision: str, do: str = "read") -> Iterator[Any]:
 
     disable_progress_bars()
     endpoint = os.environ.get("HF_ENDPOINT") or None
-    login = LOGIN.format(do=do, where=repository)
+    login = LOGIN.format(action=action, where=repository)
     try:
         yield HfApi(endpoint=endpoint, library_name="lamobench")
     except UserError:

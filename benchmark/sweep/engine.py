@@ -37,7 +37,7 @@ class Engine(Protocol):
         """Hand a job to a worker."""
 
     def messages(self, timeout: float) -> Sequence[tuple[Job, Message]]:
-        """What workers said within `timeout` seconds. After `Ended`, `Full` or `Died` a job is no longer busy."""
+        """The messages of workers within `timeout` seconds. After `Ended`, `Full` or `Died` a job is no longer busy."""
 
     def close(self) -> None:
         """Stop every worker; one in the middle of a run loses what came after its last checkpoint."""

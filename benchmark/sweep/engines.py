@@ -49,7 +49,8 @@ def device_of_plan(workers: Workers) -> str:
 
 def expected_slots(workers: Workers) -> int:
     """Jobs at a time before anything is started; 0 if a cluster has yet to be asked."""
-    options, threads = workers.engine, workers.threads
+    options = workers.engine
+    threads = workers.threads
     if _joins_a_cluster(options):
         return workers.jobs
     wide = max(1, round(options.cpus_per_run or threads)) if options.engine == "ray" else threads

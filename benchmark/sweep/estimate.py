@@ -1,4 +1,4 @@
-"""What a run will take: the seconds of its optimiser steps and of its evaluations, as runs before it took them.
+"""Estimate what a run will take: the seconds of its optimiser steps and evaluations, as runs before it took them.
 
 Where no run of a method on a task was measured, typical costs (`typical_costs.py`) are scaled by how this machine
 compares on what was. Times are for the order of runs and for people; no result depends on them.
@@ -26,13 +26,13 @@ Kind = tuple[str, str, str, int]  # method, task, language model, batch size: wh
 
 
 def kind(run: RunConfig) -> Kind:
-    """What a run has in common with those that take as long."""
+    """The properties that a run shares with those that take as long."""
     return run.method, run.task, run.lm, run.batch_size
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """What is known of the time that runs take, by their kind."""
+    """Known times of runs, by their kind."""
 
     measured: Mapping[Kind, float]  # seconds of an optimiser step, without evaluations
     evaluating: Mapping[Kind, float] = field(default_factory=dict)  # evaluations: how many times as long as typical
@@ -50,7 +50,7 @@ class StepTimes:
         return (self._scale if known is None else known) * self._typical_evaluation(run)
 
     def is_measured(self, run: RunConfig) -> bool:
-        """Whether the run's method was measured on its task."""
+        """Check whether the run's method was measured on its task."""
         return kind(run)[:2] in self._others
 
     def cost(self, run: RunConfig, begun: Mapping[str, int] | None = None) -> float:
@@ -71,7 +71,7 @@ class StepTimes:
 
     @cached_property
     def _scale(self) -> float:
-        """How many times as long as typical what was measured takes."""
+        """The ratio of measured to typical times."""
         typical = [typical_update(method, task) for method, task, *_ in self.measured]
         typical += self.usual.values()
         took = [*self.measured.values(), *(self.paces[key] for key in self.usual)]
@@ -95,12 +95,12 @@ def typical_pace(run: RunConfig) -> float:
 
 
 def _episodes(run: RunConfig) -> int:
-    """Of an evaluation: each target return is played so often."""
+    """The episodes of an evaluation: each target return is played so often."""
     return run.evaluation_episodes * len(run.target_returns)
 
 
 def _known(table: Mapping[Kind, float], others: Mapping[tuple[str, str], float], run: RunConfig) -> float | None:
-    """What a table has for the run's kind, else for its method on its task."""
+    """The table's value for the run's kind, else for its method on its task."""
     return table.get(kind(run), others.get(kind(run)[:2]))
 
 
@@ -113,7 +113,7 @@ def _by_method_and_task(table: Mapping[Kind, float]) -> dict[tuple[str, str], fl
 
 @dataclass(frozen=True)
 class _Sample:
-    """What a run tells of the time that it took, or has taken so far."""
+    """Times of a run that is done or has begun."""
 
     update: float  # seconds of an optimiser step
     evaluation: float | None  # how many times as long as typical; None before the run is done

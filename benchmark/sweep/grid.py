@@ -29,7 +29,7 @@ ATTEMPTS = 3  # how often a run is started in a row without getting further, bef
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sweep."""
+    """The outcome of a sweep."""
 
     finished: list[str]  # run ids that are done, earlier ones included
     failed: dict[str, str]  # run id -> one line that says why
@@ -74,7 +74,8 @@ def carry_out(plan: Plan, root: Path, workers: Workers, show: Callable[[State], 
 
 
 def _supervise(state: State, engine: Engine, root: Path, show: Callable[[State], None], record: Record) -> None:
-    waiting, attempts = list(state.jobs), _Attempts(root)
+    waiting = list(state.jobs)
+    attempts = _Attempts(root)
     while waiting or engine.busy:
         state.slots = engine.slots
         while waiting and engine.busy < state.slots:
@@ -102,7 +103,8 @@ def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bo
     match message:
         case Step(name, step, seconds):
             key = kind(job[0])
-            state.steps[name], state.rates[name] = step, seconds
+            state.steps[name] = step
+            state.rates[name] = seconds
             state.pace[key] = 0.8 * state.pace.get(key, seconds) + 0.2 * seconds
             if key not in state.usual:
                 state.usual[key] = typical_pace(job[0])
@@ -126,7 +128,7 @@ def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bo
 
 
 class _Attempts:
-    """How often in a row each job was started without getting further, by the id of its first run."""
+    """Counts of how often in a row each job was started without getting further, by the id of its first run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -142,7 +144,7 @@ class _Attempts:
         self.saved[job[0].id] = saved
 
     def given_up(self, job: Job) -> bool:
-        """Whether a job whose worker died is not to be started again."""
+        """Check whether a job whose worker died is not to be started again."""
         further = self.saved[job[0].id] != [self._checkpoint(run) for run in job]
         return self.number[job[0].id] >= ATTEMPTS and not further
 
@@ -154,7 +156,7 @@ class _Attempts:
                 write_failure(folder, f"{line}; start the same command again to go on", step)
 
     def _checkpoint(self, run: RunConfig) -> tuple[int, ...]:
-        """What tells one checkpoint from the next, which replaces its file."""
+        """The mark that tells one checkpoint from the next, which replaces its file."""
         with suppress(FileNotFoundError):
             found = (run_folder(self.root, run) / "checkpoint.safetensors").stat()
             return found.st_ino, found.st_mtime_ns, found.st_size

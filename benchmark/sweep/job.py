@@ -1,4 +1,4 @@
-"""What a worker does with a job, whichever engine gave it: train its runs, and say how that goes."""
+"""Work on a job, whichever engine gave it: train its runs, and say how that goes."""
 
 import time
 import traceback
@@ -18,7 +18,7 @@ TELL_EVERY = 0.1  # seconds between two messages about one run's steps, at least
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run is."""
+    """The step that a run has reached."""
 
     run: str  # its id
     step: int
@@ -41,7 +41,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Full:
-    """There is no space left where the runs are."""
+    """A message that there is no space left where the runs are."""
 
     line: str
 
@@ -80,7 +80,7 @@ def train_job(job: Job, root: Path, device: str, threads: int, tell: Tell) -> En
 
 
 def _parts(job: Job, device: str) -> list[Job]:
-    """What of a job is trained in one pass here."""
+    """The parts of a job that are each trained in one pass here."""
     if len(job) <= 1:
         return [job] if job else []
     from ..training.devices import choose_device
@@ -113,19 +113,19 @@ def _train(job: Job, root: Path, device: str, tell: Tell) -> dict[str, str]:
 
 
 def full_line(root: Path) -> str:
-    """What a person is told when the disk that the runs are on is full."""
+    """The line for a person when the disk that the runs are on is full."""
     return f"no space left for {root}; free some and start the same command again to go on"
 
 
 def no_space(error: BaseException) -> bool:
-    """Whether this is what a full disk, or a full share of one, brings about."""
+    """Check whether a full disk, or a full share of one, brought about the error."""
     met = disk_error(error)
     return met is not None and met.errno in FULL
 
 
 @dataclass
 class Pace:
-    """Turns a run's progress into messages with the seconds that a step takes, evaluations included."""
+    """Turn a run's progress into messages with the seconds that a step takes, evaluations included."""
 
     tell: Tell
     run: str  # its id
@@ -134,7 +134,7 @@ class Pace:
     told: float = field(default=-TELL_EVERY)
 
     def report(self, step: int, total: int) -> None:
-        """To be called by the training loop."""
+        """Tell the pace if it is time to; the training loop calls this."""
         now = time.monotonic()
         if self.first is None:
             self.first = (step, now)

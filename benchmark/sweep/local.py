@@ -33,7 +33,8 @@ class LocalEngine:
     """Worker processes; idle ones are used again, since importing PyTorch takes seconds."""
 
     def __init__(self, place: Workplace) -> None:
-        self.root, self.workers = place.root, place.workers
+        self.root = place.root
+        self.workers = place.workers
         self.gpus = visible_gpus(self.workers.device)
         self.slots = slots_here(self.workers.jobs, self.workers.threads, self.gpus)
         self.context = multiprocessing.get_context(START_METHOD)
@@ -53,7 +54,7 @@ class LocalEngine:
         self.working[worker.pipe] = (worker, job)
 
     def messages(self, timeout: float) -> list[tuple[Job, Message]]:
-        """What the busy workers said within `timeout` seconds; a worker that ends a job becomes idle."""
+        """The messages of busy workers within `timeout` seconds; a worker that ends a job becomes idle."""
         heard: list[tuple[Job, Message]] = []
         for pipe in wait(list(self.working), timeout):
             assert isinstance(pipe, Connection)
@@ -79,7 +80,8 @@ class LocalEngine:
 
     def _spawn(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        threads, gpu = str(self.workers.threads), self._free_gpu()
+        threads = str(self.workers.threads)
+        gpu = self._free_gpu()
         # read by OpenMP and CUDA when the child loads them; waiting threads that spin would take others' cores
         variables = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"} | ({GPUS: gpu} if gpu else {})
         arguments = (theirs, self.root, self.workers.threads, self.workers.device)

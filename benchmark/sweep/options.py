@@ -7,16 +7,16 @@ ENGINES = ["local", "ray"]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where runs are trained."""
+    """The place where runs are trained."""
 
     engine: str = "local"
     """local: processes on this machine; ray: a Ray cluster (pip install "lamobench[ray]")."""
     address: str = ""
-    """Of an existing Ray cluster, HOST:PORT or auto; empty: Ray is started on this machine, and stopped in the end."""
+    """Address of an existing Ray cluster, HOST:PORT or auto; empty: Ray is started here, and stopped in the end."""
     cpus_per_run: float = 0.0
-    """Of Ray: cores that a run takes up; 0: as many as its threads."""
+    """Cores that a run takes up in Ray; 0: as many as its threads."""
     gpus_per_run: float = -1.0
-    """Of Ray: GPUs that a run takes up, 0.5 for two runs on one; -1: one where there are any, less if jobs are more."""
+    """GPUs that a run takes up in Ray, 0.5 for two runs on one; -1: one where there are any, less if jobs are more."""
 
 
 @dataclass(frozen=True)

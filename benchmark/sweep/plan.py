@@ -1,4 +1,4 @@
-"""What a sweep will do: which runs are done, which go on, in what order, and how long it may take."""
+"""Plan a sweep: which runs are done, which go on, in what order, and how long it may take."""
 
 import os
 from collections import Counter
@@ -17,7 +17,7 @@ ELSEWHERE = "elsewhere"  # a device of another machine, which knows it (`job.tra
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to do for a set of runs."""
+    """The work that is left of a set of runs."""
 
     runs: list[RunConfig]  # each once, longest first
     done: list[str]  # run ids
@@ -40,7 +40,9 @@ def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = Fals
     """
     unique = {run.id: run for run in runs}
     present = os.listdir(root) if root.is_dir() else []
-    done, begun, damaged = [], {}, {}
+    done = []
+    begun = {}
+    damaged = {}
     for name in present:
         if name not in unique:
             continue
@@ -57,13 +59,13 @@ def make_plan(runs: Iterable[RunConfig], root: Path, seeds_together: bool = Fals
     return Plan(ordered, sorted(done), begun, damaged, jobs_of(left, times, device if seeds_together else None), times)
 
 
-def jobs_of(runs: Sequence[RunConfig], times: StepTimes, together_on: str | None) -> list[Job]:
-    """What a worker is given at a time, the longest first; `together_on`: the device where seeds are one job."""
-    if together_on is None:
+def jobs_of(runs: Sequence[RunConfig], times: StepTimes, stack_device: str | None) -> list[Job]:
+    """The jobs that workers are given, the longest first; `stack_device`: the device where seeds are one job."""
+    if stack_device is None:
         return [(run,) for run in runs]
     from ..training.devices import choose_device
 
-    device = None if together_on == ELSEWHERE else choose_device(together_on).type
+    device = None if stack_device == ELSEWHERE else choose_device(stack_device).type
     jobs: list[Job] = []
     for track in dict.fromkeys(run.track for run in runs):
         jobs += find_track(track).open().groups([run for run in runs if run.track == track], device)
@@ -91,7 +93,7 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
 
 
 def source_of_estimate(plan: Plan) -> str:
-    """Which methods' step times were measured, which are typical ones, and where these may be far off."""
+    """Say which methods' step times were measured, which are typical ones, and where these may be far off."""
     left = [run for job in plan.jobs for run in job]
     measured = {run.method for run in left if plan.times.is_measured(run)}
     guessed = [run for run in left if not plan.times.is_measured(run)]
@@ -107,7 +109,7 @@ def source_of_estimate(plan: Plan) -> str:
 
 
 def _doubts(runs: Sequence[RunConfig]) -> list[str]:
-    """Why typical times may be far from those of the runs."""
+    """Reasons why typical times may be far from those of the runs."""
     doubts = []
     if any(run.profile != "cpu" or run.lm not in ("", LANGUAGE_MODEL) for run in runs):
         doubts.append("typical ones are of the cpu profile as it is, and these runs are not")

@@ -30,7 +30,7 @@ class Stranger:
 
 
 class Mailbox:
-    """Where workers leave what they have to say, until the sweep asks."""
+    """A place where workers leave what they have to say, until the sweep asks."""
 
     def __init__(self) -> None:
         self.letters: list[tuple[int, Message]] = []
@@ -41,12 +41,13 @@ class Mailbox:
 
     def take(self) -> list[tuple[int, Message]]:
         """All that were left since the last time."""
-        letters, self.letters = self.letters, []
+        letters = self.letters
+        self.letters = []
         return letters
 
 
 def probe(mark: Path, version: str) -> Stranger | None:
-    """Whether this node sees the runs that the sweep sees, with the same lamobench."""
+    """Check whether this node sees the runs that the sweep sees, with the same lamobench."""
     host = socket.gethostname()
     until = time.monotonic() + 5.0  # network file systems may be late
     while not mark.exists():
@@ -86,9 +87,11 @@ class RayEngine:
     """Jobs as Ray's tasks."""
 
     def __init__(self, place: Workplace) -> None:
-        workers, options = place.workers, place.workers.engine
+        workers = place.workers
+        options = place.workers.engine
         self.ray = import_ray(options.address)
-        self.place, self.workers = _shared(place), workers
+        self.place = _shared(place)
+        self.workers = workers
         self.version = importlib.metadata.version("lamobench")
         self.cpus = options.cpus_per_run or float(workers.threads)
         self.running: dict[Any, tuple[int, Job]] = {}  # by the reference to what a task returns
@@ -127,7 +130,7 @@ class RayEngine:
         self.running[self.task.remote(number, job, self.place, self.version, self.mailbox)] = (number, job)
 
     def messages(self, timeout: float) -> list[tuple[Job, Message]]:
-        """What workers said within `timeout` seconds."""
+        """The messages of workers within `timeout` seconds."""
         until = time.monotonic() + timeout
         while not (ready := self.ray.wait(list(self.running), timeout=0)[0]) and time.monotonic() < until:
             time.sleep(0.1)  # not in Ray's own wait, where what a signal raises becomes another error
@@ -172,8 +175,9 @@ class RayEngine:
         return int(min(resources.get("CPU", 0.0) / self.cpus if self.cpus else float("inf"), by_gpus) + 1e-9)
 
     def _gpus_per_run(self) -> float:
-        """As asked for; else a GPU each where there are any, and a share of one if more runs at a time are wanted."""
-        asked, there = self.workers.engine.gpus_per_run, self.ray.cluster_resources().get("GPU", 0.0)
+        """The share asked for; else a GPU each where there are any, or less if more runs at a time are wanted."""
+        asked = self.workers.engine.gpus_per_run
+        there = self.ray.cluster_resources().get("GPU", 0.0)
         if asked >= 0 or self.workers.device == "cpu" or not there:
             return max(0.0, asked)
         return min(1.0, int(10_000 * there / self.workers.jobs) / 10_000) if self.workers.jobs else 1.0

@@ -93,12 +93,12 @@ def _command(pid: int) -> bytes:
 
 
 def _short_folder() -> str | None:
-    """Where Ray's sockets can be: their whole path has 107 characters at most."""
+    """A folder where Ray's sockets can be: their whole path has 107 characters at most."""
     return None if len(tempfile.gettempdir()) < 25 else "/tmp"
 
 
 def _init_options(threads: int) -> dict[str, Any]:
-    """What an existing Ray and one of ours are told. Variables are set before a worker loads PyTorch."""
+    """The options for an existing Ray and for one of ours. Variables are set before a worker loads PyTorch."""
     variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     variables |= {name: os.environ[name] for name in ("LAMOBENCH_HOME",) if name in os.environ}
     return {"log_to_driver": False, "logging_level": "error", "runtime_env": {"env_vars": variables}}
@@ -122,7 +122,7 @@ def connect(ray: Any, address: str, threads: int) -> None:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The last line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:200]
 

@@ -16,7 +16,7 @@ GRACE = 3.0  # seconds
 
 
 def start_of(pid: int) -> str:
-    """When the process started, in the kernel's ticks: with it, a number that is used again is told; "" if none is."""
+    """The process's start, in the kernel's ticks: with it, a number that is used again is told; "" if none is."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""What a running sweep leaves for `lamobench watch`: files beside the runs, which any process and any node can read.
+"""Record a running sweep for `lamobench watch`: files beside the runs, which any process and any node can read.
 
 `.sweeps/NAME/plan.json` what it will do, written once; `state.json` where it stands, every few seconds; `.lock` held as
 long as the sweep lives. The folder goes when the sweep ends; one whose sweep was killed stays until the next begins.
@@ -47,7 +47,9 @@ class Record:
     """The record of this sweep, as long as it lives."""
 
     def __init__(self, root: Path, plan: Plan, engine: str) -> None:
-        self.parent, self.plan, self.engine = root / FOLDER, plan, engine
+        self.parent = root / FOLDER
+        self.plan = plan
+        self.engine = engine
         self.written = -WRITE_EVERY
 
     def __enter__(self) -> "Record":
@@ -83,14 +85,14 @@ class Record:
 
 
 def read_plan(folder: Path) -> Fields:
-    """What the sweep that `folder` is the record of will do; empty if it can't be told."""
+    """The plan of the sweep that `folder` is the record of; empty if it can't be told."""
     plan = _read(folder / "plan.json", PLAN_KINDS)
     sound = all(len(run) == len(RUN_KINDS) and all(map(fits, run, RUN_KINDS)) for run in plan.get("runs", []))
     return plan if sound and all(Path(run[0]).name == run[0] for run in plan.get("runs", [])) else {}
 
 
 def read_state(folder: Path, plan: Fields) -> Fields:
-    """Where that sweep stands; empty if it can't be told, as before it has looked at itself."""
+    """The state of that sweep; empty if it can't be told, as before it has looked at itself."""
     state = _read(folder / "state.json", STATE_KINDS)
     known = {run[0] for run in plan["runs"]}
     return state if state.get("running", {}).keys() <= known else {}
@@ -106,7 +108,7 @@ def _read(path: Path, kinds: Fields) -> Fields:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the sweep that this is the record of goes on."""
+    """Check whether the sweep that this is the record of goes on."""
     try:
         with (folder / LOCK).open("r+") as door:
             return not try_lock(door, shared=True)
@@ -115,7 +117,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def snapshot(state: State) -> dict[str, Any]:
-    """What changes while a sweep goes on."""
+    """The values that change while a sweep goes on."""
     running: list[RunConfig] = [run for run in state.runs if run.id in state.running]
     return {
         "slots": state.slots,

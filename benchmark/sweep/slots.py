@@ -1,4 +1,4 @@
-"""How many jobs this machine has room for, and the GPUs that they may use."""
+"""The number of jobs that this machine has room for, and the GPUs that they may use."""
 
 import os
 from collections.abc import Sequence

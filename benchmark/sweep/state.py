@@ -1,4 +1,4 @@
-"""Where a sweep stands: kept by the sweep, shown by its display, written to its record."""
+"""The state of a sweep: kept by the sweep, shown by its display, written to its record."""
 
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +9,7 @@ from .estimate import Kind, StepTimes
 
 @dataclass
 class State:
-    """How far each run is, and how fast."""
+    """The step that each run has reached, and its speed."""
 
     runs: list[RunConfig]  # all of them, longest first
     steps: dict[str, int] = field(default_factory=dict)  # run id -> optimiser steps done
@@ -25,7 +25,7 @@ class State:
     slots: int = 0  # jobs at a time, once the engine has said so
 
     def step_times(self) -> StepTimes:
-        """As measured in this sweep, else before it, else typical ones."""
+        """The times measured in this sweep, else before it, else typical ones."""
         return replace(self.before, paces=self.pace, usual=self.usual)
 
     def seconds_left(self, jobs: int) -> float | None:
@@ -39,8 +39,9 @@ class State:
         return max(sum(costs.values()) / jobs, max([*costs.values(), *of_jobs], default=0.0))
 
     def share_done(self) -> float:
-        """How much of the work is done, in [0, 1]: by what the runs' steps cost, not by their number."""
-        times, over = self.step_times(), {*self.finished, *self.failed}
+        """The share of the work that is done, in [0, 1]: by what the runs' steps cost, not by their number."""
+        times = self.step_times()
+        over = {*self.finished, *self.failed}
         every = sum(times.cost(run) for run in self.runs)
         left = sum(times.cost(run, self.steps) for run in self.runs if run.id not in over)
         return 1.0 - left / every if every else 1.0

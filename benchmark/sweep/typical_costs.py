@@ -1,4 +1,4 @@
-"""What steps and evaluations take where nothing was measured yet: by the methods' rows, and by simulator."""
+"""Typical costs of steps and evaluations where nothing was measured yet: by the methods' rows, and by simulator."""
 
 from ..runs.methods import Cost, look_up
 from ..runs.tracks import Scored, find_track
@@ -33,13 +33,14 @@ def typical_update(method: str, task: str) -> float:
 
 def typical_evaluation(method: str, task: str, episodes: int) -> float:
     """Seconds of an evaluation in which every episode is as long as they get, as `rollout` batches them."""
-    cost, waves = _cost(method, task), -(-episodes // AT_A_TIME)
+    cost = _cost(method, task)
+    waves = -(-episodes // AT_A_TIME)
     each = cost.more + SIMULATION.get(task, UNKNOWN_SIMULATION)
     return _find_task(method, task).horizon * (waves * (cost.act - cost.more) + episodes * each) / 1e3
 
 
 def is_simulation_known(task: str) -> bool:
-    """Whether a step of the task's environment was measured."""
+    """Check whether a step of the task's environment was measured."""
     return task in SIMULATION
 
 

@@ -1,4 +1,4 @@
-"""Where tensors are computed."""
+"""The devices on which tensors are computed."""
 
 import torch
 

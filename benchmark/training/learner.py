@@ -39,11 +39,11 @@ class Tally:
         self.counts.update(metrics.keys())
 
     def means(self) -> dict[str, float]:
-        """Of metrics ()."""
+        """The means of metrics ()."""
         return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
 
     def each(self) -> list["Tally"]:
-        """Of metrics (N,): one for each seed."""
+        """The tallies of metrics (N,), one for each seed."""
         seeds = zip(*(total.unbind() for total in self.sums.values()), strict=True)
         return [Tally(dict(zip(self.sums, values, strict=True)), self.counts) for values in seeds]
 
@@ -55,7 +55,9 @@ class Learner(ABC):
     """A policy, its optimiser and its schedule. What it learns from is its subclass's to say."""
 
     def __init__(self, config: RunConfig, policy: Policy, device: torch.device) -> None:
-        self.config, self.policy, self.device = config, policy, device
+        self.config = config
+        self.policy = policy
+        self.device = device
         self.settings: OptimizerSettings = policy.optimizer_settings()
         self.optimizer = torch.optim.AdamW(self.settings.groups, eps=self.settings.epsilon, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -86,7 +88,8 @@ class Learner(ABC):
 
     def backward(self) -> dict[str, Tensor]:
         """Add up the gradients of a batch's parts; returns the means of what they measured."""
-        parts, tally = self.config.accumulation, Tally({})
+        parts = self.config.accumulation
+        tally = Tally({})
         for _ in range(parts):
             with autocast(self.config, self.device):
                 loss, metrics = self.measure(self.config.batch_size // parts)

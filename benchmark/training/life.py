@@ -46,8 +46,11 @@ class Life(ABC):
 
     def __init__(self, name: str, folder: Path, steps: int, evaluate_every: int, report: Report) -> None:
         """`name` is for messages; `steps` are all that there will be, with an evaluation every so many of them."""
-        self.name, self.folder, self.report = name, folder, report
-        self.steps, self.evaluate_every = steps, evaluate_every
+        self.name = name
+        self.folder = folder
+        self.report = report
+        self.steps = steps
+        self.evaluate_every = evaluate_every
         self.progress = Progress(step=0, train_seconds=0.0, metrics=[], episodes="")
         self.saved_at = time.monotonic()
 
@@ -77,7 +80,7 @@ class Life(ABC):
 
     @abstractmethod
     def advice(self) -> str:
-        """What to do about a number that is not finite."""
+        """Say what to do about a number that is not finite."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -123,7 +126,7 @@ class Life(ABC):
         self.progress.metrics.append(row | {"seconds": round(self.progress.train_seconds, 3)})
 
     def settle(self) -> None:
-        """After some steps: evaluate and save, as far as it is time to."""
+        """Evaluate and save after some steps, as far as it is time to."""
         self.check_weights()
         if self.progress.step % self.evaluate_every == 0 or self.progress.step == self.steps:
             self.evaluate()
@@ -153,10 +156,10 @@ class Life(ABC):
         }
         write_json(self.folder / "done.json", facts)
 
-    def fail(self, what: str) -> NoReturn:
+    def fail(self, problem: str) -> NoReturn:
         """Stop before anything broken is written."""
         kept = "its last good checkpoint is kept" if self.checkpoint.exists() else "it had no checkpoint yet"
-        message = f"{self.name}: {what}; {kept}; {self.advice()}"
+        message = f"{self.name}: {problem}; {kept}; {self.advice()}"
         write_failure(self.folder, message, self.progress.step)
         raise DivergedError(message)
 

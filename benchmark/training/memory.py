@@ -1,4 +1,4 @@
-"""How this process keeps memory that it has freed; what it says when there is none left."""
+"""Keep freed memory in this process; say what to do when there is none left."""
 
 import ctypes
 import errno
@@ -7,8 +7,11 @@ import sys
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # numbers of glibc's `mallopt`, in its malloc.h
-KEPT, LARGE = 256 << 20, 64 << 20  # bytes
+# Numbers of glibc's `mallopt`, in its malloc.h.
+TRIM_THRESHOLD = -1
+MMAP_THRESHOLD = -3
+KEPT = 256 << 20  # bytes
+LARGE = 64 << 20
 SPENT = re.compile(r"out of memory|can't allocate memory")  # PyTorch's words, of a GPU and of a processor
 TAKES_LESS = {  # by option
     "jobs": "fewer --jobs",
@@ -32,7 +35,7 @@ def keep_freed_memory() -> bool:
 
 
 def what_takes_less(command: Any) -> str:
-    """What a command, whose options are its fields, can be asked for that takes less memory; empty if nothing is."""
+    """Name what a command, whose options are its fields, can be asked for that takes less memory; empty for nothing."""
     options = [command] if is_dataclass(command) else []
     for value in options:
         options += [part for part in vars(value).values() if is_dataclass(part)]
@@ -40,15 +43,16 @@ def what_takes_less(command: Any) -> str:
     return " or ".join(advice for name, advice in TAKES_LESS.items() if name in names)
 
 
-def memory_line(error: BaseException, less: str = "") -> str:
-    """What a person is told when memory has run out, of the machine or of a GPU; empty if the error is another one.
+def memory_line(error: BaseException, advice: str = "") -> str:
+    """The line for a person when memory has run out, of the machine or of a GPU; empty if the error is another one.
 
-    `less` is what the command can be asked for that takes less memory.
+    `advice` is what the command can be asked for that takes less memory.
     """
     system = isinstance(error, OSError) and error.errno == errno.ENOMEM
     words = isinstance(error, RuntimeError) and SPENT.search(str(error))
     if not (isinstance(error, MemoryError) or system or words):
         return ""
     asked = ASKED.search(str(error))
-    more, otherwise = f" for {asked[1]} more" if asked else "", f", or ask for less at a time: {less}" if less else ""
+    more = f" for {asked[1]} more" if asked else ""
+    otherwise = f", or ask for less at a time: {advice}" if advice else ""
     return f"no memory left{more}; free some and start the same command again{otherwise}"

@@ -48,7 +48,8 @@ def play(env: gymnasium.Env, actor: Actor, seed: int, drawn: bool = True) -> flo
     env_seed, policy_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     rng = np.random.default_rng(policy_seed) if drawn else None
     observation, _ = env.reset(seed=env_seed)
-    episode_return, over = 0.0, False
+    episode_return = 0.0
+    over = False
     while not over:
         observation, reward, terminated, truncated, _ = env.step(actor.act(observation, rng))
         episode_return += float(reward)
@@ -58,7 +59,7 @@ def play(env: gymnasium.Env, actor: Actor, seed: int, drawn: bool = True) -> flo
 
 @dataclass(frozen=True)
 class Players:
-    """What a search leaves: its actors on the way to the medium one, the medium one, and the best."""
+    """The result of a search: its actors on the way to the medium one, the medium one, and the best."""
 
     replay: tuple[Actor, ...]  # in the search's order; the last one is the medium one
     expert: Actor

@@ -27,7 +27,7 @@ ALGORITHM = "emulator look-ahead over a few plans, with a share of random action
 
 @dataclass(frozen=True)
 class Style:
-    """How a game is played."""
+    """A way to play a game."""
 
     propose: Propose
     judge: Judge
@@ -60,10 +60,13 @@ def play_episode(style: Style, env: gymnasium.Env, grade: str, part: Part) -> No
 def play(style: Style, env: gymnasium.Env, seed: int, rng: np.random.Generator, random_share: float) -> None:
     """Play one episode in which that share of the actions is random."""
     env.reset(seed=seed)
-    game, plan, over = Emulator(env), list[int](), False
+    game = Emulator(env)
+    plan = list[int]()
+    over = False
     while not over:
         if rng.random() < random_share:
-            action, plan = int(rng.integers(len(game.actions))), []
+            action = int(rng.integers(len(game.actions)))
+            plan = []
         else:
             plan = plan or list(best_plan(game, style.propose, style.judge, rng)[: style.commit])
             action = plan.pop(0)

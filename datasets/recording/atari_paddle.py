@@ -17,10 +17,13 @@ CLOSE = 4  # positions: nearer than this to the ball is not better
 PUSHING = 0.5  # positions that a push has to gain; less than distances differ by
 MIDDLE = 8  # positions from the paddle's edge, which is what RAM holds, to its middle
 
-BREAKOUT_X, BREAKOUT_Y, BREAKOUT_PADDLE = 99, 101, 72
+BREAKOUT_X = 99
+BREAKOUT_Y = 101
+BREAKOUT_PADDLE = 72
 BREAKOUT_CENTRE = 127  # of the field, which is from 55 to 199
 
-PONG_Y, PONG_PADDLE = 54, 51
+PONG_Y = 54
+PONG_PADDLE = 51
 PONG_AIM = 7  # positions above the paddle's middle; met near its edge, a ball leaves so steeply that it may score
 
 

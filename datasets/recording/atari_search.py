@@ -17,11 +17,16 @@ ASTERIX_DYING = 69
 
 SEAQUEST_STEPS = 12
 SEAQUEST_DYING = 105
-SEAQUEST_DEPTH, SEAQUEST_OXYGEN, SEAQUEST_DIVERS = 97, 102, 62
+SEAQUEST_DEPTH = 97
+SEAQUEST_OXYGEN = 102
+SEAQUEST_DIVERS = 62
 SEAQUEST_LOW = 24  # of 64 units of oxygen; the way up from the bottom takes fewer than these
 
-QBERT_X, QBERT_Y = 43, 67
-QBERT_TOP, QBERT_ROW, QBERT_COLUMN = (77, 25), 28, 26  # the top cube's position, and how far cubes are apart
+QBERT_X = 43
+QBERT_Y = 67
+QBERT_TOP = (77, 25)  # the top cube's position
+QBERT_ROW = 28  # how far cubes are apart, down and across
+QBERT_COLUMN = 26
 QBERT_HOP = 8  # agent steps from one cube to the next
 QBERT_HOPS = {"UP": (-1, 0), "RIGHT": (1, 1), "DOWN": (1, 0), "LEFT": (-1, -1)}  # rows down and columns to the right
 QBERT_DYING = 32  # agent steps after which a life that is lost has been taken
@@ -30,8 +35,9 @@ QBERT_CUBES = ((21,), (52, 54), (83, 85, 87), (98, 100, 102, 104), (1, 3, 5, 7, 
 
 
 def propose_freeway(game: Emulator) -> list[Plan]:
-    """Up if no car is in the way, else also up after a pause or after a retreat."""
-    up, down = game.actions["UP"], game.actions["DOWN"]
+    """Propose up if no car is in the way, else also up after a pause or after a retreat."""
+    up = game.actions["UP"]
+    down = game.actions["DOWN"]
     straight = [up] * FREEWAY_STEPS
     with game.trial():
         if _is_free(game, straight):
@@ -42,17 +48,18 @@ def propose_freeway(game: Emulator) -> list[Plan]:
 
 
 def judge_freeway(game: Emulator, plan: Plan) -> float:
-    """How high the chicken has come; a crossing counts more than any height."""
+    """The height to which the chicken has come; a crossing counts more than any height."""
     return 200.0 * sum(game.play(action) for action in plan) + game.ram()[FREEWAY_HEIGHT]
 
 
 def _is_free(game: Emulator, plan: Plan) -> bool:
-    """Whether the chicken crosses, or rises without being thrown back."""
+    """Check whether the chicken crosses, or rises without being thrown back."""
     height = game.ram()[FREEWAY_HEIGHT]
     for action in plan:
         if game.play(action):
             return True
-        before, height = height, game.ram()[FREEWAY_HEIGHT]
+        before = height
+        height = game.ram()[FREEWAY_HEIGHT]
         if height < before:
             return False
     return True
@@ -92,7 +99,7 @@ def judge_seaquest(game: Emulator, plan: Plan) -> float:
 
 
 def propose_qbert(game: Emulator) -> list[Plan]:
-    """In the air, nothing; on a cube, every two hops, or a pause and a hop, the first of which is not deadly."""
+    """Propose nothing in the air; on a cube, every two hops, or a pause and a hop, the first of which is not deadly."""
     if (game.ram()[QBERT_Y] - QBERT_TOP[1]) % QBERT_ROW:
         return [[NOOP]]
     pause = [NOOP] * QBERT_HOP
@@ -132,7 +139,7 @@ def _cube(ram: list[int]) -> tuple[int, int]:
 
 
 def _hops_to_go(ram: list[int]) -> int:
-    """How many hops it is to the nearest cube that has not the colour of the one Q*bert is on; 0 if there is none."""
+    """The number of hops to the nearest cube that has not the colour of the one Q*bert is on; 0 if there is none."""
     row, column = _cube(ram)
     own = ram[QBERT_CUBES[row][column]]
     return min(

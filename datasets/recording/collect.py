@@ -1,4 +1,4 @@
-"""Records a catalog data set in the real simulator, as a real Minari data set."""
+"""Record a catalog data set in the real simulator, as a real Minari data set."""
 
 import atexit
 import os
@@ -40,7 +40,7 @@ WORTH_A_PROCESS = 20_000  # environment steps: fewer are played sooner than a wo
 
 @dataclass(frozen=True)
 class Player:
-    """What plays the episodes of a task's recordings."""
+    """A player of the episodes of a task's recordings."""
 
     algorithm: str  # in a few words, for the data set's metadata
     # Plays one whole episode of a grade, from reset to end; the wrapper around the environment records it.
@@ -89,12 +89,13 @@ def parts(record_seed: int, episodes: int) -> list[Part]:
 
 
 class Recorder(gymnasium.Wrapper):  # type: ignore[misc]
-    """Keeps one episode: all that passes through `reset` and `step`."""
+    """A wrapper that keeps one episode: all that passes through `reset` and `step`."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin the episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self.seed, self.observations = seed, [observation]
+        self.seed = seed
+        self.observations = [observation]
         self.steps: list[tuple[Any, float, bool, bool]] = []
         return observation, info
 

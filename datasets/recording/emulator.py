@@ -18,7 +18,7 @@ Judge = Callable[["Emulator", Plan], float]
 
 
 class Emulator:
-    """What is below an Atari task's environment, which does not notice: every trial leaves it as it was.
+    """The emulator below an Atari task's environment, which does not notice: every trial leaves it as it was.
 
     Only the emulator's own state is cloned, so nothing may be rendered or stepped through the environment in a trial.
     """
@@ -36,12 +36,12 @@ class Emulator:
 
     @property
     def lives(self) -> int:
-        """How many lives are left; always 0 in a game that has none."""
+        """The number of lives that are left; always 0 in a game that has none."""
         return int(self._ale.lives())
 
     @property
     def over(self) -> bool:
-        """Whether the game has ended."""
+        """Check whether the game has ended."""
         return bool(self._ale.game_over())
 
     @contextmanager
@@ -55,7 +55,8 @@ class Emulator:
 
     def play(self, action: int) -> float:
         """One agent step of a trial, which is the environment's without its image. Returns the reward."""
-        code, reward = self._codes[action], 0.0
+        code = self._codes[action]
+        reward = 0.0
         for _ in range(FRAME_SKIP):
             if self._ale.game_over():
                 break
@@ -82,7 +83,9 @@ def play_out(game: Emulator, plan: Plan, discount: float, dying: int | None = No
     A game takes a life only after it has shown how it was lost, for longer than a plan lasts; `dying` is the address of
     a byte of RAM that is not 0 from the fatal moment on.
     """
-    lives, value, weight = game.lives, 0.0, 1.0
+    lives = game.lives
+    value = 0.0
+    weight = 1.0
     for action in plan:
         value += weight * game.play(action)
         if game.lives < lives or game.over or (dying is not None and game.ram()[dying]):

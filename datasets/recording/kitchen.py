@@ -39,7 +39,7 @@ MIXED_TARGET = TASKS["kitchen-mixed"].sub_goals
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What is drawn for an episode before it begins."""
+    """The plan of an episode, drawn before it begins."""
 
     order: tuple[str, ...]  # the sub-tasks, one after the other
     noise: float
@@ -102,13 +102,14 @@ def any_order(rng: np.random.Generator) -> tuple[str, ...]:
 
     The hinge cabinet is always last: what is done near its open door afterwards would shut it, or not be done at all.
     """
-    names, count = list(SCRIPTS), rng.choice([2, 3, 4], p=[0.1, 0.2, 0.7])
+    names = list(SCRIPTS)
+    count = rng.choice([2, 3, 4], p=[0.1, 0.2, 0.7])
     chosen = [names[index] for index in rng.permutation(len(names))[:count]]
     if rng.random() < 0.5:
         chosen.sort(key=names.index)
     return tuple(sorted(chosen, key=lambda name: name == "hinge cabinet"))
 
 
-def _demonstration(rng: np.random.Generator, order: tuple[str, ...], clumsy: bool) -> Demonstration:
+def _demonstration(rng: np.random.Generator, sub_tasks: tuple[str, ...], clumsy: bool) -> Demonstration:
     noise = rng.uniform(*(CLUMSY if clumsy else CAREFUL))
-    return Demonstration(order, noise, rng.uniform(*JITTER), rng.uniform(*SPEED), attempts=1 if clumsy else 3)
+    return Demonstration(sub_tasks, noise, rng.uniform(*JITTER), rng.uniform(*SPEED), attempts=1 if clumsy else 3)

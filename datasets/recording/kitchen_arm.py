@@ -22,7 +22,8 @@ RADIANS_PER_STEP = 0.16  # an action of 1 asks for 2 rad/s, and a step lasts 0.0
 SERVO_GAIN = 2.0  # the position servo covers about half of the way it is asked for within a step
 DAMPING = 1e-3  # of the least squares: added to the eigenvalues of J J^T
 TURNING = 0.35  # how many metres an error of one radian weighs as much as
-OPEN, CLOSED = 1.0, -1.0
+OPEN = 1.0
+CLOSED = -1.0
 
 
 def facing(yaw: float = 0.0) -> Array:
@@ -30,7 +31,8 @@ def facing(yaw: float = 0.0) -> Array:
 
     The columns are the axes of the site `end_effector` in the world: up, the way the fingers open, the way it points.
     """
-    cos, sin = np.cos(yaw), np.sin(yaw)
+    cos = np.cos(yaw)
+    sin = np.sin(yaw)
     return np.array([[0.0, cos, -sin], [0.0, sin, cos], [1.0, 0.0, 0.0]])
 
 
@@ -38,7 +40,8 @@ class Arm:
     """The arm of one environment; all that is random in its motions is added by whoever plays them."""
 
     def __init__(self, env: gymnasium.Env, speed: float = 1.0) -> None:
-        self.model, self.data = env.unwrapped.model, env.unwrapped.data  # type: ignore[attr-defined]
+        self.model = env.unwrapped.model
+        self.data = env.unwrapped.data  # type: ignore[attr-defined]
         self.speed = speed  # multiplies every joint's turn in a step
         self._kinematics = Kinematics(self.model)
         self._site = self._kinematics.site
@@ -75,11 +78,11 @@ class Arm:
             if np.abs(posture - self.joints).max() < 0.07:
                 return
 
-    def pass_by(self, posture: Array, grip: float, within: float = 0.5, steps: int = 25) -> Motion:
-        """Turn all joints until each is `within` radians of the posture (7,), without a stop there."""
+    def pass_by(self, posture: Array, grip: float, tolerance: float = 0.5, steps: int = 25) -> Motion:
+        """Turn all joints until each is `tolerance` radians of the posture (7,), without a stop there."""
         for _ in range(steps):
             turn = posture - self.joints
-            if np.abs(turn).max() < within:
+            if np.abs(turn).max() < tolerance:
                 return
             yield self._action(turn, grip)
 
@@ -92,7 +95,8 @@ class Arm:
 
     def hold(self, grip: float, steps: int) -> Motion:
         """Stay, and open or close the fingers."""
-        point, facing = self.position, self.orientation
+        point = self.position
+        facing = self.orientation
         for _ in range(steps):
             yield self.towards(point, facing, grip)
 
@@ -112,7 +116,8 @@ class Arm:
     def _joint_turns(self, error: Array) -> Array:
         """(7,) radians for a motion (6,) of the hand; joints that would leave their range are left out."""
         jacobian = self._kinematics.jacobian(self.data)
-        joints, free = self.joints, np.ones(ARM)
+        joints = self.joints
+        free = np.ones(ARM)
         turns = np.zeros(ARM)
         for _ in range(3):
             used = jacobian * free
@@ -135,12 +140,14 @@ class Arm:
 
 
 class Kinematics:
-    """Where the hand is for given joints, and joints for a place of the hand; a state of its own to try them in."""
+    """The place of the hand for given joints, and joints for a place of the hand; a state of its own to try them in."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self.model, self.data = model, mujoco.MjData(model)
+        self.model = model
+        self.data = mujoco.MjData(model)
         self.site = model.site("end_effector").id
-        self._position, self._rotation = np.zeros((3, model.nv)), np.zeros((3, model.nv))
+        self._position = np.zeros((3, model.nv))
+        self._rotation = np.zeros((3, model.nv))
 
     def jacobian(self, data: mujoco.MjData) -> Array:
         """(6, 7): metres, and radians times `TURNING`, of the hand per radian of a joint, in the state of `data`."""
@@ -167,30 +174,31 @@ class Kinematics:
         turn = rotation_between(self.data.site_xmat[self.site].reshape(3, 3), facing)
         return np.concatenate([point - self.data.site_xpos[self.site], TURNING * turn])
 
-    def find_posture(self, point: Array, facing: Array, near: Array, objects: Array, tries: int = 60) -> Array:
-        """(7,) the best joints for a place of the hand: away from stops, near `near`, touching none of the objects.
+    def find_posture(self, point: Array, facing: Array, reference: Array, objects: Array, tries: int = 60) -> Array:
+        """(7,) the best joints for a place of the hand: away from stops, near `reference`, touching no object.
 
         `objects` (21,) are the positions of what stands in the kitchen. The starts are drawn from a fixed seed, so the
         same question has the same answer. Raises a `ValueError` if nothing brings the hand there.
         """
-        rng, found = np.random.default_rng(0), []
+        rng = np.random.default_rng(0)
+        found = []
         for number in range(tries):
-            start = near if number == 0 else rng.uniform(LOWER, UPPER)
+            start = reference if number == 0 else rng.uniform(LOWER, UPPER)
             if 0 < number < tries // 2:
-                start = np.clip(near + rng.normal(0.0, 0.7, ARM), LOWER, UPPER)
+                start = np.clip(reference + rng.normal(0.0, 0.7, ARM), LOWER, UPPER)
             self.data.qpos[ARM + 2 :] = objects
             joints, reached = self.solve(start, point, facing, iterations=80)
             if reached:
-                found.append((self._cost(joints, near), joints.tolist()))
+                found.append((self._cost(joints, reference), joints.tolist()))
         if not found:
             raise ValueError(f"the hand can't be brought to {point}")
         return np.array(min(found)[1])
 
-    def _cost(self, joints: Array, near: Array) -> float:
+    def _cost(self, joints: Array, reference: Array) -> float:
         self.data.qpos[:ARM] = joints
         mujoco.mj_forward(self.model, self.data)
         margin = float(np.minimum(joints - LOWER, UPPER - joints).min())
-        return float(np.abs(joints - near).max()) + 5.0 * self._touches() + 3.0 * max(0.0, 0.15 - margin)
+        return float(np.abs(joints - reference).max()) + 5.0 * self._touches() + 3.0 * max(0.0, 0.15 - margin)
 
     def _touches(self) -> bool:
         contacts = [self.data.contact[number] for number in range(self.data.ncon)]
@@ -198,9 +206,9 @@ class Kinematics:
         return any("panda" in self.model.body(body).name for body in bodies)
 
 
-def rotation_between(now: Array, wanted: Array) -> Array:
-    """(3,) radians: about which axis, and for small angles how far, `now` (3, 3) has to turn to become `wanted`."""
-    product = wanted @ now.T
+def rotation_between(current: Array, target: Array) -> Array:
+    """(3,) radians: about which axis, and for small angles how far, `current` (3, 3) has to turn to become `target`."""
+    product = target @ current.T
     upper = np.array([product[2, 1], product[0, 2], product[1, 0]])
     lower = np.array([product[1, 2], product[2, 0], product[0, 1]])
     return np.asarray(0.5 * (upper - lower))

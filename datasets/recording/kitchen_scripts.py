@@ -1,4 +1,4 @@
-"""What the arm can do in FrankaKitchen: one script for each of D4RL's seven sub-tasks.
+"""Scripts of what the arm can do in FrankaKitchen: one for each of D4RL's seven sub-tasks.
 
 A script takes the kitchen as it finds it: the hand goes to a posture before the object, touches it, moves it until it
 is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
@@ -45,7 +45,8 @@ START = np.array([0.148, -1.74, 1.844, -2.477, 0.260, 0.713, 1.595])  # radians:
 @lru_cache(maxsize=1)
 def entry_postures(model: mujoco.MjModel) -> dict[str, Array]:
     """(7,) joints for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
-    kinematics, objects = Kinematics(model), np.array(model.qpos0[JOINTS:])
+    kinematics = Kinematics(model)
+    objects = np.array(model.qpos0[JOINTS:])
     return {
         name: kinematics.find_posture(np.array(point), facing(yaw), START, objects)
         for name, (point, yaw) in ENTRIES.items()
@@ -69,8 +70,10 @@ class Door:
 
     def bar_at(self, opened: float) -> Array:
         """(3,) where the bar is when the door stands open by an angle."""
-        cos, sin = np.cos(opened), self.direction * np.sin(opened)
-        x, y = self.bar[0] - self.hinge[0], self.bar[1] - self.hinge[1]
+        cos = np.cos(opened)
+        sin = self.direction * np.sin(opened)
+        x = self.bar[0] - self.hinge[0]
+        y = self.bar[1] - self.hinge[1]
         return np.array([self.hinge[0] + cos * x - sin * y, self.hinge[1] + sin * x + cos * y, self.bar[2]])
 
 
@@ -101,7 +104,7 @@ CABINET = Door(
 
 
 def distance(arm: Arm, name: str) -> float:
-    """How far the sub-task's object is from where it is wanted, as the environment measures it."""
+    """The distance of the sub-task's object from where it is wanted, as the environment measures it."""
     entries, wanted = ELEMENTS[name]
     return float(np.linalg.norm(arm.data.qpos[entries] - np.asarray(wanted)))
 
@@ -148,7 +151,8 @@ def push_kettle(arm: Arm, shift: Array) -> Motion:
 
 def turn_knob(arm: Arm, shift: Array, name: str) -> Motion:
     """Push the upper end of a burner's knob aside, towards +x, along its arc."""
-    hand, axis = facing(), KNOBS[name]
+    hand = facing()
+    axis = KNOBS[name]
     yield from _enter(arm, name, shift, CLOSED)
     yield from arm.reach(
         axis + np.array([-0.05, 0.0, KNOB_LEVER]) + 0.3 * shift, hand, CLOSED, tolerance=0.015, steps=25
@@ -157,8 +161,10 @@ def turn_knob(arm: Arm, shift: Array, name: str) -> Motion:
         if _position(arm, name) < -0.8:
             break
         angle = 0.2 - _position(arm, name)
-        cos, sin = np.cos(angle), np.sin(angle)
-        along, outwards = np.array([cos, 0.0, -sin]), np.array([sin, 0.0, cos])
+        cos = np.cos(angle)
+        sin = np.sin(angle)
+        along = np.array([cos, 0.0, -sin])
+        outwards = np.array([sin, 0.0, cos])
         yield arm.towards(axis + KNOB_LEVER * outwards + 0.02 * along, hand, CLOSED, stride=0.06)
     yield from arm.back_off(0.12, np.array([-0.05, 0.0, 0.0]), CLOSED)
 

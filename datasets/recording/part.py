@@ -1,4 +1,4 @@
-"""What a player is told of the episode it has to play."""
+"""The part of a player: the facts of the episode that it has to play."""
 
 from dataclasses import dataclass
 

@@ -38,12 +38,15 @@ class Perceptrons:
         return twin
 
     def _hold(self, parameters: Array) -> None:
-        self.parameters, views = parameters, split(parameters, self.shapes)
-        self.weights, self.biases = views[::2], views[1::2]  # (N, I, O) and (N, 1, O) for each layer
+        self.parameters = parameters
+        views = split(parameters, self.shapes)
+        self.weights = views[::2]  # (N, I, O) for each layer
+        self.biases = views[1::2]  # (N, 1, O) for each layer
 
     def forward(self, inputs: Array) -> tuple[Array, Tape]:
         """(N, B, O) of (B, I), and the tape for the gradients."""
-        tape, hidden = [], inputs
+        tape = []
+        hidden = inputs
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             tape.append(hidden)
             hidden = np.matmul(hidden, weight)
@@ -68,7 +71,7 @@ class Perceptrons:
         return gradient
 
     def _backward(self, tape: Tape, output_gradient: Array) -> Iterator[tuple[int, Array]]:
-        """For each layer, last to first: its number and the gradient for its outputs before they are rectified."""
+        """Yield each layer's number, last to first, and the gradient for its outputs before they are rectified."""
         back = output_gradient
         for layer in range(len(self.weights) - 1, -1, -1):
             yield layer, back
@@ -88,8 +91,11 @@ class Adam:
     """Adam (Kingma and Ba, 2015) for a flat array of parameters, which it changes in place."""
 
     def __init__(self, parameters: Array, learning_rate: float) -> None:
-        self.parameters, self.learning_rate, self.steps = parameters, learning_rate, 0
-        self.mean, self.square = np.zeros_like(parameters), np.zeros_like(parameters)
+        self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.steps = 0
+        self.mean = np.zeros_like(parameters)
+        self.square = np.zeros_like(parameters)
 
     def step(self, gradient: Array) -> None:
         """One step down a gradient, which is overwritten."""

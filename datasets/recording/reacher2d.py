@@ -26,7 +26,10 @@ NOISE = (0.0, 0.65)  # newton metres: standard deviation, uniform over episodes
 DAMPING = 0.3  # newton metres per radian a second
 
 # The arm, as in assets/reacher2d.xml: metres and radians.
-UPPER, LOWER, ROTATION, ELBOW_RANGE = 0.6, 0.45, 0.785, (-2.0, 3.5)
+UPPER = 0.6
+LOWER = 0.45
+ROTATION = 0.785
+ELBOW_RANGE = (-2.0, 3.5)
 STEP_SECONDS = 0.15
 
 
@@ -34,7 +37,8 @@ def play_episode(env: gymnasium.Env, grade: str, part: Part) -> None:
     """Play one episode; its start, the player's gain and its noise follow from the part's seed. One grade: "medium"."""
     env_seed, player_seed = (int(s) for s in np.random.SeedSequence(part.seed).generate_state(2))
     rng = np.random.default_rng(player_seed)
-    gain, noise = rng.uniform(*GAIN), rng.uniform(*NOISE)
+    gain = rng.uniform(*GAIN)
+    noise = rng.uniform(*NOISE)
     observation, _ = env.reset(seed=env_seed)
     over = False
     while not over:
@@ -51,13 +55,14 @@ def control(observation: Array, gain: float) -> Array:
 
 
 def joint_errors(observation: Array) -> tuple[float, float]:
-    """How far shoulder and elbow have to turn, in radians, for the tip to reach the target.
+    """The angles that shoulder and elbow have to turn, in radians, for the tip to reach the target.
 
     The elbow can bend either way, and both ways lie inside its range for every target of the ring; the one whose larger
     turn is smaller is taken. The shoulder takes the shorter way round; the elbow can't, as its limits are in between.
     """
     sin_shoulder, sin_elbow, cos_shoulder, cos_elbow, *_, target_x, target_y, _, _ = observation.tolist()
-    shoulder, elbow = math.atan2(sin_shoulder, cos_shoulder), _elbow_angle(sin_elbow, cos_elbow)
+    shoulder = math.atan2(sin_shoulder, cos_shoulder)
+    elbow = _elbow_angle(sin_elbow, cos_elbow)
     cosine = (target_x**2 + target_y**2 - UPPER**2 - LOWER**2) / (2 * UPPER * LOWER)
     bend = math.acos(min(1.0, max(-1.0, cosine)))
     candidates = []

@@ -17,7 +17,7 @@ HALF_LOG_TWO_PI = 0.5 * float(np.log(2 * np.pi))
 
 @dataclass(frozen=True)
 class Settings:
-    """What a search is run with; the paper's value where another one is taken."""
+    """The settings of a search; the paper's value where another one is taken."""
 
     actor_units: int = 64  # of each of two hidden layers; what ships grows with its square (paper: 256)
     critic_units: int = 128  # of each of two hidden layers; most of the time goes here (paper: 256)
@@ -53,7 +53,10 @@ class Replay:
         """Append one transition: (S,), (A,), scalar, (S,), whether the agent fell."""
         row = self.rows[self.size]
         first, second, third, fourth = self.splits
-        row[:first], row[first:second], row[second], row[third:fourth] = observation, action, reward, next_observation
+        row[:first] = observation
+        row[first:second] = action
+        row[second] = reward
+        row[third:fourth] = next_observation
         row[fourth] = terminal
         self.size += 1
 
@@ -80,7 +83,8 @@ def draw(outputs: Array, rng: np.random.Generator) -> Sample:
     means, raw = np.split(outputs, 2, axis=-1)
     squashed = np.tanh(raw)
     log_deviations = log_deviation(squashed)
-    deviations, noise = np.exp(log_deviations), rng.standard_normal(means.shape, np.float32)
+    deviations = np.exp(log_deviations)
+    noise = rng.standard_normal(means.shape, np.float32)
     wide = means + deviations * noise
     # log(1 - tanh(x)^2), in a form that does not cancel
     log_slopes = 2.0 * (np.log(np.float32(2.0)) - wide - np.logaddexp(np.float32(0.0), -2.0 * wide))
@@ -110,8 +114,12 @@ class SoftActorCritic:
     """An actor, two critics, slow copies of these that targets come from, a temperature, and their optimisers."""
 
     def __init__(self, observation_size: int, action_size: int, settings: Settings, rng: np.random.Generator) -> None:
-        self.settings, self.rng, self.updates, self.action_size = settings, rng, 0, action_size
-        actor_units, units = settings.actor_units, settings.critic_units
+        self.settings = settings
+        self.rng = rng
+        self.updates = 0
+        self.action_size = action_size
+        actor_units = settings.actor_units
+        units = settings.critic_units
         self.actor = Perceptrons(1, [observation_size, actor_units, actor_units, 2 * action_size], rng)
         self.critics = Perceptrons(2, [observation_size + action_size, units, units, 1], rng)
         self.slow_critics = self.critics.copy()
@@ -122,7 +130,7 @@ class SoftActorCritic:
 
     @property
     def temperature(self) -> float:
-        """What a unit of entropy is worth, in units of reward."""
+        """The worth of a unit of entropy, in units of reward."""
         return float(np.exp(self.log_temperature[0]))
 
     def update(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Finds the behaviour policies of the locomotion tasks: soft actor-critic, with a snapshot of its actor now and then.
+"""Find the behaviour policies of the locomotion tasks: soft actor-critic, with a snapshot of its actor now and then.
 
 The same task, seed and steps give the same weights on the same kind of processor with the same versions of NumPy and
 simulator; elsewhere the last bits of a product differ, and with them, some thousand steps later, everything. Steps only
@@ -37,7 +37,8 @@ EVALUATION_SEEDS, FRESH_SEEDS = (
     [int(seed) for seed in np.random.SeedSequence(entropy).generate_state(count, np.uint64)]
     for entropy, count in ((710_001, EPISODES), (710_002, FRESH_EPISODES))
 )
-MEDIUM_SCORE, RISING_SCORE = 100 / 3, 50.0
+MEDIUM_SCORE = 100 / 3
+RISING_SCORE = 50.0
 
 
 # Observation, action, reward, next observation, and whether the episode terminated there.
@@ -66,7 +67,8 @@ def search_players(
         raise UserError(f"{output} is there already; delete it, or name another file: --output FILE")
     if seed < 0:
         raise UserError(f"seed {seed}: expected 0 or more; for example --seed 0")
-    settings, steps = Settings(), steps or STEPS[task.name]
+    settings = Settings()
+    steps = steps or STEPS[task.name]
     if steps < (fewest := settings.random_steps + SPACING):
         raise UserError(f"{steps} steps: expected at least {fewest}, after which the first actor is kept; or --steps 0")
     snapshots = []
@@ -87,7 +89,9 @@ def snapshot_steps(settings: Settings, steps: int) -> list[int]:
 
 def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Snapshot]:
     """Train for that many environment steps and yield the actor, evaluated, at each of `snapshot_steps`."""
-    env, evaluation_env, keep = make_environment(task), make_environment(task), snapshot_steps(settings, steps)
+    env = make_environment(task)
+    evaluation_env = make_environment(task)
+    keep = snapshot_steps(settings, steps)
     env_seed, random_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     rng = np.random.default_rng(random_seed)
     observation, _ = env.reset(seed=env_seed)
@@ -111,7 +115,7 @@ def search(task: Task, settings: Settings, seed: int, steps: int) -> Iterator[Sn
 
 
 def random_walk(env: gymnasium.Env, observation: Array, steps: int, rng: np.random.Generator) -> list[Transition]:
-    """That many steps of uniformly random actions, from an environment that has just been reset."""
+    """Take `steps` uniformly random actions, in an environment that has just been reset."""
     walk: list[Transition] = []
     for _ in range(steps):
         action = rng.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)

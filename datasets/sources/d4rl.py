@@ -1,4 +1,4 @@
-"""Reads D4RL's HDF5 files with h5py; neither D4RL's package nor anything it needs is imported.
+"""Read D4RL's HDF5 files with h5py; neither D4RL's package nor anything it needs is imported.
 
 The files are flat arrays of T steps, episodes end to end. What tells episodes apart differs:
 
@@ -32,7 +32,8 @@ from ..tasks import Task
 from ..trajectories import Array, Provenance, Trajectories
 from .hdf5 import open_hdf5, read_array, read_through
 
-REQUIRED, OPTIONAL = ("observations", "actions", "rewards", "terminals"), ("timeouts", "next_observations")
+REQUIRED = ("observations", "actions", "rewards", "terminals")
+OPTIONAL = ("timeouts", "next_observations")
 SIMULATOR = "mujoco-py"  # D4RL says no more about what its data were made with
 
 
@@ -123,7 +124,8 @@ def sub_goal_rewards(
             f"{path} is no kitchen file: a reward is {wrong:g}, but rewards there count sub-goals, 0 to {most}"
         )
     done = satisfied(observations, task.sub_goals)
-    rewards, doubtful = np.zeros(len(counts), np.float32), 0
+    rewards = np.zeros(len(counts), np.float32)
+    doubtful = 0
     for start, end in pairwise(offsets):
         so_far, agree = done_so_far(done[start:end], counts[start:end])
         doubtful += not agree

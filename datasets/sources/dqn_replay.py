@@ -1,4 +1,4 @@
-"""Reads DQN replay: what a DQN agent saw and did during its training on an Atari game (Agarwal et al. 2020).
+"""Read DQN replay: what a DQN agent saw and did during its training on an Atari game (Agarwal et al. 2020).
 
 A checkpoint is four gzip'd `.npy` files with a million rows each: `observation` (T, 84, 84) uint8, `action`, `reward`
 and `terminal` (T,). Row t holds the frame before action t, the action, and what followed. Frames are unpacked to disk
@@ -141,7 +141,7 @@ def _unpack(path: Path, scratch: Path, stops: Array, blank: Array, name: str) ->
 
 
 def _leading_padding(frames: Array, blank: Array) -> int:
-    """How many of an episode's first rows, at most three, are padding: nothing but zeros."""
+    """The number of an episode's first rows, at most three, that are padding: nothing but zeros."""
     count = 0
     while count < min(PADDING, len(frames)) and blank[count] and not frames[count].any():
         count += 1
@@ -165,7 +165,8 @@ def _columns(paths: dict[str, Path]) -> tuple[Array, Array, Array]:
             raise UserError(f"{paths[kind]} has {len(column)} rows, but {paths['terminal'].name} has {rows}")
     if rows < 2:
         raise UserError(f"{paths['terminal']} has {rows} rows, which hold no step; download or copy it again")
-    actions, terminals = actions[:-1], to_flags(terminals[:-1], str(paths["terminal"]))
+    actions = actions[:-1]
+    terminals = to_flags(terminals[:-1], str(paths["terminal"]))
     if actions.min() < 0 or actions.max() >= ACTIONS:
         raise UserError(f"{paths['action']} has actions from {actions.min()} to {actions.max()}, expected 0 to 17")
     return actions, to_floats(rewards[:-1], str(paths["reward"])), terminals

@@ -1,4 +1,4 @@
-"""Writes data sets as Minari data sets, by Minari's own writer."""
+"""Write data sets as Minari data sets, by Minari's own writer."""
 
 import os
 import tempfile
@@ -28,7 +28,8 @@ def export_to_minari(name: str, source: str = "auto", root: Path | None = None) 
     Nothing is lost: read back, it has the same content. A `UserError` if the data set is not at hand, or if a Minari
     data set of that id is there already.
     """
-    dataset, trajectories = find_dataset(name), load(name, source)
+    dataset = find_dataset(name)
+    trajectories = load(name, source)
     root = root or local_root()
     minari_id = f"lamobench/{dataset.name}/{trajectories.provenance.source}-v0"
     if (root / minari_id).exists():

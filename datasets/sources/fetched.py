@@ -13,7 +13,7 @@ from . import d4rl, dqn_replay
 
 
 def download_folder() -> Path:
-    """Where fetched files are kept; a file that is put there by hand is taken for a fetched one."""
+    """The folder where fetched files are kept; a file that is put there by hand is taken for a fetched one."""
     return storage.home() / "downloads"
 
 
@@ -51,7 +51,7 @@ def _downloaded(file: Public, command: str, force: bool) -> Path:
     targets = {download_folder() / name: address for name, address in file.files.items()}
     try:
         for target, address in targets.items():
-            download(address, target, check, anew=force)
+            download(address, target, check, force=force)
     except UserError as error:
         raise UserError(
             f"{error}; type it again, or on a connected machine: curl -fLO {shlex.quote(file.address)}; "

@@ -1,4 +1,4 @@
-"""Reads gzip'd HDF5 arrays by several threads: unpacking is nearly all of the work, and h5py does it on one core.
+"""Read gzip'd HDF5 arrays by several threads: unpacking is nearly all of the work, and h5py does it on one core.
 
 Intel's ISA-L unpacks the same bytes in two thirds of zlib's time, without Python's lock.
 
@@ -29,7 +29,7 @@ LINKS = (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT)  # both within the file
 
 
 @contextmanager
-def open_hdf5(path: Path, again: str = "download or copy it again") -> Iterator[h5py.File]:
+def open_hdf5(path: Path, advice: str = "download or copy it again") -> Iterator[h5py.File]:
     """An HDF5 file to read arrays from; whatever h5py raises meanwhile becomes a `UserError` of one line.
 
     Raises a `UserError` also for what is no regular file, for a file whose arrays or links lead to other files, and for
@@ -43,7 +43,7 @@ def open_hdf5(path: Path, again: str = "download or copy it again") -> Iterator[
     except UserError:
         raise
     except DAMAGE as error:
-        raise UserError(f"{path} is damaged or cut short ({one_line(error)}); {again}") from None
+        raise UserError(f"{path} is damaged or cut short ({one_line(error)}); {advice}") from None
 
 
 def one_line(error: BaseException) -> str:
@@ -147,7 +147,7 @@ def _unpack(array: h5py.Dataset, chunks: list[tuple[slice, ...]], rows: Array | 
 
 
 def _inflate(packed: bytes, size: int) -> bytes:
-    """What a chunk of `size` bytes unpacks to, and no more than one byte beyond that, whatever it holds."""
+    """Unpack a chunk of `size` bytes, and no more than one byte beyond that, whatever it holds."""
     unpacking = isal_zlib.decompressobj()
     try:
         content: bytes = unpacking.decompress(packed, size + 1)  # without Python's lock: threads do this at once

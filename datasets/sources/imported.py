@@ -91,7 +91,7 @@ def _downloaded(minari_id: str) -> Iterator[Path]:
 
 
 def _noted(trajectories: Trajectories, task: Task) -> Trajectories:
-    """With a word in the origin on actions whose box the environment leaves open."""
+    """Add a word to the origin on actions whose box the environment leaves open."""
     if not task.action_low:
         return trajectories
     origin = (
@@ -109,7 +109,7 @@ def _catalog_task(trajectories: Trajectories, actions: gymnasium.Space) -> Task 
 
 
 def _same_goal(trajectories: Trajectories, task: Task) -> bool:
-    """Whether the goal that kitchen observations end in is the task's; true of every other task."""
+    """Check whether the goal that kitchen observations end in is the task's; true of every other task."""
     if not task.sub_goals:
         return True
     goal = goal_vector(task.sub_goals).astype(np.float32)
@@ -117,7 +117,7 @@ def _same_goal(trajectories: Trajectories, task: Task) -> bool:
 
 
 def _fits(trajectories: Trajectories, task: Task, actions: gymnasium.Space) -> bool:
-    """Whether a policy trained on the data could play in the task's environment."""
+    """Check whether a policy trained on the data could play in the task's environment."""
     env = make_environment(task)
     env.close()
     return trajectories.observations.shape[1:] == env.observation_space.shape and same_actions(

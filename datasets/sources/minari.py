@@ -1,4 +1,4 @@
-"""Reads local Minari data sets, in any of Minari's file formats, through Minari's own interface.
+"""Read local Minari data sets, in any of Minari's file formats, through Minari's own interface.
 
 What is not already an array a step becomes one, and the provenance's `origin` says how:
 
@@ -39,7 +39,7 @@ SIMULATORS = ("mujoco", "ale-py")  # the packages that may decide an environment
 
 @dataclass(frozen=True)
 class Form:
-    """How an episode's observations become an array."""
+    """The way in which an episode's observations become an array."""
 
     shape: tuple[int, ...]  # of one of them
     convert: Callable[[Any], Array]
@@ -50,7 +50,7 @@ class Form:
 
 
 def local_root() -> Path:
-    """Where Minari keeps its data sets: `$MINARI_DATASETS_PATH`, or the user's `.minari` folder."""
+    """The folder where Minari keeps its data sets: `$MINARI_DATASETS_PATH`, or the user's `.minari` folder."""
     given = os.environ.get("MINARI_DATASETS_PATH")
     return Path(given) if given else Path.home() / ".minari" / "datasets"
 
@@ -69,18 +69,24 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
     form = _form(data, minari_id)
     notes = (*form.notes, *notes_on(data.action_space))
     found = _allocate(data, form, _provenance(data, dataset, source, notes))
-    start, doubtful, episodes = 0, 0, 0
+    start = 0
+    doubtful = 0
+    episodes = 0
     for stored in _episodes(data, root / minari_id):
         episode = checked_episode(stored, data.action_space, minari_id)
         steps = _check_lengths(minari_id, episode, observations := _converted(form, episode, minari_id))
         if start + steps > found.num_steps or episodes == found.num_episodes:
             raise _miscounted(found, minari_id)
         here = slice(start, start + steps)
-        found.observations[here], found.last_observations[episodes] = observations[:-1], observations[-1]
-        found.actions[here], found.terminals[here] = _actions(data, episode, minari_id), episode.terminations
+        found.observations[here] = observations[:-1]
+        found.last_observations[episodes] = observations[-1]
+        found.actions[here] = _actions(data, episode, minari_id)
+        found.terminals[here] = episode.terminations
         found.timeouts[here] = _timeouts(episode)
         found.rewards[here], agree = _rewards(form, episode, minari_id)
-        start, doubtful, episodes = start + steps, doubtful + (not agree), episodes + 1
+        start = start + steps
+        doubtful = doubtful + (not agree)
+        episodes = episodes + 1
         found.offsets[episodes] = start
     if (episodes, start) != (found.num_episodes, found.num_steps):
         raise _miscounted(found, minari_id)
@@ -98,7 +104,8 @@ def environment_of(minari_id: str, root: Path) -> Environment | None:
     spec = parse_python_json(metadata.get("eval_env_spec") or metadata.get("env_spec") or "null")
     if spec is None:
         return None
-    low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
+    low = metadata.get("ref_min_score")
+    high = metadata.get("ref_max_score")
     scores = (float(low), float(high)) if low is not None and high is not None and low < high else None
     options = {key: value for key, value in spec["kwargs"].items() if key != "render_mode"}  # how it was watched
     return Environment(spec["id"], options, spec["max_episode_steps"], scores)
@@ -169,7 +176,9 @@ def _is_jpeg(data: minari.MinariDataset, space: gymnasium.Space) -> bool:
 
 def _allocate(data: minari.MinariDataset, form: Form, provenance: Provenance) -> Trajectories:
     """Room for as many episodes and steps as the metadata say."""
-    episodes, steps, actions = data.total_episodes, data.total_steps, data.action_space
+    episodes = data.total_episodes
+    steps = data.total_steps
+    actions = data.action_space
     if episodes < 1 or steps < 1:
         raise UserError(f"Minari data set '{data.spec.dataset_id}' has no episodes; record or fetch it again")
     step = math.prod(form.shape) * np.dtype(form.dtype).itemsize

@@ -1,4 +1,4 @@
-"""Checks a Minari data set, which may come from anywhere: its folder before Minari reads it, then each episode.
+"""Check a Minari data set, which may come from anywhere: its folder before Minari reads it, then each episode.
 
 Minari follows links, believes what metadata say of sizes, and hands on whatever shapes and types it finds.
 """
@@ -39,7 +39,8 @@ OTHER_FIELDS = {
     "ref_min_score": float | None,
     "ref_max_score": float | None,
 }
-SPACES, SPECS = ("observation_space", "action_space"), ("env_spec", "eval_env_spec")
+SPACES = ("observation_space", "action_space")
+SPECS = ("env_spec", "eval_env_spec")
 LEAST = 6  # bytes of a step: a reward and two flags
 AGAIN = "record or fetch it again"
 
@@ -52,7 +53,7 @@ def check_metadata(folder: Path) -> dict[str, Any]:
     """
     for path in folder.rglob("*"):  # which goes into no folder that is a link
         if path.is_symlink():
-            check_regular_file(path, within=folder)
+            check_regular_file(path, folder=folder)
         elif not path.is_dir():
             check_regular_file(path)
     path = folder / "metadata.json"
@@ -107,10 +108,8 @@ def checked_episode(episode: minari.EpisodeData, space: gymnasium.Space, minari_
     discrete = isinstance(space, spaces.Discrete)
     found: dict[str, Array] = {}
     for name in ("actions", "rewards", "terminations", "truncations"):
-        where, array = (
-            f"Minari data set '{minari_id}', episode {episode.id}: {name}",
-            np.asarray(getattr(episode, name)),
-        )
+        where = f"Minari data set '{minari_id}', episode {episode.id}: {name}"
+        array = np.asarray(getattr(episode, name))
         expected = space.shape if name == "actions" else ()
         if array.ndim == 0 or array.shape[1:] != expected:
             raise UserError(f"{where} has the shape {array.shape}, expected {expected} at each step; {AGAIN}")

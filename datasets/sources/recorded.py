@@ -13,7 +13,7 @@ SOURCE = "recorded"
 
 
 def minari_root() -> Path:
-    """Where recordings are kept; with `MINARI_DATASETS_PATH` set to it, Minari's own tools see them."""
+    """The folder where recordings are kept; with `MINARI_DATASETS_PATH` set to it, Minari's own tools see them."""
     return storage.home() / "minari"
 
 

@@ -1,4 +1,4 @@
-"""Deletes data sets from this machine."""
+"""Delete data sets from this machine."""
 
 from pathlib import Path
 

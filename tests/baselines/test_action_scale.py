@@ -21,7 +21,8 @@ from lamobench.benchmark.lm.lamo import LaMo, LaMoBatch, LaMoConfig
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.windows import ContextBatch, ContextSampler
 
-LOW, HIGH = torch.tensor([-2.0, -1.0]), torch.tensor([2.0, 3.0])  # of `make_spec`
+LOW = torch.tensor([-2.0, -1.0])  # of `make_spec`
+HIGH = torch.tensor([2.0, 3.0])
 UNIT = {"action_low": -np.ones(2, np.float32), "action_high": np.ones(2, np.float32)}
 Make = Callable[..., Spec]
 
@@ -48,7 +49,8 @@ def pair(request: pytest.FixtureRequest, make_spec: Make) -> tuple[Policy, Polic
     """The same weights for the box of `make_spec` and for [-1, 1]."""
     make, head = request.param
     torch.manual_seed(0)
-    ours, unit = make(make_spec(unit_actions=True), head), make(make_spec(**UNIT), head)
+    ours = make(make_spec(unit_actions=True), head)
+    unit = make(make_spec(**UNIT), head)
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter += 0.2 * torch.randn_like(parameter)
@@ -81,7 +83,8 @@ def test_learning_in_a_box_is_learning_in_the_unit_box(pair: tuple[Policy, Polic
 def test_acting_in_a_box_is_acting_in_the_unit_box(
     pair: tuple[Policy, Policy], five_trajectories: Subset, cached: bool
 ) -> None:
-    batch, actors = windows(five_trajectories), [policy.eval().begin_episodes(cached) for policy in pair]
+    batch = windows(five_trajectories)
+    actors = [policy.eval().begin_episodes(cached) for policy in pair]
     spread = []
     for steps in range(1, 5):
         parts = (batch.observations[:, :steps], batch.returns_to_go[:, :steps], batch.timesteps[:, :steps])
@@ -103,7 +106,8 @@ def test_a_decision_transformer_learns_actions_far_from_0(
     subset = take_fraction(replace(data, actions=far), 1.0, 0)
     torch.manual_seed(0)
     policy = decision_transformer(make_spec(unit_actions=True), head)
-    optimizer, rng = torch.optim.Adam(policy.parameters(), 1e-2), np.random.default_rng(0)
+    optimizer = torch.optim.Adam(policy.parameters(), 1e-2)
+    rng = np.random.default_rng(0)
     for _ in range(150):
         loss, _ = policy.loss(policy.sampler(subset).sample(16, rng))
         optimizer.zero_grad()
@@ -118,7 +122,7 @@ def test_a_decision_transformer_learns_actions_far_from_0(
 @torch.no_grad()
 @pytest.mark.parametrize("head", ["linear", "mlp"])
 def test_runs_from_before_actions_were_mapped_play_as_they_did(make_spec: Make, head: str) -> None:
-    """And so do those in [-1, 1]: the actions that are embedded are those of the history, bit by bit."""
+    """Policies of data in [-1, 1] do so too: the actions that are embedded are those of the history, bit by bit."""
     torch.manual_seed(0)
     policy = decision_transformer(make_spec(), head)
     embedded: list[torch.Tensor] = []
@@ -141,7 +145,8 @@ def test_runs_from_before_actions_were_mapped_play_as_they_did(make_spec: Make, 
     ],
 )
 def test_saturated_actions_stay_inside_although_mapping_rounds(make_spec: Make, make: Any, config: Any) -> None:
-    low, high = np.full(2, -0.2, np.float32), np.full(2, 0.1, np.float32)
+    low = np.full(2, -0.2, np.float32)
+    high = np.full(2, 0.1, np.float32)
     spec = make_spec(action_low=low, action_high=high, reward_rates=(0.0, 1.0))
     rounded = ActionBounds(spec).from_unit(torch.ones(2))
     assert (rounded > torch.from_numpy(high)).all(), "the box is one in which mapping leaves it"

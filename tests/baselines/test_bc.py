@@ -44,5 +44,6 @@ def test_the_best_tenth_is_at_least_one_episode(make_spec: Callable[..., Spec], 
     data = five_trajectories.trajectories
     best = int(data.returns.argmax())
     batch = BC(BestBCConfig(), make_spec()).sampler(five_trajectories).sample(200, np.random.default_rng(0))
-    first, end = data.offsets[best], data.offsets[best + 1]
+    first = data.offsets[best]
+    end = data.offsets[best + 1]
     assert {tuple(row) for row in batch.actions.tolist()} == {tuple(row) for row in data.actions[first:end].tolist()}

@@ -71,7 +71,9 @@ def losses_by_hand(policy: BCQ, batch: TransitionBatch) -> tuple[float, float, f
     )
     delayed, _ = heads_of(policy.target_network, batch.next_observations)
     count = now.shape[2]
-    bellman, imitation, restricted = 0.0, 0.0, 0
+    bellman = 0.0
+    imitation = 0.0
+    restricted = 0
     for n in range(6):
         probabilities = np.exp(next_logits[n]) / np.exp(next_logits[n]).sum()
         allowed = [a for a in range(4) if probabilities[a] > 0.3 * probabilities.max()]
@@ -95,7 +97,8 @@ def test_of_images_the_heads_share_the_convolutions_alone(atari_spec: Spec, thre
     encoder = policy.network.encoder
     assert encoder is not None
     features = encoder.convolutions(batch.observations / 255.0)  # type: ignore[operator]
-    weight, bias = encoder.project.weight, encoder.project.bias  # type: ignore[union-attr]
+    weight = encoder.project.weight
+    bias = encoder.project.bias  # type: ignore[union-attr]
     values, logits = policy.network(batch.observations)
     expected = policy.network.values(F.relu(features @ weight[:16].T + bias[:16]))
     torch.testing.assert_close(values.squeeze(-1), expected)

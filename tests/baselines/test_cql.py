@@ -75,7 +75,8 @@ def naive_value(policy: CQL, state: Tensor, action: Tensor, *, critic: int, targ
 
 @pytest.mark.parametrize("samples", [None, 4])
 def test_log_density_equals_that_of_torch_distributions(make_cql: Callable[..., CQL], samples: int | None) -> None:
-    policy, states = make_cql(), torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    policy = make_cql()
+    states = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
     actions, log_density = policy.sample_actions(states, torch.randn((50, 2) if samples is None else (4, 50, 2)))
     mean, log_std = policy.actor(states).chunk(2, -1)
     theirs = TransformedDistribution(Normal(mean, log_std.exp()), [TanhTransform()])
@@ -101,7 +102,8 @@ def test_the_bellman_target_stops_at_terminals_and_bootstraps_at_timeouts(
     with torch.no_grad():  # unlike the critics, so that mixing them up shows
         for parameter in policy.target_critic.parameters():
             parameter += 0.1
-    next_states, action = states_of(policy, batch)[2], torch.tensor([0.1, -0.2])
+    next_states = states_of(policy, batch)[2]
+    action = torch.tensor([0.1, -0.2])
     expected = []
     for n in range(6):
         value = min(naive_value(policy, next_states[n], action, critic=c, target=True) for c in (0, 1))
@@ -194,7 +196,8 @@ def test_actor_and_temperature_losses_by_hand(
 ) -> None:
     policy = make_cql(initial_temperature=2.0)
     fix_actions(policy, monkeypatch, log_density=-1.5)
-    states, chosen = states_of(policy, batch)[0], torch.tensor([0.1, -0.2])
+    states = states_of(policy, batch)[0]
+    chosen = torch.tensor([0.1, -0.2])
     values = [min(naive_value(policy, state, chosen, critic=c) for c in (0, 1)) for state in states]
     actor_loss, temperature_loss, entropy = actor_losses(policy, batch)
     assert actor_loss.item() == pytest.approx(2.0 * -1.5 - np.mean(values), rel=1e-5)
@@ -236,7 +239,8 @@ def test_the_density_of_given_actions_equals_that_of_torch_distributions(
 def test_the_actor_clones_the_data_first_and_follows_the_critics_afterwards(
     make_cql: Callable[..., CQL], batch: TransitionBatch
 ) -> None:
-    policy, plain = make_cql(cloning_steps=2), make_cql()
+    policy = make_cql(cloning_steps=2)
+    plain = make_cql()
     states, actions, _ = states_of(policy, batch)
     _, log_density = policy.sample_actions(states, noise_of(policy, batch).actor)
     entropy_term = log_density.mean().item()  # the initial temperature is 1
@@ -293,7 +297,8 @@ def test_narrow_data_train_without_nan(make_spec: Callable[..., Spec], five_traj
     mean, std = subset.observation_moments()
     torch.manual_seed(0)
     policy = CQL(SMALL, make_spec(observation_mean=mean, observation_std=std))
-    optimizer, rng = torch.optim.AdamW(policy.optimizer_settings().groups), np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(policy.optimizer_settings().groups)
+    rng = np.random.default_rng(0)
     for _ in range(100):
         loss, metrics = policy.loss(policy.sampler(subset).sample(16, rng))
         optimizer.zero_grad()
@@ -308,7 +313,8 @@ def test_act_is_the_squashed_mode_inside_the_bounds(make_cql: Callable[..., CQL]
     policy = make_cql()
     history = History(batch.observations[:, None], torch.zeros(6, 1, 2), torch.zeros(6, 1), torch.zeros(6, 1).long())
     mean = policy.actor(policy.normalize(batch.observations))[:, :2]
-    low, high = torch.tensor([-2.0, -1.0]), torch.tensor([2.0, 3.0])
+    low = torch.tensor([-2.0, -1.0])
+    high = torch.tensor([2.0, 3.0])
     torch.testing.assert_close(policy.act(history), low + (torch.tanh(mean) + 1) / 2 * (high - low))
 
 

@@ -85,7 +85,8 @@ def test_acting_on_a_prefix_equals_predicting_its_last_step(policy: DecisionTran
 
 def test_an_action_does_not_see_itself_nor_later_steps(policy: DecisionTransformer, batch: ContextBatch) -> None:
     before = policy.model.predict(batch)
-    actions, observations = batch.actions.clone(), batch.observations.clone()
+    actions = batch.actions.clone()
+    observations = batch.observations.clone()
     actions[:, 2] += 1.0
     observations[:, 3] += 1.0
     after = policy.model.predict(replace(batch, actions=actions, observations=observations))

@@ -1,4 +1,4 @@
-"""What the deep Q-networks share, and what holds for each of them."""
+"""Tests of what the deep Q-networks share, and of what holds for each of them."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,9 @@ def train(policy: Policy, subset: Subset, steps: int, batch_size: int) -> list[f
     """The losses of some optimiser steps as the loop takes them."""
     settings = policy.optimizer_settings()
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon)
-    sampler, rng, losses = policy.sampler(subset), np.random.default_rng(0), []
+    sampler = policy.sampler(subset)
+    rng = np.random.default_rng(0)
+    losses = []
     for _ in range(steps):
         loss, metrics = policy.loss(sampler.sample(batch_size, rng))
         optimizer.zero_grad()
@@ -50,7 +52,8 @@ def train(policy: Policy, subset: Subset, steps: int, batch_size: int) -> list[f
 
 def test_the_quantile_loss_equals_a_loop_over_all_pairs() -> None:
     rng = np.random.default_rng(0)
-    predicted, target = rng.normal(size=(5, 3)) * 2, rng.normal(size=(5, 4)) * 2
+    predicted = rng.normal(size=(5, 3)) * 2
+    target = rng.normal(size=(5, 4)) * 2
     total = 0.0
     for row in range(5):
         for i in range(3):
@@ -63,7 +66,8 @@ def test_the_quantile_loss_equals_a_loop_over_all_pairs() -> None:
 
 
 def test_of_one_quantile_the_loss_is_half_of_hubers() -> None:
-    predicted, target = torch.randn(6, 1), 3 * torch.randn(6, 1)
+    predicted = torch.randn(6, 1)
+    target = 3 * torch.randn(6, 1)
     torch.testing.assert_close(quantile_huber(predicted, target), F.smooth_l1_loss(predicted, target) / 2)
 
 
@@ -89,7 +93,8 @@ def test_values_of_actions_are_picked_row_by_row() -> None:
 
 
 def test_a_target_is_copied_exactly_and_only_when_due() -> None:
-    source, target = nn.Linear(7, 5), nn.Linear(7, 5)
+    source = nn.Linear(7, 5)
+    target = nn.Linear(7, 5)
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
     for updates in (1, 2, 4, 5):
         synchronise(target, source, torch.tensor(updates), 3)
@@ -108,7 +113,8 @@ def test_quantiles_of_vectors_by_hand(discrete_spec: Spec) -> None:
 
 
 def test_the_newest_step_of_vectors_and_of_frames() -> None:
-    vectors, frames = torch.randn(2, 3, 5), torch.zeros(2, 4, 84, 84, dtype=torch.uint8)
+    vectors = torch.randn(2, 3, 5)
+    frames = torch.zeros(2, 4, 84, 84, dtype=torch.uint8)
     rest = (torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 3))
     assert newest(History(vectors, *rest)) is not vectors
     assert torch.equal(newest(History(vectors, *rest)), vectors[:, 2])
@@ -187,7 +193,8 @@ def corridor() -> Subset:
     cells: list[int] = []
     actions: list[int] = []
     rewards: list[float] = []
-    offsets, last = [0], []
+    offsets = [0]
+    last = []
     for _ in range(60):
         cell = int(rng.integers(4))
         for _ in range(8):
@@ -239,9 +246,12 @@ def test_values_find_the_way_that_random_data_do_not_show(method: str, discrete_
 def test_narrow_data_train_without_nan(method: str, discrete_spec: Spec, discrete_trajectories: Subset) -> None:
     """One trajectory, one action, constant rewards and an observation dimension that never varies."""
     data = discrete_trajectories.trajectories
-    observations, last = data.observations.copy(), data.last_observations.copy()
-    observations[:, 1], last[:, 1] = 4.0, 4.0
-    actions, rewards = np.full_like(data.actions, 2), np.ones_like(data.rewards)
+    observations = data.observations.copy()
+    last = data.last_observations.copy()
+    observations[:, 1] = 4.0
+    last[:, 1] = 4.0
+    actions = np.full_like(data.actions, 2)
+    rewards = np.ones_like(data.rewards)
     data = replace(data, observations=observations, actions=actions, rewards=rewards, last_observations=last)
     subset = take_fraction(data, 0.01, 0)
     assert len(subset.episodes) == 1

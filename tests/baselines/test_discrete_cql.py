@@ -13,12 +13,14 @@ from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
 from lamobench.datasets.windows import TransitionBatch
 
-ALPHA, DISCOUNT, QUANTILES = 4.0, 0.9, 3
+ALPHA = 4.0
+DISCOUNT = 0.9
+QUANTILES = 3
 
 
 @pytest.fixture
 def policy(discrete_spec: Spec) -> DiscreteCQL:
-    """With a target network that differs from the online one, so that mixing them up shows."""
+    """A policy whose target network differs from the online one, so that mixing them up shows."""
     torch.manual_seed(0)
     config = DiscreteCQLConfig(hidden=(8,), quantiles=QUANTILES, discount=DISCOUNT, conservative_weight=ALPHA)
     policy = DiscreteCQL(config, discrete_spec)
@@ -51,9 +53,11 @@ def losses_by_hand(policy: DiscreteCQL, batch: TransitionBatch) -> tuple[float, 
     now = quantiles_of(policy.q_network, batch.observations)
     online = quantiles_of(policy.q_network, batch.next_observations)
     delayed = quantiles_of(policy.target_network, batch.next_observations)
-    bellman, gap = 0.0, 0.0
+    bellman = 0.0
+    gap = 0.0
     for n in range(6):
-        action, best = int(batch.actions[n]), int(np.argmax(online[n].mean(-1)))
+        action = int(batch.actions[n])
+        best = int(np.argmax(online[n].mean(-1)))
         beyond = 0.0 if n in (0, 3) else DISCOUNT
         for i in range(QUANTILES):
             for j in range(QUANTILES):

@@ -11,7 +11,8 @@ def test_elements_are_dropped_at_the_rate_and_the_mean_stays(rate: float, shape:
     torch.manual_seed(0)
     outputs = dropout(torch.ones(shape), rate)
     assert outputs.shape == shape
-    zeros, count = outputs == 0, outputs.numel()
+    zeros = outputs == 0
+    count = outputs.numel()
     assert abs(float(zeros.double().mean()) - rate) < 5 * (rate * (1 - rate) / count) ** 0.5 + 2**-16
     torch.testing.assert_close(outputs[~zeros], torch.full_like(outputs[~zeros], 1 / (1 - rate)), rtol=1e-3, atol=0)
     kept = float(outputs[~zeros].flatten()[0])
@@ -19,7 +20,7 @@ def test_elements_are_dropped_at_the_rate_and_the_mean_stays(rate: float, shape:
 
 
 def test_neighbours_are_independent() -> None:
-    """Also those that share a random number."""
+    """Neighbours that share a random number are independent too."""
     torch.manual_seed(0)
     kept = (dropout(torch.ones(4_000_000), 0.5) > 0).double() - 0.5
     for lag in (1, 2, 3, 4, 8):
@@ -39,7 +40,8 @@ def test_gradients_pass_where_values_do() -> None:
 def test_draws_are_pytorchs_random_state() -> None:
     inputs = torch.ones(10, 10)
     torch.manual_seed(3)
-    first, second = dropout(inputs, 0.5), dropout(inputs, 0.5)
+    first = dropout(inputs, 0.5)
+    second = dropout(inputs, 0.5)
     torch.manual_seed(3)
     assert torch.equal(dropout(inputs, 0.5), first)
     assert not torch.equal(first, second)

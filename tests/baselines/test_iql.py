@@ -43,7 +43,8 @@ def test_the_expectile_loss_weighs_the_two_sides() -> None:
 @pytest.mark.parametrize("largest_weight", [100.0, 1.0])
 def test_the_losses_by_hand(make: Make, batch: TransitionBatch, largest_weight: float) -> None:
     policy = make(discount=0.9, expectile=0.8, temperature=2.0, largest_weight=largest_weight)
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
     with torch.no_grad():
         both = torch.cat([states, actions], -1)
         target_q = policy.target_critic(both)[:, :, 0].numpy().min(axis=0)
@@ -69,14 +70,16 @@ def test_the_losses_by_hand(make: Make, batch: TransitionBatch, largest_weight: 
 
 def test_a_huge_advantage_has_the_largest_weight(make: Make, batch: TransitionBatch) -> None:
     policy = make()
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
     loss = policy.actor_loss(states, actions, torch.full((6,), 1e6))
     torch.testing.assert_close(loss, -100.0 * policy.log_density(states, actions).mean())
 
 
 def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: TransitionBatch) -> None:
     policy = make()
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
 
     assert reached(policy, policy.actor_loss(states, actions, torch.ones(6))) == {"actor", "log_std"}
     assert reached(policy, policy.critic_loss(batch, states, actions)) == {"critic"}
@@ -86,7 +89,8 @@ def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: Transitio
 
 def test_the_density_equals_that_of_torch_distributions(make: Make, batch: TransitionBatch) -> None:
     policy = make()
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
     theirs = Normal(policy.mode(states), policy.log_std.exp()).log_prob(actions).sum(-1)
     torch.testing.assert_close(policy.log_density(states, actions), theirs)
     with torch.no_grad():
@@ -128,6 +132,7 @@ def test_dropout_is_in_the_actor_alone_and_not_in_its_actions(make: Make, batch:
 
 def test_rewards_are_scaled_where_it_is_asked_for(make: Make, five_trajectories: Subset) -> None:
     returns = five_trajectories.trajectories.returns
-    plain, scaled = make().sampler(five_trajectories), make(scale_rewards=True).sampler(five_trajectories)
+    plain = make().sampler(five_trajectories)
+    scaled = make(scale_rewards=True).sampler(five_trajectories)
     rewards = [sampler.sample(50, np.random.default_rng(0)).rewards for sampler in (plain, scaled)]
     torch.testing.assert_close(rewards[1], rewards[0] * 1000.0 / (returns.max() - returns.min()))

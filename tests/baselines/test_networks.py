@@ -17,7 +17,8 @@ def test_mlp_is_linear_layers_with_relu_between_them() -> None:
 
 def test_ensemble_equals_separate_stacks() -> None:
     torch.manual_seed(0)
-    ensemble, inputs = Ensemble(3, (4, 8, 6, 2)), torch.randn(5, 4)
+    ensemble = Ensemble(3, (4, 8, 6, 2))
+    inputs = torch.randn(5, 4)
     outputs = ensemble(inputs)
     assert outputs.shape == (3, 5, 2)
     for member in range(3):
@@ -31,7 +32,8 @@ def test_ensemble_equals_separate_stacks() -> None:
 
 def test_ensemble_is_initialised_as_linear_layers_are() -> None:
     torch.manual_seed(0)
-    ensemble, linear = Ensemble(2, (100, 200)), nn.Linear(100, 200)
+    ensemble = Ensemble(2, (100, 200))
+    linear = nn.Linear(100, 200)
     for ours, theirs in ((ensemble.weights[0], linear.weight), (ensemble.biases[0], linear.bias)):
         assert ours.abs().max() <= 0.1  # 1 / sqrt(inputs)
         torch.testing.assert_close(ours.std(), theirs.std(), rtol=0.1, atol=0)
@@ -40,7 +42,8 @@ def test_ensemble_is_initialised_as_linear_layers_are() -> None:
 
 def test_a_frozen_ensemble_passes_gradients_to_its_inputs_alone() -> None:
     torch.manual_seed(0)
-    ensemble, inputs = Ensemble(2, (4, 8, 1)), torch.randn(5, 4, requires_grad=True)
+    ensemble = Ensemble(2, (4, 8, 1))
+    inputs = torch.randn(5, 4, requires_grad=True)
     frozen = ensemble(inputs, frozen=True)
     assert torch.equal(frozen, ensemble(inputs))
     frozen.sum().backward()
@@ -52,7 +55,8 @@ def test_a_frozen_ensemble_passes_gradients_to_its_inputs_alone() -> None:
 def test_frame_encoder_sees_the_same_in_a_window_and_in_stacks_of_its_own(atari_spec: Spec) -> None:
     torch.manual_seed(0)
     spec = replace(atari_spec, background=0.25)
-    encoder, frames = FrameEncoder(spec, 8), torch.randint(0, 256, (2, 3 + 5, 84, 84), dtype=torch.uint8)
+    encoder = FrameEncoder(spec, 8)
+    frames = torch.randint(0, 256, (2, 3 + 5, 84, 84), dtype=torch.uint8)
     together = encoder(frames)
     assert together.shape == (2, 5, 8)
     for step in range(5):
@@ -70,7 +74,8 @@ def test_dropout_follows_every_hidden_layer() -> None:
 
 def test_a_normed_ensemble_equals_separate_stacks() -> None:
     torch.manual_seed(0)
-    ensemble, inputs = Ensemble(2, (4, 8, 6, 1), layer_norm=True), torch.randn(5, 4)
+    ensemble = Ensemble(2, (4, 8, 6, 1), layer_norm=True)
+    inputs = torch.randn(5, 4)
     with torch.no_grad():
         for parameter in ensemble.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -79,7 +84,8 @@ def test_a_normed_ensemble_equals_separate_stacks() -> None:
         for layer in range(3):
             hidden = hidden @ ensemble.weights[layer][member] + ensemble.biases[layer][member]
             if layer < 2:
-                gain, shift = ensemble.gains[layer][member, 0], ensemble.shifts[layer][member, 0]
+                gain = ensemble.gains[layer][member, 0]
+                shift = ensemble.shifts[layer][member, 0]
                 hidden = nn.functional.layer_norm(hidden.relu(), (len(gain),), gain, shift, eps=1e-6)
         torch.testing.assert_close(ensemble(inputs)[member], hidden)
     ensemble(inputs.requires_grad_(), frozen=True).sum().backward()
@@ -88,12 +94,14 @@ def test_a_normed_ensemble_equals_separate_stacks() -> None:
 
 def test_the_first_members_alone() -> None:
     torch.manual_seed(0)
-    ensemble, inputs = Ensemble(3, (4, 8, 1), layer_norm=True), torch.randn(5, 4)
+    ensemble = Ensemble(3, (4, 8, 1), layer_norm=True)
+    inputs = torch.randn(5, 4)
     torch.testing.assert_close(ensemble(inputs, members=2), ensemble(inputs)[:2])
 
 
 def test_targets_move_part_of_the_way() -> None:
-    target, source = nn.Linear(2, 2), nn.Linear(2, 2)
+    target = nn.Linear(2, 2)
+    source = nn.Linear(2, 2)
     expected = 0.75 * target.weight.detach() + 0.25 * source.weight.detach()
     move_towards(target, source, 0.25)
     torch.testing.assert_close(target.weight.detach(), expected)

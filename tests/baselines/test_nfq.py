@@ -29,7 +29,8 @@ def test_the_loss_by_hand(policy: NFQ, discrete_trajectories: Subset) -> None:
     batch = policy.sampler(discrete_trajectories).sample(6, np.random.default_rng(0))
     batch = replace(batch, terminals=torch.tensor([1.0, 0, 0, 1, 0, 0]), rewards=torch.arange(6.0) / 2)
     for _ in range(2):
-        now, later = values_of(policy, batch.observations), values_of(policy, batch.next_observations)
+        now = values_of(policy, batch.observations)
+        later = values_of(policy, batch.next_observations)
         expected = 0.0
         for n in range(6):
             target = n / 2 + (0.0 if n in (0, 3) else 0.9 * later[n].max())

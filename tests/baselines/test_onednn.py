@@ -1,4 +1,4 @@
-"""What oneDNN multiplies equals what MKL does, forwards and backwards, in every network that goes through it."""
+"""Products of oneDNN equal MKL's, forwards and backwards, in every network that goes through it."""
 
 from collections.abc import Callable
 
@@ -18,8 +18,9 @@ Shapes = list[tuple[int, ...]]
 
 @pytest.fixture
 def multiplied(monkeypatch: pytest.MonkeyPatch) -> Shapes:
-    """From now on oneDNN multiplies everything. Shapes (rows, in) of what it was given."""
-    seen, multiply = Shapes(), onednn._multiply
+    """Let oneDNN multiply everything; the shapes (rows, in) of what it was given."""
+    seen = Shapes()
+    multiply = onednn._multiply
 
     def remember(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         seen.append(tuple(inputs.shape))
@@ -50,7 +51,8 @@ def test_values_and_gradients_are_the_same(
     make: Callable[[], nn.Module], shape: tuple[int, ...], request: pytest.FixtureRequest
 ) -> None:
     torch.manual_seed(0)
-    network, inputs = make(), torch.randn(shape, requires_grad=True)
+    network = make()
+    inputs = torch.randn(shape, requires_grad=True)
 
     def measured() -> tuple[Tensor, ...]:
         outputs = network(inputs)
@@ -66,7 +68,8 @@ def test_values_and_gradients_are_the_same(
 
 def test_an_ensemble_is_frozen_and_cut_there_too(request: pytest.FixtureRequest) -> None:
     torch.manual_seed(0)
-    critic, inputs = Ensemble(3, (5, 16, 1)), torch.randn(40, 5, requires_grad=True)
+    critic = Ensemble(3, (5, 16, 1))
+    inputs = torch.randn(40, 5, requires_grad=True)
     expected = critic(inputs, frozen=True, members=2)
     multiplied: Shapes = request.getfixturevalue("multiplied")
     values = critic(inputs, frozen=True, members=2)
@@ -79,7 +82,8 @@ def test_an_ensemble_is_frozen_and_cut_there_too(request: pytest.FixtureRequest)
 
 def test_large_products_of_float32_take_it_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onednn, "faster_here", lambda: True)
-    rows, weight = torch.randn(MULTIPLICATIONS // (64 * 32), 64), torch.randn(32, 64)
+    rows = torch.randn(MULTIPLICATIONS // (64 * 32), 64)
+    weight = torch.randn(32, 64)
     assert pays(rows, weight)
     assert pays(rows.view(2, -1, 64), weight)
     assert not pays(rows[1:], weight)
@@ -101,7 +105,8 @@ def test_intels_processors_keep_mkl(name: str, mkl: bool, expected: bool, monkey
 
 def test_what_it_leaves_is_pytorchs_own(multiplied: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onednn, "MULTIPLICATIONS", 1 << 60)
-    layer, inputs = Linear(8, 4), torch.randn(6, 8)
+    layer = Linear(8, 4)
+    inputs = torch.randn(6, 8)
     assert torch.equal(layer(inputs), nn.functional.linear(inputs, layer.weight, layer.bias))
     assert not multiplied
 
@@ -118,7 +123,8 @@ def test_only_the_gradients_that_are_asked_for_are_computed(trained: tuple[bool,
 @pytest.mark.parametrize("sizes", [(6, 32), (32, 6)])
 def test_a_weight_may_be_a_view_of_its_transpose(sizes: tuple[int, int], multiplied: Shapes) -> None:
     inputs = torch.randn(3, 10, sizes[0])
-    weight, bias = torch.randn(sizes, requires_grad=True), torch.randn(sizes[1], requires_grad=True)
+    weight = torch.randn(sizes, requires_grad=True)
+    bias = torch.randn(sizes[1], requires_grad=True)
 
     def found(product: Callable[..., Tensor]) -> list[Tensor]:
         out = product(inputs, weight.T, bias)
@@ -142,7 +148,8 @@ def with_gaps(*shape: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("case", range(4))
 def test_factors_with_gaps_in_memory_are_copied(case: int, multiplied: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
-    fast, given = onednn.torch.ops.mkldnn._linear_pointwise, []
+    fast = onednn.torch.ops.mkldnn._linear_pointwise
+    given = []
 
     def watch(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         assert weight.is_contiguous() or weight.T.is_contiguous()
@@ -152,7 +159,8 @@ def test_factors_with_gaps_in_memory_are_copied(case: int, multiplied: Shapes, m
 
     monkeypatch.setattr(onednn, "_contiguous_product", watch)
     inputs, weight = (with_gaps(*shape)[case].detach().requires_grad_() for shape in ((2, 9, 6), (5, 6)))
-    bias, upstream = with_gaps(5, 5)[case][0].detach().requires_grad_(), with_gaps(2, 9, 5)[case]
+    bias = with_gaps(5, 5)[case][0].detach().requires_grad_()
+    upstream = with_gaps(2, 9, 5)[case]
     found, expected = (
         [out, *torch.autograd.grad(out, [inputs, weight, bias], upstream)]
         for out in (linear(inputs, weight, bias), nn.functional.linear(inputs, weight, bias))
@@ -175,7 +183,8 @@ def test_seeds_may_be_any_dimension(places: tuple[int | None, ...], multiplied: 
 
 
 def test_other_transformations_are_left_to_pytorch(multiplied: Shapes) -> None:
-    inputs, weights = torch.randn(3, 9, 6), torch.randn(2, 5, 6)
+    inputs = torch.randn(3, 9, 6)
+    weights = torch.randn(2, 5, 6)
 
     def loss(product: Callable[..., Tensor], x: Tensor, w: Tensor) -> Tensor:
         return product(x, w, None).square().sum()

@@ -15,7 +15,8 @@ from lamobench.datasets.windows import ContextSampler
 def errors_while_training(policy: Policy, subset: Subset, steps: int) -> list[float]:
     settings = policy.optimizer_settings()
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon)
-    sampler, rng = policy.sampler(subset), np.random.default_rng(0)
+    sampler = policy.sampler(subset)
+    rng = np.random.default_rng(0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, steps)  # Adam alone jitters at the bottom
     errors = []
     for _ in range(steps):

@@ -33,7 +33,8 @@ def make(make_spec: Callable[..., Spec]) -> Make:
 def batch(five_trajectories: Subset) -> ChainedBatch:
     """Six transitions; the first is terminal, the second is followed by a timeout."""
     drawn = ChainedSampler(five_trajectories).sample(6, np.random.default_rng(0))
-    terminals, goes_on = torch.tensor([1.0, 0, 0, 0, 0, 0]), torch.tensor([0.0, 0, 1, 1, 1, 1])
+    terminals = torch.tensor([1.0, 0, 0, 0, 0, 0])
+    goes_on = torch.tensor([0.0, 0, 1, 1, 1, 1])
     return replace(drawn, terminals=terminals, goes_on=goes_on, rewards=torch.arange(6.0))
 
 
@@ -50,10 +51,12 @@ def test_the_losses_by_hand(make: Make, batch: ChainedBatch) -> None:
     policy = make(discount=0.9, target_noise=0.0, actor_penalty=0.3, critic_penalty=0.7)
     target = expected_target(policy, batch)
     np.testing.assert_allclose(policy.bellman_target(batch, *policy.draw(batch)).numpy(), target, rtol=1e-4)
-    states, actions = batch.observations.numpy(), unit(batch.actions)
+    states = batch.observations.numpy()
+    actions = unit(batch.actions)
     critic_loss = sum(np.mean((value(policy.critic, m, states, actions) - target) ** 2) for m in (0, 1))
     chosen = action(policy.actor, states)
-    lower, distance = lower_value(policy.critic, states, chosen), ((chosen - actions) ** 2).sum(axis=1).mean()
+    lower = lower_value(policy.critic, states, chosen)
+    distance = ((chosen - actions) ** 2).sum(axis=1).mean()
     actor_loss = 0.3 * distance - lower.mean() / np.abs(lower).mean()
     total, metrics = policy.loss(batch)
     assert metrics["critic_loss"].item() == pytest.approx(critic_loss, rel=1e-4)
@@ -69,7 +72,8 @@ def test_states_are_normalised_where_it_is_asked_for(make: Make) -> None:
 
 def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: ChainedBatch) -> None:
     policy = make()
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
 
     assert reached(policy, policy.actor_losses(states, actions)["actor_loss"]) == {"actor"}
     assert reached(policy, policy.critic_loss(batch, states, actions, *policy.draw(batch))) == {"critic"}
@@ -82,7 +86,8 @@ def test_the_actor_moves_first_and_then_at_every_second_update(make: Make, batch
     optimizer = torch.optim.AdamW(policy.optimizer_settings().groups, fused=True)
     moves = []
     for _ in range(4):
-        actor, target = policy.actor[0].weight.detach().clone(), policy.target_actor[0].weight.clone()
+        actor = policy.actor[0].weight.detach().clone()
+        target = policy.target_actor[0].weight.clone()
         optimizer.zero_grad(set_to_none=True)
         policy.loss(batch)[0].backward()
         optimizer.step()

@@ -30,8 +30,10 @@ def with_ends(data: Trajectories, *, terminal: bool) -> Trajectories:
 
 def without_variation(data: Trajectories) -> Trajectories:
     """The first three observation dimensions never vary."""
-    observations, last = np.array(data.observations), np.array(data.last_observations)
-    observations[:, :3], last[:, :3] = 4.0, 4.0
+    observations = np.array(data.observations)
+    last = np.array(data.last_observations)
+    observations[:, :3] = 4.0
+    last[:, :3] = 4.0
     return replace(data, observations=observations, last_observations=last)
 
 
@@ -102,7 +104,8 @@ def test_sequence_models_stay_finite(
 @pytest.fixture
 def games() -> Trajectories:
     """Three short games of random frames."""
-    rng, offsets = np.random.default_rng(5), np.array([0, 6, 11, 15])
+    rng = np.random.default_rng(5)
+    offsets = np.array([0, 6, 11, 15])
 
     def frames(count: int) -> Array:
         return rng.integers(0, 256, (count, 84, 84), np.uint8)
@@ -121,7 +124,8 @@ def games() -> Trajectories:
 
 def test_methods_that_play_games_stay_finite(tiny_request: Requests, games: Trajectories, tmp_path: Path) -> None:
     cache.save(TOGETHER["all"](games).check())
-    frames, none = torch.from_numpy(games.observations[None, :4]), torch.zeros(1, 1, dtype=torch.int64)
+    frames = torch.from_numpy(games.observations[None, :4])
+    none = torch.zeros(1, 1, dtype=torch.int64)
     history = History(frames, none, torch.zeros(1, 1), none)
     for method in DISCRETE:
         request = tiny_request(method, budget={"batch_size": 2})

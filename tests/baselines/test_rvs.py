@@ -29,7 +29,8 @@ def make(make_spec: Callable[..., Spec]) -> Make:
 @pytest.fixture
 def kitchen_policy(make_spec: Callable[..., Spec]) -> RvS:
     torch.manual_seed(0)
-    zeros, ones = np.zeros(60, np.float32), np.full(60, 2.0, np.float32)
+    zeros = np.zeros(60, np.float32)
+    ones = np.full(60, 2.0, np.float32)
     spec = make_spec(observation_dim=60, observation_mean=zeros, observation_std=ones, sub_goals=SUB_GOALS)
     return RvS(RvSConfig(condition="goal", hidden=(8, 8)), spec)
 
@@ -76,7 +77,9 @@ def test_it_acts_on_the_return_that_is_left_inside_the_bounds(make: Make) -> Non
 def test_goals_are_states_in_training_and_the_next_sub_goal_in_evaluation(kitchen_policy: RvS) -> None:
     policy = kitchen_policy
     torch.manual_seed(1)
-    observations, goals, actions = torch.randn(6, 60), torch.randn(6, 60), torch.randn(6, 2)
+    observations = torch.randn(6, 60)
+    goals = torch.randn(6, 60)
+    actions = torch.randn(6, 2)
     observations[:, 22] = 1.0  # the microwave, nowhere near to where it is wanted
     loss, _ = policy.loss(GoalBatch(observations, actions, goals))
     mean = policy.actor(torch.cat([observations / 2.0, goals[:, :30] / 2.0], -1))

@@ -58,7 +58,8 @@ def test_noise_is_clipped_and_actions_stay_inside_the_bounds() -> None:
 
 def test_the_losses_by_hand(make: Make, batch: TransitionBatch) -> None:
     policy = make(target_noise=0.0, value_weight=2.0)
-    states, actions = normalised(batch.observations), unit(batch.actions)
+    states = normalised(batch.observations)
+    actions = unit(batch.actions)
     target = expected_target(policy, batch, np.zeros((6, 2)))
     critic_loss = sum(np.mean((value(policy.critic, m, states, actions) - target) ** 2) for m in (0, 1))
     chosen = action(policy.actor, states)
@@ -80,7 +81,8 @@ def moved(policy: TD3BC) -> set[str]:
 
 def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: TransitionBatch) -> None:
     policy = make()
-    states, actions = policy.normalize(batch.observations), policy.bounds.to_unit(batch.actions)
+    states = policy.normalize(batch.observations)
+    actions = policy.bounds.to_unit(batch.actions)
     policy.actor_losses(states, actions)["actor_loss"].backward()
     assert moved(policy) == {"actor"}
     policy.zero_grad(set_to_none=True)
@@ -91,10 +93,12 @@ def test_each_loss_reaches_its_own_parameters_alone(make: Make, batch: Transitio
 def test_the_actor_and_all_targets_move_at_every_second_update_only(make: Make, batch: TransitionBatch) -> None:
     policy = make(target_rate=0.25)
     optimizer = torch.optim.AdamW(policy.optimizer_settings().groups, fused=True)
-    actor, target = policy.actor[0].weight, policy.target_critic.weights[0]
+    actor = policy.actor[0].weight
+    target = policy.target_critic.weights[0]
     changes = []
     for _ in range(4):
-        before, old_target = actor.detach().clone(), target.clone()
+        before = actor.detach().clone()
+        old_target = target.clone()
         optimizer.zero_grad(set_to_none=True)
         for _ in range(2):  # a batch in two parts is one update
             (policy.loss(batch)[0] / 2).backward()
@@ -109,7 +113,8 @@ def test_the_actor_and_all_targets_move_at_every_second_update_only(make: Make, 
 
 
 def test_the_turn_of_the_actor_survives_a_checkpoint(make: Make) -> None:
-    policy, other = make(), make()
+    policy = make()
+    other = make()
     for _ in range(3):
         policy.after_update()
     assert not other.actor_is_due

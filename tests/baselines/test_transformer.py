@@ -26,17 +26,18 @@ def test_a_later_token_leaves_earlier_outputs_alone() -> None:
 @pytest.mark.parametrize("seen", [9, 40, FEW_TOKENS + 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # float64 always takes the path of plain products
 @pytest.mark.parametrize("read", READ)
-@pytest.mark.parametrize("before", [0, 4])  # tokens that are earlier than those that ask
-def test_attention_equals_plain_arithmetic(seen: int, dtype: torch.dtype, read: slice, before: int) -> None:
+@pytest.mark.parametrize("start", [0, 4])  # tokens that are earlier than those that ask
+def test_attention_equals_plain_arithmetic(seen: int, dtype: torch.dtype, read: slice, start: int) -> None:
     torch.manual_seed(0)
     query, key, value = (torch.randn(3, 2, seen, 8, dtype=dtype, requires_grad=True) for _ in range(3))
-    asking = query[:, :, before:][:, :, read]
-    ours = causal_attention(asking, key, value, Places(seen - before, read), scale=0.3)
+    asking = query[:, :, start:][:, :, read]
+    ours = causal_attention(asking, key, value, Places(seen - start, read), scale=0.3)
     scores = 0.3 * query @ key.transpose(-2, -1)
     weights = scores.masked_fill(torch.ones(seen, seen).triu(1).bool(), -torch.inf).softmax(-1)
-    theirs = (weights @ value)[:, :, before:][:, :, read].transpose(1, 2).flatten(2)
+    theirs = (weights @ value)[:, :, start:][:, :, read].transpose(1, 2).flatten(2)
     torch.testing.assert_close(ours, theirs)
-    inputs, directions = (query, key, value), torch.randn_like(ours)
+    inputs = (query, key, value)
+    directions = torch.randn_like(ours)
     gradients = torch.autograd.grad((ours * directions).sum(), inputs)
     for mine, other in zip(gradients, torch.autograd.grad((theirs * directions).sum(), inputs), strict=True):
         torch.testing.assert_close(mine, other)
@@ -50,7 +51,9 @@ def test_attention_s_own_scale_is_that_of_the_fused_kernel() -> None:
 
 def test_attention_drops_weights_and_keeps_their_mean() -> None:
     torch.manual_seed(0)
-    query, key, value = torch.zeros(500, 4, 1, 8), torch.zeros(500, 4, 20, 8), torch.ones(500, 4, 20, 8)
+    query = torch.zeros(500, 4, 1, 8)
+    key = torch.zeros(500, 4, 20, 8)
+    value = torch.ones(500, 4, 20, 8)
     mixed = causal_attention(query, key, value, Places(1, EVERY), dropout=0.25)
     assert mixed.min() < 0.9 < 1.1 < mixed.max() <= 1 / 0.75 + 1e-6
     assert float(mixed.mean()) == pytest.approx(1.0, abs=0.01)
@@ -61,10 +64,11 @@ def test_attention_drops_weights_and_keeps_their_mean() -> None:
 def test_every_layer_attends_by_what_is_fast_in_the_precision_of_its_products(
     monkeypatch: pytest.MonkeyPatch, rounded: bool, tiles: bool
 ) -> None:
-    """Also the first, whose queries acting keeps in float32 under autocast."""
-    fused, calls = F.scaled_dot_product_attention, []
+    """The first layer does so too, whose queries acting keeps in float32 under autocast."""
+    fused = F.scaled_dot_product_attention
+    calls = []
     monkeypatch.setattr(
-        F, "scaled_dot_product_attention", lambda *args, **more: calls.append(1) or fused(*args, **more)
+        F, "scaled_dot_product_attention", lambda *args, **options: calls.append(1) or fused(*args, **options)
     )
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     transformer = CausalTransformer(layers=3, heads=2, width=16, dropout=0.0, activation="relu")
@@ -81,24 +85,25 @@ def test_every_layer_attends_by_what_is_fast_in_the_precision_of_its_products(
 
 
 @pytest.mark.parametrize("read", READ)
-@pytest.mark.parametrize("before", [0, 4])
-def test_outputs_that_are_read_are_those_of_all(read: slice, before: int) -> None:
+@pytest.mark.parametrize("start", [0, 4])
+def test_outputs_that_are_read_are_those_of_all(read: slice, start: int) -> None:
     torch.manual_seed(0)
     transformer = CausalTransformer(layers=2, heads=2, width=16, dropout=0.1, activation="relu").eval()
     for parameter in transformer.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     tokens = torch.randn(3, 11, 16)
-    expected = transformer(tokens)[:, before:][:, read]
+    expected = transformer(tokens)[:, start:][:, read]
     past = transformer.new_past()
-    if before:
-        transformer.extend(tokens[:, :before], past)
-    some = transformer.extend(tokens[:, before:], past, read) if before else transformer(tokens, read)
+    if start:
+        transformer.extend(tokens[:, :start], past)
+    some = transformer.extend(tokens[:, start:], past, read) if start else transformer(tokens, read)
     torch.testing.assert_close(some, expected, rtol=1e-5, atol=1e-5)
-    if not before:
+    if not start:
         begun = torch.cat([transformer.begin(part) for part in tokens.split(4, dim=1)], dim=1)
         torch.testing.assert_close(transformer.finish(begun, read), expected, rtol=1e-5, atol=1e-5)
-    parameters, directions = list(transformer.parameters()), torch.randn_like(expected)
-    if not before:
+    parameters = list(transformer.parameters())
+    directions = torch.randn_like(expected)
+    if not start:
         mine = torch.autograd.grad((some * directions).sum(), parameters)
         for one, other in zip(mine, torch.autograd.grad((expected * directions).sum(), parameters), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -116,7 +121,9 @@ def test_one_layer_alone_is_begun_and_finished() -> None:
 def test_tokens_join_few_at_a_time_and_rows_leave() -> None:
     torch.manual_seed(0)
     transformer = CausalTransformer(layers=2, heads=2, width=16, dropout=0.0, activation="relu").eval()
-    tokens, past, rows = torch.randn(4, 20, 16), transformer.new_past(), torch.tensor([0, 2, 3])
+    tokens = torch.randn(4, 20, 16)
+    past = transformer.new_past()
+    rows = torch.tensor([0, 2, 3])
     expected = transformer(tokens)
     for start in range(0, 20, 2):
         if start == 10:
@@ -143,7 +150,8 @@ def test_the_last_layer_computes_nothing_that_is_not_read(monkeypatch: pytest.Mo
 
 def test_dropout_is_for_training_alone() -> None:
     torch.manual_seed(0)
-    transformer, tokens = CausalTransformer(1, 2, 16, 0.5, "gelu"), torch.randn(2, 5, 16)
+    transformer = CausalTransformer(1, 2, 16, 0.5, "gelu")
+    tokens = torch.randn(2, 5, 16)
     assert not torch.equal(transformer(tokens), transformer(tokens))
     transformer.eval()
     assert torch.equal(transformer(tokens), transformer(tokens))

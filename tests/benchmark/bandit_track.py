@@ -66,8 +66,10 @@ class Pulling(Life):
 
     def __init__(self, config: BanditConfig, folder: Path, report: Report) -> None:
         super().__init__(f"run {config.id}", folder, config.steps, config.evaluate_every, report)
-        self.config, self.rng = config, np.random.default_rng(config.seed)
-        self.means, self.pulls = np.zeros(2), np.zeros(2)
+        self.config = config
+        self.rng = np.random.default_rng(config.seed)
+        self.means = np.zeros(2)
+        self.pulls = np.zeros(2)
         self.progress.episodes = ",".join(COLUMNS) + "\n"
 
     def load(self) -> Progress:
@@ -93,7 +95,8 @@ class Pulling(Life):
             self.fail("a mean is no longer finite")
 
     def evaluate(self) -> None:
-        step, arm = self.progress.step, int(self.means.argmax())
+        step = self.progress.step
+        arm = int(self.means.argmax())
         draws = np.random.default_rng([self.config.seed, step]).random(self.config.evaluation_episodes)
         played = [Episode(step, 0.0, n, n, float(draw < CHANCES[arm]), 1) for n, draw in enumerate(draws)]
         self.progress.episodes += episodes_csv(played).split("\n", 1)[1]
@@ -183,7 +186,7 @@ def card(folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) 
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    """What the checkpoint of a run holds, for tests."""
+    """The tensors in the checkpoint of a run, for tests."""
     return read_checkpoint(folder / "checkpoint.safetensors", np.random.default_rng())[0]
 
 

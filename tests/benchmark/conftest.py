@@ -103,7 +103,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def minilm_package(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where "minilm" lies in an installed package: a tiny BERT, beside code that fails if it is run."""
+    """The folder of "minilm" in an installed package: a tiny BERT, beside code that fails if it is run."""
     folder = tmp_path / "site" / "packaged_minilm"
     shutil.copytree(tiny_bert, folder / "model")
     (folder / "__init__.py").write_text("raise RuntimeError('the code of the package was run')\n")

@@ -1,4 +1,4 @@
-"""Runs that train in a moment, and what they come to: for tests of what trains many of them."""
+"""Runs that train in a moment, and their results: for tests of what trains many of them."""
 
 import json
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ BUDGET = {"evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
 
 
 def little_request(steps: int, evaluate_every: int) -> RunRequest:
-    """Asks for cloning with a tiny network on `reacher_data`."""
+    """A request for cloning with a tiny network on `reacher_data`."""
     budget = BUDGET | {"steps": steps, "evaluate_every": evaluate_every}
     return RunRequest("reacher2d-medium", "bc", budget=budget, settings={"hidden": (16,), "learning_rate": 1e-3})
 
 
 def little_run(seed: int = 0, *, steps: int, evaluate_every: int, **changes: Any) -> OfflineConfig:
-    """That run, with `changes` to what is asked for."""
+    """The run of a little request, with `changes` to it."""
     return resolve(replace(little_request(steps, evaluate_every), seed=seed, **changes))
 
 
@@ -54,7 +54,7 @@ def note_files(folder: Path) -> None:
 
 
 def result(target: float, scores: Array) -> Result:
-    """What a run with these scores (M,) of its headline episodes came to at a target."""
+    """The result at a target of a run with these scores (M,) of its headline episodes."""
     mean = float(scores.mean())
     return Result(target, mean, mean, mean, scores, curve_steps=np.array([1]), curve_scores=np.array([mean]))
 

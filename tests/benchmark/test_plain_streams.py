@@ -1,4 +1,4 @@
-"""What is printed cannot command a terminal, whoever wrote the text."""
+"""Tests that no printed text can command a terminal, whoever wrote it."""
 
 import io
 import json

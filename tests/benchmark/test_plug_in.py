@@ -28,7 +28,8 @@ ENTRY_POINTS = "[lamobench.methods]\ngreedy = bandit_track:GREEDY\n[lamobench.tr
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
     """The environment of a process in which the package is installed."""
-    site, about = tmp_path / "site", tmp_path / "site" / "bandit_track-1.0.dist-info"
+    site = tmp_path / "site"
+    about = tmp_path / "site" / "bandit_track-1.0.dist-info"
     about.mkdir(parents=True)
     shutil.copy(PACKAGE, site)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bandit-track\nVersion: 1.0\n")
@@ -118,7 +119,7 @@ def test_a_package_that_can_t_be_imported_is_left_out(installed: dict[str, str],
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Afterwards, both registries hold what they held."""
+    """Bring both registries back to what they held."""
     before = dict(METHODS), dict(TRACKS)
     yield
     for registry, rows in zip((METHODS, TRACKS), before, strict=True):

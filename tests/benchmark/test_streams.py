@@ -45,17 +45,17 @@ TINY += [word for name, value in BUDGET.items() for word in ("--budget", f"{name
 
 
 def environment(locale: str) -> dict[str, str]:
-    """This process's, with nothing said of encodings but by `locale`."""
+    """The environment of this process, with nothing said of encodings but by `locale`."""
     said = ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LC_CTYPE", "LANG")
     return {name: value for name, value in os.environ.items() if name not in said} | LOCALES.get(locale, {})
 
 
 def run(
-    arguments: Sequence[str | bytes | Path], locale: str = "", program: str = MAIN, **more: Any
+    arguments: Sequence[str | bytes | Path], locale: str = "", program: str = MAIN, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
     """The program in a process of its own; what it writes is read as bytes."""
     command = [sys.executable, "-c", program, *arguments]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.run(command, env=environment(locale), timeout=120, check=False, **streams)
 
 
@@ -179,7 +179,7 @@ sys.meta_path.insert(0, Finder())
 
 
 def hearing() -> None:
-    """Before the program: Ctrl-C is heard, whatever this process was started by."""
+    """Let the program hear Ctrl-C, whatever started this process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -17,11 +17,13 @@ def lamobench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def make_trajectories() -> Callable[..., Trajectories]:
-    """Builds three short episodes of reacher2d-like data; the same seed gives the same content."""
+    """A function that builds three short episodes of reacher2d-like data; the same seed gives the same content."""
 
     def make(seed: int = 0, dataset: str = "reacher2d-medium", source: str = "recorded") -> Trajectories:
-        rng, offsets = np.random.default_rng(seed), np.array([0, 4, 5, 11])
-        terminals, timeouts = np.zeros(11, bool), np.zeros(11, bool)
+        rng = np.random.default_rng(seed)
+        offsets = np.array([0, 4, 5, 11])
+        terminals = np.zeros(11, bool)
+        timeouts = np.zeros(11, bool)
         terminals[3] = timeouts[4] = timeouts[10] = True
         return Trajectories(
             observations=rng.normal(size=(11, 12)).astype(np.float32),
@@ -41,7 +43,8 @@ def make_trajectories() -> Callable[..., Trajectories]:
 def frame_trajectories() -> Trajectories:
     """Two episodes, of 7 and 3 steps, of 2 x 2 frames whose every pixel tells the step: 1 to 12, last ones included."""
     levels = np.array([1, 2, 3, 4, 5, 6, 7, 9, 10, 11], np.uint8)
-    terminals, timeouts = np.zeros(10, bool), np.zeros(10, bool)
+    terminals = np.zeros(10, bool)
+    timeouts = np.zeros(10, bool)
     terminals[6] = timeouts[9] = True
     return Trajectories(
         observations=np.broadcast_to(levels[:, None, None], (10, 2, 2)).copy(),

@@ -31,12 +31,13 @@ Make = Callable[..., Trajectories]
 
 
 class Listening(gymnasium.Env):
-    """Remembers the actions that it is given; only such as are in its space."""
+    """An environment that remembers the actions that it is given; only such as are in its space."""
 
     observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def __init__(self, action_space: gymnasium.Space) -> None:
-        self.action_space, self.heard = action_space, list[Any]()
+        self.action_space = action_space
+        self.heard = list[Any]()
 
     def reset(self, **_: Any) -> tuple[Array, dict[str, Any]]:
         return np.zeros(1, np.float32), {}

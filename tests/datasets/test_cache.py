@@ -210,7 +210,8 @@ def test_a_failed_last_rename_brings_the_old_cache_back(
     make_trajectories: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = cache.save(make_trajectories())
-    rename, calls = os.rename, []
+    rename = os.rename
+    calls = []
 
     def fails_the_second_time(source: Path, target: Path) -> None:
         calls.append(target)

@@ -33,7 +33,8 @@ def test_entries_are_consistent() -> None:
 
 
 def test_reacher2d_is_as_published() -> None:
-    task, dataset = catalog.find_task("reacher2d"), catalog.find_dataset("reacher2d-medium")
+    task = catalog.find_task("reacher2d")
+    dataset = catalog.find_dataset("reacher2d-medium")
     assert (task.horizon, task.target_returns, task.return_scale) == (100, (76.0, 40.0), 10.0)
     assert (catalog.recording_of(dataset).episodes, dataset.published_fractions) == (50, (0.1, 0.3, 1.0))
     assert [task.normalise(value) for value in (0.0, 36.0, 100.0)] == [0.0, 36.0, 100.0]

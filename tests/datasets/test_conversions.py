@@ -18,7 +18,7 @@ def test_real_numbers_of_any_type_become_float32(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["c8", "c16", "S3", "U3", "O", "M8[s]", "m8[s]", [("x", "f4")], "V4"])
 def test_anything_else_is_no_number(dtype: object) -> None:
     values = np.zeros(2, dtype)  # type: ignore[call-overload]
-    for convert in (to_floats, to_flags, lambda v, where: to_integers(v, np.int64, where)):
+    for convert in (to_floats, to_flags, lambda v, place: to_integers(v, np.int64, place)):
         with pytest.raises(UserError, match=r"rewards holds .*, expected real numbers"):
             convert(values, "rewards")
     with pytest.raises(UserError, match="rewards holds"):
@@ -65,7 +65,9 @@ def test_integers_are_whole_numbers_that_fit() -> None:
 
 
 def test_what_is_right_is_not_copied() -> None:
-    floats, flags, numbers = np.zeros(3, np.float32), np.zeros(3, bool), np.zeros(3, np.int64)
+    floats = np.zeros(3, np.float32)
+    flags = np.zeros(3, bool)
+    numbers = np.zeros(3, np.int64)
     assert to_floats(floats, "") is floats
     assert to_flags(flags, "") is flags
     assert to_integers(numbers, np.int64, "") is numbers

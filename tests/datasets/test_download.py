@@ -19,7 +19,7 @@ CONTENT = bytes(range(256)) * 4000  # about 1 MB
 
 @dataclass
 class Behaviour:
-    """What the server does; `cuts` says after how many bytes each of the next answers breaks off."""
+    """The way in which the server answers; `cuts` says after how many bytes each of the next answers breaks off."""
 
     content: bytes = CONTENT
     cuts: list[int] = field(default_factory=list)
@@ -42,7 +42,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        does, asked = self.server.behaviour, self.headers.get("Range", "")
+        does = self.server.behaviour
+        asked = self.headers.get("Range", "")
         does.asked.append(asked)
         if does.status != 200:
             self.send_error(does.status)
@@ -80,12 +81,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-def get(server: Server, target: Path, anew: bool = False, expected: bytes | None = CONTENT) -> None:
+def get(server: Server, target: Path, force: bool = False, expected: bytes | None = CONTENT) -> None:
     def check(path: Path) -> None:
         if expected is not None and path.read_bytes() != expected:
             raise UserError("not what was expected")
 
-    download(f"http://127.0.0.1:{server.server_port}/file.hdf5", target, check, anew)
+    download(f"http://127.0.0.1:{server.server_port}/file.hdf5", target, check, force)
 
 
 def names(folder: Path) -> list[str]:
@@ -104,7 +105,7 @@ def test_what_is_there_is_not_asked_for_again_unless_anew(server: Server, tmp_pa
     (tmp_path / "file.hdf5").write_bytes(b"mine")
     get(server, tmp_path / "file.hdf5")
     assert (server.behaviour.asked, (tmp_path / "file.hdf5").read_bytes()) == ([], b"mine")
-    get(server, tmp_path / "file.hdf5", anew=True)
+    get(server, tmp_path / "file.hdf5", force=True)
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT
 
 
@@ -128,7 +129,9 @@ def test_a_download_that_is_stuck_ends_and_goes_on_next_time(server: Server, tmp
 
 @pytest.mark.parametrize("mark", ['"first"', "", 'W/"weak"'])
 def test_a_server_that_ignores_ranges_sends_it_all_again(server: Server, tmp_path: Path, mark: str) -> None:
-    server.behaviour.mark, server.behaviour.ranges, server.behaviour.cuts = mark, False, [300_000]
+    server.behaviour.mark = mark
+    server.behaviour.ranges = False
+    server.behaviour.cuts = [300_000]
     get(server, tmp_path / "file.hdf5")
     assert server.behaviour.asked == ["", "bytes=300000-"]
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT
@@ -138,7 +141,8 @@ def test_two_versions_of_a_file_are_never_put_together(server: Server, tmp_path:
     server.behaviour.cuts = [300_000, 0]
     with pytest.raises(UserError):
         get(server, tmp_path / "file.hdf5")
-    server.behaviour.content, server.behaviour.mark = CONTENT[::-1], '"second"'
+    server.behaviour.content = CONTENT[::-1]
+    server.behaviour.mark = '"second"'
     get(server, tmp_path / "file.hdf5", expected=None)
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT[::-1]
 
@@ -164,7 +168,8 @@ def test_a_part_that_is_too_long_is_begun_anew(server: Server, tmp_path: Path) -
     ],
 )
 def test_a_wrong_length_is_found(server: Server, tmp_path: Path, claimed: int, message: str) -> None:
-    server.behaviour.claimed, server.behaviour.ranges = claimed, False
+    server.behaviour.claimed = claimed
+    server.behaviour.ranges = False
     with pytest.raises(UserError, match=message):
         get(server, tmp_path / "file.hdf5")
     assert not (tmp_path / "file.hdf5").exists()
@@ -173,7 +178,7 @@ def test_a_wrong_length_is_found(server: Server, tmp_path: Path, claimed: int, m
 def test_a_file_that_fails_its_check_leaves_nothing_and_what_was_there(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.hdf5").write_bytes(b"mine")
     with pytest.raises(UserError, match=r"^http://127.*/file.hdf5 gave a file that is no good: not what was expected$"):
-        get(server, tmp_path / "file.hdf5", anew=True, expected=b"other")
+        get(server, tmp_path / "file.hdf5", force=True, expected=b"other")
     assert names(tmp_path) == ["file.hdf5"]
     assert (tmp_path / "file.hdf5").read_bytes() == b"mine"
 
@@ -203,7 +208,8 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
 
 
 def test_two_at_once_download_once(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside, go_on = threading.Event(), threading.Event()
+    inside = threading.Event()
+    go_on = threading.Event()
     complete = module._complete
 
     def slow(address: str, part: Path) -> None:

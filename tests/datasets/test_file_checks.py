@@ -1,4 +1,4 @@
-"""What is asked of a file before it is read."""
+"""Tests of the checks on a file before it is read."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ def test_a_regular_file_passes_and_so_does_a_link_to_one(tmp_path: Path) -> None
     file.write_bytes(b"123")
     (tmp_path / "link").symlink_to(file)
     for path in (file, tmp_path / "link"):
-        check_regular_file(path, most=3, within=tmp_path)
+        check_regular_file(path, max_bytes=3, folder=tmp_path)
     with pytest.raises(UserError, match=r"file has 0\.0 MB, more than the 2e-06 MB"):
-        check_regular_file(file, most=2)
+        check_regular_file(file, max_bytes=2)
 
 
 def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_what_cannot_be_found_is_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     with pytest.raises(UserError, match="can't be read") as error:
-        check_regular_file(tmp_path / name, within=tmp_path)
+        check_regular_file(tmp_path / name, folder=tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -43,9 +43,9 @@ def test_a_link_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "given" / "data").symlink_to(tmp_path / "secret")
     check_regular_file(tmp_path / "given" / "data")
     with pytest.raises(UserError, match="leads out of"):
-        check_regular_file(tmp_path / "given" / "data", within=tmp_path / "given")
+        check_regular_file(tmp_path / "given" / "data", folder=tmp_path / "given")
     with pytest.raises(UserError, match="leads out of"):
-        check_regular_file(tmp_path / "given" / ".." / "secret", within=tmp_path / "given")
+        check_regular_file(tmp_path / "given" / ".." / "secret", folder=tmp_path / "given")
 
 
 def test_what_unpacks_to_more_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

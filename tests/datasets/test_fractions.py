@@ -130,8 +130,11 @@ def published_choice(lengths: Array, fraction: float, rng: np.random.Generator, 
 
 @pytest.mark.parametrize("take", [take_fraction_by_length, take_weighted_fraction])
 def test_episodes_are_chosen_as_often_as_in_the_published_draws(take: Callable[..., Subset]) -> None:
-    data, draws, rng = many_episodes(6), 2000, np.random.default_rng(0)
-    ours, published = np.zeros(6), np.zeros(6)
+    data = many_episodes(6)
+    draws = 2000
+    rng = np.random.default_rng(0)
+    ours = np.zeros(6)
+    published = np.zeros(6)
     weighted = take is take_weighted_fraction
     for seed in range(draws):
         ours[take(data, 0.4, seed).episodes] += 1 / draws

@@ -48,7 +48,8 @@ print(catalog.load("reacher2d-medium").num_steps, left)
 
 @needs_mounts
 def test_every_command_ends_in_one_line_and_leaves_what_was_there(tmp_path: Path) -> None:
-    files, disk = tmp_path / "files", tmp_path / "disk"
+    files = tmp_path / "files"
+    disk = tmp_path / "disk"
     disk.mkdir()
     frames = dqn_replay_files.games((3000,))  # 21 MB
     dqn_replay_files.write(files / "replay", dqn_replay_files.rows(frames))

@@ -77,9 +77,9 @@ def test_a_file_is_checked_before_it_is_read(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=reason):
             read_json(tmp_path / f"{name}.json")
     (tmp_path / "small.json").write_text("[1]")
-    assert read_json(tmp_path / "small.json", most=3) == [1]
+    assert read_json(tmp_path / "small.json", max_bytes=3) == [1]
     with pytest.raises(UserError, match="more than the 2e-06 MB"):
-        read_json(tmp_path / "small.json", most=2)
+        read_json(tmp_path / "small.json", max_bytes=2)
 
 
 def test_what_python_writes_may_be_infinite_but_nothing_else() -> None:

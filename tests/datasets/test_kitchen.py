@@ -7,7 +7,8 @@ from lamobench.datasets.catalog import find_task
 from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, achieved, goal_vector, next_goals, satisfied
 
-KITCHEN, MIXED = find_task("kitchen"), find_task("kitchen-mixed")
+KITCHEN = find_task("kitchen")
+MIXED = find_task("kitchen-mixed")
 
 
 def test_sub_goals_are_those_of_the_environment() -> None:
@@ -58,7 +59,8 @@ def test_a_sub_goal_pays_once_and_the_last_one_ends_the_episode(env: gymnasium.E
     assert list(satisfied(observation[None], KITCHEN.sub_goals)[0]) == [False, False, False, True]
     assert env.step(nothing)[1] == 0.0, "it is done, and pays no more"
     put(env, "microwave", "light switch", "kettle")
-    rewards, terminated = 1.0, False
+    rewards = 1.0
+    terminated = False
     while not terminated and rewards < 4:
         _, reward, terminated, truncated, _ = env.step(nothing)
         rewards += reward

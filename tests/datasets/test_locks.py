@@ -1,3 +1,4 @@
+import inspect
 import multiprocessing
 import os
 import signal
@@ -63,6 +64,17 @@ def test_a_folder_is_locked_too(tmp_path: Path) -> None:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def test_the_package_for_locks_has_none_of_folders_and_none_to_share(tmp_path: Path) -> None:
+    """The reason in docs/decisions.md: should this fail after an upgrade, the package may do."""
+    filelock = pytest.importorskip("filelock")
+    with pytest.raises(IsADirectoryError):
+        filelock.FileLock(tmp_path, timeout=0).acquire()
+    with (tmp_path / "file").open("a") as first, (tmp_path / "file").open("a") as second:
+        assert filelock.lock_descriptor(first.fileno(), blocking=False)
+        assert not filelock.lock_descriptor(second.fileno(), blocking=False)
+    assert not {"shared", "exclusive"} & set(inspect.signature(filelock.lock_descriptor).parameters)
 
 
 def test_a_disk_without_locks_is_an_error_and_not_somebody_else(

@@ -24,7 +24,8 @@ def test_vectors_are_gymnasium_s() -> None:
 
 def test_the_environment_s_vectors_are_the_data_s() -> None:
     class Samples(gymnasium.Env):  # type: ignore[misc]
-        observation_space, action_space = NESTED, spaces.Discrete(2)
+        observation_space = NESTED
+        action_space = spaces.Discrete(2)
 
         def reset(self, **_: object) -> tuple[object, dict[str, object]]:
             return NESTED.sample(), {}

@@ -83,7 +83,8 @@ def test_what_is_exported_from_such_a_task_comes_back(minari_folder: Path) -> No
 def test_without_reference_scores_the_episodes_decide_and_it_is_said(minari_folder: Path) -> None:
     data = import_dataset("pendulum", record("InvertedPendulum-v5", scored=False))
     task = catalog.find_task("pendulum")
-    worst, best = data.returns.min(), data.returns.max()
+    worst = data.returns.min()
+    best = data.returns.max()
     assert worst < best == task.target_returns[0]
     assert (task.reference_scores, task.score_source) == ((worst, best), OWN_SCORES)
     assert [task.normalise(worst), task.normalise(best)] == [0.0, 100.0]

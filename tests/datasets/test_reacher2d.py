@@ -28,7 +28,8 @@ def random_actions(seed: int, steps: int = HORIZON) -> Array:
 
 def tip_of(shoulder: float, elbow: float) -> Array:
     """Link 1 points along shoulder + 0.785; the elbow's own rotation of -0.785 takes that back for link 2."""
-    first, second = shoulder + 0.785, shoulder + 0.785 + elbow - 0.785
+    first = shoulder + 0.785
+    second = shoulder + 0.785 + elbow - 0.785
     return 0.6 * np.array([np.cos(first), np.sin(first)]) + 0.45 * np.array([np.cos(second), np.sin(second)])
 
 
@@ -66,8 +67,10 @@ def test_observations_are_those_of_hand_computed_kinematics() -> None:
     env.reset(seed=5)
     for action in (*-np.ones((40, 2)), *random_actions(1, 30)):  # the elbow meets its limit
         observation, *_ = env.step(action)
-        q, velocity = env._data.qpos, env._data.qvel
-        tip, target = tip_of(*q), np.array(env._target)
+        q = env._data.qpos
+        velocity = env._data.qvel
+        tip = tip_of(*q)
+        target = np.array(env._target)
         expected = np.concatenate([np.sin(q), np.cos(q), 0.15 * velocity, tip, target, tip - target])
         np.testing.assert_allclose(observation, expected, atol=1e-6)
     assert observation.dtype == np.float32
@@ -83,7 +86,8 @@ def test_at_zero_the_links_point_to_45_and_0_degrees() -> None:
 
 def test_starts_and_targets_are_uniform_in_their_ranges() -> None:
     env = Reacher2d()
-    starts, targets = [], []
+    starts = []
+    targets = []
     for seed in range(2000):
         observation, _ = env.reset(seed=seed)
         starts.append(env._data.qpos.copy())
@@ -137,7 +141,8 @@ def test_a_constant_torque_meets_the_damping() -> None:
 
 
 def test_episodes_depend_on_seed_and_actions_alone() -> None:
-    used, other = Reacher2d(), Reacher2d()
+    used = Reacher2d()
+    other = Reacher2d()
     first = played(used, 3, random_actions(3))
     played(other, 4, random_actions(4))
     np.testing.assert_array_equal(played(used, 3, random_actions(3)), first)
@@ -158,7 +163,8 @@ def test_interleaved_environments_share_the_model_and_nothing_else() -> None:
 
 
 def test_torques_are_clipped_and_must_be_finite() -> None:
-    strong, weak = np.full((5, 2), [7.0, -3.0]), np.full((5, 2), [1.0, -1.0])
+    strong = np.full((5, 2), [7.0, -3.0])
+    weak = np.full((5, 2), [1.0, -1.0])
     np.testing.assert_array_equal(played(Reacher2d(), 0, strong), played(Reacher2d(), 0, weak))
     env = Reacher2d()
     env.reset(seed=0)

@@ -16,7 +16,8 @@ def played(task: str, steps: int) -> tuple[Any, Any]:
     observation, _ = env.reset(seed=0)
     simulator: Any = env.unwrapped
     data = simulator.data if hasattr(simulator, "data") else simulator._data
-    observations, positions = [observation], [data.qpos.copy()]
+    observations = [observation]
+    positions = [data.qpos.copy()]
     for _ in range(steps):
         observation, *_ = env.step(env.action_space.sample())
         observations.append(observation)

@@ -1,4 +1,4 @@
-"""What is written is whole, and what a killed process left half written goes with the next of its kind."""
+"""Files are written whole, and what a killed process left half written goes with the next of its kind."""
 
 import errno
 import os
@@ -20,11 +20,11 @@ from lamobench.datasets.storage import remove_folder, whole_file, whole_folder
 Write = Callable[[Path], AbstractContextManager[Path]]
 
 
-def killed(what: Callable[[], object]) -> None:
+def killed(work: Callable[[], object]) -> None:
     """Do it in a process that kills itself on the way."""
     child = os.fork()
     if child == 0:
-        what()
+        work()
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
 
@@ -36,11 +36,13 @@ def half_write(write: Write, path: Path) -> None:
 
 @pytest.mark.parametrize("write", [whole_file, whole_folder, cache.replaced_folder])
 def test_what_was_half_written_goes_with_the_next(tmp_path: Path, write: Write) -> None:
-    path, other = tmp_path / "a[1]", tmp_path / "a"
+    path = tmp_path / "a[1]"
+    other = tmp_path / "a"
     killed(lambda: half_write(write, path))
     killed(lambda: half_write(write, other))
     (tmp_path / ".a[1].settings").write_text("a person's own")
-    left, others = set(tmp_path.iterdir()), {path.name for path in tmp_path.glob(".a.*")}
+    left = set(tmp_path.iterdir())
+    others = {path.name for path in tmp_path.glob(".a.*")}
     assert (len(left), len(others)) == (3, 1)
     with write(path) as living:
         assert len(set(tmp_path.iterdir()) - left) == 1

@@ -21,7 +21,8 @@ def test_describe_counts_and_is_plain_json(make_trajectories: Callable[..., Traj
 
 
 def test_scores_are_those_of_the_catalog_s_references(make_trajectories: Callable[..., Trajectories]) -> None:
-    data, hopper = make_trajectories(), find_task("hopper")
+    data = make_trajectories()
+    hopper = find_task("hopper")
     described = json.loads(json.dumps(describe_scores(data, find_dataset("hopper-medium"), hopper)))
     assert (described["task"], described["horizon"], described["target_returns"]) == ("hopper", 1000, [3600.0, 1800.0])
     assert described["published_fractions"] == [0.005, 0.01, 0.1, 1.0]

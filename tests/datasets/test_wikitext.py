@@ -26,7 +26,7 @@ TEXTS = {
 
 
 def raw_text(*articles: list[str]) -> str:
-    """As WikiText's raw files have it: an empty line before and after each heading, spaces around every line."""
+    """The text of WikiText's raw files: an empty line before and after each heading, spaces around every line."""
     return "".join(f" \n{line}\n" for article in articles for line in article)
 
 
@@ -39,7 +39,7 @@ def write_raw(folder: Path) -> Path:
 
 
 def write_parquet(path: Path, text: str) -> None:
-    """As the Hub has it: a row for each line, nothing at all where the line is empty."""
+    """Write the text as the Hub has it: a row for each line, nothing at all where the line is empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [f"{line}\n" if line.strip() else "" for line in text.splitlines()]
     parquet.write_table(pyarrow.table({"text": rows}), path)

@@ -24,8 +24,9 @@ Make = Callable[..., Trajectories]
 
 
 def naive_window(data: Trajectories, episode: int, start: int, context: int) -> dict[str, np.ndarray]:
-    """What one window must hold, written as one would explain it."""
-    first, end = int(data.offsets[episode]), int(data.offsets[episode + 1])
+    """The content of one window, written as one would explain it."""
+    first = int(data.offsets[episode])
+    end = int(data.offsets[episode + 1])
     window = {
         "observations": np.zeros((context, 12), np.float32),
         "actions": np.zeros((context, 2), np.float32),
@@ -132,7 +133,9 @@ def levels(frames: torch.Tensor) -> list[int]:
 
 def test_windows_of_frames_hold_each_frame_once_with_those_before_it(frame_trajectories: Trajectories) -> None:
     sampler = ContextSampler(take_fraction(frame_trajectories, 1.0, 0), 3, View(frames=4))
-    starts, firsts, ends = np.array([0, 2, 6, 7, 8]), np.array([0, 0, 0, 7, 7]), np.array([7, 7, 7, 10, 10])
+    starts = np.array([0, 2, 6, 7, 8])
+    firsts = np.array([0, 0, 0, 7, 7])
+    ends = np.array([7, 7, 7, 10, 10])
     batch = sampler.windows(starts, firsts, ends)
     assert batch.observations.dtype == torch.uint8
     assert batch.observations.shape == (5, 3 + 3, 2, 2)
@@ -246,6 +249,7 @@ def test_reward_rates_are_over_the_rest_of_the_horizon(make_trajectories: Make) 
     assert 0 < len(subset.episodes) < data.num_episodes
     rates = []
     for n in subset.episodes:
-        first, end = int(data.offsets[n]), int(data.offsets[n + 1])
+        first = int(data.offsets[n])
+        end = int(data.offsets[n + 1])
         rates += [float(data.rewards[t:end].sum()) / (30 - (t - first)) for t in range(first, end)]
     assert reward_rates(subset, 30) == pytest.approx((min(rates), max(rates)))

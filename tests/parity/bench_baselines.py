@@ -128,7 +128,8 @@ def transformers_model() -> tuple[Update, Update]:
     model, _ = counterparts.transformers_model(policy, SPEC)
     model.train()
     batches = [windows(SPEC, 64, policy.context, seed) for seed in range(BATCHES)]
-    c, queue = policy.config, itertools.cycle(batches)
+    c = policy.config
+    queue = itertools.cycle(batches)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
 
@@ -149,7 +150,8 @@ def sampled_windows() -> tuple[Update, Update]:
     pieces = [slice(first, last) for first, last in itertools.pairwise(data.offsets)]
     arrays = [(data.observations[p], data.actions[p], data.rewards[p, None]) for p in pieces]
     theirs = create_infinite_replay_buffer([Episode(*each, terminated=False) for each in arrays])
-    start, number = 123, 7
+    start = 123
+    number = 7
     one = ours.windows(data.offsets[[number]] + start, data.offsets[[number]], data.offsets[[number + 1]])
     other = BasicTrajectorySlicer()(theirs.episodes[number], start + CONTEXT - 1, CONTEXT)
     for name in ("observations", "actions"):
@@ -182,8 +184,9 @@ def on_transitions(policy: Any, theirs: Any) -> tuple[Update, Update]:
 
 
 def our_update(policy: Policy, batches: list[Any]) -> Update:
-    """What `benchmark/offline/loop.py` does with a batch."""
-    settings, queue = policy.optimizer_settings(), itertools.cycle(batches)
+    """The work of `benchmark/offline/loop.py` on a batch."""
+    settings = policy.optimizer_settings()
+    queue = itertools.cycle(batches)
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon, fused=True)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     policy.train()
@@ -201,8 +204,9 @@ def our_update(policy: Policy, batches: list[Any]) -> Update:
 
 
 def d3rlpy_update(implementation: Any, batches: list[Any]) -> Update:
-    """What d3rlpy's `fit` does with a batch."""
-    steps, queue = itertools.count(), itertools.cycle(batches)
+    """The work of d3rlpy's `fit` on a batch."""
+    steps = itertools.count()
+    queue = itertools.cycle(batches)
     return lambda: implementation.update(next(queue), next(steps))
 
 
@@ -234,19 +238,19 @@ def measure(contest: Contest, threads: int, clock: str, rounds: int, seconds: fl
 
 
 def in_order(ours: Callable[[], float], theirs: Callable[[], float], ours_first: bool) -> tuple[float, float]:
-    """What (ours, theirs) measure, one after the other."""
+    """Measure (ours, theirs), one after the other."""
     if ours_first:
         return ours(), theirs()
     other = theirs()
     return ours(), other
 
 
-def updates_per_second(now: Callable[[], float], update: Update, count: int) -> float:
-    """Over `count` updates, by the clock `now`."""
-    started = now()
+def updates_per_second(clock: Callable[[], float], update: Update, count: int) -> float:
+    """The updates a second over `count` updates, by the clock."""
+    started = clock()
     for _ in range(count):
         update()
-    return count / (now() - started)
+    return count / (clock() - started)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What every comparison shares: a fixed batch, draws that both sides are given alike, and how equal is equal.
+"""The parts that comparisons share: a fixed batch, draws that both sides are given alike, and how equal is equal.
 
 Shapes: B batch, S observation, A action.
 """
@@ -18,7 +18,8 @@ from lamobench.datasets.windows import ContextBatch, TransitionBatch, View
 from lamobench.tests.parity.counterparts import Pair
 
 SEEN: dict[tuple[str, str], float] = {}  # (method, quantity) -> the largest relative difference of this session
-LOSS, GRADIENT = 1e-5, 1e-4  # relative; a gradient's entries are sums of terms that cancel
+LOSS = 1e-5  # relative
+GRADIENT = 1e-4  # a gradient's entries are sums of terms that cancel
 
 
 def make_spec(observation_dim: int = 11, action_dim: int = 3, **changes: Any) -> Spec:
@@ -47,7 +48,8 @@ def make_frames_spec(action_dim: int = 4) -> Spec:
 def transitions(spec: Spec, size: int, seed: int = 2) -> TransitionBatch:
     """A fixed batch of made-up steps of continuous control, a fifth of them terminal."""
     generator = torch.Generator().manual_seed(seed)
-    mean, std = torch.from_numpy(spec.observation_mean), torch.from_numpy(spec.observation_std)
+    mean = torch.from_numpy(spec.observation_mean)
+    std = torch.from_numpy(spec.observation_std)
     return TransitionBatch(
         observations=mean + std * torch.randn(size, spec.observation_dim, generator=generator),
         actions=1.9 * torch.rand(size, spec.action_dim, generator=generator) - 0.95,
@@ -98,7 +100,8 @@ def frames(spec: Spec, size: int, seed: int = 2) -> TransitionBatch:
 def windows(spec: Spec, size: int, context: int, seed: int = 2) -> ContextBatch:
     """A fixed batch of made-up windows of `context` steps, some of which end early."""
     generator = torch.Generator().manual_seed(seed)
-    mean, std = torch.from_numpy(spec.observation_mean), torch.from_numpy(spec.observation_std)
+    mean = torch.from_numpy(spec.observation_mean)
+    std = torch.from_numpy(spec.observation_std)
     lengths = torch.randint(1, 2 * context, (size, 1), generator=generator)  # about half of them are cut off
     steps = torch.arange(context)
     mask = steps < lengths
@@ -136,14 +139,15 @@ def normal(*shape: int, seed: int) -> Tensor:
 
 
 def uniform(*shape: int, seed: int) -> Tensor:
-    """Draws from [-1, 1] that can be had twice."""
+    """Draw from [-1, 1], the same for the same seed."""
     return 2.0 * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) - 1.0
 
 
 @contextmanager
 def draws(normals: list[Tensor], uniforms: list[Tensor] | None = None) -> Iterator[None]:
     """Hand out these draws, in this order, to their code when it asks PyTorch for random numbers; all must be used."""
-    normal_queue, uniform_queue = list(normals), list(uniforms or [])
+    normal_queue = list(normals)
+    uniform_queue = list(uniforms or [])
 
     def next_normal(shape: Any, *rest: int, **_: Any) -> Tensor:
         shape = (shape, *rest) if isinstance(shape, int) else shape
@@ -169,17 +173,17 @@ def assert_equal(method: str, quantity: str, ours: Tensor, theirs: Tensor, toler
     _compare(method, quantity, ours, theirs, float(theirs.detach().abs().max()), tolerance)
 
 
-def assert_equal_gradients(method: str, whose: str, pairs: list[Pair]) -> None:
+def assert_equal_gradients(method: str, owner: str, pairs: list[Pair]) -> None:
     """Compare the gradients that both sides' backward passes left, relative to the largest of each of our tensors.
 
-    Of ours and whole, since the bias of the keys has no gradient but rounding, and is a part of a tensor of ours.
+    Our tensors are compared whole, since the bias of the keys, a part of one, has no gradient but rounding.
     """
     assert pairs
     for pair in pairs:
         assert pair.ours.grad is not None
         assert pair.theirs.grad is not None
         scale = float(pair.ours.grad.abs().max())
-        _compare(method, f"gradients of {whose}", pair.view(pair.ours.grad), pair.theirs.grad, scale, GRADIENT)
+        _compare(method, f"gradients of {owner}", pair.view(pair.ours.grad), pair.theirs.grad, scale, GRADIENT)
 
 
 def _compare(method: str, quantity: str, ours: Tensor, theirs: Tensor, scale: float, tolerance: float) -> None:

@@ -42,7 +42,7 @@ class Pair:
 
 
 def bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their deterministic behavioural cloning."""
+    """Pair ours with their deterministic behavioural cloning."""
     c = policy.config
     config = d3rlpy.algos.BCConfig(learning_rate=c.learning_rate, encoder_factory=_hidden(c.hidden))
     theirs = _built(config, spec)
@@ -50,7 +50,7 @@ def bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
 
 
 def discrete_bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their classifier of actions, without its penalty on logits."""
+    """Pair ours with their classifier of actions, without its penalty on logits."""
     c = policy.config
     config = d3rlpy.algos.DiscreteBCConfig(
         learning_rate=c.learning_rate, encoder_factory=_seen(spec, c.hidden), beta=0.0
@@ -61,8 +61,9 @@ def discrete_bc(policy: BC, spec: Spec) -> tuple[Any, list[Pair]]:
 
 
 def td3_bc(policy: TD3BC, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their TD3+BC."""
-    c, encoder = policy.config, _hidden(policy.config.hidden)
+    """Pair ours with their TD3+BC."""
+    c = policy.config
+    encoder = _hidden(policy.config.hidden)
     config = d3rlpy.algos.TD3PlusBCConfig(
         actor_learning_rate=c.actor_learning_rate,
         critic_learning_rate=c.critic_learning_rate,
@@ -84,8 +85,9 @@ def td3_bc(policy: TD3BC, spec: Spec) -> tuple[Any, list[Pair]]:
 
 
 def iql(policy: IQL, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their IQL, but for its log standard deviations, which are no plain copy of ours: `match_width` sets them."""
-    c, encoder = policy.config, _hidden(policy.config.hidden)
+    """Pair ours with their IQL, but for its log standard deviations, no plain copy of ours: `match_width` sets them."""
+    c = policy.config
+    encoder = _hidden(policy.config.hidden)
     config = d3rlpy.algos.IQLConfig(
         actor_learning_rate=c.actor_learning_rate,
         critic_learning_rate=c.critic_learning_rate,
@@ -113,15 +115,17 @@ def match_width(theirs: Any, log_std: Tensor) -> Tensor:
 
     Theirs are a sigmoid of the parameter, stretched to the interval that ours are clipped to.
     """
-    low, high = theirs._min_logstd, theirs._max_logstd
+    low = theirs._min_logstd
+    high = theirs._max_logstd
     share = (log_std - low) / (high - low)
     theirs._logstd.copy_(torch.logit(share))
     return (high - low) * share * (1.0 - share)
 
 
 def cql(policy: CQL, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their CQL with a fixed alpha, and as the threshold of its gap what ours subtracts, log(3n)."""
-    c, encoder = policy.config, _hidden(policy.config.hidden)
+    """Pair ours with their CQL: a fixed alpha, and as the threshold of its gap what ours subtracts, log(3n)."""
+    c = policy.config
+    encoder = _hidden(policy.config.hidden)
     config = d3rlpy.algos.CQLConfig(
         actor_learning_rate=c.actor_learning_rate,
         critic_learning_rate=c.critic_learning_rate,
@@ -147,7 +151,7 @@ def cql(policy: CQL, spec: Spec) -> tuple[Any, list[Pair]]:
 
 
 def discrete_cql(policy: DiscreteCQL, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their discrete CQL on the quantiles of one critic."""
+    """Pair ours with their discrete CQL on the quantiles of one critic."""
     c = policy.config
     config = d3rlpy.algos.DiscreteCQLConfig(
         learning_rate=c.learning_rate,
@@ -159,14 +163,16 @@ def discrete_cql(policy: DiscreteCQL, spec: Spec) -> tuple[Any, list[Pair]]:
         alpha=c.conservative_weight,
     )
     theirs = _built(config, spec)
-    (critic,), (target,) = theirs._modules.q_funcs, theirs._modules.targ_q_funcs
+    (critic,) = theirs._modules.q_funcs
+    (target,) = theirs._modules.targ_q_funcs
     copied(_perceptron(target, [target._fc], policy.target_network.network))
     return theirs, copied(_perceptron(critic, [critic._fc], policy.q_network.network))
 
 
 def decision_transformer(policy: DecisionTransformer, spec: Spec) -> tuple[Any, list[Pair]]:
-    """Their Decision Transformer; the epsilon of its LayerNorms, 0.003, becomes PyTorch's."""
-    c, model = policy.config, policy.model
+    """Pair ours with their Decision Transformer; the epsilon of its LayerNorms, 0.003, becomes PyTorch's."""
+    c = policy.config
+    model = policy.model
     config = d3rlpy.algos.DecisionTransformerConfig(
         context_size=c.context,
         max_timestep=spec.horizon - 2,  # their table has two rows more
@@ -196,7 +202,8 @@ def decision_transformer(policy: DecisionTransformer, spec: Spec) -> tuple[Any, 
 
 def transformers_model(policy: DecisionTransformer, spec: Spec) -> tuple[Any, list[Pair]]:
     """The model of transformers, without its heads for states and returns; the position embedding, always 0's, is 0."""
-    c, model = policy.config, policy.model
+    c = policy.config
+    model = policy.model
     config = transformers.DecisionTransformerConfig(
         state_dim=spec.observation_dim,
         act_dim=spec.action_dim,
@@ -256,7 +263,7 @@ def _hidden(widths: Sequence[int]) -> VectorEncoderFactory:
 
 
 def _seen(spec: Spec, hidden: Sequence[int]) -> EncoderFactory:
-    """For images, convolutions and one layer on top of them, as wide as the first of `hidden`, the only one."""
+    """An encoder of images: convolutions and one layer on top, as wide as the first of `hidden`, the only one."""
     if not spec.view.frames:
         return _hidden(hidden)
     (width,) = hidden
@@ -268,7 +275,7 @@ def _layer(theirs: Any, ours: Any) -> list[Pair]:
 
 
 def _rows(theirs: nn.Linear, ours: nn.Linear, start: int) -> list[Pair]:
-    """Their layer as the outputs of ours from `start` on."""
+    """Pair their layer with the outputs of ours from `start` on."""
     rows = slice(start, start + theirs.out_features)
     return [Pair(theirs.weight, ours.weight, lambda t: t[rows]), Pair(theirs.bias, ours.bias, lambda t: t[rows])]
 
@@ -283,7 +290,7 @@ def _layers(network: nn.Module) -> list[Any]:
 
 
 def _perceptron(theirs: Any, heads: list[nn.Linear], ours: nn.Sequential) -> list[Pair]:
-    """Their encoder and the heads on top of it, which ours has side by side in its last layer."""
+    """Pair their encoder and the heads on top of it, which ours has side by side in its last layer."""
     *hidden, last = _layers(ours)
     pairs = [p for layers in zip(_layers(theirs._encoder), hidden, strict=True) for p in _layer(*layers)]
     start = 0
@@ -295,7 +302,7 @@ def _perceptron(theirs: Any, heads: list[nn.Linear], ours: nn.Sequential) -> lis
 
 
 def _critics(theirs: nn.ModuleList, ours: Ensemble) -> list[Pair]:
-    """Their critics, modules of their own, as members of our stacked ones."""
+    """Pair their critics, modules of their own, with members of our stacked ones."""
     pairs = []
     for member, critic in enumerate(theirs):
         layers = [*_layers(critic._encoder), critic._fc]
@@ -306,7 +313,9 @@ def _critics(theirs: nn.ModuleList, ours: Ensemble) -> list[Pair]:
 
 
 def _block(theirs: Any, ours: Block) -> list[Pair]:
-    attention, network, width = theirs._attention, theirs._mlp, ours.project.in_features
+    attention = theirs._attention
+    network = theirs._mlp
+    width = ours.project.in_features
     pairs = [*_layer(theirs._layer_norm1, ours.norm_attention), *_layer(theirs._layer_norm2, ours.norm_network)]
     for number, projection in enumerate((attention._q, attention._k, attention._v)):
         pairs += _rows(projection, ours.query_key_value, number * width)

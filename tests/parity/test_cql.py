@@ -30,7 +30,9 @@ from lamobench.tests.parity.comparison import (
     uniform,
 )
 
-SIZE, ACTIONS, SAMPLES = 64, 3, 5
+SIZE = 64
+ACTIONS = 3
+SAMPLES = 5
 
 
 @pytest.mark.parametrize("backup_entropy", [True, False])
@@ -45,7 +47,8 @@ def test_conservative_q_learning(backup_entropy: bool) -> None:
     theirs, pairs = counterparts.cql(policy, spec)
     theirs._modules.temp_optim.optim.param_groups[0]["lr"] = 0.0
 
-    acted, proposed = normal(SIZE, ACTIONS, seed=3), [normal(SAMPLES, SIZE, ACTIONS, seed=seed) for seed in (4, 5)]
+    acted = normal(SIZE, ACTIONS, seed=3)
+    proposed = [normal(SAMPLES, SIZE, ACTIONS, seed=seed) for seed in (4, 5)]
     at_next = normal(SIZE, ACTIONS, seed=6) if backup_entropy else torch.zeros(SIZE, ACTIONS)
     anywhere = uniform(SAMPLES, SIZE, ACTIONS, seed=7)
     batch = transitions(spec, SIZE)

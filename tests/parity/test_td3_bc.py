@@ -19,7 +19,8 @@ from lamobench.tests.parity.comparison import (
     transitions,
 )
 
-SIZE, ACTIONS = 64, 3
+SIZE = 64
+ACTIONS = 3
 
 
 def test_td3_bc() -> None:
@@ -30,7 +31,8 @@ def test_td3_bc() -> None:
         for parameter in (*policy.target_actor.parameters(), *policy.target_critic.parameters()):
             parameter += 0.05 * torch.randn_like(parameter)
     theirs, pairs = counterparts.td3_bc(policy, spec)
-    batch, noise = transitions(spec, SIZE), normal(SIZE, ACTIONS, seed=3)
+    batch = transitions(spec, SIZE)
+    noise = normal(SIZE, ACTIONS, seed=3)
 
     loss, metrics = policy.loss(batch, noise)
     loss.backward()

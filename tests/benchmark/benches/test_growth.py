@@ -15,8 +15,8 @@ QUICK = Settings(clock="cpu", rounds=2, seconds=1e-4)
 HOW = {"clock": "cpu", "threads": "1", "rounds": "2"}
 
 
-def row(axis: str, x: int, what: str, value: str, unit: str = "ms", gb: str = "0.5") -> dict[str, str]:
-    point = {"axis": axis, "x": str(x), "what": what, "value": value, "low": value, "high": value}
+def row(axis: str, x: int, label: str, value: str, unit: str = "ms", gb: str = "0.5") -> dict[str, str]:
+    point = {"axis": axis, "x": str(x), "what": label, "value": value, "low": value, "high": value}
     return point | {"unit": unit, "gb": gb} | HOW
 
 
@@ -79,7 +79,8 @@ def test_the_command_keeps_other_axes_and_writes_figure_and_page(
         return [growth.Point(x, growth.DT, 2.5 * x, 2.0, 3.0, "ms", 0.25, settings.clock, settings.threads, 1)]
 
     monkeypatch.setattr(growth, "AXES", {"context": partial(measured, x=5), "data": partial(measured, x=1000)})
-    page, output = tmp_path / "page.md", tmp_path / "growth.csv"
+    page = tmp_path / "page.md"
+    output = tmp_path / "growth.csv"
     page.write_text(f"{suite.BEGIN.format(name='growth')}\n{suite.END.format(name='growth')}\n")
     for axis in ("data", "context"):
         words = ["bench", "--growth", "--only", axis, "--output", str(output), "--page", str(page)]

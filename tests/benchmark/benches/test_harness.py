@@ -7,7 +7,8 @@ from lamobench.benchmark.benches.harness import Settings, above, below, faster, 
 
 
 def test_ways_take_turns_and_each_round_begins_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    time, calls = itertools.count(), list[str]()  # a second passes whenever the clock is looked at
+    time = itertools.count()  # a second passes whenever the clock is looked at
+    calls = list[str]()
     monkeypatch.setitem(harness.CLOCKS, "wall", lambda: float(next(time)))
     rounds = in_turn(Settings(rounds=3, seconds=0.5), lambda: calls.append("a"), lambda: calls.append("b"))
     assert rounds == [(1.0, 1.0)] * 3
@@ -21,11 +22,11 @@ def test_what_is_quick_is_measured_in_larger_blocks() -> None:
 
 
 def test_ratios_are_of_neighbouring_blocks() -> None:
-    row = faster("what", "theirs", [(1.0, 2.0), (2.0, 8.0), (1.0, 3.0)], at_least=3.0)
+    row = faster("what", "theirs", [(1.0, 2.0), (2.0, 8.0), (1.0, 3.0)], target=3.0)
     assert (row.ours, row.other, row.ratio) == (1000.0, 3000.0, 3.0)
     assert (row.low, row.high, row.wanted, row.met) == (2.5, 3.5, "3 times faster", True)
-    assert not faster("what", "theirs", [(1.0, 2.0)], at_least=3.0).met
-    assert faster("what", "theirs", [(1.0, 2.0)], at_least=None).met is None
+    assert not faster("what", "theirs", [(1.0, 2.0)], target=3.0).met
+    assert faster("what", "theirs", [(1.0, 2.0)], target=None).met is None
 
 
 def test_bounds_from_both_sides() -> None:

@@ -24,7 +24,7 @@ MEASURED = {"step_ms": 36.0, "act_ms": 3.0, "gb": 1.5, "device": "AMD EPYC", "on
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What would have been measured; a step is said to take 36 ms, a forward pass 3 ms, a simulator's step 0.1 ms."""
+    """The measurements asked for; a step is said to take 36 ms, a forward pass 3 ms, a simulator's step 0.1 ms."""
     asked = list[tuple[str, str]]()
 
     def measure(settings: Settings, cell: tuple[str, str], *_: Any) -> dict[str, Any]:
@@ -95,7 +95,8 @@ def test_the_paper_profile_needs_neither_data_nor_checkpoint(monkeypatch: pytest
 
 
 def test_the_command_measures_and_says_what_a_core_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, output = tmp_path / "page.md", tmp_path / "price.csv"
+    page = tmp_path / "page.md"
+    output = tmp_path / "price.csv"
     page.write_text(f"{suite.BEGIN.format(name='price')}\n{suite.END.format(name='price')}\n")
     words = ["bench", "--price", "cpu", "--only", "bc", "reacher2d-medium", "--rounds", "1", "--seconds", "0.001"]
     monkeypatch.setattr(sys, "argv", ["lamobench", *words, "--output", str(output), "--page", str(page)])

@@ -28,7 +28,8 @@ def test_lamo_has_the_losses_and_gradients_of_the_published_model() -> None:
     model = PublishedModel(policy).eval()
     policy.eval()
     windows = policies.windows(6, 20, shortest=3)
-    loss, theirs = policy.loss(LaMoBatch(windows, None))[0], published_loss(model, as_published(windows, model))
+    loss = policy.loss(LaMoBatch(windows, None))[0]
+    theirs = published_loss(model, as_published(windows, model))
     torch.testing.assert_close(loss, theirs, rtol=1e-5, atol=1e-6)
     loss.backward()
     theirs.backward()

@@ -23,7 +23,8 @@ def test_windows_are_measured_after_they_were_found_equal(name: str) -> None:
 def test_other_windows_are_noticed() -> None:
     data = sampling.random_vectors("hopper-medium", "Hopper-v5", (3, 2), episodes=4, steps=50)
     subset = take_fraction(data, 1.0, 0)
-    sampler, published = ContextSampler(subset, sampling.CONTEXT), sampling.PublishedSampler(data, subset)
+    sampler = ContextSampler(subset, sampling.CONTEXT)
+    published = sampling.PublishedSampler(data, subset)
     sampling.check_same(sampler, published)
     sampler._returns_to_go = sampler._returns_to_go + 1
     with pytest.raises(AssertionError, match="not close"):

@@ -35,7 +35,7 @@ TRAINED = f"reacher2d-medium {BUDGET} --budget headline_evaluations=1 --budget b
 
 
 def commands(runs: Path, place: Path) -> dict[str, list[str]]:
-    """What writes to `place`, by the path that its line must name."""
+    """The command that writes to `place`, by the path that its line must name."""
     run = folders(runs, 0)[0]
     texts = {
         "trained": f"train {TRAINED} --method bc --runs {place}/trained",

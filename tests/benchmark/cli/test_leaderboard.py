@@ -17,6 +17,7 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.store import open_run
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.little_runs import snapshot
 
 Requests = Callable[..., RunRequest]
 Run = Callable[..., str]
@@ -26,7 +27,9 @@ FRACTIONS = (0.01, 0.1, 0.3, 1.0)
 
 def many_runs(root: Path, model: Path) -> int:
     """Ten data sets, four fractions, ten methods and 25 seeds like one run, in seconds; every 100th is not finished."""
-    rng, done, number = np.random.default_rng(0), json.loads((model / "done.json").read_text()), 0
+    rng = np.random.default_rng(0)
+    done = json.loads((model / "done.json").read_text())
+    number = 0
     like = json.loads((model / "config.json").read_text())
     starts = [f"{step},76.0,{episode},{episode}," for step in (100, 200, 300) for episode in range(4)]
     for data in range(10):
@@ -51,7 +54,7 @@ def many_runs(root: Path, model: Path) -> int:
 
 
 def seconds_of_reading(root: Path) -> float:
-    """What it takes of the processor to read and parse the same files, with nothing checked."""
+    """The processor time that it takes to read and parse the same files, with nothing checked."""
     started = time.process_time()
     for folder in root.glob("*/*"):
         json.loads((folder / "config.json").read_text())
@@ -179,9 +182,13 @@ def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str)
 
 
 def test_runs_of_another_length_than_the_profile_s_are_found(
-    tmp_path: Path, runs_root: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    runs_root: Path,
+    write_run: WriteRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As `make ablation STEPS=...` trains and lists them."""
+    """Runs that `make ablation STEPS=...` trains and lists."""
     monkeypatch.chdir(tmp_path)
     for fraction in (0.1, 1.0):
         write_run([[1.0, 2.0]] * 2, fraction=fraction, profile="cpu (changed)")
@@ -189,6 +196,7 @@ def test_runs_of_another_length_than_the_profile_s_are_found(
     run("--profile", "cpu (changed)")
     with (tmp_path / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
         assert [row["profile"] for row in csv.DictReader(file)] == ["cpu (changed)"] * 2
+    assert "left out: runs of another profile; they are shown with --profile 'cpu'\n" in capsys.readouterr().err
 
 
 def test_the_leaderboard_is_written_and_its_json_parses(
@@ -207,3 +215,24 @@ def test_the_leaderboard_is_written_and_its_json_parses(
     assert written == ["aggregates.csv", "comparisons.csv", "leaderboard.csv", "learning_curves.png", "scores.png"]
     table = run("leaderboard", "--output", "out", "--no-figures")
     assert "written to out: leaderboard.csv, aggregates.csv, comparisons.csv" in table
+
+
+def test_what_is_written_does_not_depend_on_how_long_runs_took(
+    run: Run, write_run: WriteRun, runs_root: Path, tmp_path: Path
+) -> None:
+    """Committed tables and figures stay as they are where a run is repeated to the same scores."""
+    for method, score in (("lamo", 40.0), ("bc", 20.0)):
+        for seed in range(3):
+            write_run([[score + seed, score - seed]] * 3, method=method, seed=seed)
+
+    def written() -> dict[str, bytes]:
+        run("leaderboard", "--runs", runs_root, "--output", "out")
+        return snapshot(tmp_path / "out")
+
+    first = written()
+    for number, path in enumerate(runs_root.glob("*/done.json")):
+        done = json.loads(path.read_text())
+        took = {"train_seconds": done["train_seconds"] + number + 1.0, "evaluation_seconds": 1.0 + number}
+        path.write_text(json.dumps(done | took))
+    assert written() == first
+    assert len(first) == 5

@@ -15,7 +15,10 @@ from lamobench.datasets.errors import UserError
 from lamobench.datasets.storage import write_text
 
 Run = Callable[..., tuple[int, str, str]]
-HEAVY = ("torch", "transformers", "pandas", "matplotlib", "mujoco", "minari", "gymnasium", "scipy", "peft", "numpy")
+HEAVY = (
+    *("torch", "transformers", "pandas", "matplotlib", "mujoco", "minari", "gymnasium", "scipy", "peft", "numpy"),
+    "importlib.metadata",
+)
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
     program = f"""
 import sys, time
 sys.argv = ["lamobench", "--help"]
-from lamobench.benchmark.cli.main import main
+from lamobench.benchmark.cli.program import main
 try:
     main()
 except SystemExit as stop:

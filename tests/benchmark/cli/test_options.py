@@ -1,4 +1,4 @@
-"""What shared options ask for."""
+"""Tests of what shared options ask for."""
 
 import pytest
 

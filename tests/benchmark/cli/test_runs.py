@@ -35,7 +35,8 @@ def of_seed(root: Path, seed: int) -> Path:
 
 def test_the_list_says_what_runs_are_and_how_far(run: Run, copied_runs: Path) -> None:
     rows = json.loads(run("runs", "list", "--json"))
-    finished, half_way = rows[0], rows[2]
+    finished = rows[0]
+    half_way = rows[2]
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert (finished["dataset"], finished["method"], finished["fraction"]) == ("reacher2d-medium", "bc", 1.0)
     assert (finished["step"], finished["steps"], finished["status"]) == (20, 20, "finished")
@@ -90,7 +91,8 @@ def test_runs_are_named_by_id_or_by_folder(run: Run, copied_runs: Path) -> None:
 
 
 def test_remove(run: Run, copied_runs: Path) -> None:
-    first, second = of_seed(copied_runs, 0), of_seed(copied_runs, 1)
+    first = of_seed(copied_runs, 0)
+    second = of_seed(copied_runs, 1)
     with pytest.raises(UserError, match="there is no run 'no-such'"):
         run("runs", "remove", first.name, "no-such")
     assert first.is_dir()
@@ -113,7 +115,8 @@ def test_remove(run: Run, copied_runs: Path) -> None:
 
 
 def test_what_a_killed_removal_left_goes_with_the_next(run: Run, copied_runs: Path) -> None:
-    first, second = of_seed(copied_runs, 0), of_seed(copied_runs, 1)
+    first = of_seed(copied_runs, 0)
+    second = of_seed(copied_runs, 1)
     child = os.fork()
     if child == 0:
         runs_command.rmtree = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]

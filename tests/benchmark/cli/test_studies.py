@@ -46,7 +46,8 @@ def small_trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_comparison_is_written(
     small_trials: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output, runs = tmp_path / "faults.csv", tmp_path / "runs"
+    output = tmp_path / "faults.csv"
+    runs = tmp_path / "runs"
     names = ["best-target", "drop-best"]
     arguments = [*names, "--seeds", "0", "1", "--runs", str(runs), "--output", str(output), *TINY]
     monkeypatch.setattr(sys, "argv", ["lamobench", "faults", *arguments])

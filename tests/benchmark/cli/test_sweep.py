@@ -1,4 +1,4 @@
-"""What `sweep` does and prints, on tiny budgets."""
+"""Tests of what `sweep` does and prints, on tiny budgets."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What `train` and `evaluate` do and print, on tiny budgets."""
+"""Tests of what `train` and `evaluate` do and print, on tiny budgets."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Run = Callable[..., str]
 
 
 class Dense(gymnasium.Wrapper):  # type: ignore[misc]
-    """Pays for being close: no two policies have the same return, as they may have where only arriving pays."""
+    """Reward for being close: no two policies have the same return, as they may where only arriving pays."""
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         observation, _, terminated, truncated, info = self.env.step(action)
@@ -39,7 +39,7 @@ class Dense(gymnasium.Wrapper):  # type: ignore[misc]
 
 @pytest.fixture
 def dense(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Makes Reacher2d with dense rewards, in the commands too."""
+    """Make Reacher2d with dense rewards, in the commands too."""
 
     def make(*_: Any) -> Any:
         return Dense(make_environment(find_task("reacher2d")))
@@ -109,7 +109,7 @@ def test_evaluate_gives_back_the_last_evaluation_of_training(
     monkeypatch: pytest.MonkeyPatch,
     precision: str,
 ) -> None:
-    """Asked for the same starts it finds the returns that training logged, in the run's own precision."""
+    """The same starts give the returns that training logged, in the run's own precision."""
     folder = trained(tiny_request, tmp_path / "runs", method="dt", precision=precision)
     logged = [line.split(",") for line in (folder / "episodes.csv").read_text().splitlines()[-2:]]
     monkeypatch.setattr(

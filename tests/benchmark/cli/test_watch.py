@@ -47,7 +47,9 @@ def state(runs: list[OfflineConfig], tmp_path: Path) -> State:
     """One run done, two running, one failed, one waiting."""
     train(runs[0], tmp_path, "cpu")
     state = State(runs, {runs[1].id: 15, runs[2].id: 5}, running={runs[1].id, runs[2].id}, pace={kind(runs[0]): 0.5})
-    state.finished, state.rates, state.slots = [runs[0].id], {runs[1].id: 0.1, runs[2].id: 0.05}, 2
+    state.finished = [runs[0].id]
+    state.rates = {runs[1].id: 0.1, runs[2].id: 0.05}
+    state.slots = 2
     state.failed = {runs[3].id: f"run {runs[3].id}: loss became nan"}
     return state
 

@@ -1,4 +1,4 @@
-"""How colours look to every kind of eye: for tests of the palettes of figures."""
+"""Colours as every kind of eye sees them: for tests of the palettes of figures."""
 
 import itertools
 
@@ -27,7 +27,7 @@ def assert_apart(palette: dict[str, str], vision: str) -> None:
 
 
 def contrast(first: str, second: str) -> float:
-    """Between two colours, 1 to 21, as WCAG 2 defines it."""
+    """The contrast of two colours, 1 to 21, as WCAG 2 defines it."""
     dark, light = sorted(float(np.asarray([0.2126, 0.7152, 0.0722]) @ _linear_rgb(name)) for name in (first, second))
     return (light + 0.05) / (dark + 0.05)
 
@@ -45,5 +45,5 @@ def _lab(linear: Array) -> Array:
 
 
 def _meet(*methods: str) -> bool:
-    """Whether some task can have them all: one that all can play has either kind of actions."""
+    """Tell whether some task can have them all: one that all can play has either kind of actions."""
     return any(all(METHODS[name].plays(discrete=kind) for name in methods) for kind in (True, False))

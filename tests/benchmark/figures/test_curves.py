@@ -1,4 +1,5 @@
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,16 @@ def runs(runs_root: Path, write_run: WriteRun) -> list[FinishedRun]:
     return finished(collect(runs_root))
 
 
+def words(figure: Figure) -> str:
+    """Everything that is written above the panels, on one line."""
+    return " ".join(" ".join(text.get_text() for text in figure.texts).split())
+
+
 def results_of(runs: list[FinishedRun], method: str, fraction: float) -> list[Result]:
     return [run.result for run in runs if (run.config.method, run.data.fraction) == (method, fraction)]
 
 
-def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
+def test_learning_curves_show_the_mean_and_each_of_a_few_seeds(
     tmp_path: Path, runs: list[FinishedRun], drawn: list[Any]
 ) -> None:
     learning_curves(runs, tmp_path / "curves.png")
@@ -54,11 +60,35 @@ def test_learning_curves_show_the_mean_and_the_range_of_the_seeds(
         curves = np.stack([result.curve_scores for result in results_of(runs, "dt", fraction)])
         assert axes.lines[2].get_xdata() == pytest.approx([100, 200, 300, 400])
         assert axes.lines[2].get_ydata() == pytest.approx(curves.mean(axis=0))
-        band = axes.collections[2].get_paths()[0].vertices
-        assert band[:, 1].min() == pytest.approx(curves.min())
-        assert band[:, 1].max() == pytest.approx(curves.max())
+        assert sorted(axes.collections[2].get_offsets()[:, 1]) == pytest.approx(sorted(curves.ravel()))
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-    assert "Bands: lowest to highest seed" in " ".join(text.get_text() for text in figure.texts)
+    assert "mean of 3 seeds. Small dots: single seeds." in words(figure)
+
+
+def test_learning_curves_of_six_seeds_have_a_band_from_the_lowest_to_the_highest(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        write_run(rng.uniform(5, 40, (4, 6)), seed=seed)
+    runs = finished(collect(runs_root))
+    learning_curves(runs, tmp_path / "curves.png")
+    (figure,) = drawn
+    curves = np.stack([run.result.curve_scores for run in runs])
+    (band,) = figure.axes[0].collections
+    assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(curves.min())
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(curves.max())
+    assert "mean of 6 seeds. Bands: lowest to highest seed." in words(figure)
+
+
+@DRAWINGS
+def test_one_seed_is_promised_no_interval(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any], draw: Draw
+) -> None:
+    write_run([[1.0, 2.0]] * 4)
+    draw(collect(runs_root), tmp_path / "figure.png")
+    assert "one seed, no interval." in words(drawn[0])
+    assert not re.search("95 %|[Bb]ands?|Small dots", words(drawn[0]))
 
 
 def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: list[FinishedRun], drawn: list[Any]) -> None:
@@ -70,15 +100,15 @@ def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: list[F
             row = board.loc[fraction, method]
             assert axes.lines[place].get_xdata() == pytest.approx([row["ci_low"], row["ci_high"]])
             assert axes.lines[place].get_ydata().tolist() == [place, place]
-            seeds, mean = axes.collections[2 * place].get_offsets(), axes.collections[2 * place + 1].get_offsets()
+            seeds = axes.collections[2 * place].get_offsets()
+            mean = axes.collections[2 * place + 1].get_offsets()
             expected = sorted(result.score for result in results_of(runs, method, fraction))
             assert sorted(seeds[:, 0]) == pytest.approx(expected)
             assert mean[0].tolist() == pytest.approx([row["score_mean"], place])
             assert axes.texts[place].get_text() == f"{row['score_mean']:.1f}"
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["LaMo", "LaMo, permuted weights", "DT"]
-    about = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    assert "reacher2d-medium-large (recorded data, cpu profile)" in about
-    assert "mean of 3 seeds; lines: 95 % interval" in about
+    assert "reacher2d-medium-large (recorded data, cpu profile)" in words(figure)
+    assert "mean of 3 seeds. Lines: 95 % interval. Small dots: single seeds." in words(figure)
 
 
 @DRAWINGS

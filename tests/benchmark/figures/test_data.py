@@ -21,13 +21,16 @@ def pong() -> Trajectories:
     """Three short pieces of real games, of different lengths, with made up rewards."""
     env = make_environment(find_task("pong"))
     env.action_space.seed(0)
-    lengths, frames, last = [3, 9, 30], [], []
+    lengths = [3, 9, 30]
+    frames = []
+    last = []
     for seed, length in enumerate(lengths):
         frames.append(env.reset(seed=seed)[0])
         frames += [env.step(env.action_space.sample())[0] for _ in range(length)]
         last.append(frames.pop())
     env.close()
-    steps, ends = sum(lengths), np.cumsum(lengths) - 1
+    steps = sum(lengths)
+    ends = np.cumsum(lengths) - 1
     rewards = np.zeros(steps, np.float32)
     rewards[ends] = 5.0, -21.0, 1.0
     return Trajectories(
@@ -146,7 +149,8 @@ def test_the_sheet_holds_every_frame_s_every_pixel(tmp_path: Path, pong: Traject
     image = (imread(path)[..., :3] * 255).round().astype(np.uint8)
     boxes = [text.get_window_extent(renderer) for text in figure.texts]
     for picture in figure.images:
-        x, y = int(picture.ox), int(picture.oy)
+        x = int(picture.ox)
+        y = int(picture.oy)
         rows, columns, _ = picture.get_array().shape
         top = image.shape[0] - y - rows
         assert (image[top : top + rows, x : x + columns] == picture.get_array()).all()

@@ -59,7 +59,8 @@ def subset(reacher_data: Trajectories) -> Subset:
 def make_lamo(tiny_bert: Path, subset: Subset) -> Callable[..., LaMo]:
     """A LaMo on the tiny BERT."""
     mean, std = subset.observation_moments()
-    low, high = np.full(2, -1.0, np.float32), np.full(2, 1.0, np.float32)
+    low = np.full(2, -1.0, np.float32)
+    high = np.full(2, 1.0, np.float32)
     spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
 
     def make(**changes: Any) -> LaMo:
@@ -71,7 +72,8 @@ def make_lamo(tiny_bert: Path, subset: Subset) -> Callable[..., LaMo]:
 
 
 def train_some(policy: LaMo, subset: Subset, steps: int) -> None:
-    optimizer, rng = torch.optim.AdamW(policy.optimizer_settings().groups, lr=1e-2), np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(policy.optimizer_settings().groups, lr=1e-2)
+    rng = np.random.default_rng(0)
     for _ in range(steps):
         optimizer.zero_grad()
         policy.train().loss(policy.sampler(subset).sample(8, rng))[0].backward()
@@ -99,7 +101,8 @@ def test_outputs_are_those_of_transformers_own_encoder_under_a_causal_mask(encod
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("changed", [0, 5, 11])
 def test_no_token_sees_a_later_one(encoder: Path, attention: str, changed: int) -> None:
-    backbone, before = as_backbone(load_language_model(str(encoder), attention=attention)), tokens()
+    backbone = as_backbone(load_language_model(str(encoder), attention=attention))
+    before = tokens()
     after = before.clone()
     after[:, changed] = tokens(seed=1)[:, changed]
     with torch.no_grad():
@@ -146,7 +149,7 @@ def test_updates_go_to_queries_keys_and_values(make_lamo: Callable[..., LaMo], s
 def test_all_or_nothing_of_an_encoder_can_be_trained(
     make_lamo: Callable[..., LaMo], subset: Subset, adaptation: str, trained: float
 ) -> None:
-    """Everything that is said to be trained is: there is no embedding of words, which never get a gradient."""
+    """All that is said to be trained is: there is no embedding of words, which never get a gradient."""
     policy = make_lamo(adaptation=adaptation, weight_decay=0.0)
     parameters = dict(policy.language_model.named_parameters())
     assert sum(p.requires_grad for p in parameters.values()) == trained * len(parameters)
@@ -190,7 +193,7 @@ def test_controls_of_an_encoder_replace_every_tensor(encoder: Path, weights: str
 
 
 def test_a_masked_language_model_s_checkpoint_is_read_without_its_head(tmp_path: Path) -> None:
-    """Also by the names that LayerNorm's tensors had when BERT was published."""
+    """The names that LayerNorm's tensors had when BERT was published are read too."""
     from safetensors.torch import load_file, save_file
 
     model = BertForMaskedLM(BertConfig(vocab_size=60, max_position_embeddings=24, **SIZES))
@@ -237,7 +240,8 @@ def test_an_encoder_is_described_to_the_last_parameter(
     policy = build_policy(config, training_subset(config), torch.device("cpu"))
     rows = {row["part"].removeprefix("language model: "): row for row in describe_policy(policy)}
     found = {part: (row["trained"], row["frozen"]) for part, row in rows.items()}
-    norm, layer = 2 * 16, 16 * 16 + 16
+    norm = 2 * 16
+    layer = 16 * 16 + 16
     assert found["low-rank updates"] == (2 * 3 * 2 * 16 * 2, 0)
     assert found["biases of queries, keys, values"] == (2 * 3 * 16, 0)
     assert found["queries, keys, values"] == (0, 2 * 3 * 16 * 16)

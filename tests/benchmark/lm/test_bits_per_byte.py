@@ -29,7 +29,8 @@ def text(tmp_path: Path) -> Path:
 
 def by_hand(model: str, ids: list[int], positions: int) -> float:
     """Nats a token of `ids[1:]`, each from the tokens before it in windows that overlap by one."""
-    network, losses = load_language_model(model), []
+    network = load_language_model(model)
+    losses = []
     with torch.no_grad():
         for target in range(1, len(ids)):
             start = (target - 1) // (positions - 1) * (positions - 1)
@@ -52,7 +53,8 @@ def test_every_token_of_the_file_is_scored_once(tiny_gpt2: Path, text: Path) -> 
 def test_a_text_read_in_pieces_has_the_same_tokens(
     tiny_gpt2: Path, tmp_path: Path, characters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, content = tmp_path / "long.txt", "the mean,  of\tan array\n\n of 12  arrays; a_b " * 40
+    path = tmp_path / "long.txt"
+    content = "the mean,  of\tan array\n\n of 12  arrays; a_b " * 40
     path.write_bytes(content.encode())
     monkeypatch.setattr(bits_per_byte, "WINDOWS", 2)
     whole = score_text(str(tiny_gpt2), path, device="cpu")
@@ -93,16 +95,16 @@ def test_an_encoder_predicts_no_next_token(tiny_bert: Path, text: Path) -> None:
 
 
 def test_texts_that_are_none(tiny_gpt2: Path, text: Path, tmp_path: Path) -> None:
-    def refused(path: Path, message: str, most: float = 100) -> None:
+    def refused(path: Path, message: str, limit: float = 100) -> None:
         with pytest.raises(UserError, match=message) as mistake:
-            score_text(str(tiny_gpt2), path, device="cpu", max_megabytes=most)
+            score_text(str(tiny_gpt2), path, device="cpu", max_megabytes=limit)
         assert "\n" not in str(mistake.value)
 
     refused(tmp_path / "none.txt", r"none\.txt can't be read \(No such file")
     refused(tmp_path, "is a folder where a regular file belongs")
     (tmp_path / "empty.txt").touch()
     refused(tmp_path / "empty.txt", r"empty\.txt has 0 MB, expected more than 0")
-    refused(text, r"at most 0\.0001; give another text, or raise --max-megabytes", most=1e-4)
+    refused(text, r"at most 0\.0001; give another text, or raise --max-megabytes", limit=1e-4)
     with (tmp_path / "huge.txt").open("wb") as huge:
         huge.truncate(10**12)
     refused(tmp_path / "huge.txt", r"has 1e\+06 MB, expected .* at most 100; give another text")
@@ -113,7 +115,7 @@ def test_texts_that_are_none(tiny_gpt2: Path, text: Path, tmp_path: Path) -> Non
 
 
 def test_a_tokenizer_that_loses_text_is_refused(tiny_gpt2: Path, text: Path, tmp_path: Path) -> None:
-    """It would be rewarded for what it leaves out."""
+    """A tokenizer would be rewarded for what it leaves out."""
     about = json.loads((tiny_gpt2 / "tokenizer.json").read_text())
     folder = tmp_path / "lossy"
     folder.mkdir()

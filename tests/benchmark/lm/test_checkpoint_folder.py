@@ -100,7 +100,9 @@ def setting(**changes: Any) -> Spoil:
     return lambda folder: configure(folder, **changes)
 
 
-LN, WTE, WPE = "transformer.ln_f.weight", "transformer.wte.weight", "transformer.wpe.weight"
+LN = "transformer.ln_f.weight"
+WTE = "transformer.wte.weight"
+WPE = "transformer.wpe.weight"
 HOSTILE: dict[str, tuple[Spoil, str]] = {
     # which files are meant
     "adapter config": (write("adapter_config.json", "{}"), r"holds adapter_config\.json, an adapter"),
@@ -194,7 +196,8 @@ def test_a_hostile_folder_is_one_line_at_once(folder: Path, case: str, monkeypat
 
 
 def test_shards_are_read_whole(sharded: Path, tiny_gpt2: Path) -> None:
-    ours, single = load_language_model(str(sharded)).state_dict(), load_language_model(str(tiny_gpt2)).state_dict()
+    ours = load_language_model(str(sharded)).state_dict()
+    single = load_language_model(str(tiny_gpt2)).state_dict()
     assert all(torch.equal(ours[key], single[key]) for key in single)
 
 
@@ -205,7 +208,7 @@ def test_a_tensor_in_two_shards_is_refused(sharded: Path) -> None:
 
 
 def test_a_folder_can_name_no_file_that_is_read(folder: Path, tmp_path: Path) -> None:
-    """Whatever transformers would follow from a configuration or beside it, it is not shown the folder."""
+    """Transformers is not shown the folder, whatever it would follow from a configuration or beside it."""
     configure(
         folder,
         transformers_weights="../elsewhere.safetensors",
@@ -221,7 +224,8 @@ def test_a_folder_can_name_no_file_that_is_read(folder: Path, tmp_path: Path) ->
 
 
 def test_links_inside_hugging_faces_cache_are_followed(folder: Path, tmp_path: Path) -> None:
-    snapshot, blobs = tmp_path / "cache" / "snapshots" / "abc", tmp_path / "cache" / "blobs"
+    snapshot = tmp_path / "cache" / "snapshots" / "abc"
+    blobs = tmp_path / "cache" / "blobs"
     snapshot.mkdir(parents=True)
     blobs.mkdir()
     for number, file in enumerate(("config.json", "model.safetensors")):
@@ -262,7 +266,8 @@ def test_what_published_files_have_beside_or_without_the_models_own(tmp_path: Pa
         former = {re.sub("LayerNorm.weight$", "LayerNorm.gamma", key): value for key, value in stored.items()}
         former |= {f"{kind}.pooler.dense.bias": torch.ones(16), f"{kind}.embeddings.position_ids": torch.arange(24)}
         save_file(former, tmp_path / kind / "model.safetensors", metadata={"format": "pt"})
-        ours, theirs = load_language_model(str(tmp_path / kind)), model.base_model
+        ours = load_language_model(str(tmp_path / kind))
+        theirs = model.base_model
         assert all(torch.equal(value, theirs.get_parameter(key)) for key, value in ours.named_parameters())
 
 

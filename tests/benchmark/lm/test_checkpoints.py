@@ -188,7 +188,8 @@ def test_folders_that_hold_no_gpt2(checkpoint: Path) -> None:
 
 def test_damaged_and_incomplete_weights(checkpoint: Path) -> None:
     file = checkpoint / "model.safetensors"
-    weights, content = stored_tensors(checkpoint), file.read_bytes()
+    weights = stored_tensors(checkpoint)
+    content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="can't be read"):
         load_language_model(str(checkpoint))
@@ -211,7 +212,7 @@ def test_the_embedded_model_is_small_and_loads_the_ordinary_way() -> None:
 
 
 def test_the_embedded_model_knows_some_english() -> None:
-    """Below the unigram of this very text, which no model that ignores the context can be; the controls are above."""
+    """The model is below the unigram of this very text, as none without context can be; the controls are above."""
     ids = encode(ENGLISH.splitlines(), load_tokenizer("gpt2-mini"))
     own_unigram = unigram_loss(ids, ids, 4096)
     loss = held_out_loss(load_language_model("gpt2-mini"), ids)
@@ -231,7 +232,8 @@ def test_the_embedded_controls_are_small_and_know_less_english() -> None:
 
 
 def test_generate_is_seeded_and_leaves_torch_alone() -> None:
-    model, tokenizer = load_language_model("gpt2-mini"), load_tokenizer("gpt2-mini")
+    model = load_language_model("gpt2-mini")
+    tokenizer = load_tokenizer("gpt2-mini")
     before = torch.get_rng_state()
     texts = [generate(model, tokenizer, "The", tokens=8, seed=seed) for seed in (0, 0, 1)]
     assert torch.equal(torch.get_rng_state(), before)

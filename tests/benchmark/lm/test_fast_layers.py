@@ -26,20 +26,22 @@ def lamo(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> LaMo:
 @needs_onednn
 @pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
 @pytest.mark.parametrize("trained", [False, True])
-@pytest.mark.parametrize("least", [0, 1 << 60])
+@pytest.mark.parametrize("threshold", [0, 1 << 60])
 @pytest.mark.parametrize("outputs", [40, 8])  # the weight's longer side is that of the outputs, or of the inputs
 def test_values_and_gradients_are_the_same(
-    kind: Any, trained: bool, least: int, outputs: int, monkeypatch: pytest.MonkeyPatch
+    kind: Any, trained: bool, threshold: int, outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onednn, "faster_here", lambda: True)
-    monkeypatch.setattr(onednn, "MULTIPLICATIONS", least)
+    monkeypatch.setattr(onednn, "MULTIPLICATIONS", threshold)
     torch.manual_seed(0)
     layer = nn.Linear(24, outputs) if kind is nn.Linear else Conv1D(outputs, 24)
     layer.weight.requires_grad_(trained)
     layer.bias.data.normal_()
-    inputs, ours = torch.randn(4, 32, 24, requires_grad=True), FastLinear(deepcopy(layer))
+    inputs = torch.randn(4, 32, 24, requires_grad=True)
+    ours = FastLinear(deepcopy(layer))
     again = inputs.detach().clone().requires_grad_()
-    expected, found = layer(inputs), ours(again)
+    expected = layer(inputs)
+    found = ours(again)
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(expected)
     (expected * weights).sum().backward()

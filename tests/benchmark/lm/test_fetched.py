@@ -44,7 +44,8 @@ def test_a_model_is_downloaded_and_loads(published: Path, tiny_gpt2: Path, lamob
     folder = lamobench_home / "models" / "gpt2"
     assert found == {"model": "gpt2", "folder": str(folder), "use": "--lm gpt2"}
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    ours, original = load_language_model("gpt2").state_dict(), load_language_model(str(tiny_gpt2)).state_dict()
+    ours = load_language_model("gpt2").state_dict()
+    original = load_language_model(str(tiny_gpt2)).state_dict()
     assert all(torch.equal(ours[key], original[key]) for key in original)
     assert load_tokenizer("gpt2")("the mean")["input_ids"] == load_tokenizer(str(tiny_gpt2))("the mean")["input_ids"]
     assert not list((lamobench_home / "downloads").rglob("*"))

@@ -38,7 +38,7 @@ def make(tiny_gpt2: Path) -> Make:
 
 
 def one_by_one(projection: SplitProjection, hidden: Tensor) -> Tensor:
-    """What peft's three layers give."""
+    """The outputs of peft's three layers."""
     return torch.cat([projection.q(hidden), projection.k(hidden), projection.v(hidden)], dim=-1)
 
 
@@ -83,7 +83,8 @@ def test_outputs_and_gradients(
 @torch.no_grad()
 def test_tokens_join_those_that_were_read(make: Make, read: slice, adaptation: str) -> None:
     gpt2 = make(adaptation).eval().transformer
-    tokens, past = torch.randn(3, 11, 16, generator=torch.Generator().manual_seed(0)), KeysAndValues.of(2)
+    tokens = torch.randn(3, 11, 16, generator=torch.Generator().manual_seed(0))
+    past = KeysAndValues.of(2)
     expected = read_tokens(gpt2, tokens)
     torch.testing.assert_close(read_tokens(gpt2, tokens[:, :4], past), expected[:, :4], rtol=1e-4, atol=1e-5)
     later = read_tokens(gpt2, tokens[:, 4:], past, read)
@@ -93,7 +94,8 @@ def test_tokens_join_those_that_were_read(make: Make, read: slice, adaptation: s
 
 @pytest.mark.parametrize("switch", ["merge", "disable"])
 def test_updates_that_peft_merged_or_disabled_are_not_added(make: Make, switch: str) -> None:
-    model, hidden = make("separate").eval(), torch.randn(3, 11, 16)
+    model = make("separate").eval()
+    hidden = torch.randn(3, 11, 16)
     projection = model.transformer.h[0].attn.c_attn
     before = projection(hidden)
     for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:
@@ -105,13 +107,13 @@ def test_updates_that_peft_merged_or_disabled_are_not_added(make: Make, switch: 
     assert torch.allclose(projection(hidden), before, atol=1e-4) == (switch == "merge")
 
 
-@pytest.mark.parametrize("where", ["drop", "attn_dropout", "resid_dropout", "mlp.dropout"])
-def test_dropout_is_where_transformers_has_it(make: Make, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """At a rate of 1 it has no randomness."""
+@pytest.mark.parametrize("place", ["drop", "attn_dropout", "resid_dropout", "mlp.dropout"])
+def test_dropout_is_where_transformers_has_it(make: Make, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Dropout at a rate of 1 has no randomness."""
     model = make("separate").train()
     for name, module in model.named_modules():
         if isinstance(module, nn.Dropout):
-            module.p = float(name.endswith(f".{where}"))
+            module.p = float(name.endswith(f".{place}"))
     tokens = torch.randn(3, 11, 16, generator=torch.Generator().manual_seed(0))
     without = read_tokens(deepcopy(model).eval().transformer, tokens)
     outputs = read_tokens(model.transformer, tokens)
@@ -132,7 +134,8 @@ def test_the_scale_of_attention_is_the_checkpoint_s(make: Make, monkeypatch: pyt
 
 @pytest.mark.parametrize("adaptation", ["frozen", "separate", "joint"])
 def test_the_last_layer_is_computed_where_it_is_read(make: Make, adaptation: str) -> None:
-    model, rows = make(adaptation), list[int]()
+    model = make(adaptation)
+    rows = list[int]()
     for block in model.transformer.h:
         block.mlp.register_forward_hook(lambda module, given, outputs: rows.append(outputs.shape[1]))
     read_tokens(model.transformer, torch.randn(3, 11, 16), read=READ[1])
@@ -143,8 +146,9 @@ def test_the_last_layer_is_computed_where_it_is_read(make: Make, adaptation: str
 def test_updates_are_added_to_the_weights_where_that_is_less_to_multiply(
     make: Make, monkeypatch: pytest.MonkeyPatch, tokens: int, learning: bool, products: int
 ) -> None:
-    """For 33 tokens, not for 15: the width is 16."""
-    projection, made = make("separate").eval().transformer.h[0].attn.c_attn, list[Tensor]()
+    """The width is 16: it is less for 33 tokens, not for 15."""
+    projection = make("separate").eval().transformer.h[0].attn.c_attn
+    made = list[Tensor]()
 
     def spy(*given: Any) -> Tensor:
         made.append(linear(*given))
@@ -159,7 +163,8 @@ def test_updates_are_added_to_the_weights_where_that_is_less_to_multiply(
 
 @pytest.mark.parametrize("parts", ["q", "k", "v", "qk", "kv", "qkv"])
 def test_some_of_the_three(make: Make, parts: str) -> None:
-    projection, hidden = make("separate").eval().transformer.h[0].attn.c_attn, torch.randn(3, 4, 16)
+    projection = make("separate").eval().transformer.h[0].attn.c_attn
+    hidden = torch.randn(3, 4, 16)
     expected = torch.cat([getattr(projection, part)(hidden) for part in parts], dim=-1)
     torch.testing.assert_close(projection.only(parts, hidden, hidden), expected, rtol=1e-4, atol=1e-5)
 
@@ -190,7 +195,7 @@ def test_the_last_layer_has_one_dropout_too(make: Make) -> None:
     for block in model.transformer.h:
         block.attn.c_attn.train()
         for part in (block.attn.c_attn.q, block.attn.c_attn.k, block.attn.c_attn.v):
-            part.lora_dropout["default"].register_forward_hook(lambda module, given, out: drawn.append(out.shape))
+            part.lora_dropout["default"].register_forward_hook(lambda module, given, result: drawn.append(result.shape))
     outputs = read_tokens(model.transformer, tokens, read=READ[1])
     assert drawn == [(3, 11, 16)] * 2
     for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:

@@ -39,7 +39,8 @@ def corpus(home: Path, english: Path, tiny_gpt2: Path) -> Corpus:
 def make_lamo(tiny_gpt2: Path, subset: Subset, corpus: Corpus) -> Callable[..., LaMo]:
     """A LaMo on the tiny GPT-2; it has a corpus where its settings ask for English."""
     mean, std = subset.observation_moments()
-    low, high = np.full(2, -1.0, np.float32), np.full(2, 1.0, np.float32)
+    low = np.full(2, -1.0, np.float32)
+    high = np.full(2, 1.0, np.float32)
     spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
 
     def make(**changes: Any) -> LaMo:
@@ -54,7 +55,9 @@ def train_some(policy: LaMo, subset: Subset, steps: int, batch_size: int = 16) -
     settings = policy.optimizer_settings()
     optimizer = torch.optim.AdamW(settings.groups, eps=settings.epsilon)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, steps)
-    sampler, rng, measured = policy.train().sampler(subset), np.random.default_rng(0), []
+    sampler = policy.train().sampler(subset)
+    rng = np.random.default_rng(0)
+    measured = []
     for _ in range(steps):
         loss, metrics = policy.loss(sampler.sample(batch_size, rng))
         optimizer.zero_grad()
@@ -91,7 +94,8 @@ def test_what_is_frozen_stays_and_all_else_moves(
         parts = [layer.base_layer.weight.T for layer in (ours.attn.c_attn.q, ours.attn.c_attn.k, ours.attn.c_attn.v)]
         assert torch.equal(torch.cat(parts, dim=1), theirs.attn.c_attn.weight)
     frozen = {name for name, p in policy.named_parameters() if not p.requires_grad and "c_attn" not in name}
-    tensors, prefix = dict(loaded.named_parameters()), "model.backbone.language_model."
+    tensors = dict(loaded.named_parameters())
+    prefix = "model.backbone.language_model."
     assert {name.removeprefix(prefix) for name in frozen} == {name for name in tensors if "c_attn" not in name}
     for name in frozen:
         assert torch.equal(dict(policy.named_parameters())[name], tensors[name.removeprefix(prefix)]), name
@@ -143,7 +147,7 @@ def test_as_many_parameters_of_gpt2_small_are_trained_as_published(pairs: str, r
 def test_more_layers_can_have_updates(
     make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path, pairs: str, targets: str, layers: int
 ) -> None:
-    """In each of the 2 blocks; the network is the same until it has trained, and then what was frozen still is."""
+    """Updates are in each of the 2 blocks; before training the network is the same, and what was frozen stays so."""
     policy = make_lamo(lora_pairs=pairs, lora_targets=targets)
     ids = torch.randint(0, 280, (2, 20), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -260,7 +264,7 @@ def test_the_output_anchor_holds_the_predictions_where_they_were(
 
 
 def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
-    """Trained on English beside the actions, the model gets better at it, as the diagnostics say."""
+    """A model trained on English beside the actions gets better at it, as the diagnostics say."""
     policy = make_lamo(language_weight=1.0, dropout=0.0, lora_dropout=0.0)
     policy.eval()
     before = policy.diagnostics()["held_out_language_loss"]
@@ -272,7 +276,8 @@ def test_the_language_loss_keeps_language(make_lamo: Callable[..., LaMo], subset
 
 def test_forgetting_is_measured_without_a_language_loss_too(make_lamo: Callable[..., LaMo], subset: Subset) -> None:
     """LaMo's Figure 6 compares perplexity with the language loss and without."""
-    without, with_loss = make_lamo(measure_language=True), make_lamo(language_weight=0.1)
+    without = make_lamo(measure_language=True)
+    with_loss = make_lamo(language_weight=0.1)
     assert without.eval().diagnostics() == with_loss.eval().diagnostics()
     assert without.sampler(subset).sample(4, np.random.default_rng(0)).language is None
 
@@ -303,7 +308,8 @@ def test_dropout_is_the_configured_one(make_lamo: Callable[..., LaMo], subset: S
 def test_tokens_take_the_positions_they_had_in_pre_training(
     make_lamo: Callable[..., LaMo], subset: Subset, tiny_gpt2: Path
 ) -> None:
-    policy, theirs = make_lamo().eval(), load_language_model(str(tiny_gpt2))
+    policy = make_lamo().eval()
+    theirs = load_language_model(str(tiny_gpt2))
     batch = policy.sampler(subset).sample(4, np.random.default_rng(0)).contexts
     with torch.no_grad():
         tokens = policy.model.embed(batch)
@@ -316,7 +322,7 @@ def test_tokens_take_the_positions_they_had_in_pre_training(
 
 
 def causal_mask(length: int) -> Tensor:
-    """What transformers adds to attention scores: nothing on and below the diagonal, a huge negative number above."""
+    """The mask that transformers adds to attention scores: 0 up to the diagonal, a huge negative number above it."""
     return torch.full((length, length), torch.finfo(torch.float32).min).triu(1)[None, None]
 
 

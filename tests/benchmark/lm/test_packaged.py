@@ -19,7 +19,8 @@ def test_the_model_is_found_in_the_package_without_running_it(minilm_package: Pa
     assert model_folder("minilm") == minilm_package
     assert model_hash("minilm") == model_hash(str(tiny_bert))
     assert model_positions("minilm") == 24
-    ours, theirs = load_language_model("minilm"), load_language_model(str(tiny_bert))
+    ours = load_language_model("minilm")
+    theirs = load_language_model(str(tiny_bert))
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 

@@ -64,7 +64,8 @@ def test_writes_a_model_that_loads_and_a_card_with_its_numbers(config: PretrainC
         "training.json",
     ]
     assert sorted(path.name for path in output.iterdir()) == names
-    model, tokenizer = load_language_model(str(output)), load_tokenizer(str(output))
+    model = load_language_model(str(output))
+    tokenizer = load_tokenizer(str(output))
     corpus = load_corpus(config.corpus, tokenizer)
     assert held_out_loss(model, corpus.held_out) == pytest.approx(summary.held_out_loss, rel=1e-5)
     assert summary.tokens_seen == 9 * 4 * 16
@@ -120,7 +121,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         pretrain(config, tmp_path / "parts")
     monkeypatch.setattr(room.Pretraining, "update", update)
     parts = pretrain(config, tmp_path / "parts")
-    first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    first = weights(tmp_path / "whole")
+    second = weights(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert replace(parts, seconds=0.0) == replace(whole, seconds=0.0)
 
@@ -143,7 +145,8 @@ def test_killed_and_resumed_equals_uninterrupted(config: PretrainConfig, tmp_pat
     process.wait()
     assert not (tmp_path / "parts" / "training.json").exists()
     pretrain(config, tmp_path / "parts")
-    first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    first = weights(tmp_path / "whole")
+    second = weights(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -152,7 +155,8 @@ def test_leaves_the_global_stream_alone_and_ignores_it(config: PretrainConfig, t
     pretrain(config, tmp_path / "first")
     assert torch.equal(torch.get_rng_state(), before)
     pretrain(replace(config, seed=1), tmp_path / "second")
-    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    first = weights(tmp_path / "first")
+    second = weights(tmp_path / "second")
     assert not torch.equal(first["transformer.wte.weight"], second["transformer.wte.weight"])
 
 
@@ -182,10 +186,8 @@ def test_early_stopped_is_the_whole_run_cut_short(
 
 def test_shuffled_text_gives_a_model_of_frequencies_alone(config: PretrainConfig, tmp_path: Path) -> None:
     longer = replace(config, steps=150, checkpoint_every=50, learning_rate=0.02, dropout=0.0)
-    in_order, shuffled = (
-        pretrain(longer, tmp_path / "in_order"),
-        pretrain(replace(longer, order="shuffled"), tmp_path / "shuffled"),
-    )
+    in_order = pretrain(longer, tmp_path / "in_order")
+    shuffled = pretrain(replace(longer, order="shuffled"), tmp_path / "shuffled")
     assert shuffled.tokenizer_sha256 == in_order.tokenizer_sha256
     assert shuffled.unigram_loss == pytest.approx(in_order.unigram_loss, abs=0.05)
     assert abs(shuffled.held_out_loss - shuffled.unigram_loss) < 0.1
@@ -212,7 +214,8 @@ def test_a_markov_model_has_a_borrowed_tokenizer_and_learns_the_chain(
 def test_float16_halves_the_file_and_is_what_was_measured(config: PretrainConfig, tmp_path: Path) -> None:
     pretrain(config, tmp_path / "whole")
     summary = pretrain(replace(config, storage="float16"), tmp_path / "half")
-    whole, half = weights(tmp_path / "whole"), weights(tmp_path / "half")
+    whole = weights(tmp_path / "whole")
+    half = weights(tmp_path / "half")
     assert all(torch.equal(half[name], whole[name].half()) for name in whole)
     model = load_language_model(str(tmp_path / "half"))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
@@ -243,7 +246,8 @@ def test_a_finished_folder_is_left_alone(
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss, calls = room.language_loss, []
+    loss = room.language_loss
+    calls = []
 
     def explode(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
         calls.append(1)
@@ -322,7 +326,8 @@ CONTROLS: dict[str, dict[str, object]] = {
 def test_an_embedded_control_differs_from_the_defaults_in_what_makes_it_one(name: str) -> None:
     folder = EMBEDDED / name
     about = json.loads((folder / "training.json").read_text())
-    config, summary = PretrainConfig(**about["config"]), PretrainSummary(**about["summary"])
+    config = PretrainConfig(**about["config"])
+    summary = PretrainSummary(**about["summary"])
     assert config == replace(PretrainConfig(), **CONTROLS[name], tokenizer="gpt2-mini", storage="float16")  # type: ignore[arg-type]
     assert (folder / "README.md").read_text() == model_card(name, config, summary)
     assert (folder / "tokenizer.json").read_bytes() == (EMBEDDED / "gpt2-mini" / "tokenizer.json").read_bytes()

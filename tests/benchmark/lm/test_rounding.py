@@ -24,7 +24,8 @@ def test_without_autocast_weights_stay_as_they_are() -> None:
 
 
 def test_it_is_rounded_once_and_again_when_it_has_changed() -> None:
-    rounded, weight = RoundedOnce(), torch.randn(3, 4)
+    rounded = RoundedOnce()
+    weight = torch.randn(3, 4)
     with autocast():
         first = rounded(weight)
         assert rounded(weight) is first
@@ -34,7 +35,8 @@ def test_it_is_rounded_once_and_again_when_it_has_changed() -> None:
 
 
 def test_another_weight_is_not_taken_for_it() -> None:
-    layer, weights = FastLinear(nn.Linear(4, 3).requires_grad_(False)), torch.randn(3, 4)
+    layer = FastLinear(nn.Linear(4, 3).requires_grad_(False))
+    weights = torch.randn(3, 4)
     inputs = torch.randn(2, 4)
     with autocast():
         layer(inputs)
@@ -45,7 +47,8 @@ def test_another_weight_is_not_taken_for_it() -> None:
 
 
 def test_it_can_be_trained_through_after_inference() -> None:
-    layer, inputs = FastLinear(nn.Linear(4, 3).requires_grad_(False)), torch.randn(2, 4, requires_grad=True)
+    layer = FastLinear(nn.Linear(4, 3).requires_grad_(False))
+    inputs = torch.randn(2, 4, requires_grad=True)
     with autocast():
         with torch.inference_mode():
             layer(inputs)

@@ -12,7 +12,8 @@ from lamobench.datasets.trajectories import Provenance, Trajectories
 @pytest.fixture
 def breakout_data(home: Path, monkeypatch: pytest.MonkeyPatch) -> Trajectories:
     """Three games of six frames of noise, in which every second step pays 4; stored as "breakout-medium"."""
-    rng, ends = np.random.default_rng(0), np.arange(18) % 6 == 5
+    rng = np.random.default_rng(0)
+    ends = np.arange(18) % 6 == 5
     data = Trajectories(
         observations=rng.integers(0, 256, (18, 84, 84), np.uint8),
         actions=rng.integers(0, 4, 18),

@@ -18,7 +18,8 @@ from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.training import life
 
-life.LOG_EVERY, life.CHECKPOINT_SECONDS = 5, 0.0
+life.LOG_EVERY = 5
+life.CHECKPOINT_SECONDS = 0.0
 
 
 def main(root: Path, configs: list[OfflineConfig]) -> None:
@@ -39,13 +40,13 @@ def main(root: Path, configs: list[OfflineConfig]) -> None:
         print(config.method, "killed; last checkpoint seen at step", step, flush=True)
 
 
-def wait_for_checkpoint(path: Path, after: int, child: int) -> int:
-    """The step of the first checkpoint that is found beyond step `after`."""
+def wait_for_checkpoint(path: Path, last: int, child: int) -> int:
+    """The step of the first checkpoint that is found beyond step `last`."""
     while True:
         if path.exists():
             with safe_open(path, framework="pt") as file:
                 step = int(json.loads(file.metadata()["state"])["step"])
-            if step > after:
+            if step > last:
                 return step
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             sys.exit("training ended by itself")

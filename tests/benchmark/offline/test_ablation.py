@@ -154,6 +154,7 @@ def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Pat
     parse([*words, *paths, *budget]).run()
     rows = list(csv.DictReader((tmp_path / "ablation_lamo.csv").open()))
     assert [row["variant"] for row in rows] == ["lamo", "frozen"]
+    assert not any("seconds" in column for column in rows[0]), "the same scores are the same bytes"
     assert (tmp_path / "ablation_lamo_reacher2d-medium.png").stat().st_size > 10_000
 
 

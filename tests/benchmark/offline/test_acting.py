@@ -1,4 +1,4 @@
-"""What is kept from step to step leaves the actions those of the same window read anew."""
+"""Actions by what is kept from step to step are those of the same window read anew."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,8 @@ from lamobench.benchmark.offline.rollout import rollout
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.windows import View
 
-CONTEXT, HORIZON = 5, 17
+CONTEXT = 5
+HORIZON = 17
 ENDS = (17, 3, 17, 9, 6)  # each episode's length
 DRAWN = {"context": CONTEXT, "dropout": 0.0}
 
@@ -33,7 +34,8 @@ def spec(frames: bool) -> Spec:
     none = np.zeros(0, np.float32)
     if frames:
         return Spec(0, 3, none, none, none, none, HORIZON, 10.0, discrete=True, view=View(frames=4))
-    low, ones = np.full(2, -1.0, np.float32), np.ones(3, np.float32)
+    low = np.full(2, -1.0, np.float32)
+    ones = np.ones(3, np.float32)
     return Spec(3, 2, low, -low, 0.1 * ones, ones, HORIZON, 10.0)
 
 
@@ -64,8 +66,9 @@ def policy(request: pytest.FixtureRequest, tiny_bert: Path) -> Policy:
 
 
 def histories(policy: Policy) -> list[tuple[History, Tensor]]:
-    """What an evaluation shows at each step, and which episodes of the step before are left."""
-    rng, episodes = np.random.default_rng(0), len(ENDS)
+    """The history that an evaluation shows at each step, and which episodes of the step before are left."""
+    rng = np.random.default_rng(0)
+    episodes = len(ENDS)
     frames = policy.view.earlier_frames
     seen: Any = rng.normal(size=(episodes, HORIZON, 3)).astype(np.float32)
     actions: Any = rng.uniform(-1, 1, (episodes, HORIZON, 2)).astype(np.float32)
@@ -73,10 +76,12 @@ def histories(policy: Policy) -> list[tuple[History, Tensor]]:
         seen = rng.integers(0, 256, (episodes, frames + HORIZON, 84, 84), np.uint8)
         actions = rng.integers(0, 3, (episodes, HORIZON))
     returns = rng.normal(size=(episodes, HORIZON)).astype(np.float32)
-    steps, before = [], np.arange(episodes)
+    steps = []
+    before = np.arange(episodes)
     for time in range(HORIZON):
         live = np.flatnonzero(np.array(ENDS) > time)
-        first, last = max(0, time + 1 - CONTEXT), time + 1
+        first = max(0, time + 1 - CONTEXT)
+        last = time + 1
         known = actions[live, first:last].copy()
         known[:, -1] = 0
         arrays = (
@@ -101,7 +106,8 @@ def test_it_acts_as_from_the_whole_window(policy: Policy) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("cached", [False, True])
 def test_each_step_embeds_what_is_new(policy: Policy, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
-    model, embedded = policy.model, list[int]()
+    model = policy.model
+    embedded = list[int]()
     assert isinstance(model, TrajectoryModel)
 
     def spy(module: Any, given: Any, states: Tensor) -> None:
@@ -126,20 +132,23 @@ def test_it_acts_under_bfloat16(policy: Policy, cached: bool) -> None:
 
 @torch.no_grad()
 def test_a_window_slides_and_rows_leave_it() -> None:
-    tokens, rows = torch.randn(3, 40, 2), torch.tensor([0, 2])
+    tokens = torch.randn(3, 40, 2)
+    rows = torch.tensor([0, 2])
     window = SlidingWindow(tokens[:, :2])
     for start in range(2, 40, 2):
         if start == 20:
             window.keep(rows)
         live = rows if start >= 20 else torch.arange(3)
-        window.join(tokens[live, start : start + 2], most=5)
+        window.join(tokens[live, start : start + 2], limit=5)
         assert torch.equal(window.tokens, tokens[live, max(0, start - 3) : start + 2])
         assert window.buffer.shape[1] <= 4 * 5
 
 
 @torch.no_grad()
 def test_each_step_s_first_projections_are_of_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy, tokens, own = decision_transformer(frames=False).eval(), list[int](), Block.project_alone
+    policy = decision_transformer(frames=False).eval()
+    tokens = list[int]()
+    own = Block.project_alone
     monkeypatch.setattr(Block, "project_alone", lambda self, x: tokens.append(x.shape[1]) or own(self, x))
     act = policy.begin_episodes()
     for history, kept in histories(policy):
@@ -149,7 +158,8 @@ def test_each_step_s_first_projections_are_of_what_is_new(monkeypatch: pytest.Mo
 
 @torch.no_grad()
 def test_it_acts_as_from_a_window_that_grows_and_is_halved(policy: Policy) -> None:
-    act, seen = policy.begin_episodes(cached_context=True), 0
+    act = policy.begin_episodes(cached_context=True)
+    seen = 0
     for history, kept in histories(policy):
         at_hand = history.returns_to_go.shape[1]
         seen = min(at_hand, CONTEXT // 2) if seen in (0, CONTEXT) else seen + 1
@@ -158,7 +168,8 @@ def test_it_acts_as_from_a_window_that_grows_and_is_halved(policy: Policy) -> No
 
 @torch.no_grad()
 def test_until_the_context_is_full_it_acts_as_without(policy: Policy) -> None:
-    plain, cached = policy.begin_episodes(), policy.begin_episodes(cached_context=True)
+    plain = policy.begin_episodes()
+    cached = policy.begin_episodes(cached_context=True)
     for history, kept in histories(policy)[:CONTEXT]:
         torch.testing.assert_close(cached(history, kept), plain(history, kept), rtol=1e-4, atol=1e-5)
 

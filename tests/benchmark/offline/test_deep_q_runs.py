@@ -26,7 +26,7 @@ Requests = Callable[..., OfflineConfig]
 
 @pytest.fixture
 def breakout(breakout_data: Trajectories, monkeypatch: pytest.MonkeyPatch) -> Requests:
-    """Resolves a run on `breakout_data`."""
+    """A function that resolves a run on `breakout_data`."""
     monkeypatch.setattr(life, "LOG_EVERY", 2)
 
     def request(method: str, **changes: Any) -> OfflineConfig:
@@ -61,7 +61,7 @@ def short_games(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_resumed_run_ends_as_an_undisturbed_one(
     breakout: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Killed after step 4, between two copies of the target network: the count is in the checkpoint."""
+    """A kill comes after step 4, between two copies of the target network: the count is in the checkpoint."""
     config = breakout(method)
     whole = loop.train(config, tmp_path / "whole", "cpu")
     rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""What is said of a run that can't go on: the cause that is found, the learning rate where there is no other."""
+"""A run that can't go on says why: the cause that is found, the learning rate where there is no other."""
 
 import json
 import math
@@ -36,14 +36,15 @@ def run_of(seed: int = 0) -> OfflineConfig:
     return little_run(seed, steps=20, evaluate_every=10)
 
 
-def multiplied(monkeypatch: pytest.MonkeyPatch, factor: float, after: int) -> None:
+def multiplied(monkeypatch: pytest.MonkeyPatch, factor: float, calm_steps: int) -> None:
     """The loss of BC is another after some steps of this process."""
-    genuine, calls = BC.loss, [0]
+    genuine = BC.loss
+    calls = [0]
 
     def loss(self: BC, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         value, _ = genuine(self, batch)
         calls[0] += 1
-        value = value * (factor if calls[0] > after else 1.0)
+        value = value * (factor if calls[0] > calm_steps else 1.0)
         return value, {"loss": value.detach()}
 
     monkeypatch.setattr(BC, "loss", loss)
@@ -58,12 +59,12 @@ def message_of(root: Path, run: OfflineConfig) -> str:
 
 
 def test_a_loss_that_breaks_on_the_way_is_the_learning_rate_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    multiplied(monkeypatch, math.nan, after=3)
+    multiplied(monkeypatch, math.nan, calm_steps=3)
     assert message_of(tmp_path, run_of()).endswith(RATE)
 
 
 def test_a_loss_that_is_broken_before_any_update_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    multiplied(monkeypatch, math.inf, after=0)
+    multiplied(monkeypatch, math.inf, calm_steps=0)
     message = message_of(tmp_path, run_of())
     assert f"the first batch, before any update, had loss inf; {LOOK}" in message
     assert "try a lower" not in message
@@ -119,7 +120,8 @@ def test_a_checkpoint_of_broken_numbers_is_not_the_learning_rate_s(tmp_path: Pat
 
 def crash(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """The second evaluation ends in an error."""
-    genuine, calls = evaluation.rollout, [0]
+    genuine = evaluation.rollout
+    calls = [0]
 
     def rollout(*arguments: Any, **options: Any) -> Any:
         calls[0] += 1
@@ -183,7 +185,7 @@ def test_seeds_in_one_pass_say_so_too(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(ZeroDivisionError):
             train_together(runs, tmp_path, "cpu")
     assert [read_run(run_folder(tmp_path, run)).status for run in runs] == ["failed", "failed"]
-    multiplied(monkeypatch, math.inf, after=0)
+    multiplied(monkeypatch, math.inf, calm_steps=0)
     others = [run_of(seed) for seed in (2, 3)]
     failed = train_together(others, tmp_path, "cpu")
     assert all(f"before any update, had loss inf; {LOOK}" in failed[run.id] for run in others)

@@ -1,4 +1,4 @@
-"""What a fault costs: its trial, and the comparison."""
+"""The cost of a fault: its trial, and the comparison."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,14 @@ def test_differences_are_taken_in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_pat
         return finished_run([result(76.0, 100.0 * int(seed) + np.arange(4.0) - (2.0 if fault == "fault" else 0.0))])
 
     class Config:
-        dataset, source, fraction, episodes_in_subset, method, lm, profile, steps = ("d", "s", 1.0, 5, "dt", "", "p", 9)
+        dataset = "d"
+        source = "s"
+        fraction = 1.0
+        episodes_in_subset = 5
+        method = "dt"
+        lm = ""
+        profile = "p"
+        steps = 9
 
         def __init__(self, name: str) -> None:
             self.name = name

@@ -1,4 +1,4 @@
-"""Which fault can be where, and what a run with one is called."""
+"""Faults: where each can be, and the names of runs with one."""
 
 import math
 import re
@@ -101,8 +101,10 @@ def test_without_a_fault_the_id_is_what_it_was_before_there_were_any(tiny_reques
 
 
 def naive_schedule(steps: int) -> list[float]:
-    """As the published code has it: a count that each step raises by the sum of all tokens so far."""
-    factors, seen, count = [], 0.0, 0.0
+    """The schedule as the published code has it: a count that each step raises by the sum of all tokens so far."""
+    factors = []
+    seen = 0.0
+    count = 0.0
     for _ in range(steps):
         seen += 128 * 30 * 0.75
         count += seen

@@ -27,7 +27,8 @@ def episodes(*lengths_and_ends: tuple[int, str], source: str = "recorded") -> Tr
     lengths = [length for length, _ in lengths_and_ends]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     steps = np.arange(offsets[-1], dtype=np.float32)
-    terminals, timeouts = np.zeros(len(steps), bool), np.zeros(len(steps), bool)
+    terminals = np.zeros(len(steps), bool)
+    timeouts = np.zeros(len(steps), bool)
     for end, (_, kind) in zip(offsets[1:] - 1, lengths_and_ends, strict=True):
         (terminals if kind == "terminal" else timeouts)[end] = True
     return Trajectories(
@@ -43,10 +44,12 @@ def episodes(*lengths_and_ends: tuple[int, str], source: str = "recorded") -> Tr
 
 
 def as_published(data: Trajectories, limit: int | None) -> list[list[int]]:
-    """Which steps each episode gets: `qlearning_dataset`, then the loop of `download_d4rl_datasets.py`, as they are."""
+    """The steps of each episode by `qlearning_dataset` and the loop of `download_d4rl_datasets.py`, as they are."""
     ends = data.terminals | data.timeouts if limit is None else data.terminals
     kept = [i for i in range(data.num_steps - 1) if limit is None or not data.timeouts[i]]
-    paths, path, episode_step = [], [], 0
+    paths = []
+    path = []
+    episode_step = 0
     for i in kept:
         path.append(i)
         if ends[i] or episode_step == (1000 if limit is None else limit) - 1:
@@ -89,7 +92,7 @@ def test_random_data_are_cut_as_the_published_loops_cut_them() -> None:
 
 
 def test_episodes_that_time_out_end_with_the_first_step_of_the_next() -> None:
-    """As HalfCheetah's 1000 episodes of 1000 steps become 999, of which the first has 1000 steps and the rest 999."""
+    """HalfCheetah's 1000 episodes of 1000 steps become 999, of which the first has 1000 steps and the rest 999."""
     shifted, origins = shift_episodes(episodes(*[(1000, "timeout")] * 1000), 1000)
     assert shifted.num_episodes == 999
     assert shifted.lengths.tolist() == [1000] + [999] * 998
@@ -189,8 +192,9 @@ def games() -> Trajectories:
 
 
 def test_padding_steps_are_rows_of_zeros_before_each_episode() -> None:
-    """What the published code trains on: the same windows as those of data that have such rows as steps."""
-    data, view = games(), View(frames=4, clip_rewards=True)
+    """The published code trains on the same windows as those of data that have such rows as steps."""
+    data = games()
+    view = View(frames=4, clip_rewards=True)
     rows = np.concatenate([np.full(3, -1), np.arange(5), np.full(3, -1), np.arange(5, 8)])
     padded = replace(
         data,
@@ -226,7 +230,8 @@ def kitchen_data() -> Trajectories:
     task = find_task("kitchen")
     wanted = goal_vector(task.sub_goals)
     state = np.zeros((8, 30))
-    state[2:, 22], state[5:, 23:30] = wanted[22], wanted[23:30]
+    state[2:, 22] = wanted[22]
+    state[5:, 23:30] = wanted[23:30]
     observations = np.tile(np.hstack([state, np.tile(wanted, (8, 1))]), (3, 1)).astype(np.float32)
     rewards = np.tile([0, 1, 0, 0, 1, 0, 0, 0], 3).astype(np.float32)
     ends = np.tile(np.arange(8) == 7, 3)

@@ -40,7 +40,8 @@ def built(config: OfflineConfig) -> Any:
 
 def discrete_spec(actions: int) -> Spec:
     nothing = np.zeros(0, np.float32)
-    mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
+    mean = np.zeros(3, np.float32)
+    std = np.ones(3, np.float32)
     return Spec(3, actions, nothing, nothing, mean, std, horizon=10, return_scale=1.0, discrete=True, view=View())
 
 
@@ -76,7 +77,8 @@ def test_no_positions_leaves_them_out_for_trajectories_and_english(tiny_request:
     batch = built(default).sampler(training_subset(default)).sample(4, np.random.default_rng(0))
     with torch.no_grad():
         expected = without_positions(built(default)).loss(batch)[1]
-        usual, without = built(default).loss(batch)[1], built(faulty).loss(batch)[1]
+        usual = built(default).loss(batch)[1]
+        without = built(faulty).loss(batch)[1]
     for name in ("action_error", "language_loss"):
         torch.testing.assert_close(without[name], expected[name])
         assert abs(usual[name] - without[name]) > 1e-4, name
@@ -150,7 +152,7 @@ def test_best_target_ranks_the_target_that_scored_best(tiny_request: Requests, t
 
 @pytest.fixture
 def breakout_run(breakout_data: Trajectories) -> Callable[..., OfflineConfig]:
-    """Resolves a small run on `breakout_data` with some faults."""
+    """A function that resolves a small run on `breakout_data` with some faults."""
     budget = {"steps": 2, "evaluate_every": 2, "headline_evaluations": 1, "batch_size": 2}
     settings = {"context": 2, "layers": 1, "heads": 1, "width": 8}
 

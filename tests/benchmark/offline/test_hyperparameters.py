@@ -72,7 +72,7 @@ def test_an_unknown_profile_is_answered_with_the_known() -> None:
 
 
 def test_200_steps_are_a_quick_look_at_every_task() -> None:
-    """What the README says; they have to be spread over each run's evaluations."""
+    """The README says so; they have to be spread over each run's evaluations."""
     for task in PROFILES["cpu"]:
         for method in methods_of("offline"):
             budget = budget_for("cpu", task, method)

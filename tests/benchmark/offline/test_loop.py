@@ -70,7 +70,8 @@ def test_the_last_evaluation_is_a_rollout_of_the_policy_in_the_checkpoint(
     folder = train(config, tmp_path, "cpu")
     policy = build_policy(config, training_subset(config), torch.device("cpu"))
     load_policy(folder / "checkpoint.safetensors", policy)
-    seeds, task = evaluation_seeds(0, 2, 2), find_task("reacher2d")
+    seeds = evaluation_seeds(0, 2, 2)
+    task = find_task("reacher2d")
     again = rollout(policy, lambda: make_environment(task), seeds, [76.0], step=20)
     assert again == parse_episodes((folder / "episodes.csv").read_bytes())[-2:]
 
@@ -154,7 +155,8 @@ def test_a_batch_has_to_fall_into_equal_parts(tiny_request: Requests) -> None:
 
 def diverge_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """The loss of BC is NaN from some step on, counted from the start of the process."""
-    genuine, calls = BC.loss, [0]
+    genuine = BC.loss
+    calls = [0]
 
     def loss(self: BC, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         calls[0] += 1
@@ -286,7 +288,7 @@ def test_bfloat16_trains_and_gives_other_numbers(tiny_request: Requests, tmp_pat
 def test_compiled_steps_are_the_same_steps(
     method: str, tiny_request: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Traced whole, in one graph; the backend that generates no code is as exact as eager steps, and takes seconds."""
+    """Steps are traced whole, in one graph; a backend that generates no code is as exact as eager steps, and quick."""
     calls: list[str] = []
 
     def compile_quickly(loss: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,7 +25,8 @@ def run(copied_runs: Path) -> Path:
     """A finished run whose last evaluation's returns are 12 and 20."""
     folder = next(iter(copied_runs.glob("*-s0-*")))
     rows = [line.split(",") for line in (folder / "episodes.csv").read_text().splitlines()]
-    rows[-2][4], rows[-1][4] = "12.0", "20.0"
+    rows[-2][4] = "12.0"
+    rows[-1][4] = "20.0"
     (folder / "episodes.csv").write_text("".join(",".join(row) + "\n" for row in rows))
     done = json.loads((folder / "done.json").read_text())
     del done["files"], done["sha256"]  # of what was changed, and will be
@@ -42,7 +43,8 @@ def edit(folder: Path, **changes: Any) -> Path:
 
 def test_the_numbers_are_the_run_s(run: Path) -> None:
     card = policy_card(run, "somebody/policy", FILES)
-    config, found = read_config(run), read_finished(run)
+    config = read_config(run)
+    found = read_finished(run)
     half = stats.t.ppf(0.975, 1) * np.std([12, 20], ddof=1) / np.sqrt(2)  # 50.8, by hand: 12.706 * 4
     assert half == pytest.approx(50.82, abs=0.01)
     assert "2 episodes at target return 76 | **16.00** [-34.82, 66.82] |" in card

@@ -28,7 +28,7 @@ def gpt2_small(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def config(home: Path, gpt2_small: Path, english: Path) -> OfflineConfig:
-    """As published, in everything but the number of steps, windows, episodes and words."""
+    """The published run in everything but the number of steps, windows, episodes and words."""
     request = RunRequest(
         "reacher2d-medium",
         "lamo",
@@ -41,7 +41,7 @@ def config(home: Path, gpt2_small: Path, english: Path) -> OfflineConfig:
 
 
 def test_gpt2_small_goes_the_whole_way(config: OfflineConfig, gpt2_small: Path, tmp_path: Path) -> None:
-    """Loaded, adapted, trained beside English, stopped, taken up again from a small checkpoint, evaluated."""
+    """GPT-2 is loaded, adapted, trained beside English, stopped, taken up from a small checkpoint, and evaluated."""
 
     def stop_after_one(done: int, total: int) -> None:
         if done == 1:

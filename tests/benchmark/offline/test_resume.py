@@ -80,7 +80,7 @@ def test_killed_runs_end_as_if_nothing_had_happened(configs: dict[str, OfflineCo
 
 
 class KilledError(BaseException):
-    """Stands for a kill at a place that no signal could be aimed at."""
+    """A stand-in for a kill at a place that no signal could be aimed at."""
 
 
 @pytest.mark.parametrize("place", ["before the checkpoint", "before the logs", "before done.json"])
@@ -88,12 +88,13 @@ class KilledError(BaseException):
 def test_a_kill_around_a_checkpoint_loses_nothing(
     configs: dict[str, OfflineConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, step: int
 ) -> None:
-    config, root = configs["dt"], tmp_path / "killed"
+    config = configs["dt"]
+    root = tmp_path / "killed"
 
-    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, about: Any) -> None:
+    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, labels: Any) -> None:
         if place == "before the checkpoint" and progress.step == step:
             raise KilledError
-        save_checkpoint(path, policy, optimizer, rng, progress, about)
+        save_checkpoint(path, policy, optimizer, rng, progress, labels)
 
     def logs(folder: Path, progress: Any) -> None:
         if progress.step == step:
@@ -117,11 +118,11 @@ def test_a_kill_around_a_checkpoint_loses_nothing(
 def test_a_run_goes_on_from_an_odd_step(
     tiny_request: Callable[..., RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Whose turn it is, a delayed actor's or the critics' alone, is told by the checkpoint."""
+    """The checkpoint tells whose turn it is, a delayed actor's or the critics' alone."""
     config = resolve(tiny_request(method, budget=BUDGET))
 
-    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, about: Any) -> None:
-        save_checkpoint(path, policy, optimizer, rng, progress, about)
+    def save(path: Path, policy: Any, optimizer: Any, rng: Any, progress: Any, labels: Any) -> None:
+        save_checkpoint(path, policy, optimizer, rng, progress, labels)
         if progress.step == 25:
             raise KilledError
 

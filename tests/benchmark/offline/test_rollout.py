@@ -37,7 +37,8 @@ class Toy(gymnasium.Env):  # type: ignore[misc]
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         assert seed is not None
         self.resets.append(seed)
-        self.time, self.length = 0, 1 + seed % 9
+        self.time = 0
+        self.length = 1 + seed % 9
         self.state = np.array([math.sin(seed), math.cos(seed), 0.1 * seed], np.float32)
         return self.state.copy(), {}
 
@@ -59,11 +60,12 @@ class Toy(gymnasium.Env):  # type: ignore[misc]
 
 
 class Recorder(Policy):
-    """Remembers what it was shown; its actions depend on all of it."""
+    """A policy that remembers what it was shown; its actions depend on all of it."""
 
     def __init__(self, context: int) -> None:
         super().__init__()
-        self.context, self.seen = context, list[History]()
+        self.context = context
+        self.seen = list[History]()
         self.weight = nn.Parameter(torch.ones(()))
 
     def act(self, history: History) -> Tensor:
@@ -85,15 +87,20 @@ class Recorder(Policy):
 
 @pytest.fixture
 def spec() -> Spec:
-    low, high = np.full(2, -1.0, np.float32), np.full(2, 1.0, np.float32)
+    low = np.full(2, -1.0, np.float32)
+    high = np.full(2, 1.0, np.float32)
     return Spec(3, 2, low, high, np.zeros(3, np.float32), np.ones(3, np.float32), horizon=9, return_scale=10.0)
 
 
 @torch.no_grad()
 def play_alone(policy: Policy, environment: Any, seed: int, target: float) -> tuple[float, int, list[History]]:
     """One episode as the definition has it: whole lists, cut to the last K steps at each step."""
-    observations, actions, returns_to_go = [environment.reset(seed=seed)[0]], [np.zeros(2, np.float32)], [target]
-    total, histories, over = 0.0, [], False
+    observations = [environment.reset(seed=seed)[0]]
+    actions = [np.zeros(2, np.float32)]
+    returns_to_go = [target]
+    total = 0.0
+    histories = []
+    over = False
     while not over:
         length = len(observations)
         last = slice(max(0, length - policy.context), length)
@@ -160,13 +167,15 @@ def test_batched_equals_one_by_one_in_the_real_simulator(spec: Spec) -> None:
 def test_what_the_policy_sees_equals_the_naive_loop(context: int) -> None:
     recorder = Recorder(context)
     rollout(recorder, Toy, SEEDS, [5.0])
-    batched, lengths = list(recorder.seen), [1 + seed % 9 for seed in SEEDS]
+    batched = list(recorder.seen)
+    lengths = [1 + seed % 9 for seed in SEEDS]
     assert [len(h.timesteps) for h in batched] == [sum(length > t for length in lengths) for t in range(max(lengths))]
     alone = [play_alone(recorder, Toy(), seed, 5.0)[2] for seed in SEEDS]
     for time, history in enumerate(batched):
         rows = [histories[time] for histories in alone if len(histories) > time]  # finished ones left the batch
         for name in ("observations", "actions", "returns_to_go", "timesteps"):
-            shown, expected = getattr(history, name), torch.cat([getattr(row, name) for row in rows])
+            shown = getattr(history, name)
+            expected = torch.cat([getattr(row, name) for row in rows])
             assert shown.dtype == expected.dtype
             torch.testing.assert_close(shown, expected, rtol=0, atol=1e-5, msg=f"{name} at step {time}")
         assert shown.shape[1] == min(time + 1, context)
@@ -189,7 +198,8 @@ class Film:
     action_space = gymnasium.spaces.Discrete(4)
 
     def reset(self, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
-        self.number, self.last = 1, 4 + seed
+        self.number = 1
+        self.last = 4 + seed
         return self.frame(), {}
 
     def frame(self) -> np.ndarray:
@@ -204,7 +214,7 @@ class Film:
 
 
 class Viewer(Recorder):
-    """Takes action 3 at every step."""
+    """A policy that takes action 3 at every step."""
 
     view = View(frames=4, clip_rewards=True)
 

@@ -45,7 +45,8 @@ def seeds(tiny_request: Callable[..., RunRequest]) -> Make:
     """Runs of three seeds, each on a subset of its own."""
 
     def make(method: str = "td3-bc", **changes: Any) -> list[OfflineConfig]:
-        budget, settings = BUDGET | changes.pop("budget", {}), SETTINGS.get(method, {}) | changes.pop("settings", {})
+        budget = BUDGET | changes.pop("budget", {})
+        settings = SETTINGS.get(method, {}) | changes.pop("settings", {})
         request = tiny_request(method, fraction=0.5, budget=budget, settings=settings, **changes)
         runs = [resolve(replace(request, seed=seed)) for seed in range(3)]
         assert len({run.subset_hash for run in runs}) == 3
@@ -72,7 +73,8 @@ def assert_close(folder: Path, expected: Path) -> None:
 
 @pytest.mark.parametrize("method", [method.name for method in METHODS.values() if method.stacks])
 def test_seeds_that_train_together_end_as_they_would_alone(seeds: Make, tmp_path: Path, method: str) -> None:
-    runs, steps = seeds(method), dict[str, list[int]]()
+    runs = seeds(method)
+    steps = dict[str, list[int]]()
     assert len(groups(runs, CPU)) == 1
     failed = train_together(
         runs, tmp_path / "together", "cpu", lambda run, done, total: steps.setdefault(run, []).append(done)
@@ -91,7 +93,7 @@ def test_a_batch_in_parts_is_drawn_in_parts(seeds: Make, tmp_path: Path) -> None
 
 
 class KilledError(BaseException):
-    """Stands for a kill."""
+    """A stand-in for a kill."""
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, run: OfflineConfig, step: int) -> None:
@@ -142,7 +144,9 @@ def test_runs_that_were_begun_alone_are_finished_together(
 
 
 def test_one_seed_that_diverges_fails_alone(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, genuine, calls = seeds(budget={"steps": 40, "evaluate_every": 20}), Tally.each, []
+    runs = seeds(budget={"steps": 40, "evaluate_every": 20})
+    genuine = Tally.each
+    calls = []
 
     def each(self: Tally) -> list[Tally]:
         own = genuine(self)
@@ -176,7 +180,9 @@ def test_what_another_process_works_on_fails_alone_and_finished_runs_are_left_al
 
 
 def test_groups_are_runs_that_differ_in_their_seeds_alone(seeds: Make) -> None:
-    bc, half, dt = seeds("bc"), seeds("bc", settings={"hidden": (8,)}), seeds("dt")
+    bc = seeds("bc")
+    half = seeds("bc", settings={"hidden": (8,)})
+    dt = seeds("dt")
     assert groups([*bc, *half, *dt], CPU) == [tuple(bc), tuple(half), *((run,) for run in dt)]
     assert jobs_of([*bc, *dt], StepTimes({}), None) == [(run,) for run in (*bc, *dt)]
     assert len(jobs_of([*bc, *dt], StepTimes({}), "cpu")) == 4
@@ -215,7 +221,8 @@ def test_on_a_cluster_the_node_says_which_seeds_train_in_one_pass(
     seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The head may be another machine: what is fast on it, or whether it has a GPU, decides nothing."""
-    runs, cluster = seeds("bc"), EngineOptions("ray", "auto")
+    runs = seeds("bc")
+    cluster = EngineOptions("ray", "auto")
     monkeypatch.setattr(together, "stackable", lambda config, device: device is None)
     for device in ("cpu", "auto"):
         assert device_of_plan(Workers(device=device, engine=cluster)) == ELSEWHERE
@@ -237,7 +244,7 @@ def test_a_device_that_a_node_lacks_is_a_line_of_each_run(seeds: Make, tmp_path:
 
 
 def test_random_numbers_inside_a_loss_are_refused(seeds: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were they not drawn by `Policy.draw`, all seeds would share them."""
+    """All seeds would share them if `Policy.draw` did not draw them."""
     genuine = BC.loss
 
     def loss(self: BC, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:

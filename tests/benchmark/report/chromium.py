@@ -35,7 +35,8 @@ class Chromium:
         self.events: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._rest = b""
-        (asked, self._questions), (self._answers, answered) = os.pipe(), os.pipe()
+        (asked, self._questions) = os.pipe()
+        (self._answers, answered) = os.pipe()
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
         options += [
             "--disable-background-networking",
@@ -144,7 +145,7 @@ class Chromium:
         self.call("Input.insertText", text=text)
 
     def complaints(self) -> list[str]:
-        """What was logged as a warning or an error, on the console or by the browser, and what was thrown."""
+        """Messages that were logged as a warning or an error, on the console or by the browser, and what was thrown."""
         self.call("Page.getFrameTree")
         found = []
         for event in self.events:

@@ -49,7 +49,7 @@ def write_runs(root: Path) -> None:
 
 @pytest.fixture(scope="session")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    """What a report of `write_runs` shows."""
+    """Contents of a report of `write_runs`."""
     root = tmp_path_factory.mktemp("runs")
     write_runs(root)
     return read_contents(root)

@@ -12,7 +12,8 @@ from lamobench.benchmark.runs.tracks import TRACKS
 from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
-MINUS, DASH = marks.MINUS, marks.DASH
+MINUS = marks.MINUS
+DASH = marks.DASH
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,31 @@ def test_a_curve_is_drawn_where_its_numbers_are(setting: Setting) -> None:
     assert chart.head == ["step", "LaMo", "LaMo random", "BC"]
     assert [line[0] for line in chart.rows] == ["100", "200", "300", "400"]
     assert chart.rows[-1][3].startswith(f"{mean[-1]:.1f} (".replace("-", marks.MINUS))
+
+
+def test_few_seeds_are_dots_and_their_interval_is_a_bar(setting: Setting) -> None:
+    shares = parse(charts.over_fractions(setting))
+    assert [path for path in shares.iter("path") if path.attrib["class"] == "band"] == []
+    places = set()
+    for group in [group for group in shares.iter("g") if group.attrib["data-method"] == "lamo"][:1]:
+        ends = [points(path.attrib["d"]) for path in group.iter("path") if path.attrib["class"] == "whisker"]
+        dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in group.iter("circle")]
+        assert len(ends) == 2  # shares
+        assert len(dots) == 4  # two seeds at each
+        places = {across for across, _ in dots}
+        assert places == {across for (across, _), _ in ends}
+    steps = parse(charts.learning_curve(setting, 1.0))
+    assert len(list(steps.iter("circle"))) == 3 * 2 * 4  # methods, seeds, evaluations
+    assert "small dots single seeds" in charts.about_figures(setting)
+
+
+def test_six_seeds_have_bands() -> None:
+    shares = np.array([0.1, 1.0])
+    curve = marks.Curve("A", "bc", shares, shares, shares - 0.1, shares + 0.1)
+    for seeds, style in ((6, "band"), (5, "whisker")):
+        drawn = parse(charts.curves_over_shares("x", "t", "score", [curve], [seeds, 7]))
+        styles = {path.attrib["class"] for path in drawn.iter("path")}
+        assert styles & {"band", "whisker"} == {style}
 
 
 def test_scores_over_shares_stand_at_the_shares(setting: Setting) -> None:

@@ -12,6 +12,7 @@ from lamobench.benchmark.report.charts import MINUS
 from lamobench.tests.benchmark.report.chromium import Chromium
 from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 
+ROOT = Path(__file__).resolve().parents[3]
 Open = Callable[..., Chromium]
 PAGES = ["overview", "hopper-medium", "reacher2d-medium-large", "how-to-read"]
 OPEN_ALL = "for (const box of document.querySelectorAll('details')) box.open = true"
@@ -20,7 +21,7 @@ ROWS = "[...document.querySelectorAll('#leaderboard tbody tr')].filter(row => !r
 
 @pytest.fixture
 def visit(browser: Chromium, report: Path) -> Open:
-    """Opens the report at a page of it."""
+    """Open the report at a page of it."""
 
     def visit(page: str = "", **options: Any) -> Chromium:
         browser.open(report.as_uri() + (f"#{page}" if page else ""), **options)
@@ -140,7 +141,7 @@ def test_filters_and_sorting_work_by_keyboard(visit: Open) -> None:
     browser.evaluate("document.querySelector('.filters [name=words]').focus()")
     browser.type("hopper random")
     assert column(browser, "Method") == ["LaMo, random weights"] * 2
-    browser.evaluate("document.querySelectorAll('#leaderboard thead button')[2].focus()")
+    browser.evaluate("document.querySelectorAll('#leaderboard thead button')[4].focus()")
     browser.press("Enter")
     assert column(browser, "Data") == ["10 %", "100 %"]
     browser.press(" ")
@@ -189,6 +190,31 @@ def test_a_phone_scrolls_down_only(visit: Open, page: str) -> None:
         assert browser.evaluate(small) > 0.85  # of the size at which labels are 11 pixels high
 
 
+@pytest.mark.parametrize("width", [360, 500, 1920])
+def test_every_score_is_seen_without_scrolling_sideways(visit: Open, width: int) -> None:
+    browser = visit(width=width)
+    ends = f"{ROWS}.map(row => row.cells[1].getBoundingClientRect().right)"
+    assert max(browser.evaluate(ends)) < width
+    assert browser.evaluate("(box => box.scrollWidth - box.clientWidth)(document.querySelector('.board .scroll'))") == 0
+    where = f"{ROWS}.map(row => getComputedStyle(row.cells[0], '::after').content)"
+    assert ('"hopper-medium, 10 %, 2 seeds"' in browser.evaluate(where)) == (width < 640)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_further_columns_are_shown_when_they_are_asked_for(visit: Open, script: bool) -> None:
+    browser = visit(script=script)
+    browser.call("Emulation.setScriptExecutionDisabled", value=False)  # for the questions below; the page's did not run
+    columns = (
+        "[...document.querySelectorAll('#leaderboard thead th')].filter(th => th.offsetWidth).map(th => th.textContent)"
+    )
+    first = ["Method", "Score", "95 % interval", "", "Data set", "Data", "Seeds"]
+    assert browser.evaluate(columns) == first
+    click(browser, "#show-settings")
+    assert browser.evaluate(columns) == [*first, "Source", "Profile", "Language model"]
+    click(browser, "#show-settings")
+    assert browser.evaluate(columns) == first
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_everything_is_reached_by_keyboard_and_seen_to_be(visit: Open, page: str) -> None:
     browser = visit(page)
@@ -197,7 +223,8 @@ def test_everything_is_reached_by_keyboard_and_seen_to_be(visit: Open, page: str
         ".filter(e => e.checkVisibility()).map((e, i) => { e.dataset.place = i; return i })"
     )
     browser.evaluate("document.querySelector('.skip').focus()")
-    reached, unseen = [0], []
+    reached = [0]
+    unseen = []
     for _ in range(len(wanted) + 2):
         browser.press("Tab")
         place = browser.evaluate("document.activeElement.dataset.place ?? ''")
@@ -300,3 +327,10 @@ def test_without_scripts_all_of_it_can_be_read(visit: Open, report: Path) -> Non
     assert browser.evaluate("document.documentElement.scrollWidth") == 360
     anchors = set(re.findall(r'href="#([^"]+)"', report.read_text()))
     assert [a for a in anchors if not browser.evaluate(f"!!document.getElementById({a!r})")] == []
+
+
+def test_the_readme_says_how_many_tests_are_skipped_without_a_browser(request: pytest.FixtureRequest) -> None:
+    (skipped,) = re.findall(r"and (\d+) more where Chromium is missing", (ROOT / "README.md").read_text())
+    module = request.node.getparent(pytest.Module)
+    asking = [test for test in module.collect() if "browser" in getattr(test, "fixturenames", ())]
+    assert int(skipped) == len(asking)

@@ -87,7 +87,8 @@ def test_what_runs_share_and_what_each_has_of_its_own(runs_root: Path, write_run
         (folder / "done.json").write_text(json.dumps(done | {"device": f"gpu {seed}", "torch": "2.13.0"}))
     write_run([[1.0]], method="lamo", headline_evaluations=1, policy={"context": 20})
     row = next(row for row in read_contents(runs_root).rows if row.method == "bc")
-    shared, own = provenance(row), [own_values(row, run) for run in row.runs]
+    shared = provenance(row)
+    own = [own_values(row, run) for run in row.runs]
     assert shared["policy.hidden"] == 256
     assert shared["batch_size"] == 64
     assert shared["dataset_hash"] == "d" * 64

@@ -44,6 +44,11 @@ class Elements(HTMLParser):
         self.text.append(data)
 
 
+def board_rows(page: str) -> list[str]:
+    """The rows of the leaderboard, as they are written."""
+    return re.findall(r"<tr data-dataset=.*?</tr>", page, re.S)
+
+
 @pytest.fixture(scope="module")
 def elements(report: Path) -> Elements:
     return Elements(report.read_text())
@@ -106,10 +111,8 @@ def test_every_run_is_there_with_its_hashes(report: Path, contents: Contents) ->
 
 
 def test_clearly_best_is_marked_and_only_that(report: Path, contents: Contents) -> None:
-    board = re.search(r'<table class="sortable".*?</table>', report.read_text(), re.S)
-    assert board
-    lines = [line for line in board[0].splitlines() if line.startswith("<tr data-dataset=")]
-    marked = {re.search(r"(BC|LaMo, random weights|LaMo)</th><td>", line)[1] for line in lines if " *</td>" in line}  # type: ignore[index]
+    rows = board_rows(report.read_text())
+    marked = {re.search(r"(BC|LaMo, random weights|LaMo)</th>", row)[1] for row in rows if " *</td>" in row}  # type: ignore[index]
     for row in contents.rows:
         rivals = [
             r
@@ -127,9 +130,9 @@ def test_rows_with_seeds_far_below_the_others_are_marked(tmp_path: Path) -> None
             write_run(tmp_path / "runs", [[score - 1.0, score + 1.0]] * 2, seed=seed, method=method)
     write_report(read_contents(tmp_path / "runs"), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    lines = {name: line for name in ("BC", "DT") for line in page.splitlines() if f'data-method="{name}"' in line}
-    assert '>3 <span class="tag">1 far below</span></td>' in lines["BC"]
-    assert "far below" not in lines["DT"]
+    rows = {name: row for name in ("BC", "DT") for row in board_rows(page) if f'data-method="{name}"' in row}
+    assert '<span class="tag">1 of 3 far below</span></td>' in rows["BC"]
+    assert "far below" not in rows["DT"]
     cells = re.findall(r"44.0 \[.*?\][^<]*|50.0 \[.*?\][^<]*", page)
     assert {cell.partition("], ")[2] for cell in cells if cell.startswith("44.0")} == {"1 of 3 seeds far below"}
     assert {cell.partition("], ")[2] for cell in cells if cell.startswith("50.0")} == {""}
@@ -137,10 +140,8 @@ def test_rows_with_seeds_far_below_the_others_are_marked(tmp_path: Path) -> None
 
 def test_published_scores_stand_beside_and_are_marked(report: Path) -> None:
     page = report.read_text()
-    line = next(
-        line for line in page.splitlines() if 'data-dataset="hopper-medium"' in line and 'data-method="LaMo"' in line
-    )
-    assert 'class="tag">not comparable</span>' in line
+    row = next(r for r in board_rows(page) if 'data-dataset="hopper-medium"' in r and 'data-method="LaMo"' in r)
+    assert 'class="tag">not comparable</span>' in row
     assert "source recorded instead of d4rl; profile cpu instead of paper" in page
 
 
@@ -159,11 +160,11 @@ def test_a_comparable_score_is_set_beside_with_the_difference(tmp_path: Path) ->
             headline_evaluations=1,
         )
     page = render_page(read_contents(tmp_path / "runs"), {"hopper-medium-d4rl-paper-" + "d" * 40: []})
-    assert 'class="tag">not comparable' not in page.partition("Published scores")[0].partition('id="leaderboard"')[2]
+    assert 'class="tag">not comparable' not in "".join(board_rows(page))
     published = page.partition("Published scores</h4>")[2].partition("</table>")[0]
     score = np.mean([100 * (value + 20.272305) / 3254.572305 for value in (2400, 2420, 2401, 2420, 2402, 2420)])
     assert f'<td class="number">{score:.1f}</td><td class="number">47.8 ±5.3</td>' in published
-    assert f'<td class="number">{score - 47.8:.1f}</td><td>yes' in published
+    assert f"<td>{score - 47.8:.1f}" in published
 
 
 def test_the_same_runs_give_the_same_bytes(report: Path, contents: Contents, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def progress() -> Progress:
 def test_everything_comes_back_bit_by_bit(
     build: Callable[..., Trained], tmp_path: Path, method: str, settings: dict[str, str]
 ) -> None:
-    """With GPT-2 trained too, its output layer is its embedding under another name, and is so again afterwards."""
+    """GPT-2's output layer, if it is trained too, is its embedding under another name, and is so again afterwards."""
     policy, optimizer, rng = build(method, **settings)
     save_checkpoint(tmp_path / "c", policy, optimizer, rng, progress())
     draws = torch.rand(5), rng.random(5)
@@ -56,7 +56,8 @@ def test_everything_comes_back_bit_by_bit(
     assert load_checkpoint(tmp_path / "c", other, other_optimizer, other_rng) == progress()
     for name, tensor in policy.state_dict().items():
         assert torch.equal(other.state_dict()[name], tensor), name
-    moments, other_moments = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
+    moments = optimizer.state_dict()["state"]
+    other_moments = other_optimizer.state_dict()["state"]
     assert moments.keys() == other_moments.keys()
     for index, state in moments.items():
         for name, value in state.items():

@@ -47,10 +47,8 @@ def test_a_config_survives_its_file(tiny_request: Requests, tmp_path: Path) -> N
 
 
 def test_the_profile_decides_what_is_not_asked_for(home: Path) -> None:
-    cpu, paper = (
-        resolve(RunRequest("reacher2d-medium", "bc")),
-        resolve(RunRequest("reacher2d-medium", "bc", profile="paper")),
-    )
+    cpu = resolve(RunRequest("reacher2d-medium", "bc"))
+    paper = resolve(RunRequest("reacher2d-medium", "bc", profile="paper"))
     assert paper.steps == 37_500
     assert cpu.steps < paper.steps
     assert resolve(RunRequest("reacher2d-medium", "lamo")).lm == "gpt2-mini"
@@ -120,7 +118,8 @@ def test_the_english_of_the_language_loss_decides_the_id(tiny_request: Requests,
     def config(**settings: Any) -> OfflineConfig:
         return resolve(tiny_request("lamo", settings={"corpus": str(copy)} | settings))
 
-    before, without = config(), config(language_weight=0.0)
+    before = config()
+    without = config(language_weight=0.0)
     assert len(before.corpus_hash) == 64
     assert without.corpus_hash == ""  # nothing is read where the loss is off
     copy.write_text(english.read_text() + "\n\none more paragraph of the mean and the sum of a given array\n")
@@ -316,7 +315,8 @@ def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Reque
 
 def published_run(task: str, method: str, policy: dict[str, Any]) -> OfflineConfig:
     """A run of the paper's profile as its config.json has it, on a tenth of a data set."""
-    lm, found = ("gpt2" if method == "lamo" else "", find_task(task))
+    lm = "gpt2" if method == "lamo" else ""
+    found = find_task(task)
     return OfflineConfig(
         dataset=f"{task}-medium",
         task=task,

@@ -33,7 +33,7 @@ Command = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def lamobench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command beside a copy of the runs, the test's own: output, errors."""
+    """Run a command beside a copy of the runs, the test's own: output, errors."""
     for folder in ("runs", "pulled"):
         shutil.copytree(FORMER / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
@@ -92,7 +92,7 @@ def test_scores_over_the_share_of_the_data_are_what_they_were(lamobench: Command
 
 
 class _Words(HTMLParser):
-    """Collects the texts between the tags of a page; no style and no script."""
+    """The texts between the tags of a page; no style and no script."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,8 @@ def test_finished_runs_can_be_sent_and_unpacked(lamobench: Command) -> None:
 def test_a_pulled_policy_plays_as_it_did(lamobench: Command, folder: Path) -> None:
     """Scores are within a point of what they were: other processors round otherwise."""
     output, _ = lamobench("evaluate", f"pulled/{folder.name}", "--episodes", "10", "--json")
-    before, after = json.loads(expected(f"{folder.name}.json")), json.loads(output)
+    before = json.loads(expected(f"{folder.name}.json"))
+    after = json.loads(output)
     assert [row["target_return"] for row in after] == [row["target_return"] for row in before]
     assert [row["score"] for row in after] == pytest.approx([row["score"] for row in before], abs=1.0)
 

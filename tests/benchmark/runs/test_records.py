@@ -1,4 +1,4 @@
-"""What a run's files may say: every field replaced by what it can't be, beside a run that must still be seen."""
+"""Tests of a run's files: every field replaced by what it can't be, beside a run that must still be seen."""
 
 import csv
 import json
@@ -76,7 +76,9 @@ def good(copied_runs: Path) -> Path:
 def test_no_hostile_field_hides_a_good_run(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    root, score, names = good.parent, read_finished(good).result.score, []
+    root = good.parent
+    score = read_finished(good).result.score
+    names = []
     for name, field in [(name, field) for name, known in FIELDS.items() for field in known]:
         copy = root / f"{name[:-5]}-{field}-s1-{len(names):010x}"
         shutil.copytree(good, copy)
@@ -107,7 +109,7 @@ def test_no_hostile_field_hides_a_good_run(
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_field_is_named(good: Path, name: str, kind: str) -> None:
-    """What the field's own kind lets through is found by the hash, or by the name of the folder."""
+    """The hash finds what the field's own kind lets through, or the name of the folder does."""
     unnamed = []
     for field in FIELDS[name]:
         before = (good / name).read_text()
@@ -202,7 +204,8 @@ def test_a_renamed_run_is_no_second_one(good: Path) -> None:
 
 def spoil(run: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
     """Change tensors and state of a checkpoint."""
-    tensors, (_, state) = load_file(run / CHECKPOINT), checkpoint_state(run / CHECKPOINT)
+    tensors = load_file(run / CHECKPOINT)
+    (_, state) = checkpoint_state(run / CHECKPOINT)
     change(tensors, state)
     save_file(tensors, run / CHECKPOINT, metadata={"state": json.dumps(state).replace(json.dumps(NESTED), NESTED)})
 

@@ -1,4 +1,4 @@
-"""How often the 95 % interval of one data set covers where seeds collapse or have two peaks: `make coverage`.
+"""Measure how often the 95 % interval of one data set covers where seeds collapse or have two peaks: `make coverage`.
 
 It is simulated apart in the rows that `seed_gaps.py` marks and in the others, and over all rows it is both, weighed by
 how often they occur: so rows that are rare among others still get a percentage. Second intervals are tried on marked
@@ -104,7 +104,8 @@ def student(scores: Array, _: Array, __: Ends) -> Ends:
 def studentised(scores: Array, _: Array, __: Ends) -> Ends:
     """The bootstrap of t over the seeds' means (Efron and Tibshirani 1993, section 12.5); no constant resamples."""
     means = scores.mean(axis=2)
-    centre, seeds = means.mean(axis=1), means.shape[1]
+    centre = means.mean(axis=1)
+    seeds = means.shape[1]
     drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
     drawn = drawn[(drawn != drawn[:, :1]).any(axis=1)]
     quantiles = np.empty((len(means), 2))
@@ -122,9 +123,9 @@ def half_again(scores: Array, _: Array, bootstrap: Ends) -> Ends:
     return centre + 1.5 * (bootstrap[0] - centre), centre + 1.5 * (bootstrap[1] - centre)
 
 
-def of_share(scores: Array, below: Array, _: Ends) -> Ends:
+def of_share(scores: Array, low_seeds: Array, _: Ends) -> Ends:
     """The interval of `seed_gaps.py`."""
-    ends = [interval_of_share(row, int(low)) for row, low in zip(scores, below, strict=True)]
+    ends = [interval_of_share(row, int(low)) for row, low in zip(scores, low_seeds, strict=True)]
     return _ends(ends)
 
 
@@ -174,8 +175,10 @@ def measure(shape: Shape, seeds: int, trials: int = TRIALS) -> Measured:
     shares = [share / max(len(places), 1) for share, places in zip((rate, 1.0 - rate), chosen, strict=True)]
     weights = np.repeat(shares, [len(places) for places in chosen])
     noise = np.concatenate([inside - _mean(inside) for inside in held]) * weights
-    every, is_alike = np.concatenate(held), alike[np.concatenate(chosen)]
-    enough, unmarked = len(held[0]) >= FEWEST, _mean(held[1])
+    every = np.concatenate(held)
+    is_alike = alike[np.concatenate(chosen)]
+    enough = len(held[0]) >= FEWEST
+    unmarked = _mean(held[1])
     return Measured(
         ours=100.0 * float(every @ weights),
         error=100.0 * math.sqrt(float(noise @ noise)),
@@ -189,12 +192,12 @@ def measure(shape: Shape, seeds: int, trials: int = TRIALS) -> Measured:
     )
 
 
-def _second(scores: Array, below: Array, true: float) -> Iterator[dict[str, Any]]:
+def _second(scores: Array, low_seeds: Array, true: float) -> Iterator[dict[str, Any]]:
     """Coverage and median width of each interval of `SECOND` in these rows, alone and as far as it and the bootstrap's
     reach together."""
     bootstrap = _bootstrap(scores)
     for name, interval in SECOND.items():
-        alone = interval(scores, below, bootstrap)
+        alone = interval(scores, low_seeds, bootstrap)
         both = np.minimum(alone[0], bootstrap[0]), np.maximum(alone[1], bootstrap[1])
         covered = {"alone": _mean(_held(alone, true)), "with_bootstrap": _mean(_held(both, true))}
         widths = {"width": np.median(alone[1] - alone[0]), "width_with_bootstrap": np.median(both[1] - both[0])}
@@ -203,7 +206,7 @@ def _second(scores: Array, below: Array, true: float) -> Iterator[dict[str, Any]
 
 
 def rows() -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Of each shape and number of seeds: a row of results/coverage.csv, and those of results/second_intervals.csv."""
+    """Rows of results/coverage.csv, one a shape and number of seeds, each with its rows of second_intervals.csv."""
     for shape, seeds in product((*ONE_PEAK, *TWO_PEAKS), SEEDS):
         found = measure(shape, seeds)
         what = {"what": f"mean over episodes, {shape.name}", "tasks": 1, "seeds": seeds}

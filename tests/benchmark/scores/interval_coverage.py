@@ -1,4 +1,4 @@
-"""How often the 95 % intervals hold the true value, in simulated experiments: `make coverage`.
+"""Measure how often the 95 % intervals hold the true value, in simulated experiments: `make coverage`.
 
 Each function gives two percentages: of the suite's interval, and of the plain percentile bootstrap, which is what
 rliable computes (of two levels: seeds, then episodes). T tasks, N runs of each, or N seeds with M episodes.
@@ -31,19 +31,22 @@ Pair = tuple[float, float]  # in %: of ours, of the plain bootstrap
 
 
 def of_aggregate(metric: str, tasks: int, seeds: int, trials: int = TRIALS, skewed: bool = False) -> Pair:
-    """Of `aggregates.METRICS`, whose true value is what such experiments have on average.
+    """Coverage of `aggregates.METRICS`, whose true value is what such experiments have on average.
 
     Runs are normal on tasks with means from 20 to 100 and standard deviations from 2 to 15; `skewed`: exponential,
     with the same means and spreads.
     """
     draw = np.random.default_rng(100 * tasks + seeds)
-    means, spreads = draw.uniform(20.0, 100.0, (tasks, 1)), draw.uniform(2.0, 15.0, (tasks, 1))
+    means = draw.uniform(20.0, 100.0, (tasks, 1))
+    spreads = draw.uniform(2.0, 15.0, (tasks, 1))
 
     def experiments(count: int, seed: int) -> Array:
-        rng, size = np.random.default_rng(seed), (count, tasks, seeds)
+        rng = np.random.default_rng(seed)
+        size = (count, tasks, seeds)
         return np.asarray(means + spreads * (rng.exponential(size=size) - 1.0 if skewed else rng.normal(size=size)))
 
-    statistic, layout = STATISTICS[metric], Layout((seeds,) * tasks)
+    statistic = STATISTICS[metric]
+    layout = Layout((seeds,) * tasks)
     true = float(statistic(experiments(20_000, 2).reshape(20_000, -1), layout).mean())
     drawn = experiments(trials, 1)
     found = [one[metric] for one in aggregates.aggregate_all([_named(one) for one in drawn], [metric])]
@@ -52,9 +55,11 @@ def of_aggregate(metric: str, tasks: int, seeds: int, trials: int = TRIALS, skew
 
 
 def of_improvement(effect: float, tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
-    """Of the probability of improvement between normal runs that differ by `effect` standard deviations."""
-    rng, true = np.random.default_rng(0), float(stats.norm.cdf(effect / math.sqrt(2.0)))
-    ours, plain = [], []
+    """Coverage of the probability of improvement between normal runs that differ by `effect` standard deviations."""
+    rng = np.random.default_rng(0)
+    true = float(stats.norm.cdf(effect / math.sqrt(2.0)))
+    ours = []
+    plain = []
     for _ in range(trials):
         better, other = (rng.normal(centre, 1.0, (tasks, seeds)) for centre in (effect, 0.0))
         found = aggregates.probability_of_improvement(_named(better), _named(other))
@@ -66,8 +71,9 @@ def of_improvement(effect: float, tasks: int, seeds: int, trials: int = TRIALS) 
 
 
 def of_profile(tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
-    """Of a performance profile's band, on average over thresholds; normal runs on tasks that lie apart."""
-    rng, thresholds = np.random.default_rng(0), np.linspace(30.0, 70.0, 5)
+    """Coverage of a performance profile's band, on average over thresholds; normal runs on tasks that lie apart."""
+    rng = np.random.default_rng(0)
+    thresholds = np.linspace(30.0, 70.0, 5)
     centres = np.linspace(40.0, 60.0, tasks)[:, None]
     true = 1.0 - stats.norm.cdf((thresholds[None, :] - centres) / 10.0).mean(axis=0)
     covered = np.zeros((2, len(thresholds)))
@@ -82,7 +88,7 @@ def of_profile(tasks: int, seeds: int, trials: int = TRIALS) -> Pair:
 
 
 def of_two_levels(spread: float, seeds: int, trials: int = 4 * TRIALS) -> Pair:
-    """Of the mean of one data set: normal seeds, whose spread is in units of what episodes alone give a seed's mean."""
+    """Coverage of one data set's mean: normal seeds, whose spread is in units of what episodes alone give a mean."""
     rng = np.random.default_rng(0)
     noise = math.sqrt(EPISODES) * rng.standard_normal((trials, seeds, EPISODES))
     every = spread * rng.standard_normal((trials, seeds, 1)) + noise
@@ -141,7 +147,8 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Simulate everything, and write both tables."""
-    table, second = [], []
+    table = []
+    second = []
     for row, tried in chain(((row, []) for row in rows()), collapse_coverage.rows()):
         table.append({column: row.get(column) for column in COLUMNS})
         second += tried

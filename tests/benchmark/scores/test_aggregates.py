@@ -113,7 +113,8 @@ def test_many_at_once_are_the_same_as_each_alone() -> None:
 def test_intervals_move_with_the_scores_and_are_the_same_every_time() -> None:
     shifted = {task: 10.0 + 2.0 * scores for task, scores in TWO.items()}
     for metric in ("mean", "iqm", "median"):
-        first, second = aggregate(TWO)[metric], aggregate(shifted)[metric]
+        first = aggregate(TWO)[metric]
+        second = aggregate(shifted)[metric]
         assert (second.low, second.high) == pytest.approx((10.0 + 2.0 * first.low, 10.0 + 2.0 * first.high))
     assert aggregate(TWO) == aggregate(TWO)
 
@@ -142,7 +143,7 @@ def test_the_probability_of_improvement_by_hand() -> None:
 
 
 def test_three_runs_that_beat_three_prove_nothing_and_four_do() -> None:
-    """By chance it happens once in ten and once in 35: more and less often than once in twenty, either way."""
+    """Chance alone makes it happen once in ten and once in 35: more and less often than once in twenty, either way."""
     for n, proves in ((3, False), (4, True)):
         found = probability_of_improvement({"t": np.arange(n) + 100.0}, {"t": np.arange(n) + 0.0})
         assert (found.value, found.high) == (1.0, 1.0)
@@ -152,11 +153,14 @@ def test_three_runs_that_beat_three_prove_nothing_and_four_do() -> None:
 
 
 def test_the_score_interval_is_newcombes_fifth_method_where_sides_differ_in_runs() -> None:
-    """Its ends solve |value - theta| - step = z V(theta)^(1/2), with (m + n) / 2 - 1 in V for both sides."""
-    ours, theirs = runs(1.0, 4.0, 6.0, 8.0, 9.0, 11.0, 12.0, 13.0), runs(2.0, 5.0)
+    """The ends solve |value - theta| - step = z V(theta)^(1/2), with (m + n) / 2 - 1 in V for both sides."""
+    ours = runs(1.0, 4.0, 6.0, 8.0, 9.0, 11.0, 12.0, 13.0)
+    theirs = runs(2.0, 5.0)
     found = probability_of_improvement({"t": ours}, {"t": theirs})
     assert found.value == 13 / 16
-    m, n, z = len(ours), len(theirs), 1.959964
+    m = len(ours)
+    n = len(theirs)
+    z = 1.959964
     for theta in (found.low, found.high):
         factor = 1 + ((m + n) / 2 - 1) * ((1 - theta) / (2 - theta) + theta / (1 + theta))
         variance = theta * (1 - theta) / (m * n) * factor
@@ -182,7 +186,8 @@ def test_coverage_of_the_95_percent_interval(tasks: int, seeds: int, metric: str
 
 @pytest.mark.parametrize(("tasks", "seeds"), [(1, 3), (1, 5), (4, 3)])
 def test_coverage_of_paired_differences(tasks: int, seeds: int) -> None:
-    rng, covered = np.random.default_rng(0), 0
+    rng = np.random.default_rng(0)
+    covered = 0
     for _ in range(400):
         luck = rng.normal(0.0, 20.0, (tasks, seeds))
         ours, theirs = (dict(enumerate(luck + rng.normal(centre, 4.0, luck.shape))) for centre in (33.0, 30.0))
@@ -192,7 +197,7 @@ def test_coverage_of_paired_differences(tasks: int, seeds: int) -> None:
 
 
 def test_the_plain_percentile_interval_covers_too_little() -> None:
-    """What rliable does, and why `estimate` does more: three seeds of one task."""
+    """The interval of rliable, and why `estimate` does more: three seeds of one task."""
     assert of_aggregate("mean", 1, 3, trials=400)[1] < 82.0
 
 

@@ -65,7 +65,7 @@ def test_no_runs_is_a_clear_error(runs_root: Path, exists: bool) -> None:
 
 
 def test_folders_inside_are_read_and_are_no_runs(runs_root: Path, write_run: WriteRun) -> None:
-    """Obeying an advice to delete them would cost every run in them."""
+    """An advice to delete them would, if followed, cost every run in them."""
     run = write_run(RETURNS)
     (runs_root / "a-folder" / "of-others").mkdir(parents=True)
     (runs_root / "link").symlink_to(runs_root)
@@ -77,7 +77,8 @@ def test_folders_inside_are_read_and_are_no_runs(runs_root: Path, write_run: Wri
 
 
 def test_a_run_in_two_folders_counts_once_and_finished(runs_root: Path, write_run: WriteRun) -> None:
-    first, second = write_run(RETURNS, seed=0), write_run(RETURNS, seed=1)
+    first = write_run(RETURNS, seed=0)
+    second = write_run(RETURNS, seed=1)
     for name in ("demo", "hopper"):
         for folder in (first, second):
             shutil.copytree(folder, runs_root / name / folder.name)

@@ -1,4 +1,4 @@
-"""Which published numbers stand beside which rows."""
+"""Tests of which published numbers stand beside which rows."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def test_the_paper_s_score_is_that_of_the_same_cell(row: dict[str, Any], score: 
 
 
 @pytest.mark.parametrize(
-    ("row", "why"),
+    ("row", "reason"),
     [
         (HOPPER | {"source": "recorded"}, "source recorded instead of d4rl"),
         (HOPPER | {"source": "minari"}, "source minari instead of d4rl"),
@@ -73,9 +73,9 @@ def test_the_paper_s_score_is_that_of_the_same_cell(row: dict[str, Any], score: 
         ),
     ],
 )
-def test_what_stands_in_the_way_is_named(row: dict[str, Any], why: str) -> None:
+def test_what_stands_in_the_way_is_named(row: dict[str, Any], reason: str) -> None:
     columns = published_columns(row)
-    assert columns["comparison"] == f"not comparable: {why}"
+    assert columns["comparison"] == f"not comparable: {reason}"
     assert all(math.isnan(columns[f"{name}_score"]) for name in COLUMN_NAMES.values())
 
 
@@ -116,7 +116,7 @@ def test_of_the_rerun_only_runs_without_language_loss_are_comparable() -> None:
 
 
 def test_every_published_number_can_be_met_or_says_why_not() -> None:
-    """With the right data, profile and language model each score is comparable unless its own row rules it out."""
+    """Each score with the right data, profile and language model is comparable unless its own row rules it out."""
     for (dataset, fraction, method), scores in published_scores().items():
         source = {"kitchen": "d4rl-legacy"}.get(dataset.split("-")[0], "d4rl")
         if dataset.split("-")[0] in ("breakout", "qbert", "pong", "freeway", "asterix"):
@@ -135,7 +135,7 @@ ALL = HOPPER | {"fraction": 1.0}
 
 
 @pytest.mark.parametrize(
-    ("row", "by", "expected"),
+    ("row", "paper", "expected"),
     [
         (HOPPER, "lamo", (LESS_BEST,)),
         (LAMO, "lamo", (LESS_BEST,)),
@@ -156,7 +156,9 @@ ALL = HOPPER | {"fraction": 1.0}
         ),
     ],
 )
-def test_what_is_comparable_with_a_difference_says_so(row: dict[str, Any], by: str, expected: tuple[str, ...]) -> None:
-    (published,) = (score for score in published_for(row) if score.paper == by)
+def test_what_is_comparable_with_a_difference_says_so(
+    row: dict[str, Any], paper: str, expected: tuple[str, ...]
+) -> None:
+    (published,) = (score for score in published_for(row) if score.paper == paper)
     assert obstacles(row, published) == ()
     assert remarks(row, published) == expected

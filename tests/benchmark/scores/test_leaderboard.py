@@ -18,7 +18,7 @@ WriteRun = Callable[..., Path]
 HEADER = (
     "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,variant,seeds,score_mean,"
     "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,"
-    "corl_std,rerun_score,comparison,params_total,params_trainable,train_steps,train_seconds,env_id,simulator,version"
+    "corl_std,rerun_score,comparison,params_total,params_trainable,train_steps,env_id,simulator,version"
 )
 
 
@@ -43,12 +43,7 @@ def test_columns_and_values_by_hand(runs_root: Path, write_run: WriteRun) -> Non
     assert row["best_score_mean"] == 70.0
     scores = np.asarray([[10.0, 12.0, 8.0, 10.0], [20.0, 22.0, 18.0, 20.0]])
     assert (row["ci_low"], row["ci_high"]) == stratified_bootstrap(scores)
-    assert (row["track"], row["target_return"], row["train_steps"], row["train_seconds"]) == (
-        "offline",
-        76.0,
-        300,
-        12.5,
-    )
+    assert (row["track"], row["target_return"], row["train_steps"]) == ("offline", 76.0, 300)
     assert (row["params_total"], row["params_trainable"]) == (1000, 100)
     assert math.isnan(row["paper_score"])
 
@@ -171,7 +166,8 @@ def test_csv_is_the_same_whatever_the_order_of_the_runs(tmp_path: Path, runs_roo
             for seed in range(3):
                 write_run(rng.uniform(0, 50, (3, 4)), method=method, fraction=fraction, seed=seed)
     runs = collect(runs_root)
-    first, second = tmp_path / "first.csv", tmp_path / "deeper" / "second.csv"
+    first = tmp_path / "first.csv"
+    second = tmp_path / "deeper" / "second.csv"
     write_csv(leaderboard(runs), first)
     random.Random(1).shuffle(runs)
     write_csv(leaderboard(runs).sample(frac=1.0, random_state=0), second)

@@ -16,7 +16,7 @@ RETURNS = [[1.0, 2.0], [3.0, 6.0]]
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig(RunConfig):
-    """Of a track without data sets."""
+    """A configuration of a track without data sets."""
 
     track: ClassVar[str] = "toy"
 

@@ -19,7 +19,7 @@ def seeds(*means: float, error: float = 1.0) -> Array:
 
 
 @pytest.mark.parametrize(
-    ("means", "below"),
+    ("means", "low_seeds"),
     [
         ((80.0, 20.0, 78.0), 1),  # in whatever order
         ((80.0, 20.0, 22.0), 2),  # one far above is the others far below
@@ -37,8 +37,8 @@ def seeds(*means: float, error: float = 1.0) -> Array:
         ((7.0, 7.0, 7.0), 0),
     ],
 )
-def test_seeds_far_below_the_others_by_hand(means: tuple[float, ...], below: int) -> None:
-    assert seeds_below_gap(seeds(*means)) == below
+def test_seeds_far_below_the_others_by_hand(means: tuple[float, ...], low_seeds: int) -> None:
+    assert seeds_below_gap(seeds(*means)) == low_seeds
 
 
 def test_a_gap_that_episodes_explain_is_none() -> None:
@@ -56,7 +56,8 @@ def test_many_rows_are_marked_as_each_alone() -> None:
 
 def test_interval_of_the_share_by_hand() -> None:
     # Of a share of 1 in 3 it is [0.0084, 0.9057]: 1 - (1 - x)^3 = 0.025, and 1 - x^3 - 3 x^2 (1 - x) = 0.025.
-    least, most = 1 - 0.975 ** (1 / 3), 0.905701
+    least = 1 - 0.975 ** (1 / 3)
+    most = 0.905701
     low, high = interval_of_share(seeds(81.0, 79.0, 20.0), 1)
     assert (low, high) == pytest.approx((80.0 - most * 60.0, 80.0 - least * 60.0), abs=1e-3)
     # Mirrored, with two low ones of three.
@@ -64,10 +65,12 @@ def test_interval_of_the_share_by_hand() -> None:
 
 
 def test_a_row_without_a_gap_keeps_its_interval_and_one_with_a_gap_spans_both() -> None:
-    plain, split = seeds(80.0, 70.0, 60.0), seeds(*[80.0, 81.0, 79.0] * 3, 20.0)
+    plain = seeds(80.0, 70.0, 60.0)
+    split = seeds(*[80.0, 81.0, 79.0] * 3, 20.0)
     assert (summarise(plain).ci_low, summarise(plain).ci_high) == stratified_bootstrap(plain)
     assert summarise(plain).seeds_below_gap == 0
-    (low, high), (share_low, share_high) = stratified_bootstrap(split), interval_of_share(split, 1)
+    (low, high) = stratified_bootstrap(split)
+    (share_low, share_high) = interval_of_share(split, 1)
     assert share_low < low < share_high < high  # each brings an end
     found = summarise(split)
     assert (found.ci_low, found.ci_high, found.seeds_below_gap) == (share_low, high, 1)

@@ -78,7 +78,8 @@ def test_of_one_data_set_the_mean_is_the_leaderboard_s(runs_root: Path, write_ru
     for seed in range(4):
         write_run(rng.normal(50.0, 20.0, (3, 5)), seed=seed)
     runs = collect(runs_root)
-    ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
+    (standing,) = standings(pools(runs))
+    (row,) = leaderboard(runs).to_dict("records")
     mean = standing.metrics["mean"]
     assert (mean.value, mean.low, mean.high) == (row["score_mean"], row["ci_low"], row["ci_high"])
     assert standing.metrics["iqm"].value == pytest.approx(row["score_iqm"])
@@ -89,8 +90,10 @@ def test_a_row_with_a_seed_far_below_has_one_interval_everywhere(runs_root: Path
     for seed, score in enumerate([80.0, 81.0, 79.0] * 3 + [20.0]):
         write_run([[score - 1.0, score + 1.0]] * 2, seed=seed)
     runs = collect(runs_root)
-    ((standing,), (row,)) = (standings(pools(runs)), leaderboard(runs).to_dict("records"))
-    mean, scores = standing.metrics["mean"], np.stack([run.result.headline_scores for run in finished(runs)])
+    (standing,) = standings(pools(runs))
+    (row,) = leaderboard(runs).to_dict("records")
+    mean = standing.metrics["mean"]
+    scores = np.stack([run.result.headline_scores for run in finished(runs)])
     assert row["seeds_below_gap"] == 1
     assert (mean.low, mean.high) == (row["ci_low"], row["ci_high"])
     assert mean.low < stratified_bootstrap(scores)[0]  # it is the wider one

@@ -34,6 +34,17 @@ def test_table_of_real_runs(runs_root: Path, write_run: WriteRun) -> None:
     )
 
 
+def test_one_seed_is_promised_no_interval() -> None:
+    frame = pd.DataFrame([row("bc", 30.0, float("nan"), seeds=1), row("dt", 20.0, float("nan"), seeds=1)])
+    assert as_table(frame) == (
+        "toy (recorded data 01234567, cpu profile, 1 seed): score, 0 to 100\n\n"
+        "method  10 % (5 episodes)\n"
+        "DT      20.0\n"
+        "BC      30.0\n\n"
+        "one seed has no interval: none is clearly best"
+    )
+
+
 def test_variants_are_named_beside_the_method() -> None:
     frame = pd.DataFrame([row("lamo", 30.0, 1.0), row("lamo", 20.0, 1.0, variant="adaptation=full", lm="gpt2")])
     lines = as_table(frame).splitlines()
@@ -66,7 +77,8 @@ def test_markdown() -> None:
     ],
 )
 def test_best_is_marked_only_when_its_interval_is_clear(rows: list[dict[str, object]], marked: bool) -> None:
-    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    table = as_table(pd.DataFrame(rows))
+    markdown = as_markdown(pd.DataFrame(rows))
     assert ("] *" in table) == ("**30.0" in markdown) == marked
     assert ("none is clearly best" in table) == ("none is clearly best" in markdown) == (not marked)
 
@@ -79,7 +91,8 @@ def test_seeds_stand_in_the_cells_when_they_differ() -> None:
 
 def test_seeds_far_below_the_others_are_counted_in_their_cell_and_explained() -> None:
     rows = [row("bc", 50.0, 90.0, seeds_below_gap=1), row("dt", 20.0, 1.0, seeds=5), row("dt", 9.0, 9.0, fraction=1.0)]
-    table, markdown = as_table(pd.DataFrame(rows)), as_markdown(pd.DataFrame(rows))
+    table = as_table(pd.DataFrame(rows))
+    markdown = as_markdown(pd.DataFrame(rows))
     assert "BC      50.0 [-40.0, 140.0] !1 n=3\n" in table
     assert table.endswith(f"\n!1: {FAR_BELOW}")
     assert "| 50.0 [-40.0, 140.0] !1 n=3 |  |\n" in markdown

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class FakeHub(http.server.BaseHTTPRequestHandler):
-    """As much of the Hub as models need. The class holds what it stores, so each test makes one of its own."""
+    """The part of the Hub that models need. The class holds what it stores, so each test makes one of its own."""
 
     protocol_version = "HTTP/1.1"
     commits: ClassVar[dict[str, dict[str, bytes]]]  # repository@commit -> files
@@ -38,7 +38,8 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
         return False
 
     def do_POST(self) -> None:
-        body, path = self.rfile.read(int(self.headers["Content-Length"])), unquote(urlsplit(self.path).path)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        path = unquote(urlsplit(self.path).path)
         if path == "/api/validate-yaml":
             self.answer(200, {"errors": [], "warnings": []})
         elif not self.allowed():

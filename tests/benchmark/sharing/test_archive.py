@@ -30,7 +30,8 @@ def shared(root: Path) -> dict[str, bytes]:
 
 
 def test_runs_arrive_as_they_were(shared_runs: Path, tmp_path: Path) -> None:
-    archive, root = tmp_path / "runs.tar", tmp_path / "there" / "runs"
+    archive = tmp_path / "runs.tar"
+    root = tmp_path / "there" / "runs"
     chosen = folders(shared_runs, 0, 1, 2)
     contents = export_runs(archive, chosen)
     placed = import_runs(archive, root)
@@ -87,7 +88,8 @@ def test_a_run_that_was_stopped_goes_on_elsewhere_to_the_same_numbers(
     whole, moved = (train(config, root, "cpu") for root in (tmp_path / "anew", tmp_path / "there"))
     assert checkpoint_state(moved / CHECKPOINT)[1]["step"] == config.steps
     assert (whole / "episodes.csv").read_text() == (moved / "episodes.csv").read_text()
-    before, after = load_file(whole / CHECKPOINT), load_file(moved / CHECKPOINT)
+    before = load_file(whole / CHECKPOINT)
+    after = load_file(moved / CHECKPOINT)
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
@@ -97,7 +99,8 @@ def test_without_checkpoints_the_scores_are_all_there(shared_runs: Path, tmp_pat
     assert (tmp_path / "runs.tar").stat().st_size < (tmp_path / "whole.tar").stat().st_size
     import_runs(tmp_path / "runs.tar", tmp_path / "there")
     assert not list((tmp_path / "there").rglob(CHECKPOINT))
-    ours, theirs = finished(collect(shared_runs)), finished(collect(tmp_path / "there"))
+    ours = finished(collect(shared_runs))
+    theirs = finished(collect(tmp_path / "there"))
     assert [run.result.score for run in theirs] == [run.result.score for run in ours]
     with pytest.raises(UserError, match=r"there already and has other content, or none, in checkpoint\.safetensors;"):
         import_runs(tmp_path / "whole.tar", tmp_path / "there")
@@ -123,7 +126,8 @@ def test_what_fails_in_the_middle_moves_nothing(
     shared_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_runs(tmp_path / "runs.tar", folders(shared_runs, 0, 1))
-    rename, calls = os.rename, []
+    rename = os.rename
+    calls = []
 
     def full(source: Any, target: Any) -> None:
         if Path(source).is_dir():  # a run, and no lock
@@ -144,7 +148,8 @@ def killed_before(rename: int, archive: Path, root: Path) -> bool:
     """Import in a process that is killed before that rename of a folder; whether there was one."""
     child = os.fork()
     if child == 0:
-        genuine, left = os.rename, [rename]
+        genuine = os.rename
+        left = [rename]
 
         def count_down(source: Any, target: Any) -> None:
             if Path(source).is_dir():
@@ -162,7 +167,9 @@ def killed_before(rename: int, archive: Path, root: Path) -> bool:
 def test_an_import_that_is_killed_brings_all_runs_or_none_and_the_next_completes_it(
     shared_runs: Path, tmp_path: Path
 ) -> None:
-    archive, seen, chosen = tmp_path / "runs.tar", [], folders(shared_runs, 0, 1, 2)
+    archive = tmp_path / "runs.tar"
+    seen = []
+    chosen = folders(shared_runs, 0, 1, 2)
     names = sorted(folder.name for folder in chosen)
     export_runs(archive, chosen)
     for rename in range(1, 100):
@@ -196,7 +203,8 @@ def test_an_archive_that_was_half_written_goes_with_the_next(shared_runs: Path, 
 
 
 def test_what_a_killed_import_left_goes_with_the_next(shared_runs: Path, tmp_path: Path) -> None:
-    archive, root = tmp_path / "runs.tar", tmp_path / "there"
+    archive = tmp_path / "runs.tar"
+    root = tmp_path / "there"
     export_runs(archive, folders(shared_runs, 0))
     child = os.fork()
     if child == 0:

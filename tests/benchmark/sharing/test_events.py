@@ -1,4 +1,4 @@
-"""What TensorBoard reads, with its own reader: every point of a run's logs once, whenever it was asked for."""
+"""Tests of what TensorBoard reads, with its own reader: every point of a run's logs once, whenever it was asked for."""
 
 import json
 import os
@@ -69,7 +69,9 @@ def test_the_table_of_hyper_parameters(finished: Path, tmp_path: Path) -> None:
 def test_a_run_in_progress_is_added_to(half_way: Path, tmp_path: Path, home: Path) -> None:
     assert write_events(half_way, tmp_path) == 1
     (file,) = (tmp_path / half_way.name).iterdir()
-    before, number, open_one = file.read_bytes(), file.stat().st_ino, read(file.parent)
+    before = file.read_bytes()
+    number = file.stat().st_ino
+    open_one = read(file.parent)
     assert write_events(half_way, tmp_path) == 0
     train(read_config(half_way), half_way.parent, "cpu")  # on from its checkpoint
     assert write_events(half_way, tmp_path) == 1

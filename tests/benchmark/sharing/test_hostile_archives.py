@@ -42,7 +42,7 @@ def contents_of(run: Path) -> Contents:
 
 
 def members_of(run: Path) -> list[Member]:
-    """What an archive of one run holds, whatever state it is in."""
+    """The members of an archive of one run, whatever state it is in."""
     contents = contents_of(run)
     files = [member(f"runs/{run.name}/{name}", (run / name).read_bytes()) for name in contents[run.name]]
     return [member(MANIFEST, manifest_of(contents)), *files]
@@ -71,7 +71,7 @@ def run(copied_runs: Path) -> Path:
 
 @pytest.fixture
 def refused(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
-    """Imports what must be refused and leave nothing behind, here or anywhere near; the line."""
+    """Import what must be refused and leave nothing behind, here or anywhere near; the line."""
     root = tmp_path / "here" / "deep" / "runs"
     root.mkdir(parents=True)
 
@@ -273,7 +273,8 @@ def checkpoint(edit: Callable[[dict[str, Any], dict[str, Any]], object]) -> Chan
     """Edit the tensors and the state of a checkpoint."""
 
     def change(run: Path) -> None:
-        tensors, (_, state) = load_file(run / CHECKPOINT), checkpoint_state(run / CHECKPOINT)
+        tensors = load_file(run / CHECKPOINT)
+        (_, state) = checkpoint_state(run / CHECKPOINT)
         edit(tensors, state)
         save_file(tensors, run / CHECKPOINT, metadata={"state": json.dumps(state)})
 
@@ -358,7 +359,7 @@ def test_one_bad_run_keeps_the_good_ones_out(copied_runs: Path, tmp_path: Path, 
 
 
 def test_a_run_without_the_sizes_it_had_is_refused(run: Path, refused: Callable[[Path], str], tmp_path: Path) -> None:
-    """Else the next command would set it aside."""
+    """The next command would set it aside otherwise."""
     (run / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes() + b"\n")
     pack(tmp_path / "a.tar", members_of(run))
     line = refused(tmp_path / "a.tar")

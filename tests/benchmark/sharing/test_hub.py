@@ -57,7 +57,8 @@ def repack(published: Path, **changed: bytes) -> None:
 def test_what_is_published_is_weights_and_text(published: Path, run: Path, tmp_path: Path) -> None:
     assert {path.name for path in published.iterdir()} == {MANIFEST, "README.md", *PUBLISHED}
     assert {path.stat().st_mode & 0o777 for path in published.iterdir()} == {0o644}
-    whole, slim = load_file(run / CHECKPOINT), load_file(published / CHECKPOINT)
+    whole = load_file(run / CHECKPOINT)
+    slim = load_file(published / CHECKPOINT)
     assert {name for name in whole if name.startswith("policy.")} == set(slim)
     assert all((whole[name] == slim[name]).all() for name in slim)
     assert (published / CHECKPOINT).stat().st_size < (run / CHECKPOINT).stat().st_size
@@ -113,7 +114,8 @@ def test_a_language_model_that_lies_elsewhere(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    theirs, ours = tmp_path / "theirs" / "model", tmp_path / "ours"
+    theirs = tmp_path / "theirs" / "model"
+    ours = tmp_path / "ours"
     shutil.copytree(tiny_gpt2, theirs)
     settings = {"language_weight": 0.0}
     folder = train(resolve(tiny_request("lamo", lm=str(theirs), settings=settings)), tmp_path / "runs", "cpu")

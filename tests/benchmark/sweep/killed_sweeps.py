@@ -24,7 +24,8 @@ from lamobench.benchmark.training import life
 KILLS = 20
 # Forked workers begin at once, with everything imported; nothing that a fork endangers has run before.
 local_engine.START_METHOD = "fork"  # type: ignore[misc]
-life.LOG_EVERY, life.CHECKPOINT_SECONDS = 5, 0.0
+life.LOG_EVERY = 5
+life.CHECKPOINT_SECONDS = 0.0
 sweeping.ATTEMPTS = 2 * KILLS  # nothing of what is killed here is to count as the run's own failure
 OVER = Path(sys.argv[1]).with_name("over")
 
@@ -79,18 +80,18 @@ def disturb(parent: int, kills: list[tuple[str, float, float]]) -> None:
 
 
 def workers_of(parent: int) -> list[int]:
-    """Its children. What workers start is left alone: glfw takes the death of its probe for a missing library."""
+    """The children of a process. Theirs are left alone: glfw takes the death of its probe for a missing library."""
     with suppress(OSError):
         return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
     return []
 
 
-def killed(processes: list[int], which: float) -> bool:
-    """Whether there was one to kill: a share of the way through them, if it has not gone by itself meanwhile."""
+def killed(processes: list[int], share: float) -> bool:
+    """Check whether there was one to kill: a share of the way through them, if it has not gone by itself meanwhile."""
     if not processes:
         return False
     with suppress(ProcessLookupError):
-        os.kill(processes[int(which * len(processes))], signal.SIGKILL)
+        os.kill(processes[int(share * len(processes))], signal.SIGKILL)
         return True
     return False
 

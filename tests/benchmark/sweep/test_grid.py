@@ -54,12 +54,12 @@ def kill_worker() -> None:
     worker.join()
 
 
-def kill_once(when: Callable[[State], bool]) -> Callable[[State], None]:
+def kill_once(condition: Callable[[State], bool]) -> Callable[[State], None]:
     """A display that kills the only worker, once, when the sweep's state is as wanted."""
     kills: list[float] = []
 
     def show(state: State) -> None:
-        if not kills and when(state):
+        if not kills and condition(state):
             kills.append(time.monotonic())
             kill_worker()
 
@@ -118,13 +118,15 @@ def test_seeds_that_train_together_are_one_job_that_outlives_its_worker(tmp_path
     outcome = sweep(runs, tmp_path, Workers(2, device="cpu"), show=kill, seeds_together=True)
     assert len(kill.kills) == 1  # type: ignore[attr-defined]
     assert (outcome.finished, outcome.failed) == (sorted(run.id for run in runs), {})
-    rows, expected = numbers(tmp_path, runs[0])[1], undisturbed[1]
+    rows = numbers(tmp_path, runs[0])[1]
+    expected = undisturbed[1]
     assert [row["step"] for row in rows] == [row["step"] for row in expected]
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-3)
 
 
 def test_of_seeds_that_train_together_each_fails_by_itself(tmp_path: Path) -> None:
-    good, moved = run_of(0), replace(run_of(1), subset_hash="0")
+    good = run_of(0)
+    moved = replace(run_of(1), subset_hash="0")
     outcome = sweep([good, moved], tmp_path, Workers(1, device="cpu"), seeds_together=True)
     assert outcome.finished == [good.id]
     assert "data set 'reacher2d-medium' (recorded) has changed" in outcome.failed[moved.id]
@@ -140,7 +142,8 @@ def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path: Path) -> None:
 
 def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Path) -> None:
     deadly = run_of(0, steps=3000, evaluate_every=3000)  # no checkpoint on the way
-    harmless, kills = run_of(1), []
+    harmless = run_of(1)
+    kills = []
 
     def show(state: State) -> None:
         if deadly.id in state.running and state.steps.get(deadly.id):
@@ -155,7 +158,8 @@ def test_a_run_whose_process_always_dies_fails_and_the_others_go_on(tmp_path: Pa
 
 
 def test_deaths_between_which_a_run_gets_further_do_not_count(tmp_path: Path, undisturbed: Numbers) -> None:
-    run, kills = run_of(0, steps=2500), []
+    run = run_of(0, steps=2500)
+    kills = []
 
     def show(state: State) -> None:
         if len(kills) < 4 and state.running and state.steps.get(run.id, 0) > 500 * (len(kills) + 1):
@@ -168,7 +172,8 @@ def test_deaths_between_which_a_run_gets_further_do_not_count(tmp_path: Path, un
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
-    diverging, good = run_of(settings={"hidden": (16,), "learning_rate": 1e38}), run_of(2)
+    diverging = run_of(settings={"hidden": (16,), "learning_rate": 1e38})
+    good = run_of(2)
     outcome = sweep([diverging, good], tmp_path, Workers(1, device="cpu"))
     assert outcome.finished == [good.id]
     assert outcome.failed.keys() == {diverging.id}
@@ -177,8 +182,9 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_a_sweep_waits_for_a_run_that_another_process_works_on(tmp_path: Path) -> None:
-    """As after a killed `make`, whose sweep goes on: the next one must end with every run done."""
-    held, good = run_of(1), run_of(2)
+    """A killed `make` leaves its sweep going on: the next one must end with every run done."""
+    held = run_of(1)
+    good = run_of(2)
     outcomes: list[Outcome] = []
     with open_run(tmp_path, held):
         waiting = threading.Thread(
@@ -242,7 +248,7 @@ def test_workers_follow_a_killed_parent_and_the_next_sweep_goes_on(tmp_path: Pat
 
 
 def test_a_worker_in_the_middle_of_a_long_step_follows_too() -> None:
-    """It does not wait for the next time that it would report: here it never would."""
+    """The worker does not wait for the next time that it would report: here it never would."""
     program = (
         "import multiprocessing, threading, time\n"
         "from lamobench.datasets.processes import follow_parent\n"
@@ -278,7 +284,8 @@ def test_the_longest_runs_start_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_pace_is_measured_between_reports() -> None:
     sent: list[Any] = []
-    alone, shared = Pace(sent.append, "a"), Pace(sent.append, "b", 5)
+    alone = Pace(sent.append, "a")
+    shared = Pace(sent.append, "b", 5)
     for pace in (alone, shared):
         pace.report(300, 1000)  # resumed: the steps before are not this worker's
     time.sleep(0.05)

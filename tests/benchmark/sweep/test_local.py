@@ -29,7 +29,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def gpu_of(pid: int) -> str:
-    """What the process was started with, before it could load anything."""
+    """The GPU that the process was started with, before it could load anything."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:  # a moment after its fork it still has what its parent was started with
         variables = Path(f"/proc/{pid}/environ").read_text().split("\0")

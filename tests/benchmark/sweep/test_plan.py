@@ -90,7 +90,8 @@ def test_of_several_data_sets_each_has_rows(tmp_path: Path, runs: list[OfflineCo
 def test_step_times_come_from_finished_and_unfinished_runs_of_the_method_and_task(
     tmp_path: Path, tiny_request: Requests, runs: list[OfflineConfig]
 ) -> None:
-    bc, dt = runs[0], runs[-1]
+    bc = runs[0]
+    dt = runs[-1]
     finish(tmp_path, bc, 3.0, 1.0)  # a planned one: 3 s for 20 steps, 1 for 2 evaluations
     other = resolve(tiny_request("dt", budget={"steps": 200, "evaluate_every": 100}))  # not planned, by its name
     begin(tmp_path, other, 100, 50.0)
@@ -112,7 +113,7 @@ def test_step_times_come_from_finished_and_unfinished_runs_of_the_method_and_tas
 def test_a_run_of_a_task_that_is_gone_is_no_sample(
     tmp_path: Path, tiny_request: Requests, runs: list[OfflineConfig]
 ) -> None:
-    """Its name says that it is of the method; what it was measured on, nobody can say."""
+    """The run's name says that it is of the method; what it was measured on, nobody can say."""
     other = replace(resolve(tiny_request("dt", budget={"steps": 200, "evaluate_every": 100})), task="my-own")
     begin(tmp_path, other, 100, 50.0)
     times = measured_times(runs, tmp_path, names_of(tmp_path))
@@ -193,9 +194,10 @@ def test_the_plan_is_printed_before_anything_begins(
 
 
 def test_ten_thousand_runs_are_planned_in_two_seconds(tmp_path: Path, tiny_request: Requests) -> None:
-    """From the request to the table, a part of them finished or begun."""
+    """The time is that from the request to the table, with a part of the runs finished or begun."""
     requests = [tiny_request(method) for method in methods_for(discrete=False)]
-    fractions, seeds = [0.01, 0.03, 0.1, 0.3, 1.0], range(2000 // len(requests) + 1)
+    fractions = [0.01, 0.03, 0.1, 0.3, 1.0]
+    seeds = range(2000 // len(requests) + 1)
     present = [run for request in requests for run in grid(request, [1.0], seeds)]
     for run in present[:1000]:
         folder = run_folder(tmp_path, run)

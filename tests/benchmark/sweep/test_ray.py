@@ -65,7 +65,7 @@ def title(pid: int) -> str:
 
 
 def tempfile_folders() -> set[Path]:
-    """What sweeps with a Ray of their own have left, or still use."""
+    """The folders that sweeps with a Ray of their own have left, or still use."""
     return set(Path(tempfile.gettempdir()).glob("lamobench-ray-*"))
 
 
@@ -77,7 +77,8 @@ def workers() -> list[int]:
 def test_two_workers_one_of_them_killed_end_with_the_local_engine_s_numbers(tmp_path: Path) -> None:
     folders = tempfile_folders()
     runs = [run_of(seed, steps=3000) for seed in range(3)]
-    before, handler = set(descendants(os.getpid())), signal.getsignal(signal.SIGTERM)
+    before = set(descendants(os.getpid()))
+    handler = signal.getsignal(signal.SIGTERM)
     saved: dict[str, int] = {}  # where each run's checkpoint stood when a worker was killed
     seen: list[tuple[str, int]] = []  # runs and their steps since
 

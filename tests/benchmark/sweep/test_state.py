@@ -35,7 +35,8 @@ def test_the_time_left_by_hand() -> None:
     assert state.seconds_left(jobs=8) == pytest.approx(10)  # a run is not shared among workers
     state.steps = {dt.id: 400, bc.id: 500}
     assert state.seconds_left(jobs=1) == pytest.approx(6 + 10 + 1 + 2)
-    state.finished, state.failed = [dt.id], {other_dt.id: "reason"}
+    state.finished = [dt.id]
+    state.failed = {other_dt.id: "reason"}
     assert state.seconds_left(jobs=1) == pytest.approx(1 + 2)
     state.finished += [run.id for run in state.runs]
     assert state.seconds_left(jobs=1) == 0
@@ -70,7 +71,8 @@ def test_the_share_that_is_done_is_of_the_time_and_not_of_the_runs() -> None:
     assert state.share_done() == 0
     state.finished = [dt.id]
     assert state.share_done() == pytest.approx(0.45)
-    state.failed, state.steps = {other_dt.id: "reason"}, {bc.id: 500}
+    state.failed = {other_dt.id: "reason"}
+    state.steps = {bc.id: 500}
     assert state.share_done() == pytest.approx(0.9 + 0.025)
     state.finished += [run.id for run in state.runs]
     assert state.share_done() == State([]).share_done() == 1

@@ -1,4 +1,4 @@
-"""What a sweep survives: kills, a second sweep beside it, a full disk, damaged files, a clock that jumps."""
+"""A sweep survives kills, a second sweep beside it, a full disk, damaged files, a clock that jumps."""
 
 import ast
 import json
@@ -38,7 +38,7 @@ run_of = partial(little_run, steps=200, evaluate_every=100)
 
 
 def records(root: Path) -> list[Path]:
-    """What sweeps have left for `lamobench watch`."""
+    """The records that sweeps have left for `lamobench watch`."""
     return list((root / FOLDER).glob("[!.]*"))
 
 
@@ -106,7 +106,9 @@ def test_what_a_killed_recording_had_half_written_is_cleared_away_by_the_next(tm
 def test_two_sweeps_on_one_folder_share_the_runs_and_train_each_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, outcomes, trained = [run_of(seed, steps=800) for seed in range(4)], [], [set(), set()]
+    runs = [run_of(seed, steps=800) for seed in range(4)]
+    outcomes = []
+    trained = [set(), set()]
 
     deadline = time.monotonic() + 60
 
@@ -143,7 +145,8 @@ TRUNCATIONS = ["config.json", "metrics.jsonl", "episodes.csv", "checkpoint.safet
 @pytest.mark.parametrize("name", TRUNCATIONS)
 def test_a_finished_run_with_a_truncated_file_is_named_set_aside_and_run_again(finished: Path, name: str) -> None:
     run = run_of()
-    file, expected = run_folder(finished, run) / name, numbers(finished, run)
+    file = run_folder(finished, run) / name
+    expected = numbers(finished, run)
     file.write_bytes(file.read_bytes()[:-10])
     notes: list[str] = []
     outcome = sweep([run], finished, Workers(1, device="cpu"), show=lambda state: notes.extend(state.notes))
@@ -157,7 +160,8 @@ def test_a_finished_run_with_a_truncated_file_is_named_set_aside_and_run_again(f
 
 def test_an_unfinished_run_with_a_truncated_checkpoint_begins_anew(finished: Path) -> None:
     run = run_of()
-    folder, expected = run_folder(finished, run), numbers(finished, run)
+    folder = run_folder(finished, run)
+    expected = numbers(finished, run)
     (folder / "done.json").unlink()
     os.truncate(folder / "checkpoint.safetensors", 1000)
     (finished / f"{run.id}.broken-1").mkdir()  # of another time
@@ -179,7 +183,8 @@ def test_damage_is_left_to_the_process_that_works_on_the_run(finished: Path) -> 
 
 
 def test_whoever_waits_for_a_folder_that_is_set_aside_gets_the_new_one(tmp_path: Path) -> None:
-    run, opened = run_of(), []
+    run = run_of()
+    opened = []
 
     def wait_for_it() -> None:
         with open_run(tmp_path, run, wait=True) as folder:
@@ -263,7 +268,8 @@ print(json.dumps([(root / run.id / "episodes.csv").read_text() for run in runs])
 @needs_mounts
 def test_a_disk_that_fills_is_one_line_and_the_sweep_goes_on_when_there_is_space(tmp_path: Path) -> None:
     """A small disk, mounted for a process of its own, that is really full."""
-    runs, disk = [run_of(seed) for seed in range(2)], tmp_path / "disk"
+    runs = [run_of(seed) for seed in range(2)]
+    disk = tmp_path / "disk"
     disk.mkdir()
     program = [sys.executable, "-c", FILL, str(disk), *(json.dumps(asdict(run)) for run in runs)]
     done = subprocess.run(
@@ -303,7 +309,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nothing_but_dates_to_be_shown_reads_the_wall_clock() -> None:
-    """What waits, measures or decides goes by a clock that never jumps; nor does a file's date, but TensorBoard's."""
+    """Code that waits, measures or decides goes by a clock that never jumps; no file has a date but TensorBoard's."""
     allowed = {
         ("life.py", "now"),
         ("policy_card.py", "now"),

@@ -25,7 +25,8 @@ def test_every_method_and_simulator_was_measured() -> None:
 
 def test_an_evaluation_by_hand() -> None:
     """Waves of episodes side by side, each as long as its horizon."""
-    cost, step = METHODS["dt"].on_vectors, SIMULATION["reacher2d"]
+    cost = METHODS["dt"].on_vectors
+    step = SIMULATION["reacher2d"]
     first = cost.act + step
     assert typical_evaluation("dt", "reacher2d", 1) == pytest.approx(0.1 * first)
     assert typical_evaluation("dt", "reacher2d", 5) == pytest.approx(0.1 * (first + 4 * (cost.more + step)))

@@ -1,4 +1,4 @@
-"""Measures typical costs: python -m lamobench.tests.benchmark.sweep.typical_costs [METHOD ...]
+"""Measure typical costs: python -m lamobench.tests.benchmark.sweep.typical_costs [METHOD ...]
 
 Every method in the cpu profile, on data made of noise: on vectors (Reacher2d's, and CartPole's with discrete actions)
 and on frames (Breakout's). Processor time on one core: medians, so that what else the machine does counts little.
@@ -31,8 +31,12 @@ from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.tasks import TASKS, Task
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
-EPISODES, LENGTH = 40, 50
-BLOCKS, UPDATES, STEPS, MANY = 7, 10, 30, 20
+EPISODES = 40
+LENGTH = 50
+BLOCKS = 7
+UPDATES = 10
+STEPS = 30
+MANY = 20
 CARTPOLE = Task(
     name="cartpole",
     env_id="CartPole-v1",
@@ -48,9 +52,11 @@ CARTPOLE = Task(
 class Still(gymnasium.Env):
     """An environment that takes no time: the same observation at each of `STEPS` steps."""
 
-    def __init__(self, like: gymnasium.Env) -> None:
-        self.observation_space, self.action_space = like.observation_space, like.action_space
-        self.observation, self.left = like.reset(seed=0)[0], 0
+    def __init__(self, model: gymnasium.Env) -> None:
+        self.observation_space = model.observation_space
+        self.action_space = model.action_space
+        self.observation = model.reset(seed=0)[0]
+        self.left = 0
 
     def reset(self, **_: Any) -> Any:
         """The first of its steps."""
@@ -65,7 +71,9 @@ class Still(gymnasium.Env):
 
 def noise(name: str) -> None:
     """Put a data set of random steps of a task's spaces into the cache, as what the name stands for."""
-    task, rng, steps = find_task(name.removesuffix("-noise")), np.random.default_rng(0), EPISODES * LENGTH
+    task = find_task(name.removesuffix("-noise"))
+    rng = np.random.default_rng(0)
+    steps = EPISODES * LENGTH
     environment = make_environment(task)
     space: Any = environment.action_space
     first = environment.reset(seed=0)[0]
@@ -120,7 +128,8 @@ def measure(dataset: str, method: str, folder: Path) -> tuple[float, float, floa
         play = partial(rollout, training.policy, lambda: Still(like), range(episodes), config.target_returns[:1])
         return processor_seconds(play, 1) / STEPS
 
-    one, many = act(1), act(MANY)
+    one = act(1)
+    many = act(MANY)
     return update, one, (many - one) / (MANY - 1)
 
 
@@ -144,7 +153,8 @@ def main() -> None:
     tasks = list(TASKS)
     with tempfile.TemporaryDirectory() as home:
         os.environ["LAMOBENCH_HOME"] = home
-        TASKS["cartpole"], CPU["cartpole"] = CARTPOLE, CPU[IMPORTED]
+        TASKS["cartpole"] = CARTPOLE
+        CPU["cartpole"] = CPU[IMPORTED]
         for task in ("reacher2d", "cartpole", "breakout"):
             noise(f"{task}-noise")
         for method in (METHODS[name] for name in sys.argv[1:] or methods_of("offline")):

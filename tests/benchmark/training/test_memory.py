@@ -60,7 +60,7 @@ def test_no_other_error_is_taken_for_it(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "less"),
+    ("words", "advice"),
     [
         ("train reacher2d-medium", "smaller batches with --budget batch_size=N"),
         ("sweep reacher2d-medium", "fewer --jobs or smaller batches with --budget batch_size=N"),
@@ -73,16 +73,16 @@ def test_no_other_error_is_taken_for_it(error: Exception) -> None:
         ("data list", ""),
     ],
 )
-def test_only_options_that_the_command_has_are_named(words: str, less: str) -> None:
+def test_only_options_that_the_command_has_are_named(words: str, advice: str) -> None:
     command = cli.parse(words.split())
-    assert what_takes_less(command) == less
-    advice = f", or ask for less at a time: {less}" if less else ""
+    assert what_takes_less(command) == advice
+    end = f", or ask for less at a time: {advice}" if advice else ""
     line = memory_line(MemoryError(), what_takes_less(command))
-    assert line == f"no memory left; free some and start the same command again{advice}"
+    assert line == f"no memory left; free some and start the same command again{end}"
 
 
 def test_every_option_that_is_named_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not by another name, as nested fields may have one."""
+    """No option has another name, as nested fields may."""
     for words in ("sweep", "lm pretrain", "evaluate", "bench"):
         with pytest.raises(SystemExit):
             cli.parse([*words.split(), "--help"])

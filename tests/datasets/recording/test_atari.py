@@ -26,9 +26,12 @@ def played(env: Recorder, game: str, part: Part) -> EpisodeBuffer:
 
 @pytest.mark.parametrize("game", GAMES)
 def test_an_episode_depends_on_its_part_alone(game: str) -> None:
-    first, second = Part(seed=11, number=0, total=2), Part(seed=12, number=1, total=2)
+    first = Part(seed=11, number=0, total=2)
+    second = Part(seed=12, number=1, total=2)
     env = environment(game, steps=24)
-    one, two, again = played(env, game, first), played(env, game, second), played(env, game, first)
+    one = played(env, game, first)
+    two = played(env, game, second)
+    again = played(env, game, first)
     assert len(one.rewards) == 24
     assert one.actions.tolist() == again.actions.tolist()
     assert one.rewards == again.rewards
@@ -39,16 +42,20 @@ def test_an_episode_depends_on_its_part_alone(game: str) -> None:
 @pytest.mark.parametrize("game", GAMES)
 def test_trials_leave_no_trace(game: str) -> None:
     """An environment in which plans are tried shows what one shows in which none are."""
-    tried, plain = make_environment(find_task(game)), make_environment(find_task(game))
+    tried = make_environment(find_task(game))
+    plain = make_environment(find_task(game))
     tried.reset(seed=5), plain.reset(seed=5)
-    rng, style, emulator = np.random.default_rng(5), atari.STYLES[game], Emulator(tried)
+    rng = np.random.default_rng(5)
+    style = atari.STYLES[game]
+    emulator = Emulator(tried)
     for step in range(30):
         if step % 6 == 0:
             before = emulator.ram()
             best_plan(emulator, style.propose, style.judge, np.random.default_rng(step))
             assert emulator.ram() == before
         action = int(rng.integers(len(emulator.actions)))
-        seen, expected = tried.step(action), plain.step(action)
+        seen = tried.step(action)
+        expected = plain.step(action)
         np.testing.assert_array_equal(seen[0], expected[0])
         assert seen[1:] == expected[1:]
 
@@ -56,9 +63,11 @@ def test_trials_leave_no_trace(game: str) -> None:
 def test_a_trial_foretells_what_the_environment_does() -> None:
     env = make_environment(find_task("asterix"))
     env.reset(seed=2)
-    game, plan = Emulator(env), [int(a) for a in np.random.default_rng(0).integers(9, size=80)]
+    game = Emulator(env)
+    plan = [int(a) for a in np.random.default_rng(0).integers(9, size=80)]
     with game.trial():
-        rewards, memory = [game.play(action) for action in plan], game.ram()
+        rewards = [game.play(action) for action in plan]
+        memory = game.ram()
     assert [env.step(action)[1] for action in plan] == rewards
     assert sum(rewards) > 0
     assert game.ram() == memory
@@ -86,7 +95,8 @@ def test_a_death_is_seen_long_before_the_life_is_taken(game: str, dying: int, ac
     env = make_environment(find_task(game))
     env.reset(seed=0)
     emulator = Emulator(env)
-    plan, lives = [emulator.actions[name] for name in actions] * 1000, emulator.lives
+    plan = [emulator.actions[name] for name in actions] * 1000
+    lives = emulator.lives
     with emulator.trial():
         steps = next(step for step, action in enumerate(plan) if (emulator.play(action), emulator.lives)[1] < lives)
     early = plan[: steps - 12]
@@ -107,23 +117,25 @@ def test_the_random_share_is_drawn_anew_for_every_episode(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("game", "seed", "steps", "least"), [("freeway", 301, 60, 1), ("breakout", 301, 300, 10), ("pong", 301, 240, 1)]
+    ("game", "seed", "steps", "bound"), [("freeway", 301, 60, 1), ("breakout", 301, 300, 10), ("pong", 301, 240, 1)]
 )
-def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, least: float) -> None:
-    env, style = environment(game, steps), atari.STYLES[game]
+def test_players_score_where_chance_does_not(game: str, seed: int, steps: int, bound: float) -> None:
+    env = environment(game, steps)
+    style = atari.STYLES[game]
 
     def episode_return(random_share: float) -> float:
         atari.play(style, env, seed, np.random.default_rng(seed), random_share)
         return sum(env.episode(0).rewards)
 
-    assert episode_return(random_share=0.0) >= least
-    assert episode_return(random_share=1.0) <= least / 5
+    assert episode_return(random_share=0.0) >= bound
+    assert episode_return(random_share=1.0) <= bound / 5
 
 
 @pytest.mark.parametrize(("game", "stay"), [("breakout", "FIRE"), ("pong", "NOOP")])
 def test_a_paddle_s_player_draws_nothing_and_stays_unless_a_push_helps(game: str, stay: str) -> None:
     env = environment(game, steps=100)
-    names, actions = list(Emulator(env).actions), []
+    names = list(Emulator(env).actions)
+    actions = []
     for seed in (1, 2):
         atari.play(atari.STYLES[game], env, 301, np.random.default_rng(seed), random_share=0.0)
         actions.append(env.episode(0).actions.tolist())
@@ -136,8 +148,10 @@ def test_a_paddle_s_player_draws_nothing_and_stays_unless_a_push_helps(game: str
 def test_breakout_s_player_goes_to_the_middle_of_the_field_before_it_serves() -> None:
     env = make_environment(find_task("breakout"))
     env.reset(seed=3)
-    game, style = Emulator(env), atari.STYLES["breakout"]
-    edges, ram = [], game.ram()
+    game = Emulator(env)
+    style = atari.STYLES["breakout"]
+    edges = []
+    ram = game.ram()
     while not ram[atari_paddle.BREAKOUT_Y]:
         edges.append(ram[atari_paddle.BREAKOUT_PADDLE])
         env.step(best_plan(game, style.propose, style.judge, np.random.default_rng(0))[0])

@@ -15,7 +15,8 @@ from lamobench.datasets.recording.kitchen_scripts import SCRIPTS, distance
 from lamobench.datasets.recording.part import Part
 from lamobench.datasets.trajectories import Array
 
-TARGET, MIXED = find_task("kitchen").sub_goals, find_task("kitchen-mixed").sub_goals
+TARGET = find_task("kitchen").sub_goals
+MIXED = find_task("kitchen-mixed").sub_goals
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,8 @@ def test_complete_episodes_do_all_four_in_order_and_end_with_the_last(env: Recor
 
 
 def test_an_episode_depends_on_its_part_alone(env: Recorder) -> None:
-    first, second = play(env, "partial", 6), play(env, "partial", 7)
+    first = play(env, "partial", 6)
+    second = play(env, "partial", 7)
     again = play(env, "partial", 6)
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])

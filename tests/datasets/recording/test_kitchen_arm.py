@@ -46,7 +46,8 @@ def test_rotation_between_is_the_turn_for_small_angles() -> None:
 
 def test_entry_postures_reach_their_places_inside_the_joints_ranges_and_touch_nothing(env: gymnasium.Env) -> None:
     model = env.unwrapped.model
-    data, site = mujoco.MjData(model), model.site("end_effector").id
+    data = mujoco.MjData(model)
+    site = model.site("end_effector").id
     for name, posture in entry_postures(model).items():
         data.qpos[:ARM] = posture
         mujoco.mj_forward(model, data)
@@ -61,7 +62,8 @@ def test_entry_postures_reach_their_places_inside_the_joints_ranges_and_touch_no
 
 
 def test_a_posture_is_found_anew_and_its_absence_said(env: gymnasium.Env) -> None:
-    kinematics, objects = Kinematics(env.unwrapped.model), np.array(env.unwrapped.model.qpos0[9:])
+    kinematics = Kinematics(env.unwrapped.model)
+    objects = np.array(env.unwrapped.model.qpos0[9:])
     first = kinematics.find_posture(POINT, facing(), START, objects, tries=8)
     np.testing.assert_array_equal(kinematics.find_posture(POINT, facing(), START, objects, tries=8), first)
     with pytest.raises(ValueError, match="can't be brought to"):
@@ -85,7 +87,8 @@ def test_the_servo_brings_the_hand_to_a_point_and_keeps_it_there(env: gymnasium.
 
 def test_an_action_out_of_reach_is_shortened_and_speed_scales_one_within(env: gymnasium.Env) -> None:
     env.reset(seed=0)
-    arm, slow = Arm(env), Arm(env, speed=0.5)
+    arm = Arm(env)
+    slow = Arm(env, speed=0.5)
     far = arm.towards(arm.position + np.array([0.0, 0.5, 0.0]), arm.orientation, OPEN)
     assert np.abs(far[:ARM]).max() == pytest.approx(1.0)
     assert list(far[ARM:]) == [OPEN, OPEN]

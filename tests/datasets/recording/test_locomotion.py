@@ -37,7 +37,8 @@ def test_shipped_files_are_small_and_hold_what_the_search_says(task: str) -> Non
 
 @pytest.mark.parametrize("task", TASKS)
 def test_medium_is_near_a_third_and_expert_well_above(task: str) -> None:
-    facts, normalise = players(task).facts, find_task(task).normalise
+    facts = players(task).facts
+    normalise = find_task(task).normalise
     medium, expert = (normalise(facts[name]["mean_return"]) for name in ("medium", "expert"))
     assert 20 < medium < 50
     assert expert > 1.4 * medium
@@ -45,7 +46,8 @@ def test_medium_is_near_a_third_and_expert_well_above(task: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_recording_is_as_good_as_the_file_says(task: str) -> None:
-    known, env = players(task), make_environment(find_task(task))
+    known = players(task)
+    env = make_environment(find_task(task))
     for actor, facts in ((known.medium, known.facts["medium"]), (known.expert, known.facts["expert"])):
         returns = [play(env, actor, seed) for seed in range(3)]
         spread = 4 * facts["standard_deviation"] / np.sqrt(len(returns)) + 0.05 * abs(facts["mean_return"])
@@ -53,11 +55,12 @@ def test_a_recording_is_as_good_as_the_file_says(task: str) -> None:
 
 
 def test_an_episode_follows_from_grade_and_part_alone() -> None:
-    task, env = find_task("hopper"), Recorder(make_environment(find_task("hopper")))
+    task = find_task("hopper")
+    env = Recorder(make_environment(find_task("hopper")))
 
-    def returns(order: list[Part], grade: str = "medium") -> dict[int, list[float]]:
+    def returns(parts: list[Part], grade: str = "medium") -> dict[int, list[float]]:
         played = {}
-        for part in order:
+        for part in parts:
             play_episode(task.name, env, grade, part)
             played[part.number] = [step[1] for step in env.steps]
         return played

@@ -54,7 +54,8 @@ def test_adam_takes_the_steps_of_torch() -> None:
     rng = np.random.default_rng(2)
     ours = rng.standard_normal(20, np.float32)
     theirs = torch.tensor(ours.copy(), requires_grad=True)
-    adam, expected = Adam(ours, 0.01), torch.optim.Adam([theirs], 0.01)
+    adam = Adam(ours, 0.01)
+    expected = torch.optim.Adam([theirs], 0.01)
     for _ in range(5):
         gradient = rng.standard_normal(20, np.float32)
         theirs.grad = torch.tensor(gradient.copy())

@@ -6,12 +6,14 @@ from lamobench.datasets.recording.reacher2d import ELBOW_RANGE, control, joint_e
 
 
 def tip_of(shoulder: float, elbow: float) -> tuple[float, float]:
-    first, second = shoulder + 0.785, shoulder + elbow
+    first = shoulder + 0.785
+    second = shoulder + elbow
     return 0.6 * np.cos(first) + 0.45 * np.cos(second), 0.6 * np.sin(first) + 0.45 * np.sin(second)
 
 
 def observed(shoulder: float, elbow: float, target: tuple[float, float]) -> np.ndarray:
-    sines, cosines = np.sin([shoulder, elbow]), np.cos([shoulder, elbow])
+    sines = np.sin([shoulder, elbow])
+    cosines = np.cos([shoulder, elbow])
     tip = tip_of(shoulder, elbow)
     return np.concatenate([sines, cosines, [0, 0], tip, target, np.subtract(tip, target)])
 
@@ -19,8 +21,10 @@ def observed(shoulder: float, elbow: float, target: tuple[float, float]) -> np.n
 def test_the_turns_reach_the_target_inside_the_elbow_range() -> None:
     rng = np.random.default_rng(0)
     for _ in range(2000):
-        shoulder, elbow = rng.uniform(-9, 9), rng.uniform(*ELBOW_RANGE)
-        radius, angle = rng.uniform(0.5, 1.0), rng.uniform(-np.pi, np.pi)
+        shoulder = rng.uniform(-9, 9)
+        elbow = rng.uniform(*ELBOW_RANGE)
+        radius = rng.uniform(0.5, 1.0)
+        angle = rng.uniform(-np.pi, np.pi)
         target = (radius * np.cos(angle), radius * np.sin(angle))
         turn = joint_errors(observed(shoulder, elbow, target))
         assert tip_of(shoulder + turn[0], elbow + turn[1]) == pytest.approx(target, abs=1e-6)

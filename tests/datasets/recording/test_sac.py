@@ -35,7 +35,8 @@ def a_batch(size: int = 6) -> Batch:
 
 def test_draws_and_their_gradient_are_those_of_automatic_differentiation() -> None:
     rng = np.random.default_rng(0)
-    outputs, value_gradient = rng.standard_normal((5, 6), np.float32), rng.standard_normal((5, 3), np.float32)
+    outputs = rng.standard_normal((5, 6), np.float32)
+    value_gradient = rng.standard_normal((5, 3), np.float32)
     sample = draw(outputs, rng)
     parameters = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
     means, raw = parameters.chunk(2, dim=-1)
@@ -63,7 +64,8 @@ def test_deviations_keep_their_bounds() -> None:
 
 
 def test_targets_are_those_of_the_paper_computed_by_hand() -> None:
-    learner, batch = a_learner(), a_batch()
+    learner = a_learner()
+    batch = a_batch()
     learner.log_temperature[0] = np.log(0.2)
     learner.rng = np.random.default_rng(5)
     targets = learner.targets(batch)
@@ -89,8 +91,10 @@ def test_targets_are_those_of_the_paper_computed_by_hand() -> None:
 
 
 def test_slow_critics_follow_and_are_what_targets_come_from() -> None:
-    learner, batch = a_learner(), a_batch()
-    before, actor = learner.critics.parameters.copy(), learner.actor.parameters.copy()
+    learner = a_learner()
+    batch = a_batch()
+    before = learner.critics.parameters.copy()
+    actor = learner.actor.parameters.copy()
     np.testing.assert_array_equal(before, learner.slow_critics.parameters)
     learner.update(batch)
     assert not np.array_equal(learner.critics.parameters, before)
@@ -115,7 +119,8 @@ def test_critics_come_to_a_value_that_can_be_computed() -> None:
     """Every transition pays 1 and leads back to where it began, and entropy is worth nothing: 1 / (1 - discount)."""
     settings = Settings(discount=0.5, critic_units=16, actor_units=8, target_rate=0.1)
     learner = SoftActorCritic(1, 1, settings, np.random.default_rng(0))
-    ones, zeros = np.ones(32, np.float32), np.zeros(32, np.float32)
+    ones = np.ones(32, np.float32)
+    zeros = np.zeros(32, np.float32)
     rng = np.random.default_rng(1)
     for _ in range(1500):
         learner.log_temperature[0] = -30.0
@@ -128,7 +133,8 @@ def test_critics_come_to_a_value_that_can_be_computed() -> None:
 def test_the_actor_learns_which_action_pays() -> None:
     """One step, which pays what the action says: the mean goes to the end of the action space, the entropy to -A."""
     learner = SoftActorCritic(1, 1, Settings(critic_units=16, actor_units=8), np.random.default_rng(0))
-    ones, rng = np.ones(64, np.float32), np.random.default_rng(1)
+    ones = np.ones(64, np.float32)
+    rng = np.random.default_rng(1)
     for _ in range(3000):
         actions = rng.uniform(-1, 1, (64, 1)).astype(np.float32)
         learner.update(Batch(ones[:, None], actions, 5.0 * actions[:, 0], ones[:, None], ones))

@@ -35,7 +35,8 @@ def test_a_search_leaves_a_file_that_plays_and_the_same_seed_the_same_file(tmp_p
     search.search_players("hopper", tmp_path / "b", seed=5, steps=800)
     search.search_players("hopper", tmp_path / "c", seed=6, steps=800)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
-    loaded, env = load_players(tmp_path / "a"), make_environment(find_task("hopper"))
+    loaded = load_players(tmp_path / "a")
+    env = make_environment(find_task("hopper"))
     for ours, theirs in zip((*players.replay, players.expert), (*loaded.replay, loaded.expert), strict=True):
         assert play(env, ours, 3) == play(env, theirs, 3), "what was evaluated is what ships"
     assert loaded.facts["curve"] == [[one.step, round(one.mean_return, 1)] for one in seen]

@@ -19,9 +19,11 @@ def locomotion(path: Path, version: int = 2, sizes: tuple[int, int] = (11, 3), *
     rng = np.random.default_rng(version)
     observations = [rng.normal(size=(length + 1, sizes[0])).astype(np.float32) for length, _ in EPISODES]
     ends = np.cumsum([length for length, _ in EPISODES]) - 1
-    terminals, timeouts = np.zeros(STEPS, bool), np.zeros(STEPS, bool)
+    terminals = np.zeros(STEPS, bool)
+    timeouts = np.zeros(STEPS, bool)
     for end, (_, kind) in zip(ends, EPISODES, strict=True):
-        terminals[end], timeouts[end] = kind == "terminal", kind == "timeout"
+        terminals[end] = kind == "terminal"
+        timeouts[end] = kind == "timeout"
     arrays: dict[str, Any] = {
         "observations": np.concatenate([episode[:-1] for episode in observations]),
         "actions": rng.uniform(-1, 1, (STEPS, sizes[1])).astype(np.float32),

@@ -143,7 +143,9 @@ def test_mixed_has_a_sub_goal_of_its_own(tmp_path: Path) -> None:
 def test_kitchen_returns_agree_with_the_environment(tmp_path: Path) -> None:
     """The environment is played, and a file is written of it as D4RL's script would: counts of each observation."""
     env = make_environment(find_task("kitchen"))
-    seen, paid, terminated = [env.reset(seed=1)[0]], [], False
+    seen = [env.reset(seed=1)[0]]
+    paid = []
+    terminated = False
     moves = iter([(), (SLIDE,), (), (MICROWAVE,), (KETTLE,), (LIGHT,), (), ()])
     while not terminated:
         for name in next(moves, ()):

@@ -67,7 +67,8 @@ def test_black_frames_that_are_no_padding_are_kept(tmp_path: Path) -> None:
     played = games((4, 6, 2))
     played["observation"][1][:2] = 0  # black, but after the padding
     played["observation"][2][:] = 0
-    played["action"][2][:], played["reward"][2][:] = 1, 0
+    played["action"][2][:] = 1
+    played["reward"][2][:] = 0
     write(tmp_path, rows(played))
     assert read(tmp_path, tmp_path / "scratch").lengths.tolist() == [4, 6, 2]
 
@@ -93,7 +94,9 @@ def test_a_file_that_is_cut_inside_padding_has_no_episode_of_it(tmp_path: Path) 
 
 def test_the_row_of_another_time_may_hold_anything(tmp_path: Path) -> None:
     arrays = rows(games())
-    arrays["action"][-1], arrays["reward"][-1], arrays["terminal"][-1] = -7, np.nan, 9
+    arrays["action"][-1] = -7
+    arrays["reward"][-1] = np.nan
+    arrays["terminal"][-1] = 9
     write(tmp_path, arrays)
     assert read(tmp_path, tmp_path / "scratch").num_steps == sum(GAMES)
 

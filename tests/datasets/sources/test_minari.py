@@ -14,7 +14,8 @@ from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources.minari import local_root, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None)")
-BOX, DISCRETE = spaces.Box(-np.inf, np.inf, (3,), np.float64), spaces.Discrete(4)
+BOX = spaces.Box(-np.inf, np.inf, (3,), np.float64)
+DISCRETE = spaces.Discrete(4)
 
 
 @pytest.fixture
@@ -24,22 +25,25 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Countdown(gymnasium.Env):  # type: ignore[misc]
-    """Ends after as many steps as its seed says: terminated if that is even, truncated if it is odd."""
+    """An environment that ends after as many steps as its seed: terminated if that is even, truncated if it is odd."""
 
     def __init__(self, action_space: gymnasium.Space) -> None:
-        self.observation_space, self.action_space = BOX, action_space
+        self.observation_space = BOX
+        self.action_space = action_space
         self.log: list[Any] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         assert seed is not None
-        self.left, self.even = seed, seed % 2 == 0
+        self.left = seed
+        self.even = seed % 2 == 0
         observation = np.random.default_rng(seed).normal(size=3)
         self.log.append([(observation, None, None, None, None)])
         return observation, {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.left -= 1
-        observation, reward = np.random.default_rng(100 * self.left).normal(size=3), float(np.sum(action)) + self.left
+        observation = np.random.default_rng(100 * self.left).normal(size=3)
+        reward = float(np.sum(action)) + self.left
         ends = (self.left == 0 and self.even, self.left == 0 and not self.even)
         self.log[-1].append((observation, action, reward, *ends))
         return observation, reward, *ends, {}
@@ -99,7 +103,8 @@ def test_what_is_read_is_what_was_played(root: Path, action_space: gymnasium.Spa
 
 
 def test_an_episode_that_just_stops_is_a_timeout(root: Path) -> None:
-    stops, ends = episode(truncations=[False] * 4), episode(truncations=[False] * 4, terminations=[False] * 3 + [True])
+    stops = episode(truncations=[False] * 4)
+    ends = episode(truncations=[False] * 4, terminations=[False] * 3 + [True])
     data = read(stored([stops, ends]), root, dataset="own")
     assert list(np.flatnonzero(data.timeouts)) == [3]
     assert list(np.flatnonzero(data.terminals)) == [7]

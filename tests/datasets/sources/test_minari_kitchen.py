@@ -50,7 +50,9 @@ def test_what_minari_recorded_is_what_the_task_s_environment_pays(root: Path) ->
     collector.create_dataset("me/kitchen/try-v0")
     collector.close()
     env = make_environment(catalog.find_task("kitchen"))
-    seen, paid, terminated = [env.reset(seed=1)[0]], [], False
+    seen = [env.reset(seed=1)[0]]
+    paid = []
+    terminated = False
     for names in play:
         if not terminated:
             place(env, names)

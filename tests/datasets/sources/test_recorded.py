@@ -148,7 +148,8 @@ def test_a_data_set_recorded_by_another_of_its_names_is_the_same(home: Path, mon
 def test_a_damaged_copy_is_made_again_from_the_recording_which_stays(home: Path) -> None:
     first = record_dataset(NAME)
     recording = home / "minari" / catalog.recording_of(catalog.DATASETS[NAME]).minari_id
-    inode, damaged = recording.stat().st_ino, cache.folder_of(NAME, "recorded") / "rewards.npy"
+    inode = recording.stat().st_ino
+    damaged = cache.folder_of(NAME, "recorded") / "rewards.npy"
     damaged.write_bytes(damaged.read_bytes()[:-7])
     assert recorded.mend_recorded(NAME).content_hash == first.content_hash
     assert catalog.load(NAME).content_hash == first.content_hash
