@@ -142,8 +142,8 @@ class SquashedGaussian(Distribution):
     def kl(self, other: "SquashedGaussian") -> Tensor:
         """(...)."""
         gap = other.log_std - self.log_std
-        spread = (2.0 * self.log_std).exp() + (self.mean - other.mean).square()
-        return (gap + 0.5 * spread * (-2.0 * other.log_std).exp() - 0.5).sum(-1)
+        distance = (self.mean - other.mean) * (-other.log_std).exp()
+        return (gap + 0.5 * (torch.expm1(-2.0 * gap) + distance.square())).sum(-1)
 
     def fisher_terms(self) -> Tensor:
         """(..., 2 A): F = ((d mean)^2 + 2 (d std)^2) / (std^2 + 1e-6), summed over action dimensions.

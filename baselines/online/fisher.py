@@ -29,7 +29,7 @@ def fisher_information(actor: Actor, observations: Tensor, stages: Tensor) -> di
 
     each = vmap(jacrev(terms), in_dims=(None, 0, 0))
     total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}
-    for rows, numbers in zip(observations.split(CHUNK), stages.split(CHUNK), strict=True):
+    for rows, numbers in zip(torch.split(observations, CHUNK), torch.split(stages, CHUNK), strict=True):
         for name, gradients in each(shared, rows, numbers).items():  # (m, P, *shape)
             total[name] += gradients.square().sum((0, 1))
     return {name: summed / len(observations) for name, summed in total.items()}
@@ -43,7 +43,7 @@ def batch_fisher(actor: Actor, observations: Tensor, stages: Tensor, batch_size:
     """
     shared = actor.trunk()
     total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}
-    batches = list(zip(observations.split(batch_size), stages.split(batch_size), strict=True))
+    batches = list(zip(torch.split(observations, batch_size), torch.split(stages, batch_size), strict=True))
     for rows, numbers in batches:
         policy = actor.distribution(rows, numbers)
         assert isinstance(policy, Categorical), "continuous actions have no likeliest one to be compared with"

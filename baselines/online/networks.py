@@ -59,7 +59,8 @@ class StackedNetwork(nn.Module):
     def trunk(self, inputs: Tensor) -> list[Tensor]:
         """What each hidden layer makes of (B, in) or (N, B, in): (N, B, width) each, after the inputs themselves."""
         layers = [inputs.expand(self.count, -1, -1) if inputs.ndim == 2 else inputs]
-        for number, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases[:-1], strict=True)):
+        *hidden_layers, _ = zip(self.weights, self.biases, strict=True)
+        for number, (weight, bias) in enumerate(hidden_layers):
             hidden = torch.baddbmm(bias, layers[-1], weight)
             if number == 0 and len(self.norms):
                 gain, shift = self.norms
@@ -72,7 +73,7 @@ class StackedNetwork(nn.Module):
         outputs = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
         if self.heads == 1:
             return outputs
-        each = outputs.unflatten(-1, (self.heads, self.outputs))  # (N, B, K, out)
+        each = outputs.view(*outputs.shape[:2], self.heads, self.outputs)  # (N, B, K, out)
         chosen = stages.expand(each.shape[:2])[..., None, None].expand(-1, -1, 1, self.outputs)
         return each.gather(2, chosen).squeeze(2)
 

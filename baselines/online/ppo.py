@@ -109,7 +109,8 @@ class PPO(Agent):
 
     def value(self, observations: Tensor, stages: Tensor) -> Tensor:
         """(B,): the critic's values of (B, S) and (B,)."""
-        return self.critic(observations, stages)[0, :, 0]
+        values: Tensor = self.critic(observations, stages)
+        return values[0, :, 0]
 
     def update(self, rollout: Rollout, retention: Retention) -> Info:
         """Learn from a rollout, in `epochs` passes of minibatches; means over all of them."""
@@ -117,7 +118,7 @@ class PPO(Agent):
         infos: list[Info] = []
         for _ in range(self.config.epochs):
             order = torch.randperm(len(steps.returns), generator=self.generators[0])
-            infos += [self.update_once(steps.rows(which), retention) for which in order.split(size)]
+            infos += [self.update_once(steps.rows(which), retention) for which in torch.split(order, size)]
         return {name: torch.stack([info[name] for info in infos]).mean() for name in infos[0]}
 
     def steps(self, rollout: Rollout) -> Minibatch:
@@ -133,7 +134,7 @@ class PPO(Agent):
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
         optimizer = self.optimizers["all"]
         optimizer.zero_grad(set_to_none=True)
-        (loss + retained).backward()
+        torch.autograd.backward(loss + retained)
         nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
         optimizer.step()
         retention.after_step(self.actor, optimizer)
@@ -167,11 +168,11 @@ class PPO(Agent):
         optimizer, losses = self.optimizers["all"], []
         for _ in range(self.config.epochs):
             order = torch.randperm(len(steps.returns), generator=self.generators[0])
-            for which in order.split(self.config.batch_size):
+            for which in torch.split(order, self.config.batch_size):
                 batch = steps.rows(which)
                 loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
                 optimizer.zero_grad(set_to_none=True)  # the actor has no gradient, and the optimiser leaves it alone
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(self.critic.parameters(), self.config.gradient_clip)
                 optimizer.step()
                 losses.append(loss.detach())

@@ -74,7 +74,7 @@ class Reinforce(Agent):
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
         optimizer = self.optimizers["actor"]
         optimizer.zero_grad(set_to_none=True)
-        (loss + retained).backward()
+        torch.autograd.backward(loss + retained)
         optimizer.step()
         retention.after_step(self.actor, optimizer)
         self.updates.add()

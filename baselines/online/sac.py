@@ -129,7 +129,8 @@ class SAC(Agent):
 
     def values(self, critic: StackedNetwork, observations: Tensor, actions: Tensor, stages: Tensor) -> Tensor:
         """(2, B): both critics' values of (B, S), (B, A), (B,)."""
-        return critic(torch.cat([observations, actions], -1), stages).squeeze(-1)
+        values: Tensor = critic(torch.cat([observations, actions], -1), stages)
+        return values.squeeze(-1)
 
     def temperature(self, stages: Tensor) -> Tensor:
         """(B,): what a unit of entropy is worth in these stages, in units of reward; a constant to every loss."""
@@ -139,5 +140,5 @@ class SAC(Agent):
         """Move what one of the optimisers moves, and nothing else; nothing else gets gradients either."""
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=optimizer.param_groups[0]["params"])
+        torch.autograd.backward(loss, inputs=optimizer.param_groups[0]["params"])
         optimizer.step()
