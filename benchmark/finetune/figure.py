@@ -47,7 +47,7 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
             axes.set_xlabel("environment steps")
             axes.set_ylim(-3, 103)
             axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1000:,.0f}k" if steps else "0"))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
             axes.grid(axis="y")
             axes.margins(x=0.03)
 
