@@ -207,7 +207,7 @@ def _grouped(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _played_row(command: Evaluate, config: "RunConfig") -> dict[str, Any]:
-    """What episodes of a run of another track than that of data sets came to."""
+    """The row of a run of another track than that of data sets."""
     from ..runs.tracks import find_track, work_of
 
     if command.targets or command.lm or command.cached_context or command.render:

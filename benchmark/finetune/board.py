@@ -22,7 +22,8 @@ from .measures import Measures, forward_transfer, measure
 __all__ = ["draw", "rows", "tables"]
 
 Place = tuple[str, str, str]  # what is compared is compared within one: task, profile, variant
-PLAIN, SCRATCH = "finetune", "scratch"  # methods that others are compared with
+PLAIN = "finetune"
+SCRATCH = "scratch"  # methods that others are compared with
 MEASURES = tuple(field.name for field in fields(Measures))
 SHOWN = {
     "far_before": "FAR before",
@@ -108,7 +109,7 @@ _NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
 def _paired(area: Mapping[int, float], other: Mapping[int, Measures], compare: Any) -> Estimate:
-    """Of areas compared with another method's, over the seeds that both have."""
+    """The mean comparison of areas with another method's, over the seeds that both have."""
     seeds = sorted(area.keys() & other.keys())
     if not seeds:
         return _NOTHING
@@ -145,5 +146,6 @@ def _with_interval(row: Mapping[str, Any], name: str) -> str:
 
 
 def _mark(row: Mapping[str, Any]) -> str:
-    low, high = row["area_gain_low"], row["area_gain_high"]
+    low = row["area_gain_low"]
+    high = row["area_gain_high"]
     return " *" if low is not None and (low > 0 or high < 0) else ""

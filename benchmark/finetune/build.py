@@ -1,4 +1,4 @@
-"""What a run is made of, from its configuration: environment, agent, retention."""
+"""Builds the parts of a run from its configuration: environment, agent, retention."""
 
 from dataclasses import asdict
 from typing import Any
@@ -23,7 +23,7 @@ def build_environment(config: FinetuneConfig) -> StagedEnvironment:
 
 
 def spec_of(environment: StagedEnvironment) -> StagedSpec:
-    """What an agent has to know of an environment with discrete actions."""
+    """The facts that an agent needs of an environment with discrete actions."""
     return StagedSpec(
         observation_dim=environment.observation_space.shape[0],
         action_dim=int(environment.action_space.n),
@@ -47,7 +47,7 @@ def agent_settings(agent: str, given: dict[str, Any]) -> Any:
 
 
 def build_retention(config: FinetuneConfig) -> Retention:
-    """What the run's method retains with."""
+    """The retention of the run's method, not prepared yet."""
     row = RETENTIONS[retention_name(config.method)]
     return row.build(changed(row.config(), config.settings_of(RETENTION), f"setting of {config.method}"))
 
@@ -59,7 +59,7 @@ def retention_name(method: str) -> str:
 
 
 def pretraining_of(config: FinetuneConfig) -> PretrainingConfig:
-    """How its pi* came about."""
+    """The settings with which its pi* was made."""
     found: PretrainingConfig = changed(
         SETTINGS[config.task].pretraining, config.settings_of(PRETRAINING), "setting of pre-training"
     )

@@ -9,7 +9,10 @@ from ...datasets.errors import UserError
 from ..runs.config import Number, RunConfig
 
 # Prefixes of settings in `policy` that are not the agent's own.
-RETENTION, ENVIRONMENT, PRETRAINING, CONTROL = "retention", "environment", "pretraining", "control"
+RETENTION = "retention"
+ENVIRONMENT = "environment"
+PRETRAINING = "pretraining"
+CONTROL = "control"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class FinetuneConfig(RunConfig):
 
     @property
     def staged_task(self) -> StagedTask:
-        """Its task."""
+        """The task."""
         return find_staged_task(self.task)
 
     def settings_of(self, prefix: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ STARTS = 2  # tells the stream of evaluation starts from others of a run
 
 @dataclass(frozen=True)
 class StageEpisodes:
-    """What E episodes came to."""
+    """The outcome of E episodes."""
 
     seeds: NDArray[np.int64]  # (E,)
     success: NDArray[np.bool_]  # (E,) in the last of the stages that were asked for
@@ -40,8 +40,10 @@ def play(
     """
     generator = torch.Generator().manual_seed(int(seeds[0]))
     observations = environment.reset(seeds, stage, only)
-    over, success = np.zeros(len(seeds), bool), np.zeros(len(seeds), bool)
-    returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), np.int64)
+    over = np.zeros(len(seeds), bool)
+    success = np.zeros(len(seeds), bool)
+    returns = np.zeros(len(seeds))
+    lengths = np.zeros(len(seeds), np.int64)
     while not over.all():
         stages = torch.from_numpy(environment.stage)
         policy = actor.distribution(torch.from_numpy(observations), stages)

@@ -36,7 +36,8 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
     with card_of_panels(path, title, about, handles, grid) as all_axes:
         for place, (axes, (name, heading)) in enumerate(zip(all_axes, PANELS.items(), strict=True)):
             for method, own in found.items():
-                steps, shares = _mean_steps(own), 100.0 * np.stack([getattr(one, name) for one in own])
+                steps = _mean_steps(own)
+                shares = 100.0 * np.stack([getattr(one, name) for one in own])
                 colour = look_up(method).colour
                 axes.fill_between(steps, shares.min(0), shares.max(0), color=colour, alpha=0.12, linewidth=0)
                 line = method_line(method, label(method), steps, shares.mean(0))

@@ -44,6 +44,8 @@ class Finetuning(Life):
         self.agent = build_agent(config, spec, config.seed)
         if config.method != "scratch":
             self.pretrained.load_into(self.agent)
+        memory = self.pretrained.memory
+        self.far = memory.rows(torch.isin(memory.stages, torch.tensor(config.staged_task.far)))
         self.rng = np.random.default_rng([config.seed, ROUNDS])
         self.rounds = self._rounds()
         self.warm_up = int(config.policy.get(f"{CONTROL}.rounds", 0))
@@ -52,7 +54,8 @@ class Finetuning(Life):
 
     def _rounds(self) -> Rounds:
         """The rounds of the run's agent; what retention looks back at is looked at here, at pi*."""
-        config, agent = self.config, self.agent
+        config = self.config
+        agent = self.agent
         retention = build_retention(config)
         generator = torch.Generator().manual_seed(config.seed)
         retention.prepare(agent.actor, self.pretrained.memory, generator)
@@ -81,7 +84,9 @@ class Finetuning(Life):
 
     def advance(self, steps: int) -> None:
         """Take some rounds, then look at what they measured."""
-        started, cpu, tally = time.perf_counter(), time.process_time(), Tally({})
+        started = time.perf_counter()
+        cpu = time.process_time()
+        tally = Tally({})
         before = self.progress.metrics[-1] if self.progress.metrics else {}
         collected = int(before.get("environment_steps", 0))
         examples = int(before.get("gradient_examples", 0))
@@ -112,7 +117,9 @@ class Finetuning(Life):
 
     def evaluate(self) -> None:
         """Play the whole task, and each of its stages; measure what pi is to pi*."""
-        config, step, started = self.config, self.progress.step, time.perf_counter()
+        config = self.config
+        step = self.progress.step
+        started = time.perf_counter()
         seeds = evaluation_seeds(config.seed, step // config.evaluate_every, config.evaluation_episodes)
         actor = self._examined_actor()
         full = play(actor, self.examined, seeds)
@@ -131,7 +138,7 @@ class Finetuning(Life):
                 ]
             )
         if step:
-            self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.pretrained.memory)
+            self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.far)
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def _examined_actor(self) -> Actor:
@@ -148,7 +155,7 @@ class Finetuning(Life):
         write_logs(self.folder, self.progress)
 
     def advice(self) -> str:
-        """What to do about a number that is not finite."""
+        """Advice about a number that is not finite."""
         return "try a lower learning rate, e.g. --set learning_rate=1e-4, or a smaller --set retention.coefficient"
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""What a finished run forgot, and what came of it, from its folder.
+"""Measures of a finished run, from its folder: what it forgot, and what came of it.
 
 Shapes: V evaluations, the first of them before any training.
 """
@@ -96,7 +96,8 @@ def forward_transfer(area: Sequence[float], scratch: Sequence[float]) -> Array:
 
     arXiv 2402.02868, Appendix B.3; NaN where learning from scratch leaves nothing to gain.
     """
-    gained, base = np.asarray(area), np.asarray(scratch)
+    gained = np.asarray(area)
+    base = np.asarray(scratch)
     return np.where(base < 1.0, (gained - base) / np.where(base < 1.0, 1.0 - base, 1.0), np.nan)
 
 

@@ -1,4 +1,4 @@
-"""What a policy still has in common with pi*, measured on steps of pi*.
+"""Measures of what a policy still has in common with pi*, on steps of FAR that pi* was trained on.
 
 Shapes: M steps, W width of a layer.
 """

@@ -66,7 +66,7 @@ def pretrained(config: FinetuneConfig) -> Pretrained:
 
 
 def path_of(config: FinetuneConfig) -> Path:
-    """Where a run's pi* is kept: its name has all that decides it."""
+    """The file of a run's pi*; its name has all that decides it."""
     recipe = {
         "task": config.task,
         "agent": config.agent,
@@ -80,7 +80,7 @@ def path_of(config: FinetuneConfig) -> Path:
 
 
 def read(path: Path) -> Pretrained:
-    """What a file of `make` holds; a `UserError` if it can't be read."""
+    """Read a file of `make`; a `UserError` if it can't be read."""
     try:
         tensors = load_file(path)
         memory = Transitions(**{field.name: tensors[f"memory.{field.name}"] for field in fields(Transitions)})
@@ -93,16 +93,19 @@ def read(path: Path) -> Pretrained:
 
 def make(config: FinetuneConfig, path: Path) -> None:
     """Train pi*, and write it with its memory."""
-    environment, recipe = build_environment(config), pretraining_of(config)
+    environment = build_environment(config)
+    recipe = pretraining_of(config)
     agent = build_agent(config, spec_of(environment), config.pretraining_seed)
     stages = config.staged_task.trained
     if recipe.kind == "cloning":
         shown = experts(environment, recipe, stages, config.pretraining_seed)
         clone(agent, shown, recipe, config.pretraining_seed)
-        memory, data_hash = transitions_of(shown, recipe.memory), shown.hash
+        memory = transitions_of(shown, recipe.memory)
+        data_hash = shown.hash
     else:
         learn(agent, environment, recipe, stages, config)
-        memory, data_hash = remembered(agent, environment, recipe.memory, stages, config), ""
+        memory = remembered(agent, environment, recipe.memory, stages, config)
+        data_hash = ""
     tensors = {name: tensor for name, tensor in agent.state_dict().items() if name.startswith(PARTS)}
     tensors |= {f"memory.{name}": tensor.contiguous() for name, tensor in vars(memory).items()}
     tensors["data_hash"] = torch.tensor(list(bytes.fromhex(data_hash)), dtype=torch.uint8)
@@ -126,7 +129,8 @@ def experts(
 
 def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: int) -> None:
     """Imitate what was shown: cross entropy with smoothed labels, by Adam."""
-    observations, actions = torch.from_numpy(shown.observations), torch.from_numpy(shown.actions)
+    observations = torch.from_numpy(shown.observations)
+    actions = torch.from_numpy(shown.actions)
     stages = torch.from_numpy(shown.stages)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(agent.actor.parameters(), recipe.learning_rate, fused=True)

@@ -1,4 +1,4 @@
-"""From what a user asks for to every number of a fine-tuning run.
+"""Fills in every number of a fine-tuning run, from what a user asks for.
 
 Resolving makes the policies pi* that are not there yet: their hashes are part of a run's id.
 """
@@ -52,7 +52,8 @@ def methods_for(task: str) -> list[str]:
 
 def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     """A configuration in which the seed, and what follows from it, is still open."""
-    task, settings = find_staged_task(wanted.subject), SETTINGS[wanted.subject]
+    task = find_staged_task(wanted.subject)
+    settings = SETTINGS[wanted.subject]
     budget = changed(settings.budget, _budget(wanted, settings.budget), "budget")
     _check_budget(budget)
     given = _by_prefix(wanted.settings)

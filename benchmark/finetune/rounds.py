@@ -23,7 +23,7 @@ ENVIRONMENT = "random.environment."  # begins the names of its state in a checkp
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to."""
+    """The outcome of a round."""
 
     info: Info  # scalars to log
     environment_steps: int
@@ -66,8 +66,11 @@ class ReinforceRounds(Rounds):
     ) -> None:
         """Episodes begin at `stage`; `rng`, the run's own, draws their seeds."""
         self.agent: Reinforce = agent
-        self.environment, self.retention = environment, retention
-        self.environments, self.rng, self.stage = environments, rng, stage
+        self.environment = environment
+        self.retention = retention
+        self.environments = environments
+        self.rng = rng
+        self.stage = stage
 
     def learn(self) -> Round:
         """Play the episodes and take one step."""
@@ -86,7 +89,8 @@ class ReinforceRounds(Rounds):
     def collect(self) -> Episodes:
         """(E, T) steps of episodes, padded behind their ends."""
         observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments), self.stage)
-        over, columns = np.zeros(self.environments, bool), []
+        over = np.zeros(self.environments, bool)
+        columns = []
         while not over.all():
             stages = self.environment.stage.copy()
             actions = self.agent.act(torch.from_numpy(observations), torch.from_numpy(stages), self.agent.generators[0])
@@ -112,7 +116,8 @@ class PPORounds(Rounds):
     ) -> None:
         """`steps` of each environment are a rollout; `rng`, the run's own, draws the seeds with which they begin."""
         self.agent: PPO = agent
-        self.environment, self.retention = environment, retention
+        self.environment = environment
+        self.retention = retention
         self.steps = steps
         self.observations = environment.reset(rng.integers(MOST_SEEDS, size=environments))
 
@@ -130,10 +135,12 @@ class PPORounds(Rounds):
         """(T, E) steps. Value goes on from stage to stage, and ends with the episode, at its time-out too."""
         columns: list[dict[str, Tensor]] = []
         for _ in range(self.steps):
-            observations, stages = torch.from_numpy(self.observations), torch.from_numpy(self.environment.stage.copy())
+            observations = torch.from_numpy(self.observations)
+            stages = torch.from_numpy(self.environment.stage.copy())
             decision = self.agent.decide(observations, stages)
             step = self.environment.step(decision.actions.numpy())
-            rewards, dones = torch.from_numpy(step.rewards), torch.from_numpy(step.episode_ended.astype(np.float32))
+            rewards = torch.from_numpy(step.rewards)
+            dones = torch.from_numpy(step.episode_ended.astype(np.float32))
             seen = {"observations": observations, "stages": stages, "rewards": rewards, "dones": dones}
             columns.append(seen | vars(decision))
             self.observations = step.observations
@@ -165,7 +172,7 @@ class PPORounds(Rounds):
 
 
 def remembered_examples(retention: Retention, updates: int) -> int:
-    """How many states of a memory so many updates compute a gradient of."""
+    """The number of states of a memory that so many updates compute a gradient of."""
     if not isinstance(retention, BehavioralCloning):
         return 0
     return updates * min(retention.config.batch_size, len(retention.memory))

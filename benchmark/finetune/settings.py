@@ -14,7 +14,7 @@ PROFILE = "cpu"  # the only one
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run trains and how it is measured."""
+    """The length of a run, and how it is measured."""
 
     steps: Count  # rounds
     evaluate_every: Count  # rounds between evaluations; there is one before the first round too
@@ -25,7 +25,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class PretrainingConfig:
-    """How pi* comes about: by learning a stage by itself, or by cloning an expert."""
+    """The making of pi*: by learning a stage by itself, or by cloning an expert."""
 
     kind: Literal["learning", "cloning"]
     updates: Count  # of the policy

@@ -61,7 +61,7 @@ def missing(config: RunConfig) -> str:
 
 
 def card(folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the run is, and how to play it."""
+    """A few lines: what the run is, and how to get it."""
     return (
         f"# {repository}\n\nA policy of [lamobench](https://github.com), fine-tuned online: run `{folder.name}`.\n\n"
         f"    lamobench hub pull {repository}\n"

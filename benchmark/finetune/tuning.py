@@ -1,4 +1,4 @@
-"""Which coefficient of each retention is best on a task, on seeds that are never reported.
+"""The choice of the coefficient of each retention on a task, on seeds that are never reported.
 
 A coefficient that is chosen on the runs that it is reported of looks better than it is.
 """
@@ -52,7 +52,7 @@ def trials(task: str, methods: Sequence[str], coefficients: Sequence[float], see
 
 
 def tuning_rows(every: Sequence[Trial], root: Path) -> list[dict[str, Any]]:
-    """What each trial came to, its runs being finished: mean area and interval; `chosen` is the best of its method."""
+    """Rows of finished trials: mean area and interval; `chosen` is the best of its method."""
     areas = [np.array([measure(read_finished(run_folder(root, run))).area for run in trial.runs]) for trial in every]
     best: Mapping[str, int] = {
         trial.method: max((n for n, other in enumerate(every) if other.method == trial.method), key=_mean(areas))

@@ -34,7 +34,8 @@ def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
     """Episodes of the whole task, one after the other; see `tracks.Work`."""
     known = finetune_config(config)
-    actor, environment = load_actor(folder, known), build_environment(known)
+    actor = load_actor(folder, known)
+    environment = build_environment(known)
     played = []
     for seed in evaluation_seeds(first_seed, 0, episodes):
         generator = torch.Generator().manual_seed(int(seed))

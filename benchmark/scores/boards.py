@@ -1,4 +1,4 @@
-"""What a track's leaderboard has of its own, beside the rows that all tracks have: columns, a table, figures.
+"""Leaderboards of tracks that have columns, tables and figures of their own, beside the rows that all tracks have.
 
 A track names its module in its row of `runs/tracks.py`; nothing here knows which tracks there are.
 """
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 class Board(Protocol):
-    """What is asked of a track's; a module whose functions have these names is one."""
+    """The contract of a track's board; a module whose functions have these names is one."""
 
     def rows(self, groups: Sequence[Group]) -> list[dict[str, Any]]:
         """A row for each group, by column; all have the same columns, and None stands for what is unknown."""
@@ -30,12 +30,12 @@ class Board(Protocol):
 
 
 def has_board(run: Run) -> bool:
-    """Whether the run's track has one; of a run that can't be read, nobody knows."""
+    """Tell if the run's track has one; of a run that can't be read, nobody knows."""
     return run.config is not None and bool(find_track(run.config.track).board)
 
 
 def boards(runs: Sequence[Run]) -> dict[str, tuple[Board, list[Group]]]:
-    """Of each track among the runs that has one: its board, and its groups."""
+    """Each track among the runs that has a board, by name: the board, and the groups of its runs."""
     by_track: dict[str, list[Run]] = {}
     for run in runs:
         if run.config is not None and run.status == "finished" and has_board(run):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..errors import UserError
 from .stages import Actions, Flags, Floats, Rows, StagedEnvironment
 
-LEFT, RIGHT = 0, 1
+LEFT = 0
+RIGHT = 1
 
 
 class AppleRetrieval(StagedEnvironment):

@@ -16,7 +16,8 @@ from .stages import Actions, Flags, Floats, Rows, StagedEnvironment
 SIDE = 9  # cells along a room
 STEPS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])  # of the actions: up, down, left, right, as (row, column)
 PROGRESS = np.float32(0.1)  # reward of a step nearer to a goal in the open room
-ROOM, MAZE = 0, 1
+ROOM = 0
+MAZE = 1
 
 
 def maze_walls() -> NDArray[np.bool_]:
@@ -112,7 +113,8 @@ class GridRelay(StagedEnvironment):
 
     def expert(self) -> NDArray[np.int64]:
         """(E,) the first step of a shortest way to the goal; among several, the first in the order of the actions."""
-        place, goal = self.place.T, self.goal.T
+        place = self.place.T
+        goal = self.goal.T
         actions: NDArray[np.int64] = EXPERT[self.stage, goal[0], goal[1], place[0], place[1]]
         return actions
 

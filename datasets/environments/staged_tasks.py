@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AppleRetrievalOptions:
-    """What of AppleRetrieval can be changed; forgetting grows with the distance, and with a fainter signal."""
+    """The options of AppleRetrieval; forgetting grows with the distance, and with a fainter signal."""
 
     distance: int = 20  # of the apple, in steps; the paper's M
     signal: float = 0.2  # size of the observation; the paper's c
@@ -21,7 +21,7 @@ class AppleRetrievalOptions:
 
 @dataclass(frozen=True)
 class GridRelayOptions:
-    """What of GridRelay can be changed; forgetting grows with the goals of the room."""
+    """The options of GridRelay; forgetting grows with the goals of the room."""
 
     goals: int = 8  # of the room
     signal: float = 0.2  # size of the part of the observation that tells the rooms apart

@@ -43,7 +43,7 @@ Tiny = Callable[..., FinetuneConfig]
 
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where pi* is kept."""
+    """The folder in which pi* is kept."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("LAMOBENCH_HOME", str(folder))

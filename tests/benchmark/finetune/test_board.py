@@ -52,7 +52,9 @@ def write_run(root: Path, method: str, seed: int) -> Path:
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))
-    played, parts, rows = [], [], []
+    played = []
+    parts = []
+    rows = []
     for number, step in enumerate(range(0, 10, 2)):
         good = full[number] + (seed if number == 4 else 0)
         played += [Episode(step, 0.0, n, n, float(n < good), 9) for n in range(EPISODES)]

@@ -45,7 +45,8 @@ def test_far_is_measured_though_it_is_never_reached() -> None:
 
 
 def test_episodes_are_the_same_from_the_same_seeds() -> None:
-    environment, wavering = AppleRetrieval(distance=3, horizon=30), walker(0.0, 0.3)
+    environment = AppleRetrieval(distance=3, horizon=30)
+    wavering = walker(0.0, 0.3)
     first, again, other = (
         play(wavering, environment, seeds) for seeds in (np.arange(9), np.arange(9), np.arange(1, 10))
     )
@@ -86,7 +87,8 @@ def test_cka_is_blind_to_rotation_and_size_and_sees_the_rest() -> None:
 
 
 def test_half_the_way_back_is_the_mean_of_both() -> None:
-    ours, theirs = walker(2.0, 1.0), walker(-2.0, 0.0)
+    ours = walker(2.0, 1.0)
+    theirs = walker(-2.0, 0.0)
     halfway = between(ours, theirs, 0.5)
     assert float(halfway.network.weights[0]) == 0.0
     assert float(halfway.network.biases[0]) == 0.5

@@ -77,7 +77,8 @@ def test_what_does_not_fit_is_one_line(wanted: Wanted, line: str) -> None:
 
 
 def test_pi_star_and_what_it_was_cloned_from_are_part_of_the_id(tiny: Tiny) -> None:
-    first, second = tiny(), tiny(seed=1)
+    first = tiny()
+    second = tiny(seed=1)
     assert first.pretrained_hash != second.pretrained_hash
     assert first.data_hash != second.data_hash
     assert tiny("apple-retrieval").data_hash == ""

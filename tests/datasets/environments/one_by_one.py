@@ -35,12 +35,16 @@ class Apple:
     """AppleRetrieval."""
 
     def __init__(self, distance: int, signal: float, horizon: int, stage: int, only: bool) -> None:
-        self.distance, self.signal, self.horizon = distance, signal, horizon
-        self.start, self.end = stage, stage if only else 1
+        self.distance = distance
+        self.signal = signal
+        self.horizon = horizon
+        self.start = stage
+        self.end = stage if only else 1
         self.begin()
 
     def begin(self) -> None:
-        self.stage, self.time = self.start, 0
+        self.stage = self.start
+        self.time = 0
         self.place = self.distance if self.stage else 0
 
     def look(self) -> list[float]:
@@ -67,8 +71,11 @@ class Relay:
     moves = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
     def __init__(self, goals: int, signal: float, horizon: int, stage: int, only: bool, seed: int) -> None:
-        self.goals, self.signal, self.horizon = goals, signal, horizon
-        self.start, self.end = stage, stage if only else 1
+        self.goals = goals
+        self.signal = signal
+        self.horizon = horizon
+        self.start = stage
+        self.end = stage if only else 1
         self.stream = Stream(seed)
         self.stage = self.start
         self.begin()
@@ -96,7 +103,8 @@ class Relay:
 
     def steps_to_goal(self) -> int:
         """The length of a shortest way, by breadth-first search."""
-        seen, queue = {self.place: 0}, deque([self.place])
+        seen = {self.place: 0}
+        queue = deque([self.place])
         while queue:
             cell = queue.popleft()
             for down, right in self.moves:
@@ -118,7 +126,8 @@ class Relay:
         reward = float(hit) + (0.0 if self.stage else 0.1 * (before - after))
         if hit and not success:
             self.draw()
-        seen, late = self.look(), self.time == self.horizon
+        seen = self.look()
+        late = self.time == self.horizon
         over = success if self.stage == self.end else False
         feedback = Feedback(reward, success, success or late, over or (late and not success))
         if feedback.episode_ended:

@@ -6,7 +6,7 @@ from lamobench.datasets.environments.grid_relay import EXPERT, MAZE, GridRelay
 
 
 def expert_of(observations: np.ndarray) -> np.ndarray:
-    """What a shortest way begins with, read from observations alone."""
+    """The first step of a shortest way, read from observations alone."""
     row, column, goal_row, goal_column = observations[:, :36].reshape(-1, 4, 9).argmax(2).T
     stage = observations[:, 36:].argmax(1)
     return EXPERT[stage, goal_row, goal_column, row, column]

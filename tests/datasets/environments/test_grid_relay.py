@@ -14,7 +14,8 @@ def test_shortest_ways_are_as_long_as_a_search_finds() -> None:
             for place in cells:
                 if place == goal or (stage == MAZE and WALLS[place]):
                     continue
-                naive.place, naive.goal = place, goal
+                naive.place = place
+                naive.goal = goal
                 steps = naive.steps_to_goal()
                 down, right = Relay.moves[EXPERT[(stage, *goal, *place)]]
                 naive.place = (place[0] + down, place[1] + right)

@@ -1,4 +1,4 @@
-"""What holds for every staged environment."""
+"""Tests of all that holds for every staged environment."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,9 @@ def one_by_one(kind: str, stage: int, only: bool) -> list[Apple] | list[Relay]:
 @pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize("kind", MAKERS)
 def test_side_by_side_equals_one_by_one(kind: str, stage: int, only: bool) -> None:
-    env, naive, rng = MAKERS[kind](), one_by_one(kind, stage, only), np.random.default_rng(1)
+    env = MAKERS[kind]()
+    naive = one_by_one(kind, stage, only)
+    rng = np.random.default_rng(1)
     np.testing.assert_array_equal(env.reset(SEEDS, stage, only), np.float32([each.look() for each in naive]))
     ends = 0
     for _ in range(300):
@@ -59,16 +61,19 @@ def test_side_by_side_equals_one_by_one(kind: str, stage: int, only: bool) -> No
 
 @every
 def test_state_in_and_out_goes_on_to_the_same_steps(make: Make) -> None:
-    env, rng = make(), np.random.default_rng(2)
+    env = make()
+    rng = np.random.default_rng(2)
     env.reset(SEEDS)
     for _ in range(17):
         env.step(some_actions(env, rng))
-    state, twin = env.state_dict(), make()
+    state = env.state_dict()
+    twin = make()
     kept = {name: array.copy() for name, array in state.items()}
     np.testing.assert_array_equal(twin.load_state_dict(state), env.observe())
     for _ in range(60):
         actions = some_actions(env, rng)
-        ours, theirs = env.step(actions), twin.step(actions)
+        ours = env.step(actions)
+        theirs = twin.step(actions)
         for name, value in vars(ours).items():
             np.testing.assert_array_equal(value, vars(theirs)[name])
     for name, array in state.items():
@@ -129,7 +134,7 @@ def test_no_seeds_are_refused(make: Make) -> None:
 
 @every
 @pytest.mark.parametrize(
-    ("actions", "why"),
+    ("actions", "reason"),
     [
         (np.zeros(4, np.int64), r"\(4,\); expected \(5,\)"),
         (np.zeros((5, 1), np.int64), r"\(5, 1\); expected \(5,\)"),
@@ -138,16 +143,17 @@ def test_no_seeds_are_refused(make: Make) -> None:
         (np.full(5, np.nan), "space Discrete"),
     ],
 )
-def test_actions_that_do_not_fit_are_refused(make: Make, actions: NDArray[np.generic], why: str) -> None:
+def test_actions_that_do_not_fit_are_refused(make: Make, actions: NDArray[np.generic], reason: str) -> None:
     env = make()
     env.reset(SEEDS)
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError, match=reason):
         env.step(actions)
 
 
 @every
 def test_observations_are_of_the_space(make: Make) -> None:
-    env, rng = make(), np.random.default_rng(3)
+    env = make()
+    rng = np.random.default_rng(3)
     env.reset(SEEDS)
     for _ in range(80):
         step = env.step(some_actions(env, rng))
