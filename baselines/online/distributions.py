@@ -123,8 +123,8 @@ class SquashedGaussian(Distribution):
 
     def sample_with_log_prob(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (..., A), differentiable by mean and deviation, and their log densities (...)."""
-        before = torch.addcmul(self.mean, self.log_std.exp(), noise)
-        return torch.tanh(before), squashed_log_density(before, noise, self.log_std)
+        pre_tanh = torch.addcmul(self.mean, self.log_std.exp(), noise)
+        return torch.tanh(pre_tanh), squashed_log_density(pre_tanh, noise, self.log_std)
 
     def mode(self) -> Tensor:
         """(..., A)."""
@@ -132,8 +132,8 @@ class SquashedGaussian(Distribution):
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """(...) from (..., A)."""
-        before = torch.atanh(actions.clamp(-EDGE, EDGE))
-        return squashed_log_density(before, (before - self.mean) / self.log_std.exp(), self.log_std)
+        pre_tanh = torch.atanh(actions.clamp(-EDGE, EDGE))
+        return squashed_log_density(pre_tanh, (pre_tanh - self.mean) / self.log_std.exp(), self.log_std)
 
     def entropy(self) -> Tensor:
         """(...): an upper bound of the squashed one's, which has no closed form."""
