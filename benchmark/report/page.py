@@ -161,12 +161,14 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     runs = [run for row in contents.rows for run in row.runs]
     seeds = sorted({row.values["seeds"] for row in contents.rows})
     hours = contents.hours
+    profiles = contents.distinct("profile")
+    models = contents.distinct("lm")
     values = {
         "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
         "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
         "Methods": (f"{len(_methods(contents)):,}", ""),
         "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
-        "Profile": (", ".join(contents.distinct("profile")), ", ".join(contents.distinct("lm"))),
+        "Profile": (profiles[0] if len(profiles) == 1 else f"{len(profiles)} of them", ", ".join(models)),
         "Training": (duration(3600 * hours), "in optimiser steps, all runs together"),
     }
     if devices := contents.distinct("device"):

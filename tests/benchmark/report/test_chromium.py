@@ -197,7 +197,9 @@ def test_every_score_is_seen_without_scrolling_sideways(visit: Open, width: int)
     assert max(browser.evaluate(ends)) < width
     assert browser.evaluate("(box => box.scrollWidth - box.clientWidth)(document.querySelector('.board .scroll'))") == 0
     where = f"{ROWS}.map(row => getComputedStyle(row.cells[0], '::after').content)"
-    assert ('"hopper-medium, 10 %, 2 seeds"' in browser.evaluate(where)) == (width < 640)
+    shown = browser.evaluate(where)
+    assert ('"hopper-medium, 10 %, 2 seeds, cpu"' in shown) == (width < 640)
+    assert ('"cpu"' in shown) == (width >= 640)  # beside the method, as there are two profiles
 
 
 @pytest.mark.parametrize("script", [True, False])
