@@ -5,6 +5,7 @@ seed: all runs of a seed begin with the same pi* and are evaluated from the same
 """
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
+from ..scores.tables import WIDTH
 from ..terminal import count_range, table_lines
 from .figure import curves_figure
 from .measures import Measures, forward_transfer, measure
@@ -33,9 +35,9 @@ SHOWN = {
     "full_end": "FULL",
 }
 NOTE = (
-    "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages\n"
-    "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in\n"
-    "area on plain fine-tuning, seed by seed. *: its interval lies above or below 0."
+    "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
+    "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area on "
+    "plain fine-tuning, seed by seed. *: its interval lies above or below 0."
 )
 
 
@@ -58,7 +60,7 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
         lines = table_lines([_shown(row) for row in sorted(own, key=lambda row: -row["area"])])
-        yield "\n".join([title, *lines, NOTE])
+        yield "\n".join([title, *lines, *textwrap.wrap(NOTE, WIDTH)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
