@@ -36,8 +36,8 @@ SHOWN = {
 }
 NOTE = (
     "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
-    "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area on "
-    "plain fine-tuning, seed by seed. *: its interval lies above or below 0."
+    "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area "
+    "on plain fine-tuning, seed by seed. *: its interval lies above or below 0."
 )
 
 
