@@ -85,8 +85,8 @@ $(EVERY_TASK): setup
 	@$(SWEEP) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
 
-apple-retrieval: ## fine-tune a policy that knows the way back, by every method, and rank what it forgets: minutes
-grid-relay: ## the same of a network that knows a maze and not the room before it: half an hour on two cores
+apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
+grid-relay: ## the same of a network that knows a maze, and not the room before it
 
 apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
 apple-retrieval grid-relay: setup

@@ -7,6 +7,8 @@ from typing import Any
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
+from ..runs.methods import look_up
+from ..runs.records import read_config
 from ..runs.tracks import Job, Note, Tell
 from ..training.devices import choose_device
 from ..training.life import opened
@@ -48,7 +50,9 @@ def draw(config: RunConfig, observations: Array) -> Array:
 
 
 def publish(folder: Path, target: Path, config: RunConfig) -> None:
-    """Nothing: the checkpoint is all that the policy needs."""
+    """Nothing: the checkpoint is all that the policy needs; a `UserError` for a policy that isn't in it."""
+    if config.method == "rewind":
+        raise UserError("the weights of 'rewind' are chosen in each evaluation, and no checkpoint has them")
 
 
 def check_published(folder: Path, config: RunConfig) -> None:
@@ -62,7 +66,6 @@ def missing(config: RunConfig) -> str:
 
 def card(folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) -> str:
     """A few lines: what the run is, and how to get it."""
-    return (
-        f"# {repository}\n\nA policy of [lamobench](https://github.com), fine-tuned online: run `{folder.name}`.\n\n"
-        f"    lamobench hub pull {repository}\n"
-    )
+    config = read_config(folder)
+    title = f"{look_up(config.method).title} on {config.task}, seed {config.seed}"
+    return f"# {repository}\n\n{title}: the policy of run `{folder.name}`.\n\n    lamobench hub pull {repository}\n"

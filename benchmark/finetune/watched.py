@@ -15,10 +15,15 @@ from ..runs.tracks import Played
 from .build import build_agent, build_environment, spec_of
 from .config import FinetuneConfig, finetune_config
 from .evaluation import evaluation_seeds
+from .pretrained import pretrained
+from .rewind import rewound
 
 
 def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
-    """The actor of the run in `folder`; a `UserError` if its checkpoint is not what was written."""
+    """The actor of the run in `folder`, of `rewind` that of its last evaluation.
+
+    A `UserError` if its checkpoint is not what was written.
+    """
     check_checkpoint(folder)
     tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
     agent = build_agent(config, spec_of(build_environment(config)), config.seed)
@@ -27,7 +32,12 @@ def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
         agent.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
-    return agent.actor
+    if config.method != "rewind":
+        return agent.actor
+    teacher = build_agent(config, spec_of(build_environment(config)), config.seed)
+    pretrained(config).load_into(teacher)
+    last = config.steps // config.evaluate_every
+    return rewound(agent.actor, teacher.actor, build_environment(config), config, last)
 
 
 @torch.no_grad()

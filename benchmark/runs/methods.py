@@ -19,6 +19,7 @@ class Cost:
 
 
 UNKNOWN = Cost(30.0, 1.0, 0.1)  # of a method that nobody has measured
+ROUND = Cost(300.0, 0.4, 0.01)  # of fine-tuning: GridRelay's 2,048 steps and what is learned from them, on a busy core
 
 
 @dataclass(frozen=True)
@@ -332,6 +333,7 @@ _ALL = (
         colour="#DE7900",
         dark="#d57d00",
         marker="s",
+        on_vectors=ROUND,
     ),
     Method(
         "finetune-bc",
@@ -345,6 +347,7 @@ _ALL = (
         colour="#0B4F9E",
         dark="#5283bf",
         marker="o",
+        on_vectors=ROUND,
     ),
     Method(
         "finetune-ks",
@@ -359,6 +362,7 @@ _ALL = (
         dark="#b4dcff",
         marker="o",
         dashes=(5.0, 1.6),
+        on_vectors=ROUND,
     ),
     Method(
         "finetune-ewc",
@@ -372,6 +376,7 @@ _ALL = (
         colour="#A23B72",
         dark="#c43b34",
         marker="D",
+        on_vectors=ROUND,
     ),
     Method(
         "finetune-l2-init",
@@ -386,6 +391,7 @@ _ALL = (
         dark="#9145ea",
         marker="d",
         dashes=(1.0, 1.0),
+        on_vectors=ROUND,
     ),
     Method(
         "scratch",
@@ -398,6 +404,7 @@ _ALL = (
         colour="#333333",
         dark="#aabecb",
         marker="^",
+        on_vectors=ROUND,
     ),
     Method(
         "frozen",
@@ -410,6 +417,7 @@ _ALL = (
         colour="#998844",
         dark="#b5a550",
         marker="P",
+        on_vectors=ROUND,
     ),
     Method(
         "rewind",
@@ -422,6 +430,7 @@ _ALL = (
         colour="#1A8A5F",
         dark="#67d2ad",
         marker="<",
+        on_vectors=ROUND,
     ),
     Method(
         "warm-up",
@@ -434,6 +443,7 @@ _ALL = (
         colour="#CC3311",
         dark="#9d5b56",
         marker=">",
+        on_vectors=ROUND,
     ),
 )
 METHODS = Registry("method", Method, _ALL)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,10 +7,13 @@ import torch
 from lamobench.baselines.online.actors import Actor
 from lamobench.baselines.online.networks import NetworkConfig
 from lamobench.baselines.online.transitions import StagedSpec, Transitions
+from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.evaluation import evaluation_seeds, play
 from lamobench.benchmark.finetune.meters import linear_cka, meters
 from lamobench.benchmark.finetune.rewind import between
 from lamobench.datasets.environments.apple_retrieval import AppleRetrieval
+from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.finetune.conftest import Tiny
 
 LINEAR = NetworkConfig((), "tanh", False, False)
 SPEC = StagedSpec(observation_dim=1, action_dim=2, stages=2, discrete=True)
@@ -94,3 +99,27 @@ def test_half_the_way_back_is_the_mean_of_both() -> None:
     assert float(halfway.network.biases[0]) == 0.5
     assert float(ours.network.weights[0]) == 2.0
     assert torch.equal(between(ours, theirs, 0.0).network.weights[0], theirs.network.weights[0])
+
+
+@pytest.mark.parametrize("method", ["finetune", "rewind"])
+def test_a_finished_run_is_played_again(method: str, tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny("apple-retrieval", method)
+    assert track.train((config,), tmp_path, "cpu", lambda *_: None, print) == {}
+    first, again = (track.play(tmp_path / config.id, config, "cpu", "", 5, 4) for _ in range(2))
+    assert [episode.length for episode in first] == [episode.length for episode in again]
+    assert all(len(episode.observations) == episode.length + 1 for episode in first)
+    assert {episode.episode_return for episode in first} <= {0.0, 1.0}
+    (tmp_path / config.id / "checkpoint.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="damaged"):
+        track.play(tmp_path / config.id, config, "cpu", "", 5, 4)
+
+
+def test_a_card_says_what_it_is_of(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method="finetune-bc")
+    track.train((config,), tmp_path, "cpu", lambda *_: None, print)
+    assert "Fine-tuning + BC on grid-relay, seed 0" in track.card(tmp_path / config.id, "me/policy", {})
+    track.publish(tmp_path / config.id, tmp_path, config)
+    with pytest.raises(UserError, match="weights of 'rewind'"):
+        track.publish(tmp_path, tmp_path, tiny(method="rewind"))
+    with pytest.raises(UserError, match="nothing here draws 'grid-relay'"):
+        track.draw(config, np.zeros((1, 38)))
