@@ -126,7 +126,7 @@ def test_the_table_names_the_best_first_and_the_figure_is_there(
     assert lines[0] == "grid-relay (cpu profile, 3 seeds)"
     assert [line.split("  ")[0] for line in lines[2:5]] == ["Fine-tuning + BC", "Fine-tuning", "Scratch"]
     assert "26 [26, 26] *" in lines[2]
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines[: lines.index("")])) <= 100  # below stands where files were written to
     assert {path.name for path in (folder / "again").iterdir()} == {
         "leaderboard.csv",
         "aggregates.csv",
