@@ -45,6 +45,7 @@ class Leaderboard:
         from ...datasets.storage import check_folder
         from ..scores.boards import has_board, write_boards
         from ..scores.collect import collect
+        from ..scores.held_out_table import held_out_markdown, held_out_tables
         from ..scores.leaderboard import leaderboard, write_csv
         from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
         from ..scores.standings import comparisons, pools, standings
@@ -73,9 +74,13 @@ class Leaderboard:
         if self.json:
             print(frame.to_json(orient="records", indent=2))
         elif self.markdown:
-            print(as_markdown(frame))
+            print("\n".join(filter(None, [as_markdown(frame), held_out_markdown(frame)])))
         else:
+<<<<<<< HEAD
             print("\n\n".join([*([as_table(common)] if len(common) else []), *tables, *aggregates_table(stand)]))
+=======
+            print("\n\n".join([as_table(frame), *held_out_tables(frame), *aggregates_table(stand)]))
+>>>>>>> main
             print(f"\nwritten to {self.output}: {', '.join(written)}")
         _tell_left_out(runs)
 

@@ -24,6 +24,7 @@ LATER_SETTINGS: dict[str, Any] = {
     "lora_targets": "qkv",
     "norm_before_time": True,
     "return_scale": None,
+    "input_scale": "published",
     "best_share": 1.0,  # of BC
     "automatic_entropy": True,  # from here on of CQL
     "target_gap": None,

@@ -23,11 +23,10 @@ from .aggregates import (
     performance_profile,
     probability_of_improvement,
 )
+from .held_out import REFERENCE
 from .labels import method_order
 from .leaderboard import Group, group_runs
 from .run import FinishedRun, Run
-
-REFERENCE = "lamo"
 
 Pair = tuple[FinishedRun, FinishedRun]  # of two methods, with the same seed and subset
 

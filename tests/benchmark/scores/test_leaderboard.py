@@ -17,7 +17,9 @@ from lamobench.datasets.errors import UserError
 WriteRun = Callable[..., Path]
 HEADER = (
     "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,variant,seeds,score_mean,"
-    "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,"
+    "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,held_out_error,held_out_error_low,"
+    "held_out_error_high,held_out_less_lamo,held_out_less_lamo_low,held_out_less_lamo_high,held_out_loss,"
+    "held_out_mean_action,held_out_previous_action,target_return,paper_score,paper_std,corl_score,"
     "corl_std,rerun_score,comparison,params_total,params_trainable,train_steps,env_id,simulator,version"
 )
 
