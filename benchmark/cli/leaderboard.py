@@ -76,11 +76,8 @@ class Leaderboard:
         elif self.markdown:
             print("\n".join(filter(None, [as_markdown(frame), held_out_markdown(frame)])))
         else:
-<<<<<<< HEAD
-            print("\n\n".join([*([as_table(common)] if len(common) else []), *tables, *aggregates_table(stand)]))
-=======
-            print("\n\n".join([as_table(frame), *held_out_tables(frame), *aggregates_table(stand)]))
->>>>>>> main
+            ranked = [as_table(common), *held_out_tables(common)] if len(common) else []
+            print("\n\n".join([*ranked, *tables, *aggregates_table(stand)]))
             print(f"\nwritten to {self.output}: {', '.join(written)}")
         _tell_left_out(runs)
 

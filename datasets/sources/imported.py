@@ -13,13 +13,8 @@ import numpy as np
 
 from .. import cache, storage
 from ..actions import same_actions
-<<<<<<< HEAD
-from ..entries import ALIASES, DATASETS, OLDER
-from ..environments.simulators import make_environment
-=======
 from ..entries import ALIASES, DATASETS, UNLISTED
-from ..environments import make_environment
->>>>>>> main
+from ..environments.simulators import make_environment
 from ..errors import UserError
 from ..kitchen import goal_vector
 from ..own_tasks import choose_environment, make_own_task
