@@ -10,11 +10,13 @@ from tyro.conf import UseAppendAction, arg
 from ...datasets.errors import UserError
 from ..offline.faults import FAULTS
 from ..runs.methods import METHODS, methods_of
+from ..runs.tracks import TRACKS
 
 if TYPE_CHECKING:
     from ..offline.resolve import RunRequest
 
 RUNS = Path("runs")
+STAGED = ", ".join(name for track in TRACKS.values() for name in track.subjects)
 METHODS_BY_TRACK = "; ".join(
     f"{track}: {', '.join(methods_of(track))}" for track in dict.fromkeys(method.track for method in METHODS.values())
 )

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from ...datasets.errors import UserError
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration
-from .options import METHODS_BY_TRACK, Plan, RunOptions, check_seeds, check_workers, named_values, own_choices
+from .options import METHODS_BY_TRACK, STAGED, Plan, RunOptions, check_seeds, check_workers, named_values, own_choices
 
 if TYPE_CHECKING:
     from ..runs.config import RunConfig
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class Sweep:
     """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
-    data: Positional[str]
-    """Data set to train on, or a task in stages: apple-retrieval, grid-relay, grid-relay-cloned."""
+    data: Annotated[Positional[str], arg(help=f"Data set to train on, or a task in stages: {STAGED}.")]
     methods: Annotated[
         tuple[str, ...],
         arg(help=f"None given: all that a table has. {METHODS_BY_TRACK}."),

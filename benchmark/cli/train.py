@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from ...datasets.errors import UserError
 from ..terminal import print_rows
-from .options import METHODS_BY_TRACK, RunOptions, check_threads, named_values, own_choices, run_request
+from .options import METHODS_BY_TRACK, STAGED, RunOptions, check_threads, named_values, own_choices, run_request
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 class Train:
     """Train and evaluate one run; goes on where it was if it was killed, does nothing if it is done."""
 
-    data: Positional[str]
-    """Data set to train on, a name of `lamobench data list`, or a task in stages: apple-retrieval, grid-relay,
-    grid-relay-cloned."""
+    data: Annotated[
+        Positional[str],
+        arg(help=f"Data set to train on, a name of `lamobench data list`, or a task in stages: {STAGED}."),
+    ]
     method: Annotated[str, arg(help=f"None given: the first of {METHODS_BY_TRACK}.")] = ""
     fraction: float = 1.0
     """Share of whole episodes to train on, in (0, 1]."""
