@@ -9,6 +9,7 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune.config import FinetuneConfig
+from lamobench.benchmark.finetune.tuning import Trial, tuning_rows
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
@@ -22,8 +23,8 @@ OUTCOMES = {
 }
 
 
-def config_of(method: str, seed: int) -> FinetuneConfig:
-    retention = {"retention.coefficient": 0.1} if method == "finetune-bc" else {}
+def config_of(method: str, seed: int, coefficient: float = 0.1) -> FinetuneConfig:
+    retention = {"retention.coefficient": coefficient} if method == "finetune-bc" else {}
     return FinetuneConfig(
         task="grid-relay",
         method=method,
@@ -46,9 +47,8 @@ def config_of(method: str, seed: int) -> FinetuneConfig:
     )
 
 
-def write_run(root: Path, method: str, seed: int) -> Path:
-    config = config_of(method, seed)
-    full, far = OUTCOMES[method]
+def write_run(root: Path, config: FinetuneConfig, full: list[int], far: list[int]) -> Path:
+    seed = config.seed
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))
@@ -56,7 +56,7 @@ def write_run(root: Path, method: str, seed: int) -> Path:
     parts = []
     rows = []
     for number, step in enumerate(range(0, 10, 2)):
-        good = full[number] + (seed if number == 4 else 0)
+        good = full[number] + (seed % 1000 if number == 4 else 0)
         played += [Episode(step, 0.0, n, n, float(n < good), 9) for n in range(EPISODES)]
         parts += [StageEpisode(step, 0, n, n, int(n < number), 1.0, 9) for n in range(EPISODES)]
         parts += [StageEpisode(step, 1, n, n, int(n < far[number]), 1.0, 9) for n in range(EPISODES)]
@@ -78,7 +78,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dic
     folder = tmp_path_factory.mktemp("board")
     for method in OUTCOMES:
         for seed in (0, 1, 2):
-            write_run(folder / "runs", method, seed)
+            write_run(folder / "runs", config_of(method, seed), *OUTCOMES[method])
     parse(["leaderboard", "--runs", str(folder / "runs"), "--output", str(folder / "out")]).run()
     with (folder / "out" / "finetune.csv").open(newline="") as file:
         return folder, {row["method"]: row for row in csv.DictReader(file)}
@@ -135,3 +135,16 @@ def test_the_table_names_the_best_first_and_the_figure_is_there(
         "grid-relay.png",
     }
     assert (folder / "again" / "finetune.csv").read_bytes() == (folder / "out" / "finetune.csv").read_bytes()
+
+
+def test_tuning_chooses_the_largest_area_of_each_method(tmp_path: Path) -> None:
+    every = []
+    for coefficient, outcome in ((0.01, "finetune"), (0.1, "finetune-bc"), (1.0, "scratch")):
+        runs = tuple(config_of("finetune-bc", seed, coefficient) for seed in (1000, 1001))
+        for config in runs:
+            write_run(tmp_path, config, *OUTCOMES[outcome])
+        every.append(Trial("finetune-bc", coefficient, runs))
+    rows = tuning_rows(every, tmp_path)
+    assert [(row["coefficient"], row["chosen"]) for row in rows] == [(0.01, False), (0.1, True), (1.0, False)]
+    assert [row["seeds"] for row in rows] == [2, 2, 2]
+    assert rows[1]["area"] > rows[0]["area"] > rows[2]["area"]
