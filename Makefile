@@ -43,7 +43,7 @@ CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -85,6 +85,18 @@ $(EVERY_TASK): setup
 	@$(call RECORD,$(DATASET))
 	@$(SWEEP) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
+
+apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
+grid-relay: ## the same of a network that knows a maze, and not the room before it
+
+apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
+apple-retrieval grid-relay: setup
+	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@
+
+finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
+	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
+	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
