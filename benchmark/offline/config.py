@@ -3,11 +3,14 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from ...baselines.fields import Bounds
+from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS
 from ..runs.config import Number, RunConfig
+from ..runs.records import read_config
 from .faults import FAULTS
 
 LATER_FIELDS: dict[str, Any] = {
@@ -81,3 +84,11 @@ class OfflineConfig(RunConfig):
     @property
     def _readable(self) -> str:
         return f"{self.dataset}-{self.fraction:g}-{self.method}"
+
+
+def offline_config(folder: Path) -> OfflineConfig:
+    """The configuration of the run in `folder`; a `UserError` if it is of another track."""
+    config = read_config(folder)
+    if not isinstance(config, OfflineConfig):
+        raise UserError(f"run {config.id} is of track '{config.track}'; this command is for runs of track 'offline'")
+    return config
