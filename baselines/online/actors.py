@@ -26,18 +26,20 @@ class Actor(nn.Module):
         log_std_range: tuple[float, float] = (-5.0, 2.0),
     ) -> None:
         super().__init__()
-        self.discrete, self.log_std_range, self.seeds = spec.discrete, log_std_range, seeds
+        self.discrete = spec.discrete
+        self.log_std_range = log_std_range
+        self.seeds = seeds
         self.two = spec.discrete and spec.action_dim == 2
         outputs = spec.action_dim if spec.discrete else 2 * spec.action_dim
         heads = spec.stages if config.head_a_stage else 1
         self.network = StackedNetwork(seeds, spec.observation_dim, 1 if self.two else outputs, heads, config)
 
     def forward(self, observations: Tensor, stages: Tensor) -> Distribution:
-        """As `distribution`."""
+        """Return the `distribution`."""
         return self.distribution(observations, stages)
 
     def distribution(self, observations: Tensor, stages: Tensor) -> Distribution:
-        """Over the actions at observations (B, S) and stages (B,), or (N, B, S) and (N, B), of N seeds."""
+        """Return that over the actions at observations (B, S) and stages (B,), or (N, B, S) and (N, B) of N seeds."""
         outputs = self.network(observations, stages)
         if observations.ndim == 2 and self.seeds == 1:
             outputs = outputs.squeeze(0)
@@ -48,7 +50,7 @@ class Actor(nn.Module):
         return SquashedGaussian(mean, log_std.clamp(*self.log_std_range))
 
     def features(self, observations: Tensor) -> list[Tensor]:
-        """What each hidden layer makes of observations (B, S): (N, B, width) each, from the first to the last."""
+        """Return the outputs of each hidden layer for observations (B, S), from the first on: (N, B, width) each."""
         return self.network.trunk(observations)[1:]
 
     def trunk(self) -> dict[str, nn.Parameter]:

@@ -51,9 +51,9 @@ class Distribution(ABC):
     def fisher_terms(self) -> Tensor:
         """(..., P): numbers whose squared gradients by a parameter sum to its Fisher information at each state."""
 
-    def rows(self, which: Tensor) -> Self:
+    def rows(self, numbers: Tensor) -> Self:
         """(..., b) of the (..., B) states, by their numbers (..., b) int64."""
-        return self._changed(lambda field: torch.take_along_dim(field, which[..., None], -2))
+        return self._changed(lambda field: torch.take_along_dim(field, numbers[..., None], -2))
 
     def detach(self) -> Self:
         """The same, cut off from what it was computed of."""
@@ -71,7 +71,7 @@ class Categorical(Distribution):
 
     @classmethod
     def of_logits(cls, logits: Tensor) -> "Categorical":
-        """From logits (..., A) of any sum."""
+        """Normalise logits (..., A)."""
         return cls(F.log_softmax(logits, -1))
 
     def noise(self, generator: torch.Generator) -> Tensor:

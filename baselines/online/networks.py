@@ -40,9 +40,12 @@ class StackedNetwork(nn.Module):
 
     def __init__(self, count: int, inputs: int, outputs: int, heads: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.count, self.heads, self.outputs = count, heads, outputs
+        self.count = count
+        self.heads = heads
+        self.outputs = outputs
         self.activation = ACTIVATIONS[config.activation]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
         for rows, columns in pairwise((inputs, *config.hidden, heads * outputs)):
             bound = 1.0 / math.sqrt(rows)
             self.weights.append(nn.Parameter(torch.empty(count, rows, columns).uniform_(-bound, bound)))
@@ -57,7 +60,7 @@ class StackedNetwork(nn.Module):
         return self.head(self.trunk(inputs)[-1], stages)
 
     def trunk(self, inputs: Tensor) -> list[Tensor]:
-        """What each hidden layer makes of (B, in) or (N, B, in): (N, B, width) each, after the inputs themselves."""
+        """Return the inputs, (B, in) or (N, B, in), then the outputs of each hidden layer: (N, B, width) each."""
         layers = [inputs.expand(self.count, -1, -1) if inputs.ndim == 2 else inputs]
         # A ParameterList is slow to read, and a slice of one would copy its parameters and lose their gradients.
         pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)

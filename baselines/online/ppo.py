@@ -46,7 +46,7 @@ class PPOConfig(NetworkConfig):
 
 @dataclass(frozen=True)
 class Decision:
-    """What the agent does in E environments, and what it thinks of it."""
+    """The agent's actions in E environments, their probabilities, and the values of the states."""
 
     actions: Tensor  # (E, A), or (E,) int64
     log_probs: Tensor  # (E,)

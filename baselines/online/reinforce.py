@@ -83,7 +83,8 @@ class Reinforce(Agent):
     def loss(self, episodes: Episodes) -> tuple[Tensor, Info, Visited]:
         """Minus the sum over steps of log pi(a|s) * return, mean over episodes, sum over seeds."""
         returns = discounted_returns(episodes.rewards, self.config.discount)
-        observations, stages = episodes.observations.flatten(-3, -2), episodes.stages.flatten(-2)  # (N, B, S), (N, B)
+        observations = episodes.observations.flatten(-3, -2)  # (N, B, S), (N, B)
+        stages = episodes.stages.flatten(-2)
         actions = episodes.actions.flatten(*((-2, -1) if self.actor.discrete else (-3, -2)))
         policy = self.actor.distribution(observations, stages)
         weighted = (policy.log_prob(actions) * (returns * episodes.mask).flatten(-2)).sum(-1)  # (N,)

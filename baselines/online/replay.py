@@ -61,7 +61,7 @@ class ReplayBuffer:
         return Transitions(**{name: torch.from_numpy(column[where]) for name, column in self.columns.items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `load` takes: the rows that are filled, and where the ring stands."""
+        """Return copies of the rows that are filled, and the place where the ring stands."""
         rows = {name: torch.from_numpy(column[: self.size].copy()) for name, column in self.columns.items()}
         return rows | {"ring": torch.tensor([self.protected, self.size, self.position])}
 
@@ -71,6 +71,6 @@ class ReplayBuffer:
         for name, column in self.columns.items():
             column[: self.size] = tensors[name].numpy()
 
-    def _write(self, where: np.ndarray, transitions: Transitions) -> None:
+    def _write(self, places: np.ndarray, transitions: Transitions) -> None:
         for name in NAMES:
-            self.columns[name][where] = getattr(transitions, name).numpy()
+            self.columns[name][places] = getattr(transitions, name).numpy()

@@ -1,4 +1,4 @@
-"""What keeps an agent from forgetting what its policy pi* could do before it is fine-tuned.
+"""Retention: methods that keep an agent from forgetting what its policy pi* could do before it was fine-tuned.
 
 The methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem" (Wołczyk et al.
 2024, arXiv 2402.02868), behind one interface for all agents, and a control. They bind the actor; the critic is never
@@ -42,7 +42,7 @@ class Retention:
         """Put what is to be kept into the empty buffer of an agent that has one."""
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """What is added to the actor's loss in its update number `step`, from 0; a generator for each of N seeds."""
+        """Return the term of the actor's loss in its update number `step`, from 0; a generator for each of N seeds."""
         return torch.zeros(())
 
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
@@ -69,14 +69,15 @@ class BehavioralCloning(Retention):
             self.teacher = actor.distribution(memory.observations, memory.stages)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """Of states drawn from the memory, with replacement; of all of them where they are no more than a batch."""
+        """Take states from the memory, with replacement; all of them where they are no more than a batch."""
         rows = self._rows(generators)
         student = actor.distribution(self.memory.observations[rows], self.memory.stages[rows])
         return self.config.coefficient * self.teacher.rows(rows).kl(student).mean(-1).sum()
 
     def _rows(self, generators: Sequence[torch.Generator]) -> Tensor:
         """(B,), or (N, B) for several seeds."""
-        count, size = len(self.memory), self.config.batch_size
+        count = len(self.memory)
+        size = self.config.batch_size
         if count <= size:
             drawn = [torch.arange(count)] * len(generators)
         else:
@@ -188,7 +189,8 @@ class ElasticWeights(Anchored):
     def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
         """The Fisher information at states drawn from the memory without replacement."""
         rows = torch.randperm(len(memory), generator=generator)[: self.config.states]
-        observations, stages = memory.observations[rows], memory.stages[rows]
+        observations = memory.observations[rows]
+        stages = memory.stages[rows]
         if self.config.estimate == "batch":
             found = batch_fisher(actor, observations, stages, batch_size=128)
         else:
@@ -238,7 +240,7 @@ RETENTIONS = {
 
 
 def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor | float]:
-    """By how much the optimiser multiplies each entry of a parameter's gradient, or of its mean under Adam.
+    """Return the factor of each entry of a parameter's gradient, or of its running mean, in the optimiser's next step.
 
     0 for a parameter that Adam has not moved yet.
     """

@@ -1,4 +1,4 @@
-"""What agents see of an environment with stages, as tensors.
+"""Observations, actions and rewards of environments with stages, as tensors.
 
 Shapes: B batch, S observation, A action, K stages.
 """
@@ -13,7 +13,7 @@ from .distributions import Distribution
 
 @dataclass(frozen=True)
 class StagedSpec:
-    """What an agent needs to know of its environment before it can be built."""
+    """The sizes of an environment, which an agent is built for."""
 
     observation_dim: int  # S
     action_dim: int  # A, or the number of actions where they are discrete
@@ -35,9 +35,9 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.rewards)
 
-    def rows(self, which: Tensor | slice) -> "Transitions":
+    def rows(self, numbers: Tensor | slice) -> "Transitions":
         """Those rows, in that order."""
-        return replace(self, **{field.name: getattr(self, field.name)[which] for field in fields(self)})
+        return replace(self, **{field.name: getattr(self, field.name)[numbers] for field in fields(self)})
 
 
 @dataclass(frozen=True)

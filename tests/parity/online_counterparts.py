@@ -74,7 +74,8 @@ def their_batch(batch: Transitions) -> ReplayBufferSamples:
 
 def ppo(agent: PPO, spec: StagedSpec, rollout: Rollout, learning_rate: float) -> tuple[Any, list[Pair]]:
     """Pair ours with their PPO, which holds the same rollout."""
-    c, (steps, environments) = agent.config, rollout.rewards.shape
+    c = agent.config
+    steps, environments = rollout.rewards.shape
     arch = list(c.hidden)
     theirs = stable_baselines3.PPO(
         "MlpPolicy",
@@ -102,7 +103,7 @@ def ppo(agent: PPO, spec: StagedSpec, rollout: Rollout, learning_rate: float) ->
 
 
 def filled(theirs: Any, rollout: Rollout, environments: int) -> RolloutBuffer:
-    """Their buffer with our rollout in it, and their advantages of it."""
+    """Fill a buffer of theirs with our rollout, and let them find its advantages."""
     buffer = RolloutBuffer(
         len(rollout.rewards),
         theirs.observation_space,
@@ -139,7 +140,8 @@ def _stacked(theirs: list[Any], ours: StackedNetwork, member: int) -> list[Pair]
 def _columns(theirs: nn.Linear, ours: StackedNetwork, first: int) -> list[Pair]:
     """Pair their layer with columns of our last one."""
     columns = slice(first, first + theirs.out_features)
-    weight, bias = ours.weights[-1], ours.biases[-1]
+    weight = ours.weights[-1]
+    bias = ours.biases[-1]
     return [
         Pair(theirs.weight, weight, lambda t: t[0][:, columns].T),
         Pair(theirs.bias, bias, lambda t: t[0, 0, columns]),

@@ -61,9 +61,11 @@ def step_theirs(theirs: Any, batch: Transitions, acted: Tensor, at_next: Tensor)
 
 
 def test_losses_and_gradients_of_soft_actor_critic() -> None:
-    agent, batch = make_sac(), transitions()
+    agent = make_sac()
+    batch = transitions()
     theirs, pairs = online_counterparts.sac(agent, CONTINUOUS, learning_rate=0.0)
-    acted, at_next = normal(SIZE, 3, seed=3), normal(SIZE, 3, seed=4)
+    acted = normal(SIZE, 3, seed=3)
+    at_next = normal(SIZE, 3, seed=4)
     critics = [pair for pair in pairs if any(pair.ours is parameter for parameter in agent.critic.parameters())]
     left: list[Tensor] = []
     theirs.critic.optimizer.step = lambda: left.extend(pair.theirs.grad.clone() for pair in critics)
@@ -86,11 +88,13 @@ def test_losses_and_gradients_of_soft_actor_critic() -> None:
 
 def test_updates_of_soft_actor_critic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole updates, in their order: after three of them losses are still the same."""
-    agent, nothing = make_sac(), Retention(RetentionConfig())
+    agent = make_sac()
+    nothing = Retention(RetentionConfig())
     theirs, pairs = online_counterparts.sac(agent, CONTINUOUS, learning_rate=agent.config.learning_rate)
     for step in range(3):
         batch = transitions(seed=step)
-        acted, at_next = normal(SIZE, 3, seed=10 + step), normal(SIZE, 3, seed=20 + step)
+        acted = normal(SIZE, 3, seed=10 + step)
+        at_next = normal(SIZE, 3, seed=20 + step)
         given = iter([at_next, acted])
         monkeypatch.setattr(agent, "noise", lambda batch, given=given: next(given))
         info = agent.update(batch, nothing)

@@ -22,7 +22,8 @@ def categoricals(*shape: int, seed: int = 0) -> Categorical:
 
 
 def test_a_squashed_gaussian_is_that_of_torch() -> None:
-    policy, other = gaussians(5, 3), gaussians(5, 3, seed=1)
+    policy = gaussians(5, 3)
+    other = gaussians(5, 3, seed=1)
     squashed = TransformedDistribution(theirs(policy), [TanhTransform(cache_size=1)])
     noise = policy.noise(torch.Generator().manual_seed(2))
     actions, log_probs = policy.sample_with_log_prob(noise)
@@ -39,7 +40,8 @@ def test_an_action_at_the_edge_has_a_finite_density() -> None:
 
 
 def test_a_categorical_is_that_of_torch() -> None:
-    policy, other = categoricals(6, 4), categoricals(6, 4, seed=1)
+    policy = categoricals(6, 4)
+    other = categoricals(6, 4, seed=1)
     reference = TheirCategorical(logits=policy.log_probabilities)
     actions = torch.tensor([0, 1, 2, 3, 0, 1])
     torch.testing.assert_close(policy.log_prob(actions), reference.log_prob(actions))

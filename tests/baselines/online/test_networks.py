@@ -23,7 +23,8 @@ def alone(network: StackedNetwork, member: int, stage: int, activation: str) -> 
     for number, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         last = number == len(network.weights) - 1
         columns = slice(stage * network.outputs, (stage + 1) * network.outputs) if last else slice(None)
-        weight, bias = weight[member][:, columns], bias[member][:, columns]
+        weight = weight[member][:, columns]
+        bias = bias[member][:, columns]
         layer = nn.Linear(*weight.shape)
         layer.weight.copy_(weight.T)
         layer.bias.copy_(bias[0])
@@ -46,7 +47,8 @@ def test_stacked_networks_are_those_of_torch_one_by_one(activation: str, layer_n
     with torch.no_grad():
         for parameter in network.norms:
             parameter += 0.3 * torch.randn_like(parameter)
-    inputs, stages = torch.randn(7, 3), torch.tensor([0, 2, 1, 1, 0, 2, 2])
+    inputs = torch.randn(7, 3)
+    stages = torch.tensor([0, 2, 1, 1, 0, 2, 2])
     outputs = network(inputs, stages)
     for member in range(2):
         for row, stage in enumerate(stages.tolist()):
@@ -57,7 +59,8 @@ def test_stacked_networks_are_those_of_torch_one_by_one(activation: str, layer_n
 def test_each_of_several_seeds_has_rows_and_stages_of_its_own() -> None:
     torch.manual_seed(0)
     network = StackedNetwork(2, 3, 4, heads=3, config=config())
-    inputs, stages = torch.randn(2, 5, 3), torch.randint(3, (2, 5))
+    inputs = torch.randn(2, 5, 3)
+    stages = torch.randint(3, (2, 5))
     outputs = network(inputs, stages)
     for member in range(2):
         torch.testing.assert_close(outputs[member], network(inputs[member], stages[member])[member])
@@ -105,7 +108,8 @@ def test_the_trunk_is_what_stages_share() -> None:
 
 def test_a_head_that_is_shrunk_leaves_the_others() -> None:
     torch.manual_seed(0)
-    actor, (observations, stages) = Actor(CONTINUOUS, config()), rows()
+    actor = Actor(CONTINUOUS, config())
+    observations, stages = rows()
     before = actor.distribution(observations, stages)
     actor.shrink_head(0, 0.01)
     after = actor.distribution(observations, stages)

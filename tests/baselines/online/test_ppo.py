@@ -44,7 +44,8 @@ def test_advantages_are_sums_of_errors_to_the_end_of_an_episode() -> None:
     following = torch.cat([made.values[1:], made.last_values[None]])
     for environment in range(environments):
         for first in range(steps):
-            expected, factor = 0.0, 1.0
+            expected = 0.0
+            factor = 1.0
             for step in range(first, steps):
                 done = float(made.dones[step, environment])
                 value = float(following[step, environment])
@@ -94,7 +95,8 @@ def test_what_is_learned_from_is_what_was_done(spec: StagedSpec) -> None:
 
 
 def test_an_update_is_its_minibatches_and_every_step_is_seen_once_an_epoch() -> None:
-    agent, seen = small_ppo(), []
+    agent = small_ppo()
+    seen = []
     original = agent.update_once
 
     def spy(batch: Minibatch, retention: Retention) -> dict[str, torch.Tensor]:
@@ -153,10 +155,8 @@ def test_it_learns_a_bandit() -> None:
     agent = small_ppo(hidden=(16,), head_a_stage=True, learning_rate=3e-3, batch_size=64)
     generator = torch.Generator().manual_seed(0)
     for _ in range(40):
-        observations, stages = (
-            torch.randn(1, 128, 3, generator=generator),
-            torch.randint(2, (1, 128), generator=generator),
-        )
+        observations = torch.randn(1, 128, 3, generator=generator)
+        stages = torch.randint(2, (1, 128), generator=generator)
         decision = agent.decide(observations[0], stages[0])
         rewards = (decision.actions == stages[0]).float()[None]
         fields = (decision.actions[None], decision.log_probs[None], decision.values[None])

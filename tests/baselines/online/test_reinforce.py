@@ -24,7 +24,8 @@ def walked(agent: Reinforce, seed: int, c: float, stage: int = 0, episodes: int 
 
 
 def second_phase_logit(agent: Reinforce, c: float) -> float:
-    (weight,), (bias,) = agent.actor.network.weights, agent.actor.network.biases
+    (weight,) = agent.actor.network.weights
+    (bias,) = agent.actor.network.biases
     return weight.item() * c + bias.item()
 
 
@@ -86,11 +87,13 @@ def test_returns_are_discounted_sums() -> None:
 def test_seeds_in_one_pass_are_what_each_is_alone(name: str, hidden: tuple[int, ...]) -> None:
     config = ReinforceConfig(hidden=hidden, initial_scale=1.0, learning_rate=0.05)
     memory = _memory()
-    row, settings = RETENTIONS[name], {"batch_size": 4} if name == "bc" else {}
+    row = RETENTIONS[name]
+    settings = {"batch_size": 4} if name == "bc" else {}
     together = Reinforce(config, APPLE, [0, 1, 2])
     retention = row.build(row.config(**settings))
     retention.prepare(together.actor, memory, torch.Generator().manual_seed(0))
-    alone, retentions = [Reinforce(config, APPLE, [seed]) for seed in range(3)], []
+    alone = [Reinforce(config, APPLE, [seed]) for seed in range(3)]
+    retentions = []
     for agent in alone:
         retentions.append(row.build(row.config(**settings)))
         retentions[-1].prepare(agent.actor, memory, torch.Generator().manual_seed(0))

@@ -51,7 +51,8 @@ def test_rows_are_drawn_from_what_is_there_as_they_were_added() -> None:
 
 
 def test_a_buffer_goes_on_where_another_stood() -> None:
-    buffer, other = ReplayBuffer(8, CONTINUOUS), ReplayBuffer(8, CONTINUOUS)
+    buffer = ReplayBuffer(8, CONTINUOUS)
+    other = ReplayBuffer(8, CONTINUOUS)
     buffer.protect(numbered(50, 2))
     buffer.add(numbered(0, 6))
     buffer.add(numbered(6, 3))

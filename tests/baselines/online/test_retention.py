@@ -27,7 +27,8 @@ def actor_of(spec: StagedSpec, seed: int = 0, config: NetworkConfig = TINY) -> A
 
 def moved(actor: Actor, size: float = 0.3) -> Actor:
     """A student some way from its teacher."""
-    generator, student = torch.Generator().manual_seed(8), copy.deepcopy(actor)
+    generator = torch.Generator().manual_seed(8)
+    student = copy.deepcopy(actor)
     with torch.no_grad():
         for parameter in student.parameters():
             parameter += size * torch.randn(parameter.shape, generator=generator)
@@ -60,7 +61,8 @@ def their_kl(first: Distribution, second: Distribution) -> torch.Tensor:
 @by_space
 @pytest.mark.parametrize("name", [name for name in RETENTIONS if name != "em"])
 def test_at_the_teacher_s_weights_nothing_is_lost_and_nothing_pulls(spec: StagedSpec, name: str) -> None:
-    actor, memory = actor_of(spec), transitions(spec, 60, stage=1)
+    actor = actor_of(spec)
+    memory = transitions(spec, 60, stage=1)
     settings = {"step": "penalty"} if name in ("ewc", "l2-init") else {}
     loss = loss_of(prepared(name, actor, memory, **settings), actor, transitions(spec, 20, seed=1))
     assert abs(loss.item()) < 1e-6
@@ -73,7 +75,8 @@ def test_at_the_teacher_s_weights_nothing_is_lost_and_nothing_pulls(spec: Staged
 
 @by_space
 def test_cloning_is_the_divergence_from_the_teacher_on_its_data(spec: StagedSpec) -> None:
-    teacher, memory = actor_of(spec), transitions(spec, 30, stage=1)
+    teacher = actor_of(spec)
+    memory = transitions(spec, 30, stage=1)
     student = moved(teacher)
     retention = prepared("bc", teacher, memory, coefficient=3.0, batch_size=64)  # more than there are: all of them
     expected = 3.0 * their_kl(
@@ -85,7 +88,8 @@ def test_cloning_is_the_divergence_from_the_teacher_on_its_data(spec: StagedSpec
 
 @by_space
 def test_states_of_the_memory_are_drawn(spec: StagedSpec) -> None:
-    teacher, memory = actor_of(spec), transitions(spec, 30, stage=1)
+    teacher = actor_of(spec)
+    memory = transitions(spec, 30, stage=1)
     student = moved(teacher)
     retention = prepared("bc", teacher, memory, batch_size=10)
     rows = torch.randint(30, (10,), generator=torch.Generator().manual_seed(1))
@@ -98,8 +102,10 @@ def test_states_of_the_memory_are_drawn(spec: StagedSpec) -> None:
 
 @by_space
 def test_kickstarting_counts_states_that_the_teacher_knows(spec: StagedSpec) -> None:
-    teacher, memory = actor_of(spec), transitions(spec, 30, stage=1)
-    student, states = moved(teacher), transitions(spec, 40, seed=2)
+    teacher = actor_of(spec)
+    memory = transitions(spec, 30, stage=1)
+    student = moved(teacher)
+    states = transitions(spec, 40, seed=2)
     apart = their_kl(
         teacher.distribution(states.observations, states.stages).detach(),
         student.distribution(states.observations, states.stages),
@@ -119,13 +125,16 @@ def test_kickstarting_counts_states_that_the_teacher_knows(spec: StagedSpec) -> 
 def test_one_head_for_all_stages_is_taught_everywhere() -> None:
     single = NetworkConfig((4,), "tanh", layer_norm=False, head_a_stage=False)
     teacher = actor_of(DISCRETE, config=single)
-    memory, states = transitions(DISCRETE, 30, stage=1), transitions(DISCRETE, 9, stage=0)
+    memory = transitions(DISCRETE, 30, stage=1)
+    states = transitions(DISCRETE, 9, stage=0)
     assert loss_of(prepared("ks", teacher, memory), moved(teacher), states).item() > 0.01
 
 
 def test_kickstarting_fades_to_its_floor() -> None:
-    teacher, memory = actor_of(DISCRETE), transitions(DISCRETE, 30)
-    student, states = moved(teacher), transitions(DISCRETE, 9)
+    teacher = actor_of(DISCRETE)
+    memory = transitions(DISCRETE, 30)
+    student = moved(teacher)
+    states = transitions(DISCRETE, 9)
     retention = prepared("ks", teacher, memory, coefficient=2.0, decay=0.5, floor=0.3)
     first, second, late = (loss_of(retention, student, states, step).item() for step in (0, 1, 9))
     assert second == pytest.approx(first / 2)
@@ -133,8 +142,10 @@ def test_kickstarting_fades_to_its_floor() -> None:
 
 
 def test_padding_does_not_count() -> None:
-    teacher, memory = actor_of(DISCRETE), transitions(DISCRETE, 30)
-    student, states = moved(teacher), transitions(DISCRETE, 9)
+    teacher = actor_of(DISCRETE)
+    memory = transitions(DISCRETE, 30)
+    student = moved(teacher)
+    states = transitions(DISCRETE, 9)
     retention = prepared("ks", teacher, memory)
     weights = torch.tensor([1.0] * 4 + [0.0] * 5)
     policy = student.distribution(states.observations, states.stages)
@@ -144,8 +155,10 @@ def test_padding_does_not_count() -> None:
 
 @by_space
 def test_the_fisher_information_is_that_of_a_loop_over_states_and_actions(spec: StagedSpec) -> None:
-    actor, states = actor_of(spec), transitions(spec, 6)
-    names, shared = list(actor.trunk()), list(actor.trunk().values())
+    actor = actor_of(spec)
+    states = transitions(spec, 6)
+    names = list(actor.trunk())
+    shared = list(actor.trunk().values())
     expected = [torch.zeros_like(parameter) for parameter in shared]
     for row in range(6):
         policy = actor.distribution(states.observations[row : row + 1], states.stages[row : row + 1])
@@ -168,8 +181,10 @@ def test_the_fisher_information_is_that_of_a_loop_over_states_and_actions(spec: 
 
 def test_the_fisher_information_is_that_of_actions_that_are_drawn() -> None:
     """The definition: the mean squared gradient of the log density of the policy's own actions."""
-    actor, states = actor_of(CONTINUOUS), transitions(CONTINUOUS, 1)
-    shared, draws = list(actor.trunk().values()), 4000
+    actor = actor_of(CONTINUOUS)
+    states = transitions(CONTINUOUS, 1)
+    shared = list(actor.trunk().values())
+    draws = 4000
     policy = actor.distribution(states.observations, states.stages)
     assert isinstance(policy, SquashedGaussian)
     outputs = torch.cat([policy.mean, policy.log_std], 1)[0]
@@ -182,8 +197,10 @@ def test_the_fisher_information_is_that_of_actions_that_are_drawn() -> None:
 
 
 def test_the_batch_form_squares_gradients_of_batches() -> None:
-    actor, states = actor_of(DISCRETE), transitions(DISCRETE, 7)
-    shared, expected = list(actor.trunk().values()), 0.0
+    actor = actor_of(DISCRETE)
+    states = transitions(DISCRETE, 7)
+    shared = list(actor.trunk().values())
+    expected = 0.0
     for rows in (slice(0, 4), slice(4, 7)):
         log_probs = actor.distribution(states.observations[rows], states.stages[rows]).log_probabilities  # type: ignore[attr-defined]
         gradients = torch.autograd.grad(-log_probs.max(1).values.mean(), shared)
@@ -194,7 +211,8 @@ def test_the_batch_form_squares_gradients_of_batches() -> None:
 
 @by_space
 def test_the_elastic_penalty_and_its_gradient_by_hand(spec: StagedSpec) -> None:
-    teacher, memory = actor_of(spec), transitions(spec, 20, stage=1)
+    teacher = actor_of(spec)
+    memory = transitions(spec, 20, stage=1)
     student = moved(teacher)
     retention = prepared("ewc", teacher, memory, coefficient=7.0, step="penalty", least=1e-3)
     fisher = fisher_information(teacher, memory.observations, memory.stages)
@@ -202,7 +220,8 @@ def test_the_elastic_penalty_and_its_gradient_by_hand(spec: StagedSpec) -> None:
     loss.backward()
     expected = 0.0
     for name, parameter in student.trunk().items():
-        importance, gap = fisher[name].clamp(min=1e-3), parameter.detach() - teacher.trunk()[name].detach()
+        importance = fisher[name].clamp(min=1e-3)
+        gap = parameter.detach() - teacher.trunk()[name].detach()
         expected += 7.0 * float((importance * gap**2).sum())
         torch.testing.assert_close(parameter.grad, 14.0 * importance * gap, rtol=1e-3, atol=1e-6)
     assert loss.item() == pytest.approx(expected, rel=1e-4)
@@ -217,7 +236,7 @@ def test_importance_can_be_made_comparable_between_networks() -> None:
 
 
 def test_the_proximal_step_minimises_pull_and_distance() -> None:
-    """Of c F (theta* - x)^2 + (x - theta)^2 / (2 step), by every parameter."""
+    """The minimum is that of c F (theta* - x)^2 + (x - theta)^2 / (2 step), for every parameter."""
     teacher = actor_of(CONTINUOUS)
     student = moved(teacher)
     optimizer = torch.optim.Adam(student.parameters(), 1e-2)
@@ -226,7 +245,8 @@ def test_the_proximal_step_minimises_pull_and_distance() -> None:
     assert isinstance(retention, Anchored)
     loss_of(prepared("bc", teacher, memory), student, memory).backward()
     optimizer.step()
-    before, sizes = {name: p.detach().clone() for name, p in student.trunk().items()}, step_sizes(optimizer)
+    before = {name: p.detach().clone() for name, p in student.trunk().items()}
+    sizes = step_sizes(optimizer)
     retention.after_step(student, optimizer)
     for name, parameter in student.trunk().items():
         x = parameter.detach().double()
@@ -244,10 +264,8 @@ def test_step_sizes_are_what_optimisers_do() -> None:
         torch.testing.assert_close(before - step_sizes(optimizer)[parameter] * parameter.grad, parameter.detach())
 
 
-@pytest.mark.parametrize(
-    ("step", "least", "most"), [("proximal", 0.0, 1e-8), ("penalty", 1e-3, 1.0), ("none", 0.1, 9.0)]
-)
-def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, least: float, most: float) -> None:
+@pytest.mark.parametrize(("step", "low", "high"), [("proximal", 0.0, 1e-8), ("penalty", 1e-3, 1.0), ("none", 0.1, 9.0)])
+def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, low: float, high: float) -> None:
     """Adam's first steps are as long as its rate, whatever the penalty: only what comes after the step can hold."""
     memory = transitions(CONTINUOUS, 100, stage=1)
     agent = small_sac()
@@ -259,12 +277,13 @@ def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, least: float
     largest = 0.0
     for seed in range(40):
         agent.update(transitions(CONTINUOUS, 32, seed, stage=0), retention)
-        largest = max(largest, float(teacher.kl(agent.gaussian(memory.observations, memory.stages)).mean()))
-    assert least <= largest < most
+        largest = max(largest, teacher.kl(agent.gaussian(memory.observations, memory.stages)).mean().item())
+    assert low <= largest < high
 
 
 def test_episodic_memory_fills_a_share_that_is_kept() -> None:
-    row, memory = RETENTIONS["em"], transitions(CONTINUOUS, 30, stage=1)
+    row = RETENTIONS["em"]
+    memory = transitions(CONTINUOUS, 30, stage=1)
     buffer = ReplayBuffer(100, CONTINUOUS)
     row.build(row.config(share=0.2)).seed(buffer, memory)
     for seed in range(5):
@@ -281,7 +300,8 @@ def test_episodic_memory_fills_a_share_that_is_kept() -> None:
 
 
 def test_preparing_again_finds_the_same() -> None:
-    actor, memory = actor_of(CONTINUOUS), transitions(CONTINUOUS, 50)
+    actor = actor_of(CONTINUOUS)
+    memory = transitions(CONTINUOUS, 50)
     first, second = (prepared("ewc", actor, memory, states=10) for _ in range(2))
     assert isinstance(first, Anchored)
     assert isinstance(second, Anchored)

@@ -46,7 +46,8 @@ def lower(agent: SAC, part: str, observations: Array, actions: Array, stages: Ar
 
 
 def test_the_losses_by_hand() -> None:
-    agent, batch = small_sac(), transitions(CONTINUOUS, 8)
+    agent = small_sac()
+    batch = transitions(CONTINUOUS, 8)
     noise = torch.randn(8, 2, generator=torch.Generator().manual_seed(5))
     observations, actions, rewards, after, dones, stages = (column.numpy() for column in vars(batch).values())
     temperature = np.exp(np.array([-0.7, 0.2]))[stages]
@@ -73,7 +74,8 @@ def test_the_losses_by_hand() -> None:
 
 
 def test_what_is_done_is_worth_its_reward() -> None:
-    agent, batch = small_sac(), transitions(CONTINUOUS, 50)
+    agent = small_sac()
+    batch = transitions(CONTINUOUS, 50)
     target = agent.bellman_target(batch, torch.zeros(50, 2))
     over = batch.dones == 1
     assert 0 < over.sum() < 50
@@ -117,7 +119,8 @@ def test_targets_follow_the_critics() -> None:
 
 @pytest.mark.parametrize("name", ["none", "bc", "ewc"])
 def test_an_agent_goes_on_bitwise(name: str) -> None:
-    memory, row = transitions(CONTINUOUS, 200, seed=3, stage=1), RETENTIONS[name]
+    memory = transitions(CONTINUOUS, 200, seed=3, stage=1)
+    row = RETENTIONS[name]
     retention = row.build(row.config())
     retention.prepare(small_sac().actor, memory, torch.Generator())
     agent = small_sac()
@@ -145,7 +148,8 @@ def test_pytorch_s_own_random_state_is_left_alone() -> None:
 
 
 def test_seeds_decide_the_first_weights() -> None:
-    same, other = small_sac(0), small_sac(1)
+    same = small_sac(0)
+    other = small_sac(1)
     for parameter, equal, different in zip(
         small_sac(0).actor.parameters(), same.actor.parameters(), other.actor.parameters(), strict=True
     ):
@@ -154,7 +158,8 @@ def test_seeds_decide_the_first_weights() -> None:
 
 
 def test_without_a_generator_the_likeliest_action_is_taken() -> None:
-    agent, batch = small_sac(), transitions(CONTINUOUS, 5)
+    agent = small_sac()
+    batch = transitions(CONTINUOUS, 5)
     policy = agent.gaussian(batch.observations, batch.stages)
     torch.testing.assert_close(agent.act(batch.observations, batch.stages), policy.mean.tanh())
     generators = [torch.Generator().manual_seed(3) for _ in range(2)]
@@ -164,7 +169,8 @@ def test_without_a_generator_the_likeliest_action_is_taken() -> None:
 
 
 def test_a_reward_that_is_no_number_shows_in_what_is_logged() -> None:
-    agent, batch = small_sac(), transitions(CONTINUOUS, 16)
+    agent = small_sac()
+    batch = transitions(CONTINUOUS, 16)
     broken = Transitions(**vars(batch) | {"rewards": torch.full((16,), math.nan)})
     assert not agent.update(broken, NOTHING)["critic_loss"].isfinite()
 

@@ -19,9 +19,11 @@ def test_the_published_value_is_that_of_the_chain(stays: Callable[[float], float
 
 def test_ascent_forgets_the_far_state_where_remembering_it_reaches_the_optimum() -> None:
     """theta = 0.11 and a value of 2.22, where the best is 10 at theta = 1: as published."""
-    theta, size = 0.0, 1e-4
+    theta = 0.0
+    size = 1e-4
     for _ in range(20_000):
-        ahead, behind = theta + 1e-6, theta - 1e-6
+        ahead = theta + 1e-6
+        behind = theta - 1e-6
         theta += size * (formula(ahead, state_coverage_gap(ahead)) - formula(behind, state_coverage_gap(behind))) / 2e-6
     assert theta == pytest.approx(0.11, abs=0.005)
     assert formula(theta, state_coverage_gap(theta)) == pytest.approx(2.22, abs=0.005)

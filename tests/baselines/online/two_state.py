@@ -7,7 +7,10 @@ The paper prints v0 as a formula and draws r0, r1 and epsilon in a figure only: 
 
 import numpy as np
 
-DISCOUNT, EPSILON, R0, R1 = 0.9, 0.95, -0.01, -1.2
+DISCOUNT = 0.9
+EPSILON = 0.95
+R0 = -0.01
+R1 = -1.2
 
 
 def state_coverage_gap(theta: float) -> float:
