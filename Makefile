@@ -170,25 +170,25 @@ bench-growth: setup ## how cost grows with context, width, data and runs: result
 bench-price: setup ## what the full table of PROFILE, paper if not given, costs on this machine's device: results/price.csv
 	@$(BIN)/lamobench bench --price $(if $(filter file,$(origin PROFILE)),paper,$(PROFILE)) --page docs/performance.md
 
-coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (three minutes)
+coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (some minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.scores.interval_coverage
 
-parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own
+parity: $(PARITY)/ready ## losses and gradients beside d3rlpy's and Stable-Baselines3's, in an environment of its own
 	@$(BESIDE_D3RLPY) -m pytest --confcutdir tests/parity tests/parity
 
-bench-baselines: $(PARITY)/ready ## updates per second beside d3rlpy's and transformers': results/bench_baselines.csv
+bench-baselines: $(PARITY)/ready ## updates per second beside those of d3rlpy, transformers and Stable-Baselines3: results/bench_baselines.csv
 	@$(BESIDE_D3RLPY) -W ignore -m lamobench.tests.parity.bench_baselines
 
 # d3rlpy needs a gymnasium older than ours: only the algorithms are imported there, which need none, from a link.
 $(PARITY)/ready: constraints.txt constraints-parity.txt | $(READY)
 	@test -x $(PARITY)/bin/pip || { echo "setting up: $(PARITY)"; $(BIN)/python -m venv --clear $(PARITY); }
-	@echo "setting up: d3rlpy beside the algorithms (a minute or more the first time; log in $(PARITY)/setup.log)"
+	@echo "setting up: d3rlpy and Stable-Baselines3 beside the algorithms (a minute or more the first time; log in $(PARITY)/setup.log)"
 	@mkdir -p $(PARITY)/source && ln -sfn ../.. $(PARITY)/source/lamobench
 	@grep -v '^gymnasium==' constraints.txt > $(PARITY)/constraints.txt
 	@{ $(PARITY)/bin/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
 	  && $(PARITY)/bin/pip install --disable-pip-version-check --constraint $(PARITY)/constraints.txt \
-	    --constraint constraints-parity.txt d3rlpy transformers pytest pytest-timeout; } > $(PARITY)/setup.log 2>&1 || { \
-	  echo "make: d3rlpy could not be installed ($$(grep -i '^error' $(PARITY)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make parity" >&2; exit 2; }
+	    --constraint constraints-parity.txt d3rlpy stable-baselines3 transformers pytest pytest-timeout; } > $(PARITY)/setup.log 2>&1 || { \
+	  echo "make: d3rlpy or stable-baselines3 could not be installed ($$(grep -i '^error' $(PARITY)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make parity" >&2; exit 2; }
 	@touch $@
 
 gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)

@@ -17,9 +17,7 @@ from torch.nn import functional as F
 from ..densities import squashed_log_density
 
 HALF_LOG_TWO_PI_E = 0.5 * math.log(2.0 * math.pi * math.e)
-EDGE = (
-    1.0 - 1e-6
-)  # actions are moved this far in before their inverse hyperbolic tangent is taken, which is infinite at 1
+EDGE = 1.0 - 1e-6  # no action is taken to be further out: the inverse hyperbolic tangent is infinite at 1
 
 
 class Distribution(ABC):

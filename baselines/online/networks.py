@@ -59,8 +59,9 @@ class StackedNetwork(nn.Module):
     def trunk(self, inputs: Tensor) -> list[Tensor]:
         """What each hidden layer makes of (B, in) or (N, B, in): (N, B, width) each, after the inputs themselves."""
         layers = [inputs.expand(self.count, -1, -1) if inputs.ndim == 2 else inputs]
-        *hidden_layers, _ = zip(self.weights, self.biases, strict=True)
-        for number, (weight, bias) in enumerate(hidden_layers):
+        # A ParameterList is slow to read, and a slice of one would copy its parameters and lose their gradients.
+        pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)
+        for number, (weight, bias) in enumerate(list(pairs)[:-1]):
             hidden = torch.baddbmm(bias, layers[-1], weight)
             if number == 0 and len(self.norms):
                 gain, shift = self.norms

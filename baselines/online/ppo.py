@@ -3,6 +3,7 @@
 Shapes: T steps, E environments, B = T * E or a minibatch of them, S observation, A action.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,10 +78,6 @@ class Minibatch:
     advantages: Tensor  # (B,)
     returns: Tensor  # (B,): what the critic learns
 
-    def rows(self, which: Tensor) -> "Minibatch":
-        """Some of them."""
-        return Minibatch(*(field[which] for field in vars(self).values()))
-
 
 class PPO(Agent):
     """An actor, a critic, and one optimiser for both."""
@@ -114,12 +111,16 @@ class PPO(Agent):
 
     def update(self, rollout: Rollout, retention: Retention) -> Info:
         """Learn from a rollout, in `epochs` passes of minibatches; means over all of them."""
-        steps, size = self.steps(rollout), self.config.batch_size
-        infos: list[Info] = []
+        infos = [self.update_once(batch, retention) for batch in self.minibatches(rollout)]
+        return {name: torch.stack([info[name] for info in infos]).mean() for name in infos[0]}
+
+    def minibatches(self, rollout: Rollout) -> Iterator[Minibatch]:
+        """Each step once an epoch, in an order drawn for it: moved once, so that a minibatch is a view."""
+        steps = self.steps(rollout)
         for _ in range(self.config.epochs):
             order = torch.randperm(len(steps.returns), generator=self.generators[0])
-            infos += [self.update_once(steps.rows(which), retention) for which in torch.split(order, size)]
-        return {name: torch.stack([info[name] for info in infos]).mean() for name in infos[0]}
+            shuffled = (torch.split(column[order], self.config.batch_size) for column in vars(steps).values())
+            yield from (Minibatch(*columns) for columns in zip(*shuffled, strict=True))
 
     def steps(self, rollout: Rollout) -> Minibatch:
         """All steps of a rollout, with what is learned from each."""
@@ -132,12 +133,8 @@ class PPO(Agent):
         """Take one step of actor and critic."""
         loss, info, visited = self.loss(batch)
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
-        optimizer = self.optimizers["all"]
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss + retained)
-        nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
-        optimizer.step()
-        retention.after_step(self.actor, optimizer)
+        self._step(loss + retained)
+        retention.after_step(self.actor, self.actor_optimizer())
         self.updates.add()
         return info | {"retention_loss": retained.detach()}
 
@@ -147,8 +144,10 @@ class PPO(Agent):
         policy = self.actor.distribution(batch.observations, batch.stages)
         policy_loss = self.policy_loss(policy, batch)
         value_loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
-        entropy = policy.entropy().mean()
-        loss = policy_loss + c.value_weight * value_loss - c.entropy_weight * entropy
+        loss = policy_loss + c.value_weight * value_loss
+        entropy = (policy if c.entropy_weight else policy.detach()).entropy().mean()  # only logged without a weight
+        if c.entropy_weight:
+            loss = loss - c.entropy_weight * entropy
         info = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
         visited = Visited(batch.observations, batch.stages, policy)
         return loss, {name: value.detach() for name, value in info.items()}, visited
@@ -164,19 +163,20 @@ class PPO(Agent):
 
     def update_critic(self, rollout: Rollout) -> Info:
         """Learn the critic alone from a rollout, for its warm-up under a policy that stays as it is."""
-        steps = self.steps(rollout)
-        optimizer, losses = self.optimizers["all"], []
-        for _ in range(self.config.epochs):
-            order = torch.randperm(len(steps.returns), generator=self.generators[0])
-            for which in torch.split(order, self.config.batch_size):
-                batch = steps.rows(which)
-                loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
-                optimizer.zero_grad(set_to_none=True)  # the actor has no gradient, and the optimiser leaves it alone
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(self.critic.parameters(), self.config.gradient_clip)
-                optimizer.step()
-                losses.append(loss.detach())
+        losses = []
+        for batch in self.minibatches(rollout):
+            loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
+            self._step(loss)  # the actor has no gradient, and the optimiser leaves it alone
+            losses.append(loss.detach())
         return {"value_loss": torch.stack(losses).mean()}
+
+    def _step(self, loss: Tensor) -> None:
+        """Move whatever the loss has a gradient for."""
+        optimizer = self.optimizers["all"]
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.gradient_clip)
+        optimizer.step()
 
 
 def generalized_advantages(rollout: Rollout, discount: float, gae_lambda: float) -> Tensor:

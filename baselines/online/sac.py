@@ -94,7 +94,7 @@ class SAC(Agent):
         """Half the mean squared Bellman error, summed over both critics; the first paper's Equation 5."""
         target = self.bellman_target(batch, noise)
         values = self.values(self.critic, batch.observations, batch.actions, batch.stages)
-        loss = 0.5 * F.mse_loss(values, target.expand_as(values), reduction="none").mean(1).sum()
+        loss = F.mse_loss(values, target.expand_as(values))  # the mean over both: half of the sum of both means
         return loss, {"critic_loss": loss.detach(), "value": values.detach().mean()}
 
     @torch.no_grad()
@@ -139,6 +139,7 @@ class SAC(Agent):
     def _step(self, name: str, loss: Tensor) -> None:
         """Move what one of the optimisers moves, and nothing else; nothing else gets gradients either."""
         optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, inputs=optimizer.param_groups[0]["params"])
+        parameters = optimizer.param_groups[0]["params"]
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient
         optimizer.step()
