@@ -32,11 +32,12 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
         "Bands: lowest to highest seed."
     )
     title = f"{groups[0].config.task}: fine-tuning and forgetting"
+    longest = max(one.steps[-1] for own in found.values() for one in own)  # of those that train at all
     grid = Grid(len(PANELS), len(PANELS), PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, title, about, handles, grid) as all_axes:
         for place, (axes, (name, heading)) in enumerate(zip(all_axes, PANELS.items(), strict=True)):
             for method, own in found.items():
-                steps = _mean_steps(own)
+                steps = _mean_steps(own) if own[0].steps.any() else np.linspace(0.0, longest, len(own[0].steps))
                 shares = 100.0 * np.stack([getattr(one, name) for one in own])
                 colour = look_up(method).colour
                 axes.fill_between(steps, shares.min(0), shares.max(0), color=colour, alpha=0.12, linewidth=0)
