@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +63,9 @@ class StackedNetwork(nn.Module):
         """Return the inputs, (B, in) or (N, B, in), then the outputs of each hidden layer: (N, B, width) each."""
         layers = [inputs.expand(self.count, -1, -1) if inputs.ndim == 2 else inputs]
         # A ParameterList is slow to read, and a slice of one would copy its parameters and lose their gradients.
-        pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)
-        for number, (weight, bias) in enumerate(list(pairs)[:-1]):
+        weights: list[Any] = list(self.weights._parameters.values())
+        biases: list[Any] = list(self.biases._parameters.values())
+        for number, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
             hidden = torch.baddbmm(bias, layers[-1], weight)
             if number == 0 and len(self.norms):
                 gain, shift = self.norms
