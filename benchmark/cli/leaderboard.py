@@ -26,7 +26,7 @@ class Leaderboard:
     """Collect finished runs, and rank methods on each data set and over those that they share.
 
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
-    method), learning_curves.png and scores.png, and prints the tables."""
+    method), learning_curves.png, scores.png and, where it was measured, held_out.png, and prints the tables."""
 
     runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
@@ -60,11 +60,13 @@ class Leaderboard:
         write_comparisons(comparisons(found), self.output / "comparisons.csv")
         written = ["leaderboard.csv", "aggregates.csv", "comparisons.csv"]
         if self.figures:
-            from ..figures.curves import learning_curves, scores  # matplotlib
+            from ..figures.curves import held_out_figure, learning_curves, scores  # matplotlib
 
             learning_curves(runs, self.output / "learning_curves.png")
             scores(runs, self.output / "scores.png")
             written += ["learning_curves.png", "scores.png"]
+            if held_out_figure(runs, self.output / "held_out.png"):
+                written.append("held_out.png")
         if self.json:
             print(frame.to_json(orient="records", indent=2))
         elif self.markdown:

@@ -36,6 +36,7 @@ class Curve:
     high: Array
     seeds: Array = field(default_factory=lambda: NO_SEEDS)  # (N, V), or none where they are not to be drawn
     shift: float = 0.0  # to the right, so that bars of several methods stand side by side
+    digits: int = 1  # after the point, where its values are written
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,9 @@ def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, spread_name: 
     line = [(x(a) + curve.shift, y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
     parts = [*spread(curve, x, y), svg.path(line, "line", dashes=svg.dashes_of(curve.method))]
     for at in thinned(len(line), MOST_MARKS):
-        reach = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {spread_name})" if known[at] else ""
-        parts.append(
-            svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{reach}")
-        )
+        value, low, high = (signed(values[at], curve.digits) for values in (curve.y, curve.low, curve.high))
+        reach = f" ({low} to {high}, {spread_name})" if known[at] else ""
+        parts.append(svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {value}{reach}"))
     return svg.series(curve.method, parts)
 
 
