@@ -102,14 +102,14 @@ def _write_curves(
     path: Path,
     title: str,
     quantity: str,
-    about: str,
+    meaning: str,
     curves_of: Callable[[_Series], tuple[Array, Array] | None],
     add: Callable[[Axes, _Panel], None] | None = None,
 ) -> None:
     """Write a card of curves (N, V) over steps (V,), of series that have them, and what `add` draws beside them."""
     seeds = _seeds(panels)
     ranks = ranks_of(_labels(panels))
-    caption = f"{about} {about_curves(seeds)}"
+    caption = f"{meaning} {about_curves(seeds)}"
     with _card(path, panels, title, caption, panel_height=2.35, legend=True) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:

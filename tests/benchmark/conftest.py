@@ -15,7 +15,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lamobench.benchmark.lm.packaged import PACKAGED
-from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.config import LATER_SETTINGS, OfflineConfig
+from lamobench.benchmark.offline.hyperparameters import PROFILES
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.sweep import local as local_engine
@@ -56,6 +57,9 @@ def write_run(root: Path, returns: Any, **changes: Any) -> Path:
     returns = np.asarray(returns, float)
     config = CONFIG | {"evaluation_episodes": returns.shape[1], "evaluate_every": 100, "steps": 100 * len(returns)}
     config |= {"data_seed": changes.get("seed", 0)} | changes
+    if profile := PROFILES.get(config["profile"]):  # a run of the profile as it is now
+        overrides = profile[config["task"]].overrides.get(config["method"], {})
+        config["policy"] = {n: v for n, v in overrides.items() if n in LATER_SETTINGS} | config["policy"]
     config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
     folder = root / OfflineConfig(**config).id
     folder.mkdir(parents=True)

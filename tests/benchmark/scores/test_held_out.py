@@ -122,7 +122,7 @@ def test_the_table_has_predictors_and_differences(runs_root: Path, measured: Mea
     frame = leaderboard(collect(runs_root))
     first, second = held_out_tables(frame)
     assert max(map(len, [*first.splitlines(), *second.splitlines()])) <= 100
-    lines = {line[:25].strip(): line[25:].split() for line in first.splitlines()[5:]}
+    lines = {line[:17].strip(): line[17:].split() for line in first.splitlines()}
     assert lines["LaMo"] == ["0.1500"]
     assert lines["BC"][:2] == ["0.1650", "(+0.0150"]
     assert lines["mean action"] == ["0.5000", "0.5000"]
