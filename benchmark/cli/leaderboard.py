@@ -74,7 +74,7 @@ class Leaderboard:
         else:
             print("\n\n".join([as_table(frame), *held_out_tables(frame), *aggregates_table(stand)]))
             print(f"\nwritten to {self.output}: {', '.join(written)}")
-        _tell_left_out(runs)
+        tell_left_out(runs)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Fractions:
             print(f"\nwritten to {self.output.parent}: {self.output.name}, {figure.name}")
         for name in sorted({run.config.profile for run in finished(runs)} - {self.profile}):
             print(f"left out: runs of another profile; they are shown with --profile '{name}'", file=sys.stderr)
-        _tell_left_out(runs)
+        tell_left_out(runs)
 
 
 def _chosen(found: "list[Pool]", datasets: set[str], command: Fractions) -> "list[Pool]":
@@ -178,7 +178,8 @@ def _without_variants(pool: "Pool") -> "Pool":
     return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
 
 
-def _tell_left_out(runs: "Sequence[Run]") -> None:
+def tell_left_out(runs: "Sequence[Run]") -> None:
+    """Say on standard error which runs do not count, and which were not checked."""
     from ..scores.collect import left_out, unverified
 
     for line in left_out(runs):

@@ -25,7 +25,9 @@ from .doctor import Doctor
 from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .power import Power
 from .report import Report
+from .rewind import RewindRuns
 from .runs import RunsGroup
 from .studies import Ablation, Faults
 from .sweep import Sweep
@@ -44,8 +46,10 @@ Command = (
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Report, subcommand("report")]
+    | Annotated[RewindRuns, subcommand("rewind")]
     | Annotated[Fractions, subcommand("fractions")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
     | Annotated[RunsGroup, subcommand("runs")]

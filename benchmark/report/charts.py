@@ -80,7 +80,9 @@ def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
     every = [curve for row in setting.drawn if (curve := _held_out(row))]
     title = f"Held-out action error with {percent(fraction)}"
     trivial = predictor_errors(setting, fraction)
-    return _over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial) if curves else None
+    return (
+        _over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial, DIGITS) if curves else None
+    )
 
 
 def _over_steps(
@@ -92,25 +94,30 @@ def _over_steps(
     curves: Sequence[Curve],
     every: Sequence[Curve],
     constants: Mapping[str, float] = MappingProxyType({}),
+    digits: int = 1,
 ) -> Chart:
-    """A value over training steps; the scale holds `every` curve of the setting, and `constants` are lines across."""
+    """A value over training steps, its numbers with `digits` decimals.
+
+    The scale holds `every` curve of the setting; `constants` are lines across it.
+    """
     right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
     y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
     spread = band if has_band(_seeds(setting)) else dots
-    written = readable if curves[0].digits == 1 else lambda tick: f"{tick:g}"
+    written = readable if digits == 1 else lambda tick: f"{tick:g}"
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, quantity, written),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
         *(_constant(name, value, y, right) for name, value in constants.items() if y.low <= value <= y.high),
-        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread),
+        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread, digits),
     ]
     about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
     name = f"{kind}-{setting.anchor}-{setting.fractions.index(fraction)}"
     drawn = svg.drawing(name, HEIGHT, f"{setting.dataset}, {title[0].lower()}{title[1:]}: {quantity}", about, parts)
     steps = sorted({int(step) for curve in curves for step in curve.x})
     steps = [steps[place] for place in thinned(len(steps), TABLE_STEPS)]
-    return Chart(title, drawn, ["step", *(curve.label for curve in curves)], [_at_step(step, curves) for step in steps])
+    rows = [_at_step(step, curves, digits) for step in steps]
+    return Chart(title, drawn, ["step", *(curve.label for curve in curves)], rows)
 
 
 def over_fractions(setting: Setting) -> Chart:
@@ -299,7 +306,7 @@ def _held_out(row: Row) -> Curve | None:
         return None
     steps, seeds = measured
     ends = (seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0))
-    return Curve(row.label, row.method, steps.astype(float), *ends, seeds, digits=DIGITS)
+    return Curve(row.label, row.method, steps.astype(float), *ends, seeds)
 
 
 def _constant(name: str, value: float, y: svg.Scale, right: float) -> Markup:
@@ -323,8 +330,8 @@ def _scores_of_seeds(rows: list[Row]) -> Array:
     return scores
 
 
-def _at_step(step: int, curves: Sequence[Curve]) -> list[str]:
-    return [f"{step:,}", *(_value_at(step, curve) for curve in curves)]
+def _at_step(step: int, curves: Sequence[Curve], digits: int) -> list[str]:
+    return [f"{step:,}", *(_value_at(step, curve, digits) for curve in curves)]
 
 
 def _cell_at(share: float, curve: Curve) -> str:
@@ -340,9 +347,9 @@ def _ends(curves: Sequence[Curve]) -> list[float]:
     return [value for values in ends for value in values.tolist()]
 
 
-def _value_at(step: int, curve: Curve) -> str:
+def _value_at(step: int, curve: Curve, digits: int) -> str:
     (found,) = np.nonzero(curve.x == step)
     if not len(found):
         return ""
-    mean, low, high = (signed(float(values[found[0]]), curve.digits) for values in (curve.y, curve.low, curve.high))
+    mean, low, high = (signed(float(values[found[0]]), digits) for values in (curve.y, curve.low, curve.high))
     return f"{mean} ({low} to {high})"

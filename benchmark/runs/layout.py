@@ -14,6 +14,7 @@ CHECKPOINT = "checkpoint.safetensors"
 DATA_FACTS = "data.json"
 PICTURE = "episode.jpg"
 ABOUT_PICTURE = "episode.json"
+REWIND = "rewind.json"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 
@@ -37,6 +38,7 @@ FILES = {
     CHECKPOINT: File(8192 * MB - 1, sized=True),  # as much as a tar's header can say
     PICTURE: File(),
     ABOUT_PICTURE: File(),
+    REWIND: File(),
 }
 
 

@@ -2,7 +2,8 @@
 
 `config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode;
 `checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
-it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
+it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, `rewind.json` a
+rewind curve, once they were asked for.
 """
 
 import json

@@ -56,7 +56,7 @@ def test_variants_are_rows_but_not_drawn(runs_root: Path, write_run: WriteRun) -
         write_run([[1.0]], seed=seed, headline_evaluations=1)
     write_run([[2.0]], seed=0, headline_evaluations=1, policy={"hidden": 7}, data_seed=1)
     ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
-    assert [row.title for row in setting.rows] == ["BC", "BC, hidden=7"]
+    assert [row.title for row in setting.rows] == ["BC", "BC (hidden=7)"]
     assert [row.title for row in setting.drawn] == ["BC"]
     assert setting.methods == [("bc", "BC")]
 
