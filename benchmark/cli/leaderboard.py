@@ -26,8 +26,8 @@ class Leaderboard:
     """Collect finished runs, and rank methods on each data set and over those that they share.
 
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
-    method), learning_curves.png and scores.png, and prints the tables. Of runs on tasks in stages, also finetune.csv
-    (what was forgotten, and when it was back) and a figure for each task."""
+    method), learning_curves.png, scores.png and, where it was measured, held_out.png, and prints the tables. Of runs on
+    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task."""
 
     runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
@@ -65,11 +65,13 @@ class Leaderboard:
         shown = [run for run in runs if not has_board(run)]
         common = frame[frame["track"].isin({run.config.track for run in shown if run.config})]
         if self.figures and len(common):
-            from ..figures.curves import learning_curves, scores  # matplotlib
+            from ..figures.curves import held_out_figure, learning_curves, scores  # matplotlib
 
             learning_curves(shown, self.output / "learning_curves.png")
             scores(shown, self.output / "scores.png")
             written += ["learning_curves.png", "scores.png"]
+            if held_out_figure(shown, self.output / "held_out.png"):
+                written.append("held_out.png")
         written += more
         if self.json:
             print(frame.to_json(orient="records", indent=2))

@@ -27,6 +27,7 @@ from ..terminal import count, duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, own_values, provenance
+from .held_out import held_out_lines
 from .overall import by_method, compared_in, overall
 from .rewinds import Rewound, read_rewinds, rewind_charts
 from .strips import Strip, read_strips
@@ -92,6 +93,7 @@ def render_page(
         "look_up": look_up,
         "tally_bar": charts.tally_bar,
         "about_task": _about_task,
+        "held_out_lines": held_out_lines,
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
@@ -144,7 +146,9 @@ def _sha256(text: str) -> str:
 def _charts(setting: Setting) -> list[charts.Chart]:
     many = len(setting.fractions) > 1
     first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
-    return [first, *(charts.learning_curve(setting, fraction) for fraction in setting.fractions)]
+    measured = [charts.held_out_curve(setting, fraction) for fraction in setting.fractions]
+    learned = [charts.learning_curve(setting, fraction) for fraction in setting.fractions]
+    return [first, *learned, *filter(None, measured)]
 
 
 def _methods(contents: Contents) -> list[tuple[str, str]]:
