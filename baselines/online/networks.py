@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -62,16 +62,18 @@ class StackedNetwork(nn.Module):
     def trunk(self, inputs: Tensor) -> list[Tensor]:
         """Return the inputs, (B, in) or (N, B, in), then the outputs of each hidden layer: (N, B, width) each."""
         layers = [inputs.expand(self.count, -1, -1) if inputs.ndim == 2 else inputs]
-        # A ParameterList is slow to read, and a slice of one would copy its parameters and lose their gradients.
-        weights: list[Any] = list(self.weights._parameters.values())
-        biases: list[Any] = list(self.biases._parameters.values())
-        for number, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
+        for number, (weight, bias) in enumerate(self._layers()[:-1]):
             hidden = torch.baddbmm(bias, layers[-1], weight)
             if number == 0 and len(self.norms):
                 gain, shift = self.norms
                 hidden = torch.addcmul(shift, F.layer_norm(hidden, hidden.shape[-1:]), gain)
             layers.append(self.activation(hidden))
         return layers
+
+    def _layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Read weights and biases: a ParameterList is slow, and a slice of one copies and loses its gradients."""
+        pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)
+        return [(weight, bias) for weight, bias in pairs if weight is not None and bias is not None]
 
     def head(self, hidden: Tensor, stages: Tensor) -> Tensor:
         """The output layer: (N, B, width) to (N, B, out), each row by its stage's head."""
