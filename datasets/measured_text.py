@@ -29,7 +29,7 @@ class MeasuredText:
 
     @property
     def bytes(self) -> int:
-        """How many bytes it has in UTF-8."""
+        """The number of its bytes in UTF-8."""
         return len(self.text.encode())
 
     @property

@@ -32,6 +32,7 @@ from .runs import RunsGroup
 from .studies import Ablation, Faults
 from .sweep import Sweep
 from .train import Evaluate, Train
+from .tune import Tune
 from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -52,6 +53,7 @@ Command = (
     | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

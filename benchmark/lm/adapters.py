@@ -73,7 +73,7 @@ def use_fast_layers(model: PreTrainedModel) -> None:
 
 
 class Rewinding:
-    """Takes back, in part, what training changed of a language model.
+    """The way back, in part, of what training changed of a language model.
 
     Low-rank updates are scaled by alpha: W + alpha * scaling * B A. Every other trained tensor (the biases beside
     updates; with full fine-tuning all of them) lies at alpha on the line from where it began to where it ended, as in

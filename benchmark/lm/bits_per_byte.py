@@ -29,7 +29,7 @@ MOST_LOGITS = 1 << 26  # numbers at a time
 
 @dataclass(frozen=True)
 class TextLoss:
-    """How well a language model predicts a text, as `score_text` measures it."""
+    """The loss of a language model on a text, as `score_text` measures it."""
 
     tokens: int
     bytes: int
@@ -42,7 +42,7 @@ class TextLoss:
 
 
 def text_loss(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: MeasuredText, name: str) -> TextLoss:
-    """How well `model`, adapted or not, predicts a text; `name` is what it is called in a `UserError`."""
+    """Measure how well `model`, adapted or not, predicts a text; `name` is what it is called in a `UserError`."""
     ids = _token_ids(io.StringIO(text.text, newline=""), text.name, tokenizer, name)
     return TextLoss(len(ids) - 1, text.bytes, _loss_of_ids(model, ids))
 

@@ -202,7 +202,7 @@ def _row(setting: Setting, variant: Variant, group: Group, base: Group) -> dict[
 
 
 def _language(changes: Sequence[LanguageChange | None], text: MeasuredText) -> dict[str, Any]:
-    """What became of language, mean over runs; None for all where there is no language model that predicts words."""
+    """The change of language, mean over runs; None for all where there is no language model that predicts words."""
     measured = [change for change in changes if change is not None]
     if len(measured) < len(changes):
         return {"text": None, **dict.fromkeys(LANGUAGE)}

@@ -1,4 +1,4 @@
-"""What is left of language after reinforcement learning: cross entropy on a held-out text, before and after."""
+"""Language that is left after reinforcement learning: cross entropy on a held-out text, before and after."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from .players import load_player
 
 @dataclass(frozen=True)
 class LanguageChange:
-    """How well a run's language model predicts a text before it is adapted, and after it was trained."""
+    """The losses of a run's language model on a text before it is adapted, and after it was trained."""
 
     before: TextLoss
     after: TextLoss
 
     @property
     def nats_per_token(self) -> float:
-        """How much cross entropy rose: above 0 language was forgotten."""
+        """The rise of cross entropy: above 0 language was forgotten."""
         return self.after.nats_per_token - self.before.nats_per_token
 
     @property
@@ -37,7 +37,7 @@ class LanguageChange:
 
 
 def predicts_words(config: OfflineConfig) -> bool:
-    """Whether a run has a language model that predicts next words: an encoder does not."""
+    """Check whether a run has a language model that predicts next words: an encoder does not."""
     return bool(METHODS[config.method].weights) and FAMILIES[model_type(config.lm)].predicts_words
 
 

@@ -72,7 +72,7 @@ class Rewound:
 
     @property
     def bytes(self) -> int:
-        """How much of it."""
+        """The size of that text."""
         return self.lines[0].curves[0].bytes
 
 

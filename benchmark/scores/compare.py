@@ -193,7 +193,7 @@ def _theirs(
 
 
 def _detectable(row: Mapping[str, Any]) -> float:
-    """How far from our true score another has to lie to be outside our interval in most experiments (`power.py`).
+    """The distance from our true score that puts another outside our interval in most experiments (`power.py`).
 
     NaN for a row that is marked because seeds lie far below the others: its interval is another one.
     """

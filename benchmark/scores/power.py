@@ -1,4 +1,4 @@
-"""What a comparison could have seen: the true difference that its 95 % interval would most likely tell from zero.
+"""The power of comparisons: the true difference that its 95 % interval would most likely tell from zero.
 
 A difference is seen where its interval leaves out zero. The intervals of paired differences (`statistics.py`,
 `aggregates.py`) are as wide as Student's: t S / sqrt(N) either side, for N pairs whose differences have a standard
@@ -25,7 +25,7 @@ ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 @dataclass(frozen=True)
 class Spread:
-    """How widely the differences of paired runs spread, on each of T tasks."""
+    """The spread of the differences of paired runs, on each of T tasks."""
 
     deviations: tuple[float, ...]  # (T,) standard deviations over a task's pairs; NaN where there is one pair
     pairs: tuple[int, ...]  # (T,) N of each task
@@ -33,7 +33,7 @@ class Spread:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean over tasks of their mean differences."""
+        """The standard error of the mean over tasks of their mean differences."""
         return math.sqrt(sum(self._variances())) / len(self.pairs)
 
     @property
@@ -100,6 +100,6 @@ def spread_of_episodes(differences: Array) -> Spread:
 
 @functools.lru_cache(maxsize=1024)
 def _noncentrality(freedom: float) -> float:
-    """How many standard errors a difference needs for `POWER`; the other tail never matters there."""
+    """The number of standard errors that a difference needs for `POWER`; the other tail never matters there."""
     critical = special.stdtrit(freedom, ENDS[1])
     return float(special.nctdtrinc(freedom, 1 - POWER, critical))

@@ -52,7 +52,7 @@ def test_a_known_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("content", "most", "message"),
+    ("content", "limit", "message"),
     [
         (None, 100, "no text '.*own.txt': give 'docs', 'wikitext-2', 'wikitext-103' or the path"),
         (b"\xff\xfe\n", 100, "own.txt is not UTF-8"),
@@ -61,9 +61,9 @@ def test_a_known_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (b"line\n", 0, "most bytes of the text is 0; give 1 or more"),
     ],
 )
-def test_what_can_t_be_read_gets_one_line(home: Path, tmp_path: Path, content: bytes, most: int, message: str) -> None:
+def test_what_can_t_be_read_gets_one_line(home: Path, tmp_path: Path, content: bytes, limit: int, message: str) -> None:
     path = tmp_path / "own.txt"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
-        measured_text(str(path), most)
+        measured_text(str(path), limit)

@@ -30,7 +30,8 @@ def test_the_table_and_its_numbers(folder: Path, english: Path, typed: Run) -> N
     assert [line.split()[0] for line in lines[3:9]] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
     assert lines[10].startswith("area under the curve: score ")
     (row,) = json.loads(typed(*arguments, "--json"))
-    first, last = row["points"][0], row["points"][-1]
+    first = row["points"][0]
+    last = row["points"][-1]
     assert first["nats_per_token"] == pytest.approx(row["nats_before"], abs=1e-5)
     assert last["bits_per_byte"] == pytest.approx(
         last["nats_per_token"] * row["tokens"] / math.log(2) / row["bytes"], rel=1e-6

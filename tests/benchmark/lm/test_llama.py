@@ -305,7 +305,8 @@ def test_english_is_measured_and_learned_from(tiny_request: Requests, tiny_llama
         folder = train(config, tmp_path, "cpu")
         changes[weight] = language_change(folder, config, measured_text(config.policy["corpus"], 3000))
         assert (folder / "checkpoint.safetensors").stat().st_size < 400_000
-    learned, forgot = changes[5.0], changes[0.0]
+    learned = changes[5.0]
+    forgot = changes[0.0]
     assert learned is not None
     assert forgot is not None
     assert learned.nats_per_token < min(0.0, forgot.nats_per_token)

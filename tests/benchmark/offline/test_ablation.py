@@ -115,7 +115,8 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
 
 
 def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path, english: Path) -> None:
-    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
+    request = replace(request_, settings=TINY | {"learning_rate": 0.05, "warmup_steps": 0})  # language changes fast
+    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request)
     train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", Workers(1, device="cpu"))
     text = measured_text(str(english), 2000)
     rows = compare(runs, tmp_path / "runs", text)
@@ -132,7 +133,7 @@ def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tm
         assert row["nats_change"] == pytest.approx(row["nats_after"] - row["nats_before"])
         assert math.log(row["perplexity"]) == pytest.approx(row["nats_after"])
     assert frozen["nats_change"] == pytest.approx(0.0, abs=1e-5)
-    assert abs(lamo["nats_change"]) > 1e-4
+    assert abs(lamo["nats_change"]) > 1e-3
     assert lamo["bits_change"] == pytest.approx(
         lamo["nats_change"] * before.tokens / math.log(2) / before.bytes, rel=1e-5
     )

@@ -1,4 +1,4 @@
-"""What is left of language, before and after, and the rewind curve; against computations of their own."""
+"""Tests of language before and after, and the rewind curve; against computations of their own."""
 
 import json
 import math
@@ -61,7 +61,8 @@ def by_hand(model: Any, ids: list[int]) -> float:
 def test_targets_are_aligned_exactly_once(tiny_gpt2: Path) -> None:
     """Token t is predicted from those before it: neither itself nor the one after it, and by transformers' own loss."""
     name = str(tiny_gpt2)
-    model, tokenizer = load_language_model(name), load_tokenizer(name)
+    model = load_language_model(name)
+    tokenizer = load_tokenizer(name)
     ids = [0, *tokenizer.backend_tokenizer.encode(SHORT.text).ids]
     found = text_loss(model, tokenizer, SHORT, name)
     assert (found.tokens, found.bytes) == (len(ids) - 1, len(SHORT.text.encode()))
@@ -72,7 +73,7 @@ def test_targets_are_aligned_exactly_once(tiny_gpt2: Path) -> None:
 
 
 def test_a_model_that_repeats_tokens_is_charged_for_it(tiny_gpt2: Path) -> None:
-    """With targets aligned twice or not at all, a model that says the last token again would seem to know the next."""
+    """Aligned twice or not at all, targets would make a model that says the last token again seem to know the next."""
     name = str(tiny_gpt2)
     model: Any = load_language_model(name)
     with torch.no_grad():
@@ -98,7 +99,8 @@ def test_the_base_is_measured_before_any_adapter_is_added(
     expected = text_loss(load_language_model(config.lm), load_tokenizer(config.lm), TEXT, config.lm)
     forgetting._loss_untouched.cache_clear()
     order: list[str] = []
-    genuine_loss, genuine_lora = forgetting.text_loss, adapters.inject_adapter_in_model
+    genuine_loss = forgetting.text_loss
+    genuine_lora = adapters.inject_adapter_in_model
 
     def measured(model: Any, *rest: Any) -> Any:
         names = [name for name, _ in model.named_parameters()]
@@ -137,7 +139,8 @@ def interpolated(trained: Any, lm: str, alpha: float) -> Any:
             for name, parameter in model.named_parameters():
                 parameter += alpha * (trained.get_parameter(name) - parameter)
         for block, other in zip(model.transformer.h, trained.transformer.h, strict=True):
-            own, layer = block.attn.c_attn, other.attn.c_attn
+            own = block.attn.c_attn
+            layer = other.attn.c_attn
             parts = [layer.q, layer.k, layer.v] if isinstance(layer, SplitProjection) else [layer]
             for number, part in enumerate(parts if hasattr(parts[0], "lora_A") else []):
                 columns = slice(16 * number, 16 * (number + 1)) if len(parts) > 1 else slice(None)
@@ -187,7 +190,7 @@ def test_the_curve_ends_at_the_run_as_trained_and_begins_at_the_language_it_had(
     folder = make_run()
     config = rewindable(folder)
     done: list[tuple[int, int]] = []
-    found = rewind(folder, config, TEXT, (0.0, 0.5, 1.0), 3, report=lambda *at: done.append(at))
+    found = rewind(folder, config, TEXT, (0.0, 0.5, 1.0), 3, report=lambda *numbers: done.append(numbers))
     change = language_change(folder, config, TEXT)
     assert change is not None
     assert found.nats_before == change.before.nats_per_token

@@ -32,7 +32,8 @@ def runs(runs_root: Path, write_run: WriteRun) -> list[Path]:
 
 def test_runs_are_averaged(runs: list[Path]) -> None:
     contents = read_contents(runs[0].parent)
-    (found,), problems = read_rewinds(contents)[0][contents.settings[0].anchor], read_rewinds(contents)[1]
+    (found,) = read_rewinds(contents)[0][contents.settings[0].anchor]
+    problems = read_rewinds(contents)[1]
     (line,) = found.lines
     assert problems == []
     assert (found.text, found.bytes, line.bits_before) == ("a <text>", 1000, 2.0)

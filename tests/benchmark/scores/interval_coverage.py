@@ -101,11 +101,12 @@ def of_two_levels(spread: float, seeds: int, trials: int = 4 * TRIALS) -> Pair:
 
 
 def of_detectable(spread: float, seeds: int, trials: int = 2 * TRIALS) -> Pair:
-    """How often a difference of one data set is seen whose size is `Spread.detectable` of the true spread.
+    """Count how often a difference of one data set is seen whose size is `Spread.detectable` of the true spread.
 
     Differences as in `of_two_levels`, whose seeds' means have a variance of `spread` squared, and 1 of the episodes.
     """
-    rng, effect = np.random.default_rng(0), Spread((math.hypot(spread, 1.0),), (seeds,)).detectable
+    rng = np.random.default_rng(0)
+    effect = Spread((math.hypot(spread, 1.0),), (seeds,)).detectable
     noise = math.sqrt(EPISODES) * rng.standard_normal((trials, seeds, EPISODES))
     every = effect + spread * rng.standard_normal((trials, seeds, 1)) + noise
     found = statistics.paired_differences([(scores, np.zeros_like(scores)) for scores in every])
@@ -115,7 +116,8 @@ def of_detectable(spread: float, seeds: int, trials: int = 2 * TRIALS) -> Pair:
 
 def of_detectable_over_tasks(tasks: int, seeds: int, trials: int = 2 * TRIALS) -> Pair:
     """The same of a mean over data sets, whose differences have standard deviations from 2 to 15."""
-    rng, layout = np.random.default_rng(0), Layout((seeds,) * tasks)
+    rng = np.random.default_rng(0)
+    layout = Layout((seeds,) * tasks)
     deviations = rng.uniform(2.0, 15.0, tasks)
     effect = Spread(tuple(deviations), layout.sizes).detectable
     drawn = effect + deviations[:, None] * rng.standard_normal((trials, tasks, seeds))

@@ -1,4 +1,4 @@
-"""What a comparison could have seen: against hand-computed cases, other formulas and simulated experiments."""
+"""Tests of power: against hand-computed cases, other formulas and simulated experiments."""
 
 import math
 
@@ -12,7 +12,7 @@ from lamobench.tests.benchmark.scores.interval_coverage import of_detectable, of
 
 
 def power_of_a_t_test(effect: float, deviation: float, pairs: int) -> float:
-    """Of the two-sided paired test at 5 %, both tails, by scipy's distribution instead of its inverse."""
+    """The power of the two-sided paired test at 5 %, both tails, by scipy's distribution instead of its inverse."""
     critical = stats.t.ppf(0.975, pairs - 1)
     shift = effect * math.sqrt(pairs) / deviation
     return float(stats.nct.sf(critical, pairs - 1, shift) + stats.nct.cdf(-critical, pairs - 1, shift))
@@ -67,7 +67,8 @@ def test_several_tasks_have_welch_s_and_satterthwaite_s_freedom() -> None:
 
 @pytest.mark.parametrize("pairs", [2, 3, 10])
 def test_the_interval_of_the_spread_holds_the_true_one(pairs: int) -> None:
-    rng, covered = np.random.default_rng(0), 0
+    rng = np.random.default_rng(0)
+    covered = 0
     for _ in range(1000):
         low, high = spread_of_runs({"a": rng.normal(0.0, 5.0, pairs)}).interval()
         covered += low.deviations[0] <= 5.0 <= high.deviations[0]
