@@ -75,9 +75,9 @@ class OfflineConfig(RunConfig):
         profile = self.profile.partition(" (")[0]
         if "changed" in self.profile or profile not in PROFILES or self.method not in METHODS:
             return {}
-        now = {**self.later_settings, **overrides_for(profile, self.task, self.method)}
-        had = {**self.later_settings, **self.policy}
-        return {name: had[name] for name in self.later_settings if had[name] != now[name]}
+        now = LATER_SETTINGS | overrides_for(profile, self.task, self.method)
+        had = LATER_SETTINGS | self.policy
+        return {name: had[name] for name in LATER_SETTINGS if had[name] != now[name]}
 
     @property
     def ranked_targets(self) -> list[float]:
