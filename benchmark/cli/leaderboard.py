@@ -32,6 +32,8 @@ class Leaderboard:
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
     output: Path = Path("results")
     """Folder to write to."""
+    archive: bool = False
+    """Write the raw evaluations of the ranked runs beside the tables, for `lamobench recompute`: evaluations.tar.xz."""
     figures: bool = True
     """Draw the figures: a panel for each data set and fraction, which is for a few data sets."""
     json: bool = False
@@ -42,7 +44,7 @@ class Leaderboard:
     def run(self) -> None:
         """Write the files and print the table."""
         from ...datasets.storage import check_folder
-        from ..scores.collect import collect
+        from ..scores.collect import collect, finished
         from ..scores.held_out_table import held_out_markdown, held_out_tables
         from ..scores.leaderboard import leaderboard, write_csv
         from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
@@ -65,6 +67,10 @@ class Leaderboard:
             learning_curves(runs, self.output / "learning_curves.png")
             scores(runs, self.output / "scores.png")
             written += ["learning_curves.png", "scores.png"]
+        if self.archive:
+            from ..sharing.evaluations import write_evaluations
+
+            written.append(write_evaluations([run.folder for run in finished(runs)], self.output).name)
         if self.json:
             print(frame.to_json(orient="records", indent=2))
         elif self.markdown:

@@ -25,6 +25,7 @@ from .doctor import Doctor
 from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .recompute import Recompute
 from .report import Report
 from .runs import RunsGroup
 from .studies import Ablation, Faults
@@ -43,6 +44,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Recompute, subcommand("recompute")]
     | Annotated[Report, subcommand("report")]
     | Annotated[Fractions, subcommand("fractions")]
     | Annotated[Compare, subcommand("compare")]
