@@ -20,11 +20,11 @@ SHOWN = 10  # faults of a table; a changed episode moves many cells
 class Recompute:
     """Make committed tables again from the raw evaluations beside them, and compare every cell.
 
-    The code shares nothing with what wrote them but file formats. A line says that a table agrees, or which cell does not:
-    then the status is 1."""
+    The code shares nothing with what wrote them but file formats. A line says that a table agrees, or which cells do
+    not: then the status is 1."""
 
     folders: Positional[tuple[Path, ...]]
-    """Folders with an evaluations.tar.xz, as `lamobench leaderboard --archive` writes it, or folders of such folders."""
+    """Folders with an evaluations.tar.xz of `lamobench leaderboard --archive`; those inside them count too."""
 
     def run(self) -> None:
         """Print what was compared, and exit with status 1 where something differs."""

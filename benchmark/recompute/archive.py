@@ -20,12 +20,11 @@ from typing import Any
 from ...datasets.errors import UserError
 from ...datasets.file_checks import check_regular_file
 from ...datasets.json_files import parse_json
-from ..runs.layout import EVALUATIONS_MOST, MB
+from ..runs.layout import EVALUATIONS_MOST, EVALUATIONS_UNPACKED, MB
 
 MANIFEST = "manifest.json"
 MEMBER = re.compile(r"runs/([A-Za-z0-9][A-Za-z0-9._-]{0,255})/([a-z_]{1,40}\.(?:json|jsonl|csv))")
 NEEDED = ("config.json", "episodes.csv", "done.json")
-UNPACKED_MOST = 512 * MB  # of an archive; all of it is held in memory
 DICTIONARY_MOST = 128 * MB  # of memory that unpacking may take; xz's largest preset needs 65
 
 Files = Mapping[str, bytes]  # the content of a run's files, by name
@@ -43,9 +42,9 @@ def read_archive(path: Path) -> dict[str, Files]:
 
 def _unpacked(packed: bytes) -> bytes:
     unpacking = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_MOST)
-    content = unpacking.decompress(packed, UNPACKED_MOST + 1)
-    if len(content) > UNPACKED_MOST:
-        raise ValueError(f"it unpacks to more than {UNPACKED_MOST // MB} MB")
+    content = unpacking.decompress(packed, EVALUATIONS_UNPACKED + 1)
+    if len(content) > EVALUATIONS_UNPACKED:
+        raise ValueError(f"it unpacks to more than {EVALUATIONS_UNPACKED // MB} MB")
     if not unpacking.eof:
         raise ValueError("it was cut short")
     if unpacking.unused_data:

@@ -16,7 +16,7 @@ Printed = Mapping[str, str]  # a row of the files
 
 
 def published_columns(run: Run) -> dict[str, str | float | None]:
-    """Published scores beside a row of such runs, where they are comparable, and why they are not where they are not."""
+    """Published scores that may stand beside a row of such runs, and in `comparison` why others may not."""
     scores = _scores_of(run.dataset, run.fraction, run.method)
     columns: dict[str, str | float | None] = {
         f"{name}_{part}": None for name in COLUMNS.values() for part in ("score", "std")

@@ -100,4 +100,4 @@ def _size(value: Any) -> tuple[bool, float, str]:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=dict)
+    return json.dumps(value, sort_keys=True)

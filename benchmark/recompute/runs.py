@@ -19,7 +19,7 @@ from ..runs.methods import look_up
 from ..runs.tracks import BEFORE_TRACKS, find_track
 from .archive import Files
 
-SMALLEST_HELD_OUT = ("held_out_error", "held_out_mean_action", "held_out_previous_action")  # in rows that have any
+HELD_OUT = ("held_out_error", "held_out_mean_action", "held_out_previous_action")  # where it was measured, all three
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Run:
     evaluations: tuple[Evaluations, ...]  # at each target that may be ranked
     held_out: tuple[Mapping[str, float], ...]  # rows of the evaluations in which it was measured
     settings: Mapping[str, Any]  # values by name that runs of one row have in common
+    files: Files  # as they are in the archive: a track's own table may be made of more than this
 
 
 def read_runs(archive: Mapping[str, Files]) -> list[Run]:
@@ -103,6 +104,7 @@ def _run(name: str, files: Files) -> Run:
         ),
         held_out=_held_out(files.get("metrics.jsonl", b"")),
         settings=_settings(track, config) | {"simulator": done["simulator"]},
+        files=files,
     )
 
 
@@ -133,7 +135,7 @@ def _returns_at(target: float, episodes: Sequence[Mapping[str, str]], config: Ma
 def _held_out(content: bytes) -> tuple[Mapping[str, float], ...]:
     rows = [parse_json(line) for line in content.decode("utf-8").splitlines() if '"held_out_error"' in line]
     for row in rows:
-        if not all(math.isfinite(row[name]) for name in SMALLEST_HELD_OUT):
+        if not all(math.isfinite(row[name]) for name in HELD_OUT):
             raise ValueError("metrics.jsonl has a held-out error that is no finite number")
     return tuple(rows)
 

@@ -6,6 +6,7 @@ Shapes: N seeds, M episodes of each, T tasks (data sets), R resamples. `Scores` 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import special
@@ -87,7 +88,7 @@ def seeds_far_below(scores: Array) -> int:
     if seeds < 3 or episodes < 2:
         return 0
     means = sorted(scores.mean(axis=1).tolist())
-    gaps = [upper - lower for lower, upper in zip(means, means[1:], strict=False)]
+    gaps = [upper - lower for lower, upper in pairwise(means)]
     place = gaps.index(max(gaps))
     others = gaps[:place] + gaps[place + 1 :]
     error = math.sqrt(float(scores.var(axis=1, ddof=1).mean()) / episodes)

@@ -1,4 +1,4 @@
-"""The tables of `lamobench leaderboard`, made of raw evaluations. A table of another track is one more row of `TABLES`."""
+"""The tables of `lamobench leaderboard`, made of raw evaluations. One of a track's own is one more row of `TABLES`."""
 
 import hashlib
 import math
