@@ -23,7 +23,7 @@ class Recompute:
     The code shares nothing with what wrote them but file formats. A line says that a table agrees, or which cells do
     not: then the status is 1."""
 
-    folders: Positional[tuple[Path, ...]]
+    folders: Positional[tuple[Path, ...]] = (Path("results"),)
     """Folders with an evaluations.tar.xz of `lamobench leaderboard --archive`; those inside them count too."""
 
     def run(self) -> None:

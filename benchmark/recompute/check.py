@@ -10,7 +10,7 @@ from ...datasets.errors import UserError
 from ...datasets.file_checks import check_regular_file
 from ..runs.layout import EVALUATIONS, MB
 from .archive import read_archive
-from .rows import Row, rows_of
+from .rows import SHOWN, Row, rows_of
 from .runs import read_runs
 from .tables import FORMAT, TABLES, Table, Value
 
@@ -107,5 +107,6 @@ def _is_near(cell: str, value: float) -> bool:
 
 
 def _described(key: Sequence[str], table: Table) -> str:
-    """The row's place in words; what is empty is left out."""
-    return ", ".join(f"{name} {cell}" for name, cell in zip(table.keys, key, strict=True) if cell)
+    """The row's place in words; what is empty is left out, and hashes are cut short."""
+    words = {name: cell[:SHOWN] if name.endswith("_hash") else cell for name, cell in zip(table.keys, key, strict=True)}
+    return ", ".join(f"{name} {cell}" for name, cell in words.items() if cell)

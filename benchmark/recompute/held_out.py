@@ -26,7 +26,7 @@ def held_out_columns(row: Row, rows: Sequence[Row]) -> dict[str, float]:
         both = [draw for draw in ours if draw in theirs]
         error = mean_of_seeds(_column(list(ours.values())))
         less = mean_of_seeds(_column([ours[draw] - theirs[draw] for draw in both])) if both else less
-    columns = {}
+    columns: dict[str, float] = {}
     for name, found in (("held_out_error", error), ("held_out_less_lamo", less)):
         columns |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     columns["held_out_loss"] = _mean([_last(run, "held_out_loss") for run in row.runs]) if measured else math.nan

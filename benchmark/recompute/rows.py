@@ -42,7 +42,7 @@ class Row:
     @property
     def scores(self) -> Array:
         """(N,) the score of each run."""
-        return self.episodes.mean(axis=1)
+        return np.asarray(self.episodes.mean(axis=1))
 
 
 def _last(run: Run, choice: int) -> Array:

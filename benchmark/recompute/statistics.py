@@ -104,7 +104,7 @@ def middle(scores: Array) -> float:
 
 def mean_over_tasks(tasks: list[Array]) -> Array:
     """The mean over tasks of the means of their runs (..., N) each: (...)."""
-    return np.mean([runs.mean(axis=-1) for runs in tasks], axis=0)
+    return np.asarray(np.mean([runs.mean(axis=-1) for runs in tasks], axis=0))
 
 
 def iqm_over_tasks(tasks: list[Array]) -> Array:

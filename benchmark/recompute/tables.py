@@ -51,7 +51,7 @@ FORMAT = ".4g"
 
 def leaderboard_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of leaderboard.csv each."""
-    return [_leaderboard_row(row) | published_columns(row.first) | held_out_columns(row, rows) for row in rows]
+    return [{**_leaderboard_row(row), **published_columns(row.first), **held_out_columns(row, rows)} for row in rows]
 
 
 def _leaderboard_row(row: Row) -> dict[str, Value]:

@@ -34,8 +34,8 @@ def write_evaluations(folders: Sequence[Path], output: Path) -> Path:
     return path
 
 
-def _check_size(path: Path, size: int, most: int) -> None:
-    if size > most:
+def _check_size(path: Path, size: int, limit: int) -> None:
+    if size > limit:
         raise UserError(
-            f"{path} is for {most // MB} MB, and these runs make {size / MB:.1f}; rank fewer, or leave --archive out"
+            f"{path} is for {limit // MB} MB, and these runs make {size / MB:.1f}; rank fewer, or leave --archive out"
         )

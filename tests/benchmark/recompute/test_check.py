@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,9 +43,7 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def results(former: Path, tmp_path: Path) -> Path:
     """A copy of the tables and the archive of former runs."""
-    for path in former.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(former, tmp_path / "results"))
 
 
 def faults(folder: Path) -> list[str]:
@@ -79,7 +78,7 @@ def _cells(path: Path) -> int:
     return sum(map(len, rows[1:]))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_runs_give_the_same_tables_as_the_harness(seed: int, tmp_path: Path) -> None:
     """Data sets with unequal seeds, variants, seeds that collapse, ties, held-out errors, models, published scores."""
     rng = np.random.default_rng(seed)
@@ -136,9 +135,10 @@ def test_a_changed_return_in_the_archive_is_found_by_what_it_does(results: Path)
     """Every hash is made to fit: the numbers alone tell."""
     contents = contents_of(results / EVALUATIONS)
     run = next(name for name in contents if name.startswith("reacher2d-medium-1-bc-s0"))
-    before, last = contents[run]["episodes.csv"].rsplit(b",", 2)[0], contents[run]["episodes.csv"].rsplit(b",", 2)[1:]
-    changed = b"1" + last[0] if last[0].startswith(b"0") else b"9" + last[0][1:]
-    contents[run]["episodes.csv"] = b",".join([before, changed, last[1]])
+    *before, last, length = contents[run]["episodes.csv"].rsplit(b",", 2)
+    changed = last.replace(last[:1], b"9", 1)
+    assert changed != last
+    contents[run]["episodes.csv"] = b",".join([*before, changed, length])
     pack(results, members_of(with_hashes(contents)))
     found = faults(results)
     assert any(re.match("leaderboard.csv: score_mean .*method bc,", fault) for fault in found), found
