@@ -23,7 +23,7 @@ class DecisionTransformerConfig:
     layers: Count = 3
     heads: Count = 1
     width: Count = 128
-    activation: Literal["relu", "gelu", "gelu_new"] = "relu"
+    activation: Literal["relu", "gelu", "gelu_new", "silu"] = "relu"
     dropout: Share = 0.1  # in attention, after attention and network, and on the embedded tokens
     embedding: Literal["linear", "mlp"] = "linear"  # "linear" as published, or "mlp" as in LaMo
     head: Literal["linear", "mlp"] = "linear"  # "linear" with tanh as published, or "mlp" without

@@ -246,5 +246,6 @@ def relu(hidden: Tensor) -> Tensor:
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": relu,
     "gelu": F.gelu,
+    "silu": F.silu,
     "gelu_new": partial(F.gelu, approximate="tanh"),
 }

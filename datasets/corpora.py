@@ -55,8 +55,14 @@ def load_corpus(name: str, tokenizer: "PreTrainedTokenizerBase") -> Corpus:
     """The corpus `name` in tokens of `tokenizer`, from the cache; it is made (half a minute for "docs") if not there.
 
     `name` is "docs", the documentation text of the installed packages; "wikitext-2" or "wikitext-103", once fetched; or
-    the path of a UTF-8 text file. Raises `UserError` for anything else, and for a damaged cache.
+    the path of a UTF-8 text file. Raises `UserError` for anything else, for a damaged cache, and for a tokenizer that
+    has no end-of-text token.
     """
+    if END_OF_TEXT not in tokenizer.get_vocab():
+        raise UserError(
+            f"the language model's tokenizer has no {END_OF_TEXT} to stand between texts; give another model, or read "
+            "no English: --set language_weight=0"
+        )
     sources = _sources(name)
     tokenizer_hash = tokenizer_sha256(tokenizer)
     key = json.dumps([REVISION, tokenizer_hash, sources], sort_keys=True)

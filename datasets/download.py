@@ -5,11 +5,9 @@ What has arrived waits beside the target as `<name>.part`, with the server's mar
 """
 
 import http.client
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +16,6 @@ from . import storage
 from .errors import UserError
 from .file_checks import check_regular_file
 from .json_files import read_json
-from .locks import lock, try_lock
 
 TIMEOUT = 30.0  # seconds without an answer or a byte
 BLOCK = 1 << 20  # bytes
@@ -34,7 +31,7 @@ def download(address: str, target: Path, check: Callable[[Path], None], force: b
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with _alone(target):
+    with storage.alone(target, "downloads"):
         for path in (target, part):
             if path.exists():
                 check_regular_file(path)
@@ -121,13 +118,3 @@ def _forget(part: Path) -> None:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Let one process at a time download `target`; the others wait, and then find it there."""
-    with target.with_name(f".{target.name}.lock").open("w") as door:
-        if not try_lock(door):
-            print(f"waiting for another process that downloads {target.name}", file=sys.stderr)
-            lock(door)
-        yield

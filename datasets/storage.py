@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -107,6 +108,16 @@ def _held(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def alone(target: Path, work: str) -> Iterator[None]:
+    """Let one process at a time make `target`; others say that they wait for the one that does `work`, and find it."""
+    with target.with_name(f".{target.name}{LOCK}").open("w") as door:
+        if not try_lock(door):
+            print(f"waiting for another process that {work} {target.name}", file=sys.stderr)
+            lock(door)
+        yield
 
 
 @contextmanager

@@ -129,6 +129,34 @@ def tiny_gpt2(english: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_llama(english: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of 2 layers of width 16, 4 heads of queries and 2 of keys and values, with its own tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM  # seconds, which tests of the data floor need not wait
+
+    folder = tmp_path_factory.mktemp("llama") / "tiny"
+    train_tokenizer(english.read_text().splitlines(), 280, 64).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=280,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            tie_word_embeddings=True,
+            rms_norm_eps=1e-5,
+            rope_theta=1000.0,
+            bos_token_id=0,
+            eos_token_id=0,
+            **sizes,
+        )
+        model = LlamaForCausalLM(config)
+        for parameter in model.parameters():
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers of width 16, with a pooler; unlike a fresh one, no bias is 0 and no gain 1."""
     from transformers import BertConfig, BertModel  # seconds, which tests of the data floor need not wait

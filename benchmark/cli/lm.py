@@ -30,10 +30,10 @@ class LanguageModelFetch:
     uses the network; goes on with a download that was interrupted, and does nothing if it is all there already."""
 
     name: Positional[str]
-    """gpt2, gpt2-medium, wikitext-2 or wikitext-103."""
+    """gpt2, gpt2-medium, wikitext-2 or wikitext-103; with a GGUF file, any name that it is to have."""
     from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
     """A folder to import instead of downloading: with config.json, tokenizer.json and model.safetensors; for a corpus
-    also its files, as parquet or text. They stay where they are."""
+    also its files, as parquet or text; or one GGUF file of a Llama, which is converted. They stay where they are."""
     force: bool = False
     """Fetch it again, in the place of the one that is there."""
     json: bool = False
@@ -43,9 +43,12 @@ class LanguageModelFetch:
         """Fetch, then say what there is."""
         from ...datasets import wikitext
         from ..lm.checkpoints import PUBLISHED
-        from ..lm.fetched import fetch_language_model
+        from ..lm.fetched import fetch_language_model, import_gguf
         from ..lm.packaged import PACKAGED, packaged_folder
 
+        if [path.suffix for path in self.from_] == [".gguf"]:
+            print_rows([import_gguf(self.name, self.from_[0], self.force)], self.json)
+            return
         if self.name in PACKAGED:  # pip's to fetch: says so where it is not here
             row = {"model": self.name, "folder": str(packaged_folder(self.name)), "use": f"--lm {self.name}"}
             print_rows([row], self.json)
@@ -125,13 +128,12 @@ class LanguageModelGroup:
 
 def language_models() -> list[dict[str, Any]]:
     """One row a language model that has a name. Keys: name, state ("ok" or "absent"), note (what to type)."""
-    from ..lm.checkpoints import EMBEDDED, PUBLISHED, model_folder
-    from ..lm.packaged import PACKAGED
+    from ..lm.checkpoints import check_at_hand, named_models
 
     rows = []
-    for name in [*sorted(folder.name for folder in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]:
+    for name in named_models():
         try:
-            model_folder(name)
+            check_at_hand(name)
         except UserError as error:
             rows.append({"name": name, "state": "absent", "note": str(error).partition("; ")[2]})
         else:

@@ -31,7 +31,8 @@ class RunOptions:
     """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
     length: the same, up to that share of the steps."""
     lm: str = ""
-    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, gpt2-medium, minilm or a folder; empty: the profile's."""
+    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, smollm2, minilm, ... (lamobench lm list) or a folder;
+    empty: the profile's."""
     precision: str = "float32"
     """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     compiled: bool = False

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from ...baselines.trajectory_model import Past
 from ...baselines.transformer import EVERY, KeysAndValues
+from . import llama
 from .gpt2 import read_tokens
 
 
@@ -86,6 +87,32 @@ class GPT2Backbone(LanguageBackbone):
     def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
         """Do the same as any backbone, and add the tokens to `past`."""
         return read_tokens(self.transformer, tokens, past, read)
+
+
+class LlamaBackbone(LanguageBackbone):
+    """Llama and what shares its architecture, by a pass of our own (`llama.py`)."""
+
+    def __init__(self, language_model: Any) -> None:
+        """Llama has no dropout modules: one is put in, which trajectories go through where GPT-2 has its own."""
+        super().__init__(language_model)
+        language_model.model.drop = nn.Dropout(0.0)
+
+    @property
+    def transformer(self) -> Any:
+        """Llama without its language head."""
+        return self.language_model.model
+
+    def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
+        """Do the same as any backbone: (B, L, D) to (B, R, D)."""
+        return llama.read_tokens(self.transformer, tokens, None, read)
+
+    def new_past(self) -> KeysAndValues:
+        """An empty memory for `extend`."""
+        return KeysAndValues.of(len(self.transformer.layers))
+
+    def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
+        """Do the same as any backbone, and add the tokens to `past`."""
+        return llama.read_tokens(self.transformer, tokens, past, read)
 
 
 class EncoderBackbone(LanguageBackbone):

@@ -15,8 +15,8 @@ from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.trajectories import Array
 from ..training.devices import choose_device
-from .checkpoints import held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
-from .families import FAMILIES
+from .checkpoints import MOST_SEEN, held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
+from .families import FAMILIES, positions_of
 from .ngrams import bigram_loss
 
 CUT = re.compile(r"(?<=\w)[ \n]")  # GPT-2 begins a token wherever white space begins
@@ -34,9 +34,9 @@ def score_text(
     - bytes: the size of the file. Nothing in it is changed: no white space, no line's end, no mark at its beginning.
     - tokens: of the whole file, one piece of text, by the model's own tokenizer. Every one is scored, and scored once.
       The end-of-text token stands before the first, which is predicted from it alone; it is not scored itself.
-    - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has as many tokens as the
-      model sees at once, n, and the next one begins at its last token: the stride is n - 1, and a token has between
-      1 and n - 1 others before it (`held_out_loss`).
+    - nats_per_token: the mean of -ln p(token | the tokens before it in its window). A window has n tokens, as
+      many as the model sees at once, 1024 at most, and the next one begins at its last token: the stride is n - 1, and
+      a token has between 1 and n - 1 others before it (`held_out_loss`).
     - bits_per_byte: the same sum, divided by ln 2 and by bytes. Other than nats a token, it compares models with
       different tokenizers.
 
@@ -114,7 +114,7 @@ def _pieces(text: Path) -> Iterator[str]:
 def _model_loss(name: str, ids: Array, device: str) -> float:
     """Mean nats a token of `ids[1:]`."""
     model: Any = load_language_model(name).to(choose_device(device))
-    positions = model.config.n_positions
+    positions = min(positions_of(model.config), MOST_SEEN)
     vocabulary = model.config.vocab_size
     batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
     total = 0.0

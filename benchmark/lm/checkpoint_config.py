@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
+
 from ...datasets.errors import UserError
 from .config_values import ABSOLUTE, INNER, NOTHING, SIZE
 from .families import FAMILIES, positions_of
@@ -37,6 +39,17 @@ def checked_values(found: Mapping[str, Any], kind: str, name: str) -> dict[str, 
     return {key: given[key] for key in family.values if key in given}
 
 
+def make_config(found: Mapping[str, Any], kind: str, name: str) -> Any:
+    """transformers' configuration of `model_type` `kind` with the values of `checked_values`, and no other."""
+    family = FAMILIES[kind]
+    values = checked_values(found, kind, name)
+    try:
+        return family.model.config_class(**values, **family.config)
+    except StrictDataclassError as error:
+        cause = str(error.__cause__ or error).splitlines()[-1].rstrip(".")
+        raise UserError(f"language model '{name}': its config.json makes no model ({cause}); copy it anew") from None
+
+
 def check_sizes(config: Any, shapes: Sequence[tuple[int, ...]], name: str) -> None:
     """Refuse, with a `UserError`, sizes that tensors of these shapes can't have, before anything is made of them."""
     family = FAMILIES[config.model_type]
@@ -55,8 +68,17 @@ def check_sizes(config: Any, shapes: Sequence[tuple[int, ...]], name: str) -> No
             f"language model '{name}': its config.json has {layout.width} {sizes[layout.width]}, which is no multiple "
             f"of {layout.heads} {sizes[layout.heads]}; copy it anew"
         )
+    heads = sizes[layout.heads]
+    groups = sizes.get("num_key_value_heads") or 1
+    width = getattr(config, "head_dim", 0)
+    if heads % groups or width % 2:
+        raise UserError(
+            f"language model '{name}': its config.json has {heads} heads of {width} numbers for {groups} of keys and "
+            "values, which do not go together; copy it anew"
+        )
     positions = positions_of(config)
-    if positions < 1 or positions**2 * sizes[layout.layers] > MOST_MASKS:
+    masks = positions**2 * sizes[layout.layers] if family.positions else 0
+    if positions < 1 or masks > MOST_MASKS:
         raise UserError(
             f"language model '{name}': its config.json lets it see {positions} tokens; copy it anew, or give a model "
             "of shorter contexts"

@@ -21,7 +21,7 @@ from torch import Tensor
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.json_files import read_json
-from .checkpoint_config import check_sizes, checked_values
+from .checkpoint_config import check_sizes, make_config
 from .families import FAMILIES
 
 SINGLE = "model.safetensors"
@@ -94,7 +94,7 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
             "give a checkpoint of one of these"
         )
     family = FAMILIES[kind]
-    config = family.model.config_class(**checked_values(values, kind, name), **family.config)
+    config = make_config(values, kind, name)
     stored = _stored_tensors(files, family.layout.prefix, name)
     check_sizes(config, [tensor.shape for tensor in stored.values()], name)
     return Checkpoint(name, config, stored)
@@ -131,32 +131,37 @@ def find_tensors(checkpoint: Checkpoint) -> dict[str, Stored]:
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Every parameter of the checkpoint's model, by transformers' name; mapped from its files, as they are there.
+    """Every parameter of the checkpoint's model in float32, by transformers' name; mapped from files that hold that.
 
     Raises a `UserError` as `find_tensors` does, for numbers that are not finite, for a head that is not the embedding
     that it is tied to, and for more numbers than this machine's memory holds.
     """
     name = checkpoint.name
     found = find_tensors(checkpoint)
-    needed = FLOAT32 * sum(math.prod(tensor.shape) for tensor in found.values())
+    check_memory(FLOAT32 * sum(math.prod(tensor.shape) for tensor in found.values()), name)
+    tensors: dict[str, Tensor] = {}
+    for file in {tensor.file: None for tensor in found.values()}:
+        with _opened(file, name) as opened:
+            here = {key: tensor for key, tensor in found.items() if tensor.file == file}
+            tensors |= {key: opened.get_tensor(tensor.key).float() for key, tensor in here.items()}
+    for key, values in tensors.items():
+        # a sum is finite only if each number is, and takes a fifth of the time; one of finite numbers may not be
+        if not values.sum().isfinite() and not values.isfinite().all():
+            raise UserError(
+                f"language model '{name}' has numbers in {key} that are not finite in float32; copy it anew"
+            )
+    _check_tied_head(checkpoint, tensors)
+    return tensors
+
+
+def check_memory(needed: int, name: str) -> None:
+    """A `UserError` if the language model `name`, which takes `needed` bytes, is more than this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UserError(
             f"language model '{name}' takes {needed / 1e9:.0f} GB of memory, and this machine has {memory / 1e9:.0f}; "
             "give a smaller one"
         )
-    tensors: dict[str, Tensor] = {}
-    for file in {tensor.file: None for tensor in found.values()}:
-        with _opened(file, name) as opened:
-            here = {key: tensor for key, tensor in found.items() if tensor.file == file}
-            tensors |= {key: opened.get_tensor(tensor.key) for key, tensor in here.items()}
-    for key, values in tensors.items():
-        if not torch.isfinite(values.float()).all():
-            raise UserError(
-                f"language model '{name}' has numbers in {key} that are not finite in float32; copy it anew"
-            )
-    _check_tied_head(checkpoint, tensors)
-    return tensors
 
 
 def check_inside(folder: Path, file: str, max_bytes: int = MB) -> None:
@@ -239,7 +244,7 @@ def _check_tied_head(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> N
     if head is None or embedding is None or layout.head in tensors:
         return
     with _opened(head.file, checkpoint.name) as opened:
-        if not torch.equal(opened.get_tensor(head.key), embedding):
+        if not torch.equal(opened.get_tensor(head.key).float(), embedding):
             raise UserError(
                 f"language model '{checkpoint.name}' has a {head.key} of its own, which its config.json ties to the "
                 "embedding; set tie_word_embeddings to false there, or copy it anew"

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from ...datasets.storage import home
 from ...datasets.trajectories import Array
 from .checkpoint_folder import open_checkpoint, read_tensors, weight_files
 from .families import FAMILIES, family_of, positions_of
-from .packaged import PACKAGED, file_sha256, packaged_folder
+from .packaged import PACKAGED, check_package, file_sha256, packaged_folder
 from .tokenizer_files import read_tokenizer
 
 EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
@@ -31,6 +32,10 @@ PUBLISHED = {
     "gpt2-medium": Repository("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
 }
 PUBLISHED_FAMILY = "gpt2"  # of all of these
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # of models in `$LAMOBENCH_HOME/models`
+MOST_SEEN = (
+    1024  # tokens in a window of English that is scored: GPT-2's context; a Llama's logits of more take gigabytes
+)
 WEIGHTS = ("pretrained", "random", "permuted", "initialised")
 ATTENTION = ("eager", "sdpa")
 
@@ -40,10 +45,10 @@ def load_language_model(
 ) -> PreTrainedModel:
     """The language model `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
 
-    `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" (from a
-    package) or the path of a folder with a checkpoint in safetensors. A GPT-2 comes with its language head, an encoder
-    (BERT, RoBERTa) without heads and with a causal mask. `attention` is transformers' kernel: "eager" is faster than
-    "sdpa" in bfloat16 on a CPU, and slower elsewhere.
+    `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" or
+    "smollm2" (from packages), what a GGUF was imported as, or the path of a folder with a checkpoint in safetensors. A
+    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask.
+    `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
     arrangement of values; each control keeps less of it than the one before:
@@ -135,11 +140,36 @@ def model_folder(name: str) -> Path:
         return _published_folder(name)
     if name in PACKAGED:
         return packaged_folder(name)
+    if name in imported_models():
+        return _with_weights(home() / "models" / name)
     if Path(name).expanduser().is_dir():
         return _with_weights(Path(name).expanduser().resolve())
-    valid = [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED]
-    choose("language model", name, valid, "or the path of a folder with a checkpoint of GPT-2, BERT or RoBERTa")
+    kinds = ", ".join(family.title for family in FAMILIES.values())
+    choose("language model", name, named_models(), f"or the path of a folder with a checkpoint of {kinds}")
     raise AssertionError("unreachable: `choose` refuses every name that is not handled above")
+
+
+def check_at_hand(name: str) -> None:
+    """A `UserError` as `model_folder` raises it, but a packaged GGUF is not converted yet."""
+    if name in PACKAGED and name not in _converted():
+        check_package(name)
+    else:
+        model_folder(name)
+
+
+def named_models() -> list[str]:
+    """The language models that have a name, at hand or not."""
+    return [*sorted(path.name for path in EMBEDDED.glob("*/")), *PUBLISHED, *PACKAGED, *imported_models()]
+
+
+def imported_models() -> list[str]:
+    """Names that GGUF files were imported under (`fetched.import_gguf`)."""
+    return [name for name in _converted() if name not in PUBLISHED and name not in PACKAGED]
+
+
+def _converted() -> list[str]:
+    """The folders in `$LAMOBENCH_HOME/models`, but for hidden ones."""
+    return sorted(path.name for path in (home() / "models").glob("*/") if NAME.fullmatch(path.name))
 
 
 def language_loss(model: nn.Module, ids: Tensor) -> Tensor:
@@ -163,9 +193,10 @@ def perplexity(loss: float) -> float:
 def held_out_loss(model: PreTrainedModel, ids: Array, batch_size: int = 8) -> float:
     """Mean nats per token of `ids[1:]`, every token predicted once from the tokens before it in its window.
 
-    Windows are as long as the model's context and overlap by one token, so that none goes unpredicted.
+    Windows are as long as the model's context, `MOST_SEEN` at most, and overlap by one token, so that none goes
+    unpredicted.
     """
-    stride = positions_of(model.config) - 1
+    stride = min(positions_of(model.config), MOST_SEEN) - 1
     windows = [ids[start : start + stride + 1] for start in range(0, len(ids) - 1, stride)]
     total = 0.0
     with torch.no_grad():

@@ -23,6 +23,19 @@ def _token(value: Any) -> bool:
     return value is None or (type(value) is int and value >= 0)
 
 
+def _rotary(given: dict[str, Any]) -> bool:
+    """Check whether transformers builds these positions once and for all: other kinds change as a text grows."""
+    kind = given.get("rope_type", given.get("type", "default"))
+    numbers = [value for key, value in given.items() if key not in ("rope_type", "type")]
+    wanted = ROTARY.get(kind) if isinstance(kind, str) else None
+    return wanted is not None and wanted <= given.keys() and all(_number(value, 1e-3, 1e15) for value in numbers)
+
+
+ROTARY = {  # kinds of rotary positions, and the numbers that each needs
+    "default": set[str](),
+    "linear": {"factor"},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+}
 SIZE = Kind("a whole number from 1", lambda value: type(value) is int and value >= 1)
 INNER = Kind("a whole number from 1, or null", lambda value: value is None or SIZE.holds(value))
 SHARE = Kind("a number from 0 to 1", lambda value: _number(value, 0, 1))
@@ -32,6 +45,11 @@ TOKENS = Kind(
     "tokens' numbers, or null", lambda value: all(map(_token, value)) if isinstance(value, list) else _token(value)
 )
 PADDING = Kind("a token's number", lambda value: value is not None and _token(value))
+BASE = Kind("a number from 1", lambda value: _number(value, 1, 1e15))
+ROPE = Kind(
+    "rotary positions as they are, scaled linearly or as Llama 3 does",
+    lambda value: value is None or (isinstance(value, dict) and _rotary(value)),
+)
 ACTIVATION = Kind("a name of transformers' activations", lambda value: isinstance(value, str) and value in ACT2FN)
 NOTHING = Kind("nothing: such models are not read here", lambda value: not value)
 ABSOLUTE = Kind('"absolute"', lambda value: value == "absolute")

@@ -8,11 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformers import BertModel, GPT2LMHeadModel, GPT2TokenizerFast, RobertaModel
+from transformers import (
+    BertModel,
+    GPT2LMHeadModel,
+    GPT2TokenizerFast,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    RobertaModel,
+)
 
-from .backbones import EncoderBackbone, GPT2Backbone, LanguageBackbone
-from .config_values import ACTIVATION, EVERY, FLAG, INNER, PADDING, SHARE, SIZE, Kind
+from .backbones import EncoderBackbone, GPT2Backbone, LanguageBackbone, LlamaBackbone
+from .config_values import ACTIVATION, BASE, EVERY, FLAG, INNER, PADDING, ROPE, SHARE, SIZE, Kind
 from .gpt2 import split_projections
+from .llama import PROJECTIONS, join_projections
 
 
 @dataclass(frozen=True)
@@ -39,14 +47,15 @@ class Family:
     values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it
     backbone: Callable[[Any], LanguageBackbone]  # of a model, which is changed in place
-    positions: str  # the module of its position embeddings
+    positions: str  # the module of its position embeddings; "" where positions turn queries and keys instead
     # Layers that can have updates, by the ends of their names: of queries, keys and values, once each is a layer of its
     # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
     projections: tuple[str, str, str]
     more_targets: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, str]  # patterns in its tensors' names, by the part of the network that they belong to
     fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
-    split: Callable[[Any, Sequence[str]], None] | None = None  # makes such a layer three, and what is updated linear
+    # Lays queries, keys and values out for updates, and makes what else is updated linear.
+    split: Callable[[Any, Sequence[str]], None] | None = None
     unused_positions: Callable[[Any], int] = lambda config: 0  # of `max_position_embeddings`
     config: dict[str, Any] = field(default_factory=dict)  # what of a checkpoint's config is changed
     arguments: dict[str, Any] = field(default_factory=dict)  # for the class
@@ -131,6 +140,47 @@ FAMILIES = {
         },
         fused="c_attn",
         split=split_projections,
+    ),
+    "llama": Family(
+        "Llama",
+        LlamaForCausalLM,
+        PreTrainedTokenizerFast,  # which splits a text as its file says: not all do it as GPT-2
+        Layout(
+            "model.",
+            re.compile(r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq|lm_head\.weight|score\..*"),
+            head="lm_head.weight",
+            tied_to="model.embed_tokens.weight",
+        ),
+        values=EVERY
+        | {
+            **dict.fromkeys(("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"), SIZE),
+            **dict.fromkeys(("num_key_value_heads", "head_dim"), INNER),
+            **dict.fromkeys(("rms_norm_eps", "attention_dropout"), SHARE),
+            **dict.fromkeys(("attention_bias", "mlp_bias"), FLAG),
+            **dict.fromkeys(("rope_parameters", "rope_scaling"), ROPE),
+            "rope_theta": BASE,
+            "max_position_embeddings": SIZE,
+            "hidden_act": ACTIVATION,
+        },
+        predicts_words=True,
+        backbone=LlamaBackbone,
+        positions="",
+        projections=PROJECTIONS,
+        more_targets={
+            "qkv": (),
+            "attention": ("o_proj",),
+            "all": ("o_proj", "gate_proj", "up_proj", "down_proj"),
+        },
+        parts={
+            "biases of queries, keys, values": r"\.[qkv]_proj(\.\w+)*\.bias$",
+            "queries, keys, values": r"\.[qkv]_proj\.",
+            "layer norms": r"layernorm|model\.norm\.",
+            "rest of attention": r"\.self_attn\.",
+            "feed-forward layers": r"\.mlp\.",
+            "token embeddings (tied to the output)": r"\.embed_tokens\.",
+            "output layer": r"\.lm_head\.",
+        },
+        split=join_projections,
     ),
     "bert": Family(
         "BERT",

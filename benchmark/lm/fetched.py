@@ -8,15 +8,16 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from ...datasets import corpora
 from ...datasets.cache import replaced_folder
 from ...datasets.errors import UserError
 from ...datasets.hub import Check, download_files, forget_downloads
 from ...datasets.json_files import parse_json
 from ...datasets.storage import home, plain_disk_errors
-from .checkpoint_folder import find_tensors, open_checkpoint
-from .checkpoints import PUBLISHED, PUBLISHED_FAMILY
+from .checkpoints import EMBEDDED, NAME, PUBLISHED, PUBLISHED_FAMILY
+from .converted import check_model, convert
 from .families import FAMILIES
-from .tokenizer_files import read_tokenizer
+from .packaged import PACKAGED, check_content
 
 
 def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = False) -> dict[str, Any]:
@@ -33,9 +34,27 @@ def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = Fa
             with replaced_folder(folder) as temporary:
                 for file, path in placed.items():
                     (shutil.copyfile if given else os.replace)(path, temporary / file)
-                _check_model(temporary, name)
+                check_model(temporary, name)
             forget_downloads(name)
     return {"model": name, "folder": str(folder), "use": f"--lm {name}"}
+
+
+def import_gguf(name: str, file: Path, force: bool = False) -> dict[str, Any]:
+    """Convert the GGUF `file`, of a Llama, to the language model `name` in `$LAMOBENCH_HOME/models`; say what there is.
+
+    `name` is any plain name that is not taken, or that of a packaged model whose GGUF this is. Raises a `UserError`,
+    and changes nothing, otherwise, if there is such a model already and not `force`, and as `converted.convert` does.
+    """
+    if not NAME.fullmatch(name) or name in PUBLISHED or (EMBEDDED / name).exists() or name in corpora.NAMES:
+        raise UserError(f"a GGUF can't become '{name}'; give another name of letters, digits, '.', '_' and '-'")
+    if (package := PACKAGED.get(name)) is not None:
+        if not package.gguf:
+            raise UserError(f"'{name}' is no GGUF; give another name")
+        check_content(file, package.sha256[package.gguf], name, "give that file, or another name")
+    folder = home() / "models" / name
+    if folder.exists() and not force:
+        raise UserError(f"there is a language model '{name}' already; give another name, or --force to replace it")
+    return {"model": name, "folder": str(convert(file, name, force)), "use": f"--lm {name}"}
 
 
 def _check_config(file: Path) -> None:
@@ -86,10 +105,3 @@ def _given_files(name: str, given: Sequence[Path]) -> dict[str, Path]:
         except UserError as error:
             raise UserError(f"{path} is no good: {error}; copy it anew") from None
     return placed
-
-
-def _check_model(folder: Path, name: str) -> None:
-    """Refuse weights that are not what the config promises, and a tokenizer that is not the weights'."""
-    checkpoint = open_checkpoint(folder, name)
-    find_tensors(checkpoint)
-    read_tokenizer(folder, checkpoint.config, name)

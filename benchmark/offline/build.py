@@ -1,5 +1,6 @@
 """Build policies that are ready to train from configurations: the one place that knows every method's class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...datasets.fractions import SELECTIONS, Subset
 from ...datasets.trajectories import Array, combine_hashes
 from ...datasets.windows import View, reward_rates
 from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
+from ..lm.families import FAMILIES
 from ..lm.lamo import LaMo, LaMoConfig, check_trainable
 from ..runs.changes import changed
 from ..runs.methods import METHODS
@@ -48,10 +50,17 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
     return corpus
 
 
-def check_language_model(settings: Any, lm: str) -> None:
+def check_language_model(settings: Any, lm: str, legacy: Sequence[str] = ()) -> None:
     """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
-    if isinstance(settings, LaMoConfig):
-        check_trainable(model_type(lm), settings)
+    if not isinstance(settings, LaMoConfig):
+        return
+    kind = model_type(lm)
+    check_trainable(kind, settings)
+    if "no-positions" in legacy and not FAMILIES[kind].positions:
+        raise UserError(
+            f"legacy 'no-positions': a language model of type '{kind}' has no position embeddings that could be left "
+            "out; give a GPT-2 as --lm"
+        )
 
 
 def corpus_hash(corpus: Corpus | None) -> str:

@@ -16,6 +16,7 @@ PARTS = (
     "token embeddings (tied to the output)",
     "position embeddings",
     "token type embeddings",
+    "output layer",
 )
 UPDATES = re.compile(r"lora_[AB]")
 

@@ -99,7 +99,11 @@ SOURCE_LIMITS = {
 }
 ONE_SEED = "One seed: another may play quite differently. Only intervals over seeds compare methods."
 CPU_PROFILE = "The `cpu` profile is small on purpose: most methods stop long before they have converged."
-MINI = "`gpt2-mini` is not GPT-2: it has 1.4 million parameters and read little. It is for plumbing and controls."
+ABOUT = {  # language models
+    "gpt2-mini": "`gpt2-mini` is not GPT-2: it has 1.4 million parameters and read little. It is for plumbing and "
+    "controls.",
+    "smollm2": "`smollm2` is SmolLM2-135M-Instruct, tuned to answer in chats, its weights quantised to 4 bits.",
+}
 ATARI = " Without sticky actions an Atari game has 30 different starts, so episodes are not independent."
 
 
@@ -250,6 +254,6 @@ def _command(config: OfflineConfig) -> str:
 def _limits(config: OfflineConfig) -> list[str]:
     limits = [SOURCE_LIMITS[config.source]] if config.source in SOURCE_LIMITS else []
     limits += [CPU_PROFILE] if config.profile.startswith("cpu") else []
-    limits += [MINI] if config.lm == "gpt2-mini" else []
+    limits += [ABOUT[config.lm]] if config.lm in ABOUT else []
     limits += [f"It reproduces faults of the published code: {', '.join(config.legacy)}."] if config.legacy else []
     return [*limits, ONE_SEED, "It was trained and evaluated in simulation only; it is no controller for a machine."]

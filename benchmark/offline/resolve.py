@@ -119,7 +119,7 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
     _check_actions(request, trajectories, task)
     lm = language_model if method.weights else ""
-    check_language_model(policy, lm)
+    check_language_model(policy, lm, legacy)
     config = OfflineConfig(
         dataset=dataset.name,
         task=task.name,

@@ -175,8 +175,8 @@ def test_folders_that_hold_no_gpt2(checkpoint: Path) -> None:
     with pytest.raises(UserError, match=r"no tokenizer\.json"):
         load_tokenizer(str(checkpoint))
     config = json.loads((checkpoint / "config.json").read_text())
-    (checkpoint / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
-    with pytest.raises(UserError, match="is of type 'llama'"):
+    (checkpoint / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}))
+    with pytest.raises(UserError, match="is of type 'mamba'"):
         load_language_model(str(checkpoint))
     (checkpoint / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json can.t be read"):

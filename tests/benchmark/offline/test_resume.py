@@ -50,10 +50,12 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 
 
 @pytest.fixture
-def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path) -> dict[str, OfflineConfig]:
+def configs(tiny_request: Callable[..., RunRequest], tiny_bert: Path, tiny_llama: Path) -> dict[str, OfflineConfig]:
     requests = {method: tiny_request(method, budget=BUDGET) for method in METHODS}
     encoder = tiny_request("lamo", budget=BUDGET, lm=str(tiny_bert), settings={"language_weight": 0.0})
-    return {name: resolve(request) for name, request in (requests | {"lamo, encoder": encoder}).items()}
+    llama = tiny_request("lamo", budget=BUDGET, lm=str(tiny_llama), settings={"dropout": 0.1, "lora_dropout": 0.1})
+    requests |= {"lamo, encoder": encoder, "lamo, Llama": llama}
+    return {name: resolve(request) for name, request in requests.items()}
 
 
 @pytest.fixture(autouse=True)
