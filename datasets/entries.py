@@ -1,7 +1,7 @@
 """Every data set of the suite, and where it comes from. Plain data: importing this module loads no numerical library.
 
-A new task is one `Task` (`tasks.py`) and its environment (`environments.py`); a new data set is one `Dataset` and a
-source that can read it (`sources/`) or a player that can record it (`recording/`).
+A new task is one `Task` (`tasks.py`) and its environment (`environments/simulators.py`); a new data set is one
+`Dataset` and a source that can read it (`sources/`) or a player that can record it (`recording/`).
 """
 
 from collections.abc import Iterator

@@ -22,6 +22,7 @@ FLOORS = ["benchmark", "baselines", "datasets"]  # from the top: each may import
 ROOMS = [
     "cli",
     "benches",
+    "finetune",
     "offline",
     "report",
     "sharing",

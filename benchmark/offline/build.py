@@ -10,7 +10,7 @@ import torch
 from ...baselines.policy import Policy, Spec
 from ...datasets.catalog import find_task, load
 from ...datasets.corpora import Corpus, check_length, load_corpus
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS, Subset
 from ...datasets.trajectories import Array, combine_hashes

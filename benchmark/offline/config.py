@@ -10,8 +10,10 @@ from ...baselines.fields import Bounds
 from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS
 from ..runs.config import Number, RunConfig
+from ..runs.methods import METHODS
 from ..runs.records import read_config
 from .faults import FAULTS
+from .hyperparameters import PROFILES, overrides_for
 
 LATER_FIELDS: dict[str, Any] = {
     "track": "offline",
@@ -66,6 +68,16 @@ class OfflineConfig(RunConfig):
     def subject(self) -> str:
         """The data set."""
         return self.dataset
+
+    @property
+    def outdated(self) -> Mapping[str, Any]:
+        """Later settings that a run of an unchanged profile has otherwise than the profile has them now."""
+        profile = self.profile.partition(" (")[0]
+        if "changed" in self.profile or profile not in PROFILES or self.method not in METHODS:
+            return {}
+        now = {**self.later_settings, **overrides_for(profile, self.task, self.method)}
+        had = {**self.later_settings, **self.policy}
+        return {name: had[name] for name in self.later_settings if had[name] != now[name]}
 
     @property
     def ranked_targets(self) -> list[float]:

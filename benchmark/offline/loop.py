@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
-from ...datasets.environments import simulator_version
+from ...datasets.environments.simulators import simulator_version
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from ..runs.episodes import HEADER, episodes_csv
 from ..runs.store import note_on_terminal, run_folder, write_logs

@@ -17,6 +17,7 @@ ABOUT_PICTURE = "episode.json"
 EVALUATIONS = "evaluations.tar.xz"  # beside tables: the files, but for checkpoints, of the runs that they are of
 EVALUATIONS_MOST = 15 * MB  # of such an archive, which is committed with its tables
 EVALUATIONS_UNPACKED = 512 * MB  # of what is in it
+REWIND = "rewind.json"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 
@@ -34,12 +35,14 @@ FILES = {
     "config.json": File(MB, of_finished=True, sized=True),
     "metrics.jsonl": File(256 * MB, of_finished=True, sized=True),
     "episodes.csv": File(256 * MB, of_finished=True, sized=True),
+    "stages.csv": File(256 * MB, sized=True),
     "done.json": File(MB, of_finished=True),
     "failed.json": File(MB),
     DATA_FACTS: File(16 * MB),
     CHECKPOINT: File(8192 * MB - 1, sized=True),  # as much as a tar's header can say
     PICTURE: File(),
     ABOUT_PICTURE: File(),
+    REWIND: File(),
 }
 
 

@@ -13,7 +13,10 @@ from .labels import label, method_order
 from .tables import WIDTH
 
 BESIDE = 2  # shares of the data in one table: as many as `WIDTH` has room for
-TRIVIAL = {"held_out_mean_action": "the subset's mean action", "held_out_previous_action": "the previous action"}
+TRIVIAL = {
+    "held_out_mean_action": "mean action",
+    "held_out_previous_action": "previous action",
+}  # predictors, by column
 ABOUT = (
     "{dataset} ({source} data {content}, {profile} profile): held-out action error, the mean squared error on episodes "
     "that a run does not learn from (of discrete actions the share that is another); lower is better. In brackets: "

@@ -14,7 +14,7 @@ import numpy as np
 from .. import cache, storage
 from ..actions import same_actions
 from ..entries import ALIASES, DATASETS, UNLISTED
-from ..environments import make_environment
+from ..environments.simulators import make_environment
 from ..errors import UserError
 from ..kitchen import goal_vector
 from ..own_tasks import choose_environment, make_own_task

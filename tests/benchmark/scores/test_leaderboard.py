@@ -240,3 +240,24 @@ def test_the_file_says_why_a_row_is_not_comparable(tmp_path: Path, runs_root: Pa
         "not comparable: source recorded instead of d4rl; profile cpu instead of paper; "
         "language model gpt2-mini instead of gpt2"
     )
+
+
+def test_runs_of_what_a_profile_once_was_are_rows_of_their_own(runs_root: Path, write_run: WriteRun) -> None:
+    """Rows say so even where no run of the profile as it is now stands beside them; what was asked for is not old."""
+    lamo = {"method": "lamo", "lm": "gpt2-mini", "lm_hash": "a" * 64}
+    old = {"policy": {"context": 5, "input_scale": "published"}}
+    new = {"policy": {"context": 5}}
+    write_run(flat(1.0), seed=0, **lamo, **old)
+    assert one_row(leaderboard(collect(runs_root)))["variant"] == "input_scale=published"
+    for seed in range(3):
+        write_run(flat(2.0), seed=seed, **lamo, **new)
+    write_run(flat(3.0), seed=0, **lamo, **old, profile="cpu (changed)")
+    write_run(flat(3.0), seed=0, **lamo, **new, profile="paper")
+    rows = leaderboard(collect(runs_root)).to_dict("records")
+    found = {(row["profile"], row["variant"]): (row["score_mean"], row["seeds"]) for row in rows}
+    assert found == {
+        ("cpu", ""): (2.0, 3),
+        ("cpu", "input_scale=published"): (1.0, 1),
+        ("cpu (changed)", ""): (3.0, 1),
+        ("paper", ""): (3.0, 1),
+    }
