@@ -92,11 +92,11 @@ grid-relay: ## the same of a network that knows a maze, and not the room before 
 apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
 apple-retrieval grid-relay: setup
 	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
-	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
-	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo
+	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from ...datasets.trajectories import Array
+from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
 from .published import COLUMNS, published_columns
 from .rows import Row
@@ -206,5 +207,6 @@ TABLES = {
     ),
     "aggregates.csv": Table(_AGGREGATES, aggregate_rows),
     "comparisons.csv": Table((*_PLACE, "other", "other_lm"), comparison_rows),
+    "finetune.csv": Table(("task", "method", "profile", "variant"), finetune_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }
