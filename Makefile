@@ -43,7 +43,7 @@ CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -85,6 +85,18 @@ $(EVERY_TASK): setup
 	@$(call RECORD,$(DATASET))
 	@$(SWEEP) $(DATASET) $(CHOSEN) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/$@
+
+apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
+grid-relay: ## the same of a network that knows a maze, and not the room before it
+
+apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
+apple-retrieval grid-relay: setup
+	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@
+
+finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
+	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
+	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
@@ -128,6 +140,9 @@ ablation-lamo: setup ## LaMo with one part changed at a time, on little data: re
 	@$(call RECORD,kitchen-complete)
 	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
 
+input-scale: setup ## the scale at which trajectories enter LaMo's language model, on recordings of its own: results/input_scale.csv
+	@$(BIN)/python -m lamobench.tests.benchmark.offline.input_scale_choice results/input_scale.csv
+
 faults: setup ## what each fault of LaMo's published code costs, each put back alone: results/faults.csv
 	@$(call RECORD,reacher2d-medium-large)
 	@$(call RECORD,kitchen-complete)
@@ -158,25 +173,25 @@ bench-growth: setup ## how cost grows with context, width, data and runs: result
 bench-price: setup ## what the full table of PROFILE, paper if not given, costs on this machine's device: results/price.csv
 	@$(BIN)/lamobench bench --price $(if $(filter file,$(origin PROFILE)),paper,$(PROFILE)) --page docs/performance.md
 
-coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (three minutes)
+coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (some minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.scores.interval_coverage
 
-parity: $(PARITY)/ready ## losses and gradients of the baselines beside d3rlpy's, in an environment of its own
+parity: $(PARITY)/ready ## losses and gradients beside d3rlpy's and Stable-Baselines3's, in an environment of its own
 	@$(BESIDE_D3RLPY) -m pytest --confcutdir tests/parity tests/parity
 
-bench-baselines: $(PARITY)/ready ## updates per second beside d3rlpy's and transformers': results/bench_baselines.csv
+bench-baselines: $(PARITY)/ready ## updates per second beside those of d3rlpy, transformers and Stable-Baselines3: results/bench_baselines.csv
 	@$(BESIDE_D3RLPY) -W ignore -m lamobench.tests.parity.bench_baselines
 
 # d3rlpy needs a gymnasium older than ours: only the algorithms are imported there, which need none, from a link.
 $(PARITY)/ready: constraints.txt constraints-parity.txt | $(READY)
 	@test -x $(PARITY)/bin/pip || { echo "setting up: $(PARITY)"; $(BIN)/python -m venv --clear $(PARITY); }
-	@echo "setting up: d3rlpy beside the algorithms (a minute or more the first time; log in $(PARITY)/setup.log)"
+	@echo "setting up: d3rlpy and Stable-Baselines3 beside the algorithms (a minute or more the first time; log in $(PARITY)/setup.log)"
 	@mkdir -p $(PARITY)/source && ln -sfn ../.. $(PARITY)/source/lamobench
 	@grep -v '^gymnasium==' constraints.txt > $(PARITY)/constraints.txt
 	@{ $(PARITY)/bin/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
 	  && $(PARITY)/bin/pip install --disable-pip-version-check --constraint $(PARITY)/constraints.txt \
-	    --constraint constraints-parity.txt d3rlpy transformers pytest pytest-timeout; } > $(PARITY)/setup.log 2>&1 || { \
-	  echo "make: d3rlpy could not be installed ($$(grep -i '^error' $(PARITY)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make parity" >&2; exit 2; }
+	    --constraint constraints-parity.txt d3rlpy stable-baselines3 transformers pytest pytest-timeout; } > $(PARITY)/setup.log 2>&1 || { \
+	  echo "make: d3rlpy or stable-baselines3 could not be installed ($$(grep -i '^error' $(PARITY)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make parity" >&2; exit 2; }
 	@touch $@
 
 gpt2-mini: setup ## pre-train the embedded language model anew (half an hour)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.fractions import Subset, best_episodes
-from ..datasets.windows import StepBatch, StepSampler
+from ..datasets.windows import ContextBatch, StepBatch, StepSampler
 from .fields import Amount, Count, Share
 from .networks import observation_network
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
@@ -65,6 +65,11 @@ class BC(Policy):
         predicted = self.policy(batch.observations)
         loss = F.cross_entropy(predicted, batch.actions) if self.discrete else F.mse_loss(predicted, batch.actions)
         return loss, {"action_error": loss.detach()}
+
+    def action_loss(self, windows: ContextBatch) -> Tensor:
+        """The loss of the windows' only steps."""
+        observations = windows.observations if self.view.frames else windows.observations[:, 0]
+        return self.loss(StepBatch(observations, windows.actions[:, 0]))[0]
 
     def act(self, history: History) -> Tensor:
         """Act on the newest observation alone."""

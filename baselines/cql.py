@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ..datasets.fractions import Subset
 from ..datasets.windows import TransitionBatch, TransitionSampler, reward_scale
+from .densities import squashed_log_density
 from .fields import Amount, Count, Delay, Positive, Share
 from .networks import Ensemble, mlp, move_towards
 from .policy import ActionBounds, History, Normalizer, OptimizerSettings, Policy, Spec
@@ -253,11 +254,3 @@ class CQL(Policy):
                 {"params": critic, "lr": self.config.critic_learning_rate, "weight_decay": 0.0},
             ]
         )
-
-
-def squashed_log_density(pre_tanh: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
-    """Log density of tanh(before), where before = mean + std * noise is Gaussian; summed over action dimensions."""
-    gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
-    # log(1 - tanh(x)^2) in a form that keeps its precision for large |x|
-    squash = 2.0 * (math.log(2.0) - pre_tanh - F.softplus(-2.0 * pre_tanh))
-    return (gaussian - squash).sum(-1)

@@ -57,6 +57,10 @@ class DecisionTransformer(Policy):
         loss = self.model.action_error(batch)
         return loss, {"action_error": loss.detach()}
 
+    def action_loss(self, windows: ContextBatch) -> Tensor:
+        """The loss itself."""
+        return self.model.action_error(windows)
+
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
         return self.model.act(history)

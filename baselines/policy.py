@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..datasets.fractions import Subset
 from ..datasets.trajectories import Array
-from ..datasets.windows import VECTORS, View
+from ..datasets.windows import VECTORS, ContextBatch, View
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,13 @@ class Policy(nn.Module, ABC):
         """
         assert not cached_context, f"{type(self).__name__} has no context to keep"
         return lambda history, kept: self.act(history)
+
+    def action_loss(self, windows: ContextBatch) -> Tensor | None:
+        """The loss of predicting the data's actions in windows of this policy's context, which it never learns from.
+
+        None of a method that has no such loss: its actions are measured all the same.
+        """
+        return None
 
     @abstractmethod
     def optimizer_settings(self) -> OptimizerSettings:

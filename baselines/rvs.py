@@ -92,6 +92,10 @@ class RvS(Policy):
         rate = returns_to_go / (self.spec.horizon - timesteps)
         return (rate.clamp(self.lowest, self.highest) * (self.spec.horizon / self.spec.return_scale))[:, None]
 
+    def action_loss(self, windows: ContextBatch) -> Tensor | None:
+        """The loss of the windows' only steps; None of RvS-G, whose goals are drawn."""
+        return None if self.config.condition == "goal" else self.loss(windows)[0]
+
     def act(self, history: History) -> Tensor:
         """The mean for the target return that is left, or for the sub-goal that comes next."""
         newest = history.observations[:, -1]

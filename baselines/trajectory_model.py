@@ -109,6 +109,13 @@ class TrajectoryModel(nn.Module):
         self.norm_before_time = tokens.norm_before_time
         self.return_scale = spec.return_scale
 
+    @torch.no_grad()
+    def scale_inputs(self, factor: float) -> None:
+        """Multiply what enters the backbone, as it is before training, by `factor`."""
+        self.embed_norm.weight.mul_(factor)  # its bias is 0
+        if self.norm_before_time:
+            self.embed_time.weight.mul_(factor)
+
     def embed(self, data: ContextBatch | History) -> Tensor:
         """Interleaved tokens (B, 3K, D)."""
         returns = self.embed_return(data.returns_to_go[..., None] / self.return_scale)

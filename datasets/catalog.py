@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .entries import ALIASES, DATASETS, OLDER, Dataset, Public, Recorded, Source, command_to_get
+from .entries import ALIASES, DATASETS, UNLISTED, Dataset, Public, Recorded, Source, command_to_get
 from .errors import UserError, choose
 from .tasks import TASKS, Task
 
@@ -26,17 +26,17 @@ def find_dataset(name: str) -> Dataset:
 
     name = ALIASES.get(name, name)
     known = DATASETS | {dataset.name: dataset for dataset in own_datasets()}
-    if name in OLDER:
-        return OLDER[name]
+    if name in UNLISTED:
+        return UNLISTED[name]
     return known[choose("data set", name, list(known), hint="`lamobench data list` describes them")]
 
 
 def all_datasets() -> list[Dataset]:
-    """Every data set in catalog order, then the older versions that are at hand, then the user's own."""
+    """Every data set in catalog order, then the unlisted ones that are at hand, then the user's own."""
     from . import cache
     from .own_datasets import own_datasets
 
-    at_hand = [d for d in OLDER.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
+    at_hand = [d for d in UNLISTED.values() if any(cache.folder_of(d.name, s).is_dir() for s in d.source_names)]
     return [*DATASETS.values(), *at_hand, *own_datasets()]
 
 

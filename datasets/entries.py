@@ -1,9 +1,10 @@
 """Every data set of the suite, and where it comes from. Plain data: importing this module loads no numerical library.
 
-A new task is one `Task` (`tasks.py`) and its environment (`environments.py`); a new data set is one `Dataset` and a
-source that can read it (`sources/`) or a player that can record it (`recording/`).
+A new task is one `Task` (`tasks.py`) and its environment (`environments/simulators.py`); a new data set is one
+`Dataset` and a source that can read it (`sources/`) or a player that can record it (`recording/`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -285,6 +286,38 @@ OLDER: dict[str, Dataset] = {
         _locomotion(task, quality, version) for version in (0, 1) for task in LOCOMOTION_SIZES for quality in QUALITIES
     )
 }
+
+SECOND_EPISODES = 10  # of a held-out recording: a few hundred windows are read of it
+
+
+def _second(dataset: Dataset, purpose: str, offset: int, episodes: int | None) -> Iterator[Dataset]:
+    """Another recording by the same players with a seed of its own, if the data set is recorded; None: as long."""
+    for source in dataset.sources:
+        if isinstance(source, Recorded):
+            own = replace(
+                source,
+                episodes=episodes or source.episodes,
+                minari_id=source.minari_id.replace("-v0", f"-{purpose}-v0"),
+                record_seed=source.record_seed + offset,
+            )
+            description = f"{SECOND[purpose]}, by the players of {dataset.name}"
+            yield Dataset(f"{dataset.name}-{purpose}", dataset.task, description, (own,), published_fractions=())
+
+
+# What recordings of the same players with other seeds are for: runs on all of a recording are measured on one, settings
+# are chosen on the other, so that neither is data that results are reported of.
+SECOND = {"held-out": "Episodes that no run learns from", "tuning": "Data to choose settings on"}
+SECOND_RECORDINGS: dict[str, Dataset] = {
+    second.name: second
+    for dataset in DATASETS.values()
+    for second in (
+        *_second(dataset, "held-out", 1_000_000, SECOND_EPISODES),
+        *_second(dataset, "tuning", 2_000_000, None),
+    )
+}
+
+# Found by their full name, and listed only when they are at hand.
+UNLISTED: dict[str, Dataset] = OLDER | SECOND_RECORDINGS
 
 # D4RL's names of what the catalog calls otherwise.
 ALIASES: dict[str, str] = {

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from . import storage
-from .entries import ALIASES, DATASETS, OLDER, Dataset, Minari
+from .entries import ALIASES, DATASETS, UNLISTED, Dataset, Minari
 from .errors import UserError
 from .tasks import TASKS, Task, task_from
 
@@ -22,7 +22,7 @@ def own_tasks() -> dict[str, Task]:
 
 def _own_folders() -> list[Path]:
     folders = sorted((storage.home() / "datasets").glob(f"*/{Minari.name}"))
-    return [folder for folder in folders if folder.parent.name not in DATASETS | OLDER | ALIASES]
+    return [folder for folder in folders if folder.parent.name not in DATASETS | UNLISTED | ALIASES]
 
 
 def _own_meta(folder: Path) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _model(task: Task) -> Any:
         from .reacher2d import shared_model
 
         return shared_model()
-    from .environments import make_environment
+    from .environments.simulators import make_environment
 
     env: Any = make_environment(task).unwrapped
     model = env.model

@@ -65,6 +65,17 @@ class ContextBatch(_Batch):
     timesteps: Tensor  # (B, K) int64: steps since the episode's start
     mask: Tensor  # (B, K) bool: True on real steps
 
+    def first(self, steps: int) -> "ContextBatch":
+        """The first so many steps of each window; of frames, with those that the first one's stack reaches back to."""
+        earlier = self.observations.shape[1] - self.returns_to_go.shape[1]
+        return ContextBatch(
+            self.observations[:, : earlier + steps],
+            self.actions[:, :steps],
+            self.returns_to_go[:, :steps],
+            self.timesteps[:, :steps],
+            self.mask[:, :steps],
+        )
+
 
 @dataclass(frozen=True)
 class StepBatch(_Batch):

@@ -22,7 +22,7 @@ from lamobench.benchmark.runs.methods import METHODS
 from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.corpora import train_tokenizer
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.recording.reacher2d import control
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 

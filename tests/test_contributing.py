@@ -57,9 +57,9 @@ class Bead(gymnasium.Env):
 
 gymnasium.register("lamobench/Bead-v0", entry_point=f"{__name__}:Bead", max_episode_steps=8)
 ''',
-    "datasets/environments.py": (
+    "datasets/environments/simulators.py": (
         "    if task.frame_stack:\n",
-        '    if task.env_id == "lamobench/Bead-v0":\n        from . import bead\n    if task.frame_stack:\n',
+        '    if task.env_id == "lamobench/Bead-v0":\n        from .. import bead\n    if task.frame_stack:\n',
     ),
     "datasets/tasks.py": """
 TASKS["bead"] = Task(

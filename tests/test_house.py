@@ -19,7 +19,20 @@ from lamobench.benchmark.cli.main import parse
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ["benchmark", "baselines", "datasets"]  # from the top: each may import those below it, none above
 # The rooms of `benchmark/`, likewise; tracks stand above the harness.
-ROOMS = ["cli", "benches", "offline", "report", "sharing", "sweep", "figures", "scores", "lm", "training", "runs"]
+ROOMS = [
+    "cli",
+    "benches",
+    "finetune",
+    "offline",
+    "report",
+    "sharing",
+    "sweep",
+    "figures",
+    "scores",
+    "lm",
+    "training",
+    "runs",
+]
 LOOSE = ["terminal", "streams"]  # modules beside them, below all
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 IGNORED = {".git", ".venv", ".venv-parity", "__pycache__", "build", "dist", "home"}

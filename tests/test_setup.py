@@ -128,6 +128,19 @@ def test_the_ablation_s_table_is_of_the_runs_that_it_trained() -> None:
     assert "--source" not in would_run("ablation")[-1]  # each that was found
 
 
+def test_tasks_in_stages_have_five_seeds_unless_others_are_named() -> None:
+    for target in ("apple-retrieval", "grid-relay"):
+        sweep, board = would_run(target)
+        assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == ["0", "1", "2", "3", "4"]
+        assert sweep[sweep.index("--runs") + 1] == board[board.index("--runs") + 1] == f"runs/{target}"
+        assert board[board.index("--output") + 1] == f"results/finetune/{target}"
+        sweep, _ = would_run(target, "SEEDS=7", "METHODS=frozen")
+        assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == ["7"]
+        assert sweep[sweep.index("--methods") + 1 : sweep.index("--runs")] == ["frozen"]
+    demo, _ = would_run("finetune-demo")
+    assert demo[demo.index("--methods") + 1 : demo.index("--runs")] == ["finetune", "finetune-bc", "frozen"]
+
+
 def test_the_cpu_results_are_of_little_and_of_all_data() -> None:
     commands = would_run("cpu-results", "TASKS=kitchen-complete pong")
     sweeps = [" ".join(words) for words in commands if words[0] == "sweep"]

@@ -20,7 +20,7 @@ from ...baselines.policy import History, Policy
 from ...datasets import cache
 from ...datasets.catalog import find_task
 from ...datasets.entries import DATASETS, TABLE
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import home, write_json
@@ -29,7 +29,7 @@ from ..offline.config import OfflineConfig
 from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL, PROFILES
 from ..offline.resolve import RunRequest, resolve
 from ..offline.settings import SEQUENCE_METHODS
-from ..runs.methods import METHODS, methods_for
+from ..runs.methods import METHODS, methods_for, methods_of
 from ..training.devices import choose_device
 from ..training.learner import autocast
 from ..training.memory import keep_freed_memory, memory_line
@@ -60,7 +60,7 @@ def cells_of(names: Sequence[str]) -> list[Cell]:
     A `UserError` for a name that is neither.
     """
     datasets = list(TABLE.values())
-    methods = [name for name, method in METHODS.items() if method.listed]
+    methods = [name for name in methods_of("offline") if METHODS[name].listed]
     for name in names:
         choose("method or data set of a full table", name, [*methods, *datasets])
     chosen = [dataset for dataset in datasets if dataset in names] or datasets

@@ -12,6 +12,7 @@ from ..terminal import table_lines
 from .options import RUNS
 
 NAMED = 3  # rows without a published score that are named, before the others are counted
+COULD_SEE = "could see: a true difference of that size leaves theirs outside our interval in 80 % of experiments"
 ENVIRONMENTS = "all of them played D4RL's environments, ours Gymnasium's: docs/datasets.md says how they differ"
 Row = Mapping[str, Any]
 
@@ -53,7 +54,8 @@ class Compare:
             print(json.dumps(rows, indent=2))
         elif rows:
             print(f"{as_text(rows)}\n")
-        for line in [*_verdict(every, self.all), *remarks, *_sources(rows)]:
+        seen = [COULD_SEE] if any(row["detectable"] is not None for row in rows) else []
+        for line in [*_verdict(every, self.all), *seen, *remarks, *_sources(rows)]:
             print(_wrapped(line, "  "), file=sys.stderr if self.json else sys.stdout)
         if self.output is not None and not self.json:
             print(f"written to {self.output}")
@@ -105,6 +107,7 @@ def _line(row: Row, letters: Mapping[str, str]) -> dict[str, str]:
         "by": _by(row),
         "theirs": f"{row['published']:.1f}{spread}",
         "ours - theirs": f"{round(row['delta'], 1) + 0.0:+.1f}",  # no minus before a zero
+        "could see": "" if row["detectable"] is None else f"{row['detectable']:.1f}",
         "theirs is": " ".join([place, *(f"({letters[text]})" for text in remarks_on(row))]),
     }
 

@@ -95,7 +95,7 @@ def describe_data(data: Trajectories, dataset: Dataset, task: Task | None, *, as
 
 def _actions(data: Trajectories, task: Task) -> dict[str, Any]:
     """Facts of the data's actions in the task's environment, or why they can't be told."""
-    from ...datasets.environments import space_of_actions
+    from ...datasets.environments.simulators import space_of_actions
     from ...datasets.summary import describe_actions
 
     try:

@@ -26,7 +26,8 @@ class Leaderboard:
     """Collect finished runs, and rank methods on each data set and over those that they share.
 
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
-    method), learning_curves.png and scores.png, and prints the tables."""
+    method), learning_curves.png, scores.png and, where it was measured, held_out.png, and prints the tables. Of runs on
+    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task."""
 
     runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
@@ -42,7 +43,9 @@ class Leaderboard:
     def run(self) -> None:
         """Write the files and print the table."""
         from ...datasets.storage import check_folder
+        from ..scores.boards import has_board, write_boards
         from ..scores.collect import collect
+        from ..scores.held_out_table import held_out_markdown, held_out_tables
         from ..scores.leaderboard import leaderboard, write_csv
         from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
         from ..scores.standings import comparisons, pools, standings
@@ -58,20 +61,27 @@ class Leaderboard:
         write_aggregates(stand, self.output / "aggregates.csv")
         write_comparisons(comparisons(found), self.output / "comparisons.csv")
         written = ["leaderboard.csv", "aggregates.csv", "comparisons.csv"]
-        if self.figures:
-            from ..figures.curves import learning_curves, scores  # matplotlib
+        tables, more = write_boards(runs, self.output, figures=self.figures)
+        shown = [run for run in runs if not has_board(run)]
+        common = frame[frame["track"].isin({run.config.track for run in shown if run.config})]
+        if self.figures and len(common):
+            from ..figures.curves import held_out_figure, learning_curves, scores  # matplotlib
 
-            learning_curves(runs, self.output / "learning_curves.png")
-            scores(runs, self.output / "scores.png")
+            learning_curves(shown, self.output / "learning_curves.png")
+            scores(shown, self.output / "scores.png")
             written += ["learning_curves.png", "scores.png"]
+            if held_out_figure(shown, self.output / "held_out.png"):
+                written.append("held_out.png")
+        written += more
         if self.json:
             print(frame.to_json(orient="records", indent=2))
         elif self.markdown:
-            print(as_markdown(frame))
+            print("\n".join(filter(None, [as_markdown(frame), held_out_markdown(frame)])))
         else:
-            print("\n\n".join([as_table(frame), *aggregates_table(stand)]))
+            ranked = [as_table(common), *held_out_tables(common)] if len(common) else []
+            print("\n\n".join([*ranked, *tables, *aggregates_table(stand)]))
             print(f"\nwritten to {self.output}: {', '.join(written)}")
-        _tell_left_out(runs)
+        tell_left_out(runs)
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ class Fractions:
             print(f"\nwritten to {self.output.parent}: {self.output.name}, {figure.name}")
         for name in sorted({run.config.profile for run in finished(runs)} - {self.profile}):
             print(f"left out: runs of another profile; they are shown with --profile '{name}'", file=sys.stderr)
-        _tell_left_out(runs)
+        tell_left_out(runs)
 
 
 def _chosen(found: "list[Pool]", datasets: set[str], command: Fractions) -> "list[Pool]":
@@ -175,7 +185,8 @@ def _without_variants(pool: "Pool") -> "Pool":
     return replace(pool, rows={name: rows for name, rows in pool.rows.items() if not name[2]})
 
 
-def _tell_left_out(runs: "Sequence[Run]") -> None:
+def tell_left_out(runs: "Sequence[Run]") -> None:
+    """Say on standard error which runs do not count, and which were not checked."""
     from ..scores.collect import left_out, unverified
 
     for line in left_out(runs):

@@ -25,11 +25,14 @@ from .doctor import Doctor
 from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .power import Power
 from .report import Report
+from .rewind import RewindRuns
 from .runs import RunsGroup
 from .studies import Ablation, Faults
 from .sweep import Sweep
 from .train import Evaluate, Train
+from .tune import Tune
 from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
@@ -44,10 +47,13 @@ Command = (
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Report, subcommand("report")]
+    | Annotated[RewindRuns, subcommand("rewind")]
     | Annotated[Fractions, subcommand("fractions")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

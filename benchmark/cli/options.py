@@ -9,11 +9,17 @@ from tyro.conf import UseAppendAction, arg
 
 from ...datasets.errors import UserError
 from ..offline.faults import FAULTS
+from ..runs.methods import METHODS, methods_of
+from ..runs.tracks import TRACKS
 
 if TYPE_CHECKING:
     from ..offline.resolve import RunRequest
 
 RUNS = Path("runs")
+STAGED = ", ".join(name for track in TRACKS.values() for name in track.subjects)
+METHODS_BY_TRACK = "; ".join(
+    f"{track}: {', '.join(methods_of(track))}" for track in dict.fromkeys(method.track for method in METHODS.values())
+)
 Plan = Annotated[
     bool, arg(aliases=("--dry-run",), help="Say what would be trained and how long it may take; train nothing.")
 ]
@@ -76,6 +82,13 @@ def run_request(data: str, method: str, options: RunOptions) -> "RunRequest":
         legacy=options.legacy,
         selection=options.selection,
     )
+
+
+def own_choices(options: RunOptions) -> dict[str, Any]:
+    """The options of one track alone that were given, by the names of their fields."""
+    own = ("source", "selection", "lm", "precision", "compiled", "cached_context", "legacy")
+    defaults = RunOptions()
+    return {name: value for name in own if (value := getattr(options, name)) != getattr(defaults, name)}
 
 
 def named_values(option: str, given: Sequence[str]) -> dict[str, Any]:

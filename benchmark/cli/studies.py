@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     from ..offline.ablation import Setting, Variant
     from ..offline.fault_costs import Pair
 
-PRINTED_OF_ABLATION = ("dataset", "title", "score", "minus_lamo", "minus_lamo_low", "minus_lamo_high")
-PRINTED_OF_FAULTS = ("fault", "dataset", "method", "score_default", "score_fault", "difference", "ci_low", "ci_high")
+PRINTED_OF_ABLATION = (
+    *("dataset", "title", "score"),
+    *("minus_lamo", "minus_lamo_low", "minus_lamo_high", "detectable"),
+    *("nats_change", "bits_change"),
+)
+PRINTED_OF_FAULTS = (
+    *("fault", "dataset", "method", "score_default", "score_fault"),
+    *("difference", "ci_low", "ci_high", "detectable"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,20 @@ class Ablation:
     """Runs at a time; 0: one a core."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
+    text: str = ""
+    """On what it is measured what became of language: wikitext-2, wikitext-103, docs or a text file; empty: wikitext-2
+    if it was fetched, else docs."""
     output: Path = Path("results")
     """Folder for ablation_lamo.csv and the figures."""
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
         """Train, compare, print the table."""
+        from ...datasets.measured_text import measured_text
         from ...datasets.storage import write_rows
         from ..offline.ablation import Setting, compare, find_variants, plan, table
-        from ..offline.forgetting import check_english
-        from ..offline.hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL
+        from ..offline.forgetting import check_tokenizers
+        from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL
 
         options = self.options
         check_workers(self.jobs, threads=1)
@@ -64,15 +75,16 @@ class Ablation:
         request = run_request(self.data[0], "lamo", options)
         runs = plan(settings, variants, self.seeds, request)
         every = [run for group in runs.values() for run in group]
-        corpus = request.settings.get("corpus", DEFAULT_CORPUS[request.profile])
-        check_english(every, corpus)  # what is measured at the end must not fail then
+        check_tokenizers(every)  # what is measured at the end must not fail then
+        text = None if self.plan else measured_text(self.text)
         workers = Workers(self.jobs, device=options.device, engine=self.engine)
         train_all(every, f"{len(variants)} variants", options.runs, workers, only_plan=self.plan)
-        if self.plan:
+        if text is None:
             return
-        rows = compare(runs, options.runs, corpus)
+        rows = compare(runs, options.runs, text)
         write_rows(self.output / "ablation_lamo.csv", table(rows))
         print_rows([{column: row[column] for column in PRINTED_OF_ABLATION} for row in rows], as_json=False)
+        print(f"\nnats_change (a token), bits_change (a byte): cross entropy after less before, on {text.name}")
         written = ["ablation_lamo.csv", *_draw(rows, settings, variants, self.output)]
         print(f"written to {self.output}: {', '.join(written)}")
 

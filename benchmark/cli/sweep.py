@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from ...datasets.errors import UserError
-from ..runs.methods import METHODS
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration
-from .options import Plan, RunOptions, check_seeds, check_workers, named_values
+from .options import METHODS_BY_TRACK, STAGED, Plan, RunOptions, check_seeds, check_workers, named_values, own_choices
 
 if TYPE_CHECKING:
     from ..runs.config import RunConfig
@@ -23,11 +22,10 @@ if TYPE_CHECKING:
 class Sweep:
     """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
-    data: Positional[str]
-    """Data set to train on; what another track trains on."""
+    data: Annotated[Positional[str], arg(help=f"Data set to train on, or a task in stages: {STAGED}.")]
     methods: Annotated[
         tuple[str, ...],
-        arg(help=f"Any of {', '.join(METHODS)}; none given: LaMo, lamo-random and every baseline that applies."),
+        arg(help=f"None given: all that a table has. {METHODS_BY_TRACK}."),
     ] = ()
     fractions: tuple[float, ...] = ()
     """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
@@ -39,20 +37,21 @@ class Sweep:
     """Processor threads of each."""
     seeds_together: bool = False
     """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
-    track: str = "offline"
-    """Which track the runs are of: offline, or one of an installed package."""
+    track: str = ""
+    """Which track the runs are of; none given: that of the task, which is offline for a data set."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
     options: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
         """Sweep; ends with status 2 if a run failed, after all others were trained."""
-        from ..runs.tracks import find_track
+        from ..runs.tracks import find_track, track_of
 
         check_workers(self.jobs, self.threads)
         check_seeds(self.seeds)
         options = self.options
-        every = find_track(self.track).open().resolve(wanted(self))
+        track = find_track(self.track) if self.track else track_of(self.data)
+        every = track.open().resolve(wanted(self))
         workers = Workers(self.jobs, self.threads, options.device, self.engine)
         train_all(every, self.data, options.runs, workers, self.seeds_together, self.plan)
 
@@ -62,9 +61,7 @@ def wanted(command: Sweep) -> "Wanted":
     from ..runs.tracks import Wanted
 
     options = command.options
-    own = ("source", "selection", "lm", "precision", "compiled", "cached_context", "legacy")
-    defaults = RunOptions()
-    choices = {name: value for name in own if (value := getattr(options, name)) != getattr(defaults, name)}
+    choices = own_choices(options)
     if command.fractions:
         choices["fractions"] = command.fractions
     return Wanted(

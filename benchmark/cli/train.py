@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from ...datasets.errors import UserError
-from ..runs.methods import METHODS
 from ..terminal import print_rows
-from .options import RunOptions, check_threads, run_request
+from .options import METHODS_BY_TRACK, STAGED, RunOptions, check_threads, named_values, own_choices, run_request
 
 if TYPE_CHECKING:
     import torch
 
     from ...datasets.tasks import Task
     from ..offline.config import OfflineConfig
+    from ..runs.config import RunConfig
     from ..runs.episodes import Episode
+    from ..runs.tracks import Track
 
 
 @dataclass(frozen=True)
 class Train:
     """Train and evaluate one run; goes on where it was if it was killed, does nothing if it is done."""
 
-    data: Positional[str]
-    """Data set to train on, a name of `lamobench data list`."""
-    method: Annotated[str, arg(help=f"One of {', '.join(METHODS)}.")] = "lamo"
+    data: Annotated[
+        Positional[str],
+        arg(help=f"Data set to train on, a name of `lamobench data list`, or a task in stages: {STAGED}."),
+    ]
+    method: Annotated[str, arg(help=f"None given: the first of {METHODS_BY_TRACK}.")] = ""
     fraction: float = 1.0
     """Share of whole episodes to train on, in (0, 1]."""
     seed: int = 0
@@ -46,7 +49,12 @@ class Train:
 
     def run(self) -> None:
         """Train with a progress bar, then print the score."""
-        if self.describe:
+        from ..runs.tracks import BEFORE_TRACKS, track_of
+
+        track = track_of(self.data)
+        if track.name != BEFORE_TRACKS:
+            _train_on(self, track)
+        elif self.describe:
             _describe(self)
         else:
             _train(self)
@@ -82,13 +90,17 @@ class Evaluate:
         import torch
 
         from ...datasets.catalog import find_task
-        from ..offline.config import offline_config
+        from ..offline.config import OfflineConfig
+        from ..runs.records import read_config
         from ..training.devices import choose_device
 
         check_threads(self.threads)
         torch.set_num_threads(self.threads)
-        config = offline_config(self.run_folder)
+        config = read_config(self.run_folder)
         _check_evaluation(self, config)
+        if not isinstance(config, OfflineConfig):
+            print_rows([_played_row(self, config)], self.json)
+            return
         task = find_task(config.task)
         device = choose_device(self.device)
         targets = _targets(self, task)
@@ -130,6 +142,48 @@ def _train(command: Train) -> None:
     print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")
 
 
+def _train_on(command: Train, track: "Track") -> None:
+    """Train a run of another track than that of data sets."""
+    import torch
+
+    from ..runs.methods import methods_of
+    from ..runs.store import note_on_terminal, run_folder
+    from ..runs.tracks import Wanted
+    from ..scores.collect import read_finished
+    from .display import run_bar
+
+    options = command.options
+    check_threads(command.threads)
+    torch.set_num_threads(command.threads)
+    if command.describe or command.fraction != 1.0 or command.data_seed is not None:
+        raise UserError(f"'{command.data}' is no data set; leave out --describe, --fraction and --data-seed")
+    (config,) = track.open().resolve(
+        Wanted(
+            command.data,
+            (command.method or methods_of(track.name)[0],),
+            (command.seed,),
+            options.profile,
+            options.steps,
+            named_values("--budget", options.budget),
+            named_values("--set", options.set),
+            own_choices(options),
+        )
+    )
+    bar, report = run_bar(f"{config.method} on {config.subject}", config.steps)
+    with bar:
+        failed = track.open().train(
+            (config,), options.runs, options.device, lambda _, done, total: report(done, total), note_on_terminal
+        )
+    if failed:
+        raise UserError(failed[config.id])
+    run = read_finished(run_folder(options.runs, config))
+    row = {"run": config.id, "score": run.result.score, "best_score": run.result.best_score}
+    if command.json:
+        print(json.dumps(row | {"folder": str(run.folder)}, indent=2))
+        return
+    print(f"{run.folder}\nscore {row['score']:.1f} (best evaluation {row['best_score']:.1f})")
+
+
 def _describe(command: Train) -> None:
     import torch
 
@@ -144,7 +198,7 @@ def _describe(command: Train) -> None:
 def _one_run(command: Train) -> "OfflineConfig":
     from ..offline.resolve import resolve
 
-    request = run_request(command.data, command.method, command.options)
+    request = run_request(command.data, command.method or "lamo", command.options)
     return resolve(replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed))
 
 
@@ -153,7 +207,20 @@ def _grouped(row: dict[str, Any]) -> dict[str, Any]:
     return {key: f"{value:>13,}" if isinstance(value, int) else value for key, value in row.items()}
 
 
-def _check_evaluation(command: Evaluate, config: "OfflineConfig") -> None:
+def _played_row(command: Evaluate, config: "RunConfig") -> dict[str, Any]:
+    """The row of a run of another track than that of data sets."""
+    from ..runs.tracks import find_track, work_of
+
+    if command.targets or command.lm or command.cached_context or command.render:
+        raise UserError(f"'{config.task}' knows no --targets, --lm, --cached-context and --render; leave them out")
+    played = work_of(config).play(command.run_folder, config, command.device, "", command.seed, command.episodes)
+    returns = [episode.episode_return for episode in played]
+    mean = sum(returns) / len(returns)
+    score = float(find_track(config.track).find_task(config.task).normalise(mean))
+    return {"episodes": len(returns), "return_mean": mean, "score": score}
+
+
+def _check_evaluation(command: Evaluate, config: "RunConfig") -> None:
     """A `UserError` unless the run is finished, and there is something to play."""
     if not (command.run_folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")

@@ -3,22 +3,26 @@
 Drawn on an opaque white card, so that they read on light and dark pages alike, and sized for a column 700 pixels wide.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ...datasets.trajectories import Array
 from ..runs.methods import look_up
+from ..scores.held_out import held_out_curves
+from ..scores.held_out_table import TRIVIAL
 from ..scores.labels import label, method_order, with_several_models
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
 from ..terminal import count
-from .card import INK, Grid, card_of_panels
+from .card import INK, MUTED, Grid, card_of_panels
 from .spread import about_curves, about_means, draw_seeds, has_band
 
 # How marks are filled where one method has several lines: of other language models, or variants.
@@ -37,6 +41,16 @@ class _Series:
     group: Group
     row: dict[str, Any]  # of the leaderboard
 
+    @property
+    def learned(self) -> tuple[Array, Array]:
+        """Steps (V,) and scores (N, V) of the evaluations."""
+        return self.group.runs[0].result.curve_steps, self.group.curves
+
+    @property
+    def held_out(self) -> tuple[Array, Array] | None:
+        """Steps (V,) and held-out errors (N, V), where they were measured."""
+        return held_out_curves(self.group.runs)
+
 
 @dataclass(frozen=True)
 class _Panel:
@@ -54,19 +68,63 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
     the lowest to the highest (`spread.py`): what was seen, not an interval. Raises the errors of `group_runs`.
     """
     panels = _panels(runs)
+    about = _about_scores(panels)
+    _write_curves(panels, path, "Score during training", "score", about, lambda series: series.learned)
+
+
+def held_out_figure(runs: Sequence[Run], path: Path) -> bool:
+    """Write a PNG of held-out action error over training step, one panel a fraction; return whether there was any.
+
+    Rows in which it was not measured are left out, and no file is written where all are. Dotted lines are the errors of
+    predictors that learn next to nothing, where the scale reaches them. Otherwise as `learning_curves`.
+    """
+    measured = [replace(p, series=[s for s in p.series if s.held_out is not None]) for p in _panels(runs)]
+    panels = [panel for panel in measured if panel.series]
+    if panels:
+        title = "Held-out action error during training"
+        about = "Error: mean squared (of discrete actions the share that is another), on episodes not learned from."
+        _write_curves(panels, path, title, "held-out error", about, lambda series: series.held_out, _draw_predictors)
+    return bool(panels)
+
+
+def _draw_predictors(axes: Axes, panel: _Panel) -> None:
+    low, high = axes.get_ylim()
+    for column, name in TRIVIAL.items():
+        error = float(np.mean([series.row[column] for series in panel.series]))
+        if low <= error <= high:
+            axes.axhline(error, color=MUTED, linewidth=1.0, linestyle=":", zorder=1)
+            at_right = axes.get_yaxis_transform()
+            axes.text(0.99, error, name, transform=at_right, ha="right", va="bottom", color=MUTED, fontsize=7.5)
+
+
+def _write_curves(
+    panels: list[_Panel],
+    path: Path,
+    title: str,
+    quantity: str,
+    meaning: str,
+    curves_of: Callable[[_Series], tuple[Array, Array] | None],
+    add: Callable[[Axes, _Panel], None] | None = None,
+) -> None:
+    """Write a card of curves (N, V) over steps (V,), of series that have them, and what `add` draws beside them."""
     seeds = _seeds(panels)
     ranks = ranks_of(_labels(panels))
-    with _card(path, panels, "Score during training", about_curves(seeds), panel_height=2.35, legend=True) as all_axes:
+    caption = f"{meaning} {about_curves(seeds)}"
+    with _card(path, panels, title, caption, panel_height=2.35, legend=True) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
-                _draw_curve(axes, series, ranks[series.label], band=has_band(seeds))
+                if (curves := curves_of(series)) is not None:
+                    _draw_curve(axes, series, *curves, ranks[series.label], band=has_band(seeds))
             axes.set_xlabel("training step")
-            axes.set_ylabel("score" if place % COLUMNS == 0 else "")
+            axes.set_ylabel(quantity if place % COLUMNS == 0 else "")
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
             axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
             axes.grid(axis="y")
             axes.margins(x=0.03)
         _share_limits(all_axes, panels, "y")
+        for axes, panel in zip(all_axes, panels, strict=True):
+            if add is not None:
+                add(axes, panel)
 
 
 def scores(runs: Sequence[Run], path: Path) -> None:
@@ -78,7 +136,7 @@ def scores(runs: Sequence[Run], path: Path) -> None:
     panels = _panels(runs)
     seeds = _seeds(panels)
     intervals = "Lines: 95 % interval. Small dots: single seeds." if max(seeds) > 1 else ""
-    about = f"{about_means('Large dots', seeds)} {intervals}"
+    about = f"{_about_scores(panels)} {about_means('Large dots', seeds)} {intervals}"
     labels = list(_labels(panels))
     with _card(
         path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
@@ -122,9 +180,7 @@ def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
     return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
 
 
-def _draw_curve(axes: Axes, series: _Series, rank: int, *, band: bool) -> None:
-    steps = series.group.runs[0].result.curve_steps  # (V,)
-    curves = series.group.curves  # (N, V)
+def _draw_curve(axes: Axes, series: _Series, steps: Array, curves: Array, rank: int, *, band: bool) -> None:
     if len(curves) > 1:
         draw_seeds(axes, steps, curves, look_up(series.method).colour, band=band)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
@@ -182,13 +238,15 @@ def _card(
 
 
 def _source(panels: list[_Panel]) -> str:
-    """A sentence on data, profile and targets, as far as all panels share them."""
+    """A sentence on data and profile, as far as all panels share them."""
     datasets, sources, profiles, _ = (sorted(set(values)) for values in zip(*(p.key for p in panels), strict=True))
+    return f"{', '.join(datasets)} ({', '.join(sources)} data, {', '.join(profiles)} profile)."
+
+
+def _about_scores(panels: list[_Panel]) -> str:
+    """A sentence on scores and their targets."""
     target = sorted({f"{series.row['target_return']:g}" for panel in panels for series in panel.series})
-    return (
-        f"{', '.join(datasets)} ({', '.join(sources)} data, {', '.join(profiles)} profile). "
-        f"Score: normalised return, 0 to 100, at target return {', '.join(target)}."
-    )
+    return f"Score: normalised return, 0 to 100, at target return {', '.join(target)}."
 
 
 def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:

@@ -14,7 +14,7 @@ from ..scores.labels import label, method_order
 from ..scores.standings import Standing
 from .card import Grid, card_of_panels
 from .curves import method_line, ranks_of
-from .spread import BAND, DOT, about_means, has_band
+from .spread import BAND, about_means, draw_dots, has_band
 
 COLUMNS = 3
 PANEL_HEIGHT = 2.0  # panels side by side; inches
@@ -93,7 +93,7 @@ def _draw_intervals(axes: Axes, line: Sequence[Standing], x: Array, colour: str,
     for standing, at in zip(line, x, strict=True):
         (scores,) = standing.scores.values()
         if len(scores) > 1:
-            axes.scatter([at] * len(scores), scores, color=colour, **DOT)
+            draw_dots(axes, np.full(len(scores), at), scores, colour)
 
 
 def _shifts(lines: int, fractions: Sequence[float]) -> Array:

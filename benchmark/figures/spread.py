@@ -14,7 +14,6 @@ from ..terminal import count_range
 
 FEWEST_IN_A_BAND = 6  # seeds
 BAND = 0.13  # opacity
-DOT = {"s": 6.0, "alpha": 0.6, "linewidth": 0}  # of a single seed
 
 
 def has_band(seeds: Sequence[int]) -> bool:
@@ -27,7 +26,12 @@ def draw_seeds(axes: Axes, x: Array, values: Array, colour: str, *, band: bool) 
     if band:
         axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=BAND, linewidth=0)
         return
-    axes.scatter(np.tile(x, len(values)), values.ravel(), color=colour, **DOT)
+    draw_dots(axes, np.tile(x, len(values)), values.ravel(), colour)
+
+
+def draw_dots(axes: Axes, x: Array, y: Array, colour: str) -> None:
+    """Draw a small dot for each single seed, at x (M,) and y (M,)."""
+    axes.scatter(x, y, s=6.0, color=colour, alpha=0.6, linewidth=0)
 
 
 def about_curves(seeds: Sequence[int]) -> str:

@@ -72,6 +72,34 @@ def use_fast_layers(model: PreTrainedModel) -> None:
                 setattr(module, name, Dropout(layer.p).train(layer.training))
 
 
+class Rewinding:
+    """The way back, in part, of what training changed of a language model.
+
+    Low-rank updates are scaled by alpha: W + alpha * scaling * B A. Every other trained tensor (the biases beside
+    updates; with full fine-tuning all of them) lies at alpha on the line from where it began to where it ended, as in
+    Wortsman et al. 2022 (arXiv 2109.01903, equation 1). So at 0 the model is what it was before, at 1 what it became.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """`model`: adapted and not trained yet; weights are loaded into it afterwards."""
+        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad and ".lora_" not in name]
+        self.model = model
+        self.began = {name: parameter.detach().clone() for name, parameter in trained}
+        self.updates = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+        self.scalings = [layer.scaling["default"] for layer in self.updates]
+        self.ended: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def to(self, alpha: float) -> None:
+        """Bring the model to `alpha`; the first call takes its weights for those at 1."""
+        if not self.ended:
+            self.ended = {name: self.model.get_parameter(name).detach().clone() for name in self.began}
+        for layer, scaling in zip(self.updates, self.scalings, strict=True):
+            layer.scaling["default"] = alpha * scaling
+        for name, began in self.began.items():
+            self.model.get_parameter(name).copy_(torch.lerp(began, self.ended[name], alpha))
+
+
 class WeightDistance(nn.Module):
     """The distance of a language model's weights from where they began: a sum of squares.
 

@@ -103,15 +103,15 @@ class LlamaBackbone(LanguageBackbone):
         return self.language_model.model
 
     def forward(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
-        """As of any backbone."""
+        """Do the same as any backbone: (B, L, D) to (B, R, D)."""
         return llama.read_tokens(self.transformer, tokens, None, read)
 
     def new_past(self) -> KeysAndValues:
-        """As of any backbone."""
+        """An empty memory for `extend`."""
         return KeysAndValues.of(len(self.transformer.layers))
 
     def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
-        """As of any backbone."""
+        """Do the same as any backbone, and add the tokens to `past`."""
         return llama.read_tokens(self.transformer, tokens, past, read)
 
 

@@ -1,18 +1,21 @@
 """Measure how well a language model predicts a text: nats a token, and bits a byte, which suits any vocabulary."""
 
+import io
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ...datasets.corpora import ENCODED_AT_ONCE, END_OF_TEXT, load_corpus
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
+from ...datasets.measured_text import MeasuredText
 from ...datasets.trajectories import Array
 from ..training.devices import choose_device
 from .checkpoints import MOST_SEEN, held_out_loss, load_language_model, load_tokenizer, model_positions, model_type
@@ -22,6 +25,26 @@ from .ngrams import bigram_loss
 CUT = re.compile(r"(?<=\w)[ \n]")  # GPT-2 begins a token wherever white space begins
 WINDOWS = 64  # of one step of the progress bar
 MOST_LOGITS = 1 << 26  # numbers at a time
+
+
+@dataclass(frozen=True)
+class TextLoss:
+    """The loss of a language model on a text, as `score_text` measures it."""
+
+    tokens: int
+    bytes: int
+    nats_per_token: float
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The same sum of losses in bits, over bytes."""
+        return self.nats_per_token * self.tokens / math.log(2) / self.bytes
+
+
+def text_loss(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: MeasuredText, name: str) -> TextLoss:
+    """Measure how well `model`, adapted or not, predicts a text; `name` is what it is called in a `UserError`."""
+    ids = _token_ids(io.StringIO(text.text, newline=""), text.name, tokenizer, name)
+    return TextLoss(len(ids) - 1, text.bytes, _loss_of_ids(model, ids))
 
 
 def score_text(
@@ -53,8 +76,10 @@ def score_text(
     if model_positions(name) < 2:
         raise UserError(f"language model '{name}' sees one token at once, and predicts none from it; give another")
     tokenizer = load_tokenizer(name)
-    ids = _token_ids(text, tokenizer, name)
-    losses = {name: _model_loss(name, ids, device)}
+    with text.open(encoding="utf-8", newline="") as file:
+        ids = _token_ids(file, str(text), tokenizer, name)
+    model: Any = load_language_model(name)
+    losses = {name: _loss_of_ids(model.to(choose_device(device)), ids)}
     if bigram:
         losses[f"bigram of {bigram}"] = bigram_loss(load_corpus(bigram, tokenizer).train, ids, len(tokenizer))
     tokens = len(ids) - 1
@@ -77,14 +102,14 @@ def _size(text: Path, max_megabytes: float) -> int:
     return size
 
 
-def _token_ids(text: Path, tokenizer: PreTrainedTokenizerFast, name: str) -> Array:
+def _token_ids(file: TextIO, text: str, tokenizer: PreTrainedTokenizerFast, name: str) -> Array:
     """The ids of the end-of-text token and of every token of the file, (1 + tokens,) uint32."""
     if END_OF_TEXT not in tokenizer.get_vocab():
         raise UserError(f"the tokenizer of '{name}' has no {END_OF_TEXT} to stand before a text; give another model")
     backend = tokenizer.backend_tokenizer
     ids = [np.array([tokenizer.convert_tokens_to_ids(END_OF_TEXT)], np.uint32)]
     try:
-        for piece in _pieces(text):
+        for piece in _pieces(file):
             found = backend.encode(piece, add_special_tokens=False).ids
             if backend.decode(found, skip_special_tokens=False) != piece:
                 raise UserError(f"the tokenizer of '{name}' does not keep the text of {text}; give another model")
@@ -94,32 +119,32 @@ def _token_ids(text: Path, tokenizer: PreTrainedTokenizerFast, name: str) -> Arr
     return np.concatenate(ids)
 
 
-def _pieces(text: Path) -> Iterator[str]:
+def _pieces(file: TextIO) -> Iterator[str]:
     """The file in pieces of about `ENCODED_AT_ONCE` characters, cut where GPT-2 begins a token in any case.
 
     A piece in which there is no such place is cut where it ends.
     """
     rest = ""
-    with text.open(encoding="utf-8", newline="") as file:
-        while block := file.read(ENCODED_AT_ONCE):
-            whole = rest + block
-            cuts = [match.start() for match in CUT.finditer(whole, max(1, len(whole) - 1000))]
-            cut = cuts[-1] if cuts else len(whole)
-            yield whole[:cut]
-            rest = whole[cut:]
+    while block := file.read(ENCODED_AT_ONCE):
+        whole = rest + block
+        cuts = [match.start() for match in CUT.finditer(whole, max(1, len(whole) - 1000))]
+        cut = cuts[-1] if cuts else len(whole)
+        yield whole[:cut]
+        rest = whole[cut:]
     if rest:
         yield rest
 
 
-def _model_loss(name: str, ids: Array, device: str) -> float:
+def _loss_of_ids(model: PreTrainedModel, ids: Array) -> float:
     """Mean nats a token of `ids[1:]`."""
-    model: Any = load_language_model(name).to(choose_device(device))
     positions = min(positions_of(model.config), MOST_SEEN)
     vocabulary = model.config.vocab_size
     batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
     total = 0.0
     reach = WINDOWS * (positions - 1)
-    for start in tqdm(range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False):
+    for start in tqdm(
+        range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False, disable=None
+    ):
         part = ids[start : start + reach + 1]
         total += held_out_loss(model, part, batch_size) * (len(part) - 1)
     return total / (len(ids) - 1)

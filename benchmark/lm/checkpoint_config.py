@@ -68,7 +68,8 @@ def check_sizes(config: Any, shapes: Sequence[tuple[int, ...]], name: str) -> No
             f"language model '{name}': its config.json has {layout.width} {sizes[layout.width]}, which is no multiple "
             f"of {layout.heads} {sizes[layout.heads]}; copy it anew"
         )
-    heads, groups = sizes[layout.heads], sizes.get("num_key_value_heads") or 1
+    heads = sizes[layout.heads]
+    groups = sizes.get("num_key_value_heads") or 1
     width = getattr(config, "head_dim", 0)
     if heads % groups or width % 2:
         raise UserError(

@@ -24,7 +24,7 @@ def _token(value: Any) -> bool:
 
 
 def _rotary(given: dict[str, Any]) -> bool:
-    """Whether transformers builds these positions once and for all: other kinds change as a text grows."""
+    """Check whether transformers builds these positions once and for all: other kinds change as a text grows."""
     kind = given.get("rope_type", given.get("type", "default"))
     numbers = [value for key, value in given.items() if key not in ("rope_type", "type")]
     wanted = ROTARY.get(kind) if isinstance(kind, str) else None

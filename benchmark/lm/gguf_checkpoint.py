@@ -1,4 +1,4 @@
-"""From a GGUF file of the Llama family to a checkpoint folder, as transformers would save it, in float16.
+"""Convert a GGUF file of the Llama family to a checkpoint folder, as transformers would save it, in float16.
 
 llama.cpp's names and sizes for the architecture "llama" are in its gguf-py (`constants.py`, `tensor_mapping.py`); its
 converter lays the rows of queries and keys out anew, which is undone here.
@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from ...datasets.errors import UserError
 from ...datasets.storage import check_room, write_json
-from ...datasets.trajectories import Array
 from .checkpoint_config import check_sizes, make_config
 from .checkpoint_folder import SINGLE, check_memory
 from .gguf_file import GGUFFile, read_header, read_numbers
 
-ARCHITECTURE, FAMILY = b"llama", "llama"  # llama.cpp's word, transformers'
+ARCHITECTURE = b"llama"  # llama.cpp's word
+FAMILY = "llama"  # transformers' word
 FLOAT16 = 2  # bytes
 TENSORS = {  # transformers' name of each tensor; of a layer's, what follows the layer
     "token_embd": "model.embed_tokens",
@@ -52,7 +52,8 @@ NUMBERS = {  # transformers' name of each; those that a file may leave out have 
     "rope_theta": "rope.freq_base",
 }
 SPECIAL = {"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id", "pad_token_id": "padding_token_id"}
-CONTROL, OWN = 3, 4  # types of tokens: what no text is split into, and what a text is not split at
+CONTROL = 3  # type of a token that no text is split into
+OWN = 4  # type of a token that no text is split within
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
 SPLITS = {  # how a text is split before its parts become tokens, by llama.cpp's names
     b"gpt-2": BYTES,
@@ -156,11 +157,6 @@ def _tokenizer(file: GGUFFile) -> Tokenizer:
         ]
         (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(own)
     return tokenizer
-
-
-def _added(tokens: list[str], chosen: Array) -> list[AddedToken]:
-    """The chosen tokens, none of which a text is split within."""
-    return [AddedToken(tokens[place], normalized=False) for place in np.flatnonzero(chosen)]
 
 
 def _texts(file: GGUFFile, key: str) -> list[str]:

@@ -20,18 +20,21 @@ from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.trajectories import Array
 
 GGUF_PACKAGE = "gguf==0.19.0"  # what pip installs; `constraints.txt` pins the same
-MAGIC, VERSIONS = b"GGUF", (2, 3)
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
 MOST_HEADER = 64 * MB  # bytes: a vocabulary of 150,000 tokens and its merges have 6 MB
-MOST_VALUES, MOST_TENSORS = 1 << 10, 1 << 14
+MOST_VALUES = 1 << 10
+MOST_TENSORS = 1 << 14
 MOST_DIMENSIONS = 4
 ALIGNMENT = 32  # bytes, unless the file says otherwise
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}  # by type
-STRING, ARRAY = 8, 9
+STRING = 8
+ARRAY = 9
 
 
 @dataclass(frozen=True)
 class GGUFTensor:
-    """Where the numbers of a tensor are in the file, and how they are written."""
+    """The place of a tensor's numbers in the file, and the way they are written."""
 
     shape: tuple[int, ...]  # as PyTorch has it, rows first
     kind: int  # a number of `gguf.GGMLQuantizationType`
@@ -41,7 +44,7 @@ class GGUFTensor:
 
 @dataclass(frozen=True)
 class GGUFFile:
-    """What a file holds, by name; strings are bytes as they lie there."""
+    """The content of a file, by name; strings are bytes as they lie there."""
 
     path: Path
     values: Mapping[str, Any]
@@ -49,7 +52,7 @@ class GGUFFile:
 
 
 def read_header(path: Path) -> GGUFFile:
-    """What `path` says that it holds; no tensor is read.
+    """Read what `path` says that it holds; no tensor is read.
 
     Raises a `UserError` for what is no regular file or no GGUF, is cut short, or says what can't be: more values or
     bytes than there are, tensors that overlap, kinds of numbers that are not read.
@@ -59,7 +62,8 @@ def read_header(path: Path) -> GGUFFile:
         header = _Header(path, file.read(MOST_HEADER))
     if not header.content.startswith(MAGIC) or header.number("4xI") not in VERSIONS:
         raise UserError(f"{path} is no GGUF of version {' or '.join(map(str, VERSIONS))}; copy or download it again")
-    tensors, values = header.number("Q"), header.number("Q")
+    tensors = header.number("Q")
+    values = header.number("Q")
     if tensors > MOST_TENSORS or values > MOST_VALUES:
         raise header.damaged(f"{tensors} tensors and {values} values, more than a GGUF has")
     found = dict(header.value_of_a_name() for _ in range(values))
@@ -81,7 +85,8 @@ def read_numbers(file: GGUFFile, name: str) -> Array:
     from gguf.quants import dequantize
 
     tensor = file.tensors[name]
-    kind, shape = GGMLQuantizationType(tensor.kind), (*tensor.shape[:-1], tensor.size // math.prod(tensor.shape[:-1]))
+    kind = GGMLQuantizationType(tensor.kind)
+    shape = (*tensor.shape[:-1], tensor.size // math.prod(tensor.shape[:-1]))
     stored = np.memmap(file.path, np.uint8, "r", tensor.start, shape)
     try:
         return np.array(dequantize(stored, kind), np.float32)  # float32 ones would be a map of the file
@@ -90,14 +95,16 @@ def read_numbers(file: GGUFFile, name: str) -> Array:
 
 
 class _Header:
-    """Reads a header from its beginning, and nothing behind its end."""
+    """A header that is read from its beginning to its end, and nothing behind it."""
 
     def __init__(self, path: Path, content: bytes) -> None:
-        self.path, self.content, self.place = path, content, 0
+        self.path = path
+        self.content = content
+        self.place = 0
 
-    def damaged(self, what: str) -> UserError:
+    def damaged(self, fault: str) -> UserError:
         """An error about the file."""
-        return UserError(f"{self.path} is damaged: it has {what}; copy or download it again")
+        return UserError(f"{self.path} is damaged: it has {fault}; copy or download it again")
 
     def take(self, size: int) -> bytes:
         """The next bytes."""
@@ -145,7 +152,8 @@ class _Header:
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         """The next tensor: its name, its shape, the kind of its numbers, and where they are behind the header."""
-        name, dimensions = self.name(), self.number("I")
+        name = self.name()
+        dimensions = self.number("I")
         if not 1 <= dimensions <= MOST_DIMENSIONS:
             raise self.damaged(f"tensor {name} of {dimensions} dimensions")
         shape = tuple(self.number("Q") for _ in range(dimensions))[::-1]
@@ -170,6 +178,7 @@ def _check_places(header: _Header, tensors: Mapping[str, GGUFTensor]) -> None:
     ordered = sorted(tensors.values(), key=lambda tensor: tensor.start)
     if any(before.start + before.size > after.start for before, after in pairwise(ordered)):
         raise header.damaged("tensors that overlap")
-    end, length = max((tensor.start + tensor.size for tensor in ordered), default=0), header.path.stat().st_size
+    end = max((tensor.start + tensor.size for tensor in ordered), default=0)
+    length = header.path.stat().st_size
     if end > length:
         raise UserError(f"{header.path} is cut short: it has {length:,} bytes of {end:,}; copy or download it again")

@@ -39,6 +39,9 @@ class LaMoConfig:
     head: Literal["mlp", "linear"] = "mlp"  # "mlp" without tanh, or "linear" with tanh
     # Whether the embedded tokens' LayerNorm comes before the timestep embedding is added; published code: not on Atari.
     norm_before_time: bool = True
+    # Root mean square of what enters the language model when training begins: "published" is 1, a fresh LayerNorm's, as
+    # in its code; "words" that of the model's own token embeddings, which is all that it has seen in pre-training.
+    input_scale: Literal["published", "words"] = "published"
     return_scale: Positive | None = None  # of returns-to-go; None: the task's, as published for D4RL tasks; Atari 1
     dropout: Share = 0.1  # of GPT-2: attention, residual, embedded tokens; Table 7
     adaptation: Literal["lora", "full", "frozen"] = "lora"  # what of GPT-2 is trained: updates, everything, nothing
@@ -139,6 +142,7 @@ class LaMo(Policy):
             )
         self.language_length = min(config.language_length, positions)
         self.initial_model = deepcopy(language_model).requires_grad_(False) if config.output_anchor > 0 else None
+        scale = words_scale(language_model) if config.input_scale == "words" else 1.0
         backbone = as_backbone(language_model)
         prepare(language_model, config)
         self.weight_distance = WeightDistance(language_model) if config.weight_anchor > 0 else None
@@ -147,6 +151,7 @@ class LaMo(Policy):
         if config.return_scale is not None:
             spec = replace(spec, return_scale=config.return_scale)
         self.model = TrajectoryModel(tokens, spec, backbone)
+        self.model.scale_inputs(scale)
 
     @property
     def language_model(self) -> Any:
@@ -192,6 +197,10 @@ class LaMo(Policy):
             terms["output_divergence"] = divergence
         return terms
 
+    def action_loss(self, windows: ContextBatch) -> Tensor:
+        """The action error, without a language loss or an anchor."""
+        return self.model.action_error(windows)
+
     def act(self, history: History) -> Tensor:
         """Condition on the target return that is left."""
         return self.model.act(history)
@@ -226,6 +235,11 @@ class LaMo(Policy):
         trained = [p for p in self.parameters() if p.requires_grad]
         group = {"params": trained, "lr": c.learning_rate, "weight_decay": c.weight_decay}
         return OptimizerSettings([group], c.gradient_clip, c.warmup_steps, c.decay, c.epsilon)
+
+
+def words_scale(language_model: Any) -> float:
+    """The root mean square of a language model's token embeddings."""
+    return float(language_model.get_input_embeddings().weight.detach().float().square().mean().sqrt())
 
 
 def prepare(language_model: Any, config: LaMoConfig) -> None:

@@ -69,7 +69,8 @@ def _block(
     """One of Llama's layers: of tokens (B, L, D) the outputs (B, R, D) at those `read`."""
     attention = block.self_attn
     query, key, value = _projected(attention, normed(block.input_layernorm, hidden), read)
-    query, key = _rotated(query, angles, read), _rotated(key, angles, EVERY)
+    query = _rotated(query, angles, read)
+    key = _rotated(key, angles, EVERY)
     if past is not None:
         key, value = past.extend(attention.layer_idx, torch.stack([key, value.to(key.dtype)]))
     places = Places(hidden.shape[1], read)
@@ -158,7 +159,7 @@ def _projected(attention: Any, hidden: Tensor, read: slice) -> Sequence[Tensor]:
 
 
 def _updated(attention: Any, names: Sequence[str], hidden: Tensor, dropped: Tensor) -> list[Tensor]:
-    """What neighbours among `PROJECTIONS` make of `hidden`; their updates are given `dropped`.
+    """Project `hidden` by neighbours among `PROJECTIONS`; their updates are given `dropped`.
 
     Where nothing is learned and tokens are many, updates are added to the weights first, which is less to multiply.
     """

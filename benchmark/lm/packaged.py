@@ -56,7 +56,8 @@ def packaged_folder(name: str) -> Path:
     Raises `UserError` if the package is not installed, if a file is missing or is not what it should be, and if it
     can't be converted.
     """
-    package, folder = PACKAGED[name], home() / "models" / name
+    package = PACKAGED[name]
+    folder = home() / "models" / name
     if not package.gguf:
         return check_package(name)
     return folder if folder.is_dir() else convert(check_package(name) / package.gguf, name)

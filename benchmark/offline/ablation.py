@@ -4,7 +4,6 @@ The variants are the paper's Figures 4 to 7, 10 and Tables 15 and 16, the contro
 and the alternatives to the language loss that the paper leaves open.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from ...datasets.errors import UserError, choose
+from ...datasets.measured_text import MeasuredText
+from ..lm.checkpoints import perplexity
 from ..runs.methods import METHODS
 from ..runs.store import run_folder
 from ..scores.collect import read_finished
 from ..scores.leaderboard import Group
-from ..scores.statistics import paired_difference, summarise
+from ..scores.power import spread_of_episodes
+from ..scores.statistics import known, paired_difference, summarise
 from .build import check_language_model, config_class_of, policy_config
 from .config import OfflineConfig
-from .forgetting import loss_on_english
+from .forgetting import LanguageChange, language_change
 from .resolve import RunRequest, resolve
 
 BASE = "lamo"
@@ -38,6 +40,8 @@ class Variant:
     lm: str = ""  # another language model than the base's
     beside: str = ""  # the base's language model that it is a counterpart of; "": it can stand beside any
 
+
+LANGUAGE = ("nats_before", "nats_after", "nats_change", "bits_change", "perplexity")  # columns about language
 
 _LINEAR = {"embedding": "linear", "head": "linear"}
 _SEPARATE = {"lora_pairs": "separate"}  # what an encoder can have; elsewhere than on Atari the default
@@ -146,25 +150,33 @@ def _that_apply(settings: dict[str, Any], method: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in fields or METHODS[method].weights}
 
 
-def compare(runs: dict[tuple[Setting, str], list[OfflineConfig]], root: Path, corpus: str) -> list[dict[str, Any]]:
+def compare(
+    runs: dict[tuple[Setting, str], list[OfflineConfig]], root: Path, text: MeasuredText
+) -> list[dict[str, Any]]:
     """Compare finished runs: one row a setting and variant, with the runs' learning curves.
 
-    `corpus`: the English on which it is measured what all of them have left of language.
+    `text`: what the change of cross entropy is measured on: `nats_change` a token, `bits_change` a byte, after training
+    less before; `perplexity` is that after training.
 
     `minus_lamo` is the mean over seeds and episodes of the score less LaMo's on the same data, starts and seed, with
-    its 95 % interval (`scores/statistics.py`).
+    its 95 % interval (`scores/statistics.py`), `detectable` the true difference that it could have seen
+    (`scores/power.py`).
     """
     found = {
         (setting, name): Group(name, [read_finished(run_folder(root, config)) for config in configs])
         for (setting, name), configs in runs.items()
     }
-    left = {key: [loss_on_english(root, config, corpus) for config in configs] for key, configs in runs.items()}
-    return [_row(key[0], VARIANTS[key[1]], group, found[key[0], BASE], left[key]) for key, group in found.items()]
+    changes = {
+        key: [language_change(run_folder(root, config), config, text) for config in configs]
+        for key, configs in runs.items()
+    }
+    return [
+        _row(key[0], VARIANTS[key[1]], group, found[key[0], BASE]) | _language(changes[key], text)
+        for key, group in found.items()
+    ]
 
 
-def _row(
-    setting: Setting, variant: Variant, group: Group, base: Group, losses: Sequence[float | None]
-) -> dict[str, Any]:
+def _row(setting: Setting, variant: Variant, group: Group, base: Group) -> dict[str, Any]:
     own = summarise(group.headline_scores)
     apart = paired_difference(group.headline_scores, base.headline_scores)
     first = group.runs[0]
@@ -182,17 +194,24 @@ def _row(
         "minus_lamo": apart.mean,
         "minus_lamo_low": apart.ci_low,
         "minus_lamo_high": apart.ci_high,
-        "perplexity": _perplexity(losses),
+        "detectable": known(spread_of_episodes(group.headline_scores - base.headline_scores).detectable),
         "params_trainable": first.done["params_trainable"],
         "curve_steps": first.result.curve_steps,
         "curves": group.curves,
     }
 
 
-def _perplexity(losses: Sequence[float | None]) -> float | None:
-    """The perplexity on held-out English after training, geometric mean over runs; None without a language model."""
-    known = [loss for loss in losses if loss is not None]
-    return math.exp(float(np.mean(known))) if len(known) == len(losses) else None
+def _language(changes: Sequence[LanguageChange | None], text: MeasuredText) -> dict[str, Any]:
+    """The change of language, mean over runs; None for all where there is no language model that predicts words."""
+    measured = [change for change in changes if change is not None]
+    if len(measured) < len(changes):
+        return {"text": None, **dict.fromkeys(LANGUAGE)}
+    before = float(np.mean([change.before.nats_per_token for change in measured]))
+    after = float(np.mean([change.after.nats_per_token for change in measured]))
+    bits = float(np.mean([change.bits_per_byte for change in measured]))
+    return {"text": text.name} | dict(
+        zip(LANGUAGE, (before, after, after - before, bits, perplexity(after)), strict=True)
+    )
 
 
 CURVES = ("curve_steps", "curves")

@@ -10,7 +10,7 @@ import torch
 from ...baselines.policy import Policy, Spec
 from ...datasets.catalog import find_task, load
 from ...datasets.corpora import Corpus, check_length, load_corpus
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS, Subset
 from ...datasets.trajectories import Array, combine_hashes
@@ -68,10 +68,14 @@ def corpus_hash(corpus: Corpus | None) -> str:
     return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
 
 
+def drawn_subset(config: OfflineConfig) -> Subset:
+    """The episodes that were drawn for a run from the data at hand."""
+    return SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
+
+
 def training_subset(config: OfflineConfig) -> Subset:
     """The episodes a run trains on; a `UserError` if the data at hand is no longer what the run was configured for."""
-    drawn = SELECTIONS[config.selection](load(config.dataset, config.source), config.fraction, config.data_seed)
-    subset = faulty_subset(drawn, find_task(config.task), config.legacy)
+    subset = faulty_subset(drawn_subset(config), find_task(config.task), config.legacy)
     if subset.hash != config.subset_hash:
         raise UserError(
             f"data set '{config.dataset}' ({config.source}) has changed since this run was configured; "

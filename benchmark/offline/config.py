@@ -10,8 +10,10 @@ from ...baselines.fields import Bounds
 from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS
 from ..runs.config import Number, RunConfig
+from ..runs.methods import METHODS
 from ..runs.records import read_config
 from .faults import FAULTS
+from .hyperparameters import PROFILES, overrides_for
 
 LATER_FIELDS: dict[str, Any] = {
     "track": "offline",
@@ -27,6 +29,7 @@ LATER_SETTINGS: dict[str, Any] = {
     "lora_targets": "qkv",
     "norm_before_time": True,
     "return_scale": None,
+    "input_scale": "published",
     "best_share": 1.0,  # of BC
     "automatic_entropy": True,  # from here on of CQL
     "target_gap": None,
@@ -65,6 +68,16 @@ class OfflineConfig(RunConfig):
     def subject(self) -> str:
         """The data set."""
         return self.dataset
+
+    @property
+    def outdated(self) -> Mapping[str, Any]:
+        """Later settings that a run of an unchanged profile has otherwise than the profile has them now."""
+        profile = self.profile.partition(" (")[0]
+        if "changed" in self.profile or profile not in PROFILES or self.method not in METHODS:
+            return {}
+        now = LATER_SETTINGS | overrides_for(profile, self.task, self.method)
+        had = LATER_SETTINGS | self.policy
+        return {name: had[name] for name in LATER_SETTINGS if had[name] != now[name]}
 
     @property
     def ranked_targets(self) -> list[float]:

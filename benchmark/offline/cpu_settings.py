@@ -1,5 +1,7 @@
 """The `cpu` profile: runs of minutes on one core of a laptop, and what they change from the published settings."""
 
+from dataclasses import replace
+
 from .paper_settings import ATARI_BC, ATARI_BCQ, ATARI_DISCRETE_CQL, ATARI_DT, ATARI_LAMO, ATARI_NFQ, BASELINES
 from .settings import (
     ATARI,
@@ -127,8 +129,17 @@ _CPU_ATARI = TaskSettings(
     },
 )
 
+# Language models read trajectories at the scale of their words: chosen on other recordings and seeds, by LaMo's
+# held-out error (docs/offline.md, `make input-scale`).
+_WORDS = {method: {"input_scale": "words"} for method in LANGUAGE_MODEL_METHODS}
+
+
+def _at_words_scale(settings: TaskSettings) -> TaskSettings:
+    return replace(settings, overrides=merged(settings.overrides, _WORDS))
+
+
 CPU: dict[str, TaskSettings] = {
-    "reacher2d": _CPU_REACHER2D,
-    **{task: _cpu_d4rl(task) for task in (*LOCOMOTION, *KITCHEN, IMPORTED)},
-    **dict.fromkeys(ATARI, _CPU_ATARI),
+    "reacher2d": _at_words_scale(_CPU_REACHER2D),
+    **{task: _at_words_scale(_cpu_d4rl(task)) for task in (*LOCOMOTION, *KITCHEN, IMPORTED)},
+    **dict.fromkeys(ATARI, _at_words_scale(_CPU_ATARI)),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...baselines.policy import Policy
 from ...datasets.catalog import find_task
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ..runs.episodes import Episode
 from ..training.learner import autocast
 from .config import OfflineConfig

@@ -1,6 +1,5 @@
 """Measure what each fault of the published code costs: the same seeds, subsets and starts with it and without."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 
 from ..runs.store import run_folder
 from ..scores.collect import read_finished, with_one_target
-from ..scores.statistics import mean, paired_difference
+from ..scores.power import spread_of_episodes
+from ..scores.statistics import known, mean, paired_difference
 from .config import OfflineConfig
 from .faults import FAULTS
 
@@ -68,8 +68,9 @@ def compare(name: str, pair: Pair, root: Path) -> dict[str, Any]:
         "score_default": mean(before),
         "score_fault": mean(after),
         "difference": apart.mean,
-        "ci_low": None if math.isnan(apart.ci_low) else apart.ci_low,
-        "ci_high": None if math.isnan(apart.ci_high) else apart.ci_high,
+        "ci_low": known(apart.ci_low),
+        "ci_high": known(apart.ci_high),
+        "detectable": known(spread_of_episodes(after - before).detectable),
         "target_default": default[0].result.target_return,
         "target_fault": faulty[0].result.target_return,
         "signature": FAULTS[name].signature,

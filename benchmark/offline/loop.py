@@ -1,5 +1,6 @@
 """Training offline, written once for every method: a `Life` whose steps are those of a `Learner` on a data set."""
 
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -11,18 +12,19 @@ from torch import Tensor
 
 from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
-from ...datasets.environments import simulator_version
+from ...datasets.environments.simulators import simulator_version
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
 from ..runs.episodes import HEADER, episodes_csv
 from ..runs.store import note_on_terminal, run_folder, write_logs
 from ..training.devices import choose_device
 from ..training.learner import Learner, Schedule, Tally, autocast
 from ..training.life import Life, Note, Report, opened
-from .build import build_policy, training_subset
+from .build import build_policy, drawn_subset, training_subset
 from .config import OfflineConfig
 from .divergence import advice, unsound
 from .evaluation import evaluate
 from .faults import cumulative_factor
+from .held_out import held_out_error
 from .hyperparameters import budget_for
 from .rollout import NotFiniteError, evaluation_seeds
 
@@ -64,6 +66,7 @@ class Training(Learner, Life):
         Learner.__init__(self, config, build_policy(config, self.subset, device), device)
         self.loss = torch.compile(self.policy.loss) if config.compiled else self.policy.loss
         self.sampler: Sampler = self.policy.sampler(self.subset)
+        self.held_out = held_out_error(drawn_subset(config), self.policy)
         self.rng = np.random.default_rng([config.seed, 0, BATCHES])
         self.progress.episodes = f"{HEADER}\n"
         self.unsound = ""  # what was not finite when it began
@@ -106,7 +109,7 @@ class Training(Learner, Life):
         return self.loss(self.draw(size))
 
     def evaluate(self) -> None:
-        """Play this evaluation's episodes and log them."""
+        """Play this evaluation's episodes, measure the held-out error, and log both."""
         config = self.config
         number = self.progress.step // self.config.evaluate_every
         seeds = evaluation_seeds(config.seed, number, config.evaluation_episodes)
@@ -118,9 +121,13 @@ class Training(Learner, Life):
         with autocast(config, self.device):
             self.policy.eval()
             diagnostics = self.policy.diagnostics()
+            held_out = self.held_out.measure(self.policy) if self.held_out else {}
             self.policy.train()
+        for name, value in held_out.items():
+            if not math.isfinite(value):
+                self.fail(f"after step {self.progress.step} {name} is {value}")
         self.progress.episodes += episodes_csv(episodes).split("\n", 1)[1]
-        self.progress.metrics[-1] |= diagnostics
+        self.progress.metrics[-1] |= diagnostics | held_out
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def check_weights(self) -> None:

@@ -31,21 +31,30 @@ def load_player(folder: Path, config: OfflineConfig, device: torch.device, lm: s
     data, as runs that were pulled from a hub have, neither data nor English is needed. Raises a `UserError` that says
     what is missing.
     """
-    find_method(config.method)
-    if lm:
-        if not config.lm:
-            raise UserError(f"run {config.id} has no language model; leave --lm away")
-        if problem := language_model_problem(config, lm):
-            raise UserError(problem)
-        config = replace(config, lm=lm)
-    if (folder / DATA_FACTS).is_file():
-        if config.lm and (problem := language_model_problem(config, config.lm)):
-            raise UserError(problem)
-        policy = build_player(config, read_data_facts(folder, config), device)
-    else:
-        policy = build_policy(config, training_subset(config), device)
+    policy = untrained_player(folder, with_language_model(config, lm), device)
     load_policy(folder / CHECKPOINT, policy)
     return policy
+
+
+def with_language_model(config: OfflineConfig, lm: str) -> OfflineConfig:
+    """The configuration with `lm` as the place of its language model, if one is given and it is the run's own."""
+    find_method(config.method)
+    if not lm:
+        return config
+    if not config.lm:
+        raise UserError(f"run {config.id} has no language model; leave --lm away")
+    if problem := language_model_problem(config, lm):
+        raise UserError(problem)
+    return replace(config, lm=lm)
+
+
+def untrained_player(folder: Path, config: OfflineConfig, device: torch.device) -> Policy:
+    """The policy of the run in `folder` as it was before training."""
+    if not (folder / DATA_FACTS).is_file():
+        return build_policy(config, training_subset(config), device)
+    if config.lm and (problem := language_model_problem(config, config.lm)):
+        raise UserError(problem)
+    return build_player(config, read_data_facts(folder, config), device)
 
 
 def language_model_problem(config: OfflineConfig, lm: str) -> str:

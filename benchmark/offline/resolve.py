@@ -17,7 +17,7 @@ from ...datasets.tasks import Task
 from ...datasets.trajectories import Trajectories
 from ..runs.changes import changed
 from ..runs.config import MOST, PRECISIONS
-from ..runs.methods import METHODS, find_method
+from ..runs.methods import METHODS, find_method, methods_of
 from .config import OfflineConfig
 from .faults import FAULTS, check_legacy
 from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
@@ -105,6 +105,11 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
     method = find_method(request.method)
     dataset = find_dataset(request.dataset)
     task = find_task(dataset.task)
+    if method.track != OfflineConfig.track:
+        raise UserError(
+            f"method '{method.name}' is of track '{method.track}', and '{dataset.name}' is a data set; choose from: "
+            f"{', '.join(methods_of(OfflineConfig.track))}"
+        )
     choose("precision", request.precision, PRECISIONS)
     choose("selection", request.selection, list(SELECTIONS))
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
@@ -165,7 +170,7 @@ def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Tas
     method = find_method(request.method)
     name = find_dataset(request.dataset).name
     if not method.plays(discrete=trajectories.discrete):
-        able = ", ".join(other.name for other in METHODS.values() if other.plays(discrete=trajectories.discrete))
+        able = ", ".join(o for o in methods_of(method.track) if METHODS[o].plays(discrete=trajectories.discrete))
         kind = "discrete" if trajectories.discrete else "continuous"
         raise UserError(f"method '{method.name}' has no {kind} actions, but '{name}' has; choose from: {able}")
     if request.compiled and not method.compiles:
@@ -183,7 +188,7 @@ def _unit_actions(trajectories: "Trajectories", task: "Task", method: str) -> bo
     """
     if task.env_options is None:
         return False
-    from ...datasets.environments import space_of_actions
+    from ...datasets.environments.simulators import space_of_actions
 
     space: Any = space_of_actions(trajectories, task)
     return method in SEQUENCE_METHODS and hasattr(space, "low") and not ((space.low == -1) & (space.high == 1)).all()

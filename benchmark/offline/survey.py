@@ -7,7 +7,7 @@ import numpy as np
 
 from ...datasets.catalog import find_dataset, find_task, recording_of
 from ...datasets.csv_text import csv_text, read_csv
-from ...datasets.entries import DATASETS, Dataset, Recorded
+from ...datasets.entries import DATASETS, UNLISTED, Dataset, Recorded
 from ...datasets.kitchen import satisfied
 from ...datasets.recording.collect import PLAYERS
 from ...datasets.sources.recorded import record_dataset
@@ -108,10 +108,10 @@ def _can_be_recorded(dataset: Dataset) -> bool:
 def _read(path: Path) -> dict[str, Row]:
     """The rows of a table that an earlier survey wrote, of data sets that the catalog still has."""
     rows = read_csv(path) if path.is_file() else []
-    return {row["dataset"]: row for row in rows if row.get("dataset") in DATASETS}
+    return {row["dataset"]: row for row in rows if row.get("dataset") in DATASETS | UNLISTED}
 
 
 def _write(path: Path, rows: dict[str, Row]) -> None:
-    order = list(DATASETS)
+    order = [*DATASETS, *UNLISTED]
     cells = ([rows[name].get(column, "") for column in COLUMNS] for name in sorted(rows, key=order.index))
     write_text(path, csv_text(COLUMNS, cells))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.catalog import find_task
-from ...datasets.environments import make_environment
+from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError
 from ...datasets.rendering import render, renderable
 from ...datasets.trajectories import Array

@@ -1,7 +1,8 @@
 """The report's figures: each a drawing, a caption, and the same numbers as a table for whoever can't see it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from markupsafe import Markup
@@ -9,9 +10,11 @@ from markupsafe import Markup
 from ...datasets.trajectories import Array
 from ..figures.card import readable
 from ..figures.spread import has_band
+from ..scores.held_out import held_out_curves
 from ..terminal import plural
 from . import svg
 from .contents import Row, Setting
+from .held_out import DIGITS, predictor_errors
 from .marks import (
     BOTTOM,
     MINUS,
@@ -63,23 +66,58 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
     """
     curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
     every = [_learned(row) for row in setting.drawn]
+    episodes = setting.at(fraction)[0].values["episodes_in_subset"]
+    title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
+    return _over_steps(setting, fraction, "curve", title, "score", curves, every)
+
+
+def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
+    """Held-out action error over training steps, drawn as the score is; None where it was not measured.
+
+    Lines without a mark are the errors of predictors that learn next to nothing, where the scale reaches them.
+    """
+    curves = [curve for row in setting.drawn if row.fraction == fraction and (curve := _held_out(row))]
+    every = [curve for row in setting.drawn if (curve := _held_out(row))]
+    title = f"Held-out action error with {percent(fraction)}"
+    trivial = predictor_errors(setting, fraction)
+    return (
+        _over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial, DIGITS) if curves else None
+    )
+
+
+def _over_steps(
+    setting: Setting,
+    fraction: float,
+    kind: str,
+    title: str,
+    quantity: str,
+    curves: Sequence[Curve],
+    every: Sequence[Curve],
+    constants: Mapping[str, float] = MappingProxyType({}),
+    digits: int = 1,
+) -> Chart:
+    """A value over training steps, its numbers with `digits` decimals.
+
+    The scale holds `every` curve of the setting; `constants` are lines across it.
+    """
     right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
     y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
-    episodes = setting.at(fraction)[0].values["episodes_in_subset"]
-    title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
     spread = band if has_band(_seeds(setting)) else dots
+    written = readable if digits == 1 else lambda tick: f"{tick:g}"
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, "score"),
+        svg.y_axis(y, y_ticks, LEFT, right, quantity, written),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
-        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread),
+        *(_constant(name, value, y, right) for name, value in constants.items() if y.low <= value <= y.high),
+        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread, digits),
     ]
     about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
-    name = f"curve-{setting.anchor}-{setting.fractions.index(fraction)}"
-    drawn = svg.drawing(name, HEIGHT, f"{setting.dataset}, {title[0].lower()}{title[1:]}: score", about, parts)
+    name = f"{kind}-{setting.anchor}-{setting.fractions.index(fraction)}"
+    drawn = svg.drawing(name, HEIGHT, f"{setting.dataset}, {title[0].lower()}{title[1:]}: {quantity}", about, parts)
     steps = sorted({int(step) for curve in curves for step in curve.x})
     steps = [steps[place] for place in thinned(len(steps), TABLE_STEPS)]
-    return Chart(title, drawn, ["step", *(curve.label for curve in curves)], [_at_step(step, curves) for step in steps])
+    rows = [_at_step(step, curves, digits) for step in steps]
+    return Chart(title, drawn, ["step", *(curve.label for curve in curves)], rows)
 
 
 def over_fractions(setting: Setting) -> Chart:
@@ -262,6 +300,21 @@ def _learned(row: Row) -> Curve:
     return Curve(row.label, row.method, steps, seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0), seeds)
 
 
+def _held_out(row: Row) -> Curve | None:
+    measured = held_out_curves(row.runs)
+    if measured is None:
+        return None
+    steps, seeds = measured
+    ends = (seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0))
+    return Curve(row.label, row.method, steps.astype(float), *ends, seeds)
+
+
+def _constant(name: str, value: float, y: svg.Scale, right: float) -> Markup:
+    """A line across the drawing at a value, and its name at the right end above it."""
+    line = svg.path([(LEFT, y(value)), (right, y(value))], "axis", dashes="2 3")
+    return line + svg.text(right, y(value) - 4, name, "tick", "end")
+
+
 def _over_fractions(rows: list[Row]) -> Curve:
     shares = np.asarray([row.fraction for row in rows])
     value, low, high = np.asarray([_value_and_ends(row) for row in rows]).T
@@ -277,8 +330,8 @@ def _scores_of_seeds(rows: list[Row]) -> Array:
     return scores
 
 
-def _at_step(step: int, curves: Sequence[Curve]) -> list[str]:
-    return [f"{step:,}", *(_value_at(step, curve) for curve in curves)]
+def _at_step(step: int, curves: Sequence[Curve], digits: int) -> list[str]:
+    return [f"{step:,}", *(_value_at(step, curve, digits) for curve in curves)]
 
 
 def _cell_at(share: float, curve: Curve) -> str:
@@ -294,9 +347,9 @@ def _ends(curves: Sequence[Curve]) -> list[float]:
     return [value for values in ends for value in values.tolist()]
 
 
-def _value_at(step: int, curve: Curve) -> str:
+def _value_at(step: int, curve: Curve, digits: int) -> str:
     (found,) = np.nonzero(curve.x == step)
     if not len(found):
         return ""
-    mean, low, high = (signed(float(values[found[0]])) for values in (curve.y, curve.low, curve.high))
+    mean, low, high = (signed(float(values[found[0]]), digits) for values in (curve.y, curve.low, curve.high))
     return f"{mean} ({low} to {high})"

@@ -59,25 +59,34 @@ def room_for_labels(curves: Sequence[Curve]) -> float:
 
 
 def drawn_curves(
-    curves: Sequence[Curve], x: svg.Scale, y: svg.Scale, right: float, place: Place, spread_name: str, spread: Spread
+    curves: Sequence[Curve],
+    x: svg.Scale,
+    y: svg.Scale,
+    right: float,
+    place: Place,
+    spread_name: str,
+    spread: Spread,
+    digits: int = 1,
 ) -> Markup:
     """All curves with their names and what `spread` draws of their seeds.
 
-    `place` says at a mark where it stands, and `spread_name` names what reaches from `low` to `high`.
+    `place` says at a mark where it stands, and `spread_name` names what reaches from `low` to `high`; numbers have
+    `digits` decimals.
     """
-    drawn = [_curve(curve, x, y, place, spread_name, spread) for curve in reversed(curves)]  # the first on top
+    drawn = [_curve(curve, x, y, place, spread_name, spread, digits) for curve in reversed(curves)]  # the first on top
     return Markup("").join(drawn) + curve_names(curves, x, y, right)
 
 
-def _curve(curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, spread_name: str, spread: Spread) -> Markup:
+def _curve(
+    curve: Curve, x: svg.Scale, y: svg.Scale, place: Place, spread_name: str, spread: Spread, digits: int
+) -> Markup:
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
     line = [(x(a) + curve.shift, y(b)) for a, b in zip(curve.x, curve.y, strict=True)]
     parts = [*spread(curve, x, y), svg.path(line, "line", dashes=svg.dashes_of(curve.method))]
     for at in thinned(len(line), MOST_MARKS):
-        reach = f" ({signed(curve.low[at])} to {signed(curve.high[at])}, {spread_name})" if known[at] else ""
-        parts.append(
-            svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {signed(curve.y[at])}{reach}")
-        )
+        value, low, high = (signed(float(values[at]), digits) for values in (curve.y, curve.low, curve.high))
+        reach = f" ({low} to {high}, {spread_name})" if known[at] else ""
+        parts.append(svg.mark(*line[at], curve.method, f"{curve.label}, {place(curve.x[at])}: {value}{reach}"))
     return svg.series(curve.method, parts)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..scores.aggregates import Estimate
+from ..scores.held_out import REFERENCE
 from ..scores.labels import label, short_label, titles_of, with_several_models
 from ..scores.run import FinishedRun
-from ..scores.standings import REFERENCE, Comparison, Pool, Standing, comparisons, pools, profiles, standings
+from ..scores.standings import Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from . import charts, marks
 from .contents import Setting, anchor
 

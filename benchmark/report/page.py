@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -26,7 +27,9 @@ from ..terminal import count, duration
 from . import charts, marks, svg
 from .beside import published_beside, published_rows
 from .contents import Contents, Page, Row, Setting, own_values, provenance
+from .held_out import held_out_lines
 from .overall import by_method, compared_in, overall
+from .rewinds import Rewound, read_rewinds, rewind_charts
 from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -50,12 +53,15 @@ COLUMNS = {  # of the leaderboard, shown when they are asked for
 def write_report(contents: Contents, path: Path) -> list[str]:
     """Write the page, whole or not at all; the same runs give the same bytes. A line for each picture left out."""
     strips, problems = read_strips(contents)
-    write_text(path, render_page(contents, strips))
-    return problems
+    rewinds, unread = read_rewinds(contents)
+    write_text(path, render_page(contents, strips, rewinds))
+    return [*problems, *unread]
 
 
-def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
-    """The page as text; `strips` are the pictures of each setting, by its anchor."""
+def render_page(
+    contents: Contents, strips: Mapping[str, list[Strip]], rewinds: Mapping[str, list[Rewound]] = MappingProxyType({})
+) -> str:
+    """The page as text; `strips` are the pictures of each setting, by its anchor, `rewinds` the rewind curves."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -81,11 +87,13 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         "remark_letters": remark_letters,
         "remarks_on": remarks_on,
         "improvement": _improvement,
+        "could_see": _could_see,
         "by_method": by_method,
         "compared_in": compared_in,
         "look_up": look_up,
         "tally_bar": charts.tally_bar,
         "about_task": _about_task,
+        "held_out_lines": held_out_lines,
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
@@ -109,6 +117,8 @@ def render_page(contents: Contents, strips: Mapping[str, list[Strip]]) -> str:
         own_scores=OWN_SCORES,
         scored_by_themselves=_scored_by_themselves(contents),
         strips=strips,
+        rewinds=rewinds,
+        rewind_charts=rewind_charts,
         repeated=any(row.values["seeds"] > 1 for row in contents.rows),
         low=low,
         high=high,
@@ -136,7 +146,9 @@ def _sha256(text: str) -> str:
 def _charts(setting: Setting) -> list[charts.Chart]:
     many = len(setting.fractions) > 1
     first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
-    return [first, *(charts.learning_curve(setting, fraction) for fraction in setting.fractions)]
+    measured = [charts.held_out_curve(setting, fraction) for fraction in setting.fractions]
+    learned = [charts.learning_curve(setting, fraction) for fraction in setting.fractions]
+    return [first, *learned, *filter(None, measured)]
 
 
 def _methods(contents: Contents) -> list[tuple[str, str]]:
@@ -231,6 +243,12 @@ def _improvement(comparison: Comparison) -> str:
     high = marks.signed(difference.high)
     interval = f" [{low},{marks.SPACE}{high}]" if comparison.pairs > 1 else ""
     return f"{marks.signed(difference.value)}{interval}, {100 * probability.value:.0f}{marks.SPACE}%"
+
+
+def _could_see(comparison: Comparison) -> str:
+    """The true difference that would most likely have shown, where anything can be said of it."""
+    detectable = comparison.spread.detectable
+    return "" if math.isnan(detectable) else f"could see {marks.signed(detectable)}"
 
 
 def _plain(value: Any) -> str:

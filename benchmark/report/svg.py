@@ -4,7 +4,7 @@ Nothing has a colour of its own: classes name what an element is, and the page's
 Lengths are in units of the drawing, which a phone shows at about one pixel each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,10 +155,17 @@ def x_axis(
     return base + Markup("").join(marks) + text(middle, bottom + 31, title, "tick", "middle")
 
 
-def y_axis(scale: Scale, ticks: Sequence[float], left: float, right: float, title: str) -> Markup:
-    """Grid lines from `left` to `right` with their values, and the axis' title above them."""
+def y_axis(
+    scale: Scale,
+    ticks: Sequence[float],
+    left: float,
+    right: float,
+    title: str,
+    written: Callable[[float], str] = readable,
+) -> Markup:
+    """Grid lines from `left` to `right` with their values as `written`, and the axis' title above them."""
     lines = [path([(left, scale(tick)), (right, scale(tick))], "grid") for tick in ticks]
-    labels = [text(left - 6, scale(tick) + 4, readable(tick), "tick", "end") for tick in ticks]
+    labels = [text(left - 6, scale(tick) + 4, written(tick), "tick", "end") for tick in ticks]
     return Markup("").join([*lines, *labels]) + text(0, min(scale.start, scale.end) - 10, title, "tick")
 
 

@@ -31,6 +31,7 @@ class Progress:
     metrics: list[dict[str, Any]]  # rows of metrics.jsonl so far
     episodes: str  # the content of episodes.csv so far
     evaluation_seconds: float = 0.0  # spent in evaluations, over all attempts; not known of the time before it was kept
+    stages: str = ""  # the content of stages.csv so far; empty where a task has no stages
 
 
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:

@@ -57,6 +57,11 @@ class RunConfig:
         return self.task
 
     @property
+    def outdated(self) -> Mapping[str, Any]:
+        """The settings that the run's profile had once and has otherwise now; rows of such runs are variants."""
+        return {}
+
+    @property
     def ranked_targets(self) -> list[float]:
         """Target returns of which the best score is a run's: one, unless a track says otherwise."""
         return self.target_returns[:1]

@@ -14,6 +14,7 @@ CHECKPOINT = "checkpoint.safetensors"
 DATA_FACTS = "data.json"
 PICTURE = "episode.jpg"
 ABOUT_PICTURE = "episode.json"
+REWIND = "rewind.json"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 
@@ -31,12 +32,14 @@ FILES = {
     "config.json": File(MB, of_finished=True, sized=True),
     "metrics.jsonl": File(256 * MB, of_finished=True, sized=True),
     "episodes.csv": File(256 * MB, of_finished=True, sized=True),
+    "stages.csv": File(256 * MB, sized=True),
     "done.json": File(MB, of_finished=True),
     "failed.json": File(MB),
     DATA_FACTS: File(16 * MB),
     CHECKPOINT: File(8192 * MB - 1, sized=True),  # as much as a tar's header can say
     PICTURE: File(),
     ABOUT_PICTURE: File(),
+    REWIND: File(),
 }
 
 

@@ -19,6 +19,7 @@ class Cost:
 
 
 UNKNOWN = Cost(30.0, 1.0, 0.1)  # of a method that nobody has measured
+ROUND = Cost(300.0, 0.4, 0.01)  # of fine-tuning: GridRelay's 2,048 steps and what is learned from them, on a busy core
 
 
 @dataclass(frozen=True)
@@ -321,6 +322,129 @@ _ALL = (
         on_vectors=Cost(3.07, 0.306, 0.00791),
         on_frames=Cost(29.5, 5.35, 3.79),
     ),
+    Method(
+        "finetune",
+        "Fine-tuning",
+        "pi*, trained on as if it knew nothing",
+        policy="lamobench.baselines.online.retention:Retention",
+        config="lamobench.baselines.online.retention:RetentionConfig",
+        family="retention",
+        track="finetune",
+        colour="#DE7900",
+        dark="#d57d00",
+        marker="s",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "finetune-bc",
+        "Fine-tuning + BC",
+        "and held to pi* on states that pi* was trained on",
+        policy="lamobench.baselines.online.retention:BehavioralCloning",
+        config="lamobench.baselines.online.retention:BehavioralCloningConfig",
+        family="retention",
+        short="BC",
+        track="finetune",
+        colour="#0B4F9E",
+        dark="#5283bf",
+        marker="o",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "finetune-ks",
+        "Fine-tuning + KS",
+        "kickstarting: held to pi* on states that it visits itself",
+        policy="lamobench.baselines.online.retention:Kickstarting",
+        config="lamobench.baselines.online.retention:KickstartingConfig",
+        family="retention",
+        short="KS",
+        track="finetune",
+        colour="#3D9BD9",
+        dark="#b4dcff",
+        marker="o",
+        dashes=(5.0, 1.6),
+        on_vectors=ROUND,
+    ),
+    Method(
+        "finetune-ewc",
+        "Fine-tuning + EWC",
+        "elastic weights: each pulled back the more, the more it matters to pi*",
+        policy="lamobench.baselines.online.retention:ElasticWeights",
+        config="lamobench.baselines.online.retention:ElasticWeightsConfig",
+        family="retention",
+        short="EWC",
+        track="finetune",
+        colour="#A23B72",
+        dark="#c43b34",
+        marker="D",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "finetune-l2-init",
+        "Fine-tuning + L2",
+        "control of EWC: all weights pulled back to pi* alike",
+        policy="lamobench.baselines.online.retention:Anchored",
+        config="lamobench.baselines.online.retention:AnchoredConfig",
+        family="retention",
+        short="L2",
+        track="finetune",
+        colour="#871EF0",
+        dark="#9145ea",
+        marker="d",
+        dashes=(1.0, 1.0),
+        on_vectors=ROUND,
+    ),
+    Method(
+        "scratch",
+        "Scratch",
+        "control: the same agent without pi*",
+        policy="lamobench.baselines.online.retention:Retention",
+        config="lamobench.baselines.online.retention:RetentionConfig",
+        family="control",
+        track="finetune",
+        colour="#333333",
+        dark="#aabecb",
+        marker="^",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "frozen",
+        "Frozen",
+        "control: pi* as it is, never trained",
+        policy="lamobench.baselines.online.retention:Retention",
+        config="lamobench.baselines.online.retention:RetentionConfig",
+        family="control",
+        track="finetune",
+        colour="#998844",
+        dark="#b5a550",
+        marker="P",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "rewind",
+        "Rewind",
+        "control: fine-tuning, and weights taken a part of the way back to pi*",
+        policy="lamobench.baselines.online.retention:Retention",
+        config="lamobench.baselines.online.retention:RetentionConfig",
+        family="control",
+        track="finetune",
+        colour="#1A8A5F",
+        dark="#67d2ad",
+        marker="<",
+        on_vectors=ROUND,
+    ),
+    Method(
+        "warm-up",
+        "Warm-up",
+        "control: the critic learns first, from what pi* does",
+        policy="lamobench.baselines.online.retention:Retention",
+        config="lamobench.baselines.online.retention:RetentionConfig",
+        family="control",
+        track="finetune",
+        colour="#CC3311",
+        dark="#9d5b56",
+        marker=">",
+        on_vectors=ROUND,
+    ),
 )
 METHODS = Registry("method", Method, _ALL)
 
@@ -333,6 +457,11 @@ def find_method(name: str) -> Method:
 def look_up(name: str) -> Method:
     """The method of that name; of one that is not known here, a row with the name as its title and a look for all."""
     return METHODS.known(name) or Method(name, name, "", policy="", config="", family="")
+
+
+def methods_of(track: str) -> list[str]:
+    """The names of the methods of a track."""
+    return [method.name for method in METHODS.values() if method.track == track]
 
 
 def methods_for(*, discrete: bool) -> list[str]:

@@ -1,8 +1,9 @@
 """The run store: one folder a run, every file written whole or not at all.
 
-`config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode;
-`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
-it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, once they were asked for.
+`config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode; `stages.csv`,
+of tasks in stages, those that begin at a stage and end with it; `checkpoint.safetensors` everything needed to go on;
+`done.json` once it has finished; `failed.json` if an error stopped it; `data.json` of a policy from a hub;
+`episode.jpg`, `episode.json` frames of an episode, `rewind.json` a rewind curve, once they were asked for.
 """
 
 import json
@@ -46,6 +47,8 @@ def write_logs(folder: Path, progress: Progress) -> None:
     """Bring `metrics.jsonl` and `episodes.csv` to the checkpoint's state."""
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in progress.metrics))
     write_text(folder / "episodes.csv", progress.episodes)
+    if progress.stages:
+        write_text(folder / "stages.csv", progress.stages)
 
 
 def write_failure(folder: Path, message: str, step: int) -> None:

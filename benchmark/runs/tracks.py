@@ -102,6 +102,8 @@ class Track:
     config: str  # import path of the class of its runs' configurations, light
     tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
     work: str  # import path of what does its work: a `Work`
+    subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
+    board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
 
     def config_class(self) -> type[RunConfig]:
         """The class of its runs' configurations."""
@@ -127,6 +129,15 @@ _ALL = (
         tasks="lamobench.datasets.catalog:find_task",
         work="lamobench.benchmark.offline.track",
     ),
+    Track(
+        "finetune",
+        "online fine-tuning, and what it forgets",
+        config="lamobench.benchmark.finetune.config:FinetuneConfig",
+        tasks="lamobench.datasets.environments.staged_tasks:find_staged_task",
+        work="lamobench.benchmark.finetune.track",
+        subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
+        board="lamobench.benchmark.finetune.board",
+    ),
 )
 TRACKS = Registry("track", Track, _ALL)
 
@@ -137,6 +148,11 @@ def find_track(name: str) -> Track:
         known = ", ".join(TRACKS)
         raise UserError(f"no track '{name}' is known here (known: {known}); install the package that has it")
     return track
+
+
+def track_of(subject: str) -> Track:
+    """The track of what a user names to train on."""
+    return next((track for track in TRACKS.values() if subject in track.subjects), TRACKS[BEFORE_TRACKS])
 
 
 def work_of(config: RunConfig) -> Work:

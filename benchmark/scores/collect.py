@@ -3,14 +3,16 @@
 A run's score is the mean normalised return over all episodes at the ranked target in the last `headline_evaluations`
 evaluations of training; its best score, a side column, is the best single evaluation's mean. See `docs/protocol.md`.
 Only under legacy "best-target" are there several targets to choose from, and the best is ranked.
-Nothing else of a run folder is read, so that ten thousand runs take seconds.
+Beside it stands the held-out error of the same evaluations, where it was measured (`runs/held_out.py`). Nothing else of
+a run folder is read, so that ten thousand runs take seconds.
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
 from ..runs.damage import damage, missized
 from ..runs.episodes import read_episodes
+from ..runs.held_out import HeldOut, held_out_in
 from ..runs.layout import run_folders
 from ..runs.records import check_content, check_id, config_in, content_of, read_done, read_failure
 from ..runs.tracks import find_track
@@ -125,7 +128,17 @@ def _outcome(folder: Path, content: bytes, config: RunConfig) -> Run:
     check_id(config, folder)
     results = _results(episodes, config)
     best = max(results, key=lambda result: result.score)
-    return FinishedRun(folder=folder, config=config, done=done, results=results, result=best)
+    held_out = _held_out(folder, config, done)
+    return FinishedRun(folder=folder, config=config, done=done, results=results, result=best, held_out=held_out)
+
+
+def _held_out(folder: Path, config: RunConfig, done: Mapping[str, Any]) -> HeldOut | None:
+    try:
+        content = content_of(folder, "metrics.jsonl")
+    except FileNotFoundError:
+        return None
+    check_content("metrics.jsonl", content, done)
+    return held_out_in(content, config.steps)
 
 
 def with_one_target(runs: Sequence[FinishedRun]) -> list[FinishedRun]:

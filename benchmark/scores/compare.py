@@ -13,7 +13,9 @@ from ..terminal import count
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
+from .power import Spread
 from .reported import Published, papers
+from .statistics import known
 
 OURS = ("dataset", "source", "fraction", "method", "lm", "profile", "seeds")  # what a comparison has of our row
 NEEDED = (  # columns of a leaderboard that is compared
@@ -30,7 +32,7 @@ FORMATS = {
     **dict.fromkeys(("score", "ci_low", "ci_high"), ".3f"),
     **dict.fromkeys(("by", "table", "variant"), "s"),
     **dict.fromkeys(("published", "spread"), "g"),
-    "delta": ".3f",
+    **dict.fromkeys(("delta", "detectable"), ".3f"),
     "lies": "s",
     "comparable": "",
     **dict.fromkeys(("why_not", "note"), "s"),
@@ -63,9 +65,10 @@ def compare_published(board: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each score of ours and each published one of the same data set, fraction and method.
 
     Ours: `OURS`, `our_variant` (a leaderboard's `variant`), `score`, `ci_low` and `ci_high`. Theirs: `by`, `table`,
-    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `lies`, where theirs is: "inside" our interval,
-    "above" or "below" it, or "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`,
-    what to know of it all the same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
+    `variant`, `published`, `spread`. Then `delta`, ours less theirs; `detectable`, the true difference that our
+    interval could have seen (`power.py`); `lies`, where theirs is: "inside" our interval, "above" or "below" it, or
+    "unknown", with one seed; `comparable`; `why_not`, what stands in the way, and `note`, what to know of it all the
+    same. Numbers that are unknown are None. Rows whose scores may not be compared come last.
     """
     rows = [_beside(row, published) for row in board.to_dict("records") for published in published_for(row)]
     return sorted(rows, key=lambda row: not row["comparable"])
@@ -160,7 +163,7 @@ def _beside_own(row: Mapping[str, Any], other: Mapping[str, Any], name: str) -> 
 def _ours(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = {column: row[column] for column in OURS} | {"our_variant": row.get("variant", "")}
     numbers = {"score": row["score_mean"], "ci_low": row["ci_low"], "ci_high": row["ci_high"]}
-    return {name: shown[name] for name in FORMATS if name in shown} | {n: _known(value) for n, value in numbers.items()}
+    return {name: shown[name] for name in FORMATS if name in shown} | {n: known(value) for n, value in numbers.items()}
 
 
 def _theirs(
@@ -179,8 +182,9 @@ def _theirs(
         "table": table,
         "variant": variant,
         "published": score,
-        "spread": _known(spread),
+        "spread": known(spread),
         "delta": float(row["score_mean"]) - score,
+        "detectable": known(_detectable(row)),
         "lies": _place(score, row["ci_low"], row["ci_high"]),
         "comparable": not reasons,
         "why_not": "; ".join(reasons),
@@ -188,14 +192,20 @@ def _theirs(
     }
 
 
+def _detectable(row: Mapping[str, Any]) -> float:
+    """The distance from our true score that puts another outside our interval in most experiments (`power.py`).
+
+    NaN for a row that is marked because seeds lie far below the others: its interval is another one.
+    """
+    if row.get("seeds_below_gap", 0):
+        return math.nan
+    return Spread((row["score_std"],), (row["seeds"],)).detectable
+
+
 def _place(score: float, low: float, high: float) -> str:
     if math.isnan(low) or math.isnan(high):
         return "unknown"
     return "above" if score > high else "below" if score < low else "inside"
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def _short(value: Any) -> str:

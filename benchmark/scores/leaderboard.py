@@ -16,6 +16,8 @@ from ...datasets.trajectories import Array, combine_hashes
 from ..runs.config import RunConfig
 from .collect import finished, with_one_target
 from .comparable import published_columns
+from .held_out import COLUMNS as HELD_OUT_COLUMNS
+from .held_out import held_out_columns
 from .run import Data, FinishedRun, Run
 from .statistics import Summary, summarise_all
 from .variants import split_variants
@@ -46,6 +48,7 @@ COLUMNS = {
     "seeds_below_gap": "d",
     "return_mean": ".3f",
     "best_score_mean": ".3f",
+    **HELD_OUT_COLUMNS,
     "target_return": "g",
     "paper_score": "g",
     "paper_std": "g",
@@ -130,7 +133,8 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     lie far below the others (`seed_gaps.py`). `subset_hash` is the subset's own hash where all seeds share it,
     otherwise a hash over every seed's number and subset hash, whatever their order: methods whose rows agree in it ran
     on the same data, seed by seed. What others published (`paper_score` to `rerun_score`) is there only where it is
-    comparable, and `comparison` says why where it is not (`comparable.py`).
+    comparable, and `comparison` says why where it is not (`comparable.py`). The held-out action error has its columns
+    from `held_out.py`.
 
     Raises the errors of `group_runs`.
     """
@@ -140,7 +144,9 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
     summaries = summarise_all([group.headline_scores for group in groups])
-    return [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    held_out = held_out_columns([group.runs for group in groups], [group.variant for group in groups])
+    rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
+    return [row | columns for row, columns in zip(rows, held_out, strict=True)]
 
 
 def clearly_best(rows: Sequence[Mapping[str, Any]]) -> int | None:

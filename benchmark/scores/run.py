@@ -8,6 +8,7 @@ from typing import Any
 
 from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
+from ..runs.held_out import HeldOut
 from ..runs.methods import look_up
 from ..runs.records import is_verified
 
@@ -77,6 +78,7 @@ class FinishedRun(Run):
     done: Mapping[str, Any]  # of its `done.json`: `runs.records.DONE_KINDS`, and those of `LATER_DONE_KINDS` it has
     results: tuple[Result, ...]  # at each target that could be ranked
     result: Result  # at the one that is
+    held_out: HeldOut | None = None  # None where it was not measured
 
     @property
     def verified(self) -> bool:

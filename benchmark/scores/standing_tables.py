@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from ...datasets.storage import write_rows, write_text
 from ..terminal import table_lines
 from .aggregates import METRICS, Estimate
 from .labels import label, with_several_models
+from .power import Spread
 from .standings import Comparison, Standing
+from .statistics import known
 from .tables import WIDTH
 
 TITLES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
@@ -21,7 +23,8 @@ AGGREGATE_COLUMNS = (
 )
 COMPARISON_COLUMNS = (
     *(*WHERE, "method", "lm", "other", "other_lm", "pairs"),
-    *(f"{name}{end}" for name in ("difference", "probability") for end in ("", "_low", "_high")),
+    *(*(f"difference{end}" for end in ("", "_low", "_high")), "detectable"),
+    *(f"probability{end}" for end in ("", "_low", "_high")),
 )
 
 
@@ -41,7 +44,24 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
         _where(met)
         | {"method": met.method, "lm": met.lm, "other": met.other, "other_lm": met.other_lm, "pairs": met.pairs}
         | _columns("difference", met.difference)
+        | {"detectable": known(met.spread.detectable)}
         | _columns("probability", met.probability)
+        for met in comparisons
+    ]
+
+
+def power_rows(comparisons: Sequence[Comparison], effect: float) -> list[dict[str, Any]]:
+    """One row each: what it could have seen, and the pairs of each data set that would see `effect` (`power.py`).
+
+    `_low` and `_high` are the same for both ends of the 95 % interval of the spread. Unknown numbers are None.
+    """
+    return [
+        _where(met)
+        | {"method": met.method, "lm": met.lm, "other": met.other, "other_lm": met.other_lm, "pairs": met.pairs}
+        | _columns("difference", met.difference)
+        | _in_spread("detectable", met.spread, lambda spread: spread.detectable)
+        | {"effect": effect}
+        | _in_spread("pairs_needed", met.spread, lambda spread: spread.pairs_needed(effect))
         for met in comparisons
     ]
 
@@ -92,9 +112,14 @@ def _where(row: Standing | Comparison) -> dict[str, Any]:
     return dict(zip(WHERE, values, strict=True))
 
 
+def _in_spread(name: str, spread: Spread, measure: Callable[[Spread], float]) -> dict[str, float | None]:
+    low, high = spread.interval()
+    return {f"{name}{end}": known(measure(at)) for end, at in {"": spread, "_low": low, "_high": high}.items()}
+
+
 def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
     ends = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
-    return {f"{name}{end}": None if math.isnan(value) else value for end, value in ends.items()}
+    return {f"{name}{end}": known(value) for end, value in ends.items()}
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,11 +23,11 @@ from .aggregates import (
     performance_profile,
     probability_of_improvement,
 )
+from .held_out import REFERENCE
 from .labels import method_order
 from .leaderboard import Group, group_runs
+from .power import Spread, spread_of_episodes, spread_of_runs
 from .run import FinishedRun, Run
-
-REFERENCE = "lamo"
 
 Pair = tuple[FinishedRun, FinishedRun]  # of two methods, with the same seed and subset
 
@@ -79,6 +79,7 @@ class Comparison(Place):
     other_lm: str
     pairs: int  # runs of both that share seed and subset, of the data set with the fewest
     difference: Estimate  # mean score less the other's, over those pairs; NaN where there are none
+    spread: Spread  # of the differences of those pairs, which says what difference could have been seen
     probability: Estimate  # that a run of the method beats one of the other, over all runs
 
 
@@ -170,10 +171,10 @@ def comparisons(found: Sequence[Pool], reference: str = REFERENCE) -> list[Compa
             *(pool.profile, pool.source, pool.fraction, pool.datasets),
             *(ours.method, ours.lm, theirs.method, theirs.lm),
             min(map(len, shared.values())),
-            difference,
+            *(difference, spread),
             probability_of_improvement(scores_of(pool.rows[ours]), scores_of(pool.rows[theirs])),
         )
-        for (pool, ours, theirs), shared, difference in zip(met, pairs, _differences(pairs), strict=True)
+        for (pool, ours, theirs), shared, (difference, spread) in zip(met, pairs, _differences(pairs), strict=True)
     ]
 
 
@@ -187,9 +188,10 @@ def _draw(run: FinishedRun) -> tuple[int, str]:
     return run.config.seed, run.data.subset_hash
 
 
-def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[Estimate]:
-    """The mean of ours less theirs: on one data set episode by episode, over several run by run."""
+def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[tuple[Estimate, Spread]]:
+    """The mean of ours less theirs and its spread: on one data set episode by episode, over several run by run."""
     found = {}
+    spreads = {}
     alone: dict[int, tuple[Array, Array]] = {}
     for place, pairs in enumerate(every):
         sides = [
@@ -199,11 +201,15 @@ def _differences(every: Sequence[Mapping[str, list[Pair]]]) -> list[Estimate]:
         shapes = {run.result.headline_scores.shape for run in runs}
         if not all(pairs.values()):
             found[place] = Estimate(math.nan, math.nan, math.nan)
+            spreads[place] = Spread((math.nan,) * len(pairs), tuple(map(len, pairs.values())))
         elif len(pairs) == 1 and len(shapes) == 1:
             ours, theirs = (next(iter(side.values())).headline_scores for side in sides)
             alone[place] = (ours, theirs)
+            spreads[place] = spread_of_episodes(ours - theirs)
         else:
-            found[place] = paired_difference(*map(scores_of, sides))
+            scores, reference = map(scores_of, sides)
+            found[place] = paired_difference(scores, reference)
+            spreads[place] = spread_of_runs({data: runs - reference[data] for data, runs in scores.items()})
     summaries = statistics.paired_differences(list(alone.values()))
     found |= {p: Estimate(s.mean, s.ci_low, s.ci_high) for p, s in zip(alone, summaries, strict=True)}
-    return [found[place] for place in range(len(every))]
+    return [(found[place], spreads[place]) for place in range(len(every))]

@@ -173,6 +173,11 @@ def _scales(seed_means: Array, residuals: Array, level: float) -> tuple[Array, f
     return between_scales, math.sqrt(episodes / max(episodes - 1, 1))
 
 
+def known(value: float) -> float | None:
+    """None for NaN: what tables and JSON leave empty."""
+    return None if math.isnan(value) else float(value)
+
+
 def _checked(scores: Array) -> Array:
     if scores.ndim != 2 or scores.size == 0 or not np.isfinite(scores).all():
         raise ValueError(f"scores must be a finite (seeds, episodes) array, got shape {scores.shape}: {scores}")

@@ -21,8 +21,12 @@ def split_variants(groups: Sequence[Part]) -> list[dict[str, Part]]:
     over all groups in which runs differ in that setting, and of equally common bases the one of lower values is taken:
     so the same two settings have the same base, and their difference the same name, in every group. The order of runs
     is kept.
+
+    Runs whose profile has changed since are split among themselves, and their names begin with what they still have
+    (`RunConfig.outdated`).
     """
-    split = [_parts(group) for group in groups]
+    aged = [_by_age(group) for group in groups]
+    split = [_parts(group) for ages in aged for group in ages.values()]
     counts = Counter(
         (name, _frozen(run.settings.get(name)))
         for parts in split
@@ -30,7 +34,20 @@ def split_variants(groups: Sequence[Part]) -> list[dict[str, Part]]:
         for part in parts
         for run in part
     )
-    return [_named(parts, counts) for parts in split]
+    named = iter([_named(parts, counts) for parts in split])
+    return [
+        {", ".join(filter(None, (age, name))): part for age in ages for name, part in next(named).items()}
+        for ages in aged
+    ]
+
+
+def _by_age(group: Part) -> dict[str, Part]:
+    """The runs by the names of their outdated settings, "" first."""
+    ages: dict[str, Part] = {}
+    for run in group:
+        outdated = sorted(run.config.outdated.items())
+        ages.setdefault(", ".join(f"{name}={_shown(name, value)}" for name, value in outdated), []).append(run)
+    return dict(sorted(ages.items()))
 
 
 def _parts(group: Part) -> list[Part]:

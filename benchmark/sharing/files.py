@@ -116,7 +116,9 @@ def _check_checkpoint(folder: Path, rows: list[dict[str, Any]], *, finished: boo
     names, state = checkpoint_state(folder / CHECKPOINT)
     if not names or not all(name.startswith(TENSORS) for name in names):
         raise UserError(f"{folder / CHECKPOINT} is no run's checkpoint: it holds other tensors")
-    if finished and (state["metrics"], state["episodes"]) != (rows, _text(folder / "episodes.csv")):
+    kept = (state["metrics"], state["episodes"], state.get("stages", ""))
+    stages = _text(folder / "stages.csv") if (folder / "stages.csv").is_file() else ""
+    if finished and kept != (rows, _text(folder / "episodes.csv"), stages):
         raise UserError(f"run {folder.name} has other metrics or episodes than its checkpoint: they were changed")
     check_checkpoint(folder)
 

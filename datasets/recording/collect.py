@@ -25,7 +25,7 @@ from .. import storage
 from ..cache import Place
 from ..catalog import find_task, recording_of
 from ..entries import LOCOMOTION_SIZES, Dataset
-from ..environments import make_environment
+from ..environments.simulators import make_environment
 from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task

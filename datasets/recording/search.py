@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from tqdm import tqdm
 
-from ..environments import make_environment
+from ..environments.simulators import make_environment
 from ..errors import UserError, choose
 from ..tasks import TASKS, Task
 from ..trajectories import Array

@@ -14,7 +14,7 @@ from minari.data_collector import EpisodeBuffer
 from .. import storage
 from ..actions import native_actions, native_space
 from ..catalog import find_dataset, find_task, load
-from ..environments import make_environment
+from ..environments.simulators import make_environment
 from ..errors import UserError
 from ..recording.collect import compress, name_namespaces, temporary_minari_root, with_room
 from ..tasks import Task

@@ -13,8 +13,8 @@ import numpy as np
 
 from .. import cache, storage
 from ..actions import same_actions
-from ..entries import ALIASES, DATASETS, OLDER
-from ..environments import make_environment
+from ..entries import ALIASES, DATASETS, UNLISTED
+from ..environments.simulators import make_environment
 from ..errors import UserError
 from ..kitchen import goal_vector
 from ..own_tasks import choose_environment, make_own_task
@@ -43,7 +43,7 @@ def import_dataset(
     nothing, if the name is taken or unusable, if the data can't be had or are no good, or if their environment can't be
     made here.
     """
-    if name in DATASETS | OLDER | ALIASES | TASKS:
+    if name in DATASETS | UNLISTED | ALIASES | TASKS:
         raise UserError(f"'{name}' is a name of the catalog; give the import another name, e.g. my-{name}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UserError(f"'{name}' is no name for a data set; use letters, digits, dots and dashes")

@@ -15,10 +15,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from lamobench.benchmark.lm.packaged import PACKAGED
-from lamobench.benchmark.offline.config import OfflineConfig
+from lamobench.benchmark.offline.config import LATER_SETTINGS, OfflineConfig
+from lamobench.benchmark.offline.hyperparameters import PROFILES, overrides_for
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.sweep import local as local_engine
+from lamobench.datasets.tasks import TASKS
 from lamobench.datasets.trajectories import Array
 
 BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
@@ -51,11 +53,18 @@ CONFIG: dict[str, Any] = {
 DONE = {"params_total": 1000, "params_trainable": 100, "train_seconds": 12.5, "simulator": "mujoco 3.3.0"}
 
 
+def later_settings(profile: str, task: str, method: str) -> dict[str, Any]:
+    """The later settings of a profile as it is now: runs without them are of what it was."""
+    overrides = overrides_for(profile, task, method) if profile in PROFILES and task in TASKS else {}
+    return {name: value for name, value in overrides.items() if name in LATER_SETTINGS}
+
+
 def write_run(root: Path, returns: Any, **changes: Any) -> Path:
     """A finished run in `root`: `returns` (evaluations, episodes) at the ranked target, `changes` to its config."""
     returns = np.asarray(returns, float)
     config = CONFIG | {"evaluation_episodes": returns.shape[1], "evaluate_every": 100, "steps": 100 * len(returns)}
     config |= {"data_seed": changes.get("seed", 0)} | changes
+    config["policy"] = later_settings(config["profile"], config["task"], config["method"]) | config["policy"]
     config["subset_hash"] = config["subset_hash"] or f"subset {config['data_seed']} at {config['fraction']}"
     folder = root / OfflineConfig(**config).id
     folder.mkdir(parents=True)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from lamobench.benchmark.finetune import track as finetune
 from lamobench.benchmark.offline import track as offline
 from lamobench.benchmark.runs.methods import METHODS, Method, find_method
 from lamobench.benchmark.runs.tracks import TRACKS, Track, Wanted, Work, find_track
@@ -143,11 +145,12 @@ def test_rows_are_registered_once() -> None:
         find_track("others")
 
 
-def test_the_offline_track_has_everything_that_the_harness_asks_of_one() -> None:
+@pytest.mark.parametrize("track", [offline, finetune])
+def test_a_track_has_everything_that_the_harness_asks_of_one(track: ModuleType) -> None:
     asked = {name: work for name, work in vars(Work).items() if callable(work) and not name.startswith("_")}
-    assert set(asked) == set(offline.__all__)
+    assert set(asked) == set(track.__all__)
     for name, work in asked.items():
-        assert list(signature(work).parameters)[1:] == list(signature(getattr(offline, name)).parameters), name
+        assert list(signature(work).parameters)[1:] == list(signature(getattr(track, name)).parameters), name
 
 
 @pytest.mark.usefixtures("restored")

@@ -19,7 +19,7 @@ from lamobench.datasets.actions import (
     same_actions,
     with_plain_actions,
 )
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.summary import describe_actions
 from lamobench.datasets.tasks import TASKS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.tasks import TASKS
 
 GAMES = [task.name for task in TASKS.values() if task.frame_stack]

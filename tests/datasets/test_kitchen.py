@@ -4,7 +4,7 @@ import pytest
 from gymnasium_robotics.envs.franka_kitchen import kitchen_env
 
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.kitchen import DONE_WITHIN, ELEMENTS, achieved, goal_vector, next_goals, satisfied
 
 KITCHEN = find_task("kitchen")

@@ -13,7 +13,7 @@ import pytest
 from gymnasium import spaces
 
 from lamobench.datasets import cache, catalog
-from lamobench.datasets.environments import make_environment, space_of_actions
+from lamobench.datasets.environments.simulators import make_environment, space_of_actions
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources.exported import export_to_minari
 from lamobench.datasets.sources.imported import import_dataset
@@ -57,7 +57,7 @@ def test_a_module_that_is_named_is_kept_and_imported_in_every_process(named: dic
     assert (task.env_id, task.env_module, task.horizon) == ("Wide-v0", NAME, 4)
     code = (
         "from lamobench.datasets.catalog import find_task\n"
-        "from lamobench.datasets.environments import make_environment\n"
+        "from lamobench.datasets.environments.simulators import make_environment\n"
         "print(make_environment(find_task('mine')).action_space.high)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets import cache, catalog
-from lamobench.datasets.environments import make_environment, simulator_version
+from lamobench.datasets.environments.simulators import make_environment, simulator_version
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.own_tasks import OWN_SCORES

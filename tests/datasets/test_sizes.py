@@ -8,7 +8,7 @@ import pytest
 from lamobench.datasets import cache, catalog, sizes
 from lamobench.datasets.catalog import find_dataset, find_task, recording_of
 from lamobench.datasets.entries import DATASETS, Minari
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.trajectories import Trajectories
 
 

@@ -1,4 +1,4 @@
-"""`make bench-baselines`: update steps per second of our baselines beside d3rlpy's and transformers', and samplers.
+"""`make bench-baselines`: update steps per second of ours beside d3rlpy's, transformers' and Stable-Baselines3's.
 
 Both sides start from the same weights, have the networks, batch sizes and settings of our defaults, and are given the
 same batches, made beforehand: sampling, which has a row of its own, logging and evaluation are no part of it. Each does
@@ -35,7 +35,7 @@ from lamobench.benchmark.training.memory import keep_freed_memory
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.windows import ContextSampler
-from lamobench.tests.parity import counterparts
+from lamobench.tests.parity import counterparts, online_contests
 from lamobench.tests.parity.comparison import (
     frames,
     make_frames_spec,
@@ -173,6 +173,9 @@ CONTESTS = (
     Contest("DT", "d3rlpy", decision_transformer),
     Contest("DT", "transformers", transformers_model, wanted=1.3),
     Contest("windows", "d3rlpy", sampled_windows),
+    Contest("SAC", "stable-baselines3", online_contests.sac, wanted=1.5),
+    Contest("SAC (wide)", "stable-baselines3", online_contests.wide_sac, wanted=1.5),
+    Contest("PPO", "stable-baselines3", online_contests.ppo, wanted=1.5),
 )
 
 

@@ -17,6 +17,7 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.store import open_run
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.conftest import later_settings
 from lamobench.tests.benchmark.little_runs import snapshot
 
 Requests = Callable[..., RunRequest]
@@ -38,6 +39,7 @@ def many_runs(root: Path, model: Path) -> int:
                 for seed in range(25):
                     config = like | {"dataset": f"data-{data}", "method": method, "fraction": fraction, "seed": seed}
                     config |= {"data_seed": seed, "subset_hash": f"{fraction} {seed}"}
+                    config["policy"] = later_settings("cpu", "reacher2d", method)
                     folder = root / f"folder-{data}" / OfflineConfig(**config).id
                     folder.mkdir(parents=True)
                     (folder / "config.json").write_text(json.dumps(config))

@@ -69,6 +69,7 @@ def test_a_comparison_is_written(
         difference = float(row["score_fault"]) - float(row["score_default"])
         assert float(row["difference"]) == pytest.approx(difference, rel=1e-2, abs=1e-3)
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])
+        assert not row["detectable"] or float(row["detectable"]) > 0
         assert row["signature"] == FAULTS[row["fault"]].signature
     cli.main()
     assert "6 runs on 2 faults, 6 done already" in capsys.readouterr().out

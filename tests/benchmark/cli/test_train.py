@@ -20,7 +20,7 @@ from lamobench.benchmark.runs.checkpoint import load_policy
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.store import is_done, open_run
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.trajectories import Array
 from lamobench.tests.benchmark.cli.tiny import TINY

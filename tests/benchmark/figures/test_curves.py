@@ -13,7 +13,8 @@ from matplotlib.image import imread
 
 from lamobench.benchmark.figures.card import INK, MUTED
 from lamobench.benchmark.figures.curves import learning_curves, scores
-from lamobench.benchmark.runs.methods import METHODS, look_up
+from lamobench.benchmark.runs.methods import METHODS, look_up, methods_of
+from lamobench.benchmark.runs.tracks import TRACKS
 from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.scores.leaderboard import leaderboard
 from lamobench.benchmark.scores.run import FinishedRun, Result
@@ -111,7 +112,7 @@ def test_scores_show_the_leaderboard_and_every_seed(tmp_path: Path, runs: list[F
 
 
 @DRAWINGS
-@pytest.mark.parametrize("methods", [["bc"], [*METHODS, "an-unknown-method"]])
+@pytest.mark.parametrize("methods", [["bc"], [*methods_of("offline"), "an-unknown-method"]])
 @pytest.mark.parametrize("fractions", [[1.0], [0.01, 0.1, 1.0]])
 def test_nothing_is_cut_off_or_covered(
     tmp_path: Path,
@@ -201,9 +202,10 @@ def test_panels_say_what_tells_them_apart(
     assert titles == ["minari, aaaaaaaa", "recorded, aaaaaaaa", "recorded, bbbbbbbb"]
 
 
+@pytest.mark.parametrize("track", TRACKS)
 @pytest.mark.parametrize("vision", MACHADO)
-def test_colours_stay_apart_for_every_eye(vision: str) -> None:
-    assert_apart({method.name: method.colour for method in METHODS.values()}, vision)
+def test_colours_stay_apart_for_every_eye(vision: str, track: str) -> None:
+    assert_apart({name: METHODS[name].colour for name in methods_of(track)}, vision)
 
 
 @pytest.mark.parametrize("colour", [*(method.colour for method in METHODS.values()), look_up("").colour, INK, MUTED])

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from lamobench.benchmark.figures.data import bin_edges, spread_figure
 from lamobench.benchmark.figures.frames import camera_of, chosen_episodes, contact_sheet, moments, strips
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.tasks import Task
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 

@@ -1,4 +1,4 @@
-"""Writes small GGUF files, of the checkpoints that tests make: as llama.cpp's converter does it."""
+"""Write small GGUF files of the checkpoints that tests make, as llama.cpp's converter does it."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,8 @@ def write_gguf(folder: Path, path: Path, architecture: str = "llama", **changes:
     In their names two underscores stand for a dot; None leaves a value out.
     """
     gguf = needed_gguf()
-    config, writer = json.loads((folder / "config.json").read_text()), gguf.GGUFWriter(path, architecture)
+    config = json.loads((folder / "config.json").read_text())
+    writer = gguf.GGUFWriter(path, architecture)
     values = {
         "llama.block_count": config["num_hidden_layers"],
         "llama.context_length": config["max_position_embeddings"],

@@ -19,11 +19,12 @@ from lamobench.benchmark.lm.families import as_backbone
 from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
-from lamobench.benchmark.offline.forgetting import loss_on_english
+from lamobench.benchmark.offline.forgetting import language_change
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import trained_tensors
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import Subset, take_fraction
+from lamobench.datasets.measured_text import MeasuredText
 from lamobench.datasets.trajectories import Trajectories
 
 Requests = Callable[..., RunRequest]
@@ -221,8 +222,7 @@ def test_encoders_have_no_loss_on_english(tiny_request: Requests, tiny_bert: Pat
         with pytest.raises(UserError, match=rf"^{given}: .*'bert' is an encoder.*give --set {field}=(0|false)"):
             resolve(tiny_request("lamo", lm=str(tiny_bert), settings=settings))
     config = resolve(tiny_request("lamo", lm=str(tiny_bert), settings=QUIET))
-    assert loss_on_english(home, config, "docs") is None
-    assert not (home / "corpora").exists()
+    assert language_change(home / config.id, config, MeasuredText("a text", "one two\n")) is None
 
 
 def test_encoders_have_no_fused_layer_to_update(tiny_request: Requests, tiny_bert: Path) -> None:

@@ -59,7 +59,8 @@ def test_a_text_read_in_pieces_has_the_same_tokens(
     monkeypatch.setattr(bits_per_byte, "WINDOWS", 2)
     whole = score_text(str(tiny_gpt2), path, device="cpu")
     monkeypatch.setattr(bits_per_byte, "ENCODED_AT_ONCE", characters)
-    pieces = list(bits_per_byte._pieces(path))
+    with path.open(encoding="utf-8", newline="") as file:
+        pieces = list(bits_per_byte._pieces(file))
     assert "".join(pieces) == content
     assert len(pieces) > 5
     if characters > 20:  # longer than what lies between two places to cut

@@ -36,7 +36,8 @@ def lamobench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_header_is_read_as_the_package_reads_it(tiny_gguf: Path) -> None:
-    ours, theirs = read_header(tiny_gguf), gguf.GGUFReader(tiny_gguf)
+    ours = read_header(tiny_gguf)
+    theirs = gguf.GGUFReader(tiny_gguf)
     for tensor in theirs.tensors:
         found = ours.tensors[tensor.name]
         assert (found.shape, found.kind) == (tuple(reversed(tensor.shape.tolist())), tensor.tensor_type)
@@ -52,7 +53,7 @@ def test_the_header_is_read_as_the_package_reads_it(tiny_gguf: Path) -> None:
 
 
 def test_it_becomes_the_model_that_transformers_makes_of_it(tiny_gguf: Path, tiny_llama: Path) -> None:
-    """By transformers' own reader of GGUF files: the same numbers, in float16; and the same text in the same tokens."""
+    """Transformers' own reader of GGUF files finds the same numbers in float16, and the same tokens."""
     from transformers import AutoModelForCausalLM
 
     folder = convert(tiny_gguf, "tiny")
@@ -68,7 +69,8 @@ def test_it_becomes_the_model_that_transformers_makes_of_it(tiny_gguf: Path, tin
         assert (ours(ids).logits - original(ids).logits).abs().mean() < 0.2  # a part of it has four bits
     assert ours.config.rms_norm_eps == 1e-5
     assert ours.config.rope_parameters["rope_theta"] == 1000.0
-    tokenizer, before = load_tokenizer("tiny"), load_tokenizer(str(tiny_llama))
+    tokenizer = load_tokenizer("tiny")
+    before = load_tokenizer(str(tiny_llama))
     for text in ("the mean of  each array\n", "the<|endoftext|>value é 12 34"):
         assert tokenizer(text)["input_ids"] == before(text)["input_ids"]
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
@@ -98,7 +100,8 @@ def test_digits_are_split_where_the_file_says_so(tiny_llama: Path, tmp_path: Pat
 
 def test_of_two_processes_one_converts(tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads stand for them: a lock is of an open file."""
-    begun, go = list[str](), threading.Event()
+    begun = list[str]()
+    go = threading.Event()
     write = gguf_checkpoint.write_checkpoint
 
     def slow(path: Path, folder: Path, name: str) -> None:
@@ -155,7 +158,7 @@ def test_what_is_not_read_is_refused_in_one_line(
 
 
 def place_of(content: bytes, key: str) -> int:
-    """Where the value of `key` begins, its type first."""
+    """The place where the value of `key` begins, its type first."""
     return content.index(key.encode()) + len(key)
 
 
@@ -225,7 +228,8 @@ def test_tensors_share_no_bytes(tiny_gguf: Path, lamobench_home: Path) -> None:
 
 def test_no_change_of_a_byte_ends_in_anything_but_a_line(tiny_gguf: Path) -> None:
     """Some changes are harmless; a file that is read is one that was checked."""
-    content, rng = tiny_gguf.read_bytes(), np.random.default_rng(0)
+    content = tiny_gguf.read_bytes()
+    rng = np.random.default_rng(0)
     header = min(tensor.start for tensor in read_header(tiny_gguf).tensors.values())
     lines = list[str]()
     for _ in range(150):

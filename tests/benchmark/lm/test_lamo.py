@@ -14,7 +14,7 @@ from lamobench.baselines.policy import History, Spec
 from lamobench.benchmark.lm.adapters import add_lora
 from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
 from lamobench.benchmark.lm.gpt2 import SplitProjection
-from lamobench.benchmark.lm.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler
+from lamobench.benchmark.lm.lamo import LaMo, LaMoBatch, LaMoConfig, LaMoSampler, words_scale
 from lamobench.benchmark.offline.build import policy_config
 from lamobench.benchmark.offline.hyperparameters import overrides_for
 from lamobench.datasets.corpora import Corpus, load_corpus
@@ -409,3 +409,33 @@ def test_on_atari_the_network_is_the_published_one(make_atari_lamo: Callable[...
         # evaluations see the same network
         history = History(batch.observations, batch.actions, batch.returns_to_go, batch.timesteps)
         assert policy.act(history).tolist() == expected[:, -1].argmax(-1).tolist()
+
+
+@pytest.mark.parametrize("norm_before_time", [True, False])
+def test_words_let_what_enters_be_as_large_as_the_model_s_words(
+    make_lamo: Callable[..., LaMo], subset: Subset, norm_before_time: bool
+) -> None:
+    """The published scale is that of a LayerNorm whose gains are 1; all else that is drawn is the same."""
+    published = make_lamo(norm_before_time=norm_before_time)
+    policy = make_lamo(norm_before_time=norm_before_time, input_scale="words")
+    words = float(policy.language_model.get_input_embeddings().weight.square().mean().sqrt())
+    windows = policy.sampler(subset).sample(32, np.random.default_rng(0)).contexts
+    with torch.no_grad():
+        small = policy.model.embed(windows)
+        large = published.model.embed(windows)
+    torch.testing.assert_close(small, words * large)
+    assert torch.equal(published.model.embed_norm.weight, torch.ones(16))
+    expected = dict(published.named_parameters())
+    changed = {name for name, p in policy.named_parameters() if not torch.equal(p, expected[name])}
+    assert changed == {"model.embed_norm.weight"} | ({"model.embed_time.weight"} if norm_before_time else set())
+
+
+def test_the_scale_is_that_of_the_model_at_hand(tiny_bert: Path, tiny_gpt2: Path) -> None:
+    """Controls have embeddings of their own; an encoder's are measured before they are dropped."""
+    for lm in (tiny_bert, tiny_gpt2):
+        scales = [words_scale(load_language_model(str(lm), kind, 0)) for kind in ("pretrained", "random", "permuted")]
+        model = load_language_model(str(lm))
+        rms = model.get_input_embeddings().weight.detach().numpy().astype(np.float64)
+        assert scales[0] == pytest.approx(np.sqrt(np.mean(rms**2)))
+        assert scales[1] == pytest.approx(scales[0], rel=0.1)  # scale-matched
+        assert scales[2] == pytest.approx(scales[0])

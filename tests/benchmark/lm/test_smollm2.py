@@ -104,7 +104,8 @@ def test_the_published_model_is_what_it_should_be() -> None:
         check_package("smollm2")
     except UserError as error:
         lacking("smollm2", str(error))
-    model, tokenizer = load_language_model("smollm2", attention="sdpa"), load_tokenizer("smollm2")
+    model = load_language_model("smollm2", attention="sdpa")
+    tokenizer = load_tokenizer("smollm2")
     assert model_hash("smollm2") == "370a05b9931ae12592b816bad767f9b5392a27fbaa9e1409835062990abdd55e"
     assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
     assert (model.config.num_hidden_layers, model.config.num_key_value_heads, model_positions("smollm2")) == (

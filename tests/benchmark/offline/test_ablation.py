@@ -8,20 +8,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import lamobench.benchmark.offline.build as build
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.cli.sweep import train_all
-from lamobench.benchmark.lm.checkpoints import language_loss, load_language_model, load_tokenizer
-from lamobench.benchmark.lm.lamo import HELD_OUT_BLOCKS
-from lamobench.benchmark.offline.ablation import VARIANTS, Setting, Variant, compare, find_variants, plan, table
+from lamobench.benchmark.lm.bits_per_byte import text_loss
+from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
+from lamobench.benchmark.offline.ablation import (
+    LANGUAGE,
+    VARIANTS,
+    Setting,
+    Variant,
+    compare,
+    find_variants,
+    plan,
+    table,
+)
 from lamobench.benchmark.offline.ablation_figure import ablation_figure
 from lamobench.benchmark.offline.resolve import RunRequest
 from lamobench.benchmark.sweep.options import Workers
-from lamobench.datasets.corpora import sample_blocks
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.measured_text import measured_text
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
 TINY = {"context": 3}
@@ -106,21 +114,29 @@ def test_beside_an_encoder_there_is_no_language_loss() -> None:
     assert "minilm" not in names_of(variants)
 
 
-def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path) -> None:
-    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request_)
+def test_variants_are_trained_and_compared_seed_by_seed(request_: RunRequest, tmp_path: Path, english: Path) -> None:
+    request = replace(request_, settings=TINY | {"learning_rate": 0.05, "warmup_steps": 0})  # language changes fast
+    runs = plan([Setting("reacher2d-medium", 0.5)], find_variants(["frozen", "dt"])[0], [1, 0], request)
     train_all([run for group in runs.values() for run in group], "", tmp_path / "runs", Workers(1, device="cpu"))
-    rows = compare(runs, tmp_path / "runs", "docs")
+    text = measured_text(str(english), 2000)
+    rows = compare(runs, tmp_path / "runs", text)
     assert [row["variant"] for row in rows] == ["lamo", "frozen", "dt"]
     lamo, frozen, dt = rows
     assert (lamo["minus_lamo"], lamo["minus_lamo_low"], lamo["minus_lamo_high"]) == (0.0, 0.0, 0.0)
     assert frozen["minus_lamo"] == pytest.approx(frozen["score"] - lamo["score"])
-    assert dt["perplexity"] is None
-    untouched = load_language_model(request_.lm)
-    english = build.load_corpus("docs", load_tokenizer(request_.lm))
-    blocks = sample_blocks(english.held_out, HELD_OUT_BLOCKS, untouched.config.n_positions, np.random.default_rng(0))
-    before = float(language_loss(untouched, torch.from_numpy(blocks)).detach())
-    assert math.log(frozen["perplexity"]) == pytest.approx(before, rel=1e-5)
-    assert lamo["perplexity"] != frozen["perplexity"]
+    assert [dt[column] for column in ("text", *LANGUAGE)] == [None] * 6
+    tokenizer = load_tokenizer(request_.lm)
+    before = text_loss(load_language_model(request_.lm), tokenizer, text, request_.lm)
+    for row in (lamo, frozen):
+        assert row["text"] == "english.txt"
+        assert row["nats_before"] == pytest.approx(before.nats_per_token)
+        assert row["nats_change"] == pytest.approx(row["nats_after"] - row["nats_before"])
+        assert math.log(row["perplexity"]) == pytest.approx(row["nats_after"])
+    assert frozen["nats_change"] == pytest.approx(0.0, abs=1e-5)
+    assert abs(lamo["nats_change"]) > 1e-3
+    assert lamo["bits_change"] == pytest.approx(
+        lamo["nats_change"] * before.tokens / math.log(2) / before.bytes, rel=1e-5
+    )
     assert frozen["params_trainable"] < lamo["params_trainable"]
     assert frozen["curves"].shape == (2, 2)
     assert not {"curves", "curve_steps"} & table(rows)[0].keys()
@@ -135,6 +151,7 @@ def fake_rows(count: int) -> list[dict[str, Any]]:
         facts
         | {"variant": name, "title": VARIANTS[name].title, "curve_steps": steps, "curves": rng.uniform(0, 50, (3, 4))}
         | {"minus_lamo": -3.24, "minus_lamo_low": -10.0, "minus_lamo_high": 3.5}
+        | {"detectable": None if name == "linear" else 11.62}
         for name in names
     ]
 
@@ -147,11 +164,11 @@ def test_the_figure_is_a_png_for_a_column_of_text(tmp_path: Path, count: int) ->
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Path) -> None:
+def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Path, english: Path) -> None:
     budget = [word for name, value in request_.budget.items() for word in ("--budget", f"{name}={value}")]
     words = ["ablation", "reacher2d-medium", "--fractions", "0.5", "--variants", "frozen", "--seeds", "0", "1"]
     paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path), "--lm", request_.lm, "--set", "context=3"]
-    parse([*words, *paths, *budget]).run()
+    parse([*words, *paths, *budget, "--text", str(english)]).run()
     rows = list(csv.DictReader((tmp_path / "ablation_lamo.csv").open()))
     assert [row["variant"] for row in rows] == ["lamo", "frozen"]
     assert not any("seconds" in column for column in rows[0]), "the same scores are the same bytes"

@@ -8,7 +8,7 @@ from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.runs.methods import METHODS, methods_of
 
 
 def rows_of(request: RunRequest) -> dict[str, tuple[int, int]]:
@@ -17,7 +17,7 @@ def rows_of(request: RunRequest) -> dict[str, tuple[int, int]]:
     return {row["part"]: (row["trained"], row["frozen"]) for row in describe_policy(policy)}
 
 
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.continuous])
+@pytest.mark.parametrize("method", [name for name in methods_of("offline") if METHODS[name].continuous])
 def test_every_method_is_described_to_the_last_parameter(tiny_request: Callable[..., RunRequest], method: str) -> None:
     rows = rows_of(tiny_request(method))
     trained, frozen = rows.pop("all")

@@ -4,7 +4,7 @@ from lamobench.benchmark.offline.build import policy_config
 from lamobench.benchmark.offline.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.offline.resolve import _check_budget
 from lamobench.benchmark.offline.settings import IMPORTED, LANGUAGE_MODEL_METHODS
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.runs.methods import find_method, methods_of
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.tasks import TASKS
 
@@ -13,7 +13,7 @@ from lamobench.datasets.tasks import TASKS
 def test_every_task_has_settings_that_every_method_accepts(profile: str) -> None:
     assert PROFILES[profile].keys() == {*TASKS, IMPORTED}
     for task in TASKS.values():
-        for method in METHODS.values():
+        for method in map(find_method, methods_of("offline")):
             if task.frame_stack and not method.discrete:
                 continue
             _check_budget(budget_for(profile, task.name, method.name))
@@ -74,6 +74,6 @@ def test_an_unknown_profile_is_answered_with_the_known() -> None:
 def test_200_steps_are_a_quick_look_at_every_task() -> None:
     """The README says so; they have to be spread over each run's evaluations."""
     for task in PROFILES["cpu"]:
-        for method in METHODS:
+        for method in methods_of("offline"):
             budget = budget_for("cpu", task, method)
             assert 200 % (budget.steps // budget.evaluate_every) == 0, (task, method)

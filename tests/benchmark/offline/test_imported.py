@@ -18,7 +18,7 @@ from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.datasets import cache, catalog
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources.imported import import_dataset
 from lamobench.datasets.trajectories import Trajectories

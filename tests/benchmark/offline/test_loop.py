@@ -27,7 +27,7 @@ from lamobench.benchmark.training.devices import choose_device
 from lamobench.benchmark.training.learner import Tally, learning_rate_factor
 from lamobench.benchmark.training.life import DivergedError
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.windows import StepBatch, StepSampler
 

@@ -16,7 +16,7 @@ from lamobench.baselines.policy import History, OptimizerSettings, Policy, Sampl
 from lamobench.benchmark.offline.rollout import evaluation_seeds, rollout
 from lamobench.benchmark.runs.episodes import Episode
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.fractions import Subset
 from lamobench.datasets.trajectories import Array
 from lamobench.datasets.windows import View

@@ -7,7 +7,8 @@ import pytest
 
 from lamobench.benchmark.report import charts, marks, svg
 from lamobench.benchmark.report.contents import Contents, Setting
-from lamobench.benchmark.runs.methods import METHODS, look_up
+from lamobench.benchmark.runs.methods import METHODS, look_up, methods_of
+from lamobench.benchmark.runs.tracks import TRACKS
 from lamobench.tests.benchmark.figures.colour_vision import MACHADO, assert_apart, contrast
 
 NAN = float("nan")
@@ -135,9 +136,10 @@ def test_methods_are_told_apart_by_more_than_colour() -> None:
     assert svg.dashes_of("lamo-random") == "10 3.2"  # on and off in widths of the line, which is 2 wide
 
 
+@pytest.mark.parametrize("track", TRACKS)
 @pytest.mark.parametrize("vision", MACHADO)
-def test_dark_colours_stay_apart_for_every_eye(vision: str) -> None:
-    assert_apart({method.name: method.dark for method in METHODS.values()}, vision)
+def test_dark_colours_stay_apart_for_every_eye(vision: str, track: str) -> None:
+    assert_apart({name: METHODS[name].dark for name in methods_of(track)}, vision)
 
 
 def test_dark_colours_stand_out_from_a_dark_card() -> None:

@@ -294,12 +294,13 @@ def test_dt_matched_has_the_shape_of_the_language_model(tiny_request: Requests) 
 
 @pytest.mark.parametrize("method", ["bc", "cql", "lamo"])
 def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Requests, method: str) -> None:
-    config = resolve(tiny_request(method))
+    as_before = {"input_scale": "published"} if method == "lamo" else {}  # which the profile has otherwise now
+    config = resolve(tiny_request(method, settings=as_before))
     later = LATER_SETTINGS.keys() & config.policy.keys()
     expected = {
         "bc": {"best_share"},
         "cql": {"max_backup", "target_gap"},
-        "lamo": {"norm_before_time", "return_scale"},
+        "lamo": {"norm_before_time", "return_scale", "input_scale"},
     }
     assert later >= expected[method]
     before = replace(config, policy={k: v for k, v in config.policy.items() if k not in later})
@@ -307,7 +308,7 @@ def test_runs_from_before_a_setting_was_there_keep_their_ids(tiny_request: Reque
     changed_settings: dict[str, list[dict[str, Any]]] = {
         "bc": [{"best_share": 0.5}],
         "cql": [{"max_backup": True}],
-        "lamo": [{"norm_before_time": False}, {"return_scale": 1.0}],
+        "lamo": [{"norm_before_time": False}, {"return_scale": 1.0}, {"input_scale": "words"}],
     }
     for setting in changed_settings[method]:
         assert replace(config, policy=config.policy | setting).id != config.id

@@ -4,6 +4,7 @@ What the older tree printed and wrote of them is in `former/expected/`; how, in 
 hand.
 """
 
+import csv
 import json
 import re
 import shutil
@@ -27,6 +28,7 @@ EXPECTED = FORMER / "expected"
 RUNS = sorted((FORMER / "runs").iterdir())
 PULLED = sorted((FORMER / "pulled").iterdir())
 PROFILE = "cpu (changed)"
+LEADERBOARD = Path("results", "leaderboard.csv")
 
 Command = Callable[..., tuple[str, str]]
 
@@ -81,8 +83,12 @@ def test_runs_are_ranked_as_they_were(lamobench: Command) -> None:
     output, errors = lamobench("leaderboard", "--no-figures")
     assert output == expected("leaderboard.txt")
     assert errors == expected("left_out.txt")
-    for name in ("leaderboard.csv", "aggregates.csv", "comparisons.csv"):
+    for name in ("aggregates.csv", "comparisons.csv"):
         assert Path("results", name).read_bytes() == (EXPECTED / name).read_bytes()
+    before, after = (list(csv.DictReader(path.open())) for path in (EXPECTED / "leaderboard.csv", LEADERBOARD))
+    later = [name for name in after[0] if name not in before[0]]
+    assert [{name: row[name] for name in row if name not in later} for row in after] == before
+    assert {row[name] for row in after for name in later} == {""}
 
 
 def test_scores_over_the_share_of_the_data_are_what_they_were(lamobench: Command) -> None:

@@ -7,7 +7,7 @@ from lamobench.benchmark.lm.lamo import LaMoConfig
 from lamobench.benchmark.offline.build import config_class_of, policy_config
 from lamobench.benchmark.offline.hyperparameters import PROFILES, budget_for, overrides_for
 from lamobench.benchmark.offline.settings import LAMO_METHODS
-from lamobench.benchmark.runs.methods import METHODS, find_method, methods_for
+from lamobench.benchmark.runs.methods import METHODS, find_method, methods_for, methods_of
 from lamobench.datasets.errors import UserError
 
 
@@ -19,7 +19,7 @@ def test_a_table_has_lamo_its_control_and_every_baseline_that_applies() -> None:
     assert not {"lamo-permuted", "lamo-initialised"} & {*continuous, *discrete}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods_of("offline"))
 def test_every_method_has_a_config_whose_fields_are_of_their_types(method: str) -> None:
     config = policy_config(method, {})
     assert isinstance(config, LaMoConfig) == bool(METHODS[method].weights)
@@ -28,7 +28,7 @@ def test_every_method_has_a_config_whose_fields_are_of_their_types(method: str) 
         assert again == config
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods_of("offline"))
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_has_settings_that_fit_every_method(profile: str, method: str) -> None:
     for task in PROFILES[profile]:
@@ -57,7 +57,7 @@ def test_an_unknown_method_gets_the_closest_one() -> None:
 def test_numbers_of_every_config_have_bounds() -> None:
     """A negative rate or a depth of 0 ends in one line, not in a traceback of PyTorch's."""
     free = {"target_entropy"}  # may be any number
-    for config in map(config_class_of, METHODS):
+    for config in map(config_class_of, methods_of("offline")):
         for name, kind in get_type_hints(config, include_extras=True).items():
             bounded = "Bounds" in str(kind) or kind in (bool, str) or "Literal" in str(kind)
             assert bounded or name in free, f"{config.__name__}.{name}"

@@ -2,6 +2,8 @@
 
 Each function gives two percentages: of the suite's interval, and of the plain percentile bootstrap, which is what
 rliable computes (of two levels: seeds, then episodes). T tasks, N runs of each, or N seeds with M episodes.
+
+And how often the intervals of differences leave out zero where the true difference is the detectable one.
 """
 
 import math
@@ -15,6 +17,7 @@ from scipy import stats
 
 from lamobench.benchmark.scores import aggregates, statistics
 from lamobench.benchmark.scores.aggregates import METRICS, STATISTICS, Layout
+from lamobench.benchmark.scores.power import Spread
 from lamobench.datasets.storage import write_rows
 from lamobench.datasets.trajectories import Array
 from lamobench.tests.benchmark.scores import collapse_coverage
@@ -97,6 +100,33 @@ def of_two_levels(spread: float, seeds: int, trials: int = 4 * TRIALS) -> Pair:
     return _covered([(one.ci_low, one.ci_high) for one in found], 0.0), _covered(plain, 0.0)
 
 
+def of_detectable(spread: float, seeds: int, trials: int = 2 * TRIALS) -> Pair:
+    """Count how often a difference of one data set is seen whose size is `Spread.detectable` of the true spread.
+
+    Differences as in `of_two_levels`, whose seeds' means have a variance of `spread` squared, and 1 of the episodes.
+    """
+    rng = np.random.default_rng(0)
+    effect = Spread((math.hypot(spread, 1.0),), (seeds,)).detectable
+    noise = math.sqrt(EPISODES) * rng.standard_normal((trials, seeds, EPISODES))
+    every = effect + spread * rng.standard_normal((trials, seeds, 1)) + noise
+    found = statistics.paired_differences([(scores, np.zeros_like(scores)) for scores in every])
+    plain = [_percentiles(_two_levels(scores, rng)) for scores in every[:TRIALS]]
+    return 100.0 - _covered([(one.ci_low, one.ci_high) for one in found], 0.0), 100.0 - _covered(plain, 0.0)
+
+
+def of_detectable_over_tasks(tasks: int, seeds: int, trials: int = 2 * TRIALS) -> Pair:
+    """The same of a mean over data sets, whose differences have standard deviations from 2 to 15."""
+    rng = np.random.default_rng(0)
+    layout = Layout((seeds,) * tasks)
+    deviations = rng.uniform(2.0, 15.0, tasks)
+    effect = Spread(tuple(deviations), layout.sizes).detectable
+    drawn = effect + deviations[:, None] * rng.standard_normal((trials, tasks, seeds))
+    found = [one["mean"] for one in aggregates.aggregate_all([_named(one) for one in drawn], ["mean"])]
+    resampled = (one.reshape(-1)[aggregates._draws(layout.sizes)] for one in drawn)
+    plain = [_percentiles(aggregates.mean(one, layout)) for one in resampled]
+    return 100.0 - _covered([(one.low, one.high) for one in found], 0.0), 100.0 - _covered(plain, 0.0)
+
+
 def _two_levels(scores: Array, rng: np.random.Generator, resamples: int = 500) -> Array:
     rows = rng.integers(len(scores), size=(resamples, len(scores), 1))
     columns = rng.integers(scores.shape[1], size=(resamples, *scores.shape))
@@ -140,6 +170,12 @@ def rows() -> Iterator[dict[str, Any]]:
     for seeds, spread in product((3, 5, 10), (0.0, 1.0, 2.0, 5.0)):
         name = f"mean over episodes, spread of seeds {spread:g}"
         cases.append((name, 1, seeds, lambda s=spread, n=seeds: of_two_levels(s, n)))
+    for seeds, spread in product((2, 3, 5, 10), (0.0, 1.0, 2.0, 5.0)):
+        name = f"detectable difference seen, spread of seeds {spread:g}"
+        cases.append((name, 1, seeds, lambda s=spread, n=seeds: of_detectable(s, n)))
+    for tasks, seeds in product((2, 5), (3, 5, 10)):
+        name = "detectable difference seen"
+        cases.append((name, tasks, seeds, lambda t=tasks, n=seeds: of_detectable_over_tasks(t, n)))
     for what, tasks, seeds, measure in cases:
         ours, plain = measure()
         yield {"what": what, "tasks": tasks, "seeds": seeds, "ours": round(ours, 1), "plain": round(plain, 1)}

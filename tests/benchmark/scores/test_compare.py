@@ -63,6 +63,7 @@ def test_differences_and_places_by_hand(runs_root: Path, write: Write) -> None:
     assert cql["score"] == pytest.approx(64.0)
     assert cql["delta"] == pytest.approx(2.4)
     assert cql["ci_low"] < 61.6 < cql["ci_high"]
+    assert cql["detectable"] == pytest.approx(6.528, abs=1e-3)  # 5.653 standard errors of three seeds, 2 / sqrt(3)
     assert [row["lies"] for row in rows] == ["inside", "inside", "above", "above"]
     assert all(row["comparable"] and row["why_not"] == "" for row in rows)
     assert summary(rows) == "4 comparable scores; of theirs, 2 inside our interval, 2 above our interval"
@@ -72,6 +73,7 @@ def test_one_seed_has_no_interval_to_lie_in(runs_root: Path, write: Write) -> No
     write(64.0, seeds=1, method="rebrac")
     (row,) = compare_published(leaderboard(collect(runs_root)))
     assert (row["ci_low"], row["ci_high"], row["lies"], row["by"]) == (None, None, "unknown", "CORL")
+    assert row["detectable"] is None
     assert summary([row]) == "1 comparable score; of theirs, 1 beside a single seed, which has no interval"
 
 
@@ -96,14 +98,15 @@ def test_the_table(write: Write, run: Run) -> None:
     write(66.0, method="cql")
     write(40.0, method="dt", fraction=0.2)
     output = re.sub(r"\[6\d\.\d, 7\d\.\d\]", "[low, high]", run()[0])
-    assert output.splitlines()[:8] == [
+    assert output.splitlines()[:9] == [
         "hopper-medium (d4rl data, paper profile)",
         "",
-        "data   method  ours               by                 theirs     ours - theirs  theirs is",
-        "100 %  CQL     66.0 [low, high]  LaMo, table 3      61.6 ±3.4  +4.4           inside",
-        "100 %  CQL     66.0 [low, high]  CORL, last scores  59.1 ±3.8  +6.9           below",
+        "data   method  ours               by                 theirs     ours - theirs  could see  theirs is",
+        "100 %  CQL     66.0 [low, high]  LaMo, table 3      61.6 ±3.4  +4.4           6.5        inside",
+        "100 %  CQL     66.0 [low, high]  CORL, last scores  59.1 ±3.8  +6.9           6.5        below",
         "",
         "2 comparable scores; of theirs, 1 inside our interval, 1 below our interval",
+        "could see: a true difference of that size leaves theirs outside our interval in 80 % of experiments",
         "nothing is published for dt on 20 % of hopper-medium",
     ]
 
@@ -222,8 +225,8 @@ def test_two_leaderboards_side_by_side(tmp_path: Path, runs_root: Path, write: W
 def test_another_folder_of_runs_and_the_same_one(runs_root: Path, write: Write, run: Run) -> None:
     write(64.0, method="cql")
     output = run("--against", runs_root)[0]
-    assert "+0.0           inside" in output
-    assert output.splitlines()[-1] == "1 comparable score; of theirs, 1 inside our interval"
+    assert "+0.0           6.5        inside" in output
+    assert output.splitlines()[-2] == "1 comparable score; of theirs, 1 inside our interval"
 
 
 def test_leaderboards_on_other_data_are_not_comparable(tmp_path: Path, runs_root: Path, write: Write, run: Run) -> None:

@@ -17,7 +17,9 @@ from lamobench.datasets.errors import UserError
 WriteRun = Callable[..., Path]
 HEADER = (
     "track,task,dataset,source,dataset_hash,fraction,subset_hash,episodes_in_subset,method,lm,profile,variant,seeds,score_mean,"
-    "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,target_return,paper_score,paper_std,corl_score,"
+    "score_std,score_iqm,ci_low,ci_high,seeds_below_gap,return_mean,best_score_mean,held_out_error,held_out_error_low,"
+    "held_out_error_high,held_out_less_lamo,held_out_less_lamo_low,held_out_less_lamo_high,held_out_loss,"
+    "held_out_mean_action,held_out_previous_action,target_return,paper_score,paper_std,corl_score,"
     "corl_std,rerun_score,comparison,params_total,params_trainable,train_steps,env_id,simulator,version"
 )
 
@@ -238,3 +240,24 @@ def test_the_file_says_why_a_row_is_not_comparable(tmp_path: Path, runs_root: Pa
         "not comparable: source recorded instead of d4rl; profile cpu instead of paper; "
         "language model gpt2-mini instead of gpt2"
     )
+
+
+def test_runs_of_what_a_profile_once_was_are_rows_of_their_own(runs_root: Path, write_run: WriteRun) -> None:
+    """Rows say so even where no run of the profile as it is now stands beside them; what was asked for is not old."""
+    lamo = {"method": "lamo", "lm": "gpt2-mini", "lm_hash": "a" * 64}
+    old = {"policy": {"context": 5, "input_scale": "published"}}
+    new = {"policy": {"context": 5}}
+    write_run(flat(1.0), seed=0, **lamo, **old)
+    assert one_row(leaderboard(collect(runs_root)))["variant"] == "input_scale=published"
+    for seed in range(3):
+        write_run(flat(2.0), seed=seed, **lamo, **new)
+    write_run(flat(3.0), seed=0, **lamo, **old, profile="cpu (changed)")
+    write_run(flat(3.0), seed=0, **lamo, **new, profile="paper")
+    rows = leaderboard(collect(runs_root)).to_dict("records")
+    found = {(row["profile"], row["variant"]): (row["score_mean"], row["seeds"]) for row in rows}
+    assert found == {
+        ("cpu", ""): (2.0, 3),
+        ("cpu", "input_scale=published"): (1.0, 1),
+        ("cpu (changed)", ""): (3.0, 1),
+        ("paper", ""): (3.0, 1),
+    }

@@ -9,6 +9,7 @@ import pytest
 from lamobench.benchmark.scores.aggregates import METRICS, aggregate
 from lamobench.benchmark.scores.collect import collect, finished
 from lamobench.benchmark.scores.leaderboard import leaderboard
+from lamobench.benchmark.scores.power import spread_of_episodes
 from lamobench.benchmark.scores.standing_tables import (
     aggregates_table,
     comparison_rows,
@@ -109,6 +110,8 @@ def test_lamo_is_compared_seed_by_seed(found: list[Pool]) -> None:
     assert everywhere.pairs == 3
     assert everywhere.difference.value == pytest.approx(10.0)
     assert 7.0 < everywhere.difference.low < everywhere.difference.high < 13.0  # scores themselves differ by 20
+    assert everywhere.spread.deviations == pytest.approx((1.0, 1.0, 1.0))
+    assert everywhere.spread.pairs == (3, 3, 3)
     assert met(found, "cql", 2).difference.value == pytest.approx(31.0)
     # of nine pairs on each data set: 50 60 70 against 40 51 62, then 51 61 71 with a tie, and 52 62 72 with another
     assert everywhere.probability.value == pytest.approx(np.mean([6 / 9, 6.5 / 9, 7.5 / 9]))
@@ -124,6 +127,7 @@ def test_one_data_set_is_compared_episode_by_episode(runs_root: Path, write_run:
     (found,) = comparisons(pools(collect(runs_root)))
     expected = stratified_bootstrap((ours - theirs).reshape(3, -1))
     assert (found.difference.low, found.difference.high) == pytest.approx(expected)
+    assert found.spread == spread_of_episodes((ours - theirs).reshape(3, -1))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,7 @@ def test_pairs_share_seed_and_subset(runs_root: Path, write_run: WriteRun, chang
     assert found.pairs == pairs
     assert found.difference.value == pytest.approx(8.5 if pairs else math.nan, nan_ok=True)  # 51 - 42 and 52 - 44
     assert math.isfinite(found.probability.value)  # needs no pairs
+    assert math.isfinite(found.spread.detectable) == bool(pairs)
 
 
 def test_lamo_meets_its_controls_of_the_same_model_and_no_variants(runs_root: Path, write_run: WriteRun) -> None:

@@ -2,7 +2,7 @@ from dataclasses import astuple
 
 import pytest
 
-from lamobench.benchmark.runs.methods import METHODS, UNKNOWN
+from lamobench.benchmark.runs.methods import METHODS, UNKNOWN, find_method, methods_of
 from lamobench.benchmark.sweep.typical_costs import (
     AT_A_TIME,
     SIMULATION,
@@ -15,7 +15,7 @@ from lamobench.datasets.tasks import TASKS
 
 def test_every_method_and_simulator_was_measured() -> None:
     assert SIMULATION.keys() == TASKS.keys()
-    for method in METHODS.values():
+    for method in map(find_method, methods_of("offline")):
         assert method.on_vectors != UNKNOWN
         assert (method.on_frames != UNKNOWN) == method.discrete
         for cost in (method.on_vectors, method.on_frames):
@@ -36,7 +36,7 @@ def test_an_evaluation_by_hand() -> None:
 
 
 def test_frames_cost_more_than_vectors() -> None:
-    for method in (method.name for method in METHODS.values() if method.discrete):
+    for method in (name for name in methods_of("offline") if METHODS[name].discrete):
         assert typical_update(method, "breakout") > typical_update(method, "reacher2d")
     assert is_simulation_known("breakout")
     assert not is_simulation_known("my-own")

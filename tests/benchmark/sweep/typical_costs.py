@@ -23,11 +23,11 @@ from lamobench.benchmark.offline.loop import Training
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.rollout import rollout
 from lamobench.benchmark.offline.settings import IMPORTED
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.runs.methods import METHODS, methods_of
 from lamobench.datasets import cache
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.entries import DATASETS, Dataset, Recorded
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.tasks import TASKS, Task
 from lamobench.datasets.trajectories import Provenance, Trajectories
 
@@ -157,7 +157,7 @@ def main() -> None:
         CPU["cartpole"] = CPU[IMPORTED]
         for task in ("reacher2d", "cartpole", "breakout"):
             noise(f"{task}-noise")
-        for method in (METHODS[name] for name in sys.argv[1:] or METHODS):
+        for method in (METHODS[name] for name in sys.argv[1:] or methods_of("offline")):
             on_vectors = "reacher2d-noise" if method.continuous else "cartpole-noise"
             costs = [measure(on_vectors, method.name, Path(home))]
             costs += [measure("breakout-noise", method.name, Path(home))] if method.discrete else []

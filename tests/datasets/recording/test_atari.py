@@ -6,7 +6,7 @@ from minari.data_collector import EpisodeBuffer
 
 from lamobench.datasets.catalog import find_task, recording_of
 from lamobench.datasets.entries import DATASETS
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.recording import atari, atari_paddle
 from lamobench.datasets.recording.collect import PLAYERS, Recorder
 from lamobench.datasets.recording.emulator import Emulator, best_plan, play_out

@@ -6,7 +6,7 @@ import pytest
 
 from lamobench.datasets.catalog import find_task, recording_of
 from lamobench.datasets.entries import DATASETS
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.kitchen import DONE_WITHIN, goal_vector, satisfied
 from lamobench.datasets.recording import kitchen
 from lamobench.datasets.recording.collect import PLAYERS, Recorder

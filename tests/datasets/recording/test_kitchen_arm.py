@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.recording.kitchen_arm import (
     ARM,
     CLOSED,

@@ -5,7 +5,7 @@ import pytest
 
 from lamobench.datasets.catalog import find_task, recording_of
 from lamobench.datasets.entries import DATASETS, LOCOMOTION_SIZES, Recorded
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording import search
 from lamobench.datasets.recording.actors import PLAYERS_FOLDER, play

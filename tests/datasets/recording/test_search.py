@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.catalog import find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording import search
 from lamobench.datasets.recording.actors import Actor, Players, load_players, play, save_players, shipped

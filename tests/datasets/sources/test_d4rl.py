@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.catalog import file_of, find_dataset, find_task
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.kitchen import ELEMENTS
 from lamobench.datasets.sources.d4rl import check_file, episode_ends, read

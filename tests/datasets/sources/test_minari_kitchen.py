@@ -12,7 +12,7 @@ from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 
 from lamobench.datasets import catalog
-from lamobench.datasets.environments import make_environment
+from lamobench.datasets.environments.simulators import make_environment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.kitchen import ELEMENTS, goal_vector
 from lamobench.datasets.sources.imported import import_dataset

@@ -5,7 +5,7 @@ import pytest
 
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.entries import D4RL, DATASETS
-from lamobench.datasets.environments import make_environment, simulator_version
+from lamobench.datasets.environments.simulators import make_environment, simulator_version
 from lamobench.datasets.tasks import TASKS, Task
 
 

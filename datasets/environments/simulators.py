@@ -6,9 +6,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from .actions import is_bounded, native_space
-from .tasks import Task
-from .trajectories import Array, Trajectories
+from ..actions import is_bounded, native_space
+from ..tasks import Task
+from ..trajectories import Array, Trajectories
 
 
 def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.Env:
@@ -18,17 +18,17 @@ def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.En
     """
     options: dict[str, Any] = {"render_mode": render_mode, "disable_env_checker": True}
     if task.env_options is not None:
-        from .own_tasks import make_own_environment
+        from ..own_tasks import make_own_environment
 
         return make_own_environment(task, **options)
     if task.env_id == "lamobench/Reacher2d-v0":
-        from . import reacher2d  # noqa: F401 -- importing it registers it
+        from .. import reacher2d  # noqa: F401 -- importing it registers it
     if task.frame_stack:
-        from .atari import make_atari
+        from ..atari import make_atari
 
         return make_atari(task, **options)
     if task.env_id == "FrankaKitchen-v1":
-        from .kitchen import make_kitchen
+        from ..kitchen import make_kitchen
 
         return make_kitchen(task, **options)
     if task.env_id == "Ant-v5":
@@ -49,7 +49,7 @@ def space_of_actions(trajectories: Trajectories, task: Task) -> gymnasium.Space:
     env.close()
     space = env.action_space
     if trajectories.actions.shape[1:] != space.shape or not is_bounded(space):
-        from .own_tasks import outdated
+        from ..own_tasks import outdated
 
         raise outdated(task, native_space(env))
     return space

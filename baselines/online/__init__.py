@@ -1,0 +1,1 @@
+"""Agents that learn online, and what keeps them from forgetting what they knew before."""

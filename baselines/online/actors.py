@@ -1,0 +1,67 @@
+"""Actors: from observations and stages to distributions over actions.
+
+Shapes: N seeds, B batch, S observation, A action, K stages.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .distributions import Categorical, Distribution, SquashedGaussian
+from .networks import NetworkConfig, StackedNetwork
+from .transitions import StagedSpec
+
+
+class Actor(nn.Module):
+    """One trunk and one head a stage, or one head for all; of N seeds at once where there are several.
+
+    Discrete actions have a logit each, but two actions share one, that of the second: a sigmoid's argument. The
+    logarithm of a deviation is clamped here, so that losses, divergences and Fisher information all see the same.
+    """
+
+    def __init__(
+        self,
+        spec: StagedSpec,
+        config: NetworkConfig,
+        seeds: int = 1,
+        log_std_range: tuple[float, float] = (-5.0, 2.0),
+    ) -> None:
+        super().__init__()
+        self.discrete = spec.discrete
+        self.log_std_range = log_std_range
+        self.seeds = seeds
+        self.two = spec.discrete and spec.action_dim == 2
+        outputs = spec.action_dim if spec.discrete else 2 * spec.action_dim
+        heads = spec.stages if config.head_a_stage else 1
+        self.network = StackedNetwork(seeds, spec.observation_dim, 1 if self.two else outputs, heads, config)
+
+    def forward(self, observations: Tensor, stages: Tensor) -> Distribution:
+        """Return the `distribution`."""
+        return self.distribution(observations, stages)
+
+    def distribution(self, observations: Tensor, stages: Tensor) -> Distribution:
+        """Return that over the actions at observations (B, S) and stages (B,), or (N, B, S) and (N, B) of N seeds."""
+        outputs = self.network(observations, stages)
+        if observations.ndim == 2 and self.seeds == 1:
+            outputs = outputs.squeeze(0)
+        if self.discrete:
+            logits = torch.cat([torch.zeros_like(outputs), outputs], -1) if self.two else outputs
+            return Categorical.of_logits(logits)
+        mean, log_std = outputs.chunk(2, -1)
+        return SquashedGaussian(mean, log_std.clamp(*self.log_std_range))
+
+    def features(self, observations: Tensor) -> list[Tensor]:
+        """Return the outputs of each hidden layer for observations (B, S), from the first on: (N, B, width) each."""
+        return self.network.trunk(observations)[1:]
+
+    def trunk(self) -> dict[str, nn.Parameter]:
+        """The parameters that all stages share, by name: all of them where there is one head."""
+        last = len(self.network.weights) - 1
+        heads = {f"network.weights.{last}", f"network.biases.{last}"} if self.network.heads > 1 else set()
+        return {name: parameter for name, parameter in self.named_parameters() if name not in heads}
+
+    @torch.no_grad()
+    def shrink_head(self, stage: int, scale: float) -> None:
+        """Multiply the weights of a stage's head, and forget its biases: the policy begins near its widest there."""
+        columns = self.network.head_columns(stage)
+        self.network.weights[-1][..., columns] *= scale
+        self.network.biases[-1][..., columns] = 0.0

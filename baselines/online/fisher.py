@@ -1,0 +1,54 @@
+"""The diagonal of a policy's Fisher information: how much each parameter matters to what it does.
+
+Shapes: M states, S observation.
+"""
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, jacrev, vmap
+from torch.nn import functional as F
+
+from .actors import Actor
+from .distributions import Categorical
+
+CHUNK = 64  # states at a time: each has a gradient of every parameter by every term
+
+
+def fisher_information(actor: Actor, observations: Tensor, stages: Tensor) -> dict[str, Tensor]:
+    """Mean over states (M, S) and (M,) of E[(d log pi(a|s))^2], a drawn from pi, of each parameter of the trunk.
+
+    The expectation over actions is taken in full (`Distribution.fisher_terms`).
+    """
+    shared = {name: parameter.detach() for name, parameter in actor.trunk().items()}
+    rest = {name: parameter.detach() for name, parameter in actor.named_parameters() if name not in shared}
+
+    def terms(parameters: dict[str, Tensor], observation: Tensor, stage: Tensor) -> Tensor:
+        policy = functional_call(actor, parameters | rest, (observation[None], stage[None]))
+        found: Tensor = policy.fisher_terms()  # (N, 1, P) or (1, P); seeds have no parameter in common
+        return found.flatten(0, -2).sum(0)
+
+    each = vmap(jacrev(terms), in_dims=(None, 0, 0))
+    total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}
+    for rows, numbers in zip(torch.split(observations, CHUNK), torch.split(stages, CHUNK), strict=True):
+        for name, gradients in each(shared, rows, numbers).items():  # (m, P, *shape)
+            total[name] += gradients.square().sum((0, 1))
+    return {name: summed / len(observations) for name, summed in total.items()}
+
+
+def batch_fisher(actor: Actor, observations: Tensor, stages: Tensor, batch_size: int) -> dict[str, Tensor]:
+    """Mean over batches of the squared gradient of a batch's cross entropy to the likeliest action.
+
+    The form of the paper's NetHack code, for discrete actions. It is smaller than the Fisher information: gradients of
+    a batch's states are averaged before they are squared.
+    """
+    shared = actor.trunk()
+    total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}
+    batches = list(zip(torch.split(observations, batch_size), torch.split(stages, batch_size), strict=True))
+    for rows, numbers in batches:
+        policy = actor.distribution(rows, numbers)
+        assert isinstance(policy, Categorical), "continuous actions have no likeliest one to be compared with"
+        loss = F.nll_loss(policy.log_probabilities.flatten(0, -2), policy.mode().flatten())
+        gradients = torch.autograd.grad(loss, list(shared.values()))
+        for summed, gradient in zip(total.values(), gradients, strict=True):
+            summed += gradient.square() / len(batches)
+    return total

@@ -1,0 +1,1 @@
+"""Track 2: does online fine-tuning forget what pre-training knew?"""

@@ -1,0 +1,52 @@
+"""The configuration of a fine-tuning run."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from ...baselines.fields import Bounds
+from ...datasets.environments.staged_tasks import StagedTask, find_staged_task
+from ...datasets.errors import UserError
+from ..runs.config import Number, RunConfig
+
+# Prefixes of settings in `policy` that are not the agent's own.
+RETENTION = "retention"
+ENVIRONMENT = "environment"
+PRETRAINING = "pretraining"
+CONTROL = "control"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(RunConfig):
+    """A run that learns online, from a policy pi* that knows a part of its task already.
+
+    A step of training is a round: collecting `batch_size` environment steps, and learning from them.
+    """
+
+    track: ClassVar[str] = "finetune"
+    per_seed: ClassVar[tuple[str, ...]] = ("seed", "pretraining_seed", "pretrained_hash", "data_hash")
+
+    agent: str  # a name of `build.AGENTS`
+    environments: Number  # side by side
+    rollout_steps: Number  # most steps of each in a round
+    pretraining_seed: Annotated[int, Bounds(0, 2**32 - 1)]
+    pretrained_hash: str  # SHA-256 of the file that holds pi*
+    data_hash: str  # of the demonstrations that pi* was cloned from; "" where it learned by itself
+
+    @property
+    def staged_task(self) -> StagedTask:
+        """The task."""
+        return find_staged_task(self.task)
+
+    def settings_of(self, prefix: str) -> dict[str, object]:
+        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
+        if not prefix:
+            return {name: value for name, value in self.policy.items() if "." not in name}
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
+
+
+def finetune_config(config: RunConfig) -> FinetuneConfig:
+    """The configuration; a `UserError` if it is of another track."""
+    if not isinstance(config, FinetuneConfig):
+        raise UserError(f"run {config.id} is of track '{config.track}'; this is for runs of track 'finetune'")
+    return config

@@ -1,0 +1,56 @@
+"""Episodes of an evaluation: of the whole task (FULL), and of each stage, begun there whether or not it is reached.
+
+Shapes: E episodes, all side by side.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...baselines.online.actors import Actor
+from ...datasets.environments.stages import StagedEnvironment
+
+STARTS = 2  # tells the stream of evaluation starts from others of a run
+
+
+@dataclass(frozen=True)
+class StageEpisodes:
+    """The outcome of E episodes."""
+
+    seeds: NDArray[np.int64]  # (E,)
+    success: NDArray[np.bool_]  # (E,) in the last of the stages that were asked for
+    returns: NDArray[np.float64]  # (E,) undiscounted
+    lengths: NDArray[np.int64]  # (E,)
+
+
+def evaluation_seeds(seed: int, evaluation: int, episodes: int) -> NDArray[np.int64]:
+    """(E,) seeds of starts: the same for every method of a seed, others in every evaluation."""
+    return np.random.default_rng([seed, evaluation, STARTS]).integers(2**32, size=episodes)
+
+
+@torch.no_grad()
+def play(
+    actor: Actor, environment: StagedEnvironment, seeds: NDArray[np.int64], stage: int = 0, only: bool = False
+) -> StageEpisodes:
+    """Play an episode from each seed, from `stage` on; `only`: that stage alone.
+
+    Discrete actions are drawn, as in training, from a generator that begins with the first seed.
+    """
+    generator = torch.Generator().manual_seed(int(seeds[0]))
+    observations = environment.reset(seeds, stage, only)
+    over = np.zeros(len(seeds), bool)
+    success = np.zeros(len(seeds), bool)
+    returns = np.zeros(len(seeds))
+    lengths = np.zeros(len(seeds), np.int64)
+    while not over.all():
+        stages = torch.from_numpy(environment.stage)
+        policy = actor.distribution(torch.from_numpy(observations), stages)
+        step = environment.step(policy.sample(policy.noise(generator)).numpy())
+        returns += np.where(over, 0.0, step.rewards)
+        lengths += ~over
+        success |= ~over & step.episode_ended & step.stage_success
+        over |= step.episode_ended
+        observations = step.observations
+    return StageEpisodes(seeds, success, returns, lengths)

@@ -1,0 +1,167 @@
+"""Fine-tuning, written once for every agent: a `Life` whose steps are rounds of collecting and learning."""
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...baselines.online.actors import Actor
+from ...baselines.online.ppo import PPO
+from ...baselines.online.reinforce import Reinforce
+from ...datasets.errors import UserError
+from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
+from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.stages import HEADER as STAGES_HEADER
+from ..runs.stages import StageEpisode, stages_csv
+from ..runs.store import write_logs
+from ..training.learner import Tally
+from ..training.life import Life, Report
+from .build import build_agent, build_environment, build_retention, spec_of
+from .config import CONTROL, FinetuneConfig
+from .evaluation import evaluation_seeds, play
+from .meters import meters
+from .pretrained import pretrained
+from .rewind import rewound
+from .rounds import PPORounds, ReinforceRounds, Round, Rounds
+
+ROUNDS = 1  # tells the stream of a run's rounds from others of its seed
+
+
+class Finetuning(Life):
+    """A run on its way: agent, environments, what it retains, and where it stands."""
+
+    def __init__(self, config: FinetuneConfig, folder: Path, report: Report) -> None:
+        super().__init__(f"run {config.id}", folder, config.steps, config.evaluate_every, report)
+        self.config = config
+        self.environment = build_environment(config)
+        self.examined = build_environment(config)  # in which it is evaluated
+        self.pretrained = pretrained(config)
+        spec = spec_of(self.environment)
+        self.teacher = build_agent(config, spec, config.seed)
+        self.pretrained.load_into(self.teacher)
+        self.agent = build_agent(config, spec, config.seed)
+        if config.method != "scratch":
+            self.pretrained.load_into(self.agent)
+        memory = self.pretrained.memory
+        self.far = memory.rows(torch.isin(memory.stages, torch.tensor(config.staged_task.far)))
+        self.rng = np.random.default_rng([config.seed, ROUNDS])
+        self.rounds = self._rounds()
+        self.warm_up = int(config.policy.get(f"{CONTROL}.rounds", 0))
+        self.progress.episodes = f"{HEADER}\n"
+        self.progress.stages = f"{STAGES_HEADER}\n"
+
+    def _rounds(self) -> Rounds:
+        """The rounds of the run's agent; what retention looks back at is looked at here, at pi*."""
+        config = self.config
+        agent = self.agent
+        retention = build_retention(config)
+        generator = torch.Generator().manual_seed(config.seed)
+        retention.prepare(agent.actor, self.pretrained.memory, generator)
+        if isinstance(agent, Reinforce):
+            return ReinforceRounds(agent, self.environment, retention, config.environments, self.rng)
+        assert isinstance(agent, PPO)
+        return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
+
+    def load(self) -> Progress:
+        """Bring agent, environments and random states to the checkpoint's."""
+        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
+        try:
+            self.agent.load(tensors)
+            self.rounds.load(tensors)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
+                f"delete {self.folder} to start that run again"
+            ) from None
+        return progress
+
+    def start(self) -> None:
+        """Evaluate before the first round."""
+        if self.progress.step == 0:
+            self.evaluate()
+
+    def advance(self, steps: int) -> None:
+        """Take some rounds, then look at what they measured."""
+        started = time.perf_counter()
+        cpu = time.process_time()
+        tally = Tally({})
+        before = self.progress.metrics[-1] if self.progress.metrics else {}
+        collected = int(before.get("environment_steps", 0))
+        examples = int(before.get("gradient_examples", 0))
+        for number in range(self.progress.step, self.progress.step + steps):
+            if self.config.method == "frozen":
+                break
+            done = self._round(number)
+            tally.add(done.info)
+            collected += done.environment_steps
+            examples += done.gradient_examples
+        self.record(
+            steps,
+            tally.means(),
+            time.perf_counter() - started,
+            environment_steps=collected,
+            gradient_examples=examples,
+            cpu_seconds=round(before.get("cpu_seconds", 0.0) + time.process_time() - cpu, 3),
+        )
+
+    def _round(self, number: int) -> Round:
+        return self.rounds.warm_up() if number < self.warm_up else self.rounds.learn()
+
+    def check_weights(self) -> None:
+        """Fail where the last update left a weight that is not finite."""
+        for name, tensor in self.agent.named_parameters():
+            if not torch.isfinite(tensor).all():
+                self.fail(f"{name} is no longer finite at step {self.progress.step}")
+
+    def evaluate(self) -> None:
+        """Play the whole task, and each of its stages; measure what pi is to pi*."""
+        config = self.config
+        step = self.progress.step
+        started = time.perf_counter()
+        seeds = evaluation_seeds(config.seed, step // config.evaluate_every, config.evaluation_episodes)
+        actor = self._examined_actor()
+        full = play(actor, self.examined, seeds)
+        rows = [
+            Episode(step, 0.0, number, int(seeds[number]), float(full.success[number]), int(full.lengths[number]))
+            for number in range(len(seeds))
+        ]
+        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        for stage in range(len(self.examined.stages)):
+            played = play(actor, self.examined, seeds, stage, only=True)
+            columns = zip(played.seeds, played.success, played.returns, played.lengths, strict=True)
+            self.progress.stages += stages_csv(
+                [
+                    StageEpisode(step, stage, number, int(seed), int(success), float(paid), int(length))
+                    for number, (seed, success, paid, length) in enumerate(columns)
+                ]
+            )
+        if step:
+            self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.far)
+        self.progress.evaluation_seconds += time.perf_counter() - started
+
+    def _examined_actor(self) -> Actor:
+        """The actor; of the control `rewind`, on its way back to pi*."""
+        if self.config.method != "rewind":
+            return self.agent.actor
+        number = self.progress.step // self.config.evaluate_every
+        return rewound(self.agent.actor, self.teacher.actor, self.examined, self.config, number)
+
+    def write(self) -> None:
+        """Write the checkpoint, then the logs that it holds."""
+        tensors = self.agent.tensors() | self.rounds.tensors()
+        write_checkpoint(self.checkpoint, tensors, self.progress, self.rng, {"run": self.config.id})
+        write_logs(self.folder, self.progress)
+
+    def advice(self) -> str:
+        """Advice about a number that is not finite."""
+        return "try a lower learning rate, e.g. --set learning_rate=1e-4, or a smaller --set retention.coefficient"
+
+    def finish(self) -> None:
+        """Write `done.json`, which makes the run count."""
+        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
+        total = sum(parameter.numel() for parameter in self.agent.parameters())
+        counts = {"params_total": total, "params_trainable": total}
+        simulator = self.config.staged_task.simulator
+        self.write_done(counts, f"{simulator} {version(simulator)}", torch.device("cpu"))

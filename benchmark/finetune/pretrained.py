@@ -1,0 +1,181 @@
+"""pi*: a policy that is good in some stages of a task, before it is fine-tuned. Made once, then read from a file.
+
+The file holds the policy and the steps that retention may look back at. Its hash, and that of what it was cloned from,
+are part of a run's identity.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...baselines.online.agent import Agent
+from ...baselines.online.distributions import Categorical
+from ...baselines.online.reinforce import Reinforce
+from ...baselines.online.retention import Retention, RetentionConfig
+from ...baselines.online.transitions import Transitions
+from ...datasets.environments.demonstrations import Demonstrations, demonstrate
+from ...datasets.environments.stages import StagedEnvironment
+from ...datasets.errors import UserError
+from ...datasets.storage import home, whole_file
+from ..runs.records import file_hash
+from .build import build_agent, build_environment, pretraining_of, spec_of
+from .config import FinetuneConfig
+from .rounds import ReinforceRounds
+from .settings import PretrainingConfig
+
+PARTS = ("actor.", "critic.")  # names of the tensors that an agent goes on with; counters begin anew
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """pi*, and what it was trained on."""
+
+    weights: dict[str, Tensor]  # of the agent's networks
+    memory: Transitions  # of M steps, with what pi* was to do in each
+    hash: str  # SHA-256 of the file
+    data_hash: str  # of the demonstrations; "" where it learned by itself
+
+    def load_into(self, agent: Agent) -> None:
+        """Give an agent pi*'s networks."""
+        agent.load_state_dict(self.weights, strict=False)
+
+
+def pretrained(config: FinetuneConfig) -> Pretrained:
+    """The run's pi*, made and kept if it isn't there yet; hashes in the configuration may be empty: not known yet.
+
+    A `UserError` if it is another one than the run was planned with.
+    """
+    path = path_of(config)
+    if not path.exists():
+        make(config, path)
+    found = read(path)
+    if config.pretrained_hash and found.hash != config.pretrained_hash:
+        raise UserError(
+            f"run {config.id} begins with the policy {config.pretrained_hash[:12]}..., but {path} is "
+            f"{found.hash[:12]}...; bring that file from where the run was planned, or delete it and plan the run anew"
+        )
+    return found
+
+
+def path_of(config: FinetuneConfig) -> Path:
+    """The file of a run's pi*; its name has all that decides it."""
+    recipe = {
+        "task": config.task,
+        "agent": config.agent,
+        "policy": {name: value for name, value in config.policy.items() if not name.startswith("retention.")},
+        "environments": config.environments,
+        "rollout_steps": config.rollout_steps,
+        "version": config.version,
+    }
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    return home() / "finetune" / f"{config.task}-s{config.pretraining_seed}-{digest[:12]}.safetensors"
+
+
+def read(path: Path) -> Pretrained:
+    """Read a file of `make`; a `UserError` if it can't be read."""
+    try:
+        tensors = load_file(path)
+        memory = Transitions(**{field.name: tensors[f"memory.{field.name}"] for field in fields(Transitions)})
+    except (OSError, SafetensorError, KeyError) as error:
+        raise UserError(f"{path} can't be read ({error}); delete it, and it is made anew") from None
+    weights = {name: tensor for name, tensor in tensors.items() if name.startswith(PARTS)}
+    data_hash = bytes(tensors["data_hash"].tolist()).hex()
+    return Pretrained(weights, memory, file_hash(path), data_hash)
+
+
+def make(config: FinetuneConfig, path: Path) -> None:
+    """Train pi*, and write it with its memory."""
+    environment = build_environment(config)
+    recipe = pretraining_of(config)
+    agent = build_agent(config, spec_of(environment), config.pretraining_seed)
+    stages = config.staged_task.trained
+    if recipe.kind == "cloning":
+        shown = experts(environment, recipe, stages, config.pretraining_seed)
+        clone(agent, shown, recipe, config.pretraining_seed)
+        memory = transitions_of(shown, recipe.memory)
+        data_hash = shown.hash
+    else:
+        learn(agent, environment, recipe, stages, config)
+        memory = remembered(agent, environment, recipe.memory, stages, config)
+        data_hash = ""
+    tensors = {name: tensor for name, tensor in agent.state_dict().items() if name.startswith(PARTS)}
+    tensors |= {f"memory.{name}": tensor.contiguous() for name, tensor in vars(memory).items()}
+    tensors["data_hash"] = torch.tensor(list(bytes.fromhex(data_hash)), dtype=torch.uint8)
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def experts(
+    environment: StagedEnvironment, recipe: PretrainingConfig, stages: tuple[int, ...], seed: int
+) -> Demonstrations:
+    """The steps that pi* is cloned from: of its stages, which follow one another up to the last of the task."""
+    return demonstrate(
+        environment,
+        recipe.transitions,
+        seed,
+        stage=stages[0],
+        wandering=recipe.wandering,
+        mistaken=recipe.mistaken,
+    )
+
+
+def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: int) -> None:
+    """Imitate what was shown: cross entropy with smoothed labels, by Adam."""
+    observations = torch.from_numpy(shown.observations)
+    actions = torch.from_numpy(shown.actions)
+    stages = torch.from_numpy(shown.stages)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(agent.actor.parameters(), recipe.learning_rate, fused=True)
+    for _ in range(recipe.updates):
+        rows = torch.randint(len(actions), (recipe.batch_size,), generator=generator)
+        policy = agent.actor.distribution(observations[rows], stages[rows])
+        assert isinstance(policy, Categorical)
+        loss = F.cross_entropy(policy.log_probabilities, actions[rows], label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def learn(
+    agent: Agent,
+    environment: StagedEnvironment,
+    recipe: PretrainingConfig,
+    stages: tuple[int, ...],
+    config: FinetuneConfig,
+) -> None:
+    """Learn the stages by itself, as a run would learn the whole task."""
+    assert isinstance(agent, Reinforce)
+    rng = np.random.default_rng([config.pretraining_seed, *stages])
+    rounds = ReinforceRounds(agent, environment, Retention(RetentionConfig()), config.environments, rng, stages[0])
+    for _ in range(recipe.updates):
+        rounds.learn()
+
+
+def remembered(
+    agent: Agent, environment: StagedEnvironment, count: int, stages: tuple[int, ...], config: FinetuneConfig
+) -> Transitions:
+    """Steps of pi* itself in its stages."""
+    generator = torch.Generator().manual_seed(config.pretraining_seed)
+    seeds = np.random.default_rng([config.pretraining_seed, count]).integers(2**32, size=config.environments)
+    observations = environment.reset(seeds, stages[0])
+    rows = []
+    for _ in range(-(-count // len(seeds))):
+        actions = agent.act(torch.from_numpy(observations), torch.from_numpy(environment.stage), generator).numpy()
+        step = environment.step(actions)
+        dones = step.episode_ended.astype(np.float32)
+        rows.append((observations, actions, step.rewards, step.next_observations, dones, step.stages_before))
+        observations = step.observations
+    return transitions_of(Demonstrations(*map(np.concatenate, zip(*rows, strict=True))), count)
+
+
+def transitions_of(shown: Demonstrations, count: int) -> Transitions:
+    """The first steps, as tensors."""
+    return Transitions(**{field.name: torch.from_numpy(getattr(shown, field.name)[:count]) for field in fields(shown)})

@@ -1,0 +1,182 @@
+"""A round of training: collect steps with the agent, and let it learn from them.
+
+Between rounds, all that decides the next one is in the agent, in the environment's state and in the run's generator.
+Shapes: E environments, T steps, S observation.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...baselines.online.agent import Agent, Info
+from ...baselines.online.ppo import PPO, Rollout
+from ...baselines.online.reinforce import Episodes, Reinforce
+from ...baselines.online.retention import BehavioralCloning, Retention
+from ...datasets.environments.stages import StagedEnvironment
+
+MOST_SEEDS = 2**63
+ENVIRONMENT = "random.environment."  # begins the names of its state in a checkpoint
+
+
+@dataclass(frozen=True)
+class Round:
+    """The outcome of a round."""
+
+    info: Info  # scalars to log
+    environment_steps: int
+    gradient_examples: int  # steps that a gradient was computed of, each time it was; those of a memory included
+
+
+class Rounds(ABC):
+    """An agent in its environments."""
+
+    agent: Agent
+
+    @abstractmethod
+    def learn(self) -> Round:
+        """Collect, and learn."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """The environments' state; none where every round begins anew."""
+
+    @abstractmethod
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Come to where the environments stood."""
+
+    def warm_up(self) -> Round:
+        """Collect, and learn what stands beside the actor, which stays as it is."""
+        raise NotImplementedError(f"a {type(self.agent).__name__} has nothing beside its actor")
+
+
+class ReinforceRounds(Rounds):
+    """Whole episodes, as many as there are environments, and one step of gradient descent."""
+
+    def __init__(
+        self,
+        agent: Reinforce,
+        environment: StagedEnvironment,
+        retention: Retention,
+        environments: int,
+        rng: np.random.Generator,
+        stage: int = 0,
+    ) -> None:
+        """Episodes begin at `stage`; `rng`, the run's own, draws their seeds."""
+        self.agent: Reinforce = agent
+        self.environment = environment
+        self.retention = retention
+        self.environments = environments
+        self.rng = rng
+        self.stage = stage
+
+    def learn(self) -> Round:
+        """Play the episodes and take one step."""
+        episodes = self.collect()
+        info = self.agent.update(episodes, self.retention)
+        steps = int(episodes.mask.sum())
+        return Round(info, steps, steps + remembered_examples(self.retention, 1))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None: every round begins anew."""
+        return {}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Nothing to come to."""
+
+    def collect(self) -> Episodes:
+        """(E, T) steps of episodes, padded behind their ends."""
+        observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments), self.stage)
+        over = np.zeros(self.environments, bool)
+        columns = []
+        while not over.all():
+            stages = self.environment.stage.copy()
+            actions = self.agent.act(torch.from_numpy(observations), torch.from_numpy(stages), self.agent.generators[0])
+            step = self.environment.step(actions.numpy())
+            mask = (~over).astype(np.float32)
+            columns.append((observations, stages, actions.numpy(), step.rewards * mask, mask))
+            over |= step.episode_ended
+            observations = step.observations
+        return Episodes(*(torch.from_numpy(np.stack(column, 1)) for column in zip(*columns, strict=True)))
+
+
+class PPORounds(Rounds):
+    """Rollouts of one length, and PPO's passes over each; episodes go on from one rollout to the next."""
+
+    def __init__(
+        self,
+        agent: PPO,
+        environment: StagedEnvironment,
+        retention: Retention,
+        environments: int,
+        steps: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """`steps` of each environment are a rollout; `rng`, the run's own, draws the seeds with which they begin."""
+        self.agent: PPO = agent
+        self.environment = environment
+        self.retention = retention
+        self.steps = steps
+        self.observations = environment.reset(rng.integers(MOST_SEEDS, size=environments))
+
+    def learn(self) -> Round:
+        """Collect a rollout and learn from it."""
+        rollout = self.collect()
+        info = self.agent.update(rollout, self.retention)
+        return self._round(info, remembered_examples(self.retention, self._updates(rollout)))
+
+    def warm_up(self) -> Round:
+        """Collect a rollout; only the critic learns from it."""
+        return self._round(self.agent.update_critic(self.collect()), 0)
+
+    def collect(self) -> Rollout:
+        """(T, E) steps. Value goes on from stage to stage, and ends with the episode, at its time-out too."""
+        columns: list[dict[str, Tensor]] = []
+        for _ in range(self.steps):
+            observations = torch.from_numpy(self.observations)
+            stages = torch.from_numpy(self.environment.stage.copy())
+            decision = self.agent.decide(observations, stages)
+            step = self.environment.step(decision.actions.numpy())
+            rewards = torch.from_numpy(step.rewards)
+            dones = torch.from_numpy(step.episode_ended.astype(np.float32))
+            seen = {"observations": observations, "stages": stages, "rewards": rewards, "dones": dones}
+            columns.append(seen | vars(decision))
+            self.observations = step.observations
+        with torch.no_grad():
+            stages = torch.from_numpy(self.environment.stage.copy())
+            last = self.agent.value(torch.from_numpy(self.observations), stages)
+        stacked = {name: torch.stack([column[name] for column in columns]) for name in columns[0]}
+        return Rollout(**stacked, last_values=last)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The environments' state. Whole numbers of 64 bits without a sign are kept as the same bits with one."""
+        state = self.environment.state_dict()
+        return {f"{ENVIRONMENT}{name}": torch.from_numpy(_signed(values)) for name, values in state.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Come to where the environments stood."""
+        start = len(ENVIRONMENT)
+        state = {name[start:]: tensor.numpy() for name, tensor in tensors.items() if name.startswith(ENVIRONMENT)}
+        state["streams"] = state["streams"].view(np.uint64)
+        self.observations = self.environment.load_state_dict(state)
+
+    def _updates(self, rollout: Rollout) -> int:
+        minibatches = -(-rollout.rewards.numel() // self.agent.config.batch_size)
+        return self.agent.config.epochs * minibatches
+
+    def _round(self, info: Info, remembered: int) -> Round:
+        collected = self.steps * self.environment.size
+        return Round(info, collected, self.agent.config.epochs * collected + remembered)
+
+
+def remembered_examples(retention: Retention, updates: int) -> int:
+    """The number of states of a memory that so many updates compute a gradient of."""
+    if not isinstance(retention, BehavioralCloning):
+        return 0
+    return updates * min(retention.config.batch_size, len(retention.memory))
+
+
+def _signed(values: np.ndarray) -> np.ndarray:
+    return values.view(np.int64) if values.dtype == np.uint64 else values

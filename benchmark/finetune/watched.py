@@ -1,0 +1,62 @@
+"""Episodes of a finished run's policy to look at."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...baselines.online.actors import Actor
+from ...datasets.errors import UserError
+from ..runs.checkpoint import read_checkpoint
+from ..runs.config import RunConfig
+from ..runs.layout import CHECKPOINT
+from ..runs.records import check_checkpoint
+from ..runs.tracks import Played
+from .build import build_agent, build_environment, spec_of
+from .config import FinetuneConfig, finetune_config
+from .evaluation import evaluation_seeds
+from .pretrained import pretrained
+from .rewind import rewound
+
+
+def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
+    """The actor of the run in `folder`, of `rewind` that of its last evaluation.
+
+    A `UserError` if its checkpoint is not what was written.
+    """
+    check_checkpoint(folder)
+    tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
+    agent = build_agent(config, spec_of(build_environment(config)), config.seed)
+    weights = {name.removeprefix("policy."): tensor for name, tensor in tensors.items() if name.startswith("policy.")}
+    try:
+        agent.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
+    if config.method != "rewind":
+        return agent.actor
+    teacher = build_agent(config, spec_of(build_environment(config)), config.seed)
+    pretrained(config).load_into(teacher)
+    last = config.steps // config.evaluate_every
+    return rewound(agent.actor, teacher.actor, build_environment(config), config, last)
+
+
+@torch.no_grad()
+def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
+    """Episodes of the whole task, one after the other; see `tracks.Work`."""
+    known = finetune_config(config)
+    actor = load_actor(folder, known)
+    environment = build_environment(known)
+    played = []
+    for seed in evaluation_seeds(first_seed, 0, episodes):
+        generator = torch.Generator().manual_seed(int(seed))
+        observations = [environment.reset(np.array([seed]))[0]]
+        while True:
+            state = torch.from_numpy(observations[-1])[None]
+            policy = actor.distribution(state, torch.from_numpy(environment.stage))
+            step = environment.step(policy.sample(policy.noise(generator)).numpy())
+            if step.episode_ended[0]:
+                observations.append(step.next_observations[0])
+                played.append(Played(int(seed), 0.0, observations, float(step.stage_success[0]), len(observations) - 1))
+                break
+            observations.append(step.observations[0])
+    return played

@@ -1,0 +1,65 @@
+"""Evaluation episodes of single stages, and `stages.csv`, which holds every one of a run's."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+
+from ...datasets.errors import UserError
+from ...datasets.trajectories import Array
+from .episodes import LARGEST
+
+
+@dataclass(frozen=True)
+class StageEpisode:
+    """An episode that began at a stage and ended with it: a row of `stages.csv`."""
+
+    step: int  # training step at which the policy was evaluated; 0: before the first
+    stage: int  # from 0
+    episode: int  # its number among the episodes of this evaluation
+    seed: int  # of the environment's reset
+    success: int  # 1 or 0
+    episode_return: float  # undiscounted
+    length: int  # steps
+
+
+HEADER = "step,stage,episode,seed,success,return,length"
+
+
+def stages_csv(episodes: Sequence[StageEpisode]) -> str:
+    """The rows of `stages.csv`, without its header."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(astuple(episode) for episode in episodes)
+    return text.getvalue()
+
+
+def read_stages(content: bytes) -> Array:
+    """(rows, 7) float64 of a `stages.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
+    try:
+        header, _, body = content.decode("utf-8").partition("\n")
+        if header != HEADER or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
+            raise ValueError(f"it is cut short or its first line is not '{HEADER}'")
+        table: Array = np.loadtxt(body.splitlines(), delimiter=",", comments=None, ndmin=2)
+    except ValueError as error:
+        raise UserError(f"stages.csv can't be read ({error})") from error
+    if table.shape[1] != len(fields(StageEpisode)) or not (np.abs(table) <= LARGEST).all():  # nor is NaN
+        raise UserError(f"stages.csv has rows that are not seven finite numbers of at most {LARGEST:g}")
+    return table
+
+
+def success_by_stage(content: bytes) -> tuple[Array, Array]:
+    """Steps (V,) of the evaluations, and the share of successes (V, K) in each of K stages.
+
+    A `UserError` unless each evaluation has as many episodes of every stage.
+    """
+    table = read_stages(content)
+    steps, places = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
+    stages = int(table[:, 1].max()) + 1
+    cells = places * stages + table[:, 1].astype(np.int64)
+    counts = np.bincount(cells, minlength=len(steps) * stages)
+    if (table[:, 1] < 0).any() or (counts != counts[0]).any():
+        raise UserError("stages.csv must hold as many episodes of each stage in every evaluation")
+    successes = np.bincount(cells, table[:, 4], minlength=len(steps) * stages)
+    return steps, (successes / counts[0]).reshape(len(steps), stages)

@@ -1,0 +1,93 @@
+"""Every task in stages, by name. Plain data, light to import: an environment's module is imported when it is made."""
+
+import importlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import choose
+
+if TYPE_CHECKING:
+    from .stages import StagedEnvironment
+
+
+@dataclass(frozen=True)
+class AppleRetrievalOptions:
+    """The options of AppleRetrieval; forgetting grows with the distance, and with a fainter signal."""
+
+    distance: int = 20  # of the apple, in steps; the paper's M
+    signal: float = 0.2  # size of the observation; the paper's c
+    horizon: int = 100  # most steps of an episode; the paper's T
+
+
+@dataclass(frozen=True)
+class GridRelayOptions:
+    """The options of GridRelay; forgetting grows with the goals of the room."""
+
+    goals: int = 8  # of the room
+    signal: float = 0.2  # size of the part of the observation that tells the rooms apart
+    horizon: int = 80  # most steps in a room
+
+
+@dataclass(frozen=True)
+class StagedTask:
+    """A task in stages, and what of it a policy knows before it is fine-tuned.
+
+    An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0.
+    """
+
+    name: str
+    environment: str  # module beside this one, and its class: "apple_retrieval:AppleRetrieval"
+    options: Any  # a dataclass of what the environment is made with
+    stages: tuple[str, ...]
+    far: tuple[int, ...]  # stages behind others, which pi* was trained on: its success there is what can be forgotten
+    trained: tuple[int, ...]  # stages on which pi* was trained, those of `far` at least
+    horizon: int  # most steps of an episode, with the options as they are
+    reference_scores: tuple[float, float] = (0.0, 1.0)
+    score_source: str = "the share of episodes in which every stage succeeds"
+    simulator: str = "numpy"  # the installed package whose version decides the environment's steps
+
+    def normalise(self, episode_return: Any) -> Any:
+        """Success in per cent, of returns of any shape."""
+        low, high = self.reference_scores
+        return 100.0 * (episode_return - low) / (high - low)
+
+    def make(self, options: Any = None) -> "StagedEnvironment":
+        """An environment, with options of the class of `self.options`; a `UserError` for values that make no sense."""
+        module, _, name = self.environment.partition(":")
+        made: StagedEnvironment = getattr(importlib.import_module(f".{module}", __package__), name)(
+            **vars(self.options if options is None else options)
+        )
+        return made
+
+
+_APPLE = StagedTask(
+    name="apple-retrieval",
+    environment="apple_retrieval:AppleRetrieval",
+    options=AppleRetrievalOptions(),
+    stages=("to the apple", "back home"),
+    far=(1,),
+    trained=(1,),
+    horizon=100,
+)
+_RELAY = StagedTask(
+    name="grid-relay",
+    environment="grid_relay:GridRelay",
+    options=GridRelayOptions(),
+    stages=("room", "maze"),
+    far=(1,),
+    trained=(1,),
+    horizon=160,
+)
+STAGED_TASKS = {
+    task.name: task
+    for task in (
+        _APPLE,
+        _RELAY,
+        replace(_RELAY, name="grid-relay-cloned", trained=(0, 1)),  # all of it known, but not well: a cloning gap
+    )
+}
+
+
+def find_staged_task(name: str) -> StagedTask:
+    """The task of that name; a `UserError` names the valid ones."""
+    return STAGED_TASKS[choose("task in stages", name, list(STAGED_TASKS))]

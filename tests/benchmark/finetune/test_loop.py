@@ -1,0 +1,154 @@
+"""Whole runs with tiny budgets: what every method does, and that a run which is cut short goes on bitwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamobench.benchmark.finetune import track
+from lamobench.benchmark.finetune.config import FinetuneConfig
+from lamobench.benchmark.finetune.loop import Finetuning
+from lamobench.benchmark.finetune.measures import measure
+from lamobench.benchmark.finetune.resolve import methods_for
+from lamobench.benchmark.runs.stages import success_by_stage
+from lamobench.benchmark.scores.collect import read_finished, read_run
+from lamobench.benchmark.training.life import Life
+from lamobench.datasets.environments.grid_relay import GridRelay
+from lamobench.datasets.environments.stages import StagedEnvironment
+from lamobench.tests.benchmark.finetune.conftest import Tiny
+
+TASKS = ("apple-retrieval", "grid-relay")
+every = pytest.mark.parametrize("task", TASKS)
+
+
+def train(config: FinetuneConfig, root: Path) -> Path:
+    assert track.train((config,), root, "cpu", lambda *_: None, print) == {}
+    return root / config.id
+
+
+def without_seconds(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
+
+
+@pytest.mark.parametrize(("task", "method"), [(task, method) for task in TASKS for method in methods_for(task)])
+def test_every_method_is_trained_and_measured(task: str, method: str, tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(task, method)
+    run = read_finished(train(config, tmp_path))
+    found = measure(run)
+    assert run.result.curve_steps.tolist() == [0, 2, 4, 6]
+    assert found.area == pytest.approx(run.result.score / 100)
+    assert 0 <= found.far_least <= 1
+    assert (found.environment_steps == 0) == (method == "frozen")
+    assert found.gradient_examples >= found.environment_steps
+    last = without_seconds(run.folder)[-1]
+    assert (
+        last["kl_to_pretrained"] >= 0 if method != "frozen" else last["kl_to_pretrained"] == pytest.approx(0, abs=1e-6)
+    )
+
+
+class StoppedError(Exception):
+    """The run is cut short here."""
+
+
+@every
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
+    task: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(task, "finetune-bc", retention__batch_size=7)
+    whole = train(config, tmp_path / "whole")
+    settle = Life.settle
+
+    def stop(life: Life) -> None:
+        settle(life)
+        if life.progress.step == 2:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Life, "settle", stop)
+        with pytest.raises(StoppedError):
+            track.train((config,), tmp_path / "cut", "cpu", lambda *_: None, print)
+    torch.manual_seed(123)  # what a run draws doesn't come from there
+    np.random.seed(123)  # noqa: NPY002
+    cut = train(config, tmp_path / "cut")
+    for name in ("episodes.csv", "stages.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert without_seconds(cut) == without_seconds(whole)
+    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+    environment = {name for name in ours if name.startswith("random.environment.")}
+    assert bool(environment) == (task == "grid-relay")  # REINFORCE begins every round anew
+
+
+@every
+def test_seeds_differ_and_a_seed_is_the_same_again(task: str, tiny: Tiny, tmp_path: Path) -> None:
+    first, again, other = (train(tiny(task, seed=s), tmp_path / place) for s, place in ((0, "a"), (0, "b"), (1, "c")))
+    assert first.name == again.name
+    assert (first / "stages.csv").read_bytes() == (again / "stages.csv").read_bytes()
+    assert (first / "stages.csv").read_bytes() != (other / "stages.csv").read_bytes()
+
+
+def test_methods_of_a_seed_begin_alike_and_are_examined_on_the_same_starts(tiny: Tiny, tmp_path: Path) -> None:
+    folders = [train(tiny(method=method), tmp_path) for method in ("finetune", "finetune-bc", "frozen", "scratch")]
+    tables = [np.loadtxt(folder / "stages.csv", delimiter=",", skiprows=1) for folder in folders]
+    for table in tables[1:]:
+        np.testing.assert_array_equal(table[:, :4], tables[0][:, :4])
+    first = [table[table[:, 0] == 0] for table in tables]
+    np.testing.assert_array_equal(first[1], first[0])
+    np.testing.assert_array_equal(first[2], first[0])
+    assert (first[3] != first[0]).any()
+
+
+def test_frozen_stays_pi_star(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method="frozen")
+    folder = train(config, tmp_path)
+    fresh = Finetuning(config, tmp_path / "fresh", lambda *_: None)
+    for name, tensor in load_file(folder / "checkpoint.safetensors").items():
+        if name.startswith("policy.actor"):
+            assert torch.equal(tensor, fresh.teacher.state_dict()[name.removeprefix("policy.")])
+
+
+def test_warm_up_moves_the_critic_alone_at_first(tiny: Tiny, tmp_path: Path) -> None:
+    training = Finetuning(tiny(method="warm-up"), tmp_path, lambda *_: None)
+    training.warm_up = 2
+    before = {name: tensor.clone() for name, tensor in training.agent.state_dict().items()}
+    moved = []
+    for number in range(3):
+        training._round(number)
+        after = training.agent.state_dict()
+        moved.append({name.split(".")[0] for name in before if not torch.equal(after[name], before[name])})
+    assert moved[1] == {"critic"}
+    assert moved[2] >= {"actor", "critic"}
+
+
+def test_a_reward_that_is_not_a_number_stops_the_run_with_a_line(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    move = GridRelay.move
+
+    def spoiled(self: StagedEnvironment, actions: Any) -> Any:
+        rewards, success = move(self, actions)  # type: ignore[arg-type]
+        return rewards * np.float32("nan"), success
+
+    monkeypatch.setattr(GridRelay, "move", spoiled)
+    (line,) = track.train((config,), tmp_path, "cpu", lambda *_: None, print).values()
+    assert "became nan in steps 1 to 2" in line
+    assert "no longer finite" not in line
+    assert line.endswith("or a smaller --set retention.coefficient")
+    assert not (tmp_path / config.id / "done.json").exists()
+
+
+def test_stages_that_are_cut_short_are_damage(tiny: Tiny, tmp_path: Path) -> None:
+    folder = train(tiny(), tmp_path)
+    content = (folder / "stages.csv").read_bytes()
+    steps, success = success_by_stage(content)
+    assert success.shape == (len(steps), 2)
+    (folder / "stages.csv").write_bytes(content[:-4])
+    assert "stages.csv has" in read_run(folder).problem

@@ -1,0 +1,67 @@
+import math
+
+import numpy as np
+import pytest
+
+from lamobench.benchmark.finetune.measures import forward_transfer, recovery_step
+from lamobench.benchmark.runs.stages import HEADER, StageEpisode, read_stages, stages_csv, success_by_stage
+from lamobench.datasets.errors import UserError
+
+STEPS = np.array([0.0, 100.0, 200.0, 300.0, 400.0])
+
+
+@pytest.mark.parametrize(
+    ("far", "step"),
+    [
+        ([0.9, 0.9, 0.86, 0.9, 0.9], 0.0),  # never further away than 0.05
+        ([0.9, 0.2, 0.1, 0.5, 0.85], 400.0),
+        ([0.9, 0.1, 0.88, 0.3, 0.4], 200.0),  # the worst one counts, and what comes first after it
+        ([0.9, 0.8, 0.7, 0.6, 0.5], math.nan),
+        ([1.0, 0.95, 1.0, 0.0, 0.95], 400.0),
+    ],
+)
+def test_recovery_by_hand(far: list[float], step: float) -> None:
+    assert recovery_step(STEPS, np.array(far)) == pytest.approx(step, nan_ok=True)
+
+
+def test_forward_transfer_by_hand() -> None:
+    found = forward_transfer([0.5, 0.2, 0.1, 1.0], [0.2, 0.2, 0.4, 1.0])
+    np.testing.assert_allclose(found[:3], [0.3 / 0.8, 0.0, -0.3 / 0.6])
+    assert np.isnan(found[3])
+
+
+def rows(steps: tuple[int, ...] = (0, 10), stages: int = 2) -> list[StageEpisode]:
+    return [
+        StageEpisode(step, stage, n, 7 + n, int(n < stage + step // 10), -1.5, 4)
+        for step in steps
+        for stage in range(stages)
+        for n in range(4)
+    ]
+
+
+def test_success_by_stage_by_hand() -> None:
+    steps, success = success_by_stage(f"{HEADER}\n{stages_csv(rows())}".encode())
+    assert steps.tolist() == [0, 10]
+    np.testing.assert_allclose(success, [[0.0, 0.25], [0.25, 0.5]])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        f"{HEADER}\n",
+        f"step,stage\n{stages_csv(rows())}",
+        f"{HEADER}\n{stages_csv(rows())[:-3]}",
+        f"{HEADER}\n0,0,0,7,nan,1,4\n",
+        f"{HEADER}\n0,0,0,7,one,1,4\n",
+        f"{HEADER}\n0,0,0,7,1,1\n",
+    ],
+)
+def test_stages_that_can_t_be_read_are_told(content: str) -> None:
+    with pytest.raises(UserError, match=r"stages\.csv"):
+        read_stages(content.encode())
+
+
+def test_an_evaluation_that_lacks_an_episode_is_told() -> None:
+    with pytest.raises(UserError, match="as many episodes of each stage"):
+        success_by_stage(f"{HEADER}\n{stages_csv(rows()[:-1])}".encode())

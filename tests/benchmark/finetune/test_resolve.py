@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamobench.benchmark.finetune import track
+from lamobench.benchmark.finetune.config import FinetuneConfig
+from lamobench.benchmark.finetune.pretrained import path_of, pretrained
+from lamobench.benchmark.finetune.resolve import methods_for, resolve
+from lamobench.benchmark.finetune.settings import SETTINGS
+from lamobench.benchmark.finetune.tuning import trials
+from lamobench.benchmark.runs.methods import methods_of
+from lamobench.benchmark.runs.tracks import Wanted, find_track, track_of
+from lamobench.datasets.environments.staged_tasks import STAGED_TASKS, find_staged_task
+from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.finetune.conftest import Tiny
+
+
+def test_the_track_is_known_by_its_tasks() -> None:
+    assert set(find_track("finetune").subjects) == set(STAGED_TASKS) == set(SETTINGS)
+    assert track_of("grid-relay").name == "finetune"
+    assert track_of("reacher2d-medium").name == "offline"
+
+
+@pytest.mark.parametrize("task", STAGED_TASKS.values(), ids=list(STAGED_TASKS))
+def test_tasks_are_what_their_environments_are(task: "object") -> None:
+    known = find_staged_task(task.name)  # type: ignore[attr-defined]
+    environment = known.make()
+    assert environment.stages == known.stages
+    assert environment.longest == known.horizon
+    assert set(known.far) <= set(known.trained) < {*range(len(known.stages)), -1}
+    budget = SETTINGS[known.name].budget
+    assert budget.steps % budget.evaluate_every == 0
+
+
+def test_only_agents_with_a_critic_warm_one_up() -> None:
+    assert set(methods_for("grid-relay")) == set(methods_of("finetune"))
+    assert set(methods_of("finetune")) - set(methods_for("apple-retrieval")) == {"warm-up"}
+
+
+def test_settings_say_what_they_are_of(tiny: Tiny) -> None:
+    config = tiny(method="finetune-bc", retention__coefficient=0.25, environment__goals=2, learning_rate=0.5)
+    assert config.settings_of("retention") == {"coefficient": 0.25, "batch_size": 512}
+    assert config.settings_of("environment")["goals"] == 2
+    assert config.settings_of("")["learning_rate"] == 0.5
+    assert not any("." in name for name in config.settings_of(""))
+    assert config.profile == "cpu (changed)"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (Wanted("grid-rely"), r"unknown task in stages 'grid-rely'; did you mean 'grid-relay'\?"),
+        (Wanted("grid-relay", ("bc",)), "unknown method of grid-relay 'bc'"),
+        (Wanted("apple-retrieval", ("warm-up",)), "unknown method of apple-retrieval 'warm-up'"),
+        (Wanted("grid-relay", profile="paper"), "unknown profile 'paper'"),
+        (Wanted("grid-relay", seeds=(-1,)), "seed -1 is out of range"),
+        (
+            Wanted("grid-relay", choices={"fractions": (0.1,)}),
+            "'grid-relay' is no data set: it has no choice of fractions",
+        ),
+        (Wanted("grid-relay", steps=7), "--steps 7 can't be spread over 20 evaluations"),
+        (Wanted("grid-relay", budget={"evaluate_every": 7}), "steps 120 must be a multiple of evaluate_every 7"),
+        (Wanted("grid-relay", settings={"enviroment.goals": 1}), "did you mean 'environment'"),
+        (Wanted("grid-relay", settings={"environment.goal": 1}), "did you mean 'goals'"),
+        (Wanted("grid-relay", settings={"environment.goals": 0}), "goals is 0"),
+        (Wanted("grid-relay", settings={"learning_rate": -1}), "learning_rate is -1"),
+        (Wanted("apple-retrieval", settings={"environment.distance": 80}), "can't be fetched in 100 steps"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(wanted: Wanted, line: str) -> None:
+    with pytest.raises(UserError, match=line) as caught:
+        resolve(wanted)
+    assert "\n" not in str(caught.value)
+
+
+def test_pi_star_and_what_it_was_cloned_from_are_part_of_the_id(tiny: Tiny) -> None:
+    first = tiny()
+    second = tiny(seed=1)
+    assert first.pretrained_hash != second.pretrained_hash
+    assert first.data_hash != second.data_hash
+    assert tiny("apple-retrieval").data_hash == ""
+    others = [
+        replace(first, pretrained_hash="0" * 64),
+        replace(first, data_hash="0" * 64),
+        tiny(pretraining__updates=21),
+    ]
+    assert len({first.id, second.id, *(config.id for config in others)}) == 5
+    assert tiny(method="finetune-bc").pretrained_hash == first.pretrained_hash
+
+
+def test_pi_star_is_the_same_again(tiny: Tiny, change_home: Callable[[], Path]) -> None:
+    for task in ("grid-relay", "apple-retrieval"):
+        first = tiny(task)
+        change_home()
+        assert tiny(task) == first
+
+
+@pytest.fixture
+def change_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+    def change() -> Path:
+        folder = tmp_path / f"home-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        monkeypatch.setenv("LAMOBENCH_HOME", str(folder))
+        return folder
+
+    return change
+
+
+def test_another_pi_star_than_was_planned_with_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    config = replace(tiny(), pretrained_hash="f" * 64)
+    (line,) = track.train((config,), tmp_path, "cpu", lambda *_: None, print).values()
+    assert "begins with the policy ffffffffffff..., but" in line
+    assert not (tmp_path / config.id).exists()
+
+
+def test_a_pi_star_that_can_t_be_read_is_told(tiny: Tiny, change_home: Callable[[], Path]) -> None:
+    change_home()
+    config: FinetuneConfig = tiny()
+    path_of(config).write_bytes(b"no tensors")
+    with pytest.raises(UserError, match=r"can't be read .* delete it, and it is made anew"):
+        pretrained(config)
+
+
+def test_a_clone_does_what_it_was_shown(tiny: Tiny) -> None:
+    found = pretrained(tiny(pretraining__updates=400, pretraining__transitions=2000, pretraining__memory=500))
+    from lamobench.benchmark.finetune.build import build_agent, build_environment, spec_of
+
+    config = tiny()
+    agent = build_agent(config, spec_of(build_environment(config)), 5)
+    found.load_into(agent)
+    with torch.no_grad():
+        chosen = agent.actor.distribution(found.memory.observations, found.memory.stages).mode()
+    assert (chosen == found.memory.actions).float().mean() > 0.9
+    assert (found.memory.stages == 1).all()
+
+
+def test_tuning_has_seeds_of_its_own() -> None:
+    with pytest.raises(UserError, match="seed 3 is for reported runs; seeds for tuning are 1000 and above"):
+        trials("grid-relay", (), (), (1000, 3))
+    with pytest.raises(UserError, match="unknown method with a coefficient 'scratch'"):
+        trials("grid-relay", ("scratch",), (), (1000,))
+    with pytest.raises(UserError, match="unknown task to tune"):
+        trials("hopper", (), (), (1000,))
