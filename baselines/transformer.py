@@ -179,22 +179,26 @@ def causal_attention(
 ) -> Tensor:
     """Softmax(scale QK^T) V of each query over its own token and earlier ones, heads side by side: (B, R, D).
 
-    Queries (B, H, R, D / H) are those at `places`; keys and values (B, H, seen, D / H) those of all tokens. By itself,
-    the scale is 1 / sqrt(D / H).
+    Queries (B, H, R, D / H) are those at `places`; keys and values (B, H, seen, D / H) those of all tokens. Of these
+    there may be fewer heads, each for as many neighbours among the queries' (Ainslie et al. 2023, arXiv 2305.13245). By
+    itself, the scale is 1 / sqrt(D / H).
 
     On a CPU plain products are faster than the fused kernel at the few dozen tokens of a Decision Transformer's
     context, and with dropout; in bfloat16 several times, unless nothing is learned and the processor has tiles for it.
     """
     batch, heads, rows, width = query.shape
     seen = key.shape[-2]
+    grouped = key.shape[1] < heads
     scale = 1 / math.sqrt(width) if scale is None else scale
     if not query.is_cuda and (dropout > 0 or seen <= FEW_TOKENS or not _fused_is_fast(query)):
         mixed = _plain_attention(query, key, value, _future(query, seen, places, max(0, LANES - seen)), dropout, scale)
     elif seen == places.length and places.read == EVERY:
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True, scale=scale)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=grouped
+        )
     else:
         future = _future(query, seen, places)
-        mixed = F.scaled_dot_product_attention(query, key, value, future, dropout, scale=scale)
+        mixed = F.scaled_dot_product_attention(query, key, value, future, dropout, scale=scale, enable_gqa=grouped)
     return mixed.transpose(1, 2).reshape(batch, rows, heads * width)
 
 
@@ -225,7 +229,10 @@ def _plain_attention(query: Tensor, key: Tensor, value: Tensor, future: Tensor, 
         key, value = (F.pad(part, (0, 0, 0, missing)) for part in (key, value))
     keys = key.flatten(0, 1)
     values = value.flatten(0, 1)
-    scores = torch.baddbmm(future, query.flatten(0, 1), keys.mT, alpha=scale)
+    if (share := query.shape[1] // key.shape[1]) > 1:  # of one head of keys: its queries are rows of one product
+        future = future.repeat(share, 1)
+    queries = query.reshape(len(keys), -1, query.shape[-1])
+    scores = torch.baddbmm(future, queries, keys.mT, alpha=scale)
     weights = torch.softmax(scores, -1)
     return torch.bmm(drop(weights, dropout) if dropout else weights, values).view_as(query)
 

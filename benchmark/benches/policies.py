@@ -18,15 +18,19 @@ SHAPES: dict[str, dict[str, Any]] = {  # layers, heads, width, vocabulary, posit
 }
 
 
-def hopper_spec() -> Spec:
-    """Hopper's sizes, observations that need no normalising."""
+HOPPER = (11, 3)  # numbers of an observation and of an action
+
+
+def hopper_spec(sizes: tuple[int, int] = HOPPER) -> Spec:
+    """Hopper\'s sizes, or others; observations need no normalising."""
+    observation, action = sizes
     return Spec(
-        observation_dim=11,
-        action_dim=3,
-        action_low=-np.ones(3, np.float32),
-        action_high=np.ones(3, np.float32),
-        observation_mean=np.zeros(11, np.float32),
-        observation_std=np.ones(11, np.float32),
+        observation_dim=observation,
+        action_dim=action,
+        action_low=-np.ones(action, np.float32),
+        action_high=np.ones(action, np.float32),
+        observation_mean=np.zeros(observation, np.float32),
+        observation_std=np.ones(observation, np.float32),
         horizon=1000,
         return_scale=1000.0,
     )
@@ -60,7 +64,9 @@ def decision_transformer(**changes: Any) -> DecisionTransformer:
     return DecisionTransformer(DecisionTransformerConfig(**changes), hopper_spec())
 
 
-def windows(batch: int, context: int, shortest: int | None = None, seed: int = 0) -> ContextBatch:
+def windows(
+    batch: int, context: int, shortest: int | None = None, seed: int = 0, sizes: tuple[int, int] = HOPPER
+) -> ContextBatch:
     """Random windows of `context` steps; with `shortest`, of at least so many real ones."""
     rng = np.random.default_rng(seed)
     size = rng.integers(shortest or context, context + 1, batch)
@@ -71,8 +77,8 @@ def windows(batch: int, context: int, shortest: int | None = None, seed: int = 0
         return torch.from_numpy(rng.standard_normal(shape, np.float32))
 
     return ContextBatch(
-        observations=normal(batch, context, 11) * mask[..., None],
-        actions=normal(batch, context, 3).clamp(-1, 1) * mask[..., None],
+        observations=normal(batch, context, sizes[0]) * mask[..., None],
+        actions=normal(batch, context, sizes[1]).clamp(-1, 1) * mask[..., None],
         returns_to_go=1000 * normal(batch, context).abs() * mask,
         timesteps=(start + torch.arange(context)) * mask,
         mask=mask,

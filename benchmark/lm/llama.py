@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ...baselines.onednn import linear
@@ -19,22 +20,28 @@ from ...baselines.transformer import EVERY, KeysAndValues, Places, causal_attent
 from .rounding import RoundedOnce
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
+GATED = ("gate_proj", "up_proj")
 
 
-def join_projections(model: Any, _: Sequence[str]) -> None:
-    """Lay the frozen weights of a Llama's queries, keys and values beside each other, to be multiplied at once.
+def join_projections(model: Any, more: Sequence[str]) -> None:
+    """Lay frozen weights of a Llama that multiply the same tokens beside each other, to be multiplied at once.
 
-    The three layers keep their names and become parts of that one tensor. Its other layers are linear already, so
-    the names of those that have updates make no difference.
+    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `more` names these
+    as updated too. The layers keep their names and become parts of one tensor.
     """
     for block in model.model.layers:
-        attention = block.self_attn
-        layers = [getattr(attention, name) for name in PROJECTIONS]
-        attention.register_buffer("joined", torch.cat([layer.weight.detach() for layer in layers]), persistent=False)
-        attention.rounded = RoundedOnce()
-        parts = attention.joined.split([layer.out_features for layer in layers])
-        for layer, part in zip(layers, parts, strict=True):
-            layer.weight = nn.Parameter(part, requires_grad=layer.weight.requires_grad)
+        _join(block.self_attn, PROJECTIONS)
+        if GATED[0] not in more:
+            _join(block.mlp, GATED)
+
+
+def _join(module: Any, names: Sequence[str]) -> None:
+    """Make the weights of layers (out, in) parts of one tensor, `module.joined` (sum of out, in)."""
+    layers = [getattr(module, name) for name in names]
+    module.register_buffer("joined", torch.cat([layer.weight.detach() for layer in layers]), persistent=False)
+    module.rounded = RoundedOnce()
+    for layer, part in zip(layers, module.joined.split([layer.out_features for layer in layers]), strict=True):
+        layer.weight = nn.Parameter(part, requires_grad=False)
 
 
 def read_tokens(llama: Any, tokens: Tensor, past: KeysAndValues | None = None, read: slice = EVERY) -> Tensor:
@@ -66,16 +73,73 @@ def _block(
     key = _rotated(key, angles, EVERY)
     if past is not None:
         key, value = past.extend(attention.layer_idx, torch.stack([key, value.to(key.dtype)]))
-    key, value = (part.repeat_interleave(attention.num_key_value_groups, dim=1) for part in (key, value))
     places = Places(hidden.shape[1], read)
     mixed = causal_attention(query, key, value, places, drop.p if drop.training else 0.0, attention.scaling)
     hidden = hidden[:, read] + drop(attention.o_proj(mixed))
-    return torch.as_tensor(hidden + drop(block.mlp(normed(block.post_attention_layernorm, hidden))))
+    return torch.as_tensor(hidden + drop(_network(block.mlp, normed(block.post_attention_layernorm, hidden))))
+
+
+def _network(network: Any, hidden: Tensor) -> Tensor:
+    """The gated feed-forward layer of tokens (B, R, D)."""
+    gate: Any = network.gate_proj
+    if not hasattr(network, "joined") or gate.bias is not None or network.config.hidden_act != "silu":
+        return torch.as_tensor(network(hidden))
+    both = linear(hidden, network.rounded(network.joined), None)
+    return torch.as_tensor(network.down_proj(_Gated.apply(both)))  # type: ignore[no-untyped-call]
 
 
 def normed(norm: Any, hidden: Tensor) -> Tensor:
-    """Llama's RMSNorm, whose weights `norm` has, by PyTorch's own."""
-    return F.rms_norm(hidden.float(), norm.weight.shape, norm.weight, norm.variance_epsilon)
+    """Llama's RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467), whose weights and epsilon `norm` has."""
+    if norm.weight.requires_grad or torch.compiler.is_compiling():
+        return F.rms_norm(hidden.float(), norm.weight.shape, norm.weight, norm.variance_epsilon)
+    return torch.as_tensor(_Norm.apply(hidden.float(), norm.weight, norm.variance_epsilon))  # type: ignore[no-untyped-call]
+
+
+class _Norm(torch.autograd.Function):
+    """RMSNorm with frozen weights: y = w x / r, r = sqrt(mean x^2 + epsilon).
+
+    On a CPU PyTorch puts it together from operations that are twice as many and each go through memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        mean = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True).square_().div_(hidden.shape[-1])
+        inverse = mean.add_(epsilon).rsqrt_()
+        ctx.save_for_backward(hidden, weight, inverse)
+        return (hidden * inverse).mul_(weight)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """dx = (w g - x mean(w g x) / r^2) / r."""
+        hidden, weight, inverse = ctx.saved_tensors
+        scaled = gradient * weight
+        mean = torch.linalg.vecdot(scaled, hidden).unsqueeze(-1).div_(hidden.shape[-1])
+        return scaled.mul_(inverse).addcmul_(hidden, mean.mul_(inverse**3), value=-1), None, None
+
+
+class _Gated(torch.autograd.Function):
+    """SiLU(a) b of a and b side by side (..., 2F).
+
+    Both gradients go into one tensor, as the product before wants them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, both: Tensor) -> Tensor:
+        ctx.save_for_backward(both)
+        gate, up = both.chunk(2, dim=-1)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (both,) = ctx.saved_tensors
+        gate, up = both.chunk(2, dim=-1)
+        gradients = torch.empty_like(both)
+        of_gate, of_up = gradients.chunk(2, dim=-1)
+        torch.mul(gradient, F.silu(gate), out=of_up)
+        torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=of_gate)
+        return gradients
 
 
 def _projected(attention: Any, hidden: Tensor, read: slice) -> Sequence[Tensor]:
@@ -121,5 +185,27 @@ def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor], read: slice) -> Tenso
     The two coordinates of a plane are half a head apart.
     """
     cos, sin = (angle[read] for angle in angles)
-    first, second = heads.chunk(2, dim=-1)
-    return heads * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.as_tensor(_Rotation.apply(heads, cos, sin))  # type: ignore[no-untyped-call]
+
+
+class _Rotation(torch.autograd.Function):
+    """Turns by the angles of (R, E), whose halves are the same; the gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(heads, cos, sin)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turned(gradient, cos, -sin), None, None
+
+
+def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    turned = heads * cos
+    half = heads.shape[-1] // 2
+    turned[..., :half].addcmul_(heads[..., half:], sin[:, :half], value=-1)
+    turned[..., half:].addcmul_(heads[..., :half], sin[:, :half])
+    return turned
