@@ -26,7 +26,8 @@ from .harness import Measure, Row, Settings, above, below, faster, in_turn
 from .steps import BATCHES, flops, our_step
 
 NAME = "smollm2"
-WINDOWS, CONTEXT = 8, 10
+WINDOWS = 8
+CONTEXT = 10
 KITCHEN = (60, 9)  # numbers of an observation and of an action
 THEIRS = "transformers' and peft's own"
 MOST_ROUNDS = 3  # of what takes seconds
@@ -37,7 +38,8 @@ CONFIG = LaMoConfig(context=CONTEXT, dropout=0.0, lora_dropout=0.0)
 def llama_step(settings: Settings, scratch: Path) -> list[Row]:
     """A step on a batch of kitchen's sizes, in float32 and bfloat16, and its share of the peak."""
     keep_freed_memory()
-    ours, theirs = lamo(), plain_lamo()
+    ours = lamo()
+    theirs = plain_lamo()
     batches = [LaMoBatch(policies.windows(WINDOWS, CONTEXT, seed=s, sizes=KITCHEN), None) for s in range(BATCHES)]
     check_equal(ours, theirs, batches[0])
     what = f"LaMo step, {NAME}, LoRA, {WINDOWS} x {CONTEXT} steps"

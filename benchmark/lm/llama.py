@@ -106,7 +106,7 @@ class _Norm(torch.autograd.Function):
         mean = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True).square_().div_(hidden.shape[-1])
         inverse = mean.add_(epsilon).rsqrt_()
         ctx.save_for_backward(hidden, weight, inverse)
-        return (hidden * inverse).mul_(weight)
+        return torch.as_tensor((hidden * inverse).mul_(weight))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
