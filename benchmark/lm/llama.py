@@ -23,15 +23,15 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 GATED = ("gate_proj", "up_proj")
 
 
-def join_projections(model: Any, more: Sequence[str]) -> None:
+def join_projections(model: Any, updated: Sequence[str]) -> None:
     """Lay frozen weights of a Llama that multiply the same tokens beside each other, to be multiplied at once.
 
-    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `more` names these
-    as updated too. The layers keep their names and become parts of one tensor.
+    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `updated` names these
+    too. The layers keep their names and become parts of one tensor.
     """
     for block in model.model.layers:
         _join(block.self_attn, PROJECTIONS)
-        if GATED[0] not in more:
+        if GATED[0] not in updated:
             _join(block.mlp, GATED)
 
 
@@ -189,7 +189,7 @@ def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor], read: slice) -> Tenso
 
 
 class _Rotation(torch.autograd.Function):
-    """Turns by the angles of (R, E), whose halves are the same; the gradient is turned back."""
+    """A rotation by the angles of (R, E), whose halves are the same; the gradient is turned back."""
 
     @staticmethod
     def forward(ctx: Any, heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
