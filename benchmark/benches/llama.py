@@ -1,4 +1,4 @@
-"""LaMo on SmolLM2: its training step beside transformers' and peft's own; what converting and loading the model take.
+"""LaMo on SmolLM2: its training step beside transformers' and peft's own; converting and loading the model.
 
 Both steps have the same weights, batches, updates, embeddings, head and optimiser, no dropout, and the same loss before
 anything is measured. The other one reads the trajectory by transformers' `LlamaModel`, with peft's layers as it puts
@@ -26,6 +26,18 @@ from .harness import Measure, Row, Settings, above, below, faster, in_turn
 from .steps import BATCHES, flops, our_step
 
 NAME = "smollm2"
+SHAPE: dict[str, Any] = {  # its own
+    "vocab_size": 49_152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 1e5,
+    "tie_word_embeddings": True,
+}
 WINDOWS = 8
 CONTEXT = 10
 KITCHEN = (60, 9)  # numbers of an observation and of an action
@@ -53,42 +65,26 @@ def llama_step(settings: Settings, scratch: Path) -> list[Row]:
     return [*rows, faster(f"{what}, bfloat16", THEIRS, halves, target=None)]
 
 
-def random_llama(**sizes: Any) -> LlamaForCausalLM:
-    """A Llama of SmolLM2's shape, but for `sizes`, with random weights."""
+def random_llama() -> LlamaForCausalLM:
+    """A Llama of SmolLM2's shape with random weights."""
     torch.manual_seed(0)
-    config = LlamaConfig(
-        **{
-            "vocab_size": 49_152,
-            "hidden_size": 576,
-            "intermediate_size": 1536,
-            "num_hidden_layers": 30,
-            "num_attention_heads": 9,
-            "num_key_value_heads": 3,
-            "max_position_embeddings": 8192,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 1e5,
-            "tie_word_embeddings": True,
-            **sizes,
-        }
-    )
-    return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+    return LlamaForCausalLM._from_config(LlamaConfig(**SHAPE), attn_implementation="sdpa")
 
 
-def lamo(**sizes: Any) -> LaMo:
+def lamo() -> LaMo:
     """LaMo as it is trained here, on a `random_llama`; its updates, which begin at zero, are not zero."""
-    language_model = random_llama(**sizes)
-    policy = LaMo(CONFIG, policies.hopper_spec(KITCHEN), language_model, None)
+    policy = LaMo(CONFIG, policies.hopper_spec(KITCHEN), random_llama(), None)
     for name, parameter in policy.named_parameters():
         if ".lora_B." in name:
             parameter.data.normal_(std=0.02)
     return policy
 
 
-def plain_lamo(**sizes: Any) -> LaMo:
+def plain_lamo() -> LaMo:
     """The same by transformers' own pass, with peft's own layers."""
-    policy = lamo(**sizes)
+    policy = lamo()
     updates = {name: p for name, p in policy.language_model.named_parameters() if ".lora_" in name}
-    language_model = random_llama(**sizes).requires_grad_(False)
+    language_model = random_llama().requires_grad_(False)
     names = list(family_of(language_model).projections)
     lora = LoraConfig(r=CONFIG.lora_rank, lora_alpha=CONFIG.lora_alpha, target_modules=names)
     inject_adapter_in_model(lora, language_model)
@@ -126,8 +122,8 @@ def model_files(settings: Settings, scratch: Path) -> list[Row]:
     rows = [faster(f"{NAME}: from GGUF to a checkpoint", "transformers reads the GGUF", rounds, None, unit="s")]
     model_hash(NAME)
     loads = in_turn(few, lambda: load_language_model(NAME), load_by_transformers)
-    ours, theirs = zip(*loads, strict=True)
-    other = statistics.median(theirs)
+    other = statistics.median(theirs for _, theirs in loads)
+    ours = [seconds for seconds, _ in loads]
     return [*rows, below(f"{NAME}: loading the checkpoint", "s", ours, LOADED, other, "transformers' from_pretrained")]
 
 

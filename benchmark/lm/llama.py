@@ -111,7 +111,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """dx = (w g - x mean(w g x) / r^2) / r."""
+        """Give dx = (w g - x mean(w g x) / r^2) / r of the gradient g."""
         hidden, weight, inverse = ctx.saved_tensors
         scaled = gradient * weight
         mean = torch.linalg.vecdot(scaled, hidden).unsqueeze(-1).div_(hidden.shape[-1])
@@ -119,7 +119,7 @@ class _Norm(torch.autograd.Function):
 
 
 class _Gated(torch.autograd.Function):
-    """SiLU(a) b of a and b side by side (..., 2F).
+    """The product SiLU(a) b of a and b that lie side by side (..., 2F).
 
     Both gradients go into one tensor, as the product before wants them.
     """
@@ -204,6 +204,7 @@ class _Rotation(torch.autograd.Function):
 
 
 def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn (B, H, R, E) by angles (R, E): the two coordinates of a plane are half a head apart."""
     turned = heads * cos
     half = heads.shape[-1] // 2
     turned[..., :half].addcmul_(heads[..., half:], sin[:, :half], value=-1)

@@ -27,14 +27,16 @@ def test_a_later_token_leaves_earlier_outputs_alone() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # float64 always takes the path of plain products
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("start", [0, 4])  # tokens that are earlier than those that ask
-def test_attention_equals_plain_arithmetic(seen: int, dtype: torch.dtype, read: slice, start: int) -> None:
+@pytest.mark.parametrize("share", [1, 3])  # queries' heads for one of keys and values
+def test_attention_equals_plain_arithmetic(seen: int, dtype: torch.dtype, read: slice, start: int, share: int) -> None:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(3, 2, seen, 8, dtype=dtype, requires_grad=True) for _ in range(3))
+    query = torch.randn(3, 2 * share, seen, 8, dtype=dtype, requires_grad=True)
+    key, value = (torch.randn(3, 2, seen, 8, dtype=dtype, requires_grad=True) for _ in range(2))
     asking = query[:, :, start:][:, :, read]
     ours = causal_attention(asking, key, value, Places(seen - start, read), scale=0.3)
-    scores = 0.3 * query @ key.transpose(-2, -1)
+    scores = 0.3 * query @ key.repeat_interleave(share, dim=1).transpose(-2, -1)
     weights = scores.masked_fill(torch.ones(seen, seen).triu(1).bool(), -torch.inf).softmax(-1)
-    theirs = (weights @ value)[:, :, start:][:, :, read].transpose(1, 2).flatten(2)
+    theirs = (weights @ value.repeat_interleave(share, dim=1))[:, :, start:][:, :, read].transpose(1, 2).flatten(2)
     torch.testing.assert_close(ours, theirs)
     inputs = (query, key, value)
     directions = torch.randn_like(ours)
