@@ -69,7 +69,7 @@ $(READY): pyproject.toml constraints.txt
 demo: setup ## record Reacher2d data, train 5 methods at 10 % and 100 % of it with 3 seeds, and rank them
 	@$(call RECORD,reacher2d-medium-large)
 	@$(SWEEP) reacher2d-medium-large --methods $(or $(METHODS),lamo lamo-random dt bc cql) --fractions $(or $(FRACTIONS),0.1 1) --runs runs/demo
-	@$(BIN)/lamobench leaderboard --runs runs/demo --output results/demo
+	@$(BIN)/lamobench leaderboard --runs runs/demo --output results/demo --archive
 
 hopper: ## LaMo and every baseline on hopper-medium, at the published fractions
 halfcheetah: ## the same on halfcheetah-medium
@@ -92,11 +92,11 @@ grid-relay: ## the same of a network that knows a maze, and not the room before 
 apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
 apple-retrieval grid-relay: setup
 	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
-	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
-	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo
+	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
@@ -114,7 +114,7 @@ $(TASKS:%=low-data-%): low-data-%: setup
 	@$(SWEEP) $(call DATA_OF,$*) --methods $(or $(METHODS),$(call LOW_DATA_METHODS,$*)) $(if $(FRACTIONS),--fractions $(FRACTIONS)) --runs runs/$*
 
 cpu-results: setup $(TASKS:%=cpu-results-%) ## LaMo, its control, DT, BC, CQL and IQL on little and on all data of each of TASKS: results/cpu
-	@$(BIN)/lamobench leaderboard --runs runs/cpu --output results/cpu --no-figures
+	@$(BIN)/lamobench leaderboard --runs runs/cpu --output results/cpu --no-figures --archive
 	@$(BIN)/lamobench fractions --runs runs/cpu $(LISTED) --output results/cpu/fractions.csv
 	@$(BIN)/lamobench report --runs runs/cpu --output results/cpu/report.html $(if $(filter-out 0,$(RENDER)),--render)
 
@@ -130,7 +130,7 @@ optimisation: setup ## what batch, schedule and dropout are to BC, DT and LaMo i
 	$(call OPTIMISE,dt,,--set dropout=0.1)
 	$(call OPTIMISE,dt,1500,--budget batch_size=256 --precision bfloat16)
 	$(call OPTIMISE,lamo,1500,--budget batch_size=256 --precision bfloat16)
-	@$(BIN)/lamobench leaderboard --runs runs/optimisation --output results/optimisation --no-figures
+	@$(BIN)/lamobench leaderboard --runs runs/optimisation --output results/optimisation --no-figures --archive
 
 report: setup ## every finished run on one page, results/report.html; RENDER=1: with frames of episodes
 	@$(BIN)/lamobench report $(if $(filter-out 0,$(RENDER)),--render)

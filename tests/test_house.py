@@ -29,6 +29,7 @@ ROOMS = [
     "sweep",
     "figures",
     "scores",
+    "recompute",
     "lm",
     "training",
     "runs",

@@ -22,7 +22,7 @@ HOPPER = (11, 3)  # numbers of an observation and of an action
 
 
 def hopper_spec(sizes: tuple[int, int] = HOPPER) -> Spec:
-    """Hopper\'s sizes, or others; observations need no normalising."""
+    """Hopper's sizes, or others; observations need no normalising."""
     observation, action = sizes
     return Spec(
         observation_dim=observation,

@@ -33,6 +33,8 @@ class Leaderboard:
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
     output: Path = Path("results")
     """Folder to write to."""
+    archive: bool = False
+    """Write the raw evaluations of the ranked runs beside the tables, for `lamobench recompute`: evaluations.tar.xz."""
     figures: bool = True
     """Draw the figures: a panel for each data set and fraction, which is for a few data sets."""
     json: bool = False
@@ -44,7 +46,7 @@ class Leaderboard:
         """Write the files and print the table."""
         from ...datasets.storage import check_folder
         from ..scores.boards import has_board, write_boards
-        from ..scores.collect import collect
+        from ..scores.collect import collect, finished
         from ..scores.held_out_table import held_out_markdown, held_out_tables
         from ..scores.leaderboard import leaderboard, write_csv
         from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
@@ -73,6 +75,10 @@ class Leaderboard:
             if held_out_figure(shown, self.output / "held_out.png"):
                 written.append("held_out.png")
         written += more
+        if self.archive:
+            from ..sharing.evaluations import write_evaluations
+
+            written.append(write_evaluations([run.folder for run in finished(runs)], self.output).name)
         if self.json:
             print(frame.to_json(orient="records", indent=2))
         elif self.markdown:

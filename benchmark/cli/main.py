@@ -26,6 +26,7 @@ from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
 from .power import Power
+from .recompute import Recompute
 from .report import Report
 from .rewind import RewindRuns
 from .runs import RunsGroup
@@ -46,6 +47,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Recompute, subcommand("recompute")]
     | Annotated[Report, subcommand("report")]
     | Annotated[RewindRuns, subcommand("rewind")]
     | Annotated[Fractions, subcommand("fractions")]

@@ -23,15 +23,15 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 GATED = ("gate_proj", "up_proj")
 
 
-def join_projections(model: Any, more: Sequence[str]) -> None:
+def join_projections(model: Any, updated: Sequence[str]) -> None:
     """Lay frozen weights of a Llama that multiply the same tokens beside each other, to be multiplied at once.
 
-    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `more` names these
-    as updated too. The layers keep their names and become parts of one tensor.
+    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `updated` names these
+    too. The layers keep their names and become parts of one tensor.
     """
     for block in model.model.layers:
         _join(block.self_attn, PROJECTIONS)
-        if GATED[0] not in more:
+        if GATED[0] not in updated:
             _join(block.mlp, GATED)
 
 
@@ -106,7 +106,7 @@ class _Norm(torch.autograd.Function):
         mean = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True).square_().div_(hidden.shape[-1])
         inverse = mean.add_(epsilon).rsqrt_()
         ctx.save_for_backward(hidden, weight, inverse)
-        return (hidden * inverse).mul_(weight)
+        return torch.as_tensor((hidden * inverse).mul_(weight))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]

@@ -14,6 +14,9 @@ CHECKPOINT = "checkpoint.safetensors"
 DATA_FACTS = "data.json"
 PICTURE = "episode.jpg"
 ABOUT_PICTURE = "episode.json"
+EVALUATIONS = "evaluations.tar.xz"  # beside tables: the files, but for checkpoints, of the runs that they are of
+EVALUATIONS_MOST = 15 * MB  # of such an archive, which is committed with its tables
+EVALUATIONS_UNPACKED = 512 * MB  # of what is in it
 REWIND = "rewind.json"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 

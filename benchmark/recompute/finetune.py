@@ -1,0 +1,118 @@
+"""The table of the fine-tuning track, finetune.csv: what was forgotten, and when it was back (docs/finetune.md).
+
+Shapes: V evaluations, the first before any training; N seeds.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...datasets.errors import UserError
+from ...datasets.json_files import parse_json
+from ...datasets.trajectories import Array
+from ..runs.tracks import find_track
+from .rows import Row
+from .runs import Run
+from .statistics import UNKNOWN, Estimate, over_tasks
+
+TRACK = "finetune"
+LAST = 3  # evaluations that an end is the mean of
+BACK = 0.05  # FAR is back where it is at most so far below what it was before
+TOTALS = ("environment_steps", "gradient_examples", "cpu_seconds")
+
+Value = str | int | float | None
+Measures = Mapping[str, float]  # of one run, by column
+
+
+def finetune_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """A row of finetune.csv for each row of that track."""
+    own = [row for row in rows if row.first.track == TRACK]
+    measured = [{run.seed: _measures(run, row) for run in row.runs} for row in own]
+    places = [(row.first.task, row.first.profile, row.variant) for row in own]
+    areas = {
+        (*place, row.first.method): {seed: each["area"] for seed, each in seeds.items()}
+        for place, row, seeds in zip(places, own, measured, strict=True)
+    }
+    found = []
+    for place, row, seeds in zip(places, own, measured, strict=True):
+        method = row.first.method
+        ours = areas[(*place, method)]
+        scratch = _pairs(ours, {} if method == "scratch" else areas.get((*place, "scratch"), {}))
+        plain = _pairs(ours, {} if method == "finetune" else areas.get((*place, "finetune"), {}))
+        transfer = [(a - b) / (1.0 - b) for a, b in scratch if b < 1.0]  # arXiv 2402.02868, Appendix B.3
+        compared = _ends("forward_transfer", transfer) | _ends("area_gain", [a - b for a, b in plain])
+        found.append(_row(row, list(seeds.values())) | compared)
+    return found
+
+
+def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
+    run = row.first
+    columns: dict[str, Value] = {
+        **{name: getattr(run, name) for name in ("task", "method", "profile", "simulator", "version")},
+        "variant": row.variant,
+        "coefficient": run.settings.get("policy.retention.coefficient"),
+        "seeds": len(measures),
+        "recovered": sum(math.isfinite(each["recovery_step"]) for each in measures),
+    }
+    for name in measures[0]:
+        columns |= _ends(name, [each[name] for each in measures if math.isfinite(each[name])])
+    return columns
+
+
+def _measures(run: Run, row: Row) -> Measures:
+    """The numbers of one run; a `UserError` if its files are of other evaluations."""
+    try:
+        steps, stages = _stages(run.files["stages.csv"])
+        logged = [parse_json(line) for line in run.files["metrics.jsonl"].decode("utf-8").splitlines()]
+        taken = {0: 0.0} | {each["step"]: float(each.get("environment_steps", 0.0)) for each in logged}
+        far_stages = find_track(run.track).find_task(run.task).far  # type: ignore[attr-defined]
+        far = np.mean([stages[stage] for stage in far_stages], axis=0)
+        close = np.mean([stages[stage] for stage in stages if stage not in far_stages], axis=0)
+        full = row.ranked[row.runs.index(run)].scores.mean(axis=1) / 100.0
+        if len(full) != len(steps):
+            raise ValueError("stages.csv and episodes.csv are of other evaluations")
+        return {
+            "far_before": float(far[0]),
+            "far_least": float(far[1:].min()),
+            "forgetting": float(far[0] - far[1:].min()),
+            "recovery_step": _recovery([taken[step] for step in steps], far),
+            "close_end": float(close[-LAST:].mean()),
+            "far_end": float(far[-LAST:].mean()),
+            "full_end": float(full[-LAST:].mean()),
+            "area": float(full.mean()),
+            **{name: float(logged[-1].get(name, UNKNOWN if name == "cpu_seconds" else 0.0)) for name in TOTALS},
+        }
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
+
+
+def _stages(content: bytes) -> tuple[list[int], dict[int, Array]]:
+    """The steps of the evaluations, and the share of successes (V,) in each stage."""
+    outcomes: dict[int, dict[int, list[float]]] = {}
+    for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
+        by_step = outcomes.setdefault(int(row["stage"]), {})
+        by_step.setdefault(int(row["step"]), []).append(float(row["success"]))
+    steps = sorted(next(iter(outcomes.values())))
+    return steps, {
+        stage: np.asarray([np.mean(by_step[step]) for step in steps]) for stage, by_step in sorted(outcomes.items())
+    }
+
+
+def _recovery(taken: Sequence[float], far: Array) -> float:
+    """Environment steps when FAR (V,) is back after its worst; 0 if it never was away, NaN if it stays away."""
+    worst = 1 + int(np.argmin(far[1:]))
+    if far[worst] >= far[0] - BACK:
+        return 0.0
+    return next((taken[place] for place in range(worst, len(far)) if far[place] >= far[0] - BACK), UNKNOWN)
+
+
+def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[tuple[float, float]]:
+    return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+    found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
