@@ -6,6 +6,7 @@ them there.
 """
 
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from ...baselines.onednn import linear
 from ..lm.backbones import LanguageBackbone
 from ..lm.checkpoints import load_language_model, model_hash, quiet_transformers
 from ..lm.converted import convert
@@ -55,14 +57,42 @@ def llama_step(settings: Settings, scratch: Path) -> list[Row]:
     batches = [LaMoBatch(policies.windows(WINDOWS, CONTEXT, seed=s, sizes=KITCHEN), None) for s in range(BATCHES)]
     check_equal(ours, theirs, batches[0])
     what = f"LaMo step, {NAME}, LoRA, {WINDOWS} x {CONTEXT} steps"
-    rounds = in_turn(settings, our_step(ours, batches), our_step(theirs, batches))
-    rows = [faster(f"{what}, float32", THEIRS, rounds, target=1.5)]
+    rounds = in_turn(settings, our_step(ours, batches), our_step(theirs, batches), frozen_products(ours))
+    rows = [faster(f"{what}, float32", THEIRS, [(r[0], r[1]) for r in rounds], target=1.5)]
     work = flops(ours, batches[0]) / 1e9
     best = peaks.best_float32(settings)
-    shares = [100 * work / seconds / best for seconds, _ in rounds]
-    rows.append(above(f"share of the best float32 product ({best:.0f} GFLOP/s) in that step", "%", shares, 60.0))
+    shares = [100 * work / r[0] / best for r in rounds]
+    rows += [
+        above(f"share of the best float32 product ({best:.0f} GFLOP/s) in that step", "%", shares, 60.0),
+        above("products with frozen weights in that step, and nothing else", "ms", [1000 * r[2] for r in rounds]),
+    ]
     halves = in_turn(settings, *(our_step(policy, batches, _bfloat16) for policy in (ours, theirs)))
     return [*rows, faster(f"{what}, bfloat16", THEIRS, halves, target=None)]
+
+
+def frozen_products(policy: LaMo) -> Callable[[], None]:
+    """What any step multiplies: a batch's tokens by every frozen weight, and gradients by it in turn."""
+    tokens = WINDOWS * (3 * CONTEXT - 1)
+    weights = [
+        weight.detach()
+        for block in policy.language_model.model.layers
+        for weight in (
+            block.self_attn.joined,
+            block.self_attn.o_proj.weight,
+            block.mlp.joined,
+            block.mlp.down_proj.weight,
+        )
+    ]
+    given = {width: torch.randn(tokens, width) for weight in weights for width in weight.shape}
+
+    @torch.no_grad()
+    def multiply() -> None:
+        for weight in weights:
+            linear(given[weight.shape[1]], weight, None)
+        for weight in reversed(weights):
+            linear(given[weight.shape[0]], weight.T, None)
+
+    return multiply
 
 
 def random_llama() -> LlamaForCausalLM:
