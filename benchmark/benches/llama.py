@@ -71,7 +71,7 @@ def llama_step(settings: Settings, scratch: Path) -> list[Row]:
 
 
 def frozen_products(policy: LaMo) -> Callable[[], None]:
-    """What any step multiplies: a batch's tokens by every frozen weight, and gradients by it in turn."""
+    """The products of any step: a batch's tokens by every frozen weight, and gradients by it in turn."""
     tokens = WINDOWS * (3 * CONTEXT - 1)
     weights = [
         weight.detach()

@@ -116,6 +116,7 @@ def parse(arguments: list[str]) -> Any:
             )
     except SystemExit as stop:
         if stop.code in (0, None):
+            sys.stdout.flush()  # help that a reader has not waited for ends as any other output does
             raise
         sys.exit(_complain(one_line(mistake.getvalue())))
 

@@ -131,12 +131,17 @@ def _train(command: Train) -> None:
         folder = train(config, root, command.options.device, report)
     run = read_finished(folder)
     row = {"run": config.id, "score": run.result.score, "best_score": run.result.best_score}
+    if measured := run.held_out:
+        row["held_out_error"] = measured.headline(config.headline_evaluations)
     if command.json:
         print(json.dumps(row | {"folder": str(folder)}, indent=2))
         return
     target = run.result.target_return
     print(f"{'already done: ' if already else ''}{folder}")
     print(f"score {row['score']:.1f} at target return {target:g} (best evaluation {row['best_score']:.1f})")
+    if measured:
+        trivial = f"mean action {measured.mean_action:.4f}, previous action {measured.previous_action:.4f}"
+        print(f"held-out action error {row['held_out_error']:.4f} ({trivial})")
     trained = run.done["params_trainable"]
     total = run.done["params_total"]
     print(f"trained {trained:,} of {total:,} parameters ({trained / total:.1%})")

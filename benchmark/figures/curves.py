@@ -25,6 +25,8 @@ from ..terminal import count
 from .card import INK, MUTED, Grid, card_of_panels
 from .spread import about_curves, about_means, draw_seeds, has_band
 
+LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
+
 # How marks are filled where one method has several lines: of other language models, or variants.
 FILLS = ("full", "none", "left", "top")
 
@@ -89,12 +91,17 @@ def held_out_figure(runs: Sequence[Run], path: Path) -> bool:
 
 def _draw_predictors(axes: Axes, panel: _Panel) -> None:
     low, high = axes.get_ylim()
-    for column, name in TRIVIAL.items():
-        error = float(np.mean([series.row[column] for series in panel.series]))
-        if low <= error <= high:
-            axes.axhline(error, color=MUTED, linewidth=1.0, linestyle=":", zorder=1)
-            at_right = axes.get_yaxis_transform()
-            axes.text(0.99, error, name, transform=at_right, ha="right", va="bottom", color=MUTED, fontsize=7.5)
+    errors = {name: float(np.mean([s.row[column] for s in panel.series])) for column, name in TRIVIAL.items()}
+    shown = sorted((error, name) for name, error in errors.items() if low <= error <= high)
+    labels: list[tuple[float, str]] = []  # one for lines so near that two would lie upon each other
+    for error, name in shown:
+        axes.axhline(error, color=MUTED, linewidth=1.0, linestyle=":", zorder=1)
+        if labels and error - labels[-1][0] < LABEL_HEIGHT * (high - low):
+            name = f"{labels.pop()[1]}, {name}"
+        labels.append((error, name))
+    at_right = axes.get_yaxis_transform()
+    for error, name in labels:
+        axes.text(0.99, error, name, transform=at_right, ha="right", va="bottom", color=MUTED, fontsize=7.5)
 
 
 def _write_curves(

@@ -21,7 +21,7 @@ from .statistics import UNKNOWN, Estimate, over_tasks
 TRACK = "finetune"
 LAST = 3  # evaluations that an end is the mean of
 BACK = 0.05  # FAR is back where it is at most so far below what it was before
-TOTALS = ("environment_steps", "gradient_examples", "cpu_seconds")
+TOTALS = ("environment_steps", "gradient_examples")
 
 Value = str | int | float | None
 Measures = Mapping[str, float]  # of one run, by column
@@ -83,7 +83,7 @@ def _measures(run: Run, row: Row) -> Measures:
             "far_end": float(far[-LAST:].mean()),
             "full_end": float(full[-LAST:].mean()),
             "area": float(full.mean()),
-            **{name: float(logged[-1].get(name, UNKNOWN if name == "cpu_seconds" else 0.0)) for name in TOTALS},
+            **{name: float(logged[-1].get(name, 0.0)) for name in TOTALS},
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None

@@ -173,11 +173,12 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     runs = [run for row in contents.rows for run in row.runs]
     seeds = sorted({row.values["seeds"] for row in contents.rows})
     hours = contents.hours
+    sources = contents.distinct("source")
     profiles = contents.distinct("profile")
     models = contents.distinct("lm")
     values = {
         "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
-        "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(contents.distinct('source'))}"),
+        "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(sources)}" if sources else ""),
         "Methods": (f"{len(_methods(contents)):,}", ""),
         "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
         "Profile": (profiles[0] if len(profiles) == 1 else f"{len(profiles)} of them", ", ".join(models)),

@@ -6,12 +6,14 @@ A track is a folder above the harness. Sweeps, sharing and the report reach it t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...datasets.errors import UserError
-from ...datasets.trajectories import Array
 from .config import RunConfig
 from .plugins import Registry, imported
+
+if TYPE_CHECKING:
+    from ...datasets.trajectories import Array  # brings NumPy, for which help would wait
 
 BEFORE_TRACKS = "offline"  # the track of runs that name none
 
@@ -40,7 +42,7 @@ class Played:
 
     seed: int
     target_return: float
-    observations: list[Array]
+    observations: "list[Array]"
     episode_return: float
     length: int
 
@@ -65,7 +67,7 @@ class Work(Protocol):
     ) -> list[Played]:
         """Episodes of a finished run's policy, from starts of their own; `lm` as of `lamobench evaluate`."""
 
-    def draw(self, config: RunConfig, observations: Array) -> Array:
+    def draw(self, config: RunConfig, observations: "Array") -> "Array":
         """Pictures (M, H, W, 3) uint8 of M observations; a `UserError` if nothing here can draw them."""
 
     def publish(self, folder: Path, target: Path, config: RunConfig) -> None:

@@ -44,12 +44,16 @@ def boards(runs: Sequence[Run]) -> dict[str, tuple[Board, list[Group]]]:
 
 
 def write_boards(runs: Sequence[Run], folder: Path, *, figures: bool) -> tuple[list[str], list[str]]:
-    """Write TRACK.csv, and figures if they are wanted, of each track that has a board; tables, and names of files."""
+    """Write TRACK.csv, and figures if they are wanted, of each track that has a board; tables, and names of files.
+
+    No file holds a time, so the same scores give the same bytes.
+    """
     tables: list[str] = []
     written: list[str] = []
     for track, (board, groups) in boards(runs).items():
         rows = board.rows(groups)
-        write_rows(folder / f"{track}.csv", rows)
+        timeless = [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
+        write_rows(folder / f"{track}.csv", timeless)
         written += [f"{track}.csv", *(board.draw(groups, folder) if figures else [])]
         tables += board.tables(rows)
     return tables, written

@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ...datasets.processes import START_METHOD, follow_parent
 from ...datasets.storage import temporary_variable
 from ..runs.tracks import Job
@@ -103,6 +105,7 @@ def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
     """A worker's life: take a job, train its runs, say how it went; end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=follow_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
     while True:
         try:
             job: Job = pipe.recv()

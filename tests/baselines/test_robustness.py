@@ -13,13 +13,14 @@ from lamobench.baselines.policy import History
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.offline.settings import SEQUENCE_METHODS
-from lamobench.benchmark.runs.methods import METHODS
+from lamobench.benchmark.runs.methods import METHODS, methods_of
 from lamobench.datasets import cache
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 
 Requests = Callable[..., RunRequest]
-CONTINUOUS = [name for name, method in METHODS.items() if method.plays(discrete=False)]
-DISCRETE = [name for name, method in METHODS.items() if method.plays(discrete=True)]
+OFFLINE = [METHODS[name] for name in methods_of("offline")]
+CONTINUOUS = [method.name for method in OFFLINE if method.plays(discrete=False)]
+DISCRETE = [method.name for method in OFFLINE if method.plays(discrete=True)]
 
 
 def with_ends(data: Trajectories, *, terminal: bool) -> Trajectories:

@@ -122,7 +122,7 @@ def test_fractions_make_a_panel_of_each_data_set(
     assert panels(drawn) == {"reacher2d-medium": [3, 3], "reacher2d-medium-large": [3, 3]}
     axes = drawn[-1].axes[0]
     assert (axes.get_xscale(), [tick.get_text() for tick in axes.get_xticklabels()]) == ("log", ["10", "30", "100"])
-    assert len(axes.collections) == 2  # a band each
+    assert len(axes.collections) == 8  # for each of two methods an interval at each share, and its seeds at three
     with (two_data_sets / "results" / "ablation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["datasets"], row["method"], row["fraction"]) for row in rows][:3] == [

@@ -67,6 +67,15 @@ def test_train_prints_the_score_and_does_nothing_the_second_time(run: Run, tmp_p
     assert (result["run"], result["score"]) == (folder.name, sum(last) / 2)
 
 
+def test_train_prints_the_held_out_error_where_something_is_left_out(run: Run, tmp_path: Path) -> None:
+    output = run("train", "reacher2d-medium", "--method", "bc", "--fraction", "0.5", *TINY)
+    (folder,) = (tmp_path / "runs").iterdir()
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    (line,) = [line for line in output.splitlines() if line.startswith("held-out action error")]
+    trivial = f"mean action {last['held_out_mean_action']:.4f}, previous action {last['held_out_previous_action']:.4f}"
+    assert line == f"held-out action error {last['held_out_error']:.4f} ({trivial})"
+
+
 def test_train_sets_a_damaged_run_aside_and_says_so(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Dataset(name, "reacher2d", "A test", (Recorded(episodes, f"test/{name}-v0", seed, "still"),), ())
         for seed, (name, episodes) in enumerate({"second": 2, "first": 3}.items())
     ]
-    other = catalog.OLDER["hopper-medium-v1"]  # public only
+    other = catalog.UNLISTED["hopper-medium-v1"]  # public only
     monkeypatch.setattr(catalog, "DATASETS", {entry.name: entry for entry in (*reversed(entries), other)})
     monkeypatch.setattr("lamobench.benchmark.offline.survey.DATASETS", catalog.DATASETS)
     monkeypatch.setitem(collect.PLAYERS, "reacher2d", Player("doing nothing", still))

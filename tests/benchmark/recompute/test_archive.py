@@ -18,7 +18,7 @@ from lamobench.benchmark.sharing import evaluations as writing
 from lamobench.benchmark.sharing.archive import import_runs
 from lamobench.benchmark.sharing.evaluations import write_evaluations
 from lamobench.datasets.errors import UserError
-from lamobench.tests.benchmark.little_runs import snapshot
+from lamobench.tests.benchmark.little_runs import note_files, snapshot
 from lamobench.tests.benchmark.recompute.archives import (
     Contents,
     contents_of,
@@ -54,11 +54,27 @@ def test_it_holds_every_file_but_checkpoints(runs: list[Path], tmp_path: Path) -
 
 
 def test_the_same_runs_give_the_same_bytes(runs: list[Path], tmp_path: Path) -> None:
-    first = write_evaluations(runs, tmp_path).read_bytes()
+    archive = write_evaluations(runs, tmp_path)
+    first = archive.read_bytes()
+    archive.unlink()
     for path in (tmp_path / "runs").rglob("*"):
         os.utime(path, (1, 1))
     assert write_evaluations(runs[::-1], tmp_path).read_bytes() == first
     assert {path.name for path in tmp_path.iterdir()} == {"runs", EVALUATIONS}
+
+
+def test_runs_that_took_other_times_leave_it_as_it_is(runs: list[Path], tmp_path: Path) -> None:
+    first = write_evaluations(runs, tmp_path).read_bytes()
+    metrics = runs[0] / "metrics.jsonl"
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    metrics.write_text("".join(json.dumps(row | {"seconds": 1.5}) + "\n" for row in rows))
+    note_files(runs[0])
+    assert write_evaluations(runs, tmp_path).read_bytes() == first
+    metrics.write_text("".join(json.dumps(row | {"loss": 1.5}) + "\n" for row in rows))
+    note_files(runs[0])
+    second = write_evaluations(runs, tmp_path).read_bytes()
+    assert second != first
+    assert write_evaluations(runs[:1], tmp_path).read_bytes() not in (first, second)
 
 
 def test_runs_come_back_from_it(runs: list[Path], tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ def expert_of(observations: np.ndarray) -> np.ndarray:
 
 
 def test_steps_are_of_the_stage_and_clone_the_expert() -> None:
-    shown = demonstrate(GridRelay(), 1000, seed=3, stage=MAZE, wandering=0.2)
-    assert len(shown.actions) == 1000
+    shown = demonstrate(GridRelay(), 8000, seed=3, stage=MAZE, wandering=0.2)
+    assert len(shown.actions) == 8000
     assert (shown.stages == MAZE).all()
     np.testing.assert_array_equal(shown.actions, expert_of(shown.observations))
     assert shown.dones.sum() > 5
