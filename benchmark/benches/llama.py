@@ -79,7 +79,8 @@ def frozen_products(policy: LaMo) -> Callable[[], None]:
         for weight in (
             block.self_attn.joined,
             block.self_attn.o_proj.weight,
-            block.mlp.joined,
+            block.mlp.gate_proj.weight,
+            block.mlp.up_proj.weight,
             block.mlp.down_proj.weight,
         )
     ]

@@ -20,28 +20,22 @@ from ...baselines.transformer import EVERY, KeysAndValues, Places, causal_attent
 from .rounding import RoundedOnce
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
-GATED = ("gate_proj", "up_proj")
 
 
-def join_projections(model: Any, updated: Sequence[str]) -> None:
-    """Lay frozen weights of a Llama that multiply the same tokens beside each other, to be multiplied at once.
+def join_projections(model: Any, _: Sequence[str]) -> None:
+    """Lay the frozen weights of a Llama's queries, keys and values beside each other, to be multiplied at once.
 
-    Those of queries, keys and values, and the two that the feed-forward layer begins with, unless `updated` names these
-    too. The layers keep their names and become parts of one tensor.
+    The three layers keep their names and become parts of that one tensor. Its other layers are linear already, so
+    the names of those that have updates make no difference.
     """
     for block in model.model.layers:
-        _join(block.self_attn, PROJECTIONS)
-        if GATED[0] not in updated:
-            _join(block.mlp, GATED)
-
-
-def _join(module: Any, names: Sequence[str]) -> None:
-    """Make the weights of layers (out, in) parts of one tensor, `module.joined` (sum of out, in)."""
-    layers = [getattr(module, name) for name in names]
-    module.register_buffer("joined", torch.cat([layer.weight.detach() for layer in layers]), persistent=False)
-    module.rounded = RoundedOnce()
-    for layer, part in zip(layers, module.joined.split([layer.out_features for layer in layers]), strict=True):
-        layer.weight = nn.Parameter(part, requires_grad=False)
+        attention = block.self_attn
+        layers = [getattr(attention, name) for name in PROJECTIONS]
+        attention.register_buffer("joined", torch.cat([layer.weight.detach() for layer in layers]), persistent=False)
+        attention.rounded = RoundedOnce()
+        parts = attention.joined.split([layer.out_features for layer in layers])
+        for layer, part in zip(layers, parts, strict=True):
+            layer.weight = nn.Parameter(part, requires_grad=layer.weight.requires_grad)
 
 
 def read_tokens(llama: Any, tokens: Tensor, past: KeysAndValues | None = None, read: slice = EVERY) -> Tensor:
@@ -76,16 +70,7 @@ def _block(
     places = Places(hidden.shape[1], read)
     mixed = causal_attention(query, key, value, places, drop.p if drop.training else 0.0, attention.scaling)
     hidden = hidden[:, read] + drop(attention.o_proj(mixed))
-    return torch.as_tensor(hidden + drop(_network(block.mlp, normed(block.post_attention_layernorm, hidden))))
-
-
-def _network(network: Any, hidden: Tensor) -> Tensor:
-    """The gated feed-forward layer of tokens (B, R, D)."""
-    gate: Any = network.gate_proj
-    if not hasattr(network, "joined") or gate.bias is not None or network.config.hidden_act != "silu":
-        return torch.as_tensor(network(hidden))
-    both = linear(hidden, network.rounded(network.joined), None)
-    return torch.as_tensor(network.down_proj(_Gated.apply(both)))  # type: ignore[no-untyped-call]
+    return torch.as_tensor(hidden + drop(block.mlp(normed(block.post_attention_layernorm, hidden))))
 
 
 def normed(norm: Any, hidden: Tensor) -> Tensor:
@@ -116,30 +101,6 @@ class _Norm(torch.autograd.Function):
         scaled = gradient * weight
         mean = torch.linalg.vecdot(scaled, hidden).unsqueeze(-1).div_(hidden.shape[-1])
         return scaled.mul_(inverse).addcmul_(hidden, mean.mul_(inverse**3), value=-1), None, None
-
-
-class _Gated(torch.autograd.Function):
-    """The product SiLU(a) b of a and b that lie side by side (..., 2F).
-
-    Both gradients go into one tensor, as the product before wants them.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, both: Tensor) -> Tensor:
-        ctx.save_for_backward(both)
-        gate, up = both.chunk(2, dim=-1)
-        return F.silu(gate).mul_(up)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (both,) = ctx.saved_tensors
-        gate, up = both.chunk(2, dim=-1)
-        gradients = torch.empty_like(both)
-        of_gate, of_up = gradients.chunk(2, dim=-1)
-        torch.mul(gradient, F.silu(gate), out=of_up)
-        torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=of_gate)
-        return gradients
 
 
 def _projected(attention: Any, hidden: Tensor, read: slice) -> Sequence[Tensor]:
@@ -185,28 +146,5 @@ def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor], read: slice) -> Tenso
     The two coordinates of a plane are half a head apart.
     """
     cos, sin = (angle[read] for angle in angles)
-    return torch.as_tensor(_Rotation.apply(heads, cos, sin))  # type: ignore[no-untyped-call]
-
-
-class _Rotation(torch.autograd.Function):
-    """A rotation by the angles of (R, E), whose halves are the same; the gradient is turned back."""
-
-    @staticmethod
-    def forward(ctx: Any, heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        return _turned(heads, cos, sin)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = ctx.saved_tensors
-        return _turned(gradient, cos, -sin), None, None
-
-
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn (B, H, R, E) by angles (R, E): the two coordinates of a plane are half a head apart."""
-    turned = heads * cos
-    half = heads.shape[-1] // 2
-    turned[..., :half].addcmul_(heads[..., half:], sin[:, :half], value=-1)
-    turned[..., half:].addcmul_(heads[..., :half], sin[:, :half])
-    return turned
+    first, second = heads.chunk(2, dim=-1)
+    return heads * cos + torch.cat([-second, first], dim=-1) * sin
