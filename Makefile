@@ -173,7 +173,7 @@ bench-growth: setup ## how cost grows with context, width, data and runs: result
 bench-price: setup ## what the full table of PROFILE, paper if not given, costs on this machine's device: results/price.csv
 	@$(BIN)/lamobench bench --price $(if $(filter file,$(origin PROFILE)),paper,$(PROFILE)) --page docs/performance.md
 
-coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (some minutes)
+coverage: setup ## how often the 95 % intervals hold the truth, simulated: results/coverage.csv, second_intervals.csv (three minutes)
 	@$(BIN)/python -m lamobench.tests.benchmark.scores.interval_coverage
 
 parity: $(PARITY)/ready ## losses and gradients beside d3rlpy's and Stable-Baselines3's, in an environment of its own

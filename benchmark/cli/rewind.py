@@ -87,9 +87,9 @@ def _as_text(folder: Path, found: "Rewind") -> str:
             "alpha": f"{point.alpha:g}",
             "score": point.score,
             "nats a token": f"{point.nats_per_token:.3f}",
-            "change": f"{nats:+.3f}",
+            "change": _change(nats),
             "bits a byte": f"{point.bits_per_byte:.3f}",
-            "change ": f"{bits:+.3f}",
+            "change ": _change(bits),
         }
         for point, nats, bits in zip(found.points, found.nats_change, found.bits_change, strict=True)
     ]
@@ -99,6 +99,11 @@ def _as_text(folder: Path, found: "Rewind") -> str:
     )
     areas = (
         f"area under the curve: score {found.area(found.scores):.1f}, "
-        f"change {found.area(found.nats_change):+.3f} nats a token, {found.area(found.bits_change):+.3f} bits a byte"
+        f"change {_change(found.area(found.nats_change))} nats a token, "
+        f"{_change(found.area(found.bits_change))} bits a byte"
     )
     return "\n".join([about, "", *table_lines(rows), "", areas, ""])
+
+
+def _change(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # no minus before a zero

@@ -179,8 +179,8 @@ def percent(share: float) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """A number with a real minus sign; a dash where there is none."""
-    return f"{value:.{digits}f}".replace("-", MINUS) if np.isfinite(value) else DASH
+    """A number with a real minus sign; none before a zero, and a dash where there is no number."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS) if np.isfinite(value) else DASH
 
 
 def thousands(value: float) -> str:
