@@ -37,7 +37,8 @@ SHOWN = {
 NOTE = (
     "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
     "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area "
-    "on plain fine-tuning, seed by seed. *: its interval lies above or below 0. CPU s: of training, a run."
+    "on plain fine-tuning, seed by seed. *: its interval lies above or below 0. CPU s: of training, a run. coef.: of "
+    "retention."
 )
 
 
@@ -135,7 +136,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     cells["area"] = _with_interval(row, "area")
     cells["gain"] = "" if row["area_gain"] is None else _with_interval(row, "area_gain") + _mark(row)
     cells["CPU s"] = "" if row["cpu_seconds"] is None else f"{row['cpu_seconds']:.0f}"
-    return cells | {"coefficient": "" if row["coefficient"] is None else f"{row['coefficient']:g}"}
+    return cells | {"coef.": "" if row["coefficient"] is None else f"{row['coefficient']:g}"}
 
 
 def _percent(share: float) -> str:
