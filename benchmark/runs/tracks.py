@@ -137,7 +137,7 @@ _ALL = (
         config="lamobench.benchmark.finetune.config:FinetuneConfig",
         tasks="lamobench.datasets.environments.staged_tasks:find_staged_task",
         work="lamobench.benchmark.finetune.track",
-        subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
+        subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned", "robotic-sequence-2", "robotic-sequence"),
         board="lamobench.benchmark.finetune.board",
     ),
 )
