@@ -30,6 +30,7 @@ from .recompute import Recompute
 from .report import Report
 from .rewind import RewindRuns
 from .runs import RunsGroup
+from .severity import Severity
 from .studies import Ablation, Faults
 from .sweep import Sweep
 from .train import Evaluate, Train
@@ -56,6 +57,7 @@ Command = (
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
     | Annotated[Tune, subcommand("tune")]
+    | Annotated[Severity, subcommand("severity")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

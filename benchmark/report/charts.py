@@ -68,7 +68,7 @@ def learning_curve(setting: Setting, fraction: float) -> Chart:
     every = [_learned(row) for row in setting.drawn]
     episodes = setting.at(fraction)[0].values["episodes_in_subset"]
     title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
-    return _over_steps(setting, fraction, "curve", title, "score", curves, every)
+    return over_steps(setting, fraction, "curve", title, "score", curves, every)
 
 
 def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
@@ -80,12 +80,10 @@ def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
     every = [curve for row in setting.drawn if (curve := _held_out(row))]
     title = f"Held-out action error with {percent(fraction)}"
     trivial = predictor_errors(setting, fraction)
-    return (
-        _over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial, DIGITS) if curves else None
-    )
+    return over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial, DIGITS) if curves else None
 
 
-def _over_steps(
+def over_steps(
     setting: Setting,
     fraction: float,
     kind: str,

@@ -30,6 +30,7 @@ from .contents import Contents, Page, Row, Setting, own_values, provenance
 from .held_out import held_out_lines
 from .overall import by_method, compared_in, overall
 from .rewinds import Rewound, read_rewinds, rewind_charts
+from .stage_charts import stage_curves
 from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -148,7 +149,7 @@ def _charts(setting: Setting) -> list[charts.Chart]:
     first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
     measured = [charts.held_out_curve(setting, fraction) for fraction in setting.fractions]
     learned = [charts.learning_curve(setting, fraction) for fraction in setting.fractions]
-    return [first, *learned, *filter(None, measured)]
+    return [first, *learned, *stage_curves(setting), *filter(None, measured)]
 
 
 def _methods(contents: Contents) -> list[tuple[str, str]]:
