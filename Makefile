@@ -89,15 +89,15 @@ $(EVERY_TASK): setup
 apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
 grid-relay: ## the same of a network that knows a maze, and not the room before it
 
-robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: about three hours
+robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: three processor hours
 robotic-sequence: ## the same of the paper's four tasks, at its size: days; says first what that takes
 
 IN_STAGES := apple-retrieval grid-relay robotic-sequence-2 robotic-sequence
 $(IN_STAGES) forgetting: SEEDS = 0 1 2 3 4
 robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
-robotic-sequence-2: PRICE = first a pi* for each seed, about two minutes each; then a run takes about three minutes
-robotic-sequence: PRICE = first a pi* for each seed, about ten minutes each; then a run takes about five hours
+robotic-sequence-2: PRICE = first a pi* for each seed, two minutes each; then about three minutes a run
+robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
 SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
 $(IN_STAGES): setup
 	@$(if $(PRICE),$(SAY_PRICE))

@@ -20,6 +20,7 @@ PACKAGES = (
     "pandas",
     "matplotlib",
     "ray",
+    "metaworld",
 )
 
 

@@ -7,6 +7,7 @@ are part of a run's identity.
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -133,6 +134,7 @@ def make_from_recording(
     """
     assert isinstance(agent, SAC)
     task = config.staged_task
+    print(f"making pi* of {task.name}, seed {config.pretraining_seed}: this takes minutes, once", file=sys.stderr)
     shown = recorded(environment, task, Expert(recipe.episodes, recipe.noise, config.pretraining_seed))
     clone_recorded(agent, shown, recipe, config.pretraining_seed)
     if agent.actor.network.heads > 1:

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ...baselines.online.retention import RETENTIONS
+from ...baselines.online.sac import SAC
 from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.errors import UserError, choose
 from ..runs.changes import changed
@@ -100,9 +101,21 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     if method == "warm-up":
         policy[f"{CONTROL}.rounds"] = round(settings.warm_up * budget.steps)
     config = replace(config, policy=json.loads(json.dumps(policy)))  # as it will read in config.json
-    build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
+    built = build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
+    if isinstance(built, SAC):
+        _check_room(config, built.config.capacity)
     pretraining_of(config)
     return config
+
+
+def _check_room(config: FinetuneConfig, capacity: int) -> None:
+    """A `UserError` unless the replay buffer has room for a step of each environment beside what it keeps for good."""
+    share = float(config.settings_of(RETENTION).get("share", 0.0))
+    if capacity - int(share * capacity) < config.environments:
+        raise UserError(
+            f"a replay buffer of {capacity} steps, {share:g} of it memory, has no room for those of "
+            f"{config.environments} environments; give a larger capacity or a smaller retention.share"
+        )
 
 
 def prefixed_values(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much is forgotten, the harder it is to remember: one option of a task after the other, all else as it is.
+"""Forgetting over severity: the harder it is to remember, one option of a task at a time, all else as it is.
 
 Fine-tuning beside a method that retains, on the tasks that take no simulator (arXiv 2402.02868, Figure 11: M and c of
 AppleRetrieval; ours: K of GridRelay).

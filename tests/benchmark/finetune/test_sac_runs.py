@@ -57,6 +57,11 @@ def test_the_memory_of_pi_star_outlives_the_buffer(tiny: Tiny, tmp_path: Path) -
     assert (memory.stages == 1).all()
 
 
+def test_a_buffer_that_is_all_memory_is_refused(tiny: Tiny) -> None:
+    with pytest.raises(UserError, match=r"a replay buffer of 150 steps, 1 of it memory, has no room .* smaller retent"):
+        tiny("reach", "finetune-em", retention__share=1.0)
+
+
 def test_a_stage_is_done_with_success_and_with_its_time_and_leads_to_its_own_last_state(
     tiny: Tiny, tmp_path: Path
 ) -> None:
@@ -224,8 +229,8 @@ assert track.train(runs, Path(sys.argv[1]), "cpu", lambda *_: None, print) == {}
 def test_a_run_that_was_killed_goes_on_bitwise(tiny: Tiny, tmp_path: Path) -> None:
     config = tiny("reach", "finetune-em")
 
-    def run(where: str, how: str) -> int:
-        command = [sys.executable, "-c", PROGRAM, str(tmp_path / where), how]
+    def run(folder: str, end: str) -> int:
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / folder), end]
         return subprocess.run(command, capture_output=True, timeout=240, check=False, env=os.environ).returncode
 
     assert run("killed", "kill") == -signal.SIGKILL

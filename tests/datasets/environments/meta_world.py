@@ -6,6 +6,6 @@ from lamobench.tests.required import lacking
 
 
 def needs_meta_world() -> None:
-    """For a module of tests, or a fixture."""
+    """Skip a module of tests, or the test that calls it."""
     if importlib.util.find_spec("metaworld") is None:
         lacking("metaworld", 'Meta-World is not installed: pip install "lamobench[finetune]"')
