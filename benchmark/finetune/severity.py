@@ -132,7 +132,7 @@ def severity_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _is_of(row: Mapping[str, Any], knob: Knob) -> bool:
-    return row["task"] == knob.task and row["option"] == knob.option
+    return bool(row["task"] == knob.task and row["option"] == knob.option)
 
 
 def _draw(axes: Any, method: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...datasets.trajectories import Array
 from ..runs.records import check_content, content_of
 from ..runs.stages import success_by_stage
 from .charts import Chart, over_steps
@@ -34,8 +35,9 @@ def _curves(row: Row) -> list[Curve]:
         steps, success = success_by_stage(content)
         found.append(100.0 * success)
     seeds = np.stack(found)  # (N, V, K)
-    ends = (seeds.mean(0), seeds.min(0), seeds.max(0))
-    return [
-        Curve(row.label, row.method, steps.astype(float), *(end[:, stage] for end in ends), seeds[:, :, stage])
-        for stage in range(seeds.shape[2])
-    ]
+    return [_curve(row, steps.astype(float), seeds[:, :, stage]) for stage in range(seeds.shape[2])]
+
+
+def _curve(row: Row, steps: Array, seeds: Array) -> Curve:
+    """The curve of values (N, V) over steps (V,): the mean, and from the lowest seed to the highest."""
+    return Curve(row.label, row.method, steps, seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0), seeds)

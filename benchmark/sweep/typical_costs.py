@@ -24,7 +24,7 @@ SIMULATION = {
     "robotic-sequence-2": 4.4,
     "robotic-sequence": 1.2,
 }
-# Milliseconds of a round of fine-tuning, where it is not as in the methods' rows: 50 steps of one arm and their updates.
+# Milliseconds of a round of fine-tuning, where not as in the methods' rows: 50 steps of one arm and their updates.
 ROUNDS = {"robotic-sequence-2": 500.0, "robotic-sequence": 900.0}
 LANGUAGE_MODEL = "gpt2-mini"  # of what was measured: the cpu profile's
 UNKNOWN_SIMULATION = 0.1  # of environments that imported data sets bring with them

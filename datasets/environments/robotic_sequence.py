@@ -116,7 +116,8 @@ class RoboticSequence(StagedEnvironment):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the environment cuts its actions, as is done here
             chosen = [self._experts[self.stage[row]].get_action(self.seen[row]) for row in range(self.size)]
-        return np.clip(chosen, -1.0, 1.0).astype(np.float32)
+        actions: Floats = np.clip(chosen, -1.0, 1.0).astype(np.float32)
+        return actions
 
     def load_state_dict(self, state: Mapping[str, NDArray[np.generic]]) -> Floats:
         """Go back to where the state was taken, by playing each stage again up to there; see the base class.
