@@ -23,6 +23,7 @@ from .compare import Compare
 from .data import DataGroup
 from .doctor import Doctor
 from .hub import HubGroup
+from .language_study import LanguageStudy
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
 from .power import Power
@@ -55,6 +56,7 @@ Command = (
     | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[LanguageStudy, subcommand("language-study")]
     | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
