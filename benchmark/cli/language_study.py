@@ -1,6 +1,6 @@
 """`lamobench language-study`: pre-trained language models against the same networks without language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ from .options import Plan, check_workers
 from .sweep import train_all
 
 if TYPE_CHECKING:
-    from ..offline.language_study import Part, Rows
+    from ..offline.language_study import Rows
+    from ..runs.config import RunConfig
 
-SEARCH = "search"  # folder inside that of the study, of runs as of tables
 PRINTED = (
-    *("dataset", "lm", "arm", "step", "held_out_error"),
+    *("dataset", "method", "lm", "language_weight", "step", "held_out_error"),
     *("held_out_error_less", "held_out_error_less_low", "held_out_error_less_high", "held_out_error_sees"),
     *("score", "score_less"),
 )
@@ -38,16 +38,18 @@ class LanguageStudy:
     jobs: int = 0
     """Runs at a time; 0: one a core."""
     runs: Path = Path("runs/language")
-    """Folder of the runs."""
+    """Folder of the runs that are reported."""
+    search_runs: Path = Path("runs/language-search")
+    """Folder of the runs of the search."""
     output: Path = Path("results/language")
-    """Folder of the tables, language.csv and search.csv."""
+    """Folder for language.csv, and for search.csv in its folder search."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def run(self) -> None:
         """Search, train and compare; each table is written as soon as a part of it is known."""
         from ...datasets.storage import write_rows
-        from ..offline.language_study import DATA, chosen, find_part, study_rows, study_runs
+        from ..offline.language_study import DATA, chosen, find_part, search_rows, search_runs, study_rows, study_runs
 
         check_workers(self.jobs, threads=1)
         parts = [find_part(lm) for lm in self.lms]
@@ -55,29 +57,21 @@ class LanguageStudy:
         searched: Rows = []
         rows: Rows = []
         for part in parts:
-            found = self._search(part)
+            search = search_runs(part)
+            self._train(search, f"{part.lm}, search", self.search_runs)
             if self.plan:
                 continue
-            searched += found
-            write_rows(self.output / "search.csv", searched)
+            searched += (found := search_rows(search, self.search_runs))
+            write_rows(self.output / "search" / "search.csv", searched)
             for name in datasets:
-                study = study_runs(part, chosen(found), [name])
-                self._train([run for runs in study.values() for run in runs], f"{part.lm}, {name}", self.runs)
+                study = study_runs(part, chosen(search, found), [name])
+                self._train(study, f"{part.lm}, {name}", self.runs)
                 rows += study_rows(part, study, self.runs)
                 write_rows(self.output / "language.csv", rows)
         if rows:
             print_rows([{column: row[column] for column in PRINTED} for row in rows], as_json=False)
-            print(f"\nwritten to {self.output}: language.csv, search.csv")
+            print(f"\nwritten to {self.output}: language.csv, search/search.csv")
 
-    def _search(self, part: "Part") -> "Rows":
-        """The rows of a part's search, of which there are none if all is but planned."""
-        from ..offline.language_study import search_rows, search_runs
-
-        search = search_runs(part)
-        place = self.runs / SEARCH
-        self._train([run for runs in search.values() for run in runs], f"{part.lm}, search", place)
-        return [] if self.plan else search_rows(part, search, place)
-
-    def _train(self, every: Sequence[Any], subject: str, place: Path) -> None:
-        workers = Workers(self.jobs, engine=self.engine)
-        train_all(every, subject, place, workers, only_plan=self.plan)
+    def _train(self, runs: "Mapping[Any, Sequence[RunConfig]]", subject: str, place: Path) -> None:
+        every = [run for group in runs.values() for run in group]
+        train_all(every, subject, place, Workers(self.jobs, engine=self.engine), only_plan=self.plan)

@@ -178,32 +178,30 @@ def search_runs(part: Part) -> Search:
     }
 
 
-def search_rows(part: Part, search: Search, root: Path) -> Rows:
+def search_rows(search: Search, root: Path) -> Rows:
     """Rows of a finished search: one an arm and choice, with its held-out error.
 
     The error is the geometric mean over recordings and seeds of that in the last evaluation, so that every recording
-    weighs the same. `chosen` is the least of its arm.
+    weighs the same. `chosen` is 1 at the least of an arm.
     """
-    errors = {key: _geometric_mean(map(_last_error, _finished(root, configs))) for key, configs in search.items()}
+    found = {key: _finished(root, configs) for key, configs in search.items()}
+    errors = {key: _geometric_mean(map(_last_error, runs)) for key, runs in found.items()}
     least = {name: min(errors[key] for key in errors if key[0] == name) for name, _ in errors}
     return [
         {
-            "lm": part.lm,
-            "arm": name,
-            "learning_rate": choice.learning_rate,
-            "input_scale": choice.input_scale,
-            "steps": part.search_steps,
-            "runs": len(search[name, choice]),
-            "held_out_error": error,
-            "chosen": int(error == least[name]),
+            **_place(runs[0]),
+            "steps": runs[0].config.steps,
+            "runs": len(runs),
+            "held_out_error": errors[name, choice],
+            "chosen": int(errors[name, choice] == least[name]),
         }
-        for (name, choice), error in errors.items()
+        for (name, choice), runs in found.items()
     ]
 
 
-def chosen(rows: Iterable[Mapping[str, Any]]) -> dict[str, Choice]:
-    """The choice of each arm that was searched, from `search_rows`."""
-    return {row["arm"]: Choice(row["learning_rate"], row["input_scale"]) for row in rows if row["chosen"]}
+def chosen(search: Search, rows: Iterable[Mapping[str, Any]]) -> dict[str, Choice]:
+    """The choice of each arm that was searched; `rows` are the search's."""
+    return {name: choice for (name, choice), row in zip(search, rows, strict=True) if row["chosen"]}
 
 
 Study = dict[tuple[str, str], list[OfflineConfig]]  # by data set and the arm's name
@@ -256,45 +254,49 @@ def study_rows(part: Part, study: Study, root: Path) -> Rows:
     for name in dict.fromkeys(dataset for dataset, _ in study):
         found = {arm.name: _finished(root, study[name, arm.name]) for arm in part.arms}
         for arm in part.arms:
-            rows += _curve_rows(part, name, arm, found[arm.name], found[REFERENCE])
+            rows += _curve_rows(found[arm.name], found[REFERENCE])
     return rows
 
 
-def _curve_rows(
-    part: Part, dataset: str, arm: Arm, runs: Sequence[FinishedRun], reference: Sequence[FinishedRun]
-) -> Rows:
+def _curve_rows(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun]) -> Rows:
     steps, errors, scores = _curves(runs)
     _, other_errors, other_scores = _curves(reference)
-    config = runs[0].config
     common = {
-        "dataset": dataset,
+        "dataset": runs[0].data.dataset,
         "fraction": runs[0].data.fraction,
-        "lm": part.lm,
-        "arm": arm.name,
-        "learning_rate": config.policy["learning_rate"],
-        "input_scale": config.policy.get("input_scale", ""),
-        "params_total": runs[0].done["params_total"],
-        "params_trainable": runs[0].done["params_trainable"],
+        **_place(runs[0]),
+        **{name: runs[0].done[name] for name in ("params_total", "params_trainable")},
         "seeds": len(runs),
     }
-    compared = arm.name != REFERENCE
     return [
         {
             **common,
             "step": int(step),
-            **_measured("held_out_error", errors[:, place, None], other_errors[:, place, None], compared),
-            **_measured("score", scores[:, place, None], other_scores[:, place, None], compared),
+            **_measured("held_out_error", errors[:, place, None], other_errors[:, place, None], runs is reference),
+            **_measured("score", scores[:, place, None], other_scores[:, place, None], runs is reference),
         }
         for place, step in enumerate(steps)
     ]
 
 
-def _measured(name: str, values: Array, reference: Array, compared: bool) -> dict[str, Any]:
-    """The columns of a measure (N, 1): its mean, and less the reference's, with intervals over seeds."""
+def _place(run: FinishedRun) -> dict[str, Any]:
+    """The columns that tell arms and their settings apart."""
+    policy = run.config.policy
+    return {
+        **{name: getattr(run.config, name) for name in ("profile", "method", "lm")},
+        **{name: policy.get(name, "") for name in ("language_weight", "learning_rate", "input_scale")},
+    }
+
+
+def _measured(name: str, values: Array, reference: Array, alone: bool) -> dict[str, Any]:
+    """The columns of a measure (N, 1): its mean, and less the reference's; intervals are over seeds.
+
+    `alone`: the values are the reference's own.
+    """
     own = summarise_all([values])[0]
     columns = {name: own.mean, f"{name}_low": known(own.ci_low), f"{name}_high": known(own.ci_high)}
     less = [f"{name}_less", f"{name}_less_low", f"{name}_less_high", f"{name}_sees"]
-    if not compared:
+    if alone:
         return columns | dict.fromkeys(less)
     apart = paired_differences([(values, reference)])[0]
     sees = spread_of_episodes(values - reference).detectable
