@@ -14,7 +14,7 @@ from .options import Plan, check_workers
 from .sweep import train_all
 
 if TYPE_CHECKING:
-    from ..offline.language_study import Rows
+    from ..offline.language_study import Curves, Rows
     from ..runs.config import RunConfig
 
 PRINTED = (
@@ -49,13 +49,13 @@ class LanguageStudy:
     def run(self) -> None:
         """Search, train and compare; each table is written as soon as a part of it is known."""
         from ...datasets.storage import write_rows
-        from ..offline.language_study import DATA, chosen, find_part, search_rows, search_runs, study_rows, study_runs
+        from ..offline.language_study import DATA, chosen, find_part, search_rows, search_runs, study_curves, study_runs
 
         check_workers(self.jobs, threads=1)
         parts = [find_part(lm) for lm in self.lms]
         datasets = [choose("data set of the study", name, list(DATA)) for name in self.data] or list(DATA)
         searched: Rows = []
-        rows: Rows = []
+        curves: dict[str, Curves] = {part.lm: {} for part in parts}
         for part in parts:
             search = search_runs(part)
             self._train(search, f"{part.lm}, search", self.search_runs)
@@ -66,11 +66,20 @@ class LanguageStudy:
             for name in datasets:
                 study = study_runs(part, chosen(search, found), [name])
                 self._train(study, f"{part.lm}, {name}", self.runs)
-                rows += study_rows(part, study, self.runs)
-                write_rows(self.output / "language.csv", rows)
-        if rows:
-            print_rows([{column: row[column] for column in PRINTED} for row in rows], as_json=False)
-            print(f"\nwritten to {self.output}: language.csv, search/search.csv")
+                curves[part.lm] |= study_curves(part, study, self.runs)
+                self._write(curves)
+        if not self.plan:
+            print(f"\nwritten to {self.output}: language.csv, language.png, search/search.csv")
+
+    def _write(self, curves: "Mapping[str, Curves]") -> None:
+        """Write and print what is known so far."""
+        from ...datasets.storage import write_rows
+        from ..offline.language_figure import language_figure
+
+        rows = [row for own in curves.values() for arm in own.values() for row in arm]
+        write_rows(self.output / "language.csv", rows)
+        language_figure(curves, self.output / "language.png")
+        print_rows([{column: row[column] for column in PRINTED} for row in rows], as_json=False)
 
     def _train(self, runs: "Mapping[Any, Sequence[RunConfig]]", subject: str, place: Path) -> None:
         every = [run for group in runs.values() for run in group]

@@ -3,7 +3,7 @@
 A pre-trained language model is compared with the same network that never read, or read something else, on little data.
 Every arm has the same search for its learning rate and input scale, on recordings and seeds that are not reported
 (`search_runs`, `choose`). The rate stays constant after the warm-up, so that each evaluation is the end of a budget of
-its own, and the result is a curve over steps (`study_runs`, `study_rows`).
+its own, and the result is a curve over steps (`study_runs`, `study_curves`).
 
 Shapes: N seeds, V evaluations.
 """
@@ -243,19 +243,18 @@ def _request(
     )
 
 
-def study_rows(part: Part, study: Study, root: Path) -> Rows:
-    """Rows of finished runs: one a data set, arm and evaluation.
+Curves = dict[tuple[str, str], Rows]  # by data set and the arm's name: a row an evaluation
+
+
+def study_curves(part: Part, study: Study, root: Path) -> Curves:
+    """The rows of finished runs of one data set or more.
 
     Errors and scores have 95 % intervals over seeds, and so have their differences from the pre-trained arm's on the
     same seeds, subsets and starts. `_sees` is the true difference that 80 % of such experiments would see
     (`scores/power.py`). An error above the pre-trained arm's is a difference above 0.
     """
-    rows = []
-    for name in dict.fromkeys(dataset for dataset, _ in study):
-        found = {arm.name: _finished(root, study[name, arm.name]) for arm in part.arms}
-        for arm in part.arms:
-            rows += _curve_rows(found[arm.name], found[REFERENCE])
-    return rows
+    found = {key: _finished(root, configs) for key, configs in study.items()}
+    return {(name, arm): _curve_rows(runs, found[name, REFERENCE]) for (name, arm), runs in found.items()}
 
 
 def _curve_rows(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun]) -> Rows:
