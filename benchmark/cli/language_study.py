@@ -42,45 +42,56 @@ class LanguageStudy:
     search_runs: Path = Path("runs/language-search")
     """Folder of the runs of the search."""
     output: Path = Path("results/language")
-    """Folder for language.csv, and for search.csv in its folder search."""
+    """Folder for language.csv and rewind.csv, and for search.csv in its folder search."""
+    text: str = ""
+    """On what it is measured what became of language: wikitext-2, wikitext-103, docs or a text file; empty: wikitext-2
+    if it was fetched, else docs."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def run(self) -> None:
         """Search, train and compare; each table is written as soon as a part of it is known."""
+        from ...datasets.measured_text import measured_text
         from ...datasets.storage import write_rows
-        from ..offline.language_study import DATA, chosen, find_part, search_rows, search_runs, study_curves, study_runs
+        from ..offline import language_study as study
 
         check_workers(self.jobs, threads=1)
-        parts = [find_part(lm) for lm in self.lms]
-        datasets = [choose("data set of the study", name, list(DATA)) for name in self.data] or list(DATA)
+        parts = [study.find_part(lm) for lm in self.lms]
+        datasets = [choose("data set of the study", name, list(study.DATA)) for name in self.data] or list(study.DATA)
+        text = None if self.plan else measured_text(self.text)
         searched: Rows = []
+        rewinds: Rows = []
         curves: dict[str, Curves] = {part.lm: {} for part in parts}
         for part in parts:
-            search = search_runs(part)
+            search = study.search_runs(part)
             self._train(search, f"{part.lm}, search", self.search_runs)
-            if self.plan:
+            if text is None:
                 continue
-            searched += (found := search_rows(search, self.search_runs))
+            searched += (found := study.search_rows(search, self.search_runs))
             write_rows(self.output / "search" / "search.csv", searched)
             for name in datasets:
-                study = study_runs(part, chosen(search, found), [name])
-                self._train(study, f"{part.lm}, {name}", self.runs)
-                curves[part.lm] |= study_curves(part, study, self.runs)
+                runs = study.study_runs(part, study.chosen(search, found), [name])
+                self._train(runs, f"{part.lm}, {name}", self.runs)
+                curves[part.lm] |= study.study_curves(part, runs, self.runs)
                 self._write(curves)
-        if not self.plan:
-            print(f"\nwritten to {self.output}: language.csv, language.png, search/search.csv")
+                rewinds += study.rewind_rows(part, runs, self.runs, text)
+                write_rows(self.output / "rewind.csv", rewinds)
+        if text is not None:
+            print_rows([{column: row[column] for column in PRINTED} for row in _rows(curves)], as_json=False)
+            print(f"\nwritten to {self.output}: language.csv, language.png, rewind.csv, search/search.csv")
 
     def _write(self, curves: "Mapping[str, Curves]") -> None:
-        """Write and print what is known so far."""
+        """Write what is known so far."""
         from ...datasets.storage import write_rows
         from ..offline.language_figure import language_figure
 
-        rows = [row for own in curves.values() for arm in own.values() for row in arm]
-        write_rows(self.output / "language.csv", rows)
+        write_rows(self.output / "language.csv", _rows(curves))
         language_figure(curves, self.output / "language.png")
-        print_rows([{column: row[column] for column in PRINTED} for row in rows], as_json=False)
 
     def _train(self, runs: "Mapping[Any, Sequence[RunConfig]]", subject: str, place: Path) -> None:
         every = [run for group in runs.values() for run in group]
         train_all(every, subject, place, Workers(self.jobs, engine=self.engine), only_plan=self.plan)
+
+
+def _rows(curves: "Mapping[str, Curves]") -> "Rows":
+    return [row for own in curves.values() for arm in own.values() for row in arm]

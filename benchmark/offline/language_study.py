@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.errors import UserError
+from ...datasets.measured_text import MeasuredText
 from ...datasets.trajectories import Array
 from ..runs.methods import METHODS
 from ..runs.store import run_folder
@@ -27,6 +28,7 @@ from ..scores.run import FinishedRun
 from ..scores.statistics import known, paired_differences, summarise_all
 from .config import OfflineConfig
 from .resolve import RunRequest, resolve
+from .rewind import rewind
 
 DATA = {"kitchen-complete": 0.3, "hopper-medium": 0.1, "reacher2d-medium-large": 0.1}  # share of each, as a fraction
 TUNING = "-tuning"  # ends the names of recordings by the same players with another seed
@@ -79,6 +81,7 @@ class Part:
     episodes: int  # of an evaluation
     search_steps: int
     search_data: tuple[str, ...]
+    rewound: int  # of the first seeds, whose updates are scaled down again
     precision: str = "float32"
     cached_context: bool = False
     batch_size: int = 8
@@ -105,9 +108,10 @@ PARTS = {
             seeds=tuple(range(10)),
             steps=600,
             evaluations=4,
-            episodes=20,
+            episodes=4,  # the kitchen is slow
             search_steps=300,
             search_data=tuple(DATA),
+            rewound=3,
         ),
         # A run costs minutes: fewer seeds, half the steps, and a search on one data set.
         Part(
@@ -116,9 +120,10 @@ PARTS = {
             seeds=tuple(range(5)),
             steps=300,
             evaluations=2,
-            episodes=10,
+            episodes=5,
             search_steps=150,
             search_data=("kitchen-complete",),
+            rewound=1,
             precision="bfloat16",
             cached_context=True,
         ),
@@ -255,6 +260,25 @@ def study_curves(part: Part, study: Study, root: Path) -> Curves:
     """
     found = {key: _finished(root, configs) for key, configs in study.items()}
     return {(name, arm): _curve_rows(runs, found[name, REFERENCE]) for (name, arm), runs in found.items()}
+
+
+def rewind_rows(part: Part, study: Study, root: Path, text: MeasuredText) -> Rows:
+    """The rewind curves (`rewind.py`) of the pre-trained arms: a row a data set, arm, seed and alpha.
+
+    They say what an arm's score cost of language on `text`, and how much of it needs the updates.
+    """
+    kept = [arm.name for arm in part.arms if METHODS[arm.method].weights == "pretrained" and not arm.lm]
+    rewound = [config for (_, arm), own in study.items() if arm in kept for config in own[: part.rewound]]
+    return [row for config in rewound for row in _rewind_rows(run_folder(root, config), config, text, part.episodes)]
+
+
+def _rewind_rows(folder: Path, config: OfflineConfig, text: MeasuredText, episodes: int) -> Rows:
+    found = rewind(folder, config, text, episodes=episodes)
+    common = {"dataset": config.dataset, **_place(read_finished(folder)), "seed": config.seed, "text": found.text}
+    return [
+        {**common, "alpha": point.alpha, "score": point.score, "nats_change": float(nats), "bits_change": float(bits)}
+        for point, nats, bits in zip(found.points, found.nats_change, found.bits_change, strict=True)
+    ]
 
 
 def _curve_rows(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun]) -> Rows:

@@ -45,6 +45,7 @@ def tiny_study(home: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch, for
         episodes=2,
         search_steps=2,
         search_data=("reacher2d-medium",),
+        rewound=1,
         batch_size=4,
     )
     monkeypatch.setattr(language_study, "PARTS", {part.lm: part})
@@ -60,10 +61,10 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_study_searches_trains_compares_and_goes_on(
-    tiny_study: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_study: Part, english: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    study: Any = cli.parse(["language-study", tiny_study.lm, "--jobs", "1"])
+    study: Any = cli.parse(["language-study", tiny_study.lm, "--jobs", "1", "--text", str(english)])
     study.run()
     shown = capsys.readouterr().out
     assert f"{RUNS} runs on {tiny_study.lm}, search, 0 done already" in shown
@@ -93,6 +94,10 @@ def test_the_study_searches_trains_compares_and_goes_on(
             assert float(row["held_out_error_less"]) == pytest.approx(apart, abs=2e-3)
             assert float(row["held_out_error_less_low"]) <= float(row["held_out_error_less_high"])
             assert float(row["held_out_error_sees"]) > 0
+    rewinds = _table(Path("results/language/rewind.csv"))
+    assert [(row["method"], row["seed"], row["text"]) for row in rewinds] == [("lamo", "0", "english.txt")] * 6
+    assert [float(row["alpha"]) for row in rewinds] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert float(rewinds[0]["nats_change"]) == pytest.approx(0.0, abs=1e-5)
     with Image.open("results/language/language.png") as image:
         assert image.width == round(WIDTH * DPI)
     study.run()
