@@ -41,7 +41,7 @@ class Report:
         problems = write_report(contents, self.output)
         runs = sum(page.runs for page in contents.pages)
         size = self.output.stat().st_size / 1e6
-        about = f"{count(runs, 'run')}, {count(len(contents.pages), 'data set')}"
+        about = f"{count(runs, 'run')}, {', '.join(count(n, kind) for kind, n in contents.kinds.items())}"
         print(f"written to {self.output}: {about}, {size:.1f} MB; for any browser")
         for line in [*contents.left_out, *problems]:
             print(f"left out: {line}", file=sys.stderr)

@@ -60,7 +60,7 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for (task, profile, variant), own in places.items():
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
-        lines = table_lines([_shown(row) for row in sorted(own, key=lambda row: -row["area"])])
+        lines = table_lines([shown(row) for row in sorted(own, key=lambda row: -row["area"])])
         yield "\n".join([title, *lines, *textwrap.wrap(NOTE, WIDTH)])
 
 
@@ -129,8 +129,8 @@ def _columns(name: str, found: Estimate) -> dict[str, float | None]:
     return {column: None if math.isnan(value) else value for column, value in ends.items()}
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in the words of the table."""
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `rows` in the words of the table."""
     cells: dict[str, Any] = {"method": label(row["method"])}
     cells |= {title: _percent(row[name]) for name, title in SHOWN.items()}
     cells["area"] = _with_interval(row, "area")
@@ -140,7 +140,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
+    return str(round(100 * share))
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:
