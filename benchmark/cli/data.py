@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro import MISSING
 from tyro.conf import Positional, arg, subcommand
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count, print_rows
+from ..terminal import print_rows
 
 if TYPE_CHECKING:
     from ...datasets.trajectories import Trajectories

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
-from ..terminal import cell, count, print_rows
+from ..terminal import cell, print_rows
 from .leaderboard import tell_left_out
 from .options import RUNS
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count
 from .options import RUNS
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, subcommand
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count, print_rows
+from ..terminal import print_rows
 from .options import RUNS
 
 if TYPE_CHECKING:

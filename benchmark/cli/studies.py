@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError, choose
 from ..offline.faults import FAULTS
 from ..sweep.options import EngineOptions, Workers
@@ -66,7 +67,7 @@ class Ablation:
         check_workers(self.jobs, threads=1)
         check_seeds(self.seeds)
         if len(self.data) != len(self.fractions):
-            given = f"{len(self.data)} data sets and {len(self.fractions)} fractions"
+            given = f"{count(len(self.data), 'data set')} and {count(len(self.fractions), 'fraction')}"
             raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
         settings = [Setting(*pair) for pair in zip(self.data, self.fractions, strict=True)]
         variants, reasons = find_variants(self.variants, options.lm or DEFAULT_LANGUAGE_MODEL[options.profile])

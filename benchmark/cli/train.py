@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from ...datasets.errors import UserError
-from ..terminal import print_rows
+from ..terminal import Right, print_rows
 from .options import METHODS_BY_TRACK, STAGED, RunOptions, check_threads, named_values, own_choices, run_request
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _one_run(command: Train) -> "OfflineConfig":
 
 def _grouped(row: dict[str, Any]) -> dict[str, Any]:
     """Large whole numbers as people read them."""
-    return {key: f"{value:>13,}" if isinstance(value, int) else value for key, value in row.items()}
+    return {key: Right(f"{value:,}") if isinstance(value, int) else value for key, value in row.items()}
 
 
 def _played_row(command: Evaluate, config: "RunConfig") -> dict[str, Any]:

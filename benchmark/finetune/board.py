@@ -5,7 +5,6 @@ seed: all runs of a seed begin with the same pi* and are evaluated from the same
 """
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.counts import count_range
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..scores.tables import WIDTH
-from ..terminal import count_range, table_lines
+from ..terminal import table_lines, wrapped
 from .figure import curves_figure
 from .measures import Measures, forward_transfer, measure
 
@@ -61,7 +60,7 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
         lines = table_lines([shown(row) for row in sorted(own, key=lambda row: -row["area"])])
-        yield "\n".join([title, *lines, *textwrap.wrap(NOTE, WIDTH)])
+        yield "\n".join([title, *lines, *wrapped(NOTE)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ...datasets.counts import count_range
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..terminal import count_range
 from .measures import Curves, curves
 
 PANELS = {"far": "FAR: is it forgotten?", "close": "CLOSE: is it learned?", "full": "FULL: what comes of it"}

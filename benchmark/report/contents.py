@@ -16,7 +16,6 @@ from ..scores.collect import collect, finished, left_out
 from ..scores.labels import label, method_order, short_label, titles_of, with_several_models
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
-from .marks import percent
 
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 DATA_SET = "data set"
@@ -57,7 +56,7 @@ class Row:
     @property
     def share(self) -> str:
         """The share in words; empty where there is no data set."""
-        return percent(self.fraction) if self.values["dataset_hash"] else ""
+        return self.group.config.share
 
     @property
     def interval(self) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...datasets.counts import count, plural
 from ...datasets.own_tasks import OWN_SCORES
 from ...datasets.storage import write_text
 from ..figures.card import readable
@@ -23,7 +24,7 @@ from ..scores.compare import remark_letters, remarks_on
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
-from ..terminal import count, duration, plural
+from ..terminal import duration
 from . import cells, charts, marks, svg, training
 from .beside import published_beside, published_rows
 from .contents import DATA_SET, TASK, Contents, Page, Row, Setting, own_values, provenance
@@ -193,7 +194,7 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     profiles = contents.distinct("profile")
     models = contents.distinct("lm")
     values = {
-        "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
+        "Runs": (f"{len(runs):,}", f"in {count(len(contents.rows), 'row')}"),
         **{plural(2, kind).capitalize(): (f"{number:,}", about[kind]) for kind, number in contents.kinds.items()},
         "Methods": (f"{len(_methods(contents)):,}", ""),
         "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ...datasets.counts import count
 from ...datasets.trajectories import Array
 from ..figures.spread import has_band
 from ..scores.held_out import held_out_curves
-from ..terminal import count
 from .charts import Axes, Chart, curves_chart, ends_of, seeds_of
 from .contents import Row, Setting
 from .held_out import DIGITS, predictor_errors
