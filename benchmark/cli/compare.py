@@ -25,7 +25,7 @@ class Compare:
     runs: Path = RUNS
     """Folder of the runs, or a leaderboard.csv."""
     against: Path | None = None
-    """Instead of published scores: another folder of runs, or another leaderboard.csv."""
+    """Another folder of runs, or another leaderboard.csv, to compare with instead of published scores."""
     all: bool = False
     """Show those that are not comparable too, and mark them."""
     output: Path | None = None

@@ -26,10 +26,12 @@ class Power:
     see a given one. It trains nothing."""
 
     runs: tuple[Path, ...] = (RUNS,)
-    """Folders of runs, as of `lamobench leaderboard`."""
+    """Folders of runs; those inside them count too."""
     effect: float = 5.0
-    """A true difference that is to be seen, in points of score."""
-    method: Annotated[str, arg(help=f"What is compared with every other method: one of {', '.join(METHODS)}.")] = "lamo"
+    """True difference that is to be seen, in points of score."""
+    method: Annotated[str, arg(help=f"Method that is compared with every other one, one of {', '.join(METHODS)}.")] = (
+        "lamo"
+    )
     json: bool = False
     """Print the rows as JSON instead of a table."""
 

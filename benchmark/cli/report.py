@@ -22,9 +22,9 @@ class Report:
     output: Path = Path("results/report.html")
     """File to write."""
     render: bool = False
-    """First play each method's policy of most data and lowest seed, and keep frames of an episode beside the run."""
+    """Play each method's policy of most data and lowest seed first, and keep frames of an episode beside the run."""
     device: str = "auto"
-    """Where to play: auto, cpu or cuda."""
+    """Device to play on: auto, cpu or cuda."""
 
     def run(self) -> None:
         """Write the page and say what is in it."""
