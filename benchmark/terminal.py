@@ -55,14 +55,18 @@ def described(texts: Mapping[str, str]) -> list[str]:
     return [
         line
         for name, text in texts.items()
-        for line in wrapped(text, initial_indent=f"{name:<{width}}  ", subsequent_indent=indent) or [name]
+        for line in wrapped(text, first=f"{name:<{width}}  ", indent=indent) or [name]
     ]
 
 
-def wrapped(text: str, **indents: str) -> list[str]:
-    """The text in lines of at most `WIDTH` columns, broken between words alone."""
-    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False, **indents)
-    return [line.rstrip() for line in lines]
+def wrapped(text: str, first: str = "", indent: str = "") -> list[str]:
+    """The text in lines of at most `WIDTH` columns, broken between words alone.
+
+    `first` stands before the first line, `indent` before each of the others.
+    """
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _cells(column: Sequence[Any]) -> list[str]:

@@ -56,7 +56,7 @@ class Compare:
             print(f"{as_text(rows)}\n")
         seen = [COULD_SEE] if any(row["detectable"] is not None for row in rows) else []
         for line in [*_verdict(every, self.all), *seen, *remarks, *_sources(rows)]:
-            print("\n".join(wrapped(line, subsequent_indent="  ")), file=sys.stderr if self.json else sys.stdout)
+            print("\n".join(wrapped(line, indent="  ")), file=sys.stderr if self.json else sys.stdout)
         if self.output is not None and not self.json:
             print(f"written to {self.output}")
         for line in left_out:
