@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
-from ..terminal import print_rows
+from ..terminal import print_rows, wrapped
 from .options import RUNS
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Leaderboard:
         else:
             ranked = [as_table(common), *held_out_tables(common)] if len(common) else []
             print("\n\n".join([*ranked, *tables, *aggregates_table(stand)]))
-            print(f"\nwritten to {self.output}: {', '.join(written)}")
+            print("\n".join(["", *wrapped(f"written to {self.output}: {', '.join(written)}")]))
         tell_left_out(runs)
 
 

@@ -163,7 +163,7 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
     }
     first = max(len("method"), *map(len, texts))
     widths = [max(len(head), *(len(line[c]) for line in texts.values())) for c, head in enumerate(block.columns)]
-    yield block.title
+    yield "\n".join(wrapped(block.title))
     start = 0
     while start < len(widths):
         end = start + 1
