@@ -39,7 +39,8 @@ from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
-An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
+Language models as policies (LaMo) against DT, CQL and BC, on fractions of the data; and policies that are fine-tuned
+online, with what they forget."""
 
 Command = (
     Annotated[DataGroup, subcommand("data")]
