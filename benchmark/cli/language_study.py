@@ -32,7 +32,7 @@ class LanguageStudy:
     with its choice, and writes both tables. Finished runs are skipped: it can be stopped, and goes on."""
 
     lms: Positional[tuple[str, ...]] = ("gpt2-mini", "smollm2")
-    """Language models."""
+    """Language models of the study."""
     data: tuple[str, ...] = ()
     """Data sets that are reported; none given: all of the study's."""
     jobs: int = 0
@@ -44,8 +44,8 @@ class LanguageStudy:
     output: Path = Path("results/language")
     """Folder for language.csv and rewind.csv, and for search.csv in its folder search."""
     text: str = ""
-    """On what it is measured what became of language: wikitext-2, wikitext-103, docs or a text file; empty: wikitext-2
-    if it was fetched, else docs."""
+    """Text that tells how much of language is left: wikitext-2, wikitext-103, docs or a file; empty: wikitext-2 if
+    fetched, else docs."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 

@@ -7,9 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ...datasets.counts import count_range
 from ..figures.card import INK, MUTED, Grid, card_of_panels
 from ..runs.methods import look_up
-from ..terminal import count_range
 from .language_study import REFERENCE, Curves, find_part
 
 COLUMNS = 3  # panels side by side
