@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,17 @@ class Family:
     level: str  # in the module's own terms
     move_limit: int  # commands after which a game is over
     description: str  # in a line
-    splits: tuple[str, ...] = SPLITS
-    most: int = 1000  # games of a split
+    games: Mapping[str, int]  # how many there are, by split
     package: str = ""  # importable only where the extra is installed; empty: nothing is needed
     extra: str = ""
 
 
 def _rows() -> list[Family]:
+    games = {"train": 40, "valid": 100, "ood": 100}
     tidy = {"easy": "1 object in 1 room", "medium": "2 or 3 objects in 1 room", "hard": "6 or 7 objects in 2 rooms"}
     return [
-        Family(f"tidy-{level}", "tidy", level, 50, f"put {held} where each belongs") for level, held in tidy.items()
+        Family(f"tidy-{level}", "tidy", level, 50, f"bring {held} where it belongs", games)
+        for level, held in tidy.items()
     ]
 
 
@@ -50,9 +52,10 @@ def make_games(name: str, split: str, count: int) -> "list[Game]":
     that there is none of, and where a package is missing.
     """
     family = find_family(name)
-    choose(f"split of {name}", split, list(family.splits))
-    if not 1 <= count <= family.most:
-        raise UserError(f"{count} games of {name} were asked for; expected 1 to {family.most}")
+    choose(f"split of {name}", split, list(family.games))
+    if not 1 <= count <= family.games[split]:
+        most = family.games[split]
+        raise UserError(f"{count} games of {name}'s split {split} were asked for; expected 1 to {most}")
     if line := missing(name):
         raise UserError(line)
     module = importlib.import_module(f".{family.module}", __package__)

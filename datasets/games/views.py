@@ -1,4 +1,4 @@
-"""Views: the texts of a scene in other words, its commands one to one. What a game gets is an index, always the same."""
+"""Views: the texts of a scene in other words, its commands one to one. A game gets an index, always the same."""
 
 from collections.abc import Callable
 from dataclasses import replace
