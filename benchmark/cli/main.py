@@ -26,6 +26,7 @@ from .hub import HubGroup
 from .language_study import LanguageStudy
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .play import Play
 from .power import Power
 from .recompute import Recompute
 from .report import Report
@@ -46,6 +47,7 @@ Command = (
     Annotated[DataGroup, subcommand("data")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Play, subcommand("play")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
