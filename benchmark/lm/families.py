@@ -42,7 +42,7 @@ class Family:
 
     title: str
     model: Any  # transformers' class
-    tokenizer: Any  # transformers' class; None where it is no byte-level BPE, the one kind that is read here
+    tokenizer: Any  # transformers' class
     layout: Layout
     values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it
@@ -53,6 +53,7 @@ class Family:
     projections: tuple[str, str, str]
     more_targets: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, str]  # patterns in its tensors' names, by the part of the network that they belong to
+    subwords: str = "BPE"  # how its tokenizer cuts words, in the words of tokenizer.json
     fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
     # Lays queries, keys and values out for updates, and makes what else is updated linear.
     split: Callable[[Any, Sequence[str]], None] | None = None
@@ -185,9 +186,10 @@ FAMILIES = {
     "bert": Family(
         "BERT",
         BertModel,
-        None,
+        PreTrainedTokenizerFast,
         Layout("bert.", re.compile(rf"{_ENCODER_EXTRA}|cls\..*")),
         values=_ENCODER_VALUES,
+        subwords="WordPiece",
         **_ENCODER,
     ),
     # RoBERTa counts positions from behind its padding's, and its tokenizer is of GPT-2's kind.
