@@ -47,8 +47,8 @@ def load_language_model(
 
     `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" or
     "smollm2" (from packages), what a GGUF was imported as, or the path of a folder with a checkpoint in safetensors. A
-    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask, unless
-    it is to read `both_ways`, as it was pre-trained; no other family can.
+    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask,
+    unless it is to read `both_ways`, as it was pre-trained; no other family can.
     `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an

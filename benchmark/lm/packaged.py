@@ -91,7 +91,8 @@ def check_content(file: Path, expected: str, what: str, advice: str) -> None:
     found = file_sha256(file)
     if found != expected:
         raise UserError(
-            f"{what} is not what it should be: {file} has SHA-256 {found[:16]}..., expected {expected[:16]}...; {advice}"
+            f"{what} is not what it should be: {file} has SHA-256 {found[:16]}..., expected "
+            f"{expected[:16]}...; {advice}"
         )
 
 

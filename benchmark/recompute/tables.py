@@ -27,6 +27,7 @@ from .statistics import (
     middle,
     over_tasks,
 )
+from .text import text_rows
 
 REFERENCE = "lamo"
 
@@ -208,5 +209,6 @@ TABLES = {
     "aggregates.csv": Table(_AGGREGATES, aggregate_rows),
     "comparisons.csv": Table((*_PLACE, "other", "other_lm"), comparison_rows),
     "finetune.csv": Table(("task", "method", "profile", "variant"), finetune_rows),
+    "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...datasets.errors import UserError
+from ...datasets.games.tasks import TASKS
 from .config import RunConfig
 from .plugins import Registry, imported
 
@@ -139,6 +140,15 @@ _ALL = (
         work="lamobench.benchmark.finetune.track",
         subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
         board="lamobench.benchmark.finetune.board",
+    ),
+    Track(
+        "text",
+        "text games with fixed and fine-tuned language models",
+        config="lamobench.benchmark.text.config:TextConfig",
+        tasks="lamobench.datasets.games.tasks:find_game_task",
+        work="lamobench.benchmark.text.track",
+        subjects=tuple(TASKS),
+        board="lamobench.benchmark.text.board",
     ),
 )
 TRACKS = Registry("track", Track, _ALL)

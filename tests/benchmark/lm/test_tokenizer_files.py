@@ -126,9 +126,7 @@ def test_an_older_tokenizer_in_two_files_gives_the_same_tokens(folder: Path) -> 
         load_tokenizer(str(folder))
 
 
-def test_a_wordpiece_is_read_for_a_bert_and_no_other_kind(
-    tiny_bert: Path, tiny_gpt2: Path, tmp_path: Path
-) -> None:
+def test_a_wordpiece_is_read_for_a_bert_and_no_other_kind(tiny_bert: Path, tiny_gpt2: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "lm"))
     vocabulary = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "take": 3, "milk": 4, "##s": 5}
     pieces = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))

@@ -1,0 +1,42 @@
+"""The tasks that text games make: a family of games, and how many of them are there to learn from. Light."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import choose
+from .families import FAMILIES, Family, find_family
+
+FEW = 5  # games to learn from, as TextWorld Commonsense was published with
+MANY = 40  # in which more of what words mean can matter
+
+
+@dataclass(frozen=True)
+class GameTask:
+    """Games of a family to learn from; its score is the share of a game's points, in per cent."""
+
+    name: str
+    family: Family
+    games: int  # to learn from
+
+    reference_scores: tuple[float, float] = (0.0, 1.0)
+    score_source: str = "none and all of a game's points"
+
+    @property
+    def horizon(self) -> int:
+        """Most moves of a game."""
+        return self.family.move_limit
+
+    def normalise(self, episode_return: Any) -> Any:
+        """Per cent of a game's points, from shares of them of any shape."""
+        return 100.0 * episode_return
+
+
+TASKS = {
+    f"{name}{more}": (name, games) for name in FAMILIES for more, games in (("", FEW), (f"-{MANY}", MANY))
+}  # the family and the number of games
+
+
+def find_game_task(name: str) -> GameTask:
+    """The task of that name; a `UserError` names the valid ones."""
+    family, games = TASKS[choose("text game", name, list(TASKS))]
+    return GameTask(name, find_family(family), games)
