@@ -10,7 +10,7 @@ _TIDY = [
     ("room", "You are in the {room}.", "This room is the {room}."),
     ("on", "On the {holder} you see {things}.", "Lying on the {holder}: {things}."),
     ("nothing on", "There is nothing on the {holder}.", "The {holder} is bare."),
-    ("in", "The {holder} is open and holds {things}.", "Inside the {holder}, which stands open, are kept {things}."),
+    ("in", "The {holder} is open and holds {things}.", "Inside the {holder}, which stands open, you find {things}."),
     ("nothing in", "The {holder} is open and empty.", "No thing lies inside the {holder}, which stands open."),
     ("closed in", "The {holder} is closed.", "Somebody has shut the {holder}."),
     ("exit", "A door leads {direction}.", "It is possible to leave to the {direction}."),

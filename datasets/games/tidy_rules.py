@@ -60,7 +60,7 @@ class House:
         numbers = {name: number for number, name in enumerate([*holders, *plan.rooms])}
         self.start = State(0, tuple(numbers[start] for start in plan.starts), 0)
         self._moments: dict[State, Moment] = {}
-        self._known: dict[tuple[str | int, ...], tuple[Action, ...]] = {}
+        self._known: dict[tuple[object, ...], tuple[Action, ...]] = {}
 
     def moment(self, state: State) -> Moment:
         """The state in words; its commands are in alphabetical order."""
