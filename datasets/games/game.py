@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Scene:
-    """One moment of a game: three texts for the player, five numbers for the harness alone."""
+    """One moment of a game: texts for the player, numbers for the harness alone."""
 
     observation: str  # feedback to the last command and what is around, in one text
     inventory: str  # what the player carries, in a sentence
@@ -20,6 +20,7 @@ class Scene:
     moves: int  # commands so far
     over: bool  # by winning, by dying, or because `moves` has reached the family's limit
     won: bool
+    own_score: float | None = None  # the game's own, from 0 to 1, where `score` counts something else
 
 
 class Game(Protocol):

@@ -42,4 +42,93 @@ _TIDY = [
 ]  # fmt: skip
 TIDY = {name: own for name, own, _ in _TIDY}
 
-PARAPHRASES = [(own, other) for _, own, other in _TIDY]
+# Of TextWorldExpress (`twc.py`), besides those that it shares with the above: where something is, and what of it.
+_PARTS = [
+    ("In one part of the room you see", "Over here you notice"),
+    ("In another part of the room you see", "Elsewhere you spot"),
+    ("There is also", "Nearby stands"),
+    ("You also see", "Your eyes fall on"),
+]
+_SIGHTS = [
+    ("{holder}, that has nothing on it.", "{holder}, which is bare."),
+    ("{holder} that has {things} on it.", "{holder}, and on top of it {things}."),
+    ("{holder} that is closed.", "{holder}, shut at the moment."),
+    ("an open {holder}, that is empty.", "the {holder} with its door wide and nothing inside."),
+    ("an open {holder}, that contains {things}.", "the {holder} with its door wide and inside it {things}."),
+    ("{thing}.", "nothing but {thing}."),
+]
+_TWC = [
+    ("To the {direction} you see the {room}.", "The {room} lies {direction} of here."),
+    ("Inventory: {things}.", "In your hands: {things}."),
+    ("Your inventory is currently empty.", "Your hands are empty."),
+    ("You take the {thing}.", "The {thing} is now in your hands."),
+    ("You put the {thing} in the {holder}.", "The {thing} has been left at the {holder}."),
+    ("It's empty inside.", "Nothing is in there."),
+    ("The {holder} contains {things}.", "In the {holder} there turns out to be {things}."),
+    ("put {thing} in {holder}", "leave {thing} at {holder}"),
+    ("move {direction}", "head {direction}"),
+    ("look around", "survey the whole place"),
+]
+
+# Of Colossal Cave (`cave.py`): the most frequent of its sentences, and its commands.
+_CAVE = [
+    ("You are in {place}.", "You find yourself in {place}."),
+    ("You are at {place}.", "You have come to {place}."),
+    ("You are on {place}.", "You have got onto {place}."),
+    ("You are standing {place}.", "Here you stand, {place}."),
+    ("You are inside {place}.", "You have stepped inside {place}."),
+    ("You are crawling {place}.", "On hands and knees you move {place}."),
+    ("There is {thing} here.", "You can see {thing}."),
+    ("There are {things} here.", "You can make out {things}."),
+    ("There is {thing} here!", "Look, {thing}!"),
+    ("There are {things} here!", "Look at this: {things}!"),
+    ("There is {thing} nearby.", "Close by you notice {thing}."),
+    ("There are {things} on the ground here.", "On the ground lie {things}."),
+    ("There is {thing}.", "One can see {thing}."),
+    ("{thing} lies nearby.", "Close by lies {thing}."),
+    ("{way} leads {direction}.", "Heading {direction} there is {way}."),
+    ("{ways} lead {direction}.", "Heading {direction} there are {ways}."),
+    ("Around you is {place}.", "On all sides there is {place}."),
+    ("At your feet {sight}.", "Down by your feet {sight}."),
+    ("A note on the wall says {words}.", "Somebody wrote on the wall: {words}."),
+    ("A cheerful little bird is sitting here singing.", "Here sits a little bird, singing cheerfully."),
+    ("A huge green fierce snake bars the way!", "A fierce snake, huge and green, will not let you pass!"),
+    ("The grate is locked.", "Somebody has locked the grate."),
+    ("The grate is open.", "The grate is not shut."),
+    ("Ok.", "Done."),
+    ("You're not carrying anything.", "You have nothing with you."),
+    ("You are currently holding the following: {things}.", "With you you have: {things}."),
+    ("It is now pitch dark.", "Now you can see nothing at all."),
+    ("If you proceed you will likely fall into a pit.", "Walk on and you will probably drop into a pit."),
+    ("Your lamp is now on.", "The lamp shines now."),
+    ("Your lamp is now off.", "The lamp has gone out."),
+    ("There is no way to go that direction.", "You can't leave on that side."),
+    *((word, f"walk {word}") for word in ("north", "south", "east", "west")),
+    *((f"{first}{second}", f"walk {first} {second}") for first in ("north", "south") for second in ("east", "west")),
+    ("up", "climb upwards"),
+    ("down", "climb downwards"),
+    ("in", "step inside"),
+    ("out", "step outside"),
+    ("light {thing}", "switch {thing} on"),
+    ("extinguish {thing}", "switch {thing} off"),
+    ("unlock {thing}", "undo the lock of {thing}"),
+    ("lock {thing}", "secure {thing}"),
+    ("attack {creature}", "fight {creature}"),
+    ("feed {creature}", "give {creature} something to eat"),
+    ("throw {thing}", "hurl {thing}"),
+    ("wave {thing}", "swing {thing} about"),
+    ("pour {thing}", "spill {thing}"),
+    ("read {thing}", "study the words of {thing}"),
+    ("break {thing}", "smash {thing}"),
+    ("eat {thing}", "swallow {thing}"),
+    ("drink {thing}", "sip {thing}"),
+    ("yes", "certainly"),
+    ("no", "not at all"),
+]
+
+PARAPHRASES = [
+    *((own, other) for _, own, other in _TIDY),
+    *((f"{part} {sight}", f"{new_part} {new_sight}") for part, new_part in _PARTS for sight, new_sight in _SIGHTS),
+    *_TWC,
+    *_CAVE,
+]

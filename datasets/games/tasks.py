@@ -31,9 +31,14 @@ class GameTask:
         return 100.0 * episode_return
 
 
-TASKS = {
-    f"{name}{more}": (name, games) for name in FAMILIES for more, games in (("", FEW), (f"-{MANY}", MANY))
-}  # the family and the number of games
+def _rows() -> dict[str, tuple[str, int]]:
+    """The family and the number of games of each task."""
+    few = {name: (name, min(FEW, family.games["train"])) for name, family in FAMILIES.items()}
+    many = {f"{name}-{MANY}": (name, MANY) for name, family in FAMILIES.items() if family.games["train"] >= MANY}
+    return few | many
+
+
+TASKS = _rows()
 
 
 def find_game_task(name: str) -> GameTask:

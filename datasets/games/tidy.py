@@ -5,25 +5,25 @@ TextWorld 1.7 (Côté et al. 2018, arXiv 1806.11532); tables, texts and code are
 The first time that a thing comes to one of its right places pays a point, which is kept if it is taken away again.
 """
 
+from .families import Family
 from .game import Scene
 from .house import CONTAINERS, FLOOR
 from .sentences import TIDY
 from .tidy_plans import Plan, plan_of
 from .tidy_rules import CARRIED, House
 
-MOVE_LIMIT = 50  # as in TextWorld Commonsense
 
-
-def make(level: str, split: str, number: int) -> "Tidy":
+def make(family: Family, split: str, number: int) -> "Tidy":
     """Game `number` of a split, from 0 on."""
-    return Tidy(f"tidy-{level}/{split}/{number}", plan_of(level, split, number))
+    return Tidy(f"{family.name}/{split}/{number}", plan_of(family.level, split, number), family.move_limit)
 
 
 class Tidy:
     """One game; it obeys `game.Game`."""
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: Plan, move_limit: int) -> None:
         self.name = name
+        self.move_limit = move_limit
         self.house = House(plan)
         named = list(enumerate(self.house.places))
         self.right = [{n for n, place in named if place in thing.places} for thing in self.house.things]
@@ -47,7 +47,7 @@ class Tidy:
         self.moves += 1
         if action.kind in ("put", "insert") and action.place in self.right[action.thing]:
             feedback += self._pay(action.thing)
-        self.over = self.over or self.moves >= MOVE_LIMIT
+        self.over = self.over or self.moves >= self.move_limit
         return self._scene(feedback)
 
     def expert(self) -> int | None:

@@ -65,11 +65,18 @@ def _each_sentence(reword: Rewording, text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def paraphrase(sentence: str) -> str:
-    """The same by another template; what no template fits stays as it is."""
+    """The same by another template, with a capital where a sentence begins; what none fits stays as it is."""
     for pattern, other in _templates():
         if found := pattern.fullmatch(sentence):
-            return other.format_map(found.groupdict())
+            slots = {name: _small(text) if found.start(name) == 0 else text for name, text in found.groupdict().items()}
+            changed = other.format_map(slots)
+            return changed[0].upper() + changed[1:] if sentence[0].isupper() else changed
     return sentence
+
+
+def _small(text: str) -> str:
+    """The text without the capital of a sentence that it began."""
+    return text[0].lower() + text[1:]
 
 
 @lru_cache

@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 
 from lamobench.datasets.games.house import THINGS
-from lamobench.datasets.games.tidy import MOVE_LIMIT, Tidy, make
+from lamobench.datasets.games.tidy import Tidy
 from lamobench.datasets.games.tidy_plans import OTHER, SIZES, TRAINING, Plan, plan_of, plans
 
+MOVE_LIMIT = 50
 MILK = Plan(("kitchen",), (), ("milk",), ("stove",))
 
 
@@ -23,14 +24,14 @@ def play(game: Tidy, *commands: str) -> list[float]:
 
 
 def test_a_point_is_paid_once_and_kept() -> None:
-    game = Tidy("", Plan(("kitchen",), (), ("milk", "fork"), ("stove", "stove")))
+    game = Tidy("", Plan(("kitchen",), (), ("milk", "fork"), ("stove", "stove")), MOVE_LIMIT)
     take = "take milk from fridge"
     put = "insert milk into fridge"
     assert play(game, "take milk from stove", put, take, put, take, "drop milk") == [0, 1, 1, 1, 1, 1]
 
 
 def test_a_wrong_place_pays_nothing_and_a_right_one_ends_the_game() -> None:
-    game = Tidy("", MILK)
+    game = Tidy("", MILK, MOVE_LIMIT)
     assert play(game, "take milk from stove", "put milk on dish rack") == [0, 0]
     assert play(game, "take milk from stove", "insert milk into fridge") == [0, 1]
     scene = game._scene("")
@@ -41,7 +42,7 @@ def test_a_wrong_place_pays_nothing_and_a_right_one_ends_the_game() -> None:
 
 
 def test_time_runs_out() -> None:
-    game = Tidy("", MILK)
+    game = Tidy("", MILK, MOVE_LIMIT)
     scene = game.reset()
     while not scene.over:
         scene = game.step(scene.commands.index("look"))
@@ -49,7 +50,7 @@ def test_time_runs_out() -> None:
 
 
 def test_the_last_move_can_win() -> None:
-    game = Tidy("", MILK)
+    game = Tidy("", MILK, MOVE_LIMIT)
     scores = play(game, *["look"] * (MOVE_LIMIT - 2), "take milk from stove", "insert milk into fridge")
     assert scores[-1] == 1
     assert game._scene("").won
@@ -71,7 +72,7 @@ def test_games_differ_and_have_their_sizes(level: str) -> None:
 def test_nothing_begins_where_it_belongs_and_everything_has_a_place() -> None:
     for level in SIZES:
         for plan in (*plans(level, True), *plans(level, False)):
-            game = Tidy("", plan)
+            game = Tidy("", plan, 50)
             assert all(game.right)
             assert all(p not in right for p, right in zip(game.house.start.places, game.right, strict=True))
 
@@ -85,7 +86,7 @@ def test_validation_begins_where_training_ends() -> None:
 def test_the_expert_is_quick(level: str, limit: int) -> None:
     """Two moves a thing, and one or two between the rooms."""
     for split, number in (("train", 0), ("valid", 7), ("ood", 99)):
-        game = make(level, split, number)
+        game = Tidy("", plan_of(level, split, number), MOVE_LIMIT)
         scene = game.reset()
         while not scene.over:
             scene = game.step(game.expert())  # type: ignore[arg-type]
@@ -97,7 +98,7 @@ def test_the_expert_finds_its_way_from_anywhere() -> None:
     """Things may have been hidden, closed in, dropped and carried off."""
     rng = random.Random(0)
     for number in range(TRAINING):
-        game = make("hard", "train", number)
+        game = Tidy("", plan_of("hard", "train", number), MOVE_LIMIT)
         scene = game.reset()
         for _ in range(25):
             scene = game.step(rng.randrange(len(scene.commands)))

@@ -22,7 +22,7 @@ def as_plan(fields: dict[str, Any]) -> Plan:
 @pytest.mark.parametrize("transcript", TRANSCRIBED, ids=["-".join(map(str, which)) for which in GAMES])
 def test_a_game_goes_as_in_textworld(transcript: dict[str, Any]) -> None:
     """The same commands at every move, the same score and end after it."""
-    game = Tidy("", as_plan(transcript["plan"]))
+    game = Tidy("", as_plan(transcript["plan"]), 50)
     scene = game.reset()
     for command, there, score, won in transcript["moves"]:
         texts = [transcript["commands"][number] for number in there]

@@ -129,7 +129,8 @@ def test_words_are_replaced_whole_with_their_article() -> None:
     assert substitute("cohyponyms", "take plate") == "take first base"  # the first sense is of baseball, as published
     assert substitute("cohyponyms", "a boot and an item") == "a boot and an item"
     assert substitute("cohyponyms", "a sock") == "a stocking"
-    assert substitute("cohyponyms", "a hat rack") == "a cap airframe"
+    assert substitute("cohyponyms", "a desk") == "a card table"
+    assert substitute("cohyponyms", "a wet umbrella and a parasol") == "a wet awning and a lampshade"
 
 
 def test_pseudowords_leave_no_noun() -> None:
@@ -145,6 +146,13 @@ def test_shuffled_words_are_the_same_words() -> None:
         assert Counter(shuffle(sentence).rstrip(".").split()) == Counter(sentence.rstrip(".").split())
         assert shuffle(sentence).endswith(".") == sentence.endswith(".")
     assert shuffle("You are carrying some milk and a fork.") != "You are carrying some milk and a fork."
+
+
+def test_a_sentence_keeps_its_capital_where_words_change_places() -> None:
+    assert paraphrase("A three foot black rod lies nearby.") == "Close by lies a three foot black rod."
+    assert paraphrase("There is food here.") == "You can see food."
+    assert paraphrase("A low crawl leads inward.") == "Heading inward there is a low crawl."
+    assert paraphrase("light lamp") == "switch lamp on"
 
 
 def test_a_sentence_without_a_template_stays() -> None:

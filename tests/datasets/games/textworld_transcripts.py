@@ -37,7 +37,7 @@ def _play(plan: Plan, story: Path, rng: random.Random) -> dict[str, Any]:
     wanted = textworld.EnvInfos(admissible_commands=True, score=True, won=True)
     _build(plan, story)
     theirs = textworld.start(str(story), wanted)
-    ours = Tidy("", plan)
+    ours = Tidy("", plan, 50)
     scene = ours.reset()
     state = theirs.reset()
     known: dict[str, int] = {}
@@ -77,7 +77,7 @@ def _build(plan: Plan, story: Path) -> None:
                 places[holder].add_property("open")
             rooms[name].add(places[holder])
     quests = []
-    for thing, start in zip(Tidy("", plan).house.things, plan.starts, strict=True):
+    for thing, start in zip(Tidy("", plan, 50).house.things, plan.starts, strict=True):
         made = maker.new(type="o", name=thing.name)
         places[start].add(made)
         right = [places[place] for place in thing.places if place in places]
