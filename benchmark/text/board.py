@@ -16,7 +16,7 @@ import numpy as np
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..scores.aggregates import Estimate, estimate, mean
-from ..scores.labels import label, method_order
+from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..scores.tables import WIDTH
 from ..terminal import count_range, table_lines
@@ -27,6 +27,13 @@ __all__ = ["draw", "rows", "tables"]
 
 Place = tuple[str, str, str]  # what is compared is compared within one: task, profile, variant
 Name = tuple[str, str]  # of a row in it: method, language model
+NARROW = {
+    "paraphrase": "para",
+    "synonyms": "syn",
+    "cohyponyms": "cohyp",
+    "pseudowords": "pseudo",
+    "paraphrase+synonyms": "para+syn",
+}  # views where there is little room
 NO_MEANING = "drrn-hash"  # the method that others are compared with
 MEASURES = tuple(field.name for field in fields(Measures))
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
@@ -34,7 +41,7 @@ LEARNING = (
     "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
     "interval. gain: in area on the hash, seed by seed. *: its interval lies above or below 0. 80 %: steps until an "
     "evaluation reaches 80 % of the best. moves: of an episode at the end. CPU s: of learning, a run. trained: "
-    "parameters."
+    "millions of parameters."
 )
 VIEWED = (
     "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
@@ -121,7 +128,7 @@ def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as a line of the first table."""
     gain = "" if row["area_gain"] is None else _with_interval(row, "area_gain") + _mark(row)
     return {
-        "method": label(row["method"], row["lm"]),
+        "method": short_label(row["method"], row["lm"]),
         "end": _percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
         "best": _percent(row["best"]),
         "area": _with_interval(row, "area"),
@@ -129,7 +136,7 @@ def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
         "80 %": _whole(row["steps_to_80"]),
         "moves": _whole(row["moves"]),
         "CPU s": _whole(row["cpu_seconds"]),
-        "trained": f"{row['params_trainable']:,}",
+        "trained": f"{row['params_trainable'] / 1e6:.2f} M" if row["params_trainable"] else "",
     }
 
 
@@ -139,10 +146,10 @@ def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
     for split in SPLITS:
         shares = {part: row[part] for view in VIEWS if row[part := f"{split}/{view}"] is not None}
         if shares:
-            cells = {view: _percent(shares.get(f"{split}/{view}")) for view in VIEWS}
+            cells = {NARROW.get(view, view): _percent(shares.get(f"{split}/{view}")) for view in VIEWS}
             kept = robustness(shares, split)
             robust = "" if math.isnan(kept) else _percent(kept)
-            name = label(row["method"], row["lm"]) if not lines else ""
+            name = short_label(row["method"], row["lm"]) if not lines else ""
             lines.append({"method": name, "games": split, **cells, "robust": robust})
     return lines
 

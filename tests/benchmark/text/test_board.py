@@ -50,8 +50,8 @@ def test_tables_have_a_line_for_each_split(results: Path) -> None:
     learning, viewed = tables(rows(group_runs(runs)))
     assert learning.startswith("tidy-medium (cpu profile, 2 seeds)\n")
     assert [line.split("  ")[0] for line in learning.splitlines()[2:5]] == [
-        "DRRN, fixed LM (gpt2-mini)",
-        "DRRN, hash",
+        "fixed (gpt2-mini)",
+        "hash",
         "Random",
     ]
     lines = [line for line in viewed.splitlines() if " train " in line or " ood " in line]

@@ -41,7 +41,7 @@ def test_parts_that_are_cut_short_are_damage(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "random", 0)
     lines = (folder / "stages.csv").read_text().splitlines(keepends=True)
     (folder / "stages.csv").write_text("".join(lines[:-1]))
-    with pytest.raises(UserError, match="stages.csv"):
+    with pytest.raises(UserError, match=r"stages\.csv"):
         measure(read_finished(folder))
     write_json(folder / "done.json", read_json(folder / "done.json") | sizes_and_hashes(folder))
     with pytest.raises(UserError, match="must hold 8 episodes of each of 4 splits in views"):
