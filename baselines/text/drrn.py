@@ -11,16 +11,18 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..fields import Amount, Count, Positive, Share
+from ..fields import Amount, Count, Delay, Positive, Share
 from ..online.agent import first_weights
 from ..optimizers import load_moments, moments
 from .encoders import Encoder
 from .replay import Transition
+from .retention import NOTHING, Retention
 from .texts import Batch, PieceVectors, Sequences, State, make_batch
 
 ADAM = "optimizer.adam"
@@ -42,6 +44,7 @@ class DRRNConfig:
     best_share: Share = 0.5  # of a batch, from the best episodes
     target_every: Count = 100  # updates between copies to the target network
     encoder_learning_rate: Positive = 1e-4  # of an encoder's weights, where they are trained
+    warm_up: Delay = 0  # updates before they move
 
 
 class QNetwork(nn.Module):
@@ -81,9 +84,20 @@ def read(network: nn.GRU, pieces: Tensor, texts: Sequences) -> Tensor:
 class DRRN:
     """The agent: a network, its target, the encoder that both read with, and an optimiser."""
 
-    def __init__(self, config: DRRNConfig, encoder: Encoder, vectors: PieceVectors, seed: int) -> None:
-        """`vectors` are those of the encoder as it begins; weights of an encoder that want gradients are trained."""
+    def __init__(
+        self,
+        config: DRRNConfig,
+        encoder: Encoder,
+        vectors: PieceVectors,
+        seed: int,
+        retention: Retention = NOTHING,
+    ) -> None:
+        """`vectors` are those of the encoder as it begins; weights of an encoder that want gradients are trained.
+
+        `retention` says how much of what they were they keep.
+        """
         self.config = config
+        self.retention = retention
         self.encoder = encoder
         self.texts = vectors.texts
         with first_weights(seed):
@@ -116,17 +130,21 @@ class DRRN:
         goes_on = torch.tensor([0.0 if transition.ended else 1.0 for transition in transitions])
         return rewards + self.config.discount * goes_on * best
 
-    def update(self, transitions: Sequence[Transition]) -> dict[str, Tensor]:
-        """Take one step of the optimiser; returns what it measured."""
+    def update(self, transitions: Sequence[Transition], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Take one step of the optimiser; returns what it measured. What retention draws comes from `rng`."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(transitions)
-        loss.backward()  # type: ignore[no-untyped-call]
+        kept = self.retention.loss(rng) if self._trains_encoder() else torch.zeros(())
+        (loss + kept).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step()
+        if self._trains_encoder():
+            self.retention.after_step(self.optimizer)
         self.updates += 1
         if self.updates % self.config.target_every == 0:
             self.copy_to_target()
-        return {"loss": loss.detach(), "gradient_norm": norm}
+        measured = {"loss": loss.detach(), "gradient_norm": norm}
+        return measured | ({"retention_loss": kept.detach()} if self.tuned else {})
 
     @torch.no_grad()
     def copy_to_target(self) -> None:
@@ -173,10 +191,13 @@ class DRRN:
 
     def _online_vectors(self, pieces: Sequence[int]) -> Tensor:
         """(1 + P, D), with gradients of what is trained of the encoder."""
-        if not self.tuned:
+        if not self._trains_encoder():
             return self.vectors(pieces)
         vectors = self.encoder.encode(self.texts.names(pieces))
         return torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+
+    def _trains_encoder(self) -> bool:
+        return bool(self.tuned) and self.updates >= self.config.warm_up
 
     def _encode_with_target(self, pieces: Sequence[str]) -> Tensor:
         assert isinstance(self.encoder, nn.Module)

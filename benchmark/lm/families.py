@@ -47,6 +47,7 @@ class Family:
     values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it
     backbone: Callable[[Any], LanguageBackbone]  # of a model, which is changed in place
+    blocks: str  # the list of its layers, in the model without a head
     positions: str  # the module of its position embeddings; "" where positions turn queries and keys instead
     # Layers that can have updates, by the ends of their names: of queries, keys and values, once each is a layer of its
     # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
@@ -71,6 +72,7 @@ class Family:
 _ENCODER: dict[str, Any] = {
     "predicts_words": False,
     "backbone": EncoderBackbone,
+    "blocks": "encoder.layer",
     "positions": "embeddings.position_embeddings",
     "projections": ("query", "key", "value"),
     "more_targets": {
@@ -123,6 +125,7 @@ FAMILIES = {
         },
         predicts_words=True,
         backbone=GPT2Backbone,
+        blocks="h",
         positions="transformer.wpe",
         projections=("q", "k", "v"),
         more_targets={
@@ -165,6 +168,7 @@ FAMILIES = {
         },
         predicts_words=True,
         backbone=LlamaBackbone,
+        blocks="layers",
         positions="",
         projections=PROJECTIONS,
         more_targets={

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ...baselines.text.encoders import fitting, sentences
@@ -35,6 +36,13 @@ class SentenceEncoder(nn.Module):
         self.first = first_token(model, tokenizer)  # empty where the tokenizer adds its own
         self.most = min(MOST_TOKENS, positions_of(model.config))
         self.ids: dict[str, list[int]] = {}  # of sentences that were read
+        self.below = 0  # layers of an encoder whose outputs are kept, since nothing up to there is trained
+        self.outputs: dict[str, Tensor] = {}  # these
+
+    @property
+    def base(self) -> Any:
+        """The language model without a head."""
+        return self.model.base_model
 
     @property
     def frozen(self) -> int:
@@ -51,9 +59,8 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, pieces: Sequence[str]) -> Tensor:
         """The vectors (P, D); sentences of nearly one length are computed side by side."""
-        ids = [self.tokens(piece)[: self.most] for piece in pieces]
-        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        vectors = [self._means([ids[place] for place in group]) for group in _groups(order)]
+        order = sorted(range(len(pieces)), key=lambda place: len(self.tokens(pieces[place])))
+        vectors = [self._means([pieces[place] for place in group]) for group in _groups(order)]
         places = torch.empty(len(order), dtype=torch.int64)
         places[torch.tensor(order)] = torch.arange(len(order))
         return torch.cat(vectors)[places]
@@ -69,17 +76,41 @@ class SentenceEncoder(nn.Module):
     def _fits(self, text: str) -> bool:
         return len(self.tokens(text)) <= self.most
 
-    def _means(self, ids: Sequence[Sequence[int]]) -> Tensor:
+    def _means(self, pieces: Sequence[str]) -> Tensor:
         """The means (P, D) over each sentence's tokens."""
+        ids = [torch.tensor(self.tokens(piece)[: self.most]) for piece in pieces]
         lengths = torch.tensor([len(each) for each in ids])
-        padded = nn.utils.rnn.pad_sequence([torch.tensor(each) for each in ids], batch_first=True)  # (P, L)
-        present = torch.arange(padded.shape[1]) < lengths[:, None]  # (P, L)
-        hidden = base_of(self.model)(padded, attention_mask=present.long()).last_hidden_state  # (P, L, D)
+        present = torch.arange(int(lengths.max())) < lengths[:, None]  # (P, L)
+        hidden = self._top(pieces, present) if self.below else self._last_hidden(ids, present)
         meant = present.clone()
         meant[:, : len(self.first)] = False
         meant[lengths == len(self.first), 0] = True  # a text without tokens of its own
         weights = meant.float() / meant.sum(1, keepdim=True)
         return torch.einsum("pl,pld->pd", weights, hidden)
+
+    def _last_hidden(self, ids: Sequence[Tensor], present: Tensor) -> Tensor:
+        """The last hidden states (P, L, D)."""
+        padded = pad_sequence(list(ids), batch_first=True)  # (P, L)
+        hidden: Tensor = self.base(padded, attention_mask=present.long()).last_hidden_state
+        return hidden
+
+    def _top(self, pieces: Sequence[str], present: Tensor) -> Tensor:
+        """The last hidden states (P, L, D), from what is known of the layers below."""
+        hidden = pad_sequence([self._below(piece) for piece in pieces], batch_first=True)
+        for block in blocks_of(self.model)[self.below :]:
+            hidden = block(hidden, present[:, None, None])
+        return hidden
+
+    @torch.no_grad()
+    def _below(self, piece: str) -> Tensor:
+        """The hidden states (L, D) of a sentence behind the layers that stand still, by itself."""
+        known = self.outputs.get(piece)
+        if known is None:
+            hidden = self.base.embeddings(torch.tensor([self.tokens(piece)[: self.most]]))
+            for block in blocks_of(self.model)[: self.below]:
+                hidden = block(hidden)
+            known = self.outputs[piece] = hidden[0]
+        return known
 
 
 def load_sentence_encoder(name: str, weights: str = "pretrained", seed: int = 0) -> SentenceEncoder:
@@ -96,9 +127,11 @@ def first_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> l
     return [] if number is None else [int(number)]
 
 
-def base_of(model: PreTrainedModel) -> Any:
-    """The language model without a head."""
-    return model.base_model
+def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
+    """The layers of a language model."""
+    found = model.base_model.get_submodule(family_of(model).blocks)
+    assert isinstance(found, nn.ModuleList)
+    return found
 
 
 def _groups(order: Sequence[int]) -> Iterator[Sequence[int]]:

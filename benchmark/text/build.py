@@ -3,8 +3,10 @@
 import hashlib
 from typing import Any
 
+from ...baselines.online.agent import first_weights
 from ...baselines.text.drrn import DRRN, DRRNConfig
 from ...baselines.text.encoders import Encoder, HashEncoder
+from ...baselines.text.retention import Retention
 from ...baselines.text.texts import PieceVectors, Texts
 from ...datasets.games.families import make_games
 from ...datasets.games.game import Game
@@ -12,10 +14,11 @@ from ...datasets.games.tasks import GameTask
 from ...datasets.games.views import VIEWS, ViewedGame
 from ..lm.checkpoints import model_hash
 from ..lm.glove import glove_hash, load_glove
-from ..lm.sentences import load_sentence_encoder
+from ..lm.sentences import SentenceEncoder, load_sentence_encoder
 from ..runs.changes import changed
 from ..runs.methods import look_up
-from .config import TextConfig, split_and_view
+from .adaptations import ADAPTATIONS
+from .config import ADAPTATION, TextConfig, split_and_view
 from .encodings import Encodings
 
 
@@ -67,15 +70,33 @@ def agent_settings(given: dict[str, Any]) -> DRRNConfig:
     return settings
 
 
+def adaptation_settings(adaptation: str, given: dict[str, Any]) -> Any:
+    """The settings of an adaptation; a `UserError` for what does not fit."""
+    return changed(ADAPTATIONS[adaptation].config(), given, f"setting of {adaptation}")
+
+
 def build_agent(config: TextConfig) -> tuple[DRRN, Encodings | None]:
     """The agent with first weights of its seed, and what of its encoder's vectors is kept for other runs."""
     encoder = build_encoder(config)
-    settings = agent_settings(config.policy)
+    settings = agent_settings(config.settings_of(""))
     texts = Texts(encoder)
-    if config.encoder != "lm":
+    if not isinstance(encoder, SentenceEncoder):
         return DRRN(settings, encoder, PieceVectors(texts, encoder.encode, apart=False), config.seed), None
-    encodings = Encodings(encoder, config.lm_hash)
-    return DRRN(settings, encoder, PieceVectors(texts, encodings, apart=True), config.seed), encodings
+    if config.adaptation == "fixed":
+        encodings = Encodings(encoder, config.lm_hash)
+        return DRRN(settings, encoder, PieceVectors(texts, encodings, apart=True), config.seed), encodings
+    retention = adapt(encoder, config)
+    vectors = PieceVectors(texts, encoder.encode, apart=True)
+    return DRRN(settings, encoder, vectors, config.seed, retention), None
+
+
+def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
+    """Let the weights of a run's language model learn that its adaptation says; returns what holds them."""
+    row = ADAPTATIONS[config.adaptation]
+    given = adaptation_settings(config.adaptation, config.settings_of(ADAPTATION))
+    with first_weights(config.seed):
+        row.prepare(encoder, given)
+    return row.retain(encoder, given, config.seed)
 
 
 def count_parameters(agent: DRRN) -> dict[str, int]:

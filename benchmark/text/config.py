@@ -7,6 +7,8 @@ from ...datasets.errors import UserError
 from ...datasets.games.tasks import GameTask, find_game_task
 from ..runs.config import Number, RunConfig
 
+ADAPTATION = "adaptation"  # prefix of settings in `policy` that are not the agent's own
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(RunConfig):
@@ -14,9 +16,9 @@ class TextConfig(RunConfig):
 
     track: ClassVar[str] = "text"
 
-    agent: str  # a name of `settings.AGENTS`
-    encoder: str  # of `settings.ENCODERS`; "" for agents that read nothing
-    adaptation: str  # of `settings.ADAPTATIONS`
+    agent: str  # drrn; random and gold learn nothing
+    encoder: str  # hash, glove, lm; "" for agents that read nothing
+    adaptation: str  # a name of `adaptations.ADAPTATIONS`
     parts: list[str]  # splits in views, "SPLIT/VIEW", that it is examined in: the numbers of `stages.csv` in order
     games_hash: str  # of the first scenes of all games, in every view
     view_episodes: Number  # of each split in each view, in the last evaluations
@@ -30,6 +32,13 @@ class TextConfig(RunConfig):
     def game_task(self) -> GameTask:
         """The task."""
         return find_game_task(self.task)
+
+    def settings_of(self, prefix: str) -> dict[str, object]:
+        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
+        if not prefix:
+            return {name: value for name, value in self.policy.items() if "." not in name}
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
 
 
 def split_and_view(part: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ..scores.leaderboard import Group
 from ..terminal import count_range
 from .measures import ends
 
-SPLIT_TITLES = {"train": "the games learned from", "valid": "new games", "ood": "new games, unseen objects"}
+SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games", "ood": "New games, unseen objects"}
 PANEL_HEIGHT = 2.5  # inches
 
 
@@ -74,8 +74,9 @@ def _draw_views(axes: Axes, groups: Sequence[Group], split: str) -> None:
         look = look_up(group.config.method)
         axes.vlines(places, values.min(0), values.max(0), color=look.colour, alpha=0.35, linewidth=1.6)
         axes.plot(places, values.mean(0), look.marker, color=look.colour, markersize=4.5, markeredgecolor="white")
-    axes.set_title(f"At the end: {SPLIT_TITLES[split]}")
+    axes.set_title(SPLIT_TITLES[split])
     axes.set_ylabel("% of points")
     axes.set_ylim(-3, 103)
+    axes.set_xlim(-0.5, len(views) - 0.5)
     axes.set_xticks(np.arange(len(views)), views, rotation=30, ha="right")
     axes.grid(axis="y")

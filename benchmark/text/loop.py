@@ -168,7 +168,7 @@ class Learning(Playing):
             if share is not None:
                 tally.add({"score": torch.tensor(100.0 * share)})
             if number % settings.update_every == 0 and len(self.replay) >= settings.batch_size:
-                tally.add(self.agent.update(self.replay.sample(self.rng, settings.batch_size)))
+                tally.add(self.agent.update(self.replay.sample(self.rng, settings.batch_size), self.rng))
         seconds = before.get("cpu_seconds", 0.0) + time.process_time() - cpu
         self.record(steps, tally.means(), time.perf_counter() - started, cpu_seconds=round(seconds, 3))
 

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ...datasets.errors import UserError, choose
@@ -14,8 +14,8 @@ from ..runs.changes import changed
 from ..runs.config import MOST
 from ..runs.methods import look_up, methods_of
 from ..runs.tracks import Wanted
-from .build import agent_settings, encoder_hash, games_hash, parts_of
-from .config import TextConfig
+from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
+from .config import ADAPTATION, TextConfig
 from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, Budget, Parts
 
 
@@ -47,7 +47,7 @@ def listed_methods() -> list[str]:
 def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budget, games: str) -> TextConfig:
     parts = PARTS[method]
     lm = _language_model(wanted, parts)
-    policy = _policy(wanted, parts)
+    policy = _policy(wanted, parts, budget)
     changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
         task=task.name,
@@ -78,12 +78,29 @@ def _language_model(wanted: Wanted, parts: Parts) -> str:
     return name
 
 
-def _policy(wanted: Wanted, parts: Parts) -> dict[str, Any]:
-    """The settings of the agent, as they will read in config.json; of one that learns nothing, none."""
+def _policy(wanted: Wanted, parts: Parts, budget: Budget) -> dict[str, Any]:
+    """The settings of agent and adaptation, as they will read in config.json; of one that learns nothing, none."""
     if parts.agent != "drrn":
         return {}
-    settings = agent_settings(PROFILES[wanted.profile].policy | dict(wanted.settings))
-    found: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    profile = PROFILES[wanted.profile]
+    given = _by_prefix(wanted.settings)
+    settings = agent_settings(profile.policy | given[""])
+    if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
+        settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))
+    adaptation = asdict(adaptation_settings(parts.adaptation, given[ADAPTATION]))
+    policy = asdict(settings) | {f"{ADAPTATION}.{name}": value for name, value in adaptation.items()}
+    found: dict[str, Any] = json.loads(json.dumps(policy))
+    return found
+
+
+def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings by what they are of: "" for the agent; a `UserError` for a prefix that there isn't."""
+    found: dict[str, dict[str, Any]] = {"": {}, ADAPTATION: {}}
+    for name, value in settings.items():
+        prefix, dot, rest = name.rpartition(".")
+        if dot:
+            choose("kind of setting", prefix, [ADAPTATION], "settings of the agent have no prefix")
+        found[prefix][rest] = value
     return found
 
 

@@ -30,6 +30,10 @@ PARTS = {
     "drrn-fixed": Parts("drrn", "lm"),
     "drrn-fixed-random": Parts("drrn", "lm"),
     "drrn-fixed-permuted": Parts("drrn", "lm"),
+    **{
+        f"drrn-{name}": Parts("drrn", "lm", name)
+        for name in ("top-k", "lora", "full", "warm-head", "l2-init", "distill", "ewc")
+    },
 }
 
 
@@ -51,6 +55,7 @@ class Profile:
     few: Budget  # where there are `FEW` games to learn from
     many: Budget
     policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
+    warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
 
     def budget(self, task: GameTask) -> Budget:
         """The budget of a task."""

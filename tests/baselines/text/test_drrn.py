@@ -15,6 +15,7 @@ SCENES = (
     scene("a dark room", "a lamp", "go", "drop the lamp", "look"),
     scene("", "a lamp", "look"),
 )
+RNG = np.random.default_rng(0)  # nothing is drawn from it
 both = pytest.mark.parametrize("letters", [False, True])
 
 
@@ -91,10 +92,10 @@ def test_updates_move_all_that_is_trained_and_the_target_follows(make: Make, let
         Transition(second, second.commands[0], 0.0, first, True),
     ]
     before = {name: tensor.clone() for name, tensor in agent._weights().items()}
-    agent.update(steps)
+    agent.update(steps, RNG)
     moved = {name.split(".")[0] for name, tensor in agent._weights().items() if not torch.equal(tensor, before[name])}
     assert moved == ({"network", "encoder"} if letters else {"network"})
-    agent.update(steps)
+    agent.update(steps, RNG)
     weights = agent._weights()
     for name, tensor in weights.items():
         if name.startswith("target"):
@@ -110,11 +111,11 @@ def test_an_agent_that_is_loaded_goes_on_as_the_other(make: Make, letters: bool)
     states = [agents[0].texts.state(each) for each in SCENES]
     steps = [Transition(states[0], states[0].commands[1], 1.0, states[1], False)]
     for _ in range(4):
-        agents[0].update(steps)
+        agents[0].update(steps, RNG)
     agents[1].load(agents[0].tensors())
     for agent in agents:
-        agent.update(steps)
-        agent.update(steps)
+        agent.update(steps, RNG)
+        agent.update(steps, RNG)
     ours, theirs = (agent.tensors() for agent in agents)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
@@ -126,5 +127,5 @@ def test_it_learns_which_command_pays(make: Make) -> None:
     over = agent.texts.state(scene("done", "", over=True))
     steps = [Transition(room, command, float(command == room.commands[1]), over, True) for command in room.commands]
     for _ in range(60):
-        agent.update(steps)
+        agent.update(steps, RNG)
     assert float(agent.probabilities(room)[1]) > 0.9

@@ -13,6 +13,8 @@ from transformers import BertModel
 
 from lamobench.benchmark.lm.checkpoints import load_language_model
 from lamobench.benchmark.lm.sentences import load_sentence_encoder
+from lamobench.benchmark.lm.tuned_sentences import train_top
+from lamobench.datasets.errors import UserError
 
 PIECES = ["the mean of the array", "a value", "each axis is given in the shape of the array", "a"]
 
@@ -86,3 +88,23 @@ def test_controls_are_other_encoders(tiny_gpt2: Path) -> None:
         for weights, seed in (("pretrained", 0), ("random", 0), ("random", 1), ("permuted", 0))
     ]
     assert len({tuple(vector[0].tolist()) for vector in vectors}) == 4
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_what_is_kept_of_the_layers_below_changes_nothing(layers: int, reading_bert: Path) -> None:
+    whole, split = (load_sentence_encoder(str(reading_bert)) for _ in range(2))
+    train_top(whole, layers)
+    whole.below = 0
+    train_top(split, layers)
+    assert split.below == 2 - layers
+    for _ in range(2):  # the second time from memory
+        torch.testing.assert_close(split.encode(PIECES), whole.encode(PIECES), atol=1e-6, rtol=1e-5)
+    for encoder in (whole, split):
+        encoder.encode(PIECES).square().sum().backward()
+    theirs = dict(whole.named_parameters())
+    for name, weight in split.named_parameters():
+        assert (weight.grad is None) == (theirs[name].grad is None) == (not weight.requires_grad)
+        if weight.grad is not None:
+            torch.testing.assert_close(weight.grad, theirs[name].grad, atol=1e-5, rtol=1e-4)
+    with pytest.raises(UserError, match=r"adaptation\.layers is 3, and the language model has 2"):
+        train_top(whole, 3)

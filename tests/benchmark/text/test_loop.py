@@ -17,7 +17,7 @@ from lamobench.benchmark.text.measures import ends, measure
 from lamobench.benchmark.training.life import Life
 from lamobench.tests.benchmark.text.conftest import Tiny, train
 
-METHODS = ("random", "gold", "drrn-hash", "drrn-fixed", "drrn-fixed-random")
+METHODS = ("random", "gold", "drrn-fixed", "drrn-fixed-random", "drrn-lora", "drrn-full", "drrn-ewc", "drrn-l2-init")
 
 
 def without_seconds(folder: Path) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ class StoppedError(Exception):
     """The run is cut short here."""
 
 
-@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed"])
+@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-top-k", "drrn-distill"])
 def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     method: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +76,27 @@ def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.mark.parametrize("method", ["drrn-top-k", "drrn-lora", "drrn-full", "drrn-warm-head"])
+def test_what_is_said_to_be_trained_moves_and_nothing_else(method: str, tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method, warm_up=2) if method == "drrn-warm-head" else tiny(method)
+    training = Learning(config, tmp_path, lambda *_: None)
+    model = training.agent.encoder.model  # type: ignore[attr-defined]
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    moved: list[set[str]] = []
+    while training.agent.updates < 3:
+        updates = training.agent.updates
+        training.advance(1)
+        if training.agent.updates > updates:
+            moved.append({n for n, weight in model.named_parameters() if not torch.equal(weight, before[n])})
+    if method == "drrn-warm-head":
+        assert moved[1] == set()
+    elif method == "drrn-lora":
+        assert all("lora_" in name or name.endswith("bias") for name in moved[2])
+    parts = {name.split(".")[2] for name in moved[2] if name.startswith("transformer.h.")}
+    assert parts == {"0", "1"}
+    assert any(not name.startswith("transformer.h.") for name in moved[2]) == (method == "drrn-full")
 
 
 def test_choices_that_are_played_again_fill_the_buffer_as_it_was(tiny: Tiny, tmp_path: Path) -> None:

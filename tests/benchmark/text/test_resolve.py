@@ -45,6 +45,8 @@ def test_the_language_model_is_named_and_hashed() -> None:
         ({"budget": {"evaluate_every": 7}}, r"steps 3000 must be a multiple of evaluate_every 7"),
         ({"budget": {"headline_evaluations": 11}}, r"headline_evaluations is 11, and 10 follow the first step"),
         ({"budget": {"view_episodes": 0}}, r"view_episodes is 0; give 1"),
+        ({"settings": {"retention.layers": 1}}, r"unknown kind of setting 'retention'"),
+        ({"settings": {"adaptation.layers": 1}}, r"unknown setting of fixed 'layers'"),
         ({"steps": 15}, r"--steps 15 can't be spread over 10 evaluations"),
         ({"methods": ("drrn-fixed",), "choices": {"lm": "no-such"}}, r"unknown language model 'no-such'"),
     ],
