@@ -25,6 +25,7 @@ from .doctor import Doctor
 from .hub import HubGroup
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .play import Play
 from .power import Power
 from .recompute import Recompute
 from .report import Report
@@ -44,6 +45,7 @@ Command = (
     Annotated[DataGroup, subcommand("data")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Play, subcommand("play")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]

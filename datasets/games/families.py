@@ -12,6 +12,7 @@ from ..errors import UserError, choose
 if TYPE_CHECKING:
     from .game import Game
 
+GRADES = ("expert", "medium", "random", "mixed")  # of players; `mixed` is a third of each of the others
 SPLITS = ("train", "valid", "ood")  # games to learn from; new games of the same objects; new games of unseen objects
 
 
@@ -60,6 +61,8 @@ def _rows() -> list[Family]:
 
 
 FAMILIES = {family.name: family for family in _rows()}
+# The family and the player of each data set of recorded games (`recordings.py`), by its name.
+RECORDINGS = {f"{family}-{grade}": (family, grade) for family in FAMILIES for grade in GRADES}
 
 
 def find_family(name: str) -> Family:
