@@ -42,7 +42,7 @@ class Family:
 
     title: str
     model: Any  # transformers' class
-    tokenizer: Any  # transformers' class
+    tokenizer: Any  # transformers' class; None where it is of a kind that is not read here
     layout: Layout
     values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it

@@ -33,6 +33,8 @@ def read_tokenizer(folder: Path, config: Any, name: str) -> PreTrainedTokenizerF
     another kind or lie elsewhere, and if it has a token that the weights don't know.
     """
     family = FAMILIES[config.model_type]
+    if family.tokenizer is None:
+        raise UserError(f"the tokenizer of '{name}', a {family.title}, is not read here; give another language model")
     try:
         contents = _checked_contents(folder, family.subwords)
     except UserError as error:

@@ -8,6 +8,7 @@ from ...baselines.text.drrn import DRRN, DRRNConfig
 from ...baselines.text.encoders import Encoder, HashEncoder
 from ...baselines.text.retention import Retention
 from ...baselines.text.texts import PieceVectors, Texts
+from ...datasets.errors import UserError
 from ...datasets.games.families import make_games
 from ...datasets.games.game import Game
 from ...datasets.games.tasks import GameTask
@@ -57,8 +58,10 @@ def encoder_hash(encoder: str, lm: str, weights: str, seed: int) -> str:
 
 
 def build_encoder(config: TextConfig) -> Encoder:
-    """The run's encoder, as it begins; a `UserError` if what it is made of is not at hand."""
+    """The run's encoder, as it begins; a `UserError` if what it is made of is not at hand, or has changed."""
     weights = look_up(config.method).weights
+    if encoder_hash(config.encoder, config.lm, weights, config.seed) != config.lm_hash:
+        raise UserError(f"'{config.lm}' has other weights than run {config.id} began with; put those back")
     if config.encoder == "lm":
         return load_sentence_encoder(config.lm, weights, config.seed)
     return load_glove(weights, config.seed) if config.encoder == "glove" else HashEncoder()

@@ -45,10 +45,7 @@ def play(choose: Chooser, games: Sequence[Game], view: str, rng: np.random.Gener
 
 
 def by_policy(agent: DRRN) -> Chooser:
-    """Commands drawn from an agent's policy as it is now, at the temperature that it learns at.
-
-    A lower one is no better: near-greedy play goes in circles.
-    """
+    """Commands drawn from an agent's policy as it is now, at the temperature that it learns at."""
     policy = StillPolicy(agent)
 
     def choose(games: Sequence[Game], scenes: Sequence[Scene], rng: np.random.Generator) -> list[int]:

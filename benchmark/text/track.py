@@ -12,6 +12,7 @@ from ..runs.records import read_config
 from ..runs.tracks import Job, Note, Tell
 from ..training.devices import choose_device
 from ..training.life import opened
+from .build import encoder_hash
 from .config import text_config
 from .loop import Playing, make_life
 from .resolve import resolve
@@ -58,7 +59,12 @@ def check_published(folder: Path, config: RunConfig) -> None:
 
 
 def missing(config: RunConfig) -> str:
-    """Name the language model if it is not here."""
+    """Name the language model, or word vectors, that a policy reads with and that are not here."""
+    known = text_config(config)
+    try:
+        encoder_hash(known.encoder, known.lm, look_up(known.method).weights, known.seed)
+    except UserError as error:
+        return str(error)
     return ""
 
 

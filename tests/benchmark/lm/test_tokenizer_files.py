@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from lamobench.benchmark.lm.checkpoints import EMBEDDED, load_tokenizer
+from lamobench.benchmark.lm.families import FAMILIES
 from lamobench.datasets.corpora import tokenizer_sha256
 from lamobench.datasets.errors import UserError
 
@@ -137,3 +139,11 @@ def test_a_wordpiece_is_read_for_a_bert_and_no_other_kind(tiny_bert: Path, tiny_
     shutil.copy(tiny_gpt2 / "tokenizer.json", folder)
     with pytest.raises(UserError, match=r"tokenizer\.json holds no WordPiece, as BERT has it; give another"):
         load_tokenizer(str(folder))
+
+
+def test_of_a_family_whose_tokenizer_is_not_read_one_line_says_so(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, "bert", replace(FAMILIES["bert"], tokenizer=None))
+    with pytest.raises(UserError, match=r"the tokenizer of '.*', a BERT, is not read here; give another"):
+        load_tokenizer(str(tiny_bert))
