@@ -1,6 +1,7 @@
 """Learning to play text games: a `Life` whose steps are steps of games."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from ...baselines.text.replay import Replay
 from ...datasets.errors import UserError
 from ...datasets.games.families import make_games
+from ...datasets.games.game import Game
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
 from ..runs.stages import HEADER as STAGES_HEADER
@@ -108,7 +110,7 @@ class Playing(Life):
             ]
             self.progress.stages += stages_csv(rows)
 
-    def _play(self, chooser: Chooser, games: list, view: str, *stream: int) -> Played:
+    def _play(self, chooser: Chooser, games: Sequence[tuple[int, Game]], view: str, *stream: int) -> Played:
         rng = np.random.default_rng([self.config.seed, *stream, EVALUATION])
         return play(chooser, [game for _, game in games], view, rng)
 

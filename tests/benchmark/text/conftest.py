@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lamobench.benchmark.runs.tracks import Wanted
-from lamobench.benchmark.text import track
+from lamobench.benchmark.text import adaptations, track
 from lamobench.benchmark.text.config import TextConfig
 from lamobench.benchmark.text.resolve import resolve
+from lamobench.datasets.games.words import meanings
 
 torch.set_num_threads(1)
 BUDGET = {
@@ -33,6 +34,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("LAMOBENCH_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _few_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds a language model looks at ten of a thousand."""
+    known = meanings()
+    monkeypatch.setattr(adaptations, "meanings", lambda: replace(known, glosses=known.glosses[:10]))
 
 
 @pytest.fixture
