@@ -28,6 +28,7 @@ from .statistics import (
     middle,
     over_tasks,
 )
+from .text import text_rows
 
 REFERENCE = "lamo"
 
@@ -212,5 +213,6 @@ TABLES = {
     "finetune.csv": Table(("task", "method", "profile", "variant"), finetune_rows),
     "language.csv": Table(("dataset", "fraction", *_METHOD, "language_weight", "step"), language_rows),
     "search.csv": Table((*_METHOD, *ARM), search_rows),
+    "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }
