@@ -42,11 +42,6 @@ class FinetuneConfig(RunConfig):
         given = self.settings_of(ENVIRONMENT)
         return task.with_options(changed(task.options, given, "setting of the environment"))
 
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The names of the task's stages."""
-        return self.staged_task.stages
-
     def settings_of(self, prefix: str) -> dict[str, Any]:
         """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
         if not prefix:

@@ -57,11 +57,6 @@ class RunConfig:
         return self.task
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The names of the stages of its task, in their order; none where a task has none."""
-        return ()
-
-    @property
     def outdated(self) -> Mapping[str, Any]:
         """The settings that the run's profile had once and has otherwise now; rows of such runs are variants."""
         return {}

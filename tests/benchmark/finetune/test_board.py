@@ -116,19 +116,6 @@ def test_methods_are_compared_seed_by_seed(board: tuple[Path, dict[str, dict[str
     assert board[1]["scratch"]["forward_transfer"] == ""
 
 
-def test_the_report_shows_each_stage(
-    board: tuple[Path, dict[str, dict[str, str]]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder, _ = board
-    parse(["report", "--runs", str(folder / "runs"), "--output", str(folder / "report.html")]).run()
-    page = (folder / "report.html").read_text()
-    for number, name in enumerate(("room", "maze"), 1):
-        assert f"Stage {number} by itself: {name}" in page
-    table = page.split("Stage 2 by itself: maze", 1)[1].split("<table", 1)[1].split("</table>", 1)[0]
-    for share in (100.0, 40.0, 20.0, 50.0, 80.0):  # of plain fine-tuning, over training
-        assert f">{share:.1f} ({share:.1f} to {share:.1f})<" in table
-
-
 def test_the_table_names_the_best_first_and_the_figure_is_there(
     board: tuple[Path, dict[str, dict[str, str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
