@@ -38,7 +38,7 @@ class StillPolicy:
 
     def __init__(self, agent: DRRN) -> None:
         self.agent = agent
-        vectors = agent.vectors if not agent.tuned else PieceVectors(agent.texts, agent.encoder.encode, apart=False)
+        vectors = agent.vectors if not agent.tuned else PieceVectors(agent.texts, agent.encoder.encode, single=False)
         self.observations = ReadTexts(agent, agent.network.observation, vectors)
         self.inventories = ReadTexts(agent, agent.network.inventory, vectors)
         self.commands = ReadTexts(agent, agent.network.command, vectors)

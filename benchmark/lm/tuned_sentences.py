@@ -1,4 +1,4 @@
-"""Which weights of a language model that reads sentences are trained."""
+"""Choose the weights of a language model that are trained while it reads sentences."""
 
 from ...datasets.errors import UserError
 from .adapters import add_lora

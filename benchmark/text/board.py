@@ -61,7 +61,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """For each task, profile and variant a table of how it was learned, and one of every split and view."""
+    """Two tables for each task, profile and variant: how it was learned, and every split in every view."""
     places: dict[Place, list[Mapping[str, Any]]] = {}
     for row in rows:
         places.setdefault((row["task"], row["profile"], row["variant"]), []).append(row)

@@ -1,4 +1,4 @@
-"""How text games were learned, and what is left in other words: curves, and the score in every view of each split."""
+"""Figures of text games: learning curves, and the score in every view of each split."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What encoders make of texts."""
+"""Encoders: pieces of texts, and their vectors."""
 
 import hashlib
 import subprocess

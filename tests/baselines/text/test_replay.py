@@ -1,4 +1,4 @@
-"""What a replay buffer keeps, and what it gives."""
+"""A replay buffer: what it keeps, and what it gives."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What holds an encoder's weights, by hand."""
+"""Retention of an encoder's weights, by hand."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is filled in of a request, and what is refused in one line."""
+"""Requests: what is filled in of one, and what is refused in one line."""
 
 from dataclasses import replace
 from typing import Any
