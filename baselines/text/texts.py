@@ -97,7 +97,7 @@ def make_batch(texts: Texts, states: Sequence[State], commands: Sequence[Sequenc
         observations=_sequences(texts, observations, rows),
         inventories=_sequences(texts, inventories, rows),
         commands=_sequences(texts, chosen, rows),
-        pieces=list(rows),
+        pieces=list(rows),  # after those lines, which fill it
         observation_of=observation_of,
         inventory_of=inventory_of,
         command_of=command_of,
