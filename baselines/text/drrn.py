@@ -106,7 +106,7 @@ class DRRN:
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.tuned = trained_weights(encoder)
         self.target_tuned = _copies(self.tuned)
-        self.vectors = PieceVectors(self.texts, self._encode_with_target, single=True) if self.tuned else vectors
+        self.vectors = PieceVectors(self.texts, self._encode_with_target, one_by_one=True) if self.tuned else vectors
         self.updates = 0
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
         if self.tuned:

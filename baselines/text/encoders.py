@@ -1,4 +1,4 @@
-"""Encoders of texts: a text is cut into pieces, and each piece has a vector.
+"""Turn texts into vectors: a text is cut into pieces, and each piece has a vector.
 
 Pieces are what an encoder sees as one: a whole text, a sentence, a word. An agent's recurrent networks read the vectors
 of a text one after the other. Shapes: P pieces, D width.
@@ -26,7 +26,7 @@ class Encoder(Protocol):
 
     @property
     def frozen(self) -> int:
-        """The number of its weights that nothing trains."""
+        """Number of its weights that nothing trains."""
 
     def cut(self, text: str) -> Sequence[str]:
         """The pieces of a text, in order; none of an empty one."""

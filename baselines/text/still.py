@@ -38,7 +38,9 @@ class StillPolicy:
 
     def __init__(self, agent: DRRN) -> None:
         self.agent = agent
-        vectors = agent.vectors if not agent.tuned else PieceVectors(agent.texts, agent.encoder.encode, single=False)
+        vectors = (
+            agent.vectors if not agent.tuned else PieceVectors(agent.texts, agent.encoder.encode, one_by_one=False)
+        )
         self.observations = ReadTexts(agent, agent.network.observation, vectors)
         self.inventories = ReadTexts(agent, agent.network.inventory, vectors)
         self.commands = ReadTexts(agent, agent.network.command, vectors)

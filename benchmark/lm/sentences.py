@@ -46,7 +46,7 @@ class SentenceEncoder(nn.Module):
 
     @property
     def frozen(self) -> int:
-        """The number of its weights that nothing trains."""
+        """Number of its weights that nothing trains."""
         return sum(parameter.numel() for parameter in self.parameters() if not parameter.requires_grad)
 
     def cut(self, text: str) -> Sequence[str]:
@@ -134,6 +134,6 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     return found
 
 
-def _groups(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(places), GROUP):
-        yield places[start : start + GROUP]
+def _groups(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), GROUP):
+        yield numbers[start : start + GROUP]

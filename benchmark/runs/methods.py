@@ -328,7 +328,7 @@ _ALL = (
     Method(
         "finetune",
         "Fine-tuning",
-        "pi*, trained on as if it knew nothing",
+        "pi* trained further, as if it knew nothing",
         policy="lamobench.baselines.online.retention:Retention",
         config="lamobench.baselines.online.retention:RetentionConfig",
         family="retention",
@@ -341,7 +341,7 @@ _ALL = (
     Method(
         "finetune-bc",
         "Fine-tuning + BC",
-        "and held to pi* on states that pi* was trained on",
+        "fine-tuning, held to pi* on states that pi* was trained on",
         policy="lamobench.baselines.online.retention:BehavioralCloning",
         config="lamobench.baselines.online.retention:BehavioralCloningConfig",
         family="retention",
@@ -355,7 +355,7 @@ _ALL = (
     Method(
         "finetune-ks",
         "Fine-tuning + KS",
-        "kickstarting: held to pi* on states that it visits itself",
+        "kickstarting: fine-tuning, held to pi* on states that it visits itself",
         policy="lamobench.baselines.online.retention:Kickstarting",
         config="lamobench.baselines.online.retention:KickstartingConfig",
         family="retention",
@@ -370,7 +370,7 @@ _ALL = (
     Method(
         "finetune-ewc",
         "Fine-tuning + EWC",
-        "elastic weights: each pulled back the more, the more it matters to pi*",
+        "elastic weights: fine-tuning, each weight pulled back the more, the more it matters to pi*",
         policy="lamobench.baselines.online.retention:ElasticWeights",
         config="lamobench.baselines.online.retention:ElasticWeightsConfig",
         family="retention",

@@ -105,8 +105,10 @@ class Track:
     config: str  # import path of the class of its runs' configurations, light
     tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
     work: str  # import path of what does its work: a `Work`
+    about: str = ""  # a sentence on what it compares, for the report
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
     board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
+    report: str = ""  # import path of what its pages of the report have of their own, a `report.parts.Part`
 
     def config_class(self) -> type[RunConfig]:
         """The class of its runs' configurations."""
@@ -131,6 +133,8 @@ _ALL = (
         config="lamobench.benchmark.offline.config:OfflineConfig",
         tasks="lamobench.datasets.catalog:find_task",
         work="lamobench.benchmark.offline.track",
+        about="LaMo puts a pre-trained language model to work as a policy; here it stands beside its controls and the "
+        "baselines, on whole data sets and on small shares of them.",
     ),
     Track(
         "finetune",
@@ -138,8 +142,11 @@ _ALL = (
         config="lamobench.benchmark.finetune.config:FinetuneConfig",
         tasks="lamobench.datasets.environments.staged_tasks:find_staged_task",
         work="lamobench.benchmark.finetune.track",
+        about="Fine-tuning begins with a policy that knows a part of its task; here stands what each method forgets of "
+        "that part while it learns the rest.",
         subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
         board="lamobench.benchmark.finetune.board",
+        report="lamobench.benchmark.finetune.report",
     ),
     Track(
         "text",

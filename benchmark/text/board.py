@@ -5,7 +5,6 @@ seed: all runs of a seed are examined on the same games in the same views.
 """
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.counts import count_range
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
-from ..scores.tables import WIDTH
-from ..terminal import count_range, table_lines
+from ..terminal import table_lines, wrapped
 from .figure import games_figure
 from .measures import ORIGINAL, Measures, ends, measure, robustness
 
@@ -61,7 +60,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Two tables for each task, profile and variant: how it was learned, and every split in every view."""
+    """Two tables for each task, profile and variant: how it was learned, and every split and view."""
     places: dict[Place, list[Mapping[str, Any]]] = {}
     for row in rows:
         places.setdefault((row["task"], row["profile"], row["variant"]), []).append(row)
@@ -69,9 +68,9 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
         best_first = sorted(own, key=lambda row: -row["area"])
-        yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *textwrap.wrap(LEARNING, WIDTH)])
+        yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
-        yield "\n".join([f"{task}: in other words", *table_lines(lines), *textwrap.wrap(VIEWED, WIDTH)])
+        yield "\n".join([f"{task}: in other words", *table_lines(lines), *wrapped(VIEWED)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:

@@ -84,12 +84,12 @@ def build_agent(config: TextConfig) -> tuple[DRRN, Encodings | None]:
     settings = agent_settings(config.settings_of(""))
     texts = Texts(encoder)
     if not isinstance(encoder, SentenceEncoder):
-        return DRRN(settings, encoder, PieceVectors(texts, encoder.encode, single=False), config.seed), None
+        return DRRN(settings, encoder, PieceVectors(texts, encoder.encode, one_by_one=False), config.seed), None
     if config.adaptation == "fixed":
         encodings = Encodings(encoder, config.lm_hash)
-        return DRRN(settings, encoder, PieceVectors(texts, encodings, single=True), config.seed), encodings
+        return DRRN(settings, encoder, PieceVectors(texts, encodings, one_by_one=True), config.seed), encodings
     retention = adapt(encoder, config)
-    vectors = PieceVectors(texts, encoder.encode, single=True)
+    vectors = PieceVectors(texts, encoder.encode, one_by_one=True)
     return DRRN(settings, encoder, vectors, config.seed, retention), None
 
 

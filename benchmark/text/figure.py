@@ -1,4 +1,4 @@
-"""Figures of text games: learning curves, and the score in every view of each split."""
+"""Figures of text games: learning curves, and what is left in other words, the score in every view of each split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ...datasets.counts import count_range
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..figures.card import Grid, card_of_panels
@@ -14,7 +15,6 @@ from ..figures.curves import method_line
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..terminal import count_range
 from .measures import ends
 
 SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games", "ood": "New games, unseen objects"}

@@ -30,7 +30,7 @@ UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agent
 
 
 class Playing(Life):
-    """A run, whether or not its agent learns."""
+    """A run of the track, whether or not its agent learns."""
 
     def __init__(self, config: TextConfig, folder: Path, report: Report) -> None:
         super().__init__(f"run {config.id}", folder, config.steps, config.evaluate_every, report)
@@ -44,7 +44,7 @@ class Playing(Life):
         return UNTAUGHT[self.config.agent]
 
     def tensors(self) -> dict[str, Tensor]:
-        """The content of a checkpoint beside progress."""
+        """The tensors of a checkpoint, beside its progress."""
         return {"policy.nothing": torch.zeros(1)}
 
     def bring(self, tensors: dict[str, Tensor]) -> None:
@@ -72,7 +72,7 @@ class Playing(Life):
         self.record(steps, {}, 0.0)
 
     def check_weights(self) -> None:
-        """Nothing: there are none."""
+        """Find nothing: there are none."""
 
     def evaluate(self) -> None:
         """Play the games that are learned from; in the last evaluations also every split in every view."""

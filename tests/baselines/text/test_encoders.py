@@ -1,4 +1,4 @@
-"""Encoders: pieces of texts, and their vectors."""
+"""Encoders of texts."""
 
 import hashlib
 import subprocess

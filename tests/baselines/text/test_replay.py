@@ -1,4 +1,4 @@
-"""A replay buffer: what it keeps, and what it gives."""
+"""Replay buffer: the part that is kept, and the part that is given."""
 
 import numpy as np
 

@@ -41,7 +41,7 @@ def test_vectors_are_computed_once_and_each_by_itself_where_that_is_asked_for() 
 
     texts = Texts(encoder)
     numbers = [texts.number(name) for name in ("one", "two", "three")]
-    vectors = PieceVectors(texts, compute, single=True)  # type: ignore[arg-type]
+    vectors = PieceVectors(texts, compute, one_by_one=True)  # type: ignore[arg-type]
     found = vectors(numbers[:2])
     assert found[0].eq(0).all()
     assert torch.equal(found[1:], encoder.encode(["one", "two"]))
@@ -57,5 +57,5 @@ def test_the_table_of_vectors_grows() -> None:
     texts = Texts(encoder)
     names = [f"text {number}" for number in range(700)]
     numbers = [texts.number(name) for name in names]
-    vectors = PieceVectors(texts, encoder.encode, single=False)
+    vectors = PieceVectors(texts, encoder.encode, one_by_one=False)
     assert torch.equal(vectors(numbers)[1:], encoder.encode(names))

@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _few_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten glosses to hold a language model to, of a thousand."""
+    """Distillation looks at ten glosses of a thousand."""
     known = meanings()
     monkeypatch.setattr(adaptations, "meanings", lambda: replace(known, glosses=known.glosses[:10]))
 

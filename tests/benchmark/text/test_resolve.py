@@ -1,4 +1,4 @@
-"""Requests: what is filled in of one, and what is refused in one line."""
+"""Requests: filled in, or refused in one line."""
 
 from dataclasses import replace
 from typing import Any
