@@ -289,7 +289,7 @@ def test_a_file_is_imported_under_a_name(
 
 @pytest.mark.parametrize("name", ["gpt2", "gpt2-mini", "docs", "wikitext-2", "../x", "a/b", "", ".hidden"])
 def test_a_name_that_is_taken_or_no_name(tiny_gguf: Path, name: str) -> None:
-    with pytest.raises(UserError, match="a GGUF can't become"):
+    with pytest.raises(UserError, match="can't name a model that is imported"):
         import_gguf(name, tiny_gguf)
 
 

@@ -71,7 +71,7 @@ def test_a_revision_is_the_same_for_ever(hub: type[FakeHub], shared_runs: Path, 
     assert hub.head[REPOSITORY] != commit
     assert pull(REPOSITORY, tmp_path / "a").run == second.name
     assert pull(REPOSITORY, tmp_path / "b", commit).run == first.name
-    with pytest.raises(UserError, match=rf"repository {REPOSITORY} has no revision 'v9'; leave --revision away"):
+    with pytest.raises(UserError, match=rf"repository {REPOSITORY} has no revision 'v9'; leave --revision out"):
         pull(REPOSITORY, tmp_path / "c", "v9")
     with pytest.raises(UserError, match=r"--revision v9 is of a repository, but .* is a folder"):
         pull(str(tmp_path), tmp_path / "c", "v9")
