@@ -24,6 +24,7 @@ ROOMS = [
     "benches",
     "finetune",
     "offline",
+    "text",
     "report",
     "sharing",
     "sweep",
@@ -93,7 +94,13 @@ def test_a_wheel_carries_every_module_and_data_file(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         carried = {name.removeprefix("lamobench/") for name in archive.namelist() if name.startswith("lamobench/")}
     code = {str(path.relative_to(ROOT)) for floor in FLOORS for path in modules(floor)} | {"__init__.py"}
-    folders = ("datasets/assets", "benchmark/lm/models", "benchmark/report/templates", "results/reported")
+    folders = (
+        "datasets/assets",
+        "datasets/games/tables",
+        "benchmark/lm/models",
+        "benchmark/report/templates",
+        "results/reported",
+    )
     data = {name for path in project_files() if (name := str(path.relative_to(ROOT))).startswith(folders)}
     assert {"datasets/assets/reacher2d.xml", "benchmark/lm/models/gpt2-mini/model.safetensors"} <= data
     assert carried == code | data

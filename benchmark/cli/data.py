@@ -11,7 +11,9 @@ from tyro.conf import Positional, arg, subcommand
 
 from ...datasets.counts import count
 from ...datasets.errors import UserError
+from ...datasets.games.families import RECORDINGS
 from ..terminal import print_rows
+from .games import export_games, record_games, remove_games, show_recording
 
 if TYPE_CHECKING:
     from ...datasets.trajectories import Trajectories
@@ -27,9 +29,10 @@ class DataList:
     def run(self) -> None:
         """Print the table."""
         from ...datasets.catalog import status
+        from ...datasets.games import recordings
         from .display import print_datasets
 
-        rows = status()
+        rows = [*status(), *recordings.status()]
         if self.json:
             print(json.dumps(rows, indent=2))
         else:
@@ -39,7 +42,7 @@ class DataList:
 @dataclass(frozen=True)
 class DataShow:
     """Describe a data set: sizes, scores, published results, returns and lengths, as text and as figures: histograms,
-    and a contact sheet of its worst, median and best episode."""
+    and a contact sheet of its worst, median and best episode. Of text games: a transcript."""
 
     name: Positional[str]
     """Data set, a name of `lamobench data list`."""
@@ -49,11 +52,15 @@ class DataShow:
     """Folder for the figures; by default `figures` beside the data sets, in $LAMOBENCH_HOME."""
     figures: bool = True
     """Write the figures too."""
+    episode: int = 0
+    """Episode of a recorded text game whose transcript is printed."""
     json: bool = False
     """Print JSON instead of text."""
 
     def run(self) -> None:
         """Print the description and write the figures."""
+        if self.name in RECORDINGS:
+            return show_recording(self.name, self.episode, self.json)
         from ...datasets.catalog import find_dataset, load
         from ...datasets.own_datasets import own_tasks
         from ...datasets.storage import home
@@ -108,6 +115,8 @@ class DataRecord:
 
     def run(self) -> None:
         """Record, then say what there is."""
+        if self.name in RECORDINGS:
+            return record_games(self.name, self.force)
         from .display import print_summary
 
         print_summary(_record(self))
@@ -194,12 +203,15 @@ class DataImport:
 
 @dataclass(frozen=True)
 class DataExport:
-    """Write a data set as a Minari data set, for Minari's own tools and everybody who reads its format."""
+    """Write a data set as a Minari data set, for Minari's own tools and everybody who reads its format; a recorded text
+    game as JSON Lines, one a move."""
 
     name: Positional[str]
     """Data set to export."""
-    to: Literal["minari"] = "minari"
-    """Format to write."""
+    to: Literal["minari", "jsonl"] = "minari"
+    """Format; a text game is always written as jsonl, anything else as minari."""
+    output: Path | None = None
+    """File for jsonl; by default NAME.jsonl in the current folder."""
     source: str = "auto"
     """Source of the data; auto takes the first at hand."""
     root: Path | None = None
@@ -207,6 +219,10 @@ class DataExport:
 
     def run(self) -> None:
         """Export, then say where it is."""
+        if self.name in RECORDINGS:
+            return export_games(self.name, self.output)
+        if self.to == "jsonl":
+            raise UserError(f"'{self.name}' is no recorded text game; type: lamobench data export {self.name}")
         from ...datasets.sources.exported import export_to_minari
 
         minari_id, root = export_to_minari(self.name, self.source, self.root)
@@ -222,6 +238,8 @@ class DataRemove:
 
     def run(self) -> None:
         """Remove, then say what is gone."""
+        if self.name in RECORDINGS:
+            return remove_games(self.name)
         from ...datasets.sources.removed import remove_dataset
 
         for path in remove_dataset(self.name):
@@ -239,9 +257,13 @@ class DataVerify:
 
     def run(self) -> None:
         """Verify; a damaged data set ends the command with status 2, after all were read."""
+        from ...datasets.games.recordings import verify_games
         from ...datasets.verification import verify_data
 
-        rows = verify_data(self.names)
+        games = [name for name in self.names if name in RECORDINGS]
+        others = [name for name in self.names if name not in RECORDINGS]
+        rows = verify_data(others) if others or not self.names else []
+        rows += verify_games(games) if games or not self.names else []
         print_rows(rows, self.json)
         if any(row["state"] != "intact" for row in rows):
             raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")

@@ -14,6 +14,8 @@ from ...datasets.cache import folder_of
 from ...datasets.counts import count
 from ...datasets.entries import Dataset
 from ...datasets.errors import UserError
+from ...datasets.games.families import FAMILIES
+from ...datasets.games.families import describe as describe_games
 from ...datasets.own_datasets import own_tasks
 from ...datasets.tasks import TASKS, Task
 from ...datasets.trajectories import Trajectories
@@ -69,6 +71,8 @@ def _size(megabytes: float) -> str:
 
 
 def _title(task: str) -> str:
+    if task in FAMILIES:
+        return describe_games(task)
     known = TASKS | own_tasks()
     if task not in known:
         return task

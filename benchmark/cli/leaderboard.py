@@ -27,7 +27,8 @@ class Leaderboard:
 
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
     method), learning_curves.png, scores.png and, where it was measured, held_out.png, and prints the tables. Of runs on
-    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task."""
+    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task. On text
+    games likewise: text.csv (how fast they were learned, and what is left in other words)."""
 
     runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""

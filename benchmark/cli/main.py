@@ -23,8 +23,10 @@ from .compare import Compare
 from .data import DataGroup
 from .doctor import Doctor
 from .hub import HubGroup
+from .language_study import LanguageStudy
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
+from .play import Play
 from .power import Power
 from .recompute import Recompute
 from .report import Report
@@ -45,6 +47,7 @@ Command = (
     Annotated[DataGroup, subcommand("data")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Play, subcommand("play")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Watch, subcommand("watch")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
@@ -56,6 +59,7 @@ Command = (
     | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[LanguageStudy, subcommand("language-study")]
     | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]

@@ -25,7 +25,7 @@ class RewindRuns:
     text: str = ""
     """Text to predict: wikitext-2, wikitext-103, docs or a file; empty: wikitext-2 if fetched, else docs."""
     kilobytes: int = 100
-    """Bytes of the text that are read, in whole lines."""
+    """Kilobytes of the text that are read, in whole lines."""
     alphas: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     """Factors of the updates: 1 is the run as it was trained, 0 its language model as it was before."""
     episodes: int = 20

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Sweep:
     """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
-    data: Annotated[Positional[str], arg(help=f"Data set to train on, or a task in stages: {STAGED}.")]
+    data: Annotated[Positional[str], arg(help=f"Data set to train on, a task in stages or a text game: {STAGED}.")]
     methods: Annotated[
         tuple[str, ...],
         arg(help=f"Methods; none given: all that a table has. {METHODS_BY_TRACK}."),

@@ -30,7 +30,7 @@ class Train:
 
     data: Annotated[
         Positional[str],
-        arg(help=f"Data set to train on, a name of `lamobench data list`, or a task in stages: {STAGED}."),
+        arg(help=f"Data set to train on, a name of `lamobench data list`, a task in stages or a text game: {STAGED}."),
     ]
     method: Annotated[str, arg(help=f"Method; none given: the first of {METHODS_BY_TRACK}.")] = ""
     fraction: float = 1.0

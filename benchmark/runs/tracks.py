@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...datasets.errors import UserError
+from ...datasets.games.tasks import TASKS
 from .config import RunConfig
 from .plugins import Registry, imported
 
@@ -146,6 +147,15 @@ _ALL = (
         subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
         board="lamobench.benchmark.finetune.board",
         report="lamobench.benchmark.finetune.report",
+    ),
+    Track(
+        "text",
+        "text games with fixed and fine-tuned language models",
+        config="lamobench.benchmark.text.config:TextConfig",
+        tasks="lamobench.datasets.games.tasks:find_game_task",
+        work="lamobench.benchmark.text.track",
+        subjects=tuple(TASKS),
+        board="lamobench.benchmark.text.board",
     ),
 )
 TRACKS = Registry("track", Track, _ALL)

@@ -102,7 +102,7 @@ def test_a_token_that_may_not_write(
 
 
 def test_what_the_hub_does_not_have(hub: type[FakeHub], run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no repository some/where, or it is private; correct the name, or log"):
+    with pytest.raises(UserError, match=r"no repository some/where, or it is private; correct the name, or log"):
         pull("some/where", tmp_path / "elsewhere")
     push(run, REPOSITORY)
     hub.sizes[CHECKPOINT] = 1 << 40

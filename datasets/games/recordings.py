@@ -1,0 +1,225 @@
+"""Recorded games: data sets of text, one JSON file each, which can be made again to the byte.
+
+A file holds every text once, the episodes as numbers of texts, and the SHA-256 of its content.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError, choose
+from ..file_checks import MB
+from ..json_files import check_fields, read_json
+from ..storage import home, plain_disk_errors, write_text
+from .families import RECORDINGS, Family, find_family, make_games
+from .game import Scene
+from .players import Episode, play_episode
+
+FORMAT = 1
+FEWEST = 12  # episodes, of players that never play the same game alike
+MOST = 64 * MB  # of a file
+FIELDS = {"format": int, "name": str, "texts": list[str], "episodes": list[dict], "sha256": str}
+EPISODE = {"game": str, "maximum": float, "moves": list[list], "end": list}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded data set of games of a family, by a player of a grade."""
+
+    name: str
+    episodes: tuple[Episode, ...]
+    sha256: str  # of its content
+
+    @property
+    def steps(self) -> int:
+        """Number of commands that were given."""
+        return sum(len(episode.chosen) for episode in self.episodes)
+
+
+def path_of(name: str) -> Path:
+    """The file of a recording, whether or not it is there; a `UserError` names the valid names."""
+    return home() / "games" / f"{choose('recorded game', name, list(RECORDINGS))}.json"
+
+
+def record(name: str, force: bool = False) -> Recording:
+    """The recording of that name, played now if it is not there, or by `force`.
+
+    The expert plays every training game once, the others three times.
+    Raises a `UserError` for a name that there is not, and for a game whose package is missing.
+    """
+    path = path_of(name)
+    if path.is_file() and not force:
+        return load(name)
+    family, grade = RECORDINGS[name]
+    games = make_games(family, "train", find_family(family).games["train"])
+    count = len(games) if grade == "expert" else max(3 * len(games), FEWEST)
+    episodes = [play_episode(games[number % len(games)], grade, number) for number in range(count)]
+    content = {"format": FORMAT, "name": name, **_packed(episodes)}
+    with plain_disk_errors():
+        write_text(path, _as_text(content | {"sha256": _hash(content)}))
+    return load(name)
+
+
+def load(name: str) -> Recording:
+    """A recording that is at hand; a `UserError` says what to type if it is not, or if it is damaged."""
+    path = path_of(name)
+    if not path.is_file():
+        raise UserError(
+            f"recorded game '{name}' is not in {path.parent}; to get it, type: lamobench data record {name}"
+        )
+    content = read_json(path, MOST)
+    try:
+        check_fields(content, FIELDS)
+        found = content.pop("sha256")
+        if content["format"] != FORMAT or content["name"] != name or _hash(content) != found:
+            raise ValueError("its content has changed")
+        return Recording(name, tuple(_unpacked(content)), found)
+    except (ValueError, IndexError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); to make it again, type: lamobench data record {name} --force"
+        ) from None
+
+
+def verify_games(names: Sequence[str]) -> list[dict[str, str]]:
+    """Check every byte of recordings, of all that are at hand if none is named; with the keys of `verify_data`."""
+    return [
+        {"dataset": name, "source": "recorded", **_verified(name)}
+        for name in names or [name for name in RECORDINGS if path_of(name).is_file()]
+    ]
+
+
+def _verified(name: str) -> dict[str, str]:
+    if not path_of(name).is_file():
+        return {"state": "absent", "note": f"lamobench data record {name}"}
+    try:
+        recording = load(name)
+    except UserError as error:
+        return {"state": "damaged", "note": str(error)}
+    size = f"{len(recording.episodes)} episodes, {recording.steps} steps"
+    return {"state": "intact", "note": f"{size}, {recording.sha256[:16]}"}
+
+
+def remove(name: str) -> Path:
+    """Delete a recording; returns the file that is gone. A `UserError` if it is not there."""
+    path = path_of(name)
+    if not path.is_file():
+        raise UserError(f"nothing of recorded game '{name}' is here; `lamobench data list` shows what is")
+    path.unlink()
+    return path
+
+
+def write_lines(name: str, output: Path) -> int:
+    """Write a recording as JSON Lines, one a move, for other programs; returns the number of moves."""
+    lines = [json.dumps(line, ensure_ascii=False) for line in _lines(load(name))]
+    with plain_disk_errors():
+        write_text(output, "\n".join(lines) + "\n")
+    return len(lines)
+
+
+def transcript(episode: Episode) -> Iterator[str]:
+    """The lines of an episode as a person would read it: what is seen, and the command that was given."""
+    yield episode.scenes[0].observation
+    for before, index, after in zip(episode.scenes, episode.chosen, episode.scenes[1:], strict=False):
+        paid = f"  [{after.score:g} of {after.maximum:g}]" if after.score != before.score else ""
+        yield f"> {before.commands[index]}{paid}"
+        yield after.observation
+
+
+def status() -> list[dict[str, Any]]:
+    """One row for each recording, with the keys of `catalog.status`."""
+    return [_status_row(name, find_family(family)) for name, (family, _) in RECORDINGS.items()]
+
+
+def _status_row(name: str, family: Family) -> dict[str, Any]:
+    command = f"lamobench data record {name}"
+    row: dict[str, Any] = {"dataset": name, "task": family.name, "source": "recorded"}
+    unknown = dict.fromkeys(("episodes", "steps", "score_mean", "score_std", "score_best", "megabytes"))
+    if not path_of(name).is_file():
+        return row | {"state": "absent"} | unknown | {"command": command}
+    try:
+        recording = load(name)
+    except UserError:
+        return row | {"state": "damaged"} | unknown | {"command": f"{command} --force"}
+    scores = [100.0 * episode.score for episode in recording.episodes]
+    mean = sum(scores) / len(scores)
+    return row | {
+        "state": "ready",
+        "episodes": len(scores),
+        "steps": recording.steps,
+        "score_mean": mean,
+        "score_std": (sum((score - mean) ** 2 for score in scores) / len(scores)) ** 0.5,
+        "score_best": max(scores),
+        "megabytes": path_of(name).stat().st_size / 1e6,
+        "command": "",
+    }
+
+
+def _lines(recording: Recording) -> Iterator[dict[str, Any]]:
+    for number, episode in enumerate(recording.episodes):
+        for scene, index, after in zip(episode.scenes, episode.chosen, episode.scenes[1:], strict=False):
+            yield {
+                "episode": number,
+                "game": episode.game,
+                "observation": scene.observation,
+                "inventory": scene.inventory,
+                "commands": scene.commands,
+                "chosen": index,
+                "reward": after.score - scene.score,
+                "over": after.over,
+                "won": after.won,
+            }
+
+
+def _packed(episodes: list[Episode]) -> dict[str, Any]:
+    """Texts, each once, and episodes in which their numbers stand for them."""
+    numbers: dict[str, int] = {}
+
+    def number(text: str) -> int:
+        return numbers.setdefault(text, len(numbers))
+
+    def pack(scene: Scene) -> list[Any]:
+        return [number(scene.observation), number(scene.inventory), list(map(number, scene.commands)), scene.score]
+
+    packed = [
+        {
+            "game": episode.game,
+            "maximum": float(episode.scenes[0].maximum),
+            "moves": [[*pack(scene), index] for scene, index in zip(episode.scenes, episode.chosen, strict=False)],
+            "end": [*pack(episode.scenes[-1]), episode.scenes[-1].won],
+        }
+        for episode in episodes
+    ]
+    return {"texts": list(numbers), "episodes": packed}
+
+
+def _unpacked(content: dict[str, Any]) -> Iterator[Episode]:
+    texts = content["texts"]
+    for packed in content["episodes"]:
+        check_fields(packed, EPISODE)
+        rows = [*packed["moves"], packed["end"]]
+        last = len(rows) - 1
+        scenes = tuple(
+            Scene(
+                observation=texts[observation],
+                inventory=texts[inventory],
+                commands=tuple(texts[number] for number in commands),
+                score=score,
+                maximum=packed["maximum"],
+                moves=moves,
+                over=moves == last,
+                won=moves == last and won,
+            )
+            for moves, (observation, inventory, commands, score, won) in enumerate(rows)
+        )
+        yield Episode(packed["game"], scenes, tuple(row[-1] for row in packed["moves"]))
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_as_text(content).encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""Text games on the command line: recorded ones as data sets, and one that a person plays."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lamobench.benchmark.cli.main import parse
+from lamobench.datasets.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    parse(list(arguments)).run()
+    return capsys.readouterr().out
+
+
+def test_a_recording_goes_the_way_of_every_data_set(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "tidy-easy-expert"
+    assert "40 episodes, 80 steps\nmean score 100.0, mean moves 2.0" in run(capsys, "data", "record", name)
+    listed = [line.split() for line in run(capsys, "data", "list").splitlines() if line.startswith(name)]
+    assert listed == [[name, "recorded", "40", "80", "100.0", "100.0", "0.0", "MB", "yes"]]
+    assert "tidy-easy: bring 1 thing in 1 room" in run(capsys, "data", "list")
+    shown = run(capsys, "data", "show", name, "--episode", "3")
+    assert "episode 3, tidy-easy/train/3" in shown
+    assert "Everything is where it belongs." in " ".join(shown.split())
+    facts = json.loads(run(capsys, "data", "show", name, "--json"))
+    assert (facts["episodes"], len(facts["transcript"])) == (40, 5)
+    assert f"{name}: 80 moves in {name}.jsonl" in run(capsys, "data", "export", name)
+    assert len((home / f"{name}.jsonl").read_text().splitlines()) == 80
+    assert "intact" in run(capsys, "data", "verify", name)
+    assert "intact" in run(capsys, "data", "verify")
+    assert "removed" in run(capsys, "data", "remove", name)
+    assert run(capsys, "data", "verify") == "nothing to list\n"
+
+
+def test_mistakes_get_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "data", "record", "tidy-easy-expert")
+    with pytest.raises(UserError, match="tidy-easy-expert has no episode 40; give one of 0 to 39"):
+        run(capsys, "data", "show", "tidy-easy-expert", "--episode", "40")
+    with pytest.raises(UserError, match="type: lamobench data record tidy-hard-random"):
+        run(capsys, "data", "show", "tidy-hard-random")
+    with pytest.raises(UserError, match="'reacher2d-medium' is no recorded text game"):
+        run(capsys, "data", "export", "reacher2d-medium", "--to", "jsonl")
+
+
+def played(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: list[str], *arguments: str
+) -> str:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    return run(capsys, "play", *arguments)
+
+
+def test_a_person_plays_by_numbers_and_by_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = played(monkeypatch, capsys, ["9", "put teddy bear on sofa", "fly", "99", "-1", "²", "quit"], "tidy-easy")
+    assert "You are carrying a teddy bear." in shown
+    assert shown.count("is no command here; give a number from 0 to 9, or quit") == 4
+    assert shown.endswith("0 of 1 points in 2 moves\n")
+
+
+def test_a_game_that_is_won_ends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["take teddy bear from television stand", "insert teddy bear into toy chest", "look"]
+    shown = played(monkeypatch, capsys, lines, "tidy-easy")
+    assert "Everything is where it belongs." in " ".join(shown.split())
+    assert shown.endswith("1 of 1 points in 2 moves\n")
+
+
+def test_a_game_is_played_in_other_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = played(monkeypatch, capsys, ["take teddy from TV stand"], "tidy-easy", "--view", "synonyms")
+    assert "You are carrying a teddy." in shown
+    assert shown.endswith("0 of 1 points in 1 move\n")
+
+
+def test_a_game_that_there_is_not_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, line in (
+        (["tidy"], "unknown game 'tidy'"),
+        (["tidy-easy", "--number", "40"], "41 games of tidy-easy's split train were asked for"),
+        (["tidy-easy", "--view", "x"], "unknown view 'x'"),
+        (["tidy-easy", "--split", "test"], "unknown split of tidy-easy 'test'"),
+    ):
+        with pytest.raises(UserError, match=line):
+            played(monkeypatch, capsys, [], *arguments)

@@ -1,0 +1,178 @@
+"""Tests of recorded games: their bytes, their hashes, what is refused, and what the players are."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.games import recordings
+from lamobench.datasets.games.families import FAMILIES, GRADES, RECORDINGS, make_games, missing
+from lamobench.datasets.games.players import play_episode
+from lamobench.datasets.games.recordings import load, path_of, record, remove, status, transcript, verify_games
+
+# The first digits of the content hashes: games, texts and players that change make other data.
+HASHES = {
+    "tidy-easy-expert": "bd986359a4eefdcd",
+    "tidy-easy-medium": "b18cdac9a8da1a9d",
+    "tidy-easy-random": "9e979cc0b41a48be",
+    "tidy-easy-mixed": "d184896a55479096",
+    "tidy-medium-expert": "759a256fb6dff7f1",
+    "tidy-hard-medium": "81a2785037002793",
+    "twc-easy-mixed": "2d30ac25fff71682",
+    "cave-start-mixed": "eb6071df69ca9979",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_a_recording_is_the_same_everywhere(name: str) -> None:
+    if line := missing(RECORDINGS[name][0]):
+        pytest.skip(line)
+    assert record(name).sha256[:16] == HASHES[name]
+
+
+def test_every_family_has_a_recording_of_each_grade() -> None:
+    assert set(RECORDINGS) == {f"{family}-{grade}" for family in FAMILIES for grade in GRADES}
+
+
+def test_what_is_read_is_what_was_played() -> None:
+    recording = record("tidy-medium-mixed")
+    assert len(recording.episodes) == 120
+    games = make_games("tidy-medium", "train", 40)
+    for number in (0, 1, 2, 41):
+        played = play_episode(games[number % 40], "mixed", number)
+        episode = recording.episodes[number]
+        assert (episode.game, episode.chosen) == (played.game, played.chosen)
+        assert episode.scenes == played.scenes
+    assert load("tidy-medium-mixed") == recording
+
+
+def test_recording_again_changes_no_byte_and_force_plays_anew() -> None:
+    name = "tidy-easy-random"
+    record(name)
+    first = path_of(name).read_bytes()
+    path_of(name).write_bytes(b"[]")
+    with pytest.raises(UserError, match="is damaged"):
+        record(name)  # it is there, and no good: nothing is replaced without a word
+    record(name, force=True)
+    assert path_of(name).read_bytes() == first
+
+
+def test_players_are_as_good_as_they_are_called() -> None:
+    steps = {grade: record(f"tidy-hard-{grade}") for grade in GRADES}
+    moves = {grade: steps[grade].steps / len(steps[grade].episodes) for grade in GRADES}
+    scores = {grade: sum(e.score for e in steps[grade].episodes) / len(steps[grade].episodes) for grade in GRADES}
+    assert scores["expert"] == 1.0
+    assert scores["random"] < scores["mixed"] < scores["expert"]
+    assert moves["expert"] < moves["medium"] < moves["random"]
+
+
+def test_the_mixed_player_takes_the_others_in_turn() -> None:
+    (game,) = make_games("tidy-hard", "train", 1)
+    expert = play_episode(game, "expert", 0)
+    assert play_episode(game, "mixed", 0).chosen == expert.chosen
+    assert play_episode(game, "mixed", 1).chosen != expert.chosen
+    assert len(play_episode(game, "mixed", 2).chosen) == 50
+    assert play_episode(game, "random", 1).chosen != play_episode(game, "random", 2).chosen
+
+
+def test_a_player_without_an_expert_plays_at_random() -> None:
+    class Unknown:
+        name = "unknown/train/0"
+
+        def __init__(self) -> None:
+            (self.game,) = make_games("tidy-easy", "train", 1)
+            self.reset = self.game.reset
+            self.step = self.game.step
+
+        def expert(self) -> None:
+            return None
+
+    episode = play_episode(Unknown(), "expert", 0)
+    rng = random.Random("unknown/train/0 expert 0")
+    assert episode.chosen[0] == rng.randrange(len(episode.scenes[0].commands))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda c: c | {"sha256": "0" * 64}, "its content has changed"),
+        (lambda c: c | {"name": "tidy-easy-random"}, "its content has changed"),
+        (lambda c: {**c, "texts": c["texts"][:3]}, "its content has changed"),
+        (lambda c: {k: v for k, v in c.items() if k != "episodes"}, "it has no 'episodes'"),
+        (lambda c: c | {"texts": [1]}, "'texts' is"),
+        (lambda c: [], "it is no object"),
+    ],
+)
+def test_a_damaged_file_gets_one_line(change: object, line: str) -> None:
+    name = "tidy-easy-expert"
+    record(name)
+    content = json.loads(path_of(name).read_text())
+    path_of(name).write_text(json.dumps(change(content)))  # type: ignore[operator]
+    with pytest.raises(UserError, match=line) as error:
+        load(name)
+    assert str(error.value).endswith("to make it again, type: lamobench data record tidy-easy-expert --force")
+    (row,) = verify_games([name])
+    assert row["state"] == "damaged"
+    assert next(row for row in status() if row["dataset"] == name)["command"].endswith("--force")
+
+
+@pytest.mark.parametrize("number", [10**9, -(10**9)])
+def test_numbers_of_texts_that_there_are_not_get_one_line(number: int) -> None:
+    """A file that was changed with its hash put right is still looked at."""
+    name = "tidy-easy-expert"
+    record(name)
+    content = json.loads(path_of(name).read_text())
+    content["episodes"][0]["moves"][0][0] = number
+    del content["sha256"]
+    content["sha256"] = recordings._hash(content)
+    path_of(name).write_text(json.dumps(content))
+    with pytest.raises(UserError, match="is damaged"):
+        load(name)
+
+
+def test_what_is_not_there_gets_one_line() -> None:
+    with pytest.raises(UserError, match="to get it, type: lamobench data record tidy-easy-mixed"):
+        load("tidy-easy-mixed")
+    with pytest.raises(UserError, match="nothing of recorded game 'tidy-easy-mixed' is here"):
+        remove("tidy-easy-mixed")
+    with pytest.raises(UserError, match="unknown recorded game 'tidy-easy-best'"):
+        load("tidy-easy-best")
+    assert verify_games([]) == []
+    assert {row["state"] for row in verify_games(["tidy-easy-mixed"])} == {"absent"}
+
+
+def test_a_recording_is_listed_with_its_scores() -> None:
+    record("tidy-easy-expert")
+    rows = {row["dataset"]: row for row in status()}
+    assert list(rows) == list(RECORDINGS)
+    row = rows["tidy-easy-expert"]
+    assert (row["state"], row["episodes"], row["steps"], row["score_mean"]) == ("ready", 40, 80, 100.0)
+    assert rows["tidy-hard-mixed"]["command"] == "lamobench data record tidy-hard-mixed"
+
+
+def test_a_transcript_tells_what_was_seen_done_and_paid() -> None:
+    episode = record("tidy-easy-expert").episodes[0]
+    first, take, seen, put, last = transcript(episode)
+    assert first == episode.scenes[0].observation
+    assert take == f"> {episode.scenes[0].commands[episode.chosen[0]]}"
+    assert seen == episode.scenes[1].observation
+    assert put.endswith("  [1 of 1]")
+    assert "Everything is where it belongs." in last
+
+
+def test_lines_have_all_that_is_learned_from(tmp_path: Path) -> None:
+    recording = record("tidy-easy-medium")
+    written = recordings.write_lines("tidy-easy-medium", tmp_path / "out" / "lines.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "lines.jsonl").read_text().splitlines()]
+    assert written == len(lines) == recording.steps
+    assert sum(line["reward"] for line in lines) == sum(e.scenes[-1].score for e in recording.episodes)
+    assert sum(line["over"] for line in lines) == len(recording.episodes)
+    assert all(0 <= line["chosen"] < len(line["commands"]) for line in lines)

@@ -1,0 +1,91 @@
+"""Record games in TextWorld itself: the same houses, played there, for `test_tidy_rules.py` to play here.
+
+    pip install --no-deps textworld==1.7.0 jericho tatsu==5.8.3 more_itertools hashids mementos termcolor
+    python -m lamobench.tests.datasets.games.textworld_transcripts
+
+writes `textworld_transcripts.json`: of each game its plan, every command that was ever there, and one row a move: the
+command that is given, those that were there before it, all by number, and the score and whether it is won after it.
+"""
+
+import json
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lamobench.datasets.games.house import CONTAINERS, ROOMS
+from lamobench.datasets.games.tidy import Tidy
+from lamobench.datasets.games.tidy_plans import Plan, plan_of
+
+TRANSCRIPTS = Path(__file__).with_name("textworld_transcripts.json")
+GAMES = [("easy", "train", 0), ("medium", "valid", 1), ("medium", "ood", 2), ("hard", "train", 3), ("hard", "ood", 4)]
+MOVES = 50
+RANDOM_SHARE = 0.7  # of moves; the others are our expert's, so that there are scores to compare
+
+
+def record() -> None:
+    """Play every game in TextWorld, and write what came of it."""
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        games = [_play(plan_of(*which), Path(folder) / f"{n}.z8", rng) for n, which in enumerate(GAMES)]
+    TRANSCRIPTS.write_text("[\n" + ",\n".join(json.dumps(game) for game in games) + "\n]\n")
+
+
+def _play(plan: Plan, story: Path, rng: random.Random) -> dict[str, Any]:
+    import textworld
+
+    wanted = textworld.EnvInfos(admissible_commands=True, score=True, won=True)
+    _build(plan, story)
+    theirs = textworld.start(str(story), wanted)
+    ours = Tidy("", plan, 50)
+    scene = ours.reset()
+    state = theirs.reset()
+    known: dict[str, int] = {}
+    rows = []
+    while not scene.over:
+        there = sorted(state.admissible_commands)
+        numbers = [known.setdefault(command, len(known)) for command in there]
+        expert = scene.commands[ours.expert() or 0]
+        command = rng.choice(there) if rng.random() < RANDOM_SHARE else expert
+        state, _, _ = theirs.step(command)
+        scene = ours.step(scene.commands.index(command))
+        rows.append([known[command], numbers, state.score, bool(state.won)])
+    theirs.close()
+    return {"plan": vars(plan), "commands": list(known), "moves": rows}
+
+
+def _build(plan: Plan, story: Path) -> None:
+    """Make the house with TextWorld's own maker of games, and compile it."""
+    from textworld import GameMaker, GameOptions
+    from textworld.generator import compile_game
+    from textworld.generator.game import Event, Quest
+
+    options = GameOptions()
+    options.path = str(story)
+    options.seeds = 1
+    maker = GameMaker(options)
+    rooms = {name: maker.new_room(name) for name in plan.rooms}
+    for (first, second), direction in zip(zip(plan.rooms, plan.rooms[1:], strict=False), plan.doors, strict=True):
+        opposite = {"north": "south", "south": "north", "east": "west", "west": "east"}[direction]
+        maker.connect(getattr(rooms[first], direction), getattr(rooms[second], opposite))
+    maker.set_player(rooms[plan.rooms[0]])
+    places = dict(rooms)
+    for name in plan.rooms:
+        for holder in ROOMS[name]:
+            places[holder] = maker.new(type="c" if holder in CONTAINERS else "s", name=holder)
+            if holder in CONTAINERS:
+                places[holder].add_property("open")
+            rooms[name].add(places[holder])
+    quests = []
+    for thing, start in zip(Tidy("", plan, 50).house.things, plan.starts, strict=True):
+        made = maker.new(type="o", name=thing.name)
+        places[start].add(made)
+        right = [places[place] for place in thing.places if place in places]
+        facts = [maker.new_fact("in" if place.type == "c" else "on", made, place) for place in right]
+        quests.append(Quest(win_events=[Event(conditions={fact}) for fact in facts], reward=1))
+    maker.quests = quests
+    compile_game(maker.build(), options)
+
+
+if __name__ == "__main__":
+    record()
