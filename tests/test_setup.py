@@ -129,16 +129,29 @@ def test_the_ablation_s_table_is_of_the_runs_that_it_trained() -> None:
 
 
 def test_tasks_in_stages_have_five_seeds_unless_others_are_named() -> None:
-    for target in ("apple-retrieval", "grid-relay"):
+    for target in ("apple-retrieval", "grid-relay", "robotic-sequence-2", "robotic-sequence"):
         sweep, board = would_run(target)
+        assert sweep[sweep.index("--profile") + 1] == ("paper" if target == "robotic-sequence" else "cpu")
         assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == ["0", "1", "2", "3", "4"]
         assert sweep[sweep.index("--runs") + 1] == board[board.index("--runs") + 1] == f"runs/{target}"
         assert board[board.index("--output") + 1] == f"results/finetune/{target}"
         sweep, _ = would_run(target, "SEEDS=7", "METHODS=frozen")
         assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == ["7"]
         assert sweep[sweep.index("--methods") + 1 : sweep.index("--runs")] == ["frozen"]
+    (severity,) = would_run("forgetting")
+    assert severity[severity.index("--seeds") + 1 : severity.index("--jobs")] == ["0", "1", "2", "3", "4"]
     demo, _ = would_run("finetune-demo")
     assert demo[demo.index("--methods") + 1 : demo.index("--runs")] == ["finetune", "finetune-bc", "frozen"]
+
+
+def test_long_targets_say_first_what_they_take() -> None:
+    for target, price in (("robotic-sequence", "five hours"), ("robotic-sequence-2", "three minutes")):
+        done = subprocess.run(
+            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        )
+        before, _, _ = done.stdout.partition("lamobench sweep")
+        assert price in before
+        assert "seeds 0 1 2 3 4, methods: all" in before
 
 
 def test_the_cpu_results_are_of_little_and_of_all_data() -> None:
@@ -194,6 +207,6 @@ def test_help_says_which_targets_take_what() -> None:
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:
-    assert "--editable '.[dev,ray,smollm2,textworld]'" in (ROOT / "Makefile").read_text()
+    assert "--editable '.[dev,ray,smollm2,finetune,textworld]'" in (ROOT / "Makefile").read_text()
     assert re.search(r"^ray==\d", (ROOT / "constraints.txt").read_text(), re.M)
     assert re.search(r'^ray = \["ray>=', (ROOT / "pyproject.toml").read_text(), re.M)

@@ -207,7 +207,7 @@ class EpisodicMemory(Retention):
     config: EpisodicMemoryConfig
 
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
-        """Protect the first of them: a share of the buffer, or as many as there are."""
+        """Protect the first of them, which are of all stages alike: a share of the buffer, or as many as there are."""
         count = min(len(memory), int(self.config.share * buffer.capacity))
         buffer.protect(memory.rows(slice(0, count)))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..fields import Amount, Count, Positive, Share
+from ..fields import Amount, Count, Delay, Positive, Share
 from ..networks import UpdateCount, move_towards
 from .actors import Actor
 from .agent import Agent, Info, first_weights
@@ -37,6 +37,11 @@ class SACConfig(NetworkConfig):
     target_rate: Share = 5e-3  # share of the critics that moves into their targets at each step; Continual World
     initial_temperature: Positive = 1.0  # of every stage; Continual World
     target_entropy: float | None = None  # None: -A; the second paper
+    batch_size: Count = 128  # Appendix B.3
+    capacity: Count = 100_000  # of the replay buffer, in steps; Appendix B.3
+    start_steps: Delay = 10_000  # first steps, whose actions are drawn uniformly; Continual World
+    update_after: Delay = 1000  # steps before the first update; Continual World
+    updates_per_step: Positive = 1.0  # Continual World: 50 after every 50 steps
     # Bounds of the logarithm of a deviation, clamped in the policy. Continual World: -20 and 2. A clone of a scripted
     # player comes to -20, where a divergence is as good as infinite.
     log_std_range: tuple[float, float] = (-5.0, 2.0)

@@ -21,6 +21,7 @@ PACKAGES = (
     "pandas",
     "matplotlib",
     "ray",
+    "metaworld",
 )
 
 

@@ -32,6 +32,7 @@ from .recompute import Recompute
 from .report import Report
 from .rewind import RewindRuns
 from .runs import RunsGroup
+from .severity import Severity
 from .studies import Ablation, Faults
 from .sweep import Sweep
 from .train import Evaluate, Train
@@ -61,6 +62,7 @@ Command = (
     | Annotated[Faults, subcommand("faults")]
     | Annotated[LanguageStudy, subcommand("language-study")]
     | Annotated[Tune, subcommand("tune")]
+    | Annotated[Severity, subcommand("severity")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

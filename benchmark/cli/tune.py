@@ -18,7 +18,7 @@ class Tune:
     Only tasks in stages have them. The choice goes into `benchmark/finetune/settings.py` by hand."""
 
     task: Positional[str]
-    """Task in stages: apple-retrieval or grid-relay."""
+    """Task in stages: apple-retrieval, grid-relay or robotic-sequence-2."""
     methods: tuple[str, ...] = ()
     """Methods, e.g. finetune-bc finetune-ewc; none given: all that have a coefficient."""
     coefficients: tuple[float, ...] = ()

@@ -18,7 +18,7 @@ from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
 from .figure import curves_figure
-from .measures import Measures, forward_transfer, measure
+from .measures import BOUNDS, Measures, forward_transfer, measure
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -124,7 +124,9 @@ def _estimate(values: Any) -> Estimate:
 
 
 def _columns(name: str, found: Estimate) -> dict[str, float | None]:
-    ends = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    """A measure and its interval, which is cut to what the measure can be."""
+    low, high = np.clip((found.low, found.high), *BOUNDS.get(name, (-math.inf, math.inf)))
+    ends = {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return {column: None if math.isnan(value) else value for column, value in ends.items()}
 
 

@@ -3,32 +3,37 @@
 from dataclasses import asdict
 from typing import Any
 
+from gymnasium.spaces import Discrete
+
 from ...baselines.online.agent import Agent
 from ...baselines.online.ppo import PPO, PPOConfig
 from ...baselines.online.reinforce import Reinforce, ReinforceConfig
 from ...baselines.online.retention import RETENTIONS, Retention
+from ...baselines.online.sac import SAC, SACConfig
 from ...baselines.online.transitions import StagedSpec
 from ...datasets.environments.stages import StagedEnvironment
 from ..runs.changes import changed
-from .config import ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
-from .settings import SETTINGS, PretrainingConfig
+from .config import PRETRAINING, RETENTION, FinetuneConfig
+from .settings import SETTINGS, AnyPretraining
 
-AGENTS: dict[str, type[Any]] = {"reinforce": ReinforceConfig, "ppo": PPOConfig}  # the classes of their settings
+# The classes of their settings.
+AGENTS: dict[str, type[Any]] = {"reinforce": ReinforceConfig, "ppo": PPOConfig, "sac": SACConfig}
 
 
 def build_environment(config: FinetuneConfig) -> StagedEnvironment:
     """The run's environment, not reset yet."""
-    task = config.staged_task
-    return task.make(changed(task.options, config.settings_of(ENVIRONMENT), "setting of the environment"))
+    return config.staged_task.make()
 
 
 def spec_of(environment: StagedEnvironment) -> StagedSpec:
-    """The facts that an agent needs of an environment with discrete actions."""
+    """The facts that an agent needs of an environment."""
+    actions = environment.action_space
+    discrete = isinstance(actions, Discrete)
     return StagedSpec(
         observation_dim=environment.observation_space.shape[0],
-        action_dim=int(environment.action_space.n),
+        action_dim=int(actions.n if discrete else actions.shape[0]),
         stages=len(environment.stages),
-        discrete=True,
+        discrete=discrete,
     )
 
 
@@ -37,6 +42,8 @@ def build_agent(config: FinetuneConfig, spec: StagedSpec, seed: int) -> Agent:
     settings = agent_settings(config.agent, config.settings_of(""))
     if config.agent == "reinforce":
         return Reinforce(settings, spec, [seed])
+    if config.agent == "sac":
+        return SAC(settings, spec, seed)
     return PPO(settings, spec, seed)
 
 
@@ -58,9 +65,9 @@ def retention_name(method: str) -> str:
     return name if start == "finetune" and name in RETENTIONS else "none"
 
 
-def pretraining_of(config: FinetuneConfig) -> PretrainingConfig:
+def pretraining_of(config: FinetuneConfig) -> AnyPretraining:
     """The settings with which its pi* was made."""
-    found: PretrainingConfig = changed(
+    found: AnyPretraining = changed(
         SETTINGS[config.task].pretraining, config.settings_of(PRETRAINING), "setting of pre-training"
     )
     return found

@@ -1,11 +1,13 @@
 """The configuration of a fine-tuning run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from ...baselines.fields import Bounds
 from ...datasets.environments.staged_tasks import StagedTask, find_staged_task
 from ...datasets.errors import UserError
+from ..runs.changes import changed
 from ..runs.config import Number, RunConfig
 
 # Prefixes of settings in `policy` that are not the agent's own.
@@ -23,6 +25,7 @@ class FinetuneConfig(RunConfig):
     """
 
     track: ClassVar[str] = "finetune"
+    later_settings: ClassVar[Mapping[str, Any]] = {"pretraining.seed": None}
     per_seed: ClassVar[tuple[str, ...]] = ("seed", "pretraining_seed", "pretrained_hash", "data_hash")
 
     agent: str  # a name of `build.AGENTS`
@@ -34,10 +37,12 @@ class FinetuneConfig(RunConfig):
 
     @property
     def staged_task(self) -> StagedTask:
-        """The task."""
-        return find_staged_task(self.task)
+        """The task, with the run's options."""
+        task = find_staged_task(self.task)
+        given = self.settings_of(ENVIRONMENT)
+        return task.with_options(changed(task.options, given, "setting of the environment"))
 
-    def settings_of(self, prefix: str) -> dict[str, object]:
+    def settings_of(self, prefix: str) -> dict[str, Any]:
         """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
         if not prefix:
             return {name: value for name, value in self.policy.items() if "." not in name}

@@ -4,6 +4,7 @@ Shapes: E episodes, all side by side.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +31,25 @@ def evaluation_seeds(seed: int, evaluation: int, episodes: int) -> NDArray[np.in
     return np.random.default_rng([seed, evaluation, STARTS]).integers(2**32, size=episodes)
 
 
-@torch.no_grad()
 def play(
     actor: Actor, environment: StagedEnvironment, seeds: NDArray[np.int64], stage: int = 0, only: bool = False
 ) -> StageEpisodes:
     """Play an episode from each seed, from `stage` on; `only`: that stage alone.
 
-    Discrete actions are drawn, as in training, from a generator that begins with the first seed.
+    All are played side by side, or one after the other where a step that counts for nothing is too dear.
     """
+    if not environment.costly:
+        return _side_by_side(actor, environment, seeds, stage, only)
+    each = [_side_by_side(actor, environment, seeds[[number]], stage, only) for number in range(len(seeds))]
+    columns = zip(*(vars(one).values() for one in each), strict=True)
+    return StageEpisodes(*(np.concatenate(column) for column in columns))
+
+
+@torch.no_grad()
+def _side_by_side(
+    actor: Actor, environment: StagedEnvironment, seeds: NDArray[np.int64], stage: int, only: bool
+) -> StageEpisodes:
+    """The episodes; what is drawn comes from a generator that begins with the first seed."""
     generator = torch.Generator().manual_seed(int(seeds[0]))
     observations = environment.reset(seeds, stage, only)
     over = np.zeros(len(seeds), bool)
@@ -45,12 +57,22 @@ def play(
     returns = np.zeros(len(seeds))
     lengths = np.zeros(len(seeds), np.int64)
     while not over.all():
-        stages = torch.from_numpy(environment.stage)
-        policy = actor.distribution(torch.from_numpy(observations), stages)
-        step = environment.step(policy.sample(policy.noise(generator)).numpy())
+        actions = chosen(actor, observations, environment.stage, generator)
+        step = environment.step(actions)
         returns += np.where(over, 0.0, step.rewards)
         lengths += ~over
         success |= ~over & step.episode_ended & step.stage_success
         over |= step.episode_ended
         observations = step.observations
     return StageEpisodes(seeds, success, returns, lengths)
+
+
+def chosen(
+    actor: Actor, observations: NDArray[np.float32], stages: NDArray[np.int64], generator: torch.Generator
+) -> NDArray[Any]:
+    """The actions of an evaluation, (E,) or (E, A), at observations (E, S) and stages (E,).
+
+    Discrete ones are drawn, as in training; of others, to which training adds noise, the mean's are taken.
+    """
+    policy = actor.distribution(torch.from_numpy(observations), torch.from_numpy(stages))
+    return (policy.sample(policy.noise(generator)) if actor.discrete else policy.mode()).numpy()

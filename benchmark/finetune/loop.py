@@ -10,6 +10,8 @@ import torch
 from ...baselines.online.actors import Actor
 from ...baselines.online.ppo import PPO
 from ...baselines.online.reinforce import Reinforce
+from ...baselines.online.replay import ReplayBuffer
+from ...baselines.online.sac import SAC
 from ...datasets.errors import UserError
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
@@ -23,6 +25,7 @@ from .config import CONTROL, FinetuneConfig
 from .evaluation import evaluation_seeds, play
 from .meters import meters
 from .pretrained import pretrained
+from .replay_rounds import SACRounds
 from .rewind import rewound
 from .rounds import PPORounds, ReinforceRounds, Round, Rounds
 
@@ -61,8 +64,19 @@ class Finetuning(Life):
         retention.prepare(agent.actor, self.pretrained.memory, generator)
         if isinstance(agent, Reinforce):
             return ReinforceRounds(agent, self.environment, retention, config.environments, self.rng)
+        if isinstance(agent, SAC):
+            buffer = ReplayBuffer(agent.config.capacity, spec_of(self.environment))
+            retention.seed(buffer, self.pretrained.memory)
+            rest = (buffer, config.environments, config.rollout_steps, self._explored(), self.rng)
+            return SACRounds(agent, self.environment, retention, *rest)
         assert isinstance(agent, PPO)
         return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
+
+    def _explored(self) -> torch.Tensor:
+        """(K,) bool: the stages that the agent knows nothing of."""
+        task = self.config.staged_task
+        known = () if self.config.method == "scratch" else task.trained
+        return torch.tensor([stage not in known for stage in range(len(task.stages))])
 
     def load(self) -> Progress:
         """Bring agent, environments and random states to the checkpoint's."""
@@ -97,6 +111,8 @@ class Finetuning(Life):
             tally.add(done.info)
             collected += done.environment_steps
             examples += done.gradient_examples
+            if not all(bool(torch.isfinite(value).all()) for value in done.info.values()):
+                break  # with such weights no step can be taken; `record` says what went wrong
         self.record(
             steps,
             tally.means(),
@@ -161,7 +177,10 @@ class Finetuning(Life):
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
         write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
-        total = sum(parameter.numel() for parameter in self.agent.parameters())
-        counts = {"params_total": total, "params_trainable": total}
+        counted = [(parameter.numel(), parameter.requires_grad) for parameter in self.agent.parameters()]
+        counts = {
+            "params_total": sum(size for size, _ in counted),
+            "params_trainable": sum(size for size, trainable in counted if trainable),
+        }
         simulator = self.config.staged_task.simulator
         self.write_done(counts, f"{simulator} {version(simulator)}", torch.device("cpu"))

@@ -17,6 +17,11 @@ from ..scores.run import FinishedRun
 from .config import finetune_config
 
 LAST = 3  # evaluations whose mean is a success at the end
+# The least and the most that a measure can be: shares of episodes, and differences of shares.
+BOUNDS = {
+    **dict.fromkeys(("far_before", "far_least", "close_end", "far_end", "full_end", "area"), (0.0, 1.0)),
+    **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
+}
 BACK = 0.05  # FAR is recovered where it is so little below what it was before
 
 

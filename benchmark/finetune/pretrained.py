@@ -6,6 +6,8 @@ are part of a run's identity.
 
 import hashlib
 import json
+import math
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,21 +19,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...baselines.online.agent import Agent
-from ...baselines.online.distributions import Categorical
+from ...baselines.online.distributions import Categorical, SquashedGaussian
 from ...baselines.online.reinforce import Reinforce
 from ...baselines.online.retention import Retention, RetentionConfig
+from ...baselines.online.sac import SAC
 from ...baselines.online.transitions import Transitions
 from ...datasets.environments.demonstrations import Demonstrations, demonstrate
 from ...datasets.environments.stages import StagedEnvironment
 from ...datasets.errors import UserError
+from ...datasets.recording.experts import Expert, recorded
 from ...datasets.storage import home, whole_file
 from ..runs.records import file_hash
 from .build import build_agent, build_environment, pretraining_of, spec_of
 from .config import FinetuneConfig
 from .rounds import ReinforceRounds
-from .settings import PretrainingConfig
+from .settings import PretrainingConfig, RecordedPretrainingConfig
 
-PARTS = ("actor.", "critic.")  # names of the tensors that an agent goes on with; counters begin anew
+PARTS = ("actor.", "critic.", "target_critic.")  # names of the tensors that an agent goes on with; counters begin anew
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,18 @@ def path_of(config: FinetuneConfig) -> Path:
     recipe = {
         "task": config.task,
         "agent": config.agent,
-        "policy": {name: value for name, value in config.policy.items() if not name.startswith("retention.")},
+        "policy": {name: value for name, value in config.policy.items() if _decides(name)},
         "environments": config.environments,
         "rollout_steps": config.rollout_steps,
         "version": config.version,
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     return home() / "finetune" / f"{config.task}-s{config.pretraining_seed}-{digest[:12]}.safetensors"
+
+
+def _decides(name: str) -> bool:
+    """Check whether a setting decides what pi* is; its seed is told by the file's name anyway."""
+    return not name.startswith("retention.") and name != "pretraining.seed"
 
 
 def read(path: Path) -> Pretrained:
@@ -97,7 +106,9 @@ def make(config: FinetuneConfig, path: Path) -> None:
     recipe = pretraining_of(config)
     agent = build_agent(config, spec_of(environment), config.pretraining_seed)
     stages = config.staged_task.trained
-    if recipe.kind == "cloning":
+    if isinstance(recipe, RecordedPretrainingConfig):
+        memory, data_hash = make_from_recording(agent, environment, recipe, config)
+    elif recipe.kind == "cloning":
         shown = experts(environment, recipe, stages, config.pretraining_seed)
         clone(agent, shown, recipe, config.pretraining_seed)
         memory = transitions_of(shown, recipe.memory)
@@ -111,6 +122,46 @@ def make(config: FinetuneConfig, path: Path) -> None:
     tensors["data_hash"] = torch.tensor(list(bytes.fromhex(data_hash)), dtype=torch.uint8)
     with whole_file(path) as temporary:
         save_file(tensors, temporary)
+
+
+def make_from_recording(
+    agent: Agent, environment: StagedEnvironment, recipe: RecordedPretrainingConfig, config: FinetuneConfig
+) -> tuple[Transitions, str]:
+    """Clone the recording of an expert, and let the critics learn what that is worth; memory, and the recording's hash.
+
+    The paper's pi* was trained by SAC. This one comes without its days of training, and its critics' warm-up can be
+    left out.
+    """
+    assert isinstance(agent, SAC)
+    task = config.staged_task
+    print(f"making pi* of {task.name}, seed {config.pretraining_seed}: this takes minutes, once", file=sys.stderr)
+    shown = recorded(environment, task, Expert(recipe.episodes, recipe.noise, config.pretraining_seed))
+    clone_recorded(agent, shown, recipe, config.pretraining_seed)
+    if agent.actor.network.heads > 1:
+        for stage in set(range(len(task.stages))) - set(task.trained):
+            agent.actor.shrink_head(stage, recipe.untaught_scale)
+    memory = remembered(agent, environment, recipe.memory, task.trained, config)
+    rng = np.random.default_rng([config.pretraining_seed, recipe.critic_updates])
+    agent.target_critic.load_state_dict(agent.critic.state_dict())
+    for _ in range(recipe.critic_updates):
+        agent.update_critics(memory.rows(torch.from_numpy(rng.integers(len(memory), size=agent.config.batch_size))))
+    return memory, shown.hash
+
+
+def clone_recorded(agent: SAC, shown: Demonstrations, recipe: RecordedPretrainingConfig, seed: int) -> None:
+    """Imitate recorded actions: KL from a narrow Gaussian around each, before the squashing, by Adam."""
+    observations = torch.from_numpy(shown.observations)
+    means = torch.atanh(torch.from_numpy(shown.actions).clamp(-recipe.largest, recipe.largest))
+    wanted = SquashedGaussian(means, torch.full_like(means, math.log(recipe.deviation)))
+    stages = torch.from_numpy(shown.stages)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(agent.actor.parameters(), recipe.learning_rate, fused=True)
+    for _ in range(recipe.updates):
+        rows = torch.randint(len(stages), (recipe.batch_size,), generator=generator)
+        loss = wanted.rows(rows).kl(agent.gaussian(observations[rows], stages[rows])).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 def experts(
@@ -162,20 +213,26 @@ def learn(
 def remembered(
     agent: Agent, environment: StagedEnvironment, count: int, stages: tuple[int, ...], config: FinetuneConfig
 ) -> Transitions:
-    """Steps of pi* itself in its stages."""
+    """Steps of pi* itself in its stages, as many of each, in any order where there are several."""
     generator = torch.Generator().manual_seed(config.pretraining_seed)
-    seeds = np.random.default_rng([config.pretraining_seed, count]).integers(2**32, size=config.environments)
-    observations = environment.reset(seeds, stages[0])
+    rng = np.random.default_rng([config.pretraining_seed, count])
+    share = -(-count // len(stages))
     rows = []
-    for _ in range(-(-count // len(seeds))):
-        actions = agent.act(torch.from_numpy(observations), torch.from_numpy(environment.stage), generator).numpy()
-        step = environment.step(actions)
-        dones = step.episode_ended.astype(np.float32)
-        rows.append((observations, actions, step.rewards, step.next_observations, dones, step.stages_before))
-        observations = step.observations
-    return transitions_of(Demonstrations(*map(np.concatenate, zip(*rows, strict=True))), count)
+    for stage in stages:
+        seeds = rng.integers(2**32, size=config.environments)
+        observations = environment.reset(seeds, stage, only=True)
+        for _ in range(-(-share // len(seeds))):
+            actions = agent.act(torch.from_numpy(observations), torch.from_numpy(environment.stage), generator).numpy()
+            step = environment.step(actions)
+            dones = step.episode_ended.astype(np.float32)
+            rows.append((observations, actions, step.rewards, step.next_observations, dones, step.stages_before))
+            observations = step.observations
+    found = transitions_of(Demonstrations(*map(np.concatenate, zip(*rows, strict=True))), None)
+    if len(stages) > 1:
+        found = found.rows(torch.from_numpy(rng.permutation(len(found))))
+    return found.rows(slice(0, count))
 
 
-def transitions_of(shown: Demonstrations, count: int) -> Transitions:
-    """The first steps, as tensors."""
+def transitions_of(shown: Demonstrations, count: int | None) -> Transitions:
+    """The first steps, or all, as tensors."""
     return Transitions(**{field.name: torch.from_numpy(getattr(shown, field.name)[:count]) for field in fields(shown)})

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from ...datasets.environments.staged_tasks import find_staged_task
+from ...datasets.environments.staged_tasks import StagedTask
 from ...datasets.trajectories import Array
 from ..report.charts import Axes, Chart, curves_chart
 from ..report.contents import Setting
@@ -14,6 +14,7 @@ from ..report.marks import MINUS
 from ..report.parts import Table
 from ..report.training import curve_of, spread_of
 from .board import rows, shown
+from .config import finetune_config
 from .figure import PANELS
 from .measures import Curves, curves
 
@@ -37,7 +38,7 @@ TERMS = {
 
 def about(setting: Setting) -> str:
     """The task's stages, in order."""
-    task = find_staged_task(setting.task)
+    task = _task(setting)
     kinds = ["FAR" if stage in task.far else "CLOSE" for stage in range(len(task.stages))]
     stages = ", ".join(f"{name} ({kind})" for name, kind in zip(task.stages, kinds, strict=True))
     return f"Its stages, one after the other: {stages}."
@@ -47,7 +48,7 @@ def charts(setting: Setting) -> list[Chart]:
     """FAR, CLOSE and FULL over training; of a task of more than two stages also each stage by itself."""
     found = {row.anchor: [curves(run) for run in row.runs] for row in setting.drawn}
     drawn = [_chart(setting, found, name, title, attrgetter(name)) for name, title in PANELS.items()]
-    stages = find_staged_task(setting.task).stages
+    stages = _task(setting).stages
     if len(stages) > 2:
         for place, name in enumerate(stages):
             success = partial(_success_in, place)
@@ -71,6 +72,11 @@ def table(setting: Setting) -> Table:
 def terms() -> Mapping[str, str]:
     """The track's words."""
     return TERMS
+
+
+def _task(setting: Setting) -> StagedTask:
+    """The task, with the options of the rows that are drawn."""
+    return finetune_config(setting.drawn[0].runs[0].config).staged_task
 
 
 def _success_in(stage: int, own: Curves) -> Array:

@@ -9,16 +9,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from ...baselines.online.retention import RETENTIONS
+from ...baselines.online.sac import SAC
 from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.errors import UserError, choose
 from ..runs.changes import changed
 from ..runs.config import MOST
 from ..runs.methods import methods_of
 from ..runs.tracks import Wanted
-from .build import AGENTS, build_agent, build_environment, build_retention, prefixed, pretraining_of, spec_of
+from .build import (
+    AGENTS,
+    build_agent,
+    build_environment,
+    build_retention,
+    prefixed,
+    pretraining_of,
+    retention_name,
+    spec_of,
+)
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
 from .pretrained import pretrained
-from .settings import PROFILE, SETTINGS, Budget
+from .settings import SETTINGS, Budget
 
 PREFIXES = (RETENTION, ENVIRONMENT, PRETRAINING)
 
@@ -26,7 +37,7 @@ PREFIXES = (RETENTION, ENVIRONMENT, PRETRAINING)
 def resolve(wanted: Wanted) -> list[FinetuneConfig]:
     """Every method with every seed, each from the policy pi* of that seed; a `UserError` for what does not fit."""
     task = find_staged_task(wanted.subject)
-    choose("profile", wanted.profile, [PROFILE], "tasks in stages have one")
+    choose("profile", wanted.profile, [SETTINGS[task.name].profile], "tasks in stages have one")
     if wanted.choices:
         raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(sorted(wanted.choices))}")
     for seed in wanted.seeds:
@@ -37,17 +48,24 @@ def resolve(wanted: Wanted) -> list[FinetuneConfig]:
     for method in wanted.methods or known:
         choose(f"method of {task.name}", method, known)
         open_ended = _without_seed(wanted, method)
+        own = pretraining_of(open_ended).seed
         for seed in wanted.seeds:
-            begun = replace(open_ended, seed=seed, pretraining_seed=seed)
+            begun = replace(open_ended, seed=seed, pretraining_seed=seed if own is None else own)
             found = pretrained(begun)
             runs.append(replace(begun, pretrained_hash=found.hash, data_hash=found.data_hash))
     return runs
 
 
 def methods_for(task: str) -> list[str]:
-    """The names of the methods that a table of the task has: of agents without a critic, none that warms one up."""
-    critic = SETTINGS[task].agent != "reinforce"
-    return [name for name in methods_of("finetune") if critic or name != "warm-up"]
+    """The names of the methods that a table of the task has, those that its agent has the parts for.
+
+    A critic can be warmed up, and a replay buffer can hold memories, where there is one.
+    """
+    agent = SETTINGS[task].agent
+    lacking = {"warm-up"} if agent == "reinforce" else set()
+    if agent != "sac":
+        lacking |= {name for name in methods_of("finetune") if RETENTIONS[retention_name(name)].replay}
+    return [name for name in methods_of("finetune") if name not in lacking]
 
 
 def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
@@ -65,7 +83,7 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     config = FinetuneConfig(
         task=task.name,
         method=method,
-        profile=PROFILE if not (wanted.budget or wanted.settings or wanted.steps) else f"{PROFILE} (changed)",
+        profile=f"{wanted.profile} (changed)" if wanted.budget or wanted.settings or wanted.steps else wanted.profile,
         seed=0,
         precision="float32",
         **_counts(budget),
@@ -83,9 +101,21 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     if method == "warm-up":
         policy[f"{CONTROL}.rounds"] = round(settings.warm_up * budget.steps)
     config = replace(config, policy=json.loads(json.dumps(policy)))  # as it will read in config.json
-    build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
+    built = build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
+    if isinstance(built, SAC):
+        _check_room(config, built.config.capacity)
     pretraining_of(config)
     return config
+
+
+def _check_room(config: FinetuneConfig, capacity: int) -> None:
+    """A `UserError` unless the replay buffer has room for a step of each environment beside what it keeps for good."""
+    share = float(config.settings_of(RETENTION).get("share", 0.0))
+    if capacity - int(share * capacity) < config.environments:
+        raise UserError(
+            f"a replay buffer of {capacity} steps, {share:g} of it memory, has no room for those of "
+            f"{config.environments} environments; give a larger capacity or a smaller retention.share"
+        )
 
 
 def prefixed_values(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

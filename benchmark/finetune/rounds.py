@@ -151,16 +151,12 @@ class PPORounds(Rounds):
         return Rollout(**stacked, last_values=last)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The environments' state. Whole numbers of 64 bits without a sign are kept as the same bits with one."""
-        state = self.environment.state_dict()
-        return {f"{ENVIRONMENT}{name}": torch.from_numpy(_signed(values)) for name, values in state.items()}
+        """The environments' state."""
+        return environment_tensors(self.environment)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Come to where the environments stood."""
-        start = len(ENVIRONMENT)
-        state = {name[start:]: tensor.numpy() for name, tensor in tensors.items() if name.startswith(ENVIRONMENT)}
-        state["streams"] = state["streams"].view(np.uint64)
-        self.observations = self.environment.load_state_dict(state)
+        self.observations = load_environment(self.environment, tensors)
 
     def _updates(self, rollout: Rollout) -> int:
         minibatches = -(-rollout.rewards.numel() // self.agent.config.batch_size)
@@ -169,6 +165,20 @@ class PPORounds(Rounds):
     def _round(self, info: Info, remembered: int) -> Round:
         collected = self.steps * self.environment.size
         return Round(info, collected, self.agent.config.epochs * collected + remembered)
+
+
+def environment_tensors(environment: StagedEnvironment) -> dict[str, Tensor]:
+    """The environments' state. Whole numbers of 64 bits without a sign are kept as the same bits with one."""
+    state = environment.state_dict()
+    return {f"{ENVIRONMENT}{name}": torch.from_numpy(_signed(values)) for name, values in state.items()}
+
+
+def load_environment(environment: StagedEnvironment, tensors: dict[str, Tensor]) -> np.ndarray:
+    """Bring the environments to the state in a checkpoint's tensors; returns observations (E, S)."""
+    start = len(ENVIRONMENT)
+    state = {name[start:]: tensor.numpy() for name, tensor in tensors.items() if name.startswith(ENVIRONMENT)}
+    state["streams"] = state["streams"].view(np.uint64)
+    return environment.load_state_dict(state)
 
 
 def remembered_examples(retention: Retention, updates: int) -> int:

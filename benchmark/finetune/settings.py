@@ -7,9 +7,9 @@ not reported.
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ...baselines.fields import Count, Positive, Share
+from ...baselines.fields import Amount, Count, Delay, Positive, Seed, Share
 
-PROFILE = "cpu"  # the only one
+PROFILE = "cpu"  # of a task that is as big as this suite makes it
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,30 @@ class PretrainingConfig:
     batch_size: Count = 256  # of cloning
     learning_rate: Positive = 1e-3  # of cloning, by Adam
     label_smoothing: Share = 0.05  # of cloning: keeps the clone's probabilities off 0 and 1
+    seed: Seed | None = None  # of pi*; None: each run's own
+
+
+@dataclass(frozen=True)
+class RecordedPretrainingConfig:
+    """The making of pi* for continuous actions: cloned from the recording of an expert, and its critic from itself."""
+
+    kind: Literal["recording"] = "recording"
+    episodes: Count = 200  # of each stage that pi* is to know; one is one stage
+    noise: tuple[Amount, ...] = (0.0, 0.1, 0.2)  # standard deviation of the expert's actions, for each episode in turn
+    updates: Count = 3000  # of the actor
+    batch_size: Count = 256
+    learning_rate: Positive = 1e-3  # by Adam
+    # Standard deviation, before the squashing, of what is cloned, around a recorded action: keeps the clone's off 0.
+    deviation: Positive = 0.1
+    largest: Share = 0.97  # to which recorded actions are cut: the inverse hyperbolic tangent is infinite at 1
+    # Factor of the first weights of heads that pi* has not learned: on its trunk they would begin with large actions.
+    untaught_scale: Amount = 0.01
+    memory: Count = 10_000  # steps of pi* that are kept for retention; Appendix B.3
+    critic_updates: Delay = 3000  # of the critic, on that memory, before any fine-tuning; 0: it begins as it is drawn
+    seed: Seed | None = None  # of pi*; None: each run's own
+
+
+AnyPretraining = PretrainingConfig | RecordedPretrainingConfig
 
 
 @dataclass(frozen=True)
@@ -44,10 +68,11 @@ class TaskSettings:
 
     agent: str  # a name of `build.AGENTS`
     budget: Budget
-    pretraining: PretrainingConfig
+    pretraining: AnyPretraining
     policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
     retention: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
     warm_up: float = 0.0  # share of the rounds of `warm-up` in which the actor rests
+    profile: str = PROFILE  # the only one of the task
 
 
 _RELAY = TaskSettings(
@@ -63,6 +88,12 @@ _RELAY = TaskSettings(
     },
     warm_up=0.05,
 )
+_ROBOTIC: dict[str, dict[str, Any]] = {
+    "finetune-bc": {"coefficient": 1.0},
+    "finetune-ks": {"coefficient": 1.0, "decay": 1.0},
+    "finetune-ewc": {"coefficient": 100.0},
+    "finetune-l2-init": {"coefficient": 1.0},
+}
 SETTINGS = {
     "apple-retrieval": TaskSettings(
         agent="reinforce",
@@ -81,5 +112,22 @@ SETTINGS = {
     "grid-relay-cloned": replace(
         _RELAY,
         pretraining=PretrainingConfig("cloning", updates=4000, transitions=2000, mistaken=0.1, memory=2000),
+    ),
+    "robotic-sequence-2": TaskSettings(
+        agent="sac",
+        budget=Budget(steps=240, evaluate_every=30, evaluation_episodes=20, environments=1, rollout_steps=50),
+        pretraining=RecordedPretrainingConfig(),
+        policy={"hidden": (128, 128, 128), "initial_temperature": 0.05, "start_steps": 1000},
+        retention=_ROBOTIC,
+        warm_up=0.05,
+    ),
+    # As published, but for pi*, which the paper trains by SAC: about five processor hours a run.
+    "robotic-sequence": TaskSettings(
+        agent="sac",
+        budget=Budget(steps=20_000, evaluate_every=1000, evaluation_episodes=20, environments=1, rollout_steps=50),
+        pretraining=RecordedPretrainingConfig(updates=10_000),
+        retention=_ROBOTIC,
+        warm_up=0.05,
+        profile="paper",
     ),
 }

@@ -14,7 +14,7 @@ from ..runs.records import check_checkpoint
 from ..runs.tracks import Played
 from .build import build_agent, build_environment, spec_of
 from .config import FinetuneConfig, finetune_config
-from .evaluation import evaluation_seeds
+from .evaluation import chosen, evaluation_seeds
 from .pretrained import pretrained
 from .rewind import rewound
 
@@ -51,9 +51,7 @@ def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int,
         generator = torch.Generator().manual_seed(int(seed))
         observations = [environment.reset(np.array([seed]))[0]]
         while True:
-            state = torch.from_numpy(observations[-1])[None]
-            policy = actor.distribution(state, torch.from_numpy(environment.stage))
-            step = environment.step(policy.sample(policy.noise(generator)).numpy())
+            step = environment.step(chosen(actor, observations[-1][None], environment.stage, generator))
             if step.episode_ended[0]:
                 observations.append(step.next_observations[0])
                 played.append(Played(int(seed), 0.0, observations, float(step.stage_success[0]), len(observations) - 1))

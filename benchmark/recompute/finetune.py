@@ -21,6 +21,8 @@ from .statistics import UNKNOWN, Estimate, over_tasks
 TRACK = "finetune"
 LAST = 3  # evaluations that an end is the mean of
 BACK = 0.05  # FAR is back where it is at most so far below what it was before
+SHARES = ("far_before", "far_least", "close_end", "far_end", "full_end", "area")  # 0 to 1
+DIFFERENCES = ("forgetting", "area_gain")  # of them: -1 to 1
 TOTALS = ("environment_steps", "gradient_examples")
 
 Value = str | int | float | None
@@ -68,7 +70,8 @@ def _measures(run: Run, row: Row) -> Measures:
         steps, stages = _stages(run.files["stages.csv"])
         logged = [parse_json(line) for line in run.files["metrics.jsonl"].decode("utf-8").splitlines()]
         taken = {0: 0.0} | {each["step"]: float(each.get("environment_steps", 0.0)) for each in logged}
-        far_stages = find_track(run.track).find_task(run.task).far  # type: ignore[attr-defined]
+        known = find_track(run.track).find_task(run.task).far  # type: ignore[attr-defined]
+        far_stages = run.settings.get("policy.environment.known", known)
         far = np.mean([stages[stage] for stage in far_stages], axis=0)
         close = np.mean([stages[stage] for stage in stages if stage not in far_stages], axis=0)
         full = row.ranked[row.runs.index(run)].scores.mean(axis=1) / 100.0
@@ -115,4 +118,7 @@ def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[tuple
 
 def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    least = 0.0 if name in SHARES else -1.0 if name in DIFFERENCES else -math.inf
+    most = 1.0 if name in SHARES + DIFFERENCES else math.inf
+    low, high = (end if math.isnan(end) else min(max(end, least), most) for end in (found.low, found.high))
+    return {name: found.value, f"{name}_low": low, f"{name}_high": high}

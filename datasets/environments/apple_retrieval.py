@@ -25,7 +25,7 @@ class AppleRetrieval(StagedEnvironment):
     steps at most, both ways together. Nothing is random. An episode that begins with the way back begins at the apple.
     """
 
-    stages: ClassVar[tuple[str, ...]] = ("to the apple", "back home")
+    stages = ("to the apple", "back home")
     episode_clock: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("place",)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from .stages import Floats, StagedEnvironment
+from .stages import Actions, Floats, StagedEnvironment
 
 SIDE_BY_SIDE = 64  # environments
 MOST_SEEDS = 2**63
@@ -20,7 +20,7 @@ class Demonstrations:
     """Steps, and what the expert would do in each; environments side by side are interleaved."""
 
     observations: Floats  # (B, S)
-    actions: NDArray[np.int64]  # (B,) what is to be cloned
+    actions: Actions  # (B,) or (B, A) what is to be cloned
     rewards: Floats  # (B,)
     next_observations: Floats  # (B, S)
     dones: Floats  # (B,) 1 where the episode ended
@@ -66,7 +66,7 @@ def demonstrate(
 
 
 def _with_random(
-    actions: NDArray[np.int64], share: float, environment: StagedEnvironment, rng: np.random.Generator
+    actions: Actions, share: float, environment: StagedEnvironment, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The actions (E,), of which a share is drawn anew, uniformly."""
     drawn = rng.integers(environment.action_space.n, size=len(actions))

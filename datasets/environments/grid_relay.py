@@ -41,7 +41,7 @@ class GridRelay(StagedEnvironment):
     room, one-hot (2) times `signal`.
     """
 
-    stages: ClassVar[tuple[str, ...]] = ("room", "maze")
+    stages = ("room", "maze")
     state_names: ClassVar[tuple[str, ...]] = ("place", "goal", "reached")
 
     place: NDArray[np.int64]  # (E, 2) row and column

@@ -29,6 +29,19 @@ class GridRelayOptions:
 
 
 @dataclass(frozen=True)
+class RoboticSequenceOptions:
+    """The options of RoboticSequence: the paper's four stages, of which a policy knows the last two."""
+
+    stages: tuple[str, ...] = ("hammer", "push", "peg-unplug-side", "push-wall")  # any of Meta-World, without "-v3"
+    known: tuple[int, ...] = (2, 3)  # numbers of the stages that a policy knows before: FAR
+    horizon: int = 200  # actions in a stage; Appendix B.3
+    repeat: int = 1  # times that an action is repeated
+    bonus: float = 1.5  # of the reward with which a stage is done; the paper's beta
+    reward_scale: float = 1.0  # which rewards are multiplied by
+    shift: float = 0.0  # which is added to observations in stages that are not known; the paper's c, 0.01 to 10
+
+
+@dataclass(frozen=True)
 class StagedTask:
     """A task in stages, and what of it a policy knows before it is fine-tuned.
 
@@ -50,6 +63,12 @@ class StagedTask:
         """Success in per cent, of returns of any shape."""
         low, high = self.reference_scores
         return 100.0 * (episode_return - low) / (high - low)
+
+    def with_options(self, options: Any) -> "StagedTask":
+        """The task with options of the class of `self.options`, which may say what its stages are."""
+        if isinstance(options, RoboticSequenceOptions):
+            return _robotic_sequence(self.name, options)
+        return replace(self, options=options)
 
     def make(self, options: Any = None) -> "StagedEnvironment":
         """An environment, with options of the class of `self.options`; a `UserError` for values that make no sense."""
@@ -78,12 +97,32 @@ _RELAY = StagedTask(
     trained=(1,),
     horizon=160,
 )
+
+
+def _robotic_sequence(name: str, options: RoboticSequenceOptions) -> StagedTask:
+    """A sequence of Meta-World's tasks; pi* was trained on what it knows, and on nothing else."""
+    return StagedTask(
+        name=name,
+        environment="robotic_sequence:RoboticSequence",
+        options=options,
+        stages=options.stages,
+        far=options.known,
+        trained=options.known,
+        horizon=len(options.stages) * options.horizon,
+        simulator="metaworld",
+    )
+
+
+# The settings of a pilot: of its stages, a policy learns the first in minutes, and the second is soon forgotten.
+_TWO = RoboticSequenceOptions(("handle-press", "push-wall"), known=(1,), horizon=40, repeat=4, reward_scale=0.1)
 STAGED_TASKS = {
     task.name: task
     for task in (
         _APPLE,
         _RELAY,
         replace(_RELAY, name="grid-relay-cloned", trained=(0, 1)),  # all of it known, but not well: a cloning gap
+        _robotic_sequence("robotic-sequence-2", _TWO),
+        _robotic_sequence("robotic-sequence", RoboticSequenceOptions()),
     )
 }
 

@@ -46,10 +46,11 @@ class StagedEnvironment(ABC):
     A subclass says how a stage begins, moves and looks; stages, clocks and what follows an end are kept here.
     """
 
-    stages: ClassVar[tuple[str, ...]]  # names, in their order
+    costly: ClassVar[bool] = False  # whether a step costs more than a policy does, and is not to be played for nothing
     episode_clock: ClassVar[bool] = False  # whether time runs on from stage to stage
     state_names: ClassVar[tuple[str, ...]] = ()  # attributes of a subclass that are arrays (E, ...): its state
 
+    stages: tuple[str, ...]  # names, in their order
     observation_space: gymnasium.spaces.Box  # (S,) of one environment
     action_space: gymnasium.Space  # of one environment
     horizon: int  # most steps of a stage, or of an episode where its clock runs on
@@ -73,8 +74,8 @@ class StagedEnvironment(ABC):
         """(E, S) observations of where everything is."""
 
     @abstractmethod
-    def expert(self) -> NDArray[np.int64]:
-        """(E,) what somebody who knows the way would do."""
+    def expert(self) -> Actions:
+        """(E,) or (E, A): the choice of somebody who knows the way."""
 
     @property
     def size(self) -> int:

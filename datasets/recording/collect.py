@@ -63,13 +63,22 @@ def record(dataset: Dataset, root: Path, place: Place = storage.whole_folder) ->
     recording is read back and checked before it appears, whole, in its folder; `place` says what happens to one that is
     there: `storage.whole_folder` keeps it, `cache.replaced_folder` takes its place.
     """
-    minari_id = recording_of(dataset).minari_id
-    target = root / minari_id
+    write = partial(_write, dataset, find_task(dataset.task), root)
+    return keep(recording_of(dataset).minari_id, root, dataset.name, write, place)
+
+
+def keep(
+    minari_id: str, root: Path, dataset: str, write: Callable[[], None], place: Place = storage.whole_folder
+) -> Trajectories:
+    """Let `write` make the Minari data set `minari_id`, and move it to its folder below `root`; returns what it holds.
+
+    `dataset` is its name here. It is read back and checked before it appears, as `record` says.
+    """
     with storage.scratch_folder(root, ".recording.") as scratch:
         with temporary_minari_root(scratch):
-            _write(dataset, find_task(dataset.task), root)
-        trajectories = read(minari_id, scratch, dataset=dataset.name, source="recorded")
-        with place(target) as temporary:
+            write()
+        trajectories = read(minari_id, scratch, dataset=dataset, source="recorded")
+        with place(root / minari_id) as temporary:
             os.rename(scratch / minari_id / "data", temporary / "data")
     name_namespaces(root, minari_id)
     return trajectories

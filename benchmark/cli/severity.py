@@ -1,0 +1,57 @@
+"""`lamobench severity`: how much is forgotten, the harder it is to remember."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from ..sweep.options import EngineOptions, Workers
+from ..terminal import print_rows
+from .options import Plan, check_seeds, check_workers
+from .sweep import train_all
+
+PRINTED = ("task", "option", "value", "method", "seeds", "forgetting", "forgetting_low", "forgetting_high", "area")
+
+
+@dataclass(frozen=True)
+class Severity:
+    """Fine-tune with one option of a task changed at a time, from easy to remember to hard, and say what was forgotten:
+    a table as CSV and a figure. Finished runs are skipped."""
+
+    knobs: Positional[tuple[str, ...]] = ()
+    """Any of distance, signal (of apple-retrieval), goals (of grid-relay); none given: all."""
+    methods: tuple[str, ...] = ()
+    """Methods; none given: finetune and finetune-bc."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds."""
+    steps: int = 0
+    """Rounds, with as many evaluations as the task has; 0: the task's own."""
+    jobs: int = 0
+    """Runs at a time; 0: one a core."""
+    runs: Path = Path("runs/severity")
+    """Folder of the runs."""
+    output: Path = Path("results/finetune/severity.csv")
+    """File for the table; the figure stands beside it."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def run(self) -> None:
+        """Train what is missing, write table and figure, print the table."""
+        from ...datasets.storage import check_csv, write_rows
+        from ..finetune.severity import points, severity_figure, severity_rows
+
+        check_csv(self.output)
+        check_workers(self.jobs, threads=1)
+        check_seeds(self.seeds)
+        every = points(self.knobs, self.methods, self.seeds, self.steps)
+        workers = Workers(self.jobs, engine=self.engine)
+        runs = [run for point in every for run in point.runs]
+        train_all(runs, f"{len(every)} points", self.runs, workers, only_plan=self.plan)
+        if self.plan:
+            return
+        rows = severity_rows(every, self.runs)
+        write_rows(self.output, rows)
+        figure = self.output.with_suffix(".png")
+        severity_figure(rows, figure)
+        print_rows([{name: row[name] for name in PRINTED} for row in rows], as_json=False)
+        print(f"\nwritten to {self.output} and {figure}")

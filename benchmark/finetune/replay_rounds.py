@@ -1,0 +1,115 @@
+"""Rounds of an agent with a replay buffer.
+
+Shapes: E environments, S observation, K stages.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...baselines.online.agent import Info
+from ...baselines.online.replay import ReplayBuffer
+from ...baselines.online.retention import Retention
+from ...baselines.online.sac import SAC
+from ...baselines.online.transitions import Transitions
+from ...datasets.environments.stages import StagedEnvironment
+from .rounds import MOST_SEEDS, Round, Rounds, environment_tensors, load_environment, remembered_examples
+
+BUFFER = "random.replay."  # begins the names of its rows in a checkpoint
+COLLECTED = "random.collected"  # environment steps so far
+
+
+class SACRounds(Rounds):
+    """Steps in the environments, then SAC's updates on what the buffer holds."""
+
+    def __init__(
+        self,
+        agent: SAC,
+        environment: StagedEnvironment,
+        retention: Retention,
+        buffer: ReplayBuffer,
+        environments: int,
+        steps: int,
+        explored: Tensor,
+        rng: np.random.Generator,
+    ) -> None:
+        """`steps` of each environment are a round; `explored` (K,) bool are the stages of the first, random actions.
+
+        The run's own `rng` draws seeds and minibatches.
+        """
+        self.agent: SAC = agent
+        self.environment = environment
+        self.retention = retention
+        self.buffer = buffer
+        self.steps = steps
+        self.explored = explored
+        self.rng = rng
+        self.collected = 0
+        self.observations = environment.reset(rng.integers(MOST_SEEDS, size=environments))
+
+    def learn(self) -> Round:
+        """Collect, then take as many updates as `updates_per_step` says, once there is enough to learn from."""
+        self.collect(random_until=self.agent.config.start_steps)
+        updates = self._updates()
+        infos = [self.agent.update(self._sample(), self.retention) for _ in range(updates)]
+        return self._round(infos, remembered_examples(self.retention, updates))
+
+    def warm_up(self) -> Round:
+        """Collect by pi* alone; only the critics learn."""
+        self.collect(random_until=0)
+        return self._round([self.agent.update_critics(self._sample()) for _ in range(self._updates())], 0)
+
+    def collect(self, random_until: int) -> None:
+        """Add steps to the buffer. A stage's success and its time-out are done: no value is bootstrapped there."""
+        for _ in range(self.steps):
+            observations = torch.from_numpy(self.observations)
+            stages = torch.from_numpy(self.environment.stage.copy())
+            actions = self._act(observations, stages, self.collected < random_until)
+            step = self.environment.step(actions.numpy())
+            self.buffer.add(
+                Transitions(
+                    observations=observations,
+                    actions=actions,
+                    rewards=torch.from_numpy(step.rewards),
+                    next_observations=torch.from_numpy(step.next_observations),
+                    dones=torch.from_numpy(step.stage_ended.astype(np.float32)),
+                    stages=stages,
+                )
+            )
+            self.observations = step.observations
+            self.collected += self.environment.size
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The environments' state, and the buffer's rows."""
+        rows = {f"{BUFFER}{name}": tensor for name, tensor in self.buffer.tensors().items()}
+        return environment_tensors(self.environment) | rows | {COLLECTED: torch.tensor(self.collected)}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Come to where environments and buffer stood."""
+        start = len(BUFFER)
+        self.buffer.load({name[start:]: tensor for name, tensor in tensors.items() if name.startswith(BUFFER)})
+        self.collected = int(tensors[COLLECTED])
+        self.observations = load_environment(self.environment, tensors)
+
+    def _act(self, observations: Tensor, stages: Tensor, at_random: bool) -> Tensor:
+        """(E, A): drawn from the policy, or uniformly where there is nothing known yet."""
+        generator = self.agent.generators[0]
+        actions = self.agent.act(observations, stages, generator)
+        if not at_random:
+            return actions
+        uniform = 2.0 * torch.rand(actions.shape, generator=generator) - 1.0
+        return torch.where(self.explored[stages][:, None], uniform, actions)
+
+    def _updates(self) -> int:
+        config = self.agent.config
+        if self.collected < config.update_after:
+            return 0
+        return max(1, round(self.steps * self.environment.size * config.updates_per_step))
+
+    def _sample(self) -> Transitions:
+        return self.buffer.sample(self.rng, self.agent.config.batch_size)
+
+    def _round(self, infos: list[Info], remembered: int) -> Round:
+        info = {name: torch.stack([each[name] for each in infos]).mean() for name in infos[0]} if infos else {}
+        examples = len(infos) * self.agent.config.batch_size + remembered
+        return Round(info, self.steps * self.environment.size, examples)

@@ -1,0 +1,78 @@
+import csv
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.finetune import severity
+from lamobench.benchmark.finetune.board import _columns
+from lamobench.benchmark.finetune.severity import KNOBS, points, severity_figure
+from lamobench.benchmark.scores.aggregates import Estimate
+from lamobench.datasets.environments.staged_tasks import find_staged_task
+from lamobench.datasets.errors import UserError
+
+
+def test_knobs_are_options_of_tasks_and_hold_what_the_task_has() -> None:
+    for knob in KNOBS.values():
+        options = vars(find_staged_task(knob.task).options)
+        assert options[knob.option] in knob.values
+
+
+def test_what_is_not_known_is_one_line() -> None:
+    with pytest.raises(UserError, match="unknown knob 'distanze'; did you mean 'distance'"):
+        points(["distanze"], (), (0,))
+    with pytest.raises(UserError, match="unknown method of apple-retrieval 'finetune-em'"):
+        points(["distance"], ("finetune-em",), (0,))
+
+
+def test_a_little_sweep_ends_in_a_table_and_a_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knob = severity.Knob("distance", "apple-retrieval", "distance", (2, 20), "M", "steps")
+    monkeypatch.setitem(severity.KNOBS, "distance", knob)
+    where = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "severity.csv"), "--jobs", "1"]
+    command = ["severity", "distance", "--seeds", "0", "--methods", "frozen", "--steps", "20", *where]
+    parse([*command, "--plan"]).run()
+    assert not (tmp_path / "severity.csv").exists()
+    parse(command).run()
+    with (tmp_path / "severity.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["value"], row["method"], float(row["forgetting"])) for row in rows] == [
+        ("2", "frozen", 0.0),
+        ("20", "frozen", 0.0),
+    ]
+    assert rows[0]["forgetting_low"] == ""  # of one seed nothing is known
+    assert "severity.png" in capsys.readouterr().out
+    assert (tmp_path / "severity.png").exists()
+
+
+def test_the_figure_shows_every_knob(tmp_path: Path) -> None:
+    rows = [
+        {
+            **{"task": knob.task, "option": knob.option, "value": value, "method": method, "seeds": 5},
+            **{"forgetting": 0.5, "forgetting_low": 0.4, "forgetting_high": 0.6},
+        }
+        for knob in KNOBS.values()
+        for value in knob.values
+        for method in severity.METHODS
+    ]
+    severity_figure(rows, tmp_path / "all.png")
+    severity_figure([row for row in rows if row["option"] == "goals"], tmp_path / "one.png")
+    everything, one = (matplotlib.image.imread(tmp_path / name) for name in ("all.png", "one.png"))
+    assert everything.shape == one.shape
+    assert not np.array_equal(everything, one)
+
+
+def test_intervals_of_shares_end_where_shares_do() -> None:
+    assert _columns("full_end", Estimate(0.2, -0.1, 1.3)) == {
+        "full_end": 0.2,
+        "full_end_low": 0.0,
+        "full_end_high": 1.0,
+    }
+    assert _columns("forgetting", Estimate(-0.9, -1.2, 0.1))["forgetting_low"] == -1.0
+    assert _columns("environment_steps", Estimate(5.0, -1.0, 11.0))["environment_steps_low"] == -1.0
+    assert _columns("area", Estimate(0.5, float("nan"), float("nan")))["area_low"] is None
+    found = severity._estimate("far_least", [0.0, 0.1, 0.0, 0.9])
+    assert 0.0 == found.low < found.value < found.high <= 1.0
