@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
+from ...datasets.counts import count_range
 from ...datasets.errors import choose
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
@@ -21,7 +22,6 @@ from ..runs.tracks import Wanted
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.collect import read_finished
 from ..scores.labels import label, method_order
-from ..terminal import count_range
 from .config import FinetuneConfig
 from .measures import BOUNDS, Measures, measure
 from .resolve import methods_for, resolve
