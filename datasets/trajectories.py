@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .counts import count
 from .errors import UserError
 
 Array = np.ndarray[Any, Any]
@@ -118,7 +119,8 @@ def _check_shapes(data: Trajectories) -> None:
     steps = data.num_steps
     episodes = data.num_episodes
     if episodes < 1 or steps < 1:
-        raise UserError(f"data set '{dataset}' is empty: {episodes} episodes, {steps} steps; record or fetch it again")
+        size = f"{count(episodes, 'episode')}, {count(steps, 'step')}"
+        raise UserError(f"data set '{dataset}' is empty: {size}; record or fetch it again")
     for array, types in data.TYPES.items():
         if getattr(data, array).dtype.str not in types:
             raise UserError(

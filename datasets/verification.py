@@ -5,6 +5,7 @@ from typing import Any
 
 from . import cache
 from .catalog import all_datasets, find_dataset
+from .counts import count
 from .entries import command_to_get
 from .errors import UserError
 
@@ -30,5 +31,5 @@ def _verified(name: str, source: str) -> dict[str, str]:
         return {"state": "damaged", "note": str(error)}
     return {
         "state": "intact",
-        "note": f"{data.num_episodes} episodes, {data.num_steps} steps, {data.content_hash[:16]}",
+        "note": f"{count(data.num_episodes, 'episode')}, {count(data.num_steps, 'step')}, {data.content_hash[:16]}",
     }

@@ -24,6 +24,7 @@ ROOMS = [
     "benches",
     "finetune",
     "offline",
+    "text",
     "report",
     "sharing",
     "sweep",

@@ -1,6 +1,8 @@
-"""Tests of how the code is worded: the first words of docstrings, one statement a thing, nouns for parameters."""
+"""Tests of how the code is worded: the first words of docstrings, one statement a thing, nouns for parameters, help."""
 
 import ast
+import inspect
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -19,6 +21,7 @@ OPENINGS = re.compile(
     stands | takes | turns | writes)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+WORDS_OF_HELP = 22  # between two full stops, semicolons or colons, at most
 # Words that are no nouns: prepositions, adverbs, verbs, questions. And `order`, which does not say of what.
 NO_NOUNS = re.compile(
     r"""about | after | again | alike | anew | apart | at | at_least | before | behind | below | beside | by | do
@@ -66,7 +69,36 @@ def unfit_parameters(tree: ast.AST) -> list[tuple[int, str]]:
     return [(node.lineno, node.arg) for node in given if NO_NOUNS.fullmatch(node.arg)]
 
 
-RULES = {"opening": openings, "assignment": joined_assignments, "parameter": unfit_parameters}
+def help_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The line and the help of each option: the docstring under a field, or what `arg(help=...)` says."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef(body=body):
+                for before, after in itertools.pairwise(body):
+                    match before, after:
+                        case ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(text))):
+                            yield after.lineno, inspect.cleandoc(text)
+            case ast.Call(func=ast.Name(id="arg"), keywords=keywords):
+                yield from ((node.lineno, _text(word.value)) for word in keywords if word.arg == "help")
+
+
+def _text(node: ast.expr) -> str:
+    """The text of a string, with X for what is filled in when it runs."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in parts)
+
+
+def unfit_help(tree: ast.AST) -> list[tuple[int, str]]:
+    """The help texts that are no short sentences which begin with a capital letter and end with a full stop."""
+    return [(line, text) for line, text in help_texts(tree) if not _is_fit_help(text)]
+
+
+def _is_fit_help(text: str) -> bool:
+    longest = max(len(part.split()) for part in re.split(r"[.;:]\s", text))
+    return text[:1].isupper() and text.endswith(".") and not OPENINGS.match(text) and longest <= WORDS_OF_HELP
+
+
+RULES = {"help": unfit_help, "opening": openings, "assignment": joined_assignments, "parameter": unfit_parameters}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -85,6 +117,11 @@ def test_the_code_keeps_to_the_rule(rule: str) -> None:
         ("opening", '"""What a run is."""', 1),
         ("opening", 'class Run:\n    """As of any run."""', 2),
         ("opening", 'class Run:\n    def is_done(self):\n        """Whether, in the end, it is done."""', 3),
+        ("help", 'class Train:\n    seed: int = 0\n    """Of the weights."""', 3),
+        ("help", 'class Train:\n    seed: int = 0\n    """seed of the weights."""', 3),
+        ("help", 'class Train:\n    seed: int = 0\n    """Seed of the weights"""', 3),
+        ("help", f'class Train:\n    seed: int = 0\n    """Seed {"and seed " * 11}again."""', 3),
+        ("help", "method: Annotated[str, arg(help=f'any of {names}.')]", 1),
         ("assignment", "steps, name = 20, 'bc'", 1),
         ("assignment", "def new(self):\n    self.low, self.high = low, high", 2),
         ("assignment", "a, b = b, 1", 1),
@@ -101,6 +138,8 @@ def test_a_breach_is_seen(rule: str, planted: str, line: int) -> None:
     ("rule", "sound"),
     [
         ("opening", '"""Whatsoever."""\nwhat = 1'),
+        ("help", 'class Train:\n    seed: int = 0\n    """Seed, or\n    none. The default: 0."""'),
+        ("help", "method: Annotated[str, arg(help=f'{names} may be given.')]"),
         ("assignment", "a, b = b, a"),
         ("assignment", "old, new = new, old + new"),
         ("assignment", "low, high = bounds()"),

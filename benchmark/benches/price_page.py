@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 
+from ...datasets.counts import count
 from ...datasets.entries import TABLE
-from ..terminal import count
 from .price import SEEDS, cells_of
 
 Rows = Sequence[Mapping[str, str]]  # of `price.csv`, as text

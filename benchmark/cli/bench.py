@@ -21,28 +21,28 @@ class Bench:
     """Measure speed and memory on this machine, ours beside what one would use instead: a table as CSV and a figure."""
 
     output: Path | None = None
-    """File for the measurements; rows of others that it has stay. The figure is written beside it. None given:
-    results/bench.csv, growth.csv or price.csv."""
+    """File for the measurements, by default results/bench.csv, growth.csv or price.csv. Its other rows stay. The figure
+    is written beside it."""
     only: tuple[str, ...] = ()
-    """Measurements, names in the table's first column; none given: all of them."""
+    """Measurements, by their names in the table's first column; none given: all of them."""
     clock: str = "wall"
-    """wall, or cpu: seconds of this process alone, for a machine that others use too."""
+    """Clock: wall, or cpu, which counts the seconds of this process alone, for a machine that others use too."""
     threads: int = 1
-    """PyTorch's threads. A run of a sweep has one. Measurements with other numbers of threads stay in the table."""
+    """Threads of PyTorch. A run of a sweep has one. Measurements with other numbers of threads stay in the table."""
     rounds: int = 5
     """Rounds of alternating blocks; medians and quartiles are over them."""
     seconds: float = 0.3
-    """Of a block, at least."""
+    """Seconds of a block, at least."""
     full: bool = False
-    """Published sizes where the default is smaller: minutes instead of seconds for GPT-2."""
+    """Measure published sizes where the default is smaller: minutes instead of seconds for GPT-2."""
     profile: bool = False
-    """Instead of the measurements, show where the time of training steps goes (--only: lamo-mini, dt, ...)."""
+    """Show where the time of training steps goes, instead (--only: lamo-mini, dt, ...)."""
     growth: bool = False
-    """Instead, measure how time and memory grow (--only: context, width, data, runs)."""
+    """Measure how time and memory grow, instead (--only: context, width, data, runs)."""
     price: str = ""
-    """Instead, price a full table of a profile, paper or cpu: every method on every task (--only: some of both)."""
+    """Price the full table of a profile, paper or cpu, instead: every method on every task (--only: some of both)."""
     parts: int = 1
-    """Of --price: parts that sequence models' batches are computed in, where memory does not do for the whole."""
+    """Parts in which --price computes the batches of sequence models, where memory does not do for the whole."""
     page: Path | None = None
     """Page of the documentation to write the table into."""
     json: bool = False

@@ -2,13 +2,13 @@
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..terminal import table_lines
+from ...datasets.counts import count
+from ..terminal import described, table_lines, wrapped
 from .options import RUNS
 
 NAMED = 3  # rows without a published score that are named, before the others are counted
@@ -25,7 +25,7 @@ class Compare:
     runs: Path = RUNS
     """Folder of the runs, or a leaderboard.csv."""
     against: Path | None = None
-    """Instead of published scores: another folder of runs, or another leaderboard.csv."""
+    """Another folder of runs, or another leaderboard.csv, to compare with instead of published scores."""
     all: bool = False
     """Show those that are not comparable too, and mark them."""
     output: Path | None = None
@@ -56,7 +56,7 @@ class Compare:
             print(f"{as_text(rows)}\n")
         seen = [COULD_SEE] if any(row["detectable"] is not None for row in rows) else []
         for line in [*_verdict(every, self.all), *seen, *remarks, *_sources(rows)]:
-            print(_wrapped(line, "  "), file=sys.stderr if self.json else sys.stdout)
+            print("\n".join(wrapped(line, indent="  ")), file=sys.stderr if self.json else sys.stdout)
         if self.output is not None and not self.json:
             print(f"written to {self.output}")
         for line in left_out:
@@ -84,8 +84,7 @@ def as_text(rows: Sequence[Row]) -> str:
         title = f"{row['dataset']} ({row['source']} data, {row['profile']} profile)"
         blocks.setdefault(title, []).append(_line(row, letters))
     tables = ["\n".join([title, "", *table_lines(lines)]) for title, lines in blocks.items()]
-    width = max((len(letter) for letter in letters.values()), default=0)
-    legend = [_wrapped(f"{letter:<{width}}  {text}", " " * (width + 2)) for text, letter in letters.items()]
+    legend = described({letter: text for text, letter in letters.items()})
     return "\n\n".join([*tables, "\n".join(legend)]).rstrip()
 
 
@@ -117,12 +116,6 @@ def _by(row: Row) -> str:
     return ", ".join(part for part in (row["by"], kind + row["table"], row["variant"]) if part)
 
 
-def _wrapped(text: str, indent: str) -> str:
-    from ..scores.tables import WIDTH
-
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
-
-
 def _verdict(every: Sequence[Row], with_others: bool) -> Iterator[str]:
     """Sentences that say what came out, and what was left out and why."""
     from ..scores.compare import summary, why_not
@@ -149,7 +142,7 @@ def _counterparts(both: int, here: int, there: int) -> list[str]:
     from ..scores.leaderboard import KEYS
 
     alone = f"{here - both} here alone, {there - both} there alone"
-    return [f"{both} rows are in both, {alone}; a row is known by its {', '.join(KEYS)}"]
+    return [f"in both: {count(both, 'row')}; {alone}; a row is known by its {', '.join(KEYS)}"]
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[str]:
@@ -159,7 +152,7 @@ def _sources(rows: Sequence[Row]) -> Iterator[str]:
     titles = {paper.title for paper in papers().values()} & {row["by"] for row in rows}
     for paper in papers().values():
         if paper.title in titles:
-            seeds = f"{paper.seeds or 'unknown'} seed{'' if paper.seeds == '1' else 's'}"
+            seeds = f"{paper.seeds or 'unknown'} {'seed' if paper.seeds == '1' else 'seeds'}"
             about = f"{paper.title}: {paper.reference}; {seeds}; its score: {paper.score}; ±: {paper.spread}"
             yield about + (f"; {paper.reservations}" if paper.reservations else "")
     if any(row["by"] in titles and row["comparable"] and row["source"] != "dqn_replay" for row in rows):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro import MISSING
 from tyro.conf import Positional, arg, subcommand
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.games.families import RECORDINGS
-from ..terminal import count, print_rows
+from ..terminal import print_rows
 from .games import export_games, record_games, remove_games, show_recording
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ class DataShow:
     name: Positional[str]
     """Data set, a name of `lamobench data list`."""
     source: str = "auto"
-    """Where it comes from; auto takes the first source at hand."""
+    """Source of the data; auto takes the first at hand."""
     output: Path | None = None
     """Folder for the figures; by default `figures` beside the data sets, in $LAMOBENCH_HOME."""
     figures: bool = True
-    """Write the figures, too."""
+    """Write the figures too."""
     episode: int = 0
     """Episode of a recorded text game whose transcript is printed."""
     json: bool = False
@@ -129,7 +130,7 @@ class DataSearch:
     task: Positional[str]
     """Task: hopper, halfcheetah, walker2d or ant."""
     seed: int = 0
-    """Decides everything random; 0 found what is shipped."""
+    """Seed of everything random; 0 found what is shipped."""
     steps: int = 0
     """Environment steps; 0 takes the task's own number."""
     output: Path | None = None
@@ -152,9 +153,9 @@ class DataFetch:
     name: Positional[str]
     """Data set to fetch."""
     source: str = "auto"
-    """Which of its files, as in the column `source` of `lamobench data list`; auto takes the first."""
+    """Source of the file, as in the column `source` of `lamobench data list`; auto takes the first."""
     from_: Annotated[Path | None, arg(name="from")] = None
-    """A file, or for Atari the folder of the four files, to import instead of downloading; it stays where it is."""
+    """File to import instead of downloading, or for Atari the folder of the four files; it stays where it is."""
     force: bool = False
     """Fetch it again, in the place of the one that is there."""
 
@@ -171,13 +172,13 @@ class DataImport:
     """Import a Minari data set, your own or a public one; its environment decides the task."""
 
     name: Positional[str]
-    """The name it gets here."""
+    """Name that it gets here."""
     minari: str = MISSING
-    """Its Minari id, as `minari list local` or, with --remote, `minari list remote` shows it."""
+    """Minari's id of it, as `minari list local` or, with --remote, `minari list remote` shows it."""
     remote: bool = False
     """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
     root: Path | None = None
-    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    """Folder of Minari; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
     env: str = ""
     """Environment to evaluate in, ENV_ID or, as Gymnasium has it, MODULE:ENV_ID; by default the one that the data set
     names."""
@@ -212,9 +213,9 @@ class DataExport:
     output: Path | None = None
     """File for jsonl; by default NAME.jsonl in the current folder."""
     source: str = "auto"
-    """Where it comes from; auto takes the first source at hand."""
+    """Source of the data; auto takes the first at hand."""
     root: Path | None = None
-    """Minari's folder; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    """Folder of Minari; by default $MINARI_DATASETS_PATH or ~/.minari/datasets."""
 
     def run(self) -> None:
         """Export, then say where it is."""

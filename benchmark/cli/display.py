@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ...datasets.cache import folder_of
+from ...datasets.counts import count
 from ...datasets.entries import Dataset
 from ...datasets.errors import UserError
 from ...datasets.games.families import FAMILIES
@@ -19,7 +20,7 @@ from ...datasets.own_datasets import own_tasks
 from ...datasets.tasks import TASKS, Task
 from ...datasets.trajectories import Trajectories
 from ..sweep.plan import Plan, plan_rows, source_of_estimate
-from ..terminal import cell, count, duration, progress_bar, table_lines
+from ..terminal import Right, cell, described, duration, progress_bar, table_lines
 
 if TYPE_CHECKING:
     from ...datasets.recording.actors import Players
@@ -60,7 +61,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
         "steps": row["steps"],
         "mean": row["score_mean"],
         "best": row["score_best"],
-        "size": f"{size:>8}",
+        "size": Right(size),
         "on disk": STATES[row["state"]] + " ".join([verb, *options]),
     }
 
@@ -113,14 +114,22 @@ def print_description(description: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(description, indent=2))
         return
-    for name, value in description.items():
-        if isinstance(value, list) and value and isinstance(value[0], str | Mapping):
-            lines = value if isinstance(value[0], str) else table_lines(value)
-            print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines))
-        elif isinstance(value, Mapping):
-            print(f"{name:<20}" + ", ".join(f"{key} {cell(part)}" for key, part in value.items()))
-        else:
-            print(f"{name:<20}{cell(value)}")
+    blocks = {name: value for name, value in description.items() if _is_block(value)}
+    print("\n".join(described({name: _in_words(value) for name, value in description.items() if name not in blocks})))
+    for name, value in blocks.items():
+        lines = value if isinstance(value[0], str) else table_lines(value)
+        print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _is_block(value: Any) -> bool:
+    """Tell whether a value is lines, or rows of a table."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str | Mapping)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell(part)}" for key, part in value.items())
+    return cell(value)
 
 
 def write_figures(data: Trajectories, task: Task | None, folder: Path) -> list[Path]:

@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from ..terminal import count, print_rows
+from ...datasets.counts import count
+from ..terminal import print_rows
 from .lm import corpora, language_models
 
 PACKAGES = (

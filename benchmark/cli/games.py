@@ -1,17 +1,15 @@
 """Recorded text games, as the commands of `lamobench data` show them."""
 
 import json
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count
+from ..terminal import wrapped
 
 if TYPE_CHECKING:
     from ...datasets.games.recordings import Recording
-
-WIDTH = 100  # of a line of a transcript
 
 
 def show_recording(name: str, number: int, as_json: bool) -> None:
@@ -34,7 +32,7 @@ def show_recording(name: str, number: int, as_json: bool) -> None:
         print(f"{key:<20}{value}")
     print(f"\nepisode {number}, {episode.game}\n")
     for line in lines:
-        print(textwrap.fill(line, WIDTH))
+        print("\n".join(wrapped(line)))
 
 
 def record_games(name: str, force: bool) -> None:

@@ -18,9 +18,9 @@ class HubPush:
     and text; the optimiser's state stays here."""
 
     name: Positional[str]
-    """The run, by id or folder."""
+    """Run to push, by id or folder."""
     to: Positional[str]
-    """OWNER/NAME of a repository, made if there is none, or a folder (./NAME if it does not exist yet)."""
+    """Repository, OWNER/NAME, made if there is none; or a folder (./NAME if it does not exist yet)."""
     runs: Path = RUNS
     """Folder of the runs."""
     private: bool = False
@@ -43,9 +43,9 @@ class HubPull:
     plays it, without the data that it was trained on."""
 
     from_: Annotated[Positional[str], arg(name="from")]
-    """OWNER/NAME of a repository, or a folder."""
+    """Repository, OWNER/NAME, or a folder."""
     revision: str = ""
-    """A commit, tag or branch of the repository; give a commit to get the same policy for ever."""
+    """Commit, tag or branch of the repository; give a commit to get the same policy for ever."""
     runs: Path = RUNS
     """Folder of the runs."""
     json: bool = False

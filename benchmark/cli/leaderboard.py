@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
-from ..terminal import print_rows
+from ..terminal import print_rows, wrapped
 from .options import RUNS
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class Leaderboard:
 
     Writes leaderboard.csv, aggregates.csv (mean, IQM, median, optimality gap), comparisons.csv (LaMo against each other
     method), learning_curves.png, scores.png and, where it was measured, held_out.png, and prints the tables. Of runs on
-    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task."""
+    tasks in stages, also finetune.csv (what was forgotten, and when it was back) and a figure for each task. On text
+    games likewise: text.csv (how fast they were learned, and what is left in other words)."""
 
     runs: tuple[Path, ...] = (RUNS,)
     """Folders of runs; those inside them count too, and a run that is found twice counts once."""
@@ -36,7 +37,7 @@ class Leaderboard:
     archive: bool = False
     """Write the raw evaluations of the ranked runs beside the tables, for `lamobench recompute`: evaluations.tar.xz."""
     figures: bool = True
-    """Draw the figures: a panel for each data set and fraction, which is for a few data sets."""
+    """Draw the figures, with a panel for each data set and fraction: meant for a few data sets."""
     json: bool = False
     """Print the rows as JSON instead of a table."""
     markdown: bool = False
@@ -86,7 +87,7 @@ class Leaderboard:
         else:
             ranked = [as_table(common), *held_out_tables(common)] if len(common) else []
             print("\n\n".join([*ranked, *tables, *aggregates_table(stand)]))
-            print(f"\nwritten to {self.output}: {', '.join(written)}")
+            print("\n".join(["", *wrapped(f"written to {self.output}: {', '.join(written)}")]))
         tell_left_out(runs)
 
 
@@ -96,16 +97,18 @@ class Fractions:
     set. `make ablation` trains what it needs."""
 
     runs: tuple[Path, ...] = (RUNS,)
-    """Folders of runs, as of `lamobench leaderboard`."""
+    """Folders of runs; those inside them count too."""
     data: tuple[str, ...] = ()
     """Data sets to show; none given: all that methods were run on at two fractions or more."""
-    methods: Annotated[tuple[str, ...], arg(help=f"Any of {', '.join(METHODS)}; none given: all that were run.")] = ()
+    methods: Annotated[
+        tuple[str, ...], arg(help=f"Methods, any of {', '.join(METHODS)}; none given: all that were run.")
+    ] = ()
     fractions: tuple[float, ...] = ()
     """Shares of whole episodes; none given: all that were run."""
     profile: str = "cpu"
-    """Runs of this profile, as `lamobench runs list` names it, e.g. "cpu (changed)" where a budget was changed."""
+    """Profile of the runs, as `lamobench runs list` names it, e.g. "cpu (changed)" where a budget was changed."""
     source: str = ""
-    """Runs on data from this source; empty: each that was used, in a panel of its own."""
+    """Source of the data; empty: each that was used, in a panel of its own."""
     output: Path = Path("results/ablation.csv")
     """File for the table; the figure has its name, and ends in .png."""
     json: bool = False

@@ -30,10 +30,10 @@ class LanguageModelFetch:
     uses the network; goes on with a download that was interrupted, and does nothing if it is all there already."""
 
     name: Positional[str]
-    """gpt2, gpt2-medium, wikitext-2 or wikitext-103; with a GGUF file, any name that it is to have."""
+    """Name: gpt2, gpt2-medium, wikitext-2 or wikitext-103; with a GGUF file, any name that it is to have."""
     from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
-    """A folder to import instead of downloading: with config.json, tokenizer.json and model.safetensors; for a corpus
-    also its files, as parquet or text; or one GGUF file of a Llama, which is converted. They stay where they are."""
+    """Folder to import instead of downloading, with config.json, tokenizer.json and model.safetensors; for a corpus the
+    files, as parquet or text. Or one GGUF file of a Llama, which is converted. They stay where they are."""
     force: bool = False
     """Fetch it again, in the place of the one that is there."""
     json: bool = False
@@ -87,15 +87,15 @@ class LanguageModelScore:
     measured is said in docs/language_models.md."""
 
     model: Positional[str]
-    """A language model, as --lm takes it."""
+    """Language model, as --lm takes it."""
     text: Path
-    """A UTF-8 text file."""
+    """Text file, in UTF-8."""
     bigram: str = ""
-    """A corpus (docs, wikitext-2, wikitext-103 or a text file): also the score of a bigram of its training part."""
+    """Corpus whose bigram is scored beside the model: docs, wikitext-2, wikitext-103 or a text file."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """Device: auto, cpu or cuda."""
     max_megabytes: float = 100
-    """Refuse a larger text."""
+    """Size above which a text is refused."""
     json: bool = False
     """Print JSON instead of a table."""
 

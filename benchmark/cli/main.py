@@ -23,6 +23,7 @@ from .compare import Compare
 from .data import DataGroup
 from .doctor import Doctor
 from .hub import HubGroup
+from .language_study import LanguageStudy
 from .leaderboard import Fractions, Leaderboard
 from .lm import LanguageModelGroup
 from .play import Play
@@ -39,7 +40,8 @@ from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
-An offline-RL benchmark: language models as policies (LaMo) against DT, CQL and BC, on fractions of the data."""
+Language models as policies (LaMo) against DT, CQL and BC, on fractions of the data; and policies that are fine-tuned
+online, with what they forget."""
 
 Command = (
     Annotated[DataGroup, subcommand("data")]
@@ -57,6 +59,7 @@ Command = (
     | Annotated[Power, subcommand("power")]
     | Annotated[Ablation, subcommand("ablation")]
     | Annotated[Faults, subcommand("faults")]
+    | Annotated[LanguageStudy, subcommand("language-study")]
     | Annotated[Tune, subcommand("tune")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]

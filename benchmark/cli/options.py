@@ -32,33 +32,33 @@ class RunOptions:
     profile: str = "cpu"
     """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
     source: str = "auto"
-    """Where the data comes from; auto takes the first source at hand."""
+    """Source of the data; auto takes the first at hand."""
     selection: str = "uniform"
-    """How a fraction's episodes are drawn: uniform; weighted: in proportion to their lengths, as LaMo's Atari data; or
-    length: the same, up to that share of the steps."""
+    """Selection of a fraction's episodes: uniform; weighted, in proportion to their lengths, as in LaMo's Atari data;
+    or length, the same up to that share of the steps."""
     lm: str = ""
-    """Of LaMo, and the shape of dt-matched: gpt2-mini, gpt2, smollm2, minilm, ... (lamobench lm list) or a folder;
-    empty: the profile's."""
+    """Language model of LaMo, whose shape dt-matched has too: a name of `lamobench lm list` or a folder; empty: the
+    profile's."""
     precision: str = "float32"
-    """Of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
+    """Precision of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     compiled: bool = False
     """Send training steps through torch.compile: a minute to begin with, then faster on a GPU; slower on a CPU."""
     cached_context: bool = False
-    """Of LaMo and Decision Transformers: evaluate from half to all of the context, which is faster (rows say so)."""
+    """Evaluate LaMo and Decision Transformers from half to all of the context, which is faster (rows say so)."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     set: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
+    """Field of the method's config as NAME=VALUE, e.g. --set learning_rate=1e-4; may be repeated."""
     budget: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    """Field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
     legacy: Annotated[
         UseAppendAction[tuple[str, ...]],
-        arg(help=f"A fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
+        arg(help=f"Fault of LaMo's published code to put back, any of {', '.join(FAULTS)}; may be repeated."),
     ] = ()
     runs: Path = RUNS
     """Folder of the runs."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """Device: auto, cpu or cuda."""
 
 
 def run_request(data: str, method: str, options: RunOptions) -> "RunRequest":

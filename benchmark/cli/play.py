@@ -1,19 +1,18 @@
 """`lamobench play`: a text game for a person, as an agent meets it."""
 
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from ..terminal import count
+from ...datasets.counts import count
+from ..terminal import wrapped
 
 if TYPE_CHECKING:
     from ...datasets.games.game import Scene
 
-WIDTH = 100  # of a line
 LEAVE = ("quit", "exit", "q")
 
 
@@ -56,8 +55,8 @@ class Play:
 def _told(scene: "Scene") -> Iterator[str]:
     """The lines that tell a scene."""
     yield ""
-    yield textwrap.fill(scene.observation, WIDTH)
-    yield textwrap.fill(scene.inventory, WIDTH)
+    yield "\n".join(wrapped(scene.observation))
+    yield "\n".join(wrapped(scene.inventory))
     for number, command in enumerate(scene.commands):
         yield f"{number:>4}  {command}"
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
-from ..terminal import cell, count, print_rows
+from ..terminal import cell, print_rows
 from .leaderboard import tell_left_out
 from .options import RUNS
 
@@ -25,10 +26,12 @@ class Power:
     see a given one. It trains nothing."""
 
     runs: tuple[Path, ...] = (RUNS,)
-    """Folders of runs, as of `lamobench leaderboard`."""
+    """Folders of runs; those inside them count too."""
     effect: float = 5.0
-    """A true difference that is to be seen, in points of score."""
-    method: Annotated[str, arg(help=f"What is compared with every other method: one of {', '.join(METHODS)}.")] = "lamo"
+    """True difference that is to be seen, in points of score."""
+    method: Annotated[str, arg(help=f"Method that is compared with every other one, one of {', '.join(METHODS)}.")] = (
+        "lamo"
+    )
     json: bool = False
     """Print the rows as JSON instead of a table."""
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count
 
 if TYPE_CHECKING:
     from ..recompute.check import Checked

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count
 from .options import RUNS
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ class Report:
     output: Path = Path("results/report.html")
     """File to write."""
     render: bool = False
-    """First play each method's policy of most data and lowest seed, and keep frames of an episode beside the run."""
+    """Play each method's policy of most data and lowest seed first, and keep frames of an episode beside the run."""
     device: str = "auto"
-    """Where to play: auto, cpu or cuda."""
+    """Device to play on: auto, cpu or cuda."""
 
     def run(self) -> None:
         """Write the page and say what is in it."""
@@ -41,7 +41,7 @@ class Report:
         problems = write_report(contents, self.output)
         runs = sum(page.runs for page in contents.pages)
         size = self.output.stat().st_size / 1e6
-        about = f"{count(runs, 'run')}, {count(len(contents.pages), 'data set')}"
+        about = f"{count(runs, 'run')}, {', '.join(count(n, kind) for kind, n in contents.kinds.items())}"
         print(f"written to {self.output}: {about}, {size:.1f} MB; for any browser")
         for line in [*contents.left_out, *problems]:
             print(f"left out: {line}", file=sys.stderr)

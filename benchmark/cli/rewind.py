@@ -23,19 +23,19 @@ class RewindRuns:
     run_folders: Positional[tuple[Path, ...]]
     """Folders of finished runs of LaMo."""
     text: str = ""
-    """What is predicted: wikitext-2, wikitext-103, docs or a text file; empty: wikitext-2 if fetched, else docs."""
+    """Text to predict: wikitext-2, wikitext-103, docs or a file; empty: wikitext-2 if fetched, else docs."""
     kilobytes: int = 100
-    """How much of the text is read, in whole lines."""
+    """Kilobytes of the text that are read, in whole lines."""
     alphas: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    """What the updates are scaled by: 1 is the run as it was trained, 0 its language model as it was before."""
+    """Factors of the updates: 1 is the run as it was trained, 0 its language model as it was before."""
     episodes: int = 20
-    """Episodes played at each step, from the same starts."""
+    """Episodes played at each alpha, from the same starts."""
     lm: str = ""
-    """Where the runs' language model lies, if not where they were trained."""
+    """Place of the runs' language model, if it is not where they were trained."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """Device: auto, cpu or cuda."""
     json: bool = False
     """Print JSON instead of tables."""
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, subcommand
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
-from ..terminal import count, print_rows
+from ..terminal import print_rows
 from .options import RUNS
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class RunsExport:
     machine. The same runs give the same bytes."""
 
     file: Positional[Path]
-    """The archive to write, e.g. runs.tar."""
+    """Archive to write, e.g. runs.tar."""
     names: Positional[tuple[str, ...]] = ()
     """Runs, by id or folder; none given: every finished run. Name an unfinished one to go on with it elsewhere."""
     runs: Path = RUNS
@@ -84,7 +85,7 @@ class RunsImport:
     first; a run that is there already is never overwritten."""
 
     file: Positional[Path]
-    """An archive of `lamobench runs export`."""
+    """Archive of `lamobench runs export`."""
     runs: Path = RUNS
     """Folder of the runs."""
     json: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError, choose
 from ..offline.faults import FAULTS
 from ..sweep.options import EngineOptions, Workers
@@ -36,7 +37,7 @@ class Ablation:
     a figure for each data set. Finished runs are skipped."""
 
     data: Positional[tuple[str, ...]] = ("reacher2d-medium-large", "kitchen-complete")
-    """Data sets."""
+    """Data sets to train on."""
     fractions: tuple[float, ...] = (0.1, 0.3)
     """Share of whole episodes, one for each data set."""
     variants: tuple[str, ...] = ()
@@ -48,8 +49,8 @@ class Ablation:
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
     text: str = ""
-    """On what it is measured what became of language: wikitext-2, wikitext-103, docs or a text file; empty: wikitext-2
-    if it was fetched, else docs."""
+    """Text that tells how much of language is left: wikitext-2, wikitext-103, docs or a file; empty: wikitext-2 if
+    fetched, else docs."""
     output: Path = Path("results")
     """Folder for ablation_lamo.csv and the figures."""
     options: RunOptions = field(default_factory=RunOptions)
@@ -66,7 +67,7 @@ class Ablation:
         check_workers(self.jobs, threads=1)
         check_seeds(self.seeds)
         if len(self.data) != len(self.fractions):
-            given = f"{len(self.data)} data sets and {len(self.fractions)} fractions"
+            given = f"{count(len(self.data), 'data set')} and {count(len(self.fractions), 'fraction')}"
             raise UserError(f"{given}; give one fraction for each data set, e.g. --fractions 0.1 0.3")
         settings = [Setting(*pair) for pair in zip(self.data, self.fractions, strict=True)]
         variants, reasons = find_variants(self.variants, options.lm or DEFAULT_LANGUAGE_MODEL[options.profile])
@@ -93,25 +94,27 @@ class Ablation:
 class Faults:
     """Measure the cost of each fault of LaMo's published code: runs with it alone against runs without any, by seed."""
 
-    names: Annotated[Positional[tuple[str, ...]], arg(help=f"Any of {', '.join(FAULTS)}; none given: all.")] = ()
+    names: Annotated[
+        Positional[tuple[str, ...]], arg(help=f"Faults, any of {', '.join(FAULTS)}; none given: all.")
+    ] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; seed s trains on subset s."""
     profile: str = "cpu"
     """Budgets and model sizes: cpu (a laptop) or paper (a GPU, the published budgets)."""
     source: str = "auto"
-    """Where the data come from; auto takes the first source at hand."""
+    """Source of the data; auto takes the first at hand."""
     lm: str = ""
-    """Language model, where one is involved; empty: the profile's."""
+    """Language model, where a method has one; empty: the profile's."""
     steps: int = 0
     """Optimiser steps; 0: the profile's. Evaluations stay as many, spread over these steps."""
     budget: UseAppendAction[tuple[str, ...]] = ()
-    """A field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    """Field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
     jobs: int = 0
     """Runs at a time; 0: one a core."""
     threads: int = 1
-    """Processor threads of each."""
+    """Processor threads of each run."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """Device: auto, cpu or cuda."""
     runs: Path = Path("runs/faults")
     """Folder of the runs; finished ones are not trained again."""
     output: Path = Path("results/faults.csv")

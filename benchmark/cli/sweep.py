@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Sweep:
     """Train a grid of runs, here or on a cluster: every method, fraction and seed. Finished runs are skipped."""
 
-    data: Annotated[Positional[str], arg(help=f"Data set to train on, or a task in stages: {STAGED}.")]
+    data: Annotated[Positional[str], arg(help=f"Data set to train on, a task in stages or a text game: {STAGED}.")]
     methods: Annotated[
         tuple[str, ...],
-        arg(help=f"None given: all that a table has. {METHODS_BY_TRACK}."),
+        arg(help=f"Methods; none given: all that a table has. {METHODS_BY_TRACK}."),
     ] = ()
     fractions: tuple[float, ...] = ()
     """Shares of whole episodes; none given: those of the published tables, or all of it where there are none."""
@@ -34,11 +34,11 @@ class Sweep:
     jobs: int = 0
     """Runs at a time; 0: one a core, or a GPU where there are any."""
     threads: int = 1
-    """Processor threads of each."""
+    """Processor threads of each run."""
     seeds_together: bool = False
     """Train the seeds of each small-network method in one pass: less work in all, but on one core."""
     track: str = ""
-    """Which track the runs are of; none given: that of the task, which is offline for a data set."""
+    """Track of the runs; none given: that of the task, which is offline for a data set."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
     options: RunOptions = field(default_factory=RunOptions)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from ...datasets.errors import UserError
-from ..terminal import print_rows
+from ..terminal import Right, print_rows
 from .options import METHODS_BY_TRACK, STAGED, RunOptions, check_threads, named_values, own_choices, run_request
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ class Train:
 
     data: Annotated[
         Positional[str],
-        arg(help=f"Data set to train on, a name of `lamobench data list`, or a task in stages: {STAGED}."),
+        arg(help=f"Data set to train on, a name of `lamobench data list`, a task in stages or a text game: {STAGED}."),
     ]
-    method: Annotated[str, arg(help=f"None given: the first of {METHODS_BY_TRACK}.")] = ""
+    method: Annotated[str, arg(help=f"Method; none given: the first of {METHODS_BY_TRACK}.")] = ""
     fraction: float = 1.0
     """Share of whole episodes to train on, in (0, 1]."""
     seed: int = 0
-    """Of weights, batches, evaluation starts and, unless --data-seed is given, of the subset."""
+    """Seed of weights, batches, evaluation starts and, unless --data-seed is given, of the subset."""
     data_seed: int | None = None
-    """Of the subset alone."""
+    """Seed of the subset alone."""
     threads: int = 1
     """Processor threads."""
     options: RunOptions = field(default_factory=RunOptions)
@@ -65,23 +65,23 @@ class Evaluate:
     """Play a finished run's policy again, on fresh starts, for any target returns."""
 
     run_folder: Positional[Path]
-    """The run's folder, e.g. runs/reacher2d-medium-1-bc-s0-0123456789."""
+    """Folder of the run, e.g. runs/reacher2d-medium-1-bc-s0-0123456789."""
     episodes: int = 100
     """Episodes for each target return."""
     targets: tuple[float, ...] = ()
     """Target returns; none given: all of the task's."""
     seed: int = 1_000_000
-    """Of the starts; training evaluations use the run's own seed."""
+    """Seed of the starts; evaluations in training use the run's own seed."""
     lm: str = ""
-    """Where the run's language model lies, if not where it was trained: a name or a folder with the same weights."""
+    """Language model with the run's weights, a name or a folder, if it is not where the run was trained."""
     cached_context: bool = False
-    """Of LaMo and Decision Transformers: act from half to all of the context; always so if training did."""
+    """Let LaMo and Decision Transformers act from half to all of the context; always so if training did."""
     threads: int = 1
     """Processor threads."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """Device: auto, cpu or cuda."""
     render: bool = False
-    """Also keep frames of an episode beside the run, for `lamobench report`."""
+    """Keep frames of an episode beside the run, for `lamobench report`."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -209,7 +209,7 @@ def _one_run(command: Train) -> "OfflineConfig":
 
 def _grouped(row: dict[str, Any]) -> dict[str, Any]:
     """Large whole numbers as people read them."""
-    return {key: f"{value:>13,}" if isinstance(value, int) else value for key, value in row.items()}
+    return {key: Right(f"{value:,}") if isinstance(value, int) else value for key, value in row.items()}
 
 
 def _played_row(command: Evaluate, config: "RunConfig") -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Tune:
     methods: tuple[str, ...] = ()
     """Methods, e.g. finetune-bc finetune-ewc; none given: all that have a coefficient."""
     coefficients: tuple[float, ...] = ()
-    """What to try; none given: a tenth of what is set, that, and ten times as much."""
+    """Coefficients to try; none given: a tenth of what is set, that, and ten times as much."""
     seeds: tuple[int, ...] = (1000, 1001, 1002)
     """Seeds, 1000 and above: those below are for runs that are reported."""
     jobs: int = 0

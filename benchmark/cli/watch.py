@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ..streams import control
-from ..terminal import count, duration, progress_bar
+from ..terminal import Right, aligned, duration, progress_bar
 from .options import RUNS
 
 CLEAR = "\x1b[{lines}A\x1b[J"  # that many lines up, and nothing below
@@ -111,29 +112,32 @@ def _lines(sighting: Sighting) -> list[str]:
     left = state.get("seconds_left")
     time_left = "starting" if left is None else f"about {duration(left)} left"
     lines.append(f"  {time_left}, {sum(rates.values()):,.0f} steps/s")
-    for run, step in list(running.items())[:SHOWN]:
-        rate = _rate(rates.get(run))
-        score = _score(sighting.root / run)
-        lines.append(f"  {_run(runs[run])} {step / runs[run][4]:4.0%} {rate}{score}")
+    shown = [
+        [*_run(runs[run]), Right(f"{step / runs[run][4]:.0%}"), _rate(rates.get(run)), _score(sighting.root / run)]
+        for run, step in list(running.items())[:SHOWN]
+    ]
+    lines += [f"  {line}" for line in aligned(shown)]
     if len(running) > SHOWN:
         lines.append(f"  and {len(running) - SHOWN} more")
     if (last := state.get("last_finished", "")) in runs:
-        lines.append(f"  last done: {_run(runs[last]).rstrip()}{_score(sighting.root / last)}")
+        lines.append(
+            f"  last done: {' '.join(filter(None, _run(runs[last])))}  {_score(sighting.root / last)}".rstrip()
+        )
     return lines + [f"  failed: {line}" for line in list(state.get("failed", {}).values())[-3:]]
 
 
-def _run(run: list[Any]) -> str:
+def _run(run: list[Any]) -> list[str]:
     _, method, share, seed, *_ = run
-    return f"{method:<16} {share:>7} s{seed:<3}"
+    return [method, Right(share), f"s{seed}"]
 
 
 def _rate(steps: float | None) -> str:
-    return f"{steps:>8,.1f} steps/s" if steps else f"{'':>8}        "
+    return Right(f"{steps:,.1f} steps/s" if steps else "")
 
 
 def _score(folder: Path) -> str:
     score = last_score(folder)
-    return "" if score is None else f"  score {score:.1f}"
+    return "" if score is None else f"score {score:.1f}"
 
 
 def last_score(folder: Path) -> float | None:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ...datasets.counts import count
 from ...datasets.trajectories import Array
 from ..runs.methods import look_up
 from ..scores.held_out import held_out_curves
@@ -21,7 +22,6 @@ from ..scores.held_out_table import TRIVIAL
 from ..scores.labels import label, method_order, with_several_models
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
-from ..terminal import count
 from .card import INK, MUTED, Grid, card_of_panels
 from .spread import about_curves, about_means, draw_seeds, has_band
 
@@ -247,24 +247,27 @@ def _card(
 def _source(panels: list[_Panel]) -> str:
     """A sentence on data and profile, as far as all panels share them."""
     datasets, sources, profiles, _ = (sorted(set(values)) for values in zip(*(p.key for p in panels), strict=True))
-    return f"{', '.join(datasets)} ({', '.join(sources)} data, {', '.join(profiles)} profile)."
+    data = f"{', '.join(filter(None, sources))} data, " if any(sources) else ""
+    return f"{', '.join(datasets)} ({data}{', '.join(profiles)} profile)."
 
 
 def _about_scores(panels: list[_Panel]) -> str:
     """A sentence on scores and their targets."""
-    target = sorted({f"{series.row['target_return']:g}" for panel in panels for series in panel.series})
-    return f"Score: normalised return, 0 to 100, at target return {', '.join(target)}."
+    on_data = [series.row for panel in panels for series in panel.series if series.row["dataset_hash"]]
+    targets = sorted({f"{row['target_return']:g}" for row in on_data})
+    return f"Score: normalised return, 0 to 100{', at target return ' if targets else ''}{', '.join(targets)}."
 
 
 def _panel_title(panel: _Panel, panels: list[_Panel]) -> str:
-    """The fraction, under whatever tells the panel's data and profile from the other panels'."""
+    """The fraction, where there is a data set, under whatever tells data and profile from the other panels'."""
     keys = {p.key for p in panels}
     parts = [part for place, part in enumerate(panel.key[:3]) if len({key[place] for key in keys}) > 1]
     if len({key[:3] for key in keys}) < len(keys):
         parts.append(panel.key[3][:8])
-    episodes = panel.series[0].row["episodes_in_subset"]
-    fraction = f"{100 * panel.fraction:g} % of the data: {count(episodes, 'episode')}"
-    return f"{', '.join(parts)}\n{fraction}" if parts else fraction
+    series = panel.series[0]
+    episodes = count(series.row["episodes_in_subset"], "episode")
+    share = series.group.config.share
+    return "\n".join(filter(None, [", ".join(parts), f"{share} of the data: {episodes}" if share else ""]))
 
 
 def _seeds(panels: list[_Panel]) -> list[int]:

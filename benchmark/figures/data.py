@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ...datasets.counts import count
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
 from ..runs.methods import METHODS
-from ..terminal import plural
 from .card import INK, Grid, card_of_panels, readable
 
 BARS = METHODS["lamo-random"].colour  # the lighter blue, on which the mean's line shows
@@ -86,8 +86,7 @@ def _add_scores(axes: Axes, task: Task) -> None:
 
 
 def _amount(data: Trajectories) -> str:
-    episodes = f"{data.num_episodes:,} {plural(data.num_episodes, 'episode')}"
-    return f"{episodes}, {data.num_steps:,} {plural(data.num_steps, 'step')}"
+    return f"{count(data.num_episodes, 'episode')}, {count(data.num_steps, 'step')}"
 
 
 def _about(data: Trajectories, task: Task | None) -> str:

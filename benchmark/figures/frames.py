@@ -9,11 +9,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...datasets.counts import count
 from ...datasets.rendering import render, renderable
 from ...datasets.storage import whole_file
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Array, Trajectories
-from ..terminal import plural
 from .card import DPI, MARGIN, MUTED, STYLE, header_height, readable, write_header
 
 Camera = Callable[[Array], Array]  # from observations (M, ...) to frames (M, H, W) or (M, H, W, 3) uint8
@@ -114,8 +114,8 @@ def _heading(data: Trajectories, task: Task | None, word: str, episode: int) -> 
     value = float(data.returns[episode])
     length = int(data.lengths[episode])
     score = "" if task is None else f" (score {readable(task.normalise(value))})"
-    count = "" if word == "Only" else f" of {data.num_episodes:,} episodes"
-    return f"{word} return{count}: {readable(value)}{score}, {length:,} {plural(length, 'step')}"
+    among = "" if word == "Only" else f" of {count(data.num_episodes, 'episode')}"
+    return f"{word} return{among}: {readable(value)}{score}, {count(length, 'step')}"
 
 
 def _draw(rows: list[Strip], title: str, caption: str, path: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from ...datasets.counts import count_range
 from ...datasets.trajectories import Array
-from ..terminal import count_range
 
 FEWEST_IN_A_BAND = 6  # seeds
 BAND = 0.13  # opacity

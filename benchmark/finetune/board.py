@@ -5,7 +5,6 @@ seed: all runs of a seed begin with the same pi* and are evaluated from the same
 """
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.counts import count_range
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..scores.tables import WIDTH
-from ..terminal import count_range, table_lines
+from ..terminal import table_lines, wrapped
 from .figure import curves_figure
 from .measures import Measures, forward_transfer, measure
 
@@ -60,8 +59,8 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for (task, profile, variant), own in places.items():
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
-        lines = table_lines([_shown(row) for row in sorted(own, key=lambda row: -row["area"])])
-        yield "\n".join([title, *lines, *textwrap.wrap(NOTE, WIDTH)])
+        lines = table_lines([shown(row) for row in sorted(own, key=lambda row: -row["area"])])
+        yield "\n".join([title, *lines, *wrapped(NOTE)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
@@ -129,8 +128,8 @@ def _columns(name: str, found: Estimate) -> dict[str, float | None]:
     return {column: None if math.isnan(value) else value for column, value in ends.items()}
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in the words of the table."""
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `rows` in the words of the table."""
     cells: dict[str, Any] = {"method": label(row["method"])}
     cells |= {title: _percent(row[name]) for name, title in SHOWN.items()}
     cells["area"] = _with_interval(row, "area")
@@ -140,7 +139,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
+    return str(round(100 * share))
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:

@@ -8,10 +8,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
+from ..figures.spread import about_curves, draw_seeds, has_band
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..terminal import count_range
 from .measures import Curves, curves
 
 PANELS = {"far": "FAR: is it forgotten?", "close": "CLOSE: is it learned?", "full": "FULL: what comes of it"}
@@ -21,16 +21,15 @@ PANEL_HEIGHT = 2.5  # inches
 def curves_figure(groups: Sequence[Group], path: Path) -> None:
     """Write a PNG with a panel for each of FAR, CLOSE and FULL, from the groups of one task.
 
-    Lines are means over seeds, bands reach from the lowest seed to the highest: what was seen, not an interval.
+    Lines are means over seeds. Fewer than six seeds are small dots; of more, a band reaches from the lowest to the
+    highest (`figures/spread.py`): what was seen, not an interval.
     """
     ordered = sorted(groups, key=lambda group: method_order(group.config.method))
     found = {group.config.method: [curves(run) for run in group.runs] for group in ordered}
     handles = [method_line(method, label(method), [], []) for method in found]
-    seeds = count_range([len(own) for own in found.values()], "seed")
-    about = (
-        f"Per cent of evaluation episodes that succeed; FAR and CLOSE begin at that stage. Lines: mean of {seeds}. "
-        "Bands: lowest to highest seed."
-    )
+    seeds = [len(own) for own in found.values()]
+    succeed = "Per cent of evaluation episodes that succeed; FAR and CLOSE begin at that stage."
+    about = f"{succeed} {about_curves(seeds)}"
     title = f"{groups[0].config.task}: fine-tuning and forgetting"
     longest = max(one.steps[-1] for own in found.values() for one in own)  # of those that train at all
     grid = Grid(len(PANELS), len(PANELS), PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
@@ -39,10 +38,12 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
             for method, own in found.items():
                 steps = _mean_steps(own) if own[0].steps.any() else np.linspace(0.0, longest, len(own[0].steps))
                 shares = 100.0 * np.stack([getattr(one, name) for one in own])
-                colour = look_up(method).colour
-                axes.fill_between(steps, shares.min(0), shares.max(0), color=colour, alpha=0.12, linewidth=0)
+                every = max(1, len(steps) // 6)  # evaluations between two marks
+                at = slice(None) if has_band(seeds) else slice(None, None, every)
+                if len(shares) > 1:
+                    draw_seeds(axes, steps[at], shares[:, at], look_up(method).colour, band=has_band(seeds))
                 line = method_line(method, label(method), steps, shares.mean(0))
-                line.set(markevery=max(1, len(steps) // 6))
+                line.set(markevery=every)
                 axes.add_line(line)
             axes.set_title(heading)
             axes.set_ylabel("% of episodes" if place == 0 else "")

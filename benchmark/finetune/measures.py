@@ -28,6 +28,7 @@ class Curves:
     close: Array  # (V,) in the stages before FAR
     far: Array  # (V,) in the stages that pi* knew and that lie behind others, begun there
     full: Array  # (V,) in all stages, one after the other
+    stages: Array  # (V, K) in each of the K stages, begun there
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def curves(run: FinishedRun) -> Curves:
         raise UserError(f"run {run.id}: stages.csv and episodes.csv are of other evaluations, or of other stages")
     far = list(task.far)
     close = [stage for stage in range(len(task.stages)) if stage not in far]
-    return Curves(_environment_steps(run, steps), success[:, close].mean(1), success[:, far].mean(1), full)
+    return Curves(_environment_steps(run, steps), success[:, close].mean(1), success[:, far].mean(1), full, success)
 
 
 def measure(run: FinishedRun) -> Measures:

@@ -41,13 +41,14 @@ ATTENTION = ("eager", "sdpa")
 
 
 def load_language_model(
-    name: str, weights: str = "pretrained", seed: int = 0, attention: str = "eager"
+    name: str, weights: str = "pretrained", seed: int = 0, attention: str = "eager", both_ways: bool = False
 ) -> PreTrainedModel:
     """The language model `name` in float32, in evaluation mode, on the CPU; nothing is downloaded.
 
     `name` is "gpt2-mini" or one of its controls (they ship with the package), "gpt2", "gpt2-medium", "minilm" or
     "smollm2" (from packages), what a GGUF was imported as, or the path of a folder with a checkpoint in safetensors. A
-    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask.
+    GPT-2 or a Llama comes with its language head, an encoder (BERT, RoBERTa) without heads and with a causal mask,
+    unless it is to read `both_ways`, as it was pre-trained; no other family can.
     `attention` is transformers' kernel: "eager" is faster than "sdpa" in bfloat16 on a CPU, and slower elsewhere.
 
     `weights` says what the pre-trained tensors are replaced by. A tensor holds a scale, a distribution and an
@@ -71,7 +72,7 @@ def load_language_model(
     folder = model_folder(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _read(folder, name, attention)
+        model = _read(folder, name, attention, both_ways)
         if weights == "initialised":
             arguments = family_of(model).arguments
             model = type(model)._from_config(model.config, attn_implementation=attention, **arguments)
@@ -224,9 +225,11 @@ def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt:
     return str(tokenizer.decode(ids[0])).replace(END_OF_TEXT, "\n")
 
 
-def _read(folder: Path, name: str, attention: str) -> PreTrainedModel:
+def _read(folder: Path, name: str, attention: str, both_ways: bool) -> PreTrainedModel:
     checkpoint = open_checkpoint(folder, name)
     family = FAMILIES[checkpoint.config.model_type]
+    if both_ways and not family.predicts_words:
+        checkpoint.config.is_decoder = False
     with quiet_transformers():
         return family.model.from_pretrained(
             None,  # not the folder, in which transformers would look for more than was checked

@@ -42,17 +42,19 @@ class Family:
 
     title: str
     model: Any  # transformers' class
-    tokenizer: Any  # transformers' class; None where it is no byte-level BPE, the one kind that is read here
+    tokenizer: Any  # transformers' class; None where it is of a kind that is not read here
     layout: Layout
     values: Mapping[str, Kind]  # what is read of a config; transformers' defaults stand in for what is absent
     predicts_words: bool  # the next one, from those before it
     backbone: Callable[[Any], LanguageBackbone]  # of a model, which is changed in place
+    blocks: str  # the list of its layers, in the model without a head
     positions: str  # the module of its position embeddings; "" where positions turn queries and keys instead
     # Layers that can have updates, by the ends of their names: of queries, keys and values, once each is a layer of its
     # own; and what more there is for each choice of `LaMoConfig.lora_targets`.
     projections: tuple[str, str, str]
     more_targets: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, str]  # patterns in its tensors' names, by the part of the network that they belong to
+    subwords: str = "BPE"  # how its tokenizer cuts words, in the words of tokenizer.json
     fused: str = ""  # the layer that checkpoints have for all three; "" where each has its own
     # Lays queries, keys and values out for updates, and makes what else is updated linear.
     split: Callable[[Any, Sequence[str]], None] | None = None
@@ -70,6 +72,7 @@ class Family:
 _ENCODER: dict[str, Any] = {
     "predicts_words": False,
     "backbone": EncoderBackbone,
+    "blocks": "encoder.layer",
     "positions": "embeddings.position_embeddings",
     "projections": ("query", "key", "value"),
     "more_targets": {
@@ -122,6 +125,7 @@ FAMILIES = {
         },
         predicts_words=True,
         backbone=GPT2Backbone,
+        blocks="h",
         positions="transformer.wpe",
         projections=("q", "k", "v"),
         more_targets={
@@ -164,6 +168,7 @@ FAMILIES = {
         },
         predicts_words=True,
         backbone=LlamaBackbone,
+        blocks="layers",
         positions="",
         projections=PROJECTIONS,
         more_targets={
@@ -185,9 +190,10 @@ FAMILIES = {
     "bert": Family(
         "BERT",
         BertModel,
-        None,
+        PreTrainedTokenizerFast,
         Layout("bert.", re.compile(rf"{_ENCODER_EXTRA}|cls\..*")),
         values=_ENCODER_VALUES,
+        subwords="WordPiece",
         **_ENCODER,
     ),
     # RoBERTa counts positions from behind its padding's, and its tokenizer is of GPT-2's kind.

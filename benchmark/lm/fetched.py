@@ -50,7 +50,7 @@ def import_gguf(name: str, file: Path, force: bool = False) -> dict[str, Any]:
     if (package := PACKAGED.get(name)) is not None:
         if not package.gguf:
             raise UserError(f"'{name}' is no GGUF; give another name")
-        check_content(file, package.sha256[package.gguf], name, "give that file, or another name")
+        check_content(file, package.sha256[package.gguf], f"language model '{name}'", "give that file, or another name")
     folder = home() / "models" / name
     if folder.exists() and not force:
         raise UserError(f"there is a language model '{name}' already; give another name, or --force to replace it")

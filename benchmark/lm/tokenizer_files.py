@@ -1,4 +1,4 @@
-"""A tokenizer of GPT-2's kind, whose files may come from anybody: read from a copy that holds what was checked alone.
+"""A tokenizer, whose files may come from anybody: read from a copy that holds what was checked alone.
 
 The configuration beside a tokenizer can name other files, and arguments of all kinds; none of these is in the copy.
 """
@@ -32,14 +32,14 @@ def read_tokenizer(folder: Path, config: Any, name: str) -> PreTrainedTokenizerF
     It neither cuts nor pads what it is given. Raises a `UserError` if there is none, if its files are damaged, of
     another kind or lie elsewhere, and if it has a token that the weights don't know.
     """
-    try:
-        contents = _checked_contents(folder)
-    except UserError as error:
-        raise UserError(f"the tokenizer of '{name}' can't be read: {error}") from None
     family = FAMILIES[config.model_type]
-    vocabulary = int(config.vocab_size)
     if family.tokenizer is None:
         raise UserError(f"the tokenizer of '{name}', a {family.title}, is not read here; give another language model")
+    try:
+        contents = _checked_contents(folder, family.subwords)
+    except UserError as error:
+        raise UserError(f"the tokenizer of '{name}' can't be read: {error}") from None
+    vocabulary = int(config.vocab_size)
     with tempfile.TemporaryDirectory() as copy:
         for file, content in contents.items():
             (Path(copy) / file).write_text(content, encoding="utf-8")
@@ -59,13 +59,14 @@ def read_tokenizer(folder: Path, config: Any, name: str) -> PreTrainedTokenizerF
     return tokenizer
 
 
-def _checked_contents(folder: Path) -> dict[str, str]:
+def _checked_contents(folder: Path, subwords: str) -> dict[str, str]:
     """Text by the name of the file, of those that make the tokenizer; of the files beside the vocabulary a part."""
     contents = {}
-    if (folder / WHOLE).exists():
+    if (folder / WHOLE).exists() or subwords == "WordPiece":
         model = read_object(folder, WHOLE, MOST).get("model")
-        if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
-            raise UserError(f"{folder / WHOLE} holds no byte-level BPE, as GPT-2 has it; give another language model")
+        if not isinstance(model, dict) or model.get("type", "BPE") != subwords:
+            wanted = "byte-level BPE, as GPT-2 has it" if subwords == "BPE" else "WordPiece, as BERT has it"
+            raise UserError(f"{folder / WHOLE} holds no {wanted}; give another language model")
         _check_vocabulary(folder / WHOLE, model.get("vocab"))
         contents[WHOLE] = (folder / WHOLE).read_text(encoding="utf-8")
     else:

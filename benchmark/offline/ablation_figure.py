@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ...datasets.counts import count
 from ..figures.card import Grid, card_of_panels
 from ..figures.spread import about_curves, draw_seeds, has_band
 from ..runs.methods import METHODS
-from ..terminal import count
 from .ablation import BASE
 
 BACKGROUND = (BASE, "dt")  # in every panel, where they were run

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.fractions import Subset
 from ...datasets.kitchen import satisfied
@@ -69,7 +70,9 @@ def shift_subset(subset: Subset, task: Task) -> Subset:
     shifted, origins = shift_episodes(subset.trajectories, None if task.sub_goals else task.horizon)
     episodes = np.flatnonzero(np.isin(origins, subset.episodes))
     if not len(episodes):
-        raise UserError(f"legacy 'shifted-episodes' leaves none of {len(subset.episodes)} episodes; give more of them")
+        raise UserError(
+            f"legacy 'shifted-episodes' leaves none of {count(len(subset.episodes), 'episode')}; give more of them"
+        )
     return replace(subset, trajectories=shifted, episodes=episodes)
 
 
@@ -89,7 +92,9 @@ def shift_episodes(data: Trajectories, horizon: int | None) -> tuple[Trajectorie
     kept = kept if horizon is None else kept[~np.asarray(data.timeouts)[:-1]]
     last = _cuts(np.flatnonzero(ends[kept]), len(kept), horizon)
     if not len(last):
-        raise UserError(f"legacy 'shifted-episodes' leaves nothing of {data.num_episodes} episodes; give other data")
+        raise UserError(
+            f"legacy 'shifted-episodes' leaves nothing of {count(data.num_episodes, 'episode')}; give other data"
+        )
     kept = kept[: last[-1] + 1]
     offsets = np.concatenate([[0], last + 1])
     timeouts = np.zeros(len(kept), bool)

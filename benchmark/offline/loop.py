@@ -81,7 +81,7 @@ class Training(Learner, Life):
 
     def load(self) -> Progress:
         """Bring policy, optimiser and random states to the checkpoint's."""
-        return load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng)
+        return load_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.steps)
 
     def start(self) -> None:
         """Look for what is not finite before anything is learned."""
@@ -139,7 +139,8 @@ class Training(Learner, Life):
     def write(self) -> None:
         """Write the checkpoint, then the logs that it holds."""
         about = {"run": self.config.id, "lm": self.config.lm, "lm_hash": self.config.lm_hash}
-        save_checkpoint(self.checkpoint, self.policy, self.optimizer, self.rng, self.progress, about)
+        optimizer = self.optimizer if self.progress.step < self.steps else None
+        save_checkpoint(self.checkpoint, self.policy, optimizer, self.rng, self.progress, about)
         write_logs(self.folder, self.progress)
 
     def advice(self) -> str:

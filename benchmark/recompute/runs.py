@@ -57,6 +57,7 @@ class Run:
     last: int  # evaluations that its score is of
     evaluations: tuple[Evaluations, ...]  # at each target that may be ranked
     held_out: tuple[Mapping[str, float], ...]  # rows of the evaluations in which it was measured
+    policy: Mapping[str, Any]  # every setting of its method
     settings: Mapping[str, Any]  # values by name that runs of one row have in common
     files: Files  # as they are in the archive: a track's own table may be made of more than this
 
@@ -103,6 +104,7 @@ def _run(name: str, files: Files) -> Run:
             for target, returns in _returns(files["episodes.csv"], config)
         ),
         held_out=_held_out(files.get("metrics.jsonl", b"")),
+        policy=config.get("policy", {}),
         settings=_settings(track, config) | {"simulator": done["simulator"]},
         files=files,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from ...datasets.trajectories import Array
 from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
+from .language import ARM, language_rows, search_rows
 from .published import COLUMNS, published_columns
 from .rows import Row
 from .runs import Run
@@ -27,6 +28,7 @@ from .statistics import (
     middle,
     over_tasks,
 )
+from .text import text_rows
 
 REFERENCE = "lamo"
 
@@ -198,6 +200,7 @@ _LEADERBOARD_FORMATS = {
 }
 _PLACE = ("profile", "source", "fraction", "datasets", "method", "lm")
 _AGGREGATES = (*_PLACE, "variant")
+_METHOD = ("profile", "method", "lm")
 
 TABLES = {
     "leaderboard.csv": Table(
@@ -208,5 +211,8 @@ TABLES = {
     "aggregates.csv": Table(_AGGREGATES, aggregate_rows),
     "comparisons.csv": Table((*_PLACE, "other", "other_lm"), comparison_rows),
     "finetune.csv": Table(("task", "method", "profile", "variant"), finetune_rows),
+    "language.csv": Table(("dataset", "fraction", *_METHOD, "language_weight", "step"), language_rows),
+    "search.csv": Table((*_METHOD, *ARM), search_rows),
+    "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

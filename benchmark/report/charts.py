@@ -10,11 +10,8 @@ from markupsafe import Markup
 from ...datasets.trajectories import Array
 from ..figures.card import readable
 from ..figures.spread import has_band
-from ..scores.held_out import held_out_curves
-from ..terminal import plural
 from . import svg
 from .contents import Row, Setting
-from .held_out import DIGITS, predictor_errors
 from .marks import (
     BOTTOM,
     MINUS,
@@ -22,11 +19,12 @@ from .marks import (
     TOP,
     Curve,
     Interval,
+    Place,
+    Spread,
     band,
     bars,
     bars_at_a_few,
     curve_names,
-    dots,
     drawn_curves,
     interval_mark,
     listed,
@@ -46,8 +44,6 @@ ROW_HEIGHT = 24.0  # of a method's line in `intervals`
 ASIDE = 7.0  # from a bar to the next one beside it
 PROFILE_ASIDE = 3.0  # in a performance profile
 
-SIGNS = {"better": "+", "unclear": "~", "worse": MINUS}
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -59,65 +55,46 @@ class Chart:
     rows: list[list[str]]
 
 
-def learning_curve(setting: Setting, fraction: float) -> Chart:
-    """Score over training steps at a share of the data: means over seeds.
+@dataclass(frozen=True)
+class Axes:
+    """The axes of a figure of curves: their titles, and what is said of a place on them."""
 
-    Of fewer than six seeds each is a dot, of more a band reaches from the lowest to the highest (`figures/spread.py`).
-    """
-    curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
-    every = [_learned(row) for row in setting.drawn]
-    episodes = setting.at(fraction)[0].values["episodes_in_subset"]
-    title = f"Training on {percent(fraction)} ({episodes:,} {plural(episodes, 'episode')})"
-    return _over_steps(setting, fraction, "curve", title, "score", curves, every)
-
-
-def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
-    """Held-out action error over training steps, drawn as the score is; None where it was not measured.
-
-    Lines without a mark are the errors of predictors that learn next to nothing, where the scale reaches them.
-    """
-    curves = [curve for row in setting.drawn if row.fraction == fraction and (curve := _held_out(row))]
-    every = [curve for row in setting.drawn if (curve := _held_out(row))]
-    title = f"Held-out action error with {percent(fraction)}"
-    trivial = predictor_errors(setting, fraction)
-    return (
-        _over_steps(setting, fraction, "held-out", title, "error", curves, every, trivial, DIGITS) if curves else None
-    )
+    x: str  # title of the x axis
+    y: str  # title of the y axis
+    head: str  # of the table's first column
+    place: Place  # what to call a place on the x axis
+    digits: int = 1  # decimals of the values
 
 
-def _over_steps(
-    setting: Setting,
-    fraction: float,
-    kind: str,
+def curves_chart(
+    name: str,
     title: str,
-    quantity: str,
+    axes: Axes,
     curves: Sequence[Curve],
-    every: Sequence[Curve],
+    spread: Spread,
+    ends: Sequence[float] = (),
     constants: Mapping[str, float] = MappingProxyType({}),
-    digits: int = 1,
 ) -> Chart:
-    """A value over training steps, its numbers with `digits` decimals.
+    """Values over a quantity that begins at 0, such as training steps, with what `spread` draws of the seeds.
 
-    The scale holds `every` curve of the setting; `constants` are lines across it.
+    The y axis holds `ends` and all of the curves. `constants` are lines across the figure, where it reaches them.
     """
     right = room_for_labels(curves)
     x, x_ticks = svg.linear_scale([0.0, *(v for c in curves for v in c.x.tolist())], LEFT, right, ticks=4)
-    y, y_ticks = svg.linear_scale(_ends(every), BOTTOM, TOP)
-    spread = band if has_band(_seeds(setting)) else dots
-    written = readable if digits == 1 else lambda tick: f"{tick:g}"
+    y, y_ticks = svg.linear_scale([*ends, *ends_of(curves)], BOTTOM, TOP)
+    written = readable if axes.digits == 1 else lambda tick: f"{tick:g}".replace("-", MINUS)
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, quantity, written),
-        svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, "training step"),
-        *(_constant(name, value, y, right) for name, value in constants.items() if y.low <= value <= y.high),
-        drawn_curves(curves, x, y, right, lambda step: f"step {step:,.0f}", "lowest to highest seed", spread, digits),
+        svg.y_axis(y, y_ticks, LEFT, right, axes.y, written),
+        svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, axes.x),
+        _constants({label: value for label, value in constants.items() if y.low <= value <= y.high}, y, right),
+        drawn_curves(curves, x, y, right, axes.place, "lowest to highest seed", spread, axes.digits),
     ]
-    about = f"Mean over seeds of {listed(curves)} over training steps. The numbers are in the table below it."
-    name = f"{kind}-{setting.anchor}-{setting.fractions.index(fraction)}"
-    drawn = svg.drawing(name, HEIGHT, f"{setting.dataset}, {title[0].lower()}{title[1:]}: {quantity}", about, parts)
-    steps = sorted({int(step) for curve in curves for step in curve.x})
-    steps = [steps[place] for place in thinned(len(steps), TABLE_STEPS)]
-    rows = [_at_step(step, curves, digits) for step in steps]
-    return Chart(title, drawn, ["step", *(curve.label for curve in curves)], rows)
+    about = f"Mean over seeds of {listed(curves)}. Across: {axes.x}. The numbers are in the table below it."
+    drawn = svg.drawing(name, HEIGHT, f"{title}: {axes.y}", about, parts)
+    places = sorted({at for curve in curves for at in curve.x.tolist()})
+    shown = [places[at] for at in thinned(len(places), TABLE_STEPS)]
+    rows = [[_number(at), *(_value_at(at, curve, axes.digits) for curve in curves)] for at in shown]
+    return Chart(title, drawn, [axes.head, *(curve.label for curve in curves)], rows)
 
 
 def over_fractions(setting: Setting) -> Chart:
@@ -125,7 +102,7 @@ def over_fractions(setting: Setting) -> Chart:
     lines = [[row for row in cells if row] for _, cells in setting.cells(setting.drawn)]
     curves = [_over_fractions(rows) for rows in lines]
     name = f"share-{setting.anchor}"
-    return curves_over_shares(name, "Score over share of the data", "score", curves, _seeds(setting))
+    return curves_over_shares(name, "Score over share of the data", "score", curves, seeds_of(setting))
 
 
 def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
@@ -139,7 +116,7 @@ def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Cu
     step = 0.0 if banded or max(seeds) == 1 else min(ASIDE, 0.7 * (right - LEFT) / (len(shares) * len(curves)))
     edge = 6.0 + step * len(curves) / 2
     x, ticks = svg.share_scale(shares, LEFT + edge, right - edge)
-    y, y_ticks = svg.linear_scale(_ends(curves), BOTTOM, TOP)
+    y, y_ticks = svg.linear_scale(ends_of(curves), BOTTOM, TOP)
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, quantity),
         svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %", edge),
@@ -153,7 +130,7 @@ def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Cu
 
 def about_figures(setting: Setting) -> str:
     """A caption: what the figures of a setting show of its seeds."""
-    seeds = _seeds(setting)
+    seeds = seeds_of(setting)
     if max(seeds) == 1:
         return "Every line is a single seed, which has no interval."
     banded = has_band(seeds)
@@ -205,12 +182,13 @@ def intervals(
 def scores(setting: Setting, fraction: float) -> Chart:
     """Every method's score with its interval at a share of the data."""
     entries = [
-        Interval(row.label, row.method, *_value_and_ends(row), row.group.scores)
+        Interval(row.label, row.method, *row.interval, row.group.scores)
         for row in setting.drawn
         if row.fraction == fraction
     ]
     name = f"scores-{setting.anchor}-{setting.fractions.index(fraction)}"
-    return intervals(name, f"Score with {percent(fraction)} of the data", entries)
+    title = f"Score with {percent(fraction)} of the data" if setting.on_data else "Score"
+    return intervals(name, title, entries)
 
 
 def profiles(name: str, title: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
@@ -236,88 +214,14 @@ def profiles(name: str, title: str, curves: Sequence[Curve], seeds: Sequence[int
     return Chart(title, drawn, ["score above", *(curve.label for curve in curves)], rows)
 
 
-def whiskers(row: Row, low: float, high: float) -> Markup:
-    """The row's score and interval on a line from `low` to `high`: decoration beside the same numbers."""
-    middle = 9.0
-    x = svg.Scale(low, high, 6.0, 90.0)
-    value, first, last = _value_and_ends(row)
-    parts = [svg.path([(x(low), middle), (x(high), middle)], "grid")]
-    if low < 0 < high:
-        parts.append(svg.path([(x(0), 3), (x(0), 15)], "axis"))
-    line = [svg.path([(x(first), middle), (x(last), middle)], "line")] if np.isfinite(first) else []
-    parts.append(svg.series(row.method, [*line, svg.mark(x(value), middle, row.method)]))
-    opened = Markup('<svg viewBox="0 0 96 18" width="96" height="18" aria-hidden="true">')
-    return opened + Markup("").join(parts) + Markup("</svg>")
-
-
-def tally_bar(better: int, unclear: int, worse: int) -> Markup:
-    """Shares of settings side by side, told apart by shade and sign: decoration beside the same numbers."""
-    total = better + unclear + worse
-    width = 160.0
-    parts = []
-    start = 0.0
-    for style, count in (("better", better), ("unclear", unclear), ("worse", worse)):
-        end = start + width * count / total
-        if count:
-            parts.append(svg.path([(start, 2), (end, 2), (end, 16), (start, 16)], style, closed=True))
-            parts.append(svg.text((start + end) / 2, 13, SIGNS[style], f"sign {style}-sign", "middle"))
-        start = end
-    opened = Markup('<svg viewBox="0 0 160 18" width="160" height="18" aria-hidden="true">')
-    return opened + Markup("").join(parts) + Markup("</svg>")
-
-
-def legend_key(method: str) -> Markup:
-    """A sample of a method's line and marker."""
-    line = svg.path([(1, 8), (29, 8)], "line", dashes=svg.dashes_of(method))
-    opened = Markup('<svg viewBox="0 0 30 16" width="30" height="16" class="key {}" aria-hidden="true">')
-    return opened.format(svg.class_of(method)) + line + svg.mark(15, 8, method) + Markup("</svg>")
-
-
-def cell_text(row: Row | None) -> str:
-    """A score with its interval, and how many seeds lie far below the others; nothing for no row."""
-    if row is None:
-        return ""
-    mean, low, high = map(signed, _value_and_ends(row))
-    score = f"{mean} [{low},{SPACE}{high}]" if row.values["seeds"] > 1 else mean
-    below = row.values["seeds_below_gap"]
-    return f"{score}, {below} of {row.values['seeds']} seeds far below" if below else score
-
-
-def _value_and_ends(row: Row) -> tuple[float, float, float]:
-    """A row's mean score and the ends of its interval."""
-    value, low, high = (float(row.values[key]) for key in ("score_mean", "ci_low", "ci_high"))
-    return value, low, high
-
-
-def _seeds(setting: Setting) -> list[int]:
+def seeds_of(setting: Setting) -> list[int]:
     """The number of seeds of each drawn row."""
     return [row.values["seeds"] for row in setting.drawn]
 
 
-def _learned(row: Row) -> Curve:
-    seeds = row.group.curves  # (N, V)
-    steps = np.asarray(row.runs[0].result.curve_steps, float)
-    return Curve(row.label, row.method, steps, seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0), seeds)
-
-
-def _held_out(row: Row) -> Curve | None:
-    measured = held_out_curves(row.runs)
-    if measured is None:
-        return None
-    steps, seeds = measured
-    ends = (seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0))
-    return Curve(row.label, row.method, steps.astype(float), *ends, seeds)
-
-
-def _constant(name: str, value: float, y: svg.Scale, right: float) -> Markup:
-    """A line across the drawing at a value, and its name at the right end above it."""
-    line = svg.path([(LEFT, y(value)), (right, y(value))], "axis", dashes="2 3")
-    return line + svg.text(right, y(value) - 4, name, "tick", "end")
-
-
 def _over_fractions(rows: list[Row]) -> Curve:
     shares = np.asarray([row.fraction for row in rows])
-    value, low, high = np.asarray([_value_and_ends(row) for row in rows]).T
+    value, low, high = np.asarray([row.interval for row in rows]).T
     return Curve(rows[0].label, rows[0].method, shares, value, low, high, _scores_of_seeds(rows))
 
 
@@ -330,10 +234,6 @@ def _scores_of_seeds(rows: list[Row]) -> Array:
     return scores
 
 
-def _at_step(step: int, curves: Sequence[Curve], digits: int) -> list[str]:
-    return [f"{step:,}", *(_value_at(step, curve, digits) for curve in curves)]
-
-
 def _cell_at(share: float, curve: Curve) -> str:
     (found,) = np.nonzero(curve.x == share)
     if not len(found):
@@ -342,14 +242,27 @@ def _cell_at(share: float, curve: Curve) -> str:
     return f"{value} [{low},{SPACE}{high}]" if np.isfinite(curve.low[found[0]]) else value
 
 
-def _ends(curves: Sequence[Curve]) -> list[float]:
+def ends_of(curves: Sequence[Curve]) -> list[float]:
+    """Every value that is drawn of the curves."""
     ends = [values for curve in curves for values in (curve.y, curve.low, curve.high, curve.seeds.ravel())]
     return [value for values in ends for value in values.tolist()]
 
 
-def _value_at(step: int, curve: Curve, digits: int) -> str:
-    (found,) = np.nonzero(curve.x == step)
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
+
+
+def _value_at(place: float, curve: Curve, digits: int) -> str:
+    (found,) = np.nonzero(curve.x == place)
     if not len(found):
         return ""
     mean, low, high = (signed(float(values[found[0]]), digits) for values in (curve.y, curve.low, curve.high))
-    return f"{mean} ({low} to {high})"
+    return f"{mean} ({low} to {high})" if np.isfinite(curve.low[found[0]]) else mean
+
+
+def _constants(values: Mapping[str, float], y: svg.Scale, right: float) -> Markup:
+    """A line across the figure at each value, and its name at the right end of it, apart from the others' names."""
+    places = svg.spread([y(value) - 4 for value in values.values()], TOP, BOTTOM)
+    lines = [svg.path([(LEFT, y(value)), (right, y(value))], "axis", dashes="2 3") for value in values.values()]
+    names = [svg.text(right, place, name, "tick", "end") for name, place in zip(values, places, strict=True)]
+    return Markup("").join([*lines, *names])

@@ -18,6 +18,8 @@ from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
 
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
+DATA_SET = "data set"
+TASK = "task"
 RESULT = ("target_return", "score", "best_score", "return_mean")  # of a run's result, what its details show
 
 
@@ -51,18 +53,38 @@ class Row:
         """The share of the data."""
         return float(self.values["fraction"])
 
+    @property
+    def share(self) -> str:
+        """The share in words; empty where there is no data set."""
+        return self.group.config.share
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """The mean score and the ends of its 95 % interval, NaN where it has none."""
+        mean, low, high = (float(self.values[name]) for name in ("score_mean", "ci_low", "ci_high"))
+        return mean, low, high
+
 
 @dataclass(frozen=True)
 class Setting:
-    """Rows that may be compared: of one data set, its content, its source and one profile."""
+    """Rows that may be compared: of one data set, its content, its source and one profile.
+
+    Where a track has no data sets, a task stands in the place of one, with neither source nor content.
+    """
 
     anchor: str
+    track: str
     dataset: str
     task: str
     source: str
     profile: str
     dataset_hash: str
     rows: list[Row]
+
+    @property
+    def on_data(self) -> bool:
+        """Tell whether its runs learned from a data set."""
+        return self.dataset_hash != ""
 
     @property
     def drawn(self) -> list[Row]:
@@ -93,11 +115,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Page:
-    """A data set."""
+    """A data set, or a task of a track that has none."""
 
     anchor: str
     dataset: str
     settings: list[Setting]
+
+    @property
+    def kind(self) -> str:
+        """The noun for it."""
+        return DATA_SET if any(setting.on_data for setting in self.settings) else TASK
 
     @property
     def runs(self) -> int:
@@ -112,6 +139,11 @@ class Contents:
     runs: list[FinishedRun]  # that the rows are made of
     pages: list[Page]
     left_out: list[str]  # one line each: what can't be counted, and what to do
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """The number of pages of each kind, by its noun."""
+        return {kind: number for kind in (DATA_SET, TASK) if (number := [p.kind for p in self.pages].count(kind))}
 
     @property
     def settings(self) -> list[Setting]:
@@ -205,7 +237,7 @@ def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> 
     several = with_several_models((record["method"], record["lm"]) for record, _ in pairs)
     rows = [_row(record, group, taken, with_model=record["method"] in several) for record, group in pairs]
     rows.sort(key=lambda row: (method_order(row.method), row.variant != "", row.title, row.fraction))
-    about = {name: str(first[name]) for name in ("dataset", "task", "source", "profile", "dataset_hash")}
+    about = {name: str(first[name]) for name in ("track", "dataset", "task", "source", "profile", "dataset_hash")}
     return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)
 
 
@@ -213,7 +245,8 @@ def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: b
     method = record["method"]
     model = record["lm"] if with_model else ""
     title = label(method, model, record["variant"])
-    name = "-".join(str(record[key]) for key in ("dataset", "fraction", "method"))
+    where = ("dataset", "fraction", "method") if record["dataset_hash"] else ("dataset", "method")
+    name = "-".join(str(record[key]) for key in where)
     return Row(anchor(name, taken), short_label(method, model), title, record, group)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...datasets.counts import count, plural
 from ...datasets.own_tasks import OWN_SCORES
 from ...datasets.storage import write_text
 from ..figures.card import readable
@@ -23,19 +24,20 @@ from ..scores.compare import remark_letters, remarks_on
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
 from ..scores.standings import Comparison
-from ..terminal import count, duration
-from . import charts, marks, svg
+from ..terminal import duration
+from . import cells, charts, marks, svg, training
 from .beside import published_beside, published_rows
-from .contents import Contents, Page, Row, Setting, own_values, provenance
+from .contents import DATA_SET, TASK, Contents, Page, Row, Setting, own_values, provenance
 from .held_out import held_out_lines
 from .overall import by_method, compared_in, overall
+from .parts import part_of, terms_of
 from .rewinds import Rewound, read_rewinds, rewind_charts
 from .strips import Strip, read_strips
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_SCRIPT = 'document.documentElement.classList.add("js");'  # before anything is shown
 FILTERS = {
-    "dataset": "Data set",
+    "dataset": "",  # `_subject`
     "fraction": "Share of the data",
     "method": "Method",
     "source": "Source",
@@ -73,16 +75,16 @@ def render_page(
         "COLUMNS": COLUMNS,
         "about_figures": charts.about_figures,
         "about_scores": _about_scores,
-        "cell_text": charts.cell_text,
+        "cell_text": cells.cell_text,
         "count": count,
         "duration": duration,
-        "legend_key": charts.legend_key,
+        "legend_key": cells.legend_key,
         "own_values": own_values,
         "percent": marks.percent,
         "plain": _plain,
         "provenance": provenance,
         "signed": marks.signed,
-        "whiskers": charts.whiskers,
+        "whiskers": cells.whiskers,
         "published": published_beside,
         "remark_letters": remark_letters,
         "remarks_on": remarks_on,
@@ -91,13 +93,14 @@ def render_page(
         "by_method": by_method,
         "compared_in": compared_in,
         "look_up": look_up,
-        "tally_bar": charts.tally_bar,
+        "tally_bar": cells.tally_bar,
         "about_task": _about_task,
         "held_out_lines": held_out_lines,
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
     low, high = _range(contents)
+    parts = [(setting, part_of(setting)) for setting in contents.settings]
     text = environment.get_template("report.html").render(
         contents=contents,
         policy=_policy(style, FIRST_SCRIPT, script),
@@ -111,7 +114,13 @@ def render_page(
         choices=_choices(contents),
         glossary=[(name, title, METHODS[name].summary) for name, title in _methods(contents) if name in METHODS],
         best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
+        tracks=[find_track(name) for name in dict.fromkeys(setting.track for setting in contents.settings)],
+        on_data=any(setting.on_data for setting in contents.settings),
+        kinds=" and ".join(plural(2, kind) for kind in contents.kinds),
+        subject=_subject(contents),
+        terms=terms_of(contents),
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
+        tables={setting.anchor: part and part.table(setting) for setting, part in parts},
         overall=overall(contents.runs),
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
         own_scores=OWN_SCORES,
@@ -146,9 +155,16 @@ def _sha256(text: str) -> str:
 def _charts(setting: Setting) -> list[charts.Chart]:
     many = len(setting.fractions) > 1
     first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
-    measured = [charts.held_out_curve(setting, fraction) for fraction in setting.fractions]
-    learned = [charts.learning_curve(setting, fraction) for fraction in setting.fractions]
+    if part := part_of(setting):
+        return [first, *part.charts(setting)]
+    measured = [training.held_out_curve(setting, fraction) for fraction in setting.fractions]
+    learned = [training.learning_curve(setting, fraction) for fraction in setting.fractions]
     return [first, *learned, *filter(None, measured)]
+
+
+def _subject(contents: Contents) -> str:
+    """The title of what rows are on."""
+    return " or ".join(contents.kinds).capitalize()
 
 
 def _methods(contents: Contents) -> list[tuple[str, str]]:
@@ -174,11 +190,12 @@ def _tiles(contents: Contents) -> list[dict[str, str]]:
     seeds = sorted({row.values["seeds"] for row in contents.rows})
     hours = contents.hours
     sources = contents.distinct("source")
+    about = {DATA_SET: f"from {', '.join(sources)}", TASK: ""}
     profiles = contents.distinct("profile")
     models = contents.distinct("lm")
     values = {
-        "Runs": (f"{len(runs):,}", f"in {len(contents.rows):,} rows"),
-        "Data sets": (f"{len(contents.pages):,}", f"from {', '.join(sources)}" if sources else ""),
+        "Runs": (f"{len(runs):,}", f"in {count(len(contents.rows), 'row')}"),
+        **{plural(2, kind).capitalize(): (f"{number:,}", about[kind]) for kind, number in contents.kinds.items()},
         "Methods": (f"{len(_methods(contents)):,}", ""),
         "Seeds a row": (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", ""),
         "Profile": (profiles[0] if len(profiles) == 1 else f"{len(profiles)} of them", ", ".join(models)),
@@ -199,13 +216,13 @@ def _choices(contents: Contents) -> list[dict[str, Any]]:
         options.pop("", None)
         if len(options) > 1:
             ordered = sorted(options.items(), key=lambda o: (float(o[0]) if name == "fraction" else 0.0, o[0]))
-            choices.append({"name": name, "title": title, "options": ordered})
+            choices.append({"name": name, "title": title or _subject(contents), "options": ordered})
     return choices
 
 
 def _option(name: str, row: Row) -> tuple[str, str]:
     if name == "fraction":
-        return f"{row.fraction:g}", marks.percent(row.fraction)
+        return (f"{row.fraction:g}" if row.share else "", row.share)
     text = row.title if name == "method" else str(row.values[name])
     return text, text
 
@@ -223,10 +240,12 @@ def _about_task(page: Page) -> str:
     low, high = task.reference_scores
     where = f"{values['env_id'] or task.name} in {values['simulator']}"
     source = "" if task.score_source == OWN_SCORES else f" ({task.score_source})"
+    asked = f" Policies that are told a return are asked for {float(values['target_return']):g}."
+    part = part_of(page.settings[0])
     return (
         f"{where}, episodes of at most {task.horizon:,} steps. A return of "
-        f"{readable(low)} scores 0 and one of {readable(high)} scores 100{source}. Policies that are "
-        f"told a return are asked for {float(values['target_return']):g}."
+        f"{readable(low)} scores 0 and one of {readable(high)} scores 100{source}."
+        f"{asked if page.kind == DATA_SET else ''}{f' {part.about(page.settings[0])}' if part else ''}"
     )
 
 

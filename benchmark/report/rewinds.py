@@ -1,6 +1,5 @@
 """Rewind curves on the report: score, and what is left of language, over how much of the updates is kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +7,9 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..scores.rewind import Rewind, read_rewind
-from . import svg
-from .charts import HEIGHT, LEFT, Chart
+from .charts import Axes, Chart, curves_chart
 from .contents import Contents, Row, Setting
-from .marks import BOTTOM, TOP, Curve, dots, drawn_curves, listed, percent, room_for_labels, signed
+from .marks import Curve, dots, percent
 
 Measured = tuple[str, tuple[float, ...], int]  # the text's hash, alphas, episodes: what curves share that are averaged
 
@@ -106,8 +104,8 @@ def rewind_charts(found: Rewound, name: str) -> list[Chart]:
     scores = [_curve(line, line.scores, found) for line in found.lines]
     bits = [_curve(line, line.bits, found) for line in found.lines]
     return [
-        _chart(f"{name}-score", "Score over alpha", "score", scores, 1),
-        _chart(f"{name}-language", "Language forgotten over alpha", "bits a byte", bits, 3),
+        curves_chart(f"{name}-score", "Score over alpha", _over_alpha("score", 1), scores, dots),
+        curves_chart(f"{name}-language", "Language forgotten over alpha", _over_alpha("bits a byte", 3), bits, dots),
     ]
 
 
@@ -115,23 +113,8 @@ def _curve(line: Line, values: Array, found: Rewound) -> Curve:
     several = len({each.row.fraction for each in found.lines}) > 1
     label = f"{line.row.label} {percent(line.row.fraction)}" if several else line.row.label
     unknown = np.full(values.shape[1], np.nan)
-    mean = values.mean(axis=0)
-    seeds = values if len(values) > 1 else np.empty((0, 0))
-    return Curve(label, line.row.method, line.curves[0].alphas, mean, unknown, unknown, seeds)
+    return Curve(label, line.row.method, line.curves[0].alphas, values.mean(axis=0), unknown, unknown, values)
 
 
-def _chart(name: str, title: str, quantity: str, curves: Sequence[Curve], digits: int) -> Chart:
-    right = room_for_labels(curves)
-    ends = [float(value) for curve in curves for value in (*curve.y, *curve.seeds.ravel())]
-    alphas = curves[0].x.tolist()
-    x, x_ticks = svg.linear_scale([0.0, 1.0], LEFT, right)
-    y, y_ticks = svg.linear_scale(ends, BOTTOM, TOP)
-    parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, quantity),
-        svg.x_axis(x, x_ticks, [f"{tick:g}" for tick in x_ticks], BOTTOM, "alpha: how much of the updates is kept"),
-        drawn_curves(curves, x, y, right, lambda alpha: f"alpha {alpha:g}", "", dots, digits),
-    ]
-    about = f"{listed(curves)} at {len(alphas)} alphas. The numbers are in the table below it."
-    rows = [[f"{alpha:g}", *(signed(float(c.y[place]), digits) for c in curves)] for place, alpha in enumerate(alphas)]
-    drawn = svg.drawing(name, HEIGHT, title, about, parts)
-    return Chart(title, drawn, ["alpha", *(curve.label for curve in curves)], rows)
+def _over_alpha(quantity: str, digits: int) -> Axes:
+    return Axes("alpha: how much of the updates is kept", quantity, "alpha", lambda alpha: f"alpha {alpha:g}", digits)

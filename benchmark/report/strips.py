@@ -22,7 +22,6 @@ from ..runs.records import content_of, read_config, read_object
 from ..runs.store import clear_temporaries, hold
 from ..runs.tracks import find_track, work_of
 from .contents import Contents
-from .marks import percent
 
 FRAMES = 8  # of a strip
 GAP = 4  # pixels
@@ -113,9 +112,8 @@ def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
         strips = found.setdefault(setting.anchor, [])
         for row, run in [(each, run) for each in setting.rows for run in each.runs]:
             try:
-                strip = read_strip(
-                    run.folder, f"{row.title}, {percent(row.fraction)} of the data, seed {run.config.seed}"
-                )
+                share = f", {row.share} of the data" if row.share else ""
+                strip = read_strip(run.folder, f"{row.title}{share}, seed {run.config.seed}")
             except UserError as error:
                 problems.append(str(error))
                 continue

@@ -48,18 +48,23 @@ def trained_tensors(policy: Policy) -> dict[str, Tensor]:
 def save_checkpoint(
     path: Path,
     policy: Policy,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     rng: np.random.Generator,
     progress: Progress,
     labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Replace the checkpoint at `path`, whole or not at all; `labels` are for whoever finds it without its folder."""
+    """Replace the checkpoint at `path`, whole or not at all; `labels` are for whoever finds it without its folder.
+
+    After the last step there is no `optimizer`: its moments, two thirds of the file, and PyTorch's random states are
+    for steps to come.
+    """
     tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["random.torch"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    if optimizer is not None:
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
     write_checkpoint(path, tensors, progress, rng, labels)
 
 
@@ -89,10 +94,17 @@ def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Ten
     return tensors, Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
 
 
-def load_checkpoint(path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
-    """Bring policy, optimiser and all random states to where the checkpoint was written."""
+def load_checkpoint(
+    path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator, steps: int
+) -> Progress:
+    """Bring policy, optimiser and all random states to where the checkpoint was written.
+
+    After the last of `steps` it is the policy alone: there is nothing else in it (`save_checkpoint`).
+    """
     tensors, progress = read_checkpoint(path, rng)
     _restore_policy(policy, tensors, path)
+    if progress.step >= steps:
+        return progress
     try:
         optimizer.load_state_dict(
             {"state": _optimizer_state(tensors, optimizer), "param_groups": optimizer.state_dict()["param_groups"]}

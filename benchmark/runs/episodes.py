@@ -36,18 +36,27 @@ def episodes_csv(episodes: Sequence[Episode]) -> str:
     return text.getvalue()
 
 
-def read_episodes(content: bytes) -> Array:
-    """(rows, 6) float64 of an `episodes.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
+def read_numbers(name: str, header: str, content: bytes) -> Array:
+    """(rows, columns of `header`) float64 of a file of numbers, whose name is for errors.
+
+    A `UserError` if it is cut short or holds anything but finite numbers.
+    """
     try:
-        header, _, body = content.decode("utf-8").partition("\n")
-        if header != HEADER or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
-            raise ValueError(f"it is cut short or its first line is not '{HEADER}'")
+        first, _, body = content.decode("utf-8").partition("\n")
+        if first != header or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
+            raise ValueError(f"it is cut short or its first line is not '{header}'")
         table: Array = np.loadtxt(body.splitlines(), delimiter=",", comments=None, ndmin=2)
     except ValueError as error:
-        raise UserError(f"episodes.csv can't be read ({error})") from error
-    if table.shape[1] != len(COLUMNS) or not (np.abs(table) <= LARGEST).all():  # nor is NaN
-        raise UserError(f"episodes.csv has rows that are not six finite numbers of at most {LARGEST:g}")
+        raise UserError(f"{name} can't be read ({error})") from error
+    columns = header.count(",") + 1
+    if table.shape[1] != columns or not (np.abs(table) <= LARGEST).all():  # nor is NaN
+        raise UserError(f"{name} has rows that are not {columns} finite numbers of at most {LARGEST:g}")
     return table
+
+
+def read_episodes(content: bytes) -> Array:
+    """(rows, 6) float64 of an `episodes.csv`; the errors of `read_numbers`."""
+    return read_numbers("episodes.csv", HEADER, content)
 
 
 def parse_episodes(content: bytes) -> list[Episode]:

@@ -3,13 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
-from .episodes import LARGEST
+from .episodes import read_numbers
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,8 @@ def stages_csv(episodes: Sequence[StageEpisode]) -> str:
 
 
 def read_stages(content: bytes) -> Array:
-    """(rows, 7) float64 of a `stages.csv`; a `UserError` if it is cut short or holds anything but finite numbers."""
-    try:
-        header, _, body = content.decode("utf-8").partition("\n")
-        if header != HEADER or not body.strip() or not body.endswith("\n"):  # cut numbers still parse
-            raise ValueError(f"it is cut short or its first line is not '{HEADER}'")
-        table: Array = np.loadtxt(body.splitlines(), delimiter=",", comments=None, ndmin=2)
-    except ValueError as error:
-        raise UserError(f"stages.csv can't be read ({error})") from error
-    if table.shape[1] != len(fields(StageEpisode)) or not (np.abs(table) <= LARGEST).all():  # nor is NaN
-        raise UserError(f"stages.csv has rows that are not seven finite numbers of at most {LARGEST:g}")
-    return table
+    """(rows, 7) float64 of a `stages.csv`; the errors of `read_numbers`."""
+    return read_numbers("stages.csv", HEADER, content)
 
 
 def success_by_stage(content: bytes) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...datasets.errors import UserError
+from ...datasets.games.tasks import TASKS
 from .config import RunConfig
 from .plugins import Registry, imported
 
@@ -104,8 +105,10 @@ class Track:
     config: str  # import path of the class of its runs' configurations, light
     tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
     work: str  # import path of what does its work: a `Work`
+    about: str = ""  # a sentence on what it compares, for the report
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
     board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
+    report: str = ""  # import path of what its pages of the report have of their own, a `report.parts.Part`
 
     def config_class(self) -> type[RunConfig]:
         """The class of its runs' configurations."""
@@ -130,6 +133,8 @@ _ALL = (
         config="lamobench.benchmark.offline.config:OfflineConfig",
         tasks="lamobench.datasets.catalog:find_task",
         work="lamobench.benchmark.offline.track",
+        about="LaMo puts a pre-trained language model to work as a policy; here it stands beside its controls and the "
+        "baselines, on whole data sets and on small shares of them.",
     ),
     Track(
         "finetune",
@@ -137,8 +142,20 @@ _ALL = (
         config="lamobench.benchmark.finetune.config:FinetuneConfig",
         tasks="lamobench.datasets.environments.staged_tasks:find_staged_task",
         work="lamobench.benchmark.finetune.track",
+        about="Fine-tuning begins with a policy that knows a part of its task; here stands what each method forgets of "
+        "that part while it learns the rest.",
         subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned"),
         board="lamobench.benchmark.finetune.board",
+        report="lamobench.benchmark.finetune.report",
+    ),
+    Track(
+        "text",
+        "text games with fixed and fine-tuned language models",
+        config="lamobench.benchmark.text.config:TextConfig",
+        tasks="lamobench.datasets.games.tasks:find_game_task",
+        work="lamobench.benchmark.text.track",
+        subjects=tuple(TASKS),
+        board="lamobench.benchmark.text.board",
     ),
 )
 TRACKS = Registry("track", Track, _ALL)

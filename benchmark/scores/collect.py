@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
@@ -25,7 +26,6 @@ from ..runs.held_out import HeldOut, held_out_in
 from ..runs.layout import run_folders
 from ..runs.records import check_content, check_id, config_in, content_of, read_done, read_failure
 from ..runs.tracks import find_track
-from ..terminal import count
 from .run import FinishedRun, Result, Run
 
 AGAIN = "start the same command again"

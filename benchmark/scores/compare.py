@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from ...datasets.counts import count
 from ...datasets.csv_text import cell_text
 from ...datasets.errors import UserError
-from ..terminal import count
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard

@@ -1,16 +1,14 @@
 """Held-out action error as text: for the terminal and as Markdown, a table for each data set where it was measured."""
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from ..terminal import table_lines
+from ..terminal import table_lines, wrapped
 from .held_out import REFERENCE
 from .labels import label, method_order
-from .tables import WIDTH
 
 BESIDE = 2  # shares of the data in one table: as many as `WIDTH` has room for
 TRIVIAL = {
@@ -27,7 +25,7 @@ ABOUT = (
 def held_out_tables(frame: pd.DataFrame) -> Iterator[str]:
     """The tables for a terminal of 100 columns."""
     for title, lines in _tables(frame):
-        yield "\n".join([*textwrap.wrap(title, WIDTH), *([""] if title else []), *table_lines(lines)])
+        yield "\n".join([*wrapped(title), *([""] if title else []), *table_lines(lines)])
 
 
 def held_out_markdown(frame: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...datasets.counts import count
 from ...datasets.csv_text import csv_text
 from ...datasets.errors import UserError
 from ...datasets.storage import write_text
@@ -107,7 +108,9 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """
     sound = finished(runs)
     if not sound:
-        raise UserError(f"none of the {len(runs)} runs is finished: nothing to rank yet; start the same command again")
+        raise UserError(
+            f"{count(len(runs), 'run')}, none of them finished: nothing to rank yet; start the same command again"
+        )
     groups: dict[tuple[Any, ...], list[FinishedRun]] = {}
     for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
         groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)

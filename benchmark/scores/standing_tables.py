@@ -1,19 +1,17 @@
 """Standings and comparisons as CSV and as text."""
 
 import math
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...datasets.storage import write_rows, write_text
-from ..terminal import table_lines
+from ..terminal import table_lines, wrapped
 from .aggregates import METRICS, Estimate
 from .labels import label, with_several_models
 from .power import Spread
 from .standings import Comparison, Standing
 from .statistics import known
-from .tables import WIDTH
 
 TITLES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
 WHERE = ("profile", "source", "fraction", "datasets", "tasks")
@@ -86,13 +84,12 @@ def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
     for (profile, source, fraction, datasets), pool in pools.items():
         if len(pool) > 1:
             repeated = any(standing.seeds > 1 for standing in pool)
-            title = (
-                f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile)"
-                f"{', with 95 % intervals' if repeated else ''}: {', '.join(datasets)}"
-            )
+            subject = f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile)"
+            subject = subject if source else f"{len(datasets)} tasks ({profile} profile)"
+            title = f"{subject}{', with 95 % intervals' if repeated else ''}: {', '.join(datasets)}"
             several = with_several_models((standing.method, standing.lm) for standing in pool)
             rows = table_lines([_shown(standing, with_model=standing.method in several) for standing in pool])
-            yield "\n".join([*textwrap.wrap(title, WIDTH), "", *rows])
+            yield "\n".join([*wrapped(title), "", *rows])
 
 
 def _shown(standing: Standing, *, with_model: bool) -> dict[str, str | int]:

@@ -1,6 +1,5 @@
 """The leaderboard as text: for the terminal and as Markdown."""
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -8,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from ..terminal import count, table_lines
+from ...datasets.counts import count
+from ..terminal import WIDTH, table_lines, wrapped
 from .comparable import NOT_COMPARABLE, drawn_otherwise
 from .labels import label, method_order
 from .leaderboard import clearly_best
 
-WIDTH = 100  # columns of the terminal that `as_table` keeps to
 PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
 CLEAR = "clearly best: its interval lies above every other one in its column"
 NOT_CLEAR = "no interval lies above all others in its column: none is clearly best"
@@ -58,7 +57,8 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
         fractions = sorted(set(rows["fraction"]))
         seeds = set(rows["seeds"])
         repeated = max(seeds) > 1
-        about = [f"{source} data {content[:8]}", f"{profile} profile", *(models if len(models) == 1 else [])]
+        about = [f"{source} data {content[:8]}"] if content else []
+        about += [f"{profile} profile", *(models if len(models) == 1 else [])]
         about += [count(seeds.pop(), "seed")] if len(seeds) == 1 else []
         best = set(_best_cells(cells, fractions))
         yield _Block(
@@ -94,7 +94,10 @@ def _best_cells(
 
 
 def _column(rows: pd.DataFrame, fraction: float) -> str:
-    episodes = rows[rows["fraction"] == fraction]["episodes_in_subset"].iloc[0]
+    found = rows[rows["fraction"] == fraction].iloc[0]
+    if not found["dataset_hash"]:
+        return "score"
+    episodes = found["episodes_in_subset"]
     return f"{100 * fraction:g} % ({count(episodes, 'episode')})"
 
 
@@ -160,7 +163,7 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
     }
     first = max(len("method"), *map(len, texts))
     widths = [max(len(head), *(len(line[c]) for line in texts.values())) for c, head in enumerate(block.columns)]
-    yield block.title
+    yield "\n".join(wrapped(block.title))
     start = 0
     while start < len(widths):
         end = start + 1
@@ -171,7 +174,7 @@ def _terminal_parts(block: _Block) -> Iterator[str]:
         yield "\n".join(table_lines(rows))
         start = end
     note = f"* {block.note}" if block.best else block.note
-    others = [textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in _footnotes(block)]
+    others = [wrapped(text) for text in _footnotes(block)]
     yield "\n".join([note, *chain(*others)])
 
 

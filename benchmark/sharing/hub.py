@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...datasets.cache import replaced_folder
+from ...datasets.counts import count
 from ...datasets.disk_errors import errors_about
 from ...datasets.errors import UserError
 from ...datasets.storage import write_text
@@ -136,7 +137,7 @@ def _check_policy(arriving: Path) -> Path:
     """The folder of the run that has arrived, every file as its manifest has it and as a run's must be."""
     contents = read_manifest((arriving / MANIFEST).read_bytes())
     if len(contents) != 1:
-        raise UserError(f"its {MANIFEST} names {len(contents)} runs, expected one")
+        raise UserError(f"its {MANIFEST} names {count(len(contents), 'run')}, expected one")
     ((name, files),) = contents.items()
     if sorted(files) != sorted(PUBLISHED):
         raise UserError(f"its {MANIFEST} names {', '.join(sorted(files))}, expected {', '.join(sorted(PUBLISHED))}")

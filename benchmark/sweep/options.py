@@ -10,7 +10,7 @@ class EngineOptions:
     """The place where runs are trained."""
 
     engine: str = "local"
-    """local: processes on this machine; ray: a Ray cluster (pip install "lamobench[ray]")."""
+    """Engine: local, processes on this machine; or ray, a Ray cluster (pip install "lamobench[ray]")."""
     address: str = ""
     """Address of an existing Ray cluster, HOST:PORT or auto; empty: Ray is started here, and stopped in the end."""
     cpus_per_run: float = 0.0

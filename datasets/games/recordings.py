@@ -35,7 +35,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
-        """The number of commands that were given."""
+        """Number of commands that were given."""
         return sum(len(episode.chosen) for episode in self.episodes)
 
 

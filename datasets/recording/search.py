@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from tqdm import tqdm
 
+from ..counts import count
 from ..environments.simulators import make_environment
 from ..errors import UserError, choose
 from ..tasks import TASKS, Task
@@ -70,7 +71,9 @@ def search_players(
     settings = Settings()
     steps = steps or STEPS[task.name]
     if steps < (fewest := settings.random_steps + SPACING):
-        raise UserError(f"{steps} steps: expected at least {fewest}, after which the first actor is kept; or --steps 0")
+        raise UserError(
+            f"{count(steps, 'step')}: expected at least {fewest}, after which the first actor is kept; or --steps 0"
+        )
     snapshots = []
     for snapshot in search(task, settings, seed, steps):
         snapshots.append(snapshot)

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..catalog import find_task
 from ..conversions import check_numbers, to_flags, to_floats
+from ..counts import count
 from ..entries import D4RL, DATASETS, OLDER, Dataset
 from ..errors import UserError
 from ..file_checks import check_regular_file
@@ -182,7 +183,7 @@ def _ends(terminals: Array, timeouts: Array | None, task: Task) -> tuple[Array, 
     ends[-1] = True
     last = np.flatnonzero(ends)
     steps = last[-1] - (last[-2] if len(last) > 1 else -1)
-    return ends, [f"the end of the file cuts the last episode after {steps} steps"]
+    return ends, [f"the end of the file cuts the last episode after {count(steps, 'step')}"]
 
 
 def _last_observations(content: h5py.File, observations: Array, ends: Array, path: Path) -> tuple[Array, list[str]]:

@@ -30,6 +30,7 @@ from numpy.lib import format as npy
 from tqdm import tqdm
 
 from ..conversions import to_flags, to_floats
+from ..counts import count
 from ..entries import Dataset, DQNReplay
 from ..errors import UserError
 from ..file_checks import check_regular_file, check_unpacked_size
@@ -96,7 +97,7 @@ def _origin(source: DQNReplay, padding: int, cut: bool) -> str:
     notes = [
         f"DQN replay, {source.game}, run {source.run}, checkpoint {source.checkpoint}",
         "rewards were stored clipped to [-1, 1]",
-        f"{padding} rows of padding and the last row, which is of another time, are left out",
+        f"{count(padding, 'row')} of padding and the last row, which is of another time, are left out",
         "no frames after an episode's last action are stored: the last ones stand in",
     ]
     return "; ".join([*notes, "the end of the file cuts the last episode"] if cut else notes)
@@ -162,9 +163,9 @@ def _columns(paths: dict[str, Path]) -> tuple[Array, Array, Array]:
     rows = len(terminals)
     for kind, column in (("action", actions), ("reward", rewards)):
         if len(column) != rows:
-            raise UserError(f"{paths[kind]} has {len(column)} rows, but {paths['terminal'].name} has {rows}")
+            raise UserError(f"{paths[kind]} has {count(len(column), 'row')}, but {paths['terminal'].name} has {rows}")
     if rows < 2:
-        raise UserError(f"{paths['terminal']} has {rows} rows, which hold no step; download or copy it again")
+        raise UserError(f"{paths['terminal']} has {count(rows, 'row')}, which hold no step; download or copy it again")
     actions = actions[:-1]
     terminals = to_flags(terminals[:-1], str(paths["terminal"]))
     if actions.min() < 0 or actions.max() >= ACTIONS:

@@ -24,6 +24,7 @@ from minari.dataset.minari_storage import is_image_space
 
 from ..actions import check_actions, notes_on, plain_actions
 from ..conversions import to_floats, to_integers
+from ..counts import count
 from ..errors import UserError
 from ..file_checks import check_unpacked_size
 from ..json_files import parse_python_json
@@ -278,9 +279,9 @@ def _rewards(form: Form, episode: minari.EpisodeData, minari_id: str) -> tuple[A
 
 
 def _miscounted(found: Trajectories, minari_id: str) -> UserError:
+    promised = f"{count(found.num_episodes, 'episode')} and {count(found.num_steps, 'step')}"
     return UserError(
-        f"Minari data set '{minari_id}' does not hold the {found.num_episodes} episodes and {found.num_steps} steps "
-        "that its metadata say; record or fetch it again"
+        f"Minari data set '{minari_id}' does not hold the {promised} that its metadata say; record or fetch it again"
     )
 
 

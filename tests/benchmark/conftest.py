@@ -151,7 +151,7 @@ def shared_runs(stocked_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAMOBENCH_HOME", str(stocked_home))
         for seed in (0, 1, 2):
-            request = RunRequest("reacher2d-medium", "bc", seed=seed, budget=BUDGET, settings={"hidden": (16,)})
+            request = RunRequest("reacher2d-medium", "bc", seed=seed, budget=BUDGET, settings={"hidden": (64, 32)})
             with suppress(KeyboardInterrupt):
                 train(resolve(request), root, "cpu", stop if seed == 2 else None)
     return root

@@ -71,16 +71,17 @@ def test_a_track_of_another_package_is_swept_ranked_and_reported(installed: dict
     assert "3 of 3 runs done" in run(installed, tmp_path, *sweep("runs"))
     assert "3 of 3 runs done" in run(installed, tmp_path, *sweep("runs")), "nothing is done twice"
     table = run(installed, tmp_path, "leaderboard", "--runs", "runs", "--output", "board")
-    assert "Greedy" in table
+    assert table.startswith("two-armed (cpu profile, 3 seeds): score, 0 to 100, with 95 % interval\n\nmethod  score\n")
     with (tmp_path / "board" / "leaderboard.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["track"], row["task"], row["method"], row["seeds"]) == ("bandit", "two-armed", "greedy", "3")
     assert float(row["score_mean"]) > 50, "the better arm is found"
     assert (tmp_path / "board" / "scores.png").is_file()
-    run(installed, tmp_path, "report", "--runs", "runs", "--output", "report.html")
+    assert "3 runs, 1 task, " in run(installed, tmp_path, "report", "--runs", "runs", "--output", "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Greedy" in page
     assert "two-armed" in page
+    assert "of the data" not in page
     (name, *_) = sorted(path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith("two-armed"))
     assert json.loads((tmp_path / "runs" / name / "config.json").read_text())["track"] == "bandit"
     assert "greedy" in run(installed, tmp_path, "runs", "list", "--runs", "runs")

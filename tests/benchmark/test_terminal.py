@@ -1,14 +1,21 @@
-import pytest
-
-from lamobench.benchmark.terminal import count, count_range, plural
+from lamobench.benchmark.terminal import WIDTH, Right, aligned, described, table_lines
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
-def test_counts_agree_with_their_noun(number: int, text: str) -> None:
-    assert count(number, "run") == text
-    assert plural(number, "run") == text.split()[1]
+def test_columns_are_as_wide_as_they_need_be() -> None:
+    lines = [["lamo-random", Right("9 %"), "", "a"], ["bc", Right("100 %"), "", ""]]
+    assert aligned(lines) == ["lamo-random    9 %  a", "bc           100 %"]
+    assert aligned([]) == []
 
 
-@pytest.mark.parametrize(("numbers", "text"), [([1, 1], "1 seed"), ([3], "3 seeds"), ([3, 1, 2], "1 to 3 seeds")])
-def test_ranges_name_their_ends_or_the_one_number(numbers: list[int], text: str) -> None:
-    assert count_range(numbers, "seed") == text
+def test_numbers_stand_to_the_right_and_so_does_what_asks_for_it() -> None:
+    rows = [{"n": 5, "size": Right("12 MB"), "what": "7"}, {"n": None, "size": Right("1.0 GB"), "what": "seven"}]
+    assert table_lines(rows) == ["n    size  what", "5   12 MB  7", "-  1.0 GB  seven"]
+
+
+def test_texts_stand_beside_their_names_and_are_wrapped() -> None:
+    first, second, third = described({"a": "word " * 30, "name": "x" * 120})
+    assert first.startswith("a     word word")
+    assert len(first) <= WIDTH
+    assert second.startswith("      word")
+    assert third == "name  " + "x" * 120  # no word is broken
+    assert described({}) == []

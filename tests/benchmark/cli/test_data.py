@@ -205,7 +205,7 @@ def test_survey_says_what_it_finds_and_where_it_wrote_it(
     table = tmp_path / "table.csv"
     assert status_of(monkeypatch, "data", "survey", "reacher2d-medium", "--output", table) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("reacher2d-medium: 50 episodes, 5000 steps, mean return 36.340, mean score 36.34")
+    assert first.startswith("reacher2d-medium: 50 episodes, 5,000 steps, mean return 36.340, mean score 36.34")
     assert second == f"written: {table}"
     assert status_of(monkeypatch, "data", "survey", "hopper-medium-v1", "--output", table) == 2
 

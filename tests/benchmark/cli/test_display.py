@@ -10,7 +10,7 @@ from lamobench.benchmark.cli.display import SweepBar, print_description, run_bar
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.sweep.estimate import kind
 from lamobench.benchmark.sweep.state import State
-from lamobench.benchmark.terminal import count, duration, print_rows
+from lamobench.benchmark.terminal import duration, print_rows
 
 ROWS: list[dict[str, Any]] = [
     {"name": "a", "count": 5, "score": 1.25, "note": ""},
@@ -63,8 +63,8 @@ def test_no_rows_say_so(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_description_can_hold_numbers_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
     print_description({"targets": [3600.0, 0.5], "none": [], "table": [{"a": "x", "b": 1}]}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
-        "targets             3600, 0.5",
-        "none                none",
+        "targets  3600, 0.5",
+        "none     none",
         "",
         "table",
         "  a  b",
@@ -76,8 +76,8 @@ def test_a_description_has_values_then_histograms(capsys: pytest.CaptureFixture[
     description = {"episodes": 5, "return": {"mean": 1.25, "best": None}, "returns": ["0-1 ##", "1-2 #"]}
     print_description(description, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
-        "episodes            5",
-        "return              mean 1.2, best -",
+        "episodes  5",
+        "return    mean 1.2, best -",
         "",
         "returns",
         "  0-1 ##",
@@ -100,10 +100,6 @@ def test_a_description_has_values_then_histograms(capsys: pytest.CaptureFixture[
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
-
-
-def test_one_is_no_plural() -> None:
-    assert [count(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
 
 
 def test_the_line_of_a_sweep_says_how_far_what_runs_and_how_long(state: State) -> None:

@@ -66,9 +66,9 @@ def test_a_sweep_is_seen_from_its_files_alone(
         f"{tmp_path}: local, 2 at a time: reacher2d-medium",
         "  ██████████░░░░░░  60%  1 done, 2 running, 1 failed, 1 waiting",
         "  about 10 s left, 30 steps/s",
-        "  bc                 100 % s1    75%     10.0 steps/s",
-        "  bc                 100 % s2    25%     20.0 steps/s",
-        f"  last done: bc                 100 % s0  score {score:.1f}",
+        "  bc  100 %  s1  75%  10.0 steps/s",
+        "  bc  100 %  s2  25%  20.0 steps/s",
+        f"  last done: bc 100 % s0  score {score:.1f}",
         f"  failed: run {runs[3].id}: loss became nan",
     ]
     assert not (tmp_path / FOLDER).glob("[!.]*/*") or find_sweeps(tmp_path) == []

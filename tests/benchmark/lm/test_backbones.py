@@ -1,7 +1,7 @@
 """Encoders of the BERT family as LaMo's backbone."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, BertModel, RobertaConfig, RobertaModel
 
-from lamobench.baselines.policy import Spec
 from lamobench.benchmark.lm.backbones import EncoderBackbone
 from lamobench.benchmark.lm.checkpoints import load_language_model, model_hash, model_positions, model_type
 from lamobench.benchmark.lm.families import as_backbone
-from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
+from lamobench.benchmark.lm.lamo import LaMo
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.forgetting import language_change
@@ -26,6 +25,7 @@ from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.measured_text import MeasuredText
 from lamobench.datasets.trajectories import Trajectories
+from lamobench.tests.benchmark.lm.little_lamo import little_lamo
 
 Requests = Callable[..., RunRequest]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -59,17 +59,7 @@ def subset(reacher_data: Trajectories) -> Subset:
 @pytest.fixture
 def make_lamo(tiny_bert: Path, subset: Subset) -> Callable[..., LaMo]:
     """A LaMo on the tiny BERT."""
-    mean, std = subset.observation_moments()
-    low = np.full(2, -1.0, np.float32)
-    high = np.full(2, 1.0, np.float32)
-    spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
-
-    def make(**changes: Any) -> LaMo:
-        torch.manual_seed(0)
-        config = replace(LaMoConfig(context=4, lora_rank=2, dropout=0.0, lora_dropout=0.0), **changes)
-        return LaMo(config, spec, load_language_model(str(tiny_bert), attention="sdpa"), None)
-
-    return make
+    return partial(little_lamo, tiny_bert, subset)
 
 
 def train_some(policy: LaMo, subset: Subset, steps: int) -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lamobench.baselines.policy import Spec
 from lamobench.baselines.transformer import KeysAndValues
 from lamobench.benchmark.lm.adapters import add_lora, use_fast_layers
 from lamobench.benchmark.lm.backbones import LlamaBackbone
@@ -24,7 +23,7 @@ from lamobench.benchmark.lm.checkpoints import (
     model_shape,
 )
 from lamobench.benchmark.lm.families import as_backbone
-from lamobench.benchmark.lm.lamo import LaMo, LaMoConfig
+from lamobench.benchmark.lm.lamo import LaMo
 from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.forgetting import language_change
@@ -35,6 +34,7 @@ from lamobench.datasets.errors import UserError
 from lamobench.datasets.fractions import Subset, take_fraction
 from lamobench.datasets.measured_text import measured_text
 from lamobench.datasets.trajectories import Trajectories
+from lamobench.tests.benchmark.lm.little_lamo import little_lamo
 
 READ = [slice(None), slice(1, None, 3), slice(-1, None)]
 Make = Callable[..., Any]
@@ -239,17 +239,7 @@ def subset(reacher_data: Trajectories) -> Subset:
 @pytest.fixture
 def make_lamo(tiny_llama: Path, subset: Subset) -> Callable[..., LaMo]:
     """A LaMo on the tiny Llama."""
-    mean, std = subset.observation_moments()
-    low = np.full(2, -1.0, np.float32)
-    high = np.full(2, 1.0, np.float32)
-    spec = Spec(12, 2, low, high, mean, std, horizon=100, return_scale=10.0)
-
-    def make(**changes: Any) -> LaMo:
-        torch.manual_seed(0)
-        config = replace(LaMoConfig(context=4, lora_rank=2, dropout=0.0, lora_dropout=0.0), **changes)
-        return LaMo(config, spec, load_language_model(str(tiny_llama), attention="sdpa"), None)
-
-    return make
+    return partial(little_lamo, tiny_llama, subset)
 
 
 def test_updates_and_nothing_else_of_the_model_are_trained_and_kept(

@@ -4,12 +4,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 
 from lamobench.benchmark.lm.checkpoints import EMBEDDED, load_tokenizer
+from lamobench.benchmark.lm.families import FAMILIES
 from lamobench.datasets.corpora import tokenizer_sha256
 from lamobench.datasets.errors import UserError
 
@@ -122,11 +128,22 @@ def test_an_older_tokenizer_in_two_files_gives_the_same_tokens(folder: Path) -> 
         load_tokenizer(str(folder))
 
 
-def test_of_a_family_whose_tokenizer_is_not_read_one_line_says_so(
-    tiny_bert: Path, tiny_gpt2: Path, tmp_path: Path
-) -> None:
-    """A BERT's is a WordPiece; one of another kind beside its weights is no more its own."""
+def test_a_wordpiece_is_read_for_a_bert_and_no_other_kind(tiny_bert: Path, tiny_gpt2: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "lm"))
+    vocabulary = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "take": 3, "milk": 4, "##s": 5}
+    pieces = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    pieces.pre_tokenizer = BertPreTokenizer()
+    pieces.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    pieces.save(str(folder / "tokenizer.json"))
+    assert load_tokenizer(str(folder))("take milks now")["input_ids"] == [1, 3, 4, 5, 0, 2]
     shutil.copy(tiny_gpt2 / "tokenizer.json", folder)
-    with pytest.raises(UserError, match=r"the tokenizer of '.*', a BERT, is not read here; give another"):
+    with pytest.raises(UserError, match=r"tokenizer\.json holds no WordPiece, as BERT has it; give another"):
         load_tokenizer(str(folder))
+
+
+def test_of_a_family_whose_tokenizer_is_not_read_one_line_says_so(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, "bert", replace(FAMILIES["bert"], tokenizer=None))
+    with pytest.raises(UserError, match=r"the tokenizer of '.*', a BERT, is not read here; give another"):
+        load_tokenizer(str(tiny_bert))

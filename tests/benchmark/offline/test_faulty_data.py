@@ -110,7 +110,7 @@ def test_kitchen_data_lose_the_last_demonstration_alone() -> None:
     assert origins.tolist() == [0, 1, 2]
     np.testing.assert_array_equal(shifted.last_observations, data.last_observations[:3])
     assert shifted.terminals.sum() == 2
-    with pytest.raises(UserError, match="leaves nothing of 1 episodes"):
+    with pytest.raises(UserError, match="leaves nothing of 1 episode;"):
         shift_episodes(episodes((3, "terminal")), None)
 
 

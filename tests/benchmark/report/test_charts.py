@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from lamobench.benchmark.report import charts, marks, svg
+from lamobench.benchmark.report import cells, charts, marks, svg, training
 from lamobench.benchmark.report.contents import Contents, Setting
 from lamobench.benchmark.runs.methods import METHODS, look_up, methods_of
 from lamobench.benchmark.runs.tracks import TRACKS
@@ -42,7 +42,7 @@ def drawn_line(chart: charts.Chart, method: str) -> list[tuple[float, float]]:
 
 
 def test_a_curve_is_drawn_where_its_numbers_are(setting: Setting) -> None:
-    chart = charts.learning_curve(setting, 1.0)
+    chart = training.learning_curve(setting, 1.0)
     row = next(row for row in setting.at(1.0) if row.method == "bc")
     mean = np.stack([run.result.curve_scores for run in row.runs]).mean(axis=0)
     across, down = zip(*drawn_line(chart, "bc"), strict=True)
@@ -66,7 +66,7 @@ def test_few_seeds_are_dots_and_their_interval_is_a_bar(setting: Setting) -> Non
         assert len(dots) == 4  # two seeds at each
         places = {across for across, _ in dots}
         assert places == {across for (across, _), _ in ends}
-    steps = parse(charts.learning_curve(setting, 1.0))
+    steps = parse(training.learning_curve(setting, 1.0))
     assert len(list(steps.iter("circle"))) == 3 * 2 * 4  # methods, seeds, evaluations
     assert "small dots single seeds" in charts.about_figures(setting)
 
@@ -86,7 +86,7 @@ def test_scores_over_shares_stand_at_the_shares(setting: Setting) -> None:
     assert left < right
     rows = {row.fraction: row for row in setting.rows if row.method == "lamo"}
     assert chart.head == ["method", "10 %", "100 %"]
-    assert chart.rows[0] == ["LaMo", charts.cell_text(rows[0.1]), charts.cell_text(rows[1.0])]
+    assert chart.rows[0] == ["LaMo", cells.cell_text(rows[0.1]), cells.cell_text(rows[1.0])]
 
 
 def test_a_share_axis_is_logarithmic() -> None:
@@ -131,7 +131,7 @@ def test_names_in_figures_are_escaped() -> None:
 
 
 def test_methods_are_told_apart_by_more_than_colour() -> None:
-    looks = [(svg.marker_id(method), svg.dashes_of(method), charts.legend_key(method)) for method in METHODS]
+    looks = [(svg.marker_id(method), svg.dashes_of(method), cells.legend_key(method)) for method in METHODS]
     assert len({look[2] for look in looks}) == len(looks)
     assert svg.dashes_of("lamo-random") == "10 3.2"  # on and off in widths of the line, which is 2 wide
 

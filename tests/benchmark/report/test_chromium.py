@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lamobench.benchmark.report.charts import MINUS
+from lamobench.benchmark.report.marks import MINUS
 from lamobench.tests.benchmark.report.chromium import Chromium
 from lamobench.tests.benchmark.report.conftest import HOSTILE_DATASET
 

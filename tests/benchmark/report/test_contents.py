@@ -76,7 +76,7 @@ def test_nothing_to_show_is_a_line(runs_root: Path, write_run: WriteRun) -> None
     with pytest.raises(UserError, match="no runs in"):
         read_contents(runs_root)
     (write_run([[1.0]]) / "done.json").unlink()
-    with pytest.raises(UserError, match="none of the 1 runs is finished"):
+    with pytest.raises(UserError, match="1 run, none of them finished"):
         read_contents(runs_root)
 
 

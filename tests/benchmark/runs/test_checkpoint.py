@@ -38,6 +38,9 @@ def build(tiny_request: Callable[..., RunRequest]) -> Callable[..., Trained]:
     return make
 
 
+STEPS = 10  # of the runs whose checkpoints these are
+
+
 def progress() -> Progress:
     return Progress(step=3, train_seconds=0.1, metrics=[{"step": 3, "loss": 1 / 3}], episodes="step\n")
 
@@ -53,7 +56,7 @@ def test_everything_comes_back_bit_by_bit(
     save_checkpoint(tmp_path / "c", policy, optimizer, rng, progress())
     draws = torch.rand(5), rng.random(5)
     other, other_optimizer, other_rng = build(method, steps=1, **settings)
-    assert load_checkpoint(tmp_path / "c", other, other_optimizer, other_rng) == progress()
+    assert load_checkpoint(tmp_path / "c", other, other_optimizer, other_rng, STEPS) == progress()
     for name, tensor in policy.state_dict().items():
         assert torch.equal(other.state_dict()[name], tensor), name
     moments = optimizer.state_dict()["state"]
@@ -77,6 +80,20 @@ def test_a_checkpoint_of_lamo_holds_what_is_trained_alone(build: Callable[..., T
     frozen = 4 * sum(p.numel() for p in policy.parameters() if not p.requires_grad)
     size = (tmp_path / "c").stat().st_size
     assert size - bytes_trained < 25_000 < frozen  # names, random states, log
+
+
+def test_the_last_checkpoint_holds_the_policy_alone(build: Callable[..., Trained], tmp_path: Path) -> None:
+    policy, _, rng = build("lamo")
+    save_checkpoint(tmp_path / "c", policy, None, rng, progress())
+    assert all(name.startswith("policy.") for name in load_file(tmp_path / "c"))
+    other, optimizer, other_rng = build("lamo", steps=1)
+    before = optimizer.state_dict()["state"]
+    assert load_checkpoint(tmp_path / "c", other, optimizer, other_rng, steps=3) == progress()
+    for name, tensor in policy.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor), name
+    assert optimizer.state_dict()["state"].keys() == before.keys()
+    with pytest.raises(UserError, match="cannot be read"):  # in the middle of a run something is lost
+        load_checkpoint(tmp_path / "c", other, optimizer, other_rng, STEPS)
 
 
 def test_a_checkpoint_of_cql_holds_its_targets(build: Callable[..., Trained]) -> None:
@@ -111,7 +128,7 @@ def test_a_damaged_checkpoint_is_named(build: Callable[..., Trained], tmp_path: 
             save_file({"weight": torch.zeros(3)}, path)
         case "gone":
             path.unlink()
-    for load in (lambda: load_checkpoint(path, policy, optimizer, rng), lambda: load_policy(path, policy)):
+    for load in (lambda: load_checkpoint(path, policy, optimizer, rng, STEPS), lambda: load_policy(path, policy)):
         with pytest.raises(UserError, match=r"checkpoint .*checkpoint.safetensors cannot be read .*; delete .* again"):
             load()
 
@@ -119,7 +136,7 @@ def test_a_damaged_checkpoint_is_named(build: Callable[..., Trained], tmp_path: 
 def test_a_checkpoint_of_another_policy_is_refused(build: Callable[..., Trained], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c", *build("bc"), progress())
     with pytest.raises(UserError, match=r"holds other tensors than this policy has"):
-        load_checkpoint(tmp_path / "c", *build("dt"))
+        load_checkpoint(tmp_path / "c", *build("dt"), STEPS)
     with pytest.raises(UserError, match=r"holds other tensors than this policy has"):
         load_policy(tmp_path / "c", build("cql")[0])
 

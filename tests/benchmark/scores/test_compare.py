@@ -217,7 +217,7 @@ def test_two_leaderboards_side_by_side(tmp_path: Path, runs_root: Path, write: W
     assert [row["lies"] for row in rows] == ["inside", "inside"]
     assert {(row["comparable"], row["note"]) for row in rows} == {(True, "version 0.1.0, theirs 0.0.1")}
     output = run("--against", before)[0]
-    assert "2 rows are in both, 1 here alone, 0 there alone" in output
+    assert "in both: 2 rows; 1 here alone, 0 there alone" in output
     assert "a  version 0.1.0, theirs 0.0.1" in output
     assert "LaMo:" not in output
 

@@ -157,7 +157,7 @@ def test_subset_hash_is_the_same_for_methods_on_the_same_subsets(runs_root: Path
 
 def test_nothing_finished_is_a_clear_error(runs_root: Path, write_run: WriteRun) -> None:
     (write_run(flat(1.0)) / "done.json").unlink()
-    with pytest.raises(UserError, match="none of the 1 runs is finished"):
+    with pytest.raises(UserError, match="1 run, none of them finished"):
         leaderboard(collect(runs_root))
 
 

@@ -25,7 +25,8 @@ def test_table_of_real_runs(runs_root: Path, write_run: WriteRun) -> None:
         for seed in range(3):
             write_run([[score, score]] * 2, method=method, seed=seed)
     assert as_table(leaderboard(collect(runs_root))) == (
-        "reacher2d-medium-large (recorded data dddddddd, cpu profile, 3 seeds): score, 0 to 100, with 95 % interval\n\n"
+        "reacher2d-medium-large (recorded data dddddddd, cpu profile, 3 seeds): score, 0 to 100, with 95 %\n"
+        "interval\n\n"
         "method  10 % (50 episodes)\n"
         "LaMo    20.0 [20.0, 20.0]\n"
         "DT      10.0 [10.0, 10.0]\n"

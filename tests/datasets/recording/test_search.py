@@ -112,7 +112,7 @@ def test_shipped_weights_survive_the_file_unchanged(tmp_path: Path) -> None:
         ("hoper", 0, 0, "unknown task .* 'hoper'; did you mean 'hopper'"),
         ("reacher2d", 0, 0, "unknown task .* 'reacher2d'"),
         ("hopper", -1, 0, "seed -1: expected 0 or more"),
-        ("hopper", 0, 10_000, "10000 steps: expected at least 10250"),
+        ("hopper", 0, 10_000, "10,000 steps: expected at least 10250"),
         ("hopper", 0, -5, "-5 steps: expected at least"),
     ],
 )

@@ -226,7 +226,7 @@ def change_metadata(root: Path, **changed: Any) -> None:
 def test_metadata_that_count_wrongly_are_refused(root: Path, changed: dict[str, int]) -> None:
     stored([episode(), episode()])
     change_metadata(root, **changed)
-    with pytest.raises(UserError, match=r"does not hold the . episodes and . steps that its metadata say; record or"):
+    with pytest.raises(UserError, match=r"does not hold the . episodes? and . steps that its metadata say; record or"):
         read("test/set-v0", root, dataset="own")
 
 

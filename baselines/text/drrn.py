@@ -1,0 +1,216 @@
+"""DRRN: Q-learning over a text game's commands, each of which is read as a text.
+
+He et al. 2016 (arXiv 1511.04636) for the network: recurrent networks read observation, inventory and command, and a
+small network scores them together. The published code of Gruppi et al. 2024 (arXiv 2404.10174) for the learning: a
+policy softmax(Q / T), a Huber loss to r + discount * max Q of a target network, half of each batch from the best
+episodes. That code calls it actor-critic.
+Shapes: B states, C commands of them all, P pieces of text, D width of a piece's vector, H hidden.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ..fields import Amount, Count, Delay, Positive, Share
+from ..online.agent import first_weights
+from ..optimizers import load_moments, moments
+from .encoders import Encoder
+from .replay import Transition
+from .retention import NOTHING, Retention
+from .texts import Batch, PieceVectors, Sequences, State, make_batch
+
+ADAM = "optimizer.adam"
+
+
+@dataclass(frozen=True)
+class DRRNConfig:
+    """Settings; the defaults are those of the published code's runs with language models (github mgruppi/XTX)."""
+
+    learning_rate: Positive = 1e-4
+    discount: Share = 0.9
+    temperature: Positive = 1.0  # of the softmax over Q, in training and in evaluations
+    hidden: Count = 128  # H
+    gradient_clip: Amount = 5.0  # norm of all gradients together
+    batch_size: Count = 64
+    environments: Count = 8  # games at a time, a step of each in turn
+    update_every: Count = 8  # environment steps; there: one of each of 8 games
+    replay: Count = 10_000  # transitions that are kept
+    best_share: Share = 0.5  # of a batch, from the best episodes
+    target_every: Count = 100  # updates between copies to the target network
+    encoder_learning_rate: Positive = 1e-4  # of an encoder's weights, where they are trained
+    warm_up: Delay = 0  # updates before they move
+
+
+class QNetwork(nn.Module):
+    """Q of commands, from vectors of pieces of text."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        # Encoders differ in scale, and their vectors may be wider than the recurrent networks.
+        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU())
+        self.observation = nn.GRU(hidden, hidden, batch_first=True)
+        self.inventory = nn.GRU(hidden, hidden, batch_first=True)
+        self.command = nn.GRU(hidden, hidden, batch_first=True)
+        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, vectors: Tensor, batch: Batch) -> Tensor:
+        """Map vectors (1 + P, D), the first of them padding, to Q (C,)."""
+        pieces = self.project(vectors)  # (1 + P, H)
+        observations = read(self.observation, pieces, batch.observations)[batch.observation_of]  # (B, H)
+        inventories = read(self.inventory, pieces, batch.inventories)[batch.inventory_of]  # (B, H)
+        commands = read(self.command, pieces, batch.commands)[batch.command_of]  # (C, H)
+        return self.values(observations[batch.state_of], inventories[batch.state_of], commands)
+
+    def values(self, observations: Tensor, inventories: Tensor, commands: Tensor) -> Tensor:
+        """Map texts that were read, (C, H) of each kind, to Q (C,)."""
+        scores: Tensor = self.score(torch.cat([observations, inventories, commands], 1)).squeeze(1)
+        return scores
+
+
+def read(network: nn.GRU, pieces: Tensor, texts: Sequences) -> Tensor:
+    """The recurrent network's output (N, H) after the last piece of each text; `pieces` (1 + P, H)."""
+    if not len(texts.rows):
+        return pieces.new_zeros(0, network.hidden_size)
+    outputs, _ = network(pieces[texts.rows])  # (N, L, H)
+    return outputs[torch.arange(len(texts.last)), texts.last]  # type: ignore[no-any-return]
+
+
+class DRRN:
+    """The agent: a network, its target, the encoder that both read with, and an optimiser."""
+
+    def __init__(
+        self,
+        config: DRRNConfig,
+        encoder: Encoder,
+        vectors: PieceVectors,
+        seed: int,
+        retention: Retention = NOTHING,
+    ) -> None:
+        """`vectors` are those of the encoder as it begins; weights of an encoder that want gradients are trained.
+
+        `retention` says how much of what they were they keep.
+        """
+        self.config = config
+        self.retention = retention
+        self.encoder = encoder
+        self.texts = vectors.texts
+        with first_weights(seed):
+            self.network = QNetwork(encoder.width, config.hidden)
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.tuned = trained_weights(encoder)
+        self.target_tuned = _copies(self.tuned)
+        self.vectors = PieceVectors(self.texts, self._encode_with_target, one_by_one=True) if self.tuned else vectors
+        self.updates = 0
+        groups = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
+        if self.tuned:
+            groups.append({"params": list(self.tuned.values()), "lr": config.encoder_learning_rate})
+        self.optimizer = torch.optim.Adam(groups, fused=True)
+        self.parameters = [parameter for group in groups for parameter in group["params"]]
+
+    def loss(self, transitions: Sequence[Transition]) -> Tensor:
+        """The mean Huber loss of Q to r + discount * max over the commands that follow of the target's Q."""
+        targets = self.targets(transitions)  # (B,)
+        states = [transition.state for transition in transitions]
+        batch = make_batch(self.texts, states, [(transition.command,) for transition in transitions])
+        return F.smooth_l1_loss(self.network(self._online_vectors(batch.pieces), batch), targets)
+
+    @torch.no_grad()
+    def targets(self, transitions: Sequence[Transition]) -> Tensor:
+        """Return r + discount * max Q (B,); r alone where the game ended, or no command follows."""
+        batch = make_batch(self.texts, [transition.following for transition in transitions])
+        following = self.target(self.vectors(batch.pieces), batch)  # (C,)
+        rewards = torch.tensor([transition.reward for transition in transitions])
+        best = torch.zeros(len(transitions)).scatter_reduce(0, batch.state_of, following, "amax", include_self=False)
+        goes_on = torch.tensor([0.0 if transition.ended else 1.0 for transition in transitions])
+        return rewards + self.config.discount * goes_on * best
+
+    def update(self, transitions: Sequence[Transition], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Take one step of the optimiser; returns what it measured. What retention draws comes from `rng`."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(transitions)
+        kept = self.retention.loss(rng) if self._trains_encoder() else torch.zeros(())
+        (loss + kept).backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
+        self.optimizer.step()
+        if self._trains_encoder():
+            self.retention.after_step(self.optimizer)
+        self.updates += 1
+        if self.updates % self.config.target_every == 0:
+            self.copy_to_target()
+        measured = {"loss": loss.detach(), "gradient_norm": norm}
+        return measured | ({"retention_loss": kept.detach()} if self.tuned else {})
+
+    @torch.no_grad()
+    def copy_to_target(self) -> None:
+        """Bring the target to the network's weights, and to the encoder's."""
+        self.target.load_state_dict(self.network.state_dict())
+        if self.tuned:
+            self.target_tuned = _copies(self.tuned)
+            self.vectors.clear()
+
+    @torch.no_grad()
+    def probabilities(self, state: State) -> Tensor:
+        """The policy (C,) over a state's commands, of texts as the target's encoder reads them, which are at hand."""
+        batch = make_batch(self.texts, [state])
+        values: Tensor = self.network(self.vectors(batch.pieces), batch)
+        return (values / self.config.temperature).softmax(0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that training changes: weights, moments, and how many updates there were."""
+        kept = {f"policy.{name}": tensor for name, tensor in self._weights().items()}
+        return kept | moments(self.optimizer, ADAM) | {"random.updates": torch.tensor(self.updates)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Come to where an agent of this configuration was when its `tensors` were taken.
+
+        Raises `KeyError`, `ValueError` or `RuntimeError` where they are not those of such an agent.
+        """
+        with torch.no_grad():
+            for name, tensor in self._weights().items():
+                tensor.copy_(tensors[f"policy.{name}"])
+        self.updates = int(tensors["random.updates"])
+        load_moments(self.optimizer, tensors, ADAM)
+        if self.tuned:
+            self.vectors.clear()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Every tensor that training changes, as it is, by name."""
+        parts = {
+            "network": self.network.state_dict(),
+            "target": self.target.state_dict(),
+            "encoder": {name: parameter.data for name, parameter in self.tuned.items()},
+            "target_encoder": self.target_tuned,
+        }
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+    def _online_vectors(self, pieces: Sequence[int]) -> Tensor:
+        """(1 + P, D), with gradients of what is trained of the encoder."""
+        if not self._trains_encoder():
+            return self.vectors(pieces)
+        vectors = self.encoder.encode(self.texts.names(pieces))
+        return torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+
+    def _trains_encoder(self) -> bool:
+        return bool(self.tuned) and self.updates >= self.config.warm_up
+
+    def _encode_with_target(self, pieces: Sequence[str]) -> Tensor:
+        assert isinstance(self.encoder, nn.Module)
+        vectors: Tensor = functional_call(self.encoder, self.target_tuned, (pieces,))
+        return vectors
+
+
+def trained_weights(encoder: Encoder) -> dict[str, nn.Parameter]:
+    """The parameters of an encoder that want gradients, by name; none of one that has no parameters."""
+    if not isinstance(encoder, nn.Module):
+        return {}
+    return {name: parameter for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+
+
+def _copies(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in parameters.items()}

@@ -1,0 +1,157 @@
+"""Texts by number, and batches of states as tensors: each text and each piece stands in a batch once.
+
+Shapes: B states, C commands of them all, N different texts of a kind, L pieces of the longest, P different pieces,
+D width of a piece's vector.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ...datasets.games.game import Scene
+from .encoders import Encoder
+
+PADDING = 0  # the row of a batch's vectors that stands for nothing: zeros
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A scene as numbers of texts."""
+
+    observation: int
+    inventory: int
+    commands: tuple[int, ...]  # empty where the game is over
+
+
+class Texts:
+    """The texts that were read so far, and their pieces, each with a number."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.numbers: dict[str, int] = {}
+        self.pieces: list[tuple[int, ...]] = []  # of each text
+        self.piece_numbers: dict[str, int] = {}
+        self.piece_names: list[str] = []
+
+    def state(self, scene: Scene) -> State:
+        """The scene in numbers; of one that is over, without commands."""
+        commands = () if scene.over else tuple(map(self.number, scene.commands))
+        return State(self.number(scene.observation), self.number(scene.inventory), commands)
+
+    def number(self, text: str) -> int:
+        """The number of a text, a new one if it is new."""
+        known = self.numbers.get(text)
+        if known is None:
+            known = self.numbers[text] = len(self.pieces)
+            self.pieces.append(tuple(map(self._piece_number, self.encoder.cut(text))))
+        return known
+
+    def names(self, pieces: Iterable[int]) -> list[str]:
+        """The pieces of these numbers."""
+        return [self.piece_names[piece] for piece in pieces]
+
+    def _piece_number(self, piece: str) -> int:
+        known = self.piece_numbers.get(piece)
+        if known is None:
+            known = self.piece_numbers[piece] = len(self.piece_names)
+            self.piece_names.append(piece)
+        return known
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """N texts as rows of a batch's vectors."""
+
+    rows: Tensor  # (N, L), `PADDING` behind a text's end
+    last: Tensor  # (N,) the place of its last piece; of an empty text 0, where padding stands for it
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B states, and C of their commands."""
+
+    pieces: list[int]  # P different ones, in order of first use; rows 1 to P of the vectors
+    observations: Sequences
+    inventories: Sequences
+    commands: Sequences
+    observation_of: Tensor  # (B,) the state's row in `observations`
+    inventory_of: Tensor  # (B,)
+    command_of: Tensor  # (C,) the command's row in `commands`
+    state_of: Tensor  # (C,) the state that the command is of
+
+
+def make_batch(texts: Texts, states: Sequence[State], commands: Sequence[Sequence[int]] | None = None) -> Batch:
+    """The states with the given commands of each, or with all that they have."""
+    offered = [state.commands for state in states] if commands is None else commands
+    observations, observation_of = _distinct(state.observation for state in states)
+    inventories, inventory_of = _distinct(state.inventory for state in states)
+    chosen, command_of = _distinct(command for each in offered for command in each)
+    rows: dict[int, int] = {}
+    parts = [_sequences(texts, numbers, rows) for numbers in (observations, inventories, chosen)]
+    counts = torch.tensor([len(each) for each in offered])
+    state_of = torch.repeat_interleave(torch.arange(len(states)), counts)
+    return Batch(list(rows), *parts, observation_of, inventory_of, command_of, state_of)
+
+
+def _distinct(keys: Iterable[Key]) -> tuple[list[Key], Tensor]:
+    """The different keys in order of first use, and the place of each key among them."""
+    places: dict[Key, int] = {}
+    found = [places.setdefault(key, len(places)) for key in keys]
+    return list(places), torch.tensor(found, dtype=torch.int64)
+
+
+def _sequences(texts: Texts, numbers: Sequence[int], rows: dict[int, int]) -> Sequences:
+    """The texts as rows of vectors; pieces that have no row yet get the next ones."""
+    every = [[rows.setdefault(piece, len(rows) + 1) for piece in texts.pieces[number]] for number in numbers]
+    longest = max(map(len, every), default=0) or 1
+    padded = [row + [PADDING] * (longest - len(row)) for row in every]
+    last = [max(len(row) - 1, 0) for row in every]
+    return Sequences(torch.tensor(padded, dtype=torch.int64).view(-1, longest), torch.tensor(last, dtype=torch.int64))
+
+
+def make_sequences(texts: Texts, numbers: Sequence[int]) -> tuple[list[int], Sequences]:
+    """The texts of these numbers alone, as a batch has them, and their pieces."""
+    rows: dict[int, int] = {}
+    found = _sequences(texts, numbers, rows)
+    return list(rows), found
+
+
+class PieceVectors:
+    """Vectors of pieces under weights that stand still: each is computed once."""
+
+    def __init__(self, texts: Texts, compute: Callable[[Sequence[str]], Tensor], *, one_by_one: bool) -> None:
+        """`compute`: the vectors (P, D) of pieces. `one_by_one`: each by itself.
+
+        A network's output for a piece can depend, in its last bits, on what is computed beside it. By itself it can't:
+        then it doesn't matter what is known already, and a run that goes on has the vectors that it had.
+        """
+        self.texts = texts
+        self.compute = compute
+        self.one_by_one = one_by_one
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all vectors, since the weights moved."""
+        self.places: dict[int, int] = {}
+        self.table = torch.zeros(256, self.texts.encoder.width)
+
+    @torch.no_grad()
+    def __call__(self, pieces: Sequence[int]) -> Tensor:
+        """Return the vectors (1 + P, D) of different pieces, behind a row of zeros."""
+        new = [piece for piece in pieces if piece not in self.places]
+        for group in [[piece] for piece in new] if self.one_by_one else filter(None, [new]):
+            self._add(group)
+        return self.table[torch.tensor([0, *(self.places[piece] for piece in pieces)])]
+
+    def _add(self, pieces: Sequence[int]) -> None:
+        start = len(self.places) + 1
+        end = start + len(pieces)
+        while end > len(self.table):
+            self.table = torch.cat([self.table, torch.zeros_like(self.table)])
+        self.table[start:end] = self.compute(self.texts.names(pieces))
+        self.places |= {piece: start + number for number, piece in enumerate(pieces)}

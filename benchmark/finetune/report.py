@@ -1,0 +1,87 @@
+"""The part of the report that is about fine-tuning alone: a `report.parts.Part`, whose docstrings say what it has."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import attrgetter
+
+import numpy as np
+
+from ...datasets.environments.staged_tasks import find_staged_task
+from ...datasets.trajectories import Array
+from ..report.charts import Axes, Chart, curves_chart
+from ..report.contents import Setting
+from ..report.marks import MINUS
+from ..report.parts import Table
+from ..report.training import curve_of, spread_of
+from .board import rows, shown
+from .figure import PANELS
+from .measures import Curves, curves
+
+__all__ = ["about", "charts", "table", "terms"]
+
+PER_CENT = (0.0, 100.0)
+AXES = Axes("round of training", "% of episodes that succeed", "round", lambda step: f"round {step:,.0f}")
+CAPTION = (
+    "Per cent of episodes. FAR: before training, at its worst, at the end. CLOSE and FULL: at the end. Area: mean of "
+    "FULL over all evaluations, with its 95 % interval. Gain: in area on plain fine-tuning, seed by seed; "
+    "* its interval lies above or below 0. CPU s: processor seconds of a run's training. Coef.: of retention."
+)
+TERMS = {
+    "pi*": "the policy that a run begins with; it knows some stages of the task already",
+    "FAR": "success in the stages that pi* knew and that lie behind others, begun there: what can be forgotten",
+    "CLOSE": "success in the stages before those, begun there: what has to be learned",
+    "FULL": "success in all stages, one after the other; its mean over all evaluations is the score",
+    "round": "a step of training: collect steps of the environment, then learn from them",
+}
+
+
+def about(setting: Setting) -> str:
+    """The task's stages, in order."""
+    task = find_staged_task(setting.task)
+    kinds = ["FAR" if stage in task.far else "CLOSE" for stage in range(len(task.stages))]
+    stages = ", ".join(f"{name} ({kind})" for name, kind in zip(task.stages, kinds, strict=True))
+    return f"Its stages, one after the other: {stages}."
+
+
+def charts(setting: Setting) -> list[Chart]:
+    """FAR, CLOSE and FULL over training; of a task of more than two stages also each stage by itself."""
+    found = {row.anchor: [curves(run) for run in row.runs] for row in setting.drawn}
+    drawn = [_chart(setting, found, name, title, attrgetter(name)) for name, title in PANELS.items()]
+    stages = find_staged_task(setting.task).stages
+    if len(stages) > 2:
+        for place, name in enumerate(stages):
+            success = partial(_success_in, place)
+            drawn.append(_chart(setting, found, f"stage-{place}", f"Stage {place + 1}: {name}", success))
+    return drawn
+
+
+def table(setting: Setting) -> Table:
+    """A line for each method and variant: what it forgot, and what came of it."""
+    measured = {(row["method"], row["variant"]): shown(row) for row in rows([row.group for row in setting.rows])}
+    _, *head = next(iter(measured.values()))
+    lines = [
+        (row, [cell.replace("-", MINUS) for cell in list(measured[row.method, row.variant].values())[1:]])
+        for row in setting.rows
+    ]
+    return Table(
+        "What was forgotten, and what came of it", CAPTION, [f"{name[0].upper()}{name[1:]}" for name in head], lines
+    )
+
+
+def terms() -> Mapping[str, str]:
+    """The track's words."""
+    return TERMS
+
+
+def _success_in(stage: int, own: Curves) -> Array:
+    return np.asarray(own.stages[:, stage])
+
+
+def _chart(
+    setting: Setting, found: Mapping[str, list[Curves]], name: str, title: str, share: Callable[[Curves], Array]
+) -> Chart:
+    lines = []
+    for row in setting.drawn:
+        rounds = np.asarray(row.runs[0].result.curve_steps, float)
+        lines.append(curve_of(row, rounds, 100.0 * np.stack([share(own) for own in found[row.anchor]])))
+    return curves_chart(f"{name}-{setting.anchor}", title, AXES, lines, spread_of(setting), PER_CENT)

@@ -1,0 +1,31 @@
+"""Choose the weights of a language model that are trained while it reads sentences."""
+
+from ...datasets.errors import UserError
+from .adapters import add_lora
+from .sentences import SentenceEncoder, blocks_of
+
+
+def train_top(encoder: SentenceEncoder, layers: int) -> None:
+    """Let the last so many layers learn; what an encoder's layers below them give is computed once for each sentence.
+
+    A `UserError` if the model has fewer.
+    """
+    blocks = blocks_of(encoder.model)
+    if layers > len(blocks):
+        raise UserError(
+            f"adaptation.layers is {layers}, and the language model has {len(blocks)}; give as many or fewer"
+        )
+    for block in blocks[len(blocks) - layers :]:
+        block.requires_grad_(True)
+    if not encoder.first:
+        encoder.below = len(blocks) - layers
+
+
+def train_all(encoder: SentenceEncoder) -> None:
+    """Let all weights learn that a sentence's vector depends on."""
+    encoder.base.requires_grad_(True)
+
+
+def train_updates(encoder: SentenceEncoder, rank: int, alpha: float) -> None:
+    """Give queries, keys and values low-rank updates that learn, and their biases (`adapters.add_lora`)."""
+    add_lora(encoder.model, "separate", rank, alpha, dropout=0.0)

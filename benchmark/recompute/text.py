@@ -1,0 +1,99 @@
+"""The table of the text track, text.csv: how fast games are learned, what is left in other words (docs/text.md)."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...datasets.errors import UserError
+from ...datasets.games.families import SPLITS
+from ...datasets.games.views import VIEWS
+from ...datasets.json_files import parse_json
+from .rows import Row
+from .runs import Run
+from .statistics import UNKNOWN, Estimate, over_tasks
+
+TRACK = "text"
+LEARNED = SPLITS[0]  # the split of the games that are learned from
+PLAIN = "orig"
+REACHED = 0.8  # of a run's best evaluation
+PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
+
+Value = str | int | float | None
+Measures = Mapping[str, float]  # of one run, by column; NaN where there is no such number
+
+
+def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """A row of text.csv for each row of that track."""
+    own = [row for row in rows if row.first.track == TRACK]
+    measured = [{run.seed: _measures(run, row) for run in row.runs} for row in own]
+    hashed = {
+        _place(row): {seed: each["area"] for seed, each in seeds.items()}
+        for row, seeds in zip(own, measured, strict=True)
+        if row.first.method == "drrn-hash"
+    }
+    found = []
+    for row, seeds in zip(own, measured, strict=True):
+        beside = {} if row.first.method == "drrn-hash" else hashed.get(_place(row), {})
+        gains = [seeds[seed]["area"] - beside[seed] for seed in sorted(seeds.keys() & beside.keys())]
+        found.append(_row(row, list(seeds.values())) | _ends("area_gain", gains))
+    return found
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return row.first.task, row.first.profile, row.variant
+
+
+def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
+    run = row.first
+    names = ("task", "method", "lm", "profile", "simulator", "version", "params_total", "params_trainable")
+    columns: dict[str, Value] = {
+        **{name: getattr(run, name) for name in names},
+        "variant": row.variant,
+        "seeds": len(measures),
+    }
+    for name in measures[0]:
+        columns |= _ends(name, [each[name] for each in measures])
+    return columns
+
+
+def _measures(run: Run, row: Row) -> Measures:
+    """The numbers of one run; a `UserError` if its files can't be read."""
+    try:
+        config = parse_json(run.files["config.json"].decode("utf-8"))
+        parts = _parts(run.files["stages.csv"], config["parts"])
+        curve = row.ranked[row.runs.index(run)].scores.mean(axis=1) / 100.0
+        steps = [int(step) for step in np.linspace(0, run.steps, len(curve))]
+        best = float(curve.max())
+        reached = [step for step, share in zip(steps, curve, strict=True) if best > 0 and share >= REACHED * best]
+        shares = {part: float(np.mean(found)) for part, (found, _) in parts.items()}
+        plain = shares[f"{LEARNED}/{PLAIN}"]
+        others = [shares[part] for part in parts if part.startswith(f"{LEARNED}/") and not part.endswith(f"/{PLAIN}")]
+        return {
+            "area": float(curve.mean()),
+            "best": best,
+            "steps_to_80": float(reached[0]) if reached else UNKNOWN,
+            "moves": float(np.mean(parts[f"{LEARNED}/{PLAIN}"][1])),
+            "robustness": float(np.mean(others)) / plain if others and plain > 0 else UNKNOWN,
+            **{part: shares.get(part, UNKNOWN) for part in PARTS},
+        }
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
+
+
+def _parts(content: bytes, names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
+    """The shares of points and the moves of each part's episodes."""
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
+    for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
+        shares, moves = found[names[int(row["stage"])]]
+        shares.append(float(row["return"]))
+        moves.append(float(row["length"]))
+    return found
+
+
+def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+    known = [value for value in values if math.isfinite(value)]
+    found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -1,0 +1,58 @@
+"""A track's own part of the report, beside what the pages of all tracks have.
+
+A track names its module in its row of `runs/tracks.py`; nothing here knows which tracks there are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..runs.plugins import imported
+from ..runs.tracks import find_track
+from .charts import Chart
+from .contents import Contents, Row, Setting
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a line for each row of a setting."""
+
+    title: str
+    caption: str
+    head: list[str]  # of its columns but the first, which has the methods
+    lines: list[tuple[Row, list[str]]]
+
+
+class Part(Protocol):
+    """The contract of a track's part of the report; a module whose functions have these names is one."""
+
+    def about(self, setting: Setting) -> str:
+        """Sentences on the task, for the top of its page."""
+
+    def charts(self, setting: Setting) -> list[Chart]:
+        """Figures of the runs in training, in the place of their learning curves."""
+
+    def table(self, setting: Setting) -> Table:
+        """Numbers of the track's own."""
+
+    def terms(self) -> Mapping[str, str]:
+        """Explanations of its words, for "How to read it"."""
+
+
+def part_of(setting: Setting) -> Part | None:
+    """The part of the setting's track; None where it has none."""
+    return _imported(setting.track)
+
+
+def terms_of(contents: Contents) -> dict[str, Mapping[str, str]]:
+    """The words of each track on the pages that has some, by the track's title."""
+    tracks = dict.fromkeys(setting.track for setting in contents.settings)
+    return {find_track(name).title: part.terms() for name in tracks if (part := _imported(name))}
+
+
+def _imported(track: str) -> Part | None:
+    path = find_track(track).report
+    if not path:
+        return None
+    part: Part = imported(path)
+    return part

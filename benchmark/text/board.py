@@ -1,0 +1,173 @@
+"""The leaderboard of the text track: a `scores.boards.Board`, whose docstrings say what each function has to do.
+
+A row's numbers are means over seeds with the 95 % intervals of `scores/aggregates.py`. Methods are compared seed by
+seed: all runs of a seed are examined on the same games in the same views.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.counts import count_range
+from ...datasets.games.families import SPLITS
+from ...datasets.games.views import VIEWS
+from ..scores.aggregates import Estimate, estimate, mean
+from ..scores.labels import method_order, short_label
+from ..scores.leaderboard import Group
+from ..terminal import table_lines, wrapped
+from .figure import games_figure
+from .measures import ORIGINAL, Measures, ends, measure, robustness
+
+__all__ = ["draw", "rows", "tables"]
+
+Place = tuple[str, str, str]  # what is compared is compared within one: task, profile, variant
+Name = tuple[str, str]  # of a row in it: method, language model
+NARROW = {
+    "paraphrase": "para",
+    "synonyms": "syn",
+    "cohyponyms": "cohyp",
+    "pseudowords": "pseudo",
+    "paraphrase+synonyms": "para+syn",
+}  # views where there is little room
+NO_MEANING = "drrn-hash"  # the method that others are compared with
+MEASURES = tuple(field.name for field in fields(Measures))
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+LEARNING = (
+    "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
+    "interval. gain: in area on the hash, seed by seed. *: its interval lies above or below 0. 80 %: steps until an "
+    "evaluation reaches 80 % of the best. moves: of an episode at the end. CPU s: of learning, a run. trained: "
+    "millions of parameters."
+)
+VIEWED = (
+    "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
+    "of unseen objects. robust: mean of a line's other views, in per cent of orig."
+)
+
+
+def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """A row for each task, profile, variant, method and language model."""
+    measured = {id(group): {run.config.seed: measure(run) for run in group.runs} for group in groups}
+    places: dict[Place, dict[int, float]] = {}
+    for group in groups:
+        if group.config.method == NO_MEANING:
+            places[_place(group)] = {seed: found.area for seed, found in measured[id(group)].items()}
+    ordered = sorted(groups, key=lambda group: (_place(group), method_order(group.config.method), group.config.lm))
+    return [_row(group, measured[id(group)], places.get(_place(group), {})) for group in ordered]
+
+
+def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Two tables for each task, profile and variant: how it was learned, and every split and view."""
+    places: dict[Place, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        places.setdefault((row["task"], row["profile"], row["variant"]), []).append(row)
+    for (task, profile, variant), own in places.items():
+        detail = f", {variant}" if variant else ""
+        title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
+        best_first = sorted(own, key=lambda row: -row["area"])
+        yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
+        lines = [line for row in best_first for line in _viewed(row)]
+        yield "\n".join([f"{task}: in other words", *table_lines(lines), *wrapped(VIEWED)])
+
+
+def draw(groups: Sequence[Group], folder: Path) -> list[str]:
+    """Learning curves and scores in every view, a figure for each task, profile and variant."""
+    places: dict[Place, list[Group]] = {}
+    for group in groups:
+        places.setdefault(_place(group), []).append(group)
+    names = []
+    for (task, profile, variant), own in sorted(places.items()):
+        alone = len([place for place in places if place[0] == task]) == 1
+        detail = "" if alone else "-".join(filter(None, ("", profile, variant))).replace(" ", "_")
+        names.append(f"{task}{detail}.png")
+        games_figure(own, folder / names[-1])
+    return names
+
+
+def _place(group: Group) -> Place:
+    return group.config.task, group.config.profile, group.variant
+
+
+def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float]) -> dict[str, Any]:
+    config = group.config
+    row: dict[str, Any] = {
+        "task": config.task,
+        "method": config.method,
+        "lm": config.lm,
+        "profile": config.profile,
+        "variant": group.variant,
+        "seeds": len(own),
+        "params_total": group.runs[0].done["params_total"],
+        "params_trainable": group.runs[0].done["params_trainable"],
+    }
+    for name in MEASURES:
+        row |= _columns(name, [getattr(found, name) for found in own.values()])
+    paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
+    row |= _columns("area_gain", paired if config.method != NO_MEANING else [])
+    shares = [ends(run) for run in group.runs]
+    for split in SPLITS:
+        for view in VIEWS:
+            part = f"{split}/{view}"
+            row |= _columns(part, [found[part] for found in shares if part in found])
+    return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
+
+
+def _columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """The mean of values, but for those that are not there, and its interval."""
+    known = np.array([value for value in values if math.isfinite(value)])
+    found = estimate({"": known}, mean) if len(known) else UNKNOWN
+    cells = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {column: None if math.isnan(value) else value for column, value in cells.items()}
+
+
+def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as a line of the first table."""
+    gain = "" if row["area_gain"] is None else _with_interval(row, "area_gain") + _mark(row)
+    return {
+        "method": short_label(row["method"], row["lm"]),
+        "end": _percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
+        "best": _percent(row["best"]),
+        "area": _with_interval(row, "area"),
+        "gain": gain,
+        "80 %": _whole(row["steps_to_80"]),
+        "moves": _whole(row["moves"]),
+        "CPU s": _whole(row["cpu_seconds"]),
+        "trained": f"{row['params_trainable'] / 1e6:.2f} M" if row["params_trainable"] else "",
+    }
+
+
+def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row as lines of the second table, one for each split that the task has."""
+    lines = []
+    for split in SPLITS:
+        shares = {part: row[part] for view in VIEWS if row[part := f"{split}/{view}"] is not None}
+        if shares:
+            cells = {NARROW.get(view, view): _percent(shares.get(f"{split}/{view}")) for view in VIEWS}
+            kept = robustness(shares, split)
+            robust = "" if math.isnan(kept) else _percent(kept)
+            name = short_label(row["method"], row["lm"]) if not lines else ""
+            lines.append({"method": name, "games": split, **cells, "robust": robust})
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f}"
+
+
+def _whole(number: float | None) -> str:
+    return "" if number is None else f"{number:.0f}"
+
+
+def _with_interval(row: Mapping[str, Any], name: str) -> str:
+    ends = [row[f"{name}{end}"] for end in ("_low", "_high")]
+    interval = "" if None in ends else f" [{_percent(ends[0])}, {_percent(ends[1])}]"
+    return f"{_percent(row[name])}{interval}"
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    low = row["area_gain_low"]
+    high = row["area_gain_high"]
+    return " *" if low is not None and (low > 0 or high < 0) else ""

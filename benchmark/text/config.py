@@ -1,0 +1,54 @@
+"""The configuration of a run on text games."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...datasets.errors import UserError
+from ...datasets.games.tasks import GameTask, find_game_task
+from ..runs.config import Number, RunConfig
+
+ADAPTATION = "adaptation"  # prefix of settings in `policy` that are not the agent's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(RunConfig):
+    """A run on text games. A step of training is a step of one game."""
+
+    track: ClassVar[str] = "text"
+
+    agent: str  # drrn; random and gold learn nothing
+    encoder: str  # hash, glove, lm; "" for agents that read nothing
+    adaptation: str  # a name of `adaptations.ADAPTATIONS`
+    parts: list[str]  # splits in views, "SPLIT/VIEW", that it is examined in: the numbers of `stages.csv` in order
+    games_hash: str  # of the first scenes of all games, in every view
+    view_episodes: Number  # of each split in each view, in the last evaluations
+
+    @property
+    def views(self) -> list[tuple[str, str]]:
+        """The split and the view of each part."""
+        return [split_and_view(part) for part in self.parts]
+
+    @property
+    def game_task(self) -> GameTask:
+        """The task."""
+        return find_game_task(self.task)
+
+    def settings_of(self, prefix: str) -> dict[str, object]:
+        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
+        if not prefix:
+            return {name: value for name, value in self.policy.items() if "." not in name}
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
+
+
+def split_and_view(part: str) -> tuple[str, str]:
+    """The two halves of a part's name."""
+    split, _, view = part.partition("/")
+    return split, view
+
+
+def text_config(config: RunConfig) -> TextConfig:
+    """The configuration; a `UserError` if it is of another track."""
+    if not isinstance(config, TextConfig):
+        raise UserError(f"run {config.id} is of track '{config.track}'; this is for runs of track 'text'")
+    return config

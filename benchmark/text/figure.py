@@ -1,0 +1,82 @@
+"""Figures of text games: learning curves, and what is left in other words, the score in every view of each split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ...datasets.counts import count_range
+from ...datasets.games.families import SPLITS
+from ...datasets.games.views import VIEWS
+from ..figures.card import Grid, card_of_panels
+from ..figures.curves import method_line
+from ..runs.methods import look_up
+from ..scores.labels import label, method_order
+from ..scores.leaderboard import Group
+from .measures import ends
+
+SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games", "ood": "New games, unseen objects"}
+PANEL_HEIGHT = 2.5  # inches
+
+
+def games_figure(groups: Sequence[Group], path: Path) -> None:
+    """Write a PNG with the learning curves of one task's groups, and a panel for each split in every view.
+
+    Lines and points are means over seeds, bands and bars reach from the lowest seed to the highest.
+    """
+    ordered = sorted(groups, key=lambda group: (method_order(group.config.method), group.config.lm))
+    handles = [
+        method_line(group.config.method, label(group.config.method, group.config.lm), [], []) for group in ordered
+    ]
+    seeds = count_range([len(group.runs) for group in ordered], "seed")
+    about = (
+        f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Bands and bars: "
+        "lowest to highest seed."
+    )
+    task = ordered[0].config.task
+    splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
+    grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
+    with card_of_panels(path, f"{task}: learning, and other words", about, handles, grid) as panels:
+        _draw_curves(panels[0], ordered)
+        for axes, split in zip(panels[1:], splits, strict=True):
+            _draw_views(axes, ordered, split)
+
+
+def _draw_curves(axes: Axes, groups: Sequence[Group]) -> None:
+    for group in groups:
+        steps = group.runs[0].result.curve_steps
+        curves = group.curves
+        axes.fill_between(
+            steps, curves.min(0), curves.max(0), color=look_up(group.config.method).colour, alpha=0.12, linewidth=0
+        )
+        line = method_line(group.config.method, "", steps, curves.mean(0))
+        line.set(markevery=max(1, len(steps) // 6))
+        axes.add_line(line)
+    axes.set_title("Learning")
+    axes.set_ylabel("% of points")
+    axes.set_xlabel("steps")
+    axes.set_ylim(-3, 103)
+    axes.margins(x=0.03)
+    axes.autoscale_view(scaley=False)
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    axes.grid(axis="y")
+
+
+def _draw_views(axes: Axes, groups: Sequence[Group], split: str) -> None:
+    shares = [[ends(run) for run in group.runs] for group in groups]
+    views = [view for view in VIEWS if f"{split}/{view}" in shares[0][0]]
+    for number, (group, own) in enumerate(zip(groups, shares, strict=True)):
+        places = np.arange(len(views)) + 0.6 * ((number + 0.5) / len(groups) - 0.5)
+        values = 100.0 * np.array([[found[f"{split}/{view}"] for view in views] for found in own])  # (N, views)
+        look = look_up(group.config.method)
+        axes.vlines(places, values.min(0), values.max(0), color=look.colour, alpha=0.35, linewidth=1.6)
+        axes.plot(places, values.mean(0), look.marker, color=look.colour, markersize=4.5, markeredgecolor="white")
+    axes.set_title(SPLIT_TITLES[split])
+    axes.set_ylabel("% of points")
+    axes.set_ylim(-3, 103)
+    axes.set_xlim(-0.5, len(views) - 0.5)
+    axes.set_xticks(np.arange(len(views)), views, rotation=30, ha="right")
+    axes.grid(axis="y")

@@ -1,0 +1,196 @@
+"""Learning to play text games: a `Life` whose steps are steps of games."""
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...baselines.text.replay import Replay
+from ...datasets.errors import UserError
+from ...datasets.games.families import make_games
+from ...datasets.games.game import Game
+from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
+from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.stages import HEADER as STAGES_HEADER
+from ..runs.stages import StageEpisode, stages_csv
+from ..runs.store import write_logs
+from ..training.learner import Tally
+from ..training.life import Life, Report
+from .build import build_agent, count_parameters, split_games
+from .collecting import Collector
+from .config import TextConfig
+from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+
+LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
+UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
+
+
+class Playing(Life):
+    """A run of the track, whether or not its agent learns."""
+
+    def __init__(self, config: TextConfig, folder: Path, report: Report) -> None:
+        super().__init__(f"run {config.id}", folder, config.steps, config.evaluate_every, report)
+        self.config = config
+        self.rng = np.random.default_rng([config.seed, LEARNING])
+        self.progress.episodes = f"{HEADER}\n"
+        self.progress.stages = f"{STAGES_HEADER}\n"
+
+    def chooser(self) -> Chooser:
+        """The policy as it is now."""
+        return UNTAUGHT[self.config.agent]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint, beside its progress."""
+        return {"policy.nothing": torch.zeros(1)}
+
+    def bring(self, tensors: dict[str, Tensor]) -> None:
+        """Come to where another run of this configuration was when its `tensors` were taken."""
+
+    def load(self) -> Progress:
+        """Bring agent, games and random state to the checkpoint's."""
+        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
+        try:
+            self.bring(tensors)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
+                f"delete {self.folder} to start that run again"
+            ) from None
+        return progress
+
+    def start(self) -> None:
+        """Evaluate before the first step."""
+        if self.progress.step == 0:
+            self.evaluate()
+
+    def advance(self, steps: int) -> None:
+        """Nothing is learned."""
+        self.record(steps, {}, 0.0)
+
+    def check_weights(self) -> None:
+        """Find nothing: there are none."""
+
+    def evaluate(self) -> None:
+        """Play the games that are learned from; in the last evaluations also every split in every view."""
+        config = self.config
+        step = self.progress.step
+        started = time.perf_counter()
+        number = step // config.evaluate_every
+        chooser = self.chooser()
+        games = split_games(config.game_task, "train", config.evaluation_episodes)
+        played = self._play(chooser, games, "orig", number)
+        rows = [
+            Episode(step, 0.0, episode, game, float(played.shares[episode]), int(played.moves[episode]))
+            for episode, (game, _) in enumerate(games)
+        ]
+        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        if number > config.steps // config.evaluate_every - config.headline_evaluations:
+            self._examine(chooser, number)
+        self.progress.evaluation_seconds += time.perf_counter() - started
+
+    def _examine(self, chooser: Chooser, number: int) -> None:
+        for part, (split, view) in enumerate(self.config.views):
+            games = split_games(self.config.game_task, split, self.config.view_episodes)
+            played = self._play(chooser, games, view, number, part)
+            rows = [
+                StageEpisode(
+                    self.progress.step,
+                    part,
+                    episode,
+                    game,
+                    int(played.won[episode]),
+                    float(played.shares[episode]),
+                    int(played.moves[episode]),
+                )
+                for episode, (game, _) in enumerate(games)
+            ]
+            self.progress.stages += stages_csv(rows)
+
+    def _play(self, chooser: Chooser, games: Sequence[tuple[int, Game]], view: str, *stream: int) -> Played:
+        rng = np.random.default_rng([self.config.seed, *stream, EVALUATION])
+        return play(chooser, [game for _, game in games], view, rng)
+
+    def write(self) -> None:
+        """Write the checkpoint, then the logs that it holds."""
+        write_checkpoint(self.checkpoint, self.tensors(), self.progress, self.rng, {"run": self.config.id})
+        write_logs(self.folder, self.progress)
+
+    def advice(self) -> str:
+        """Advice about a number that is not finite."""
+        return "try a lower learning rate, e.g. --set learning_rate=1e-4"
+
+    def counts(self) -> dict[str, int]:
+        """The numbers of parameters."""
+        return {"params_total": 1, "params_trainable": 0}
+
+    def finish(self) -> None:
+        """Write `done.json`, which makes the run count."""
+        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
+        self.write_done(self.counts(), f"lamobench {version('lamobench')}", torch.device("cpu"))
+
+
+class Learning(Playing):
+    """A run whose agent learns: agent, games on their way, and what it remembers."""
+
+    def __init__(self, config: TextConfig, folder: Path, report: Report) -> None:
+        super().__init__(config, folder, report)
+        self.agent, self.encodings = build_agent(config)
+        settings = self.agent.config
+        task = config.game_task
+        games = [make_games(task.family.name, "train", task.games) for _ in range(settings.environments)]
+        self.replay = Replay(settings.replay, settings.best_share)
+        self.collector = Collector(games, self.agent.texts, self.replay, config.seed)
+
+    def chooser(self) -> Chooser:
+        """The agent's policy, with its encoder as it is now."""
+        return by_policy(self.agent)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, moments, and every choice so far."""
+        return self.agent.tensors() | self.collector.tensors()
+
+    def bring(self, tensors: dict[str, Tensor]) -> None:
+        """Load the agent, and play its choices again."""
+        self.agent.load(tensors)
+        self.collector.load(tensors)
+
+    def advance(self, steps: int) -> None:
+        """Take some steps of games, and updates as often as they are due."""
+        started = time.perf_counter()
+        cpu = time.process_time()
+        tally = Tally({})
+        before = self.progress.metrics[-1] if self.progress.metrics else {}
+        settings = self.agent.config
+        for number in range(self.progress.step + 1, self.progress.step + steps + 1):
+            share = self.collector.step(self.agent, self.rng)
+            if share is not None:
+                tally.add({"score": torch.tensor(100.0 * share)})
+            if number % settings.update_every == 0 and len(self.replay) >= settings.batch_size:
+                tally.add(self.agent.update(self.replay.sample(self.rng, settings.batch_size), self.rng))
+        seconds = before.get("cpu_seconds", 0.0) + time.process_time() - cpu
+        self.record(steps, tally.means(), time.perf_counter() - started, cpu_seconds=round(seconds, 3))
+
+    def check_weights(self) -> None:
+        """Fail where the last update left a weight that is not finite."""
+        for parameter in self.agent.parameters:
+            if not torch.isfinite(parameter).all():
+                self.fail(f"a weight is no longer finite at step {self.progress.step}")
+
+    def write(self) -> None:
+        """Write the checkpoint and its logs, and keep for other runs what was encoded."""
+        super().write()
+        if self.encodings is not None:
+            self.encodings.save()
+
+    def counts(self) -> dict[str, int]:
+        """The numbers of parameters."""
+        return count_parameters(self.agent)
+
+
+def make_life(config: TextConfig, folder: Path, report: Report) -> Playing:
+    """The life of a run."""
+    return (Playing if config.agent in UNTAUGHT else Learning)(config, folder, report)

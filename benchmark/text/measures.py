@@ -1,0 +1,82 @@
+"""Measures of a finished run, from its folder: how fast it learned, and what is left of it in other words.
+
+Shapes: V evaluations, the first of them before any learning; K parts, splits in views.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...datasets.errors import UserError
+from ...datasets.games.families import SPLITS
+from ...datasets.trajectories import Array
+from ..runs.records import check_content, content_of, read_metrics
+from ..runs.stages import read_stages
+from ..scores.run import FinishedRun
+from .config import text_config
+
+ORIGINAL = "orig"
+ENOUGH = 0.8  # of a run's best evaluation: where it counts as learned
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One run's row of numbers; shares of points where nothing else is said."""
+
+    area: float  # mean over all evaluations on the games that it learns from: the area under the learning curve
+    best: float  # the highest of them
+    steps_to_80: float  # steps until an evaluation reaches 80 % of the best; NaN where the best is 0
+    moves: float  # of an episode at the end, on those games
+    robustness: float  # mean over their other views, as a share of what they give as they are; NaN where that is 0
+    cpu_seconds: float  # of learning
+
+
+def ends(run: FinishedRun) -> dict[str, float]:
+    """The mean share of points in each part, over all episodes of the last evaluations."""
+    found = _parts(run)
+    return {part: float(rows[:, 5].mean()) for part, rows in found.items()}
+
+
+def measure(run: FinishedRun) -> Measures:
+    """All of a run's numbers; a `UserError` if a file of it is damaged."""
+    curve = run.result.curve_scores / 100.0
+    own = {part: rows for part, rows in _parts(run).items() if part.startswith(f"{SPLITS[0]}/")}
+    last = read_metrics(run.folder, run.config.steps)[-1]
+    return Measures(
+        area=float(curve.mean()),
+        best=float(curve.max()),
+        steps_to_80=steps_to_enough(run.result.curve_steps, curve),
+        moves=float(own[f"{SPLITS[0]}/{ORIGINAL}"][:, 6].mean()),
+        robustness=robustness({part: float(rows[:, 5].mean()) for part, rows in own.items()}, SPLITS[0]),
+        cpu_seconds=float(last.get("cpu_seconds", 0.0)),
+    )
+
+
+def steps_to_enough(steps: Array, curve: Array) -> float:
+    """The first of the evaluations' steps (V,) at which the curve (V,) reaches `ENOUGH` of its best."""
+    best = float(curve.max())
+    return float(steps[int(np.argmax(curve >= ENOUGH * best))]) if best > 0 else math.nan
+
+
+def robustness(parts: Mapping[str, float], split: str) -> float:
+    """The mean over a split's views but the original, divided by the original; NaN where there is nothing to divide."""
+    original = parts.get(f"{split}/{ORIGINAL}", 0.0)
+    others = [share for part, share in parts.items() if part.startswith(f"{split}/") and part != f"{split}/{ORIGINAL}"]
+    return float(np.mean(others)) / original if others and original > 0 else math.nan
+
+
+def _parts(run: FinishedRun) -> dict[str, Array]:
+    """The rows of `stages.csv` of each part; a `UserError` unless all evaluations have as many of each."""
+    config = text_config(run.config)
+    content = content_of(run.folder, "stages.csv")
+    check_content("stages.csv", content, run.done)
+    table = read_stages(content)
+    wanted = config.view_episodes * config.headline_evaluations
+    found = {part: table[table[:, 1] == number] for number, part in enumerate(config.parts)}
+    if len(table) != wanted * len(found) or any(len(rows) != wanted for rows in found.values()):
+        raise UserError(
+            f"run {run.id}: stages.csv must hold {wanted} episodes of each of {len(found)} splits in views; it does not"
+        )
+    return found

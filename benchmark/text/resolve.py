@@ -1,0 +1,133 @@
+"""Fills in every number of a run on text games, from what a user asks for."""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from ...datasets.errors import UserError, choose
+from ...datasets.games.families import missing
+from ...datasets.games.tasks import GameTask, find_game_task
+from ..lm.checkpoints import check_at_hand
+from ..runs.changes import changed
+from ..runs.config import MOST
+from ..runs.methods import look_up, methods_of
+from ..runs.tracks import Wanted
+from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
+from .config import ADAPTATION, TextConfig
+from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, Budget, Parts
+
+
+def resolve(wanted: Wanted) -> list[TextConfig]:
+    """Every method with every seed; a `UserError` for what does not fit, or is not at hand."""
+    task = find_game_task(wanted.subject)
+    choose("profile", wanted.profile, list(PROFILES))
+    for seed in wanted.seeds:
+        if not 0 <= seed < 2**32:
+            raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    if line := missing(task.family.name):
+        raise UserError(line)
+    others = sorted(set(wanted.choices) - {"lm"})
+    if others:
+        raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(others)}")
+    methods = wanted.methods or tuple(listed_methods())
+    for method in methods:
+        choose(f"method of {task.name}", method, methods_of("text"))
+    budget = _budget(wanted, PROFILES[wanted.profile].budget(task))
+    games = games_hash(task, budget.view_episodes)
+    return [_config(wanted, task, method, seed, budget, games) for method in methods for seed in wanted.seeds]
+
+
+def listed_methods() -> list[str]:
+    """The names of the methods that a table of a task has, unless others are asked for."""
+    return [method for method in methods_of("text") if look_up(method).listed]
+
+
+def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budget, games: str) -> TextConfig:
+    parts = PARTS[method]
+    lm = _language_model(wanted, parts)
+    policy = _policy(wanted, parts, budget)
+    changes = wanted.budget or wanted.steps or wanted.settings
+    return TextConfig(
+        task=task.name,
+        method=method,
+        profile=f"{wanted.profile} (changed)" if changes else wanted.profile,
+        seed=seed,
+        precision="float32",
+        batch_size=policy.get("batch_size", 1),
+        **asdict(budget),
+        policy=policy,
+        version=importlib.metadata.version("lamobench"),
+        lm=lm,
+        lm_hash=encoder_hash(parts.encoder, lm, look_up(method).weights, seed),
+        agent=parts.agent,
+        encoder=parts.encoder,
+        adaptation=parts.adaptation,
+        parts=parts_of(task),
+        games_hash=games,
+    )
+
+
+def _language_model(wanted: Wanted, parts: Parts) -> str:
+    """The name of the model that the method reads with."""
+    if parts.encoder != "lm":
+        return GLOVE if parts.encoder == GLOVE else ""
+    name = str(wanted.choices.get("lm", LANGUAGE_MODEL))
+    check_at_hand(name)
+    return name
+
+
+def _policy(wanted: Wanted, parts: Parts, budget: Budget) -> dict[str, Any]:
+    """The settings of agent and adaptation, as they will read in config.json; of one that learns nothing, none."""
+    if parts.agent != "drrn":
+        return {}
+    profile = PROFILES[wanted.profile]
+    given = _by_prefix(wanted.settings)
+    settings = agent_settings(profile.policy | given[""])
+    if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
+        settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))
+    adaptation = asdict(adaptation_settings(parts.adaptation, given[ADAPTATION]))
+    policy = asdict(settings) | {f"{ADAPTATION}.{name}": value for name, value in adaptation.items()}
+    found: dict[str, Any] = json.loads(json.dumps(policy))
+    return found
+
+
+def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings by what they are of: "" for the agent; a `UserError` for a prefix that there isn't."""
+    found: dict[str, dict[str, Any]] = {"": {}, ADAPTATION: {}}
+    for name, value in settings.items():
+        prefix, dot, rest = name.rpartition(".")
+        if dot:
+            choose("kind of setting", prefix, [ADAPTATION], "settings of the agent have no prefix")
+        found[prefix][rest] = value
+    return found
+
+
+def _budget(wanted: Wanted, budget: Budget) -> Budget:
+    """The budget with what was asked for; other steps have as many evaluations."""
+    found: Budget = changed(budget, _changes(wanted, budget), "budget")
+    for name, value in vars(found).items():
+        if not 1 <= value <= MOST:
+            raise UserError(f"{name} is {value}; give 1 to {MOST}")
+    evaluations = found.steps // found.evaluate_every + 1
+    if found.steps % found.evaluate_every:
+        raise UserError(f"steps {found.steps} must be a multiple of evaluate_every {found.evaluate_every}")
+    if found.headline_evaluations >= evaluations:
+        raise UserError(
+            f"headline_evaluations is {found.headline_evaluations}, and {evaluations - 1} follow the first step; "
+            "give as many or fewer"
+        )
+    return found
+
+
+def _changes(wanted: Wanted, budget: Budget) -> Mapping[str, Any]:
+    if not wanted.steps:
+        return dict(wanted.budget)
+    evaluations = budget.steps // budget.evaluate_every
+    if wanted.steps < 1 or wanted.steps % evaluations:
+        raise UserError(
+            f"--steps {wanted.steps} can't be spread over {evaluations} evaluations; give a multiple of {evaluations}, "
+            "or --budget steps=... with --budget evaluate_every=..."
+        )
+    return {"steps": wanted.steps, "evaluate_every": wanted.steps // evaluations} | dict(wanted.budget)

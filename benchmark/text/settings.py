@@ -1,0 +1,83 @@
+"""Budgets and settings of each profile, and the parts of each method. Light: no heavy imports."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...baselines.fields import Count
+from ...datasets.games.tasks import FEW, GameTask
+
+LANGUAGE_MODEL = "minilm"  # unless --lm names another
+GLOVE = "glove"  # in the place of a language model's name
+PUBLISHED = "gruppi2024"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a method; which weights its encoder has stands in its row of `runs/methods.py`."""
+
+    agent: str  # "drrn", or one that learns nothing: "random", "gold"
+    encoder: str = ""  # "hash", "glove", or "lm", the language model
+    adaptation: str = "fixed"  # what of the language model is trained
+
+
+PARTS = {
+    "random": Parts("random"),
+    "gold": Parts("gold"),
+    "drrn-hash": Parts("drrn", "hash"),
+    "drrn-glove": Parts("drrn", "glove"),
+    "drrn-glove-random": Parts("drrn", "glove"),
+    "drrn-glove-permuted": Parts("drrn", "glove"),
+    "drrn-fixed": Parts("drrn", "lm"),
+    "drrn-fixed-random": Parts("drrn", "lm"),
+    "drrn-fixed-permuted": Parts("drrn", "lm"),
+    **{
+        f"drrn-{name}": Parts("drrn", "lm", name)
+        for name in ("top-k", "lora", "full", "warm-head", "l2-init", "distill", "ewc")
+    },
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The length of a run, and how it is measured."""
+
+    steps: Count  # of all games together
+    evaluate_every: Count  # steps between evaluations; there is one before the first step too
+    evaluation_episodes: Count  # on the games it learns from, as they are
+    view_episodes: Count  # of each split in each view, in the last evaluations
+    headline_evaluations: Count = 3  # of these; Q-learning goes up and down
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All that a profile decides."""
+
+    few: Budget  # where there are `FEW` games to learn from
+    many: Budget
+    policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
+    warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
+
+    def budget(self, task: GameTask) -> Budget:
+        """The budget of a task."""
+        return self.few if task.games <= FEW else self.many
+
+
+PROFILES = {
+    "cpu": Profile(
+        few=Budget(steps=3000, evaluate_every=300, evaluation_episodes=50, view_episodes=50),
+        many=Budget(steps=6000, evaluate_every=600, evaluation_episodes=50, view_episodes=50),
+        policy={
+            "learning_rate": 1e-3,
+            "temperature": 0.1,  # of 0.05 to 0.3, on seed 1000 with hashes: above it too little is repeated
+            "batch_size": 16,
+            "environments": 1,
+            "update_every": 4,
+            "target_every": 25,
+        },
+    ),
+    # 100,000 steps of 8 games side by side, and the agent's own defaults.
+    PUBLISHED: Profile(
+        few=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
+        many=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
+    ),
+}

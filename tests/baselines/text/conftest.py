@@ -1,0 +1,52 @@
+"""A tiny encoder whose weights are trained, scenes, and an agent on them."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lamobench.baselines.text.drrn import DRRN, DRRNConfig
+from lamobench.baselines.text.encoders import Encoder, HashEncoder
+from lamobench.baselines.text.texts import PieceVectors, Texts
+from lamobench.datasets.games.game import Scene
+
+Make = Callable[..., DRRN]
+
+
+class Letters(nn.Module):
+    """The mean of a trained vector for each letter of a word."""
+
+    width = 3
+    frozen = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.table = nn.Parameter(torch.randn(128, 3, generator=generator))
+
+    def cut(self, text: str) -> Sequence[str]:
+        return text.split()
+
+    def encode(self, pieces: Sequence[str]) -> Tensor:
+        return self(pieces)  # type: ignore[no-any-return]
+
+    def forward(self, pieces: Sequence[str]) -> Tensor:
+        return torch.stack([self.table[[ord(letter) % 128 for letter in piece]].mean(0) for piece in pieces])
+
+
+def scene(observation: str, inventory: str, *commands: str, score: float = 0.0, over: bool = False) -> Scene:
+    """A moment of a game of two points."""
+    return Scene(observation, inventory, commands, score, 2.0, 0, over, over)
+
+
+@pytest.fixture
+def make() -> Make:
+    """An agent of few hidden units; `letters` says whether its encoder is trained."""
+
+    def agent(*, letters: bool = False, seed: int = 0, **settings: float) -> DRRN:
+        encoder: Encoder = Letters() if letters else HashEncoder()
+        config = DRRNConfig(**({"hidden": 4, "learning_rate": 0.01} | settings))  # type: ignore[arg-type]
+        return DRRN(config, encoder, PieceVectors(Texts(encoder), encoder.encode, one_by_one=False), seed)
+
+    return agent

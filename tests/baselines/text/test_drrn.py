@@ -1,0 +1,131 @@
+"""DRRN against the same computed text by text, and its losses by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from lamobench.baselines.text.drrn import DRRN
+from lamobench.baselines.text.replay import Transition
+from lamobench.baselines.text.still import StillPolicy
+from lamobench.baselines.text.texts import State, make_batch
+from lamobench.tests.baselines.text.conftest import Make, scene
+
+SCENES = (
+    scene("a dark room", "", "go on", "look"),
+    scene("a dark room", "a lamp", "go", "drop the lamp", "look"),
+    scene("", "a lamp", "look"),
+)
+RNG = np.random.default_rng(0)  # nothing is drawn from it
+both = pytest.mark.parametrize("letters", [False, True])
+
+
+def naive(agent: DRRN, state: State, command: int) -> float:
+    """Q of one command, one text at a time, without padding."""
+
+    def read(network: torch.nn.GRU, text: int) -> torch.Tensor:
+        pieces = agent.texts.names(agent.texts.pieces[text])
+        vectors = agent.encoder.encode(pieces) if pieces else torch.zeros(1, agent.encoder.width)
+        outputs, _ = network(agent.network.project(vectors)[None])
+        return outputs[0, -1]
+
+    texts = [
+        read(agent.network.observation, state.observation),
+        read(agent.network.inventory, state.inventory),
+        read(agent.network.command, command),
+    ]
+    return float(agent.network.score(torch.cat(texts)).detach())
+
+
+@both
+def test_a_batch_gives_what_text_by_text_gives(make: Make, letters: bool) -> None:
+    agent = make(letters=letters)
+    states = [agent.texts.state(each) for each in SCENES]
+    batch = make_batch(agent.texts, states)
+    with torch.no_grad():
+        values = agent.network(agent._online_vectors(batch.pieces), batch)
+        expected = [naive(agent, state, command) for state in states for command in state.commands]
+    np.testing.assert_allclose(values.numpy(), expected, rtol=1e-4, atol=1e-5)
+    flat = [p for state in states for p in agent.probabilities(state).tolist()]
+    softmax = torch.cat([(each / agent.config.temperature).softmax(0) for each in values.split([2, 3, 1])])
+    np.testing.assert_allclose(flat, softmax.numpy(), rtol=1e-4)
+    still = StillPolicy(agent)
+    for _ in range(2):  # the second time nothing is read anew
+        np.testing.assert_allclose(torch.cat(still.probabilities(states)).numpy(), softmax.numpy(), rtol=1e-4)
+
+
+def test_targets_by_hand(make: Make) -> None:
+    agent = make(discount=0.5)
+    first, second, third = (agent.texts.state(each) for each in SCENES)
+    over = agent.texts.state(scene("done", "", over=True))
+    steps = [
+        Transition(first, first.commands[0], 1.0, second, False),
+        Transition(second, second.commands[1], 2.0, third, False),
+        Transition(second, second.commands[1], 3.0, over, True),
+        Transition(third, third.commands[0], 4.0, State(third.observation, third.inventory, ()), False),
+    ]
+    with torch.no_grad():
+        agent.network.score[2].bias += 10.0  # the target does not move along
+        best = [max(naive_of_target(agent, state, command) for command in state.commands) for state in (second, third)]
+    expected = [1.0 + 0.5 * best[0], 2.0 + 0.5 * best[1], 3.0, 4.0]
+    np.testing.assert_allclose(agent.targets(steps).numpy(), expected, rtol=1e-5)
+    found = [naive(agent, step.state, step.command) for step in steps]
+    apart = np.abs(np.subtract(found, expected))
+    huber = np.where(apart < 1.0, 0.5 * apart**2, apart - 0.5).mean()
+    assert float(agent.loss(steps).detach()) == pytest.approx(huber, rel=1e-5)
+
+
+def naive_of_target(agent: DRRN, state: State, command: int) -> float:
+    network = agent.network
+    agent.network = agent.target
+    try:
+        return naive(agent, state, command)
+    finally:
+        agent.network = network
+
+
+@both
+def test_updates_move_all_that_is_trained_and_the_target_follows(make: Make, letters: bool) -> None:
+    agent = make(letters=letters, target_every=2, encoder_learning_rate=0.01)
+    first, second, _ = (agent.texts.state(each) for each in SCENES)
+    steps = [
+        Transition(first, first.commands[0], 1.0, second, False),
+        Transition(second, second.commands[0], 0.0, first, True),
+    ]
+    before = {name: tensor.clone() for name, tensor in agent._weights().items()}
+    agent.update(steps, RNG)
+    moved = {name.split(".")[0] for name, tensor in agent._weights().items() if not torch.equal(tensor, before[name])}
+    assert moved == ({"network", "encoder"} if letters else {"network"})
+    agent.update(steps, RNG)
+    weights = agent._weights()
+    for name, tensor in weights.items():
+        if name.startswith("target"):
+            assert torch.equal(tensor, weights[name.replace("target_", "").replace("target", "network")])
+
+
+@both
+def test_an_agent_that_is_loaded_goes_on_as_the_other(make: Make, letters: bool) -> None:
+    agents = [make(letters=letters, target_every=3, seed=seed) for seed in (0, 1)]
+    for agent in agents:
+        for each in SCENES:
+            agent.texts.state(each)
+    states = [agents[0].texts.state(each) for each in SCENES]
+    steps = [Transition(states[0], states[0].commands[1], 1.0, states[1], False)]
+    for _ in range(4):
+        agents[0].update(steps, RNG)
+    agents[1].load(agents[0].tensors())
+    for agent in agents:
+        agent.update(steps, RNG)
+        agent.update(steps, RNG)
+    ours, theirs = (agent.tensors() for agent in agents)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_it_learns_which_command_pays(make: Make) -> None:
+    agent = make(hidden=16, learning_rate=0.01, temperature=0.1)
+    room = agent.texts.state(scene("a dark room", "", "go on", "look", "wait"))
+    over = agent.texts.state(scene("done", "", over=True))
+    steps = [Transition(room, command, float(command == room.commands[1]), over, True) for command in room.commands]
+    for _ in range(60):
+        agent.update(steps, RNG)
+    assert float(agent.probabilities(room)[1]) > 0.9

@@ -1,0 +1,79 @@
+"""Finished runs on text games whose evaluations are written by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from lamobench.benchmark.runs.damage import sizes_and_hashes
+from lamobench.benchmark.runs.episodes import Episode, episodes_csv
+from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
+from lamobench.benchmark.text.config import TextConfig
+from lamobench.benchmark.text.settings import PARTS
+
+EPISODES = 4
+STEPS = (0, 100, 200, 300)
+# The share of points at each evaluation, then in each part at the end.
+OUTCOMES: Mapping[str, tuple[list[float], dict[str, float]]] = {
+    "random": ([0.25] * 4, {"train/orig": 0.25, "train/paraphrase": 0.25, "train/shuffle": 0.25, "ood/orig": 0.0}),
+    "drrn-hash": (
+        [0.25, 0.5, 0.75, 0.75],
+        {"train/orig": 0.75, "train/paraphrase": 0.25, "train/shuffle": 0.0, "ood/orig": 0.25},
+    ),
+    "drrn-fixed": (
+        [0.25, 0.75, 1.0, 1.0],
+        {"train/orig": 1.0, "train/paraphrase": 0.75, "train/shuffle": 0.25, "ood/orig": 0.5},
+    ),
+}
+
+
+def config_of(method: str, seed: int) -> TextConfig:
+    """The configuration of a run of three parts."""
+    return TextConfig(
+        task="tidy-medium",
+        method=method,
+        profile="cpu",
+        seed=seed,
+        precision="float32",
+        steps=STEPS[-1],
+        batch_size=16,
+        evaluate_every=100,
+        evaluation_episodes=EPISODES,
+        headline_evaluations=2,
+        policy={"learning_rate": 0.001} if method.startswith("drrn") else {},
+        version="0.1.0",
+        lm="gpt2-mini" if method == "drrn-fixed" else "",
+        lm_hash="a" * 64 if method == "drrn-fixed" else "",
+        agent=PARTS[method].agent,
+        encoder=PARTS[method].encoder,
+        adaptation="fixed",
+        parts=list(OUTCOMES[method][1]),
+        games_hash="b" * 64,
+        view_episodes=EPISODES,
+    )
+
+
+def write_run(root: Path, method: str, seed: int) -> Path:
+    """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
+    config = config_of(method, seed)
+    folder = root / config.id
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config.stored()))
+    curve, ends = OUTCOMES[method]
+    played = [
+        Episode(step, 0.0, n, n, share + (0.01 * seed if n == 0 else 0.0), 20)
+        for step, share in zip(STEPS, curve, strict=True)
+        for n in range(EPISODES)
+    ]
+    parts = [
+        StageEpisode(step, part, n, n, int(share == 1.0), share, 10 + part + seed)
+        for step in STEPS[-2:]
+        for part, share in enumerate(ends.values())
+        for n in range(EPISODES)
+    ]
+    rows = [{"step": step, "cpu_seconds": step / 10.0, "seconds": step / 5.0} for step in STEPS[1:]]
+    (folder / "episodes.csv").write_text(episodes_csv(played))
+    (folder / "stages.csv").write_text(f"{HEADER}\n{stages_csv(parts)}")
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = {"params_total": 1000, "params_trainable": 10, "train_seconds": 1.0, "simulator": "lamobench 0.1.0"}
+    (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
+    return folder

@@ -1,0 +1,72 @@
+"""The leaderboard of runs whose evaluations are written by hand, and the same made again from their archive."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.recompute.check import check_folder
+from lamobench.benchmark.scores.collect import finished, read_run
+from lamobench.benchmark.scores.leaderboard import group_runs
+from lamobench.benchmark.text.board import rows, tables
+from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_run
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three methods with two seeds, ranked, with their archive."""
+    root = tmp_path_factory.mktemp("text")
+    for method in OUTCOMES:
+        for seed in (0, 1):
+            write_run(root / "runs", method, seed)
+    parse(["leaderboard", "--runs", str(root / "runs"), "--output", str(root / "results"), "--archive"]).run()
+    return root / "results"
+
+
+def test_rows_by_hand(results: Path) -> None:
+    with (results / "text.csv").open() as file:
+        found = {row["method"]: row for row in csv.DictReader(file)}
+    assert list(found) == list(OUTCOMES)
+    fixed = found["drrn-fixed"]
+    assert (fixed["lm"], fixed["seeds"], fixed["params_trainable"]) == ("gpt2-mini", "2", "10")
+    assert float(fixed["area"]) == pytest.approx(
+        0.75 + 0.01 / 8, abs=1e-3
+    )  # the second seed: a hundredth of one episode
+    assert float(fixed["area_gain"]) == pytest.approx(0.75 - 0.5625, abs=1e-3)
+    assert float(fixed["area_gain_low"]) == pytest.approx(0.1875, abs=1e-3)  # each seed gains the same
+    assert float(fixed["steps_to_80"]) == 200
+    assert float(fixed["moves"]) == 10.5
+    assert float(fixed["robustness"]) == pytest.approx(0.5)
+    assert float(fixed["train/paraphrase"]) == 0.75
+    assert float(fixed["ood/orig"]) == 0.5
+    assert fixed["valid/orig"] == ""
+    assert found["drrn-hash"]["area_gain"] == ""
+    assert not any("seconds" in column for column in fixed)
+
+
+def test_tables_have_a_line_for_each_split(results: Path) -> None:
+    runs = finished(map(read_run, sorted((results.parent / "runs").iterdir())))
+    learning, viewed = tables(rows(group_runs(runs)))
+    assert learning.startswith("tidy-medium (cpu profile, 2 seeds)\n")
+    assert [line.split("  ")[0] for line in learning.splitlines()[2:5]] == [
+        "fixed (gpt2-mini)",
+        "hash",
+        "Random",
+    ]
+    lines = [line for line in viewed.splitlines() if " train " in line or " ood " in line]
+    assert len(lines) == 6
+    assert all(len(line) <= 100 for table in (learning, viewed) for line in table.splitlines())
+
+
+def test_the_archive_says_the_same(results: Path, tmp_path: Path) -> None:
+    checked = {found.path.name: found for found in check_folder(results)}
+    assert checked["text.csv"].cells > 50
+    assert not any(found.faults for found in checked.values())
+    assert {"tidy-medium.png"} <= {path.name for path in results.iterdir()}
+    for path in results.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    board = tmp_path / "text.csv"
+    board.write_text(board.read_text().replace("0.1875,0.1875", "0.1876,0.1875", 1))
+    (fault,) = next(found.faults for found in check_folder(tmp_path) if found.path.name == "text.csv")
+    assert fault.startswith("area_gain is 0.1876, recomputed 0.1875 ")

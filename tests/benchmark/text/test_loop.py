@@ -1,0 +1,133 @@
+"""Whole runs with tiny budgets: what every method does, and that a run which is cut short goes on bitwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamobench.benchmark.runs.stages import read_stages
+from lamobench.benchmark.scores.collect import read_finished
+from lamobench.benchmark.text import track
+from lamobench.benchmark.text.loop import Learning
+from lamobench.benchmark.text.measures import ends, measure
+from lamobench.benchmark.training.life import Life
+from lamobench.tests.benchmark.text.conftest import Tiny, train
+
+METHODS = ("random", "gold", "drrn-fixed-random", "drrn-lora", "drrn-ewc")
+
+
+def without_seconds(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_trained_and_measured(method: str, tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method)
+    run = read_finished(train(config, tmp_path))
+    assert run.result.curve_steps.tolist() == [0, 10, 20, 30]
+    found = measure(run)
+    assert found.area == pytest.approx(run.result.curve_scores.mean() / 100)
+    assert list(ends(run)) == config.parts
+    assert 1 <= found.moves <= 50
+    stages = read_stages((run.folder / "stages.csv").read_bytes())
+    assert len(stages) == 2 * len(config.parts)
+    assert set(stages[:, 0]) == {20, 30}
+    assert (run.done["params_trainable"] > 0) == method.startswith("drrn")
+    if method == "gold":
+        assert set(ends(run).values()) == {1.0}
+        assert found.robustness == 1.0
+    again = track.play(run.folder, config, "cpu", "", 5, 3)
+    assert [played.seed for played in again] == [0, 1, 2]
+
+
+class StoppedError(Exception):
+    """The run is cut short here."""
+
+
+@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill"])
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
+    method: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(method)
+    settle = Life.settle
+
+    def stop(life: Life) -> None:
+        settle(life)
+        if life.progress.step == 10:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Life, "settle", stop)
+        with pytest.raises(StoppedError):
+            track.train((config,), tmp_path / "cut", "cpu", lambda *_: None, print)
+    torch.manual_seed(123)  # what a run draws doesn't come from there
+    np.random.seed(123)  # noqa: NPY002
+    cut = train(config, tmp_path / "cut")
+    whole = train(config, tmp_path / "whole")
+    for name in ("episodes.csv", "stages.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert without_seconds(cut) == without_seconds(whole)
+    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.mark.parametrize("method", ["drrn-top-k", "drrn-lora", "drrn-full", "drrn-warm-head"])
+def test_what_is_said_to_be_trained_moves_and_nothing_else(method: str, tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method, warm_up=2) if method == "drrn-warm-head" else tiny(method)
+    training = Learning(config, tmp_path, lambda *_: None)
+    model = training.agent.encoder.model  # type: ignore[attr-defined]
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    moved: list[set[str]] = []
+    while training.agent.updates < 3:
+        updates = training.agent.updates
+        training.advance(1)
+        if training.agent.updates > updates:
+            moved.append({n for n, weight in model.named_parameters() if not torch.equal(weight, before[n])})
+    if method == "drrn-warm-head":
+        assert moved[1] == set()
+    elif method == "drrn-lora":
+        assert all("lora_" in name or name.endswith("bias") for name in moved[2])
+    parts = {name.split(".")[2] for name in moved[2] if name.startswith("transformer.h.")}
+    assert parts == {"0", "1"}
+    assert any(not name.startswith("transformer.h.") for name in moved[2]) == (method == "drrn-full")
+
+
+def test_choices_that_are_played_again_fill_the_buffer_as_it_was(tiny: Tiny, tmp_path: Path) -> None:
+    first, second = (Learning(tiny(), tmp_path, lambda *_: None) for _ in range(2))
+    for _ in range(70):
+        first.collector.step(first.agent, first.rng)
+    second.collector.load(first.collector.tensors())
+    assert second.replay.ring == first.replay.ring
+    assert second.replay.best == first.replay.best
+    for ours, theirs in zip(first.collector.places, second.collector.places, strict=True):
+        assert ours is theirs is None or (ours and theirs and ours.scene == theirs.scene)
+
+
+def test_games_that_no_longer_offer_what_was_chosen_are_one_line(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tmp_path / tiny().id
+    training = Learning(tiny(), folder, lambda *_: None)
+    training.collector.choices = [10_000]
+    training.write()
+    with pytest.raises(ValueError, match=r"no longer offers command 10000\); delete .* to start that run again"):
+        Learning(tiny(), folder, lambda *_: None).load()
+
+
+def test_a_seed_is_the_same_again_and_another_is_not(tiny: Tiny, tmp_path: Path) -> None:
+    folders = [train(tiny(seed=seed), tmp_path / place) for seed, place in ((0, "a"), (0, "b"), (1, "c"))]
+    texts = [(folder / "episodes.csv").read_bytes() for folder in folders]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_weights_that_are_no_numbers_stop_the_run_with_a_line(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(learning_rate=1e38)
+    (line,) = track.train((config,), tmp_path, "cpu", lambda *_: None, print).values()
+    assert "no longer finite" in line or "became" in line
+    assert line.endswith("try a lower learning rate, e.g. --set learning_rate=1e-4")
+    assert not (tmp_path / config.id / "done.json").exists()
