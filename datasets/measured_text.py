@@ -47,7 +47,7 @@ def measured_text(named: str = "", most_bytes: int = MOST_BYTES) -> MeasuredText
     anything else, and for a text whose first line is longer than `most_bytes`.
     """
     if most_bytes < 1:
-        raise UserError(f"most bytes of the text is {most_bytes}; give 1 or more, e.g. {MOST_BYTES}")
+        raise UserError(f"the text may have {most_bytes} bytes; give 1 or more, e.g. {MOST_BYTES}")
     named = named or (WIKITEXT if wikitext.folder_of(WIKITEXT).is_dir() else DOCS)
     if named in wikitext.PUBLISHED_ARTICLES:
         lines: Iterable[str] = (f"{article}\n\n" for article in wikitext.articles(named, "valid"))

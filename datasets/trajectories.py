@@ -152,7 +152,7 @@ def _check_values(data: Trajectories) -> None:
                 where = start + int(np.argwhere(~finite)[0][0])
                 raise UserError(
                     f"data set '{data.provenance.dataset}': {name}[{where}] is not a finite number; "
-                    "mend or drop that episode before importing the data"
+                    "correct or drop that episode before importing the data"
                 )
     inside = np.ones(data.num_steps, bool)
     inside[data.offsets[1:] - 1] = False

@@ -20,6 +20,14 @@ def test_the_example_of_the_api_page_runs_as_it_stands(
     assert re.search(r"bc\s+0\.3\s+1\s", printed)
 
 
+def test_the_example_of_the_games_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "text.md").read_text(), re.S)[0]
+    exec(compile(example, "docs/text.md", "exec"), {"__name__": "example"})
+    printed = capsys.readouterr().out
+    assert "This room is the kitchen." in printed
+    assert printed.endswith("3 of 3 points in 6 moves\n")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_the_docs_name_exist(page: Path) -> None:
     text = page.read_text()

@@ -10,6 +10,7 @@ Shapes: B states, C commands of them all, P pieces of text, D width of a piece's
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,11 +108,11 @@ class DRRN:
         self.target_tuned = _copies(self.tuned)
         self.vectors = PieceVectors(self.texts, self._encode_with_target, one_by_one=True) if self.tuned else vectors
         self.updates = 0
-        groups = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
         if self.tuned:
             groups.append({"params": list(self.tuned.values()), "lr": config.encoder_learning_rate})
         self.optimizer = torch.optim.Adam(groups, fused=True)
-        self.parameters = [parameter for group in groups for parameter in group["params"]]
+        self.parameters: list[nn.Parameter] = [weight for group in groups for weight in group["params"]]
 
     def loss(self, transitions: Sequence[Transition]) -> Tensor:
         """The mean Huber loss of Q to r + discount * max over the commands that follow of the target's Q."""

@@ -54,4 +54,4 @@ class StillPolicy:
         inventories = self.inventories(state.inventory for state in states)[state_of]
         commands = self.commands(command for state in states for command in state.commands)
         values = self.agent.network.values(observations, inventories, commands)
-        return [(each / self.agent.config.temperature).softmax(0) for each in values.split(counts)]
+        return [(each / self.agent.config.temperature).softmax(0) for each in torch.split(values, counts)]

@@ -92,10 +92,17 @@ def make_batch(texts: Texts, states: Sequence[State], commands: Sequence[Sequenc
     inventories, inventory_of = _distinct(state.inventory for state in states)
     chosen, command_of = _distinct(command for each in offered for command in each)
     rows: dict[int, int] = {}
-    parts = [_sequences(texts, numbers, rows) for numbers in (observations, inventories, chosen)]
     counts = torch.tensor([len(each) for each in offered])
-    state_of = torch.repeat_interleave(torch.arange(len(states)), counts)
-    return Batch(list(rows), *parts, observation_of, inventory_of, command_of, state_of)
+    return Batch(
+        observations=_sequences(texts, observations, rows),
+        inventories=_sequences(texts, inventories, rows),
+        commands=_sequences(texts, chosen, rows),
+        pieces=list(rows),  # after those lines, which fill it
+        observation_of=observation_of,
+        inventory_of=inventory_of,
+        command_of=command_of,
+        state_of=torch.repeat_interleave(torch.arange(len(states)), counts),
+    )
 
 
 def _distinct(keys: Iterable[Key]) -> tuple[list[Key], Tensor]:

@@ -22,10 +22,10 @@ from .published import PublishedModel
 
 EPISODES = 20
 TARGETS = (3600.0, 1800.0)
-# Of each episode: hopper's horizon; and what leaves only a small part to the making of environments, one against forty.
+# Steps of an episode: hopper's horizon, or so many that making the environments, forty against one, hardly counts.
 STEPS = {True: 1000, False: 200}
-COMPARED = 40  # steps whose actions are compared: later ones are far apart where the first ones differ by rounding
-TOLERANCE = 1e-5  # of actions
+COMPARED = 40  # steps whose actions are compared: rounding errors of the first ones grow with each step
+TOLERANCE = 1e-5  # largest difference of actions
 
 
 class Remembering(gymnasium.Wrapper):  # type: ignore[misc]

@@ -27,9 +27,9 @@ CONTEXTS = (5, 10, 20, 50, 100)
 SHAPES = ("gpt2-mini", "gpt2", "gpt2-medium")
 FEW_WINDOWS = 8  # in a batch of the wider models: an eighth of the published one
 DATA = (10**3, 10**4, 10**5, 10**6, 10**7)
-EPISODE = 500  # steps of one
+EPISODE = 500  # steps
 RUNS = (1, 2, 4, 8, 16, 32, 64)
-DATASET = "reacher2d-medium-large"  # that those are of
+DATASET = "reacher2d-medium-large"  # of the runs
 
 DT = "DT step"
 LAMO = "LaMo step"

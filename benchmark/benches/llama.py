@@ -44,7 +44,7 @@ WINDOWS = 8
 CONTEXT = 10
 KITCHEN = (60, 9)  # numbers of an observation and of an action
 THEIRS = "transformers' and peft's own"
-MOST_ROUNDS = 3  # of what takes seconds
+MOST_ROUNDS = 3  # of measurements that take seconds
 LOADED = 0.5  # seconds
 CONFIG = LaMoConfig(context=CONTEXT, dropout=0.0, lora_dropout=0.0)
 

@@ -82,7 +82,7 @@ def check_price(settings: Settings, profile: str, parts: int) -> None:
     if parts < 1:
         raise UserError(f"parts is {parts}; give 1 or more")
     if settings.clock == "cpu" and (settings.threads > 1 or choose_device("auto").type == "cuda"):
-        raise UserError("--clock cpu adds up the seconds of all threads, and knows none of a GPU; give --clock wall")
+        raise UserError("--clock cpu adds up the seconds of all threads, and sees none of a GPU's; give --clock wall")
 
 
 def price_table(

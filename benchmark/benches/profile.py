@@ -21,7 +21,7 @@ from .trainings import configurations, stock, training
 # The first pattern that an operation's name matches is its kind; an operation's time is its own, not its callees'.
 KINDS = {
     "products": r"addmm|::mm$|linear|convolution",
-    "attention": r"scaled_dot_product|bmm|_softmax",  # and, of LaMo, the smaller half of its updates' products
+    "attention": r"scaled_dot_product|bmm|_softmax",  # and half of the products of LaMo's updates
     "dropout": r"bernoulli|dropout|random_",
     "activations": r"gelu|relu|tanh|threshold|softplus|sigmoid",
     "norms": r"layer_norm|softmax|logsumexp",
@@ -29,7 +29,7 @@ KINDS = {
     "copies": r"copy|cat|stack|clone|embedding|index|gather|fill|zero|empty|to_dense|to_mkldnn|select|slice|resize",
     "elementwise": r"^(aten|mkldnn)::",
 }
-REST = "Python, autograd"  # what is in no operation: the interpreter, autograd's graph, the drawing of the batch
+REST = "Python, autograd"  # time outside of operations: the interpreter, autograd's graph, the drawing of the batch
 
 Step = Callable[[], Any]
 
@@ -83,7 +83,7 @@ def _shares(step: Step, settings: Settings) -> dict[str, float]:
     for _ in range(max(2, settings.rounds)):
         alone.append(_milliseconds(step, CLOCKS[settings.clock]))
         with profile(activities=[ProfilerActivity.CPU]) as found:
-            whole = _milliseconds(step, time.perf_counter)  # the profiler's clock
+            whole = _milliseconds(step, time.perf_counter)  # the clock that the profiler has
         parts.append(by_kind([(e.key, e.self_cpu_time_total / 1000) for e in found.key_averages()], whole))
     shares = {kind: quartiles([part[kind] for part in parts])[1] for kind in parts[0]}
     return {"ms": round(quartiles(alone)[1], 2), **{kind: round(share, 1) for kind, share in shares.items()}}

@@ -11,7 +11,7 @@ from .harness import Measure, Row, Settings, below, in_turn
 from .trainings import DATA, SMALL_NETWORKS, configurations, stock, training
 
 SEEDS = 5
-STEP = 1  # whose learning rates are used throughout
+STEP = 1  # its learning rates are used for all steps
 
 
 def seeds_together(settings: Settings, scratch: Path, methods: tuple[str, ...] = ()) -> list[Row]:

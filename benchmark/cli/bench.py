@@ -108,7 +108,7 @@ def _measure(command: Bench, settings: "Settings") -> None:
     places = [(name, str(count)) for name in MEASUREMENTS for count in threads]
     rows = merged(found, output, ["name", "threads"], places, sections=["processor"])
     table = read_table(output)
-    together = sorted(table, key=lambda row: places.index((row["name"], row["threads"])))  # whatever the processor
+    together = sorted(table, key=lambda row: places.index((row["name"], row["threads"])))  # of all processors
     bench_figure(together, machine(table), output.with_suffix(".png"))
     if command.page:
         write_into(command.page, "measurements", as_markdown(table))
@@ -139,7 +139,7 @@ def _price(command: Bench, settings: "Settings") -> None:
     check_price(settings, command.price, command.parts)
     output = command.output or RESULTS / "price.csv"
     found = price_table(settings, command.price, cells_of(command.only), command.parts, _say)
-    # what was priced elsewhere, of another profile or with other threads, goes: it would be added up with these
+    # rows of another machine, profile or number of threads go: they would be added up with these
     rows = merged(found, output, ["dataset", "method"], cells_of([]), ["profile", "device", "threads", "torch"])
     table = read_table(output)
     if command.page:

@@ -49,7 +49,7 @@ class LanguageModelFetch:
         if [path.suffix for path in self.from_] == [".gguf"]:
             print_rows([import_gguf(self.name, self.from_[0], self.force)], self.json)
             return
-        if self.name in PACKAGED:  # pip's to fetch: says so where it is not here
+        if self.name in PACKAGED:  # fetched by pip; says so where it is not here
             row = {"model": self.name, "folder": str(packaged_folder(self.name)), "use": f"--lm {self.name}"}
             print_rows([row], self.json)
             return

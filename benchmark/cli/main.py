@@ -77,7 +77,7 @@ def main() -> None:
     A user's mistake ends in one line on standard error and status 2, an interrupt in status 130, and a reader that has
     gone in status 141: as a signal would end it, for a shell.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any exit, it clears temporary folders away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit, so that temporary folders are cleared away
     prepare_streams()
     command: Any = None
     try:
@@ -123,7 +123,7 @@ def parse(arguments: list[str]) -> Any:
             )
     except SystemExit as stop:
         if stop.code in (0, None):
-            sys.stdout.flush()  # help that a reader has not waited for ends as any other output does
+            sys.stdout.flush()  # a reader that left before the help was over is found here
             raise
         sys.exit(_complain(one_line(mistake.getvalue())))
 

@@ -13,9 +13,9 @@ def main() -> None:
     """Start `cli.main`. Ctrl-C in the middle of an import ends it at once, without a word."""
     sys.unraisablehook = _unraisable
     try:
-        import signal  # takes a while, too
+        import signal  # takes a while
 
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else started to be deaf: by `nohup`, by `&`
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where `nohup` or `&` has it ignored
             signal.signal(signal.SIGINT, _interrupt)
         if sys.argv[1:] not in LISTS_OF_COMMANDS:
             from ..runs.methods import METHODS

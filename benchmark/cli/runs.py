@@ -118,9 +118,9 @@ class RunsRemove:
         from ..runs.store import hold
 
         run_or_broken = re.compile(f"{RUN_ID_END.pattern}|{BROKEN_END.pattern}")
-        found = [_find(name, self.runs, run_or_broken) for name in self.names]  # none goes if one is not there
+        found = [_find(name, self.runs, run_or_broken) for name in self.names]  # if one is not there, none is removed
         for folder in dict.fromkeys(found):
-            with scratch_folder(folder.parent, ".removed.") as aside:  # cleared away by the next if this is killed
+            with scratch_folder(folder.parent, ".removed.") as aside:  # cleared away by the next, if this is killed
                 with hold(folder):
                     os.rename(folder, aside / folder.name)  # gone in one step: never half a run
                 rmtree(aside / folder.name)

@@ -47,7 +47,7 @@ class Sighting:
 
     root: Path  # folder of its runs
     plan: Mapping[str, Any]
-    state: Mapping[str, Any]  # empty before the first look of the sweep at itself
+    state: Mapping[str, Any]  # empty until the sweep writes it for the first time
     alive: bool
 
 
@@ -151,7 +151,7 @@ def last_score(folder: Path) -> float | None:
         table = read_episodes(content_of(folder, "episodes.csv"))
         own = table[(table[:, 1] == config.target_returns[0]) & (table[:, 0] == table[-1, 0]), 4]
         return float(find_track(config.track).find_task(config.task).normalise(own).mean()) if len(own) else None
-    except (OSError, UserError):  # not yet, or damaged: a sweep says so, not a look
+    except (OSError, UserError):  # not written yet, or damaged: the sweep itself reports damage
         return None
 
 

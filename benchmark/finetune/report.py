@@ -60,13 +60,12 @@ def table(setting: Setting) -> Table:
     """A line for each method and variant: what it forgot, and what came of it."""
     measured = {(row["method"], row["variant"]): shown(row) for row in rows([row.group for row in setting.rows])}
     _, *head = next(iter(measured.values()))
-    lines = [
-        (row, [cell.replace("-", MINUS) for cell in list(measured[row.method, row.variant].values())[1:]])
-        for row in setting.rows
-    ]
-    return Table(
-        "What was forgotten, and what came of it", CAPTION, [f"{name[0].upper()}{name[1:]}" for name in head], lines
-    )
+    titles = [f"{name[0].upper()}{name[1:]}" for name in head]
+    lines = []
+    for row in setting.rows:
+        _, *cells = measured[row.method, row.variant].values()
+        lines.append((row, [cell.replace("-", MINUS) for cell in cells]))
+    return Table("What was forgotten, and what came of it", CAPTION, titles, lines)
 
 
 def terms() -> Mapping[str, str]:

@@ -52,8 +52,7 @@ class FastLinear(nn.Module):
         self.rounded = RoundedOnce()
         self.inputs_first = isinstance(layer, Conv1D)  # GPT-2 stores its weights as (in, out)
         if self.inputs_first and not self.weight.requires_grad and self.weight.shape[0] > self.weight.shape[1]:
-            # forwards and backwards together, oneDNN is a twentieth faster where the longer side is contiguous;
-            # to MKL it is all one
+            # forward and backward, oneDNN is a twentieth faster where the longer side is contiguous; MKL is not
             self.weight.data = self.weight.data.T.contiguous().T
 
     def forward(self, inputs: Tensor) -> Tensor:

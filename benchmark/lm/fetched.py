@@ -46,10 +46,12 @@ def import_gguf(name: str, file: Path, force: bool = False) -> dict[str, Any]:
     and changes nothing, otherwise, if there is such a model already and not `force`, and as `converted.convert` does.
     """
     if not NAME.fullmatch(name) or name in PUBLISHED or (EMBEDDED / name).exists() or name in corpora.NAMES:
-        raise UserError(f"a GGUF can't become '{name}'; give another name of letters, digits, '.', '_' and '-'")
+        raise UserError(
+            f"'{name}' can't name a model that is imported; give a new name of letters, digits, '.', '_' and '-'"
+        )
     if (package := PACKAGED.get(name)) is not None:
         if not package.gguf:
-            raise UserError(f"'{name}' is no GGUF; give another name")
+            raise UserError(f"'{name}' is a packaged model that has no GGUF; give another name")
         check_content(file, package.sha256[package.gguf], f"language model '{name}'", "give that file, or another name")
     folder = home() / "models" / name
     if folder.exists() and not force:

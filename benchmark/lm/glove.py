@@ -66,5 +66,7 @@ def _redrawn(table: Array, weights: str, seed: int) -> Array:
         return table
     generator = np.random.default_rng([seed, CONTROLS.index(weights)])
     if weights == "permuted":
-        return generator.permuted(table.ravel()).reshape(table.shape)
-    return generator.standard_normal(table.shape, np.float32) * table.std() + table.mean()
+        shuffled: Array = generator.permuted(table.ravel()).reshape(table.shape)
+        return shuffled
+    drawn: Array = generator.standard_normal(table.shape, np.float32) * table.std() + table.mean()
+    return drawn

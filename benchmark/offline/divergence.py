@@ -13,7 +13,7 @@ from .config import OfflineConfig
 
 LEARNED_FROM = ("observations", "last_observations", "actions", "rewards")
 LARGEST = 1e18  # float32 ends at 3.4e38: larger numbers have no square there
-ROWS = 1 << 16  # looked at at a time: the data may not fit in memory
+ROWS = 1 << 16  # rows read at a time: the data may not fit in memory
 
 
 def unsound(policy: Policy, optimizer: torch.optim.Optimizer) -> str:

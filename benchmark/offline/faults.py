@@ -23,7 +23,7 @@ class Fault:
     name: str
     summary: str  # what goes wrong
     published: str  # where
-    signature: str  # by what it can be told
+    signature: str  # what shows it in a run
     methods: tuple[str, ...] = SEQUENCE_METHODS  # those it can be in
     needs: str = ""  # what a task must have for it to make a difference, in words; "": nothing
     fits: Callable[[Task, bool], bool] = lambda task, discrete: True  # the same, of a task and of discrete actions

@@ -16,6 +16,7 @@ COLUMNS = 3  # panels side by side
 ARM_HEIGHT = 0.34  # inches
 APART = 0.17  # of two budgets of an arm, as a share of its height
 FAINT = 0.45  # opacity of the first budget
+MOST = 60.0  # per cent above the pre-trained arm: what lies beyond is a number at the edge
 
 Row = Mapping[str, Any]  # of language.csv
 
@@ -34,11 +35,11 @@ def language_figure(curves: Mapping[str, Curves], path: Path) -> None:
     )
     columns = min(COLUMNS, len(panels))
     most = max(len(find_part(lm).arms) for lm, _ in panels) - 1
-    grid = Grid(len(panels), columns, 0.75 + most * ARM_HEIGHT, pads=(0.03, 0.06), space=0.03)
+    grid = Grid(len(panels), columns, 0.9 + most * ARM_HEIGHT, pads=(0.03, 0.06), space=0.03)
     with card_of_panels(path, "Does pre-training on language help?", about, [], grid) as all_axes:
         for place, (axes, (lm, data)) in enumerate(zip(all_axes, panels, strict=True)):
             _panel(axes, lm, data, curves[lm], named=place % columns == 0)
-            axes.set_xlabel("error above pre-trained (%)" if place + columns >= len(panels) else "")
+            axes.set_xlabel("error above it (%)" if place + columns >= len(panels) else "")
 
 
 def _panel(axes: Axes, lm: str, data: str, curves: Curves, *, named: bool) -> None:
@@ -51,7 +52,8 @@ def _panel(axes: Axes, lm: str, data: str, curves: Curves, *, named: bool) -> No
             _mark(axes, place + offset, curves[data, arm.name][at], scale, look_up(arm.method).colour, opacity)
     axes.axvline(0.0, color=MUTED, linewidth=1.0, zorder=1)
     steps = f"{reference[0]['step']} and {reference[-1]['step']} steps"
-    axes.set_title(f"{lm}, {steps}\n{data}, {100 * reference[0]['fraction']:g} %", fontsize=8.0)
+    head = [lm if named else "", data, f"{100 * reference[0]['fraction']:g} %, {steps}"]
+    axes.set_title("\n".join(head), fontsize=7.5)
     axes.set_yticks(range(len(arms)), [arm.title if named else "" for arm in arms])
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.0)
@@ -63,8 +65,21 @@ def _panel(axes: Axes, lm: str, data: str, curves: Curves, *, named: bool) -> No
 
 def _mark(axes: Axes, y: float, row: Row, scale: float, colour: str, opacity: float) -> None:
     """Draw one difference, and its interval where more than one seed gives one."""
-    if row["held_out_error_less_low"] is not None:
-        ends = [scale * row["held_out_error_less_low"], scale * row["held_out_error_less_high"]]
-        axes.plot(ends, [y, y], color=colour, alpha=opacity, linewidth=2.0, solid_capstyle="round")
     centre = scale * row["held_out_error_less"]
+    if centre > MOST:
+        axes.scatter([MOST], [y], s=22, marker=">", color=colour, alpha=opacity, linewidth=0, zorder=3)
+        axes.annotate(
+            f"{centre:.0f} %",
+            (MOST, y),
+            xytext=(-5, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            color=MUTED,
+            fontsize=7.0,
+        )
+        return
+    if row["held_out_error_less_low"] is not None:
+        ends = [scale * row["held_out_error_less_low"], min(scale * row["held_out_error_less_high"], MOST)]
+        axes.plot(ends, [y, y], color=colour, alpha=opacity, linewidth=2.0, solid_capstyle="round")
     axes.scatter([centre], [y], s=26, color=colour, alpha=opacity, edgecolor="white", linewidth=0.8, zorder=3)

@@ -42,7 +42,7 @@ def with_language_model(config: OfflineConfig, lm: str) -> OfflineConfig:
     if not lm:
         return config
     if not config.lm:
-        raise UserError(f"run {config.id} has no language model; leave --lm away")
+        raise UserError(f"run {config.id} has no language model; leave --lm out")
     if problem := language_model_problem(config, lm):
         raise UserError(problem)
     return replace(config, lm=lm)

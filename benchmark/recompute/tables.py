@@ -34,7 +34,7 @@ REFERENCE = "lamo"
 
 Value = str | int | float | None  # of a cell; None and NaN leave it empty
 Name = tuple[str, str, str]  # of a row in a pool: method, language model, variant
-Place = tuple[str, str, float]  # profile, source, fraction: what is compared is compared within one
+Place = tuple[str, str, float]  # profile, source, fraction: rows are compared within one only
 Pool = Mapping[Name, Mapping[str, Row]]  # the rows of each method, by data set
 Pairs = list[tuple[Array, Array]]  # scores (M,) of the episodes of two runs
 

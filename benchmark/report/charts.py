@@ -261,8 +261,12 @@ def _value_at(place: float, curve: Curve, digits: int) -> str:
 
 
 def _constants(values: Mapping[str, float], y: svg.Scale, right: float) -> Markup:
-    """A line across the figure at each value, and its name at the right end of it, apart from the others' names."""
-    places = svg.spread([y(value) - 4 for value in values.values()], TOP, BOTTOM)
+    """A line across the figure at each value, and its name at the right end above it; lines so near share a label."""
     lines = [svg.path([(LEFT, y(value)), (right, y(value))], "axis", dashes="2 3") for value in values.values()]
-    names = [svg.text(right, place, name, "tick", "end") for name, place in zip(values, places, strict=True)]
-    return Markup("").join([*lines, *names])
+    labels: list[tuple[float, str]] = []
+    for place, name in sorted((y(value) - 4, name) for name, value in values.items()):
+        if labels and place - labels[-1][0] < svg.LINE_HEIGHT:
+            labels[-1] = (labels[-1][0], f"{labels[-1][1]}, {name}")
+        else:
+            labels.append((place, name))
+    return Markup("").join([*lines, *(svg.text(right, place, name, "tick", "end") for place, name in labels)])

@@ -6,7 +6,7 @@ A content security policy in it lets the browser run and load nothing but what s
 import base64
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from ...datasets.own_tasks import OWN_SCORES
 from ...datasets.storage import write_text
 from ..figures.card import readable
 from ..runs.methods import METHODS, look_up
-from ..runs.tracks import find_track
+from ..runs.tracks import TRACKS, Track, find_track
 from ..scores.compare import remark_letters, remarks_on
 from ..scores.labels import titles_of
 from ..scores.leaderboard import clearly_best
@@ -29,7 +29,7 @@ from . import cells, charts, marks, svg, training
 from .beside import published_beside, published_rows
 from .contents import DATA_SET, TASK, Contents, Page, Row, Setting, own_values, provenance
 from .held_out import held_out_lines
-from .overall import by_method, compared_in, overall
+from .overall import Block, by_method, compared_in, overall
 from .parts import part_of, terms_of
 from .rewinds import Rewound, read_rewinds, rewind_charts
 from .strips import Strip, read_strips
@@ -100,6 +100,7 @@ def render_page(
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
     low, high = _range(contents)
+    together = overall(contents.runs)
     parts = [(setting, part_of(setting)) for setting in contents.settings]
     text = environment.get_template("report.html").render(
         contents=contents,
@@ -114,14 +115,14 @@ def render_page(
         choices=_choices(contents),
         glossary=[(name, title, METHODS[name].summary) for name, title in _methods(contents) if name in METHODS],
         best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
-        tracks=[find_track(name) for name in dict.fromkeys(setting.track for setting in contents.settings)],
+        tracks=_tracks(contents),
         on_data=any(setting.on_data for setting in contents.settings),
-        kinds=" and ".join(plural(2, kind) for kind in contents.kinds),
+        kinds=_kinds(together.blocks),
         subject=_subject(contents),
         terms=terms_of(contents),
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         tables={setting.anchor: part and part.table(setting) for setting, part in parts},
-        overall=overall(contents.runs),
+        overall=together,
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
         own_scores=OWN_SCORES,
         scored_by_themselves=_scored_by_themselves(contents),
@@ -160,6 +161,19 @@ def _charts(setting: Setting) -> list[charts.Chart]:
     measured = [training.held_out_curve(setting, fraction) for fraction in setting.fractions]
     learned = [training.learning_curve(setting, fraction) for fraction in setting.fractions]
     return [first, *learned, *filter(None, measured)]
+
+
+def _tracks(contents: Contents) -> list[Track]:
+    """The tracks of the pages, in order of display."""
+    names = {setting.track for setting in contents.settings}
+    found = {name: find_track(name) for name in names}
+    return [found[name] for name in TRACKS if name in names]
+
+
+def _kinds(blocks: Sequence[Block]) -> str:
+    """The nouns for what the blocks are over."""
+    kinds = dict.fromkeys(DATA_SET if block.source else TASK for block in blocks)
+    return " and ".join(plural(2, kind) for kind in kinds)
 
 
 def _subject(contents: Contents) -> str:

@@ -230,5 +230,5 @@ def state_in(metadata: Mapping[str, str] | None) -> Fields:
     checked(state, STATE_KINDS, LATER_STATE_KINDS, "its state")
     rows = check_rows(state["metrics"], state["step"], "its state")
     if rows and rows[-1]["step"] != state["step"]:
-        raise ValueError("its metrics end at another step than it")
+        raise ValueError("its metrics end at another step than it says")
     return state

@@ -154,6 +154,8 @@ _ALL = (
         config="lamobench.benchmark.text.config:TextConfig",
         tasks="lamobench.datasets.games.tasks:find_game_task",
         work="lamobench.benchmark.text.track",
+        about="Text games are played with language models that were pre-trained, fixed or fine-tuned; here stands what "
+        "they learn, and how much of it is left in other words and in new games.",
         subjects=tuple(TASKS),
         board="lamobench.benchmark.text.board",
     ),

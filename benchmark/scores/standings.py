@@ -42,7 +42,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Data sets, and how they were used: what is compared is compared within one."""
+    """Data sets, and how they were used: rows are compared within one only."""
 
     profile: str
     source: str

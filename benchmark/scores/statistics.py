@@ -139,7 +139,7 @@ def _bootstrap(scores: Array, resamples: int, seed: int, level: float) -> Array:
     within = np.zeros((resamples, groups))
     for place in range(seeds):
         sums = (counts[place] @ residuals.reshape(-1, episodes).T).reshape(resamples, groups, seeds)
-        # (R, G, N): what each seed would bring to this place
+        # (R, G, N): the score that each seed would have at this place
         within += sums[np.arange(resamples), :, drawn[:, place]] / (seeds * episodes)
     between_scales, within_scale = _scales(seed_means, residuals, level)
     deviations = between_scales[:, None] * between + within_scale * within.T

@@ -119,7 +119,7 @@ def read_manifest(content: bytes) -> Contents:
         raise UserError(f"its {MANIFEST} is not one of '{FORMAT}'")
     if value.get("version") != VERSION:
         raise UserError(
-            f"its format has version {value.get('version')!r}, expected {VERSION}; use the lamobench of then"
+            f"its format has version {value.get('version')!r}, expected {VERSION}; use the lamobench that wrote it"
         )
     runs = value.get("runs")
     if not isinstance(runs, dict) or not runs:

@@ -67,5 +67,5 @@ def _told(files: Mapping[str, bytes]) -> dict[str, Any]:
 def _check_size(path: Path, size: int, limit: int) -> None:
     if size > limit:
         raise UserError(
-            f"{path} is for {limit // MB} MB, and these runs make {size / MB:.1f}; rank fewer, or leave --archive out"
+            f"{path} may have {limit // MB} MB, and these runs make {size / MB:.1f}; rank fewer, or leave --archive out"
         )

@@ -116,7 +116,7 @@ def _content(run: Path, config: RunConfig, started: int) -> tuple[bytes, int]:
     count = 0
     writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
     about = hparams_pb(_settings(config), trial_id=run.name, start_time_secs=started)
-    held = about.value[0].metadata.plugin_data  # a map in it comes in any order, unless it is asked not to
+    held = about.value[0].metadata.plugin_data  # without this the entries of a map come in any order
     held.content = HParamsPluginData.FromString(held.content).SerializeToString(deterministic=True)
     writer.write(Event(wall_time=started, summary=about).SerializeToString())
     for step, seconds, values in points_of(run, config):

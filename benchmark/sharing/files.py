@@ -29,7 +29,7 @@ from ..runs.records import (
     state_in,
 )
 
-LIMITS = {name: file.most for name, file in FILES.items() if file.most}  # of the files that are shared, in bytes
+LIMITS = {name: file.most for name, file in FILES.items() if file.most}  # most bytes of each file that is shared
 OF_FINISHED = tuple(name for name, file in FILES.items() if file.of_finished)
 OPTIONAL = (DATA_FACTS,)  # what the policy has to know of its data: a run that was pulled from a hub has it
 TENSORS = ("policy.", "optimizer.", "random.")

@@ -221,12 +221,14 @@ def _hub(repository: str, revision: str, action: str = "read") -> Iterator[Any]:
         raise UserError(f"no token for {repository}; {login}") from None
     except errors.RevisionNotFoundError:
         raise UserError(
-            f"repository {repository} has no revision '{revision}'; leave --revision away, or mend it"
+            f"repository {repository} has no revision '{revision}'; leave --revision out, or correct it"
         ) from None
     except errors.GatedRepoError:
         raise UserError(f"repository {repository} is gated: ask for access on its page; then {login}") from None
     except errors.RepositoryNotFoundError:
-        raise UserError(f"there is no repository {repository}, or it is private; mend the name, or {login}") from None
+        raise UserError(
+            f"there is no repository {repository}, or it is private; correct the name, or {login}"
+        ) from None
     except errors.HfHubHTTPError as error:
         _refused(repository, error.response.status_code, _first_line(error), login)
     except errors.HFValidationError as error:

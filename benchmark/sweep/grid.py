@@ -68,7 +68,7 @@ def carry_out(plan: Plan, root: Path, workers: Workers, show: Callable[[State], 
                 _supervise(state, engine, root, show or (lambda _: None), record)
             finally:
                 engine.close()
-    except OSError as error:  # of the record: what workers meet, they say
+    except OSError as error:  # the record's own: workers report what they meet
         raise (UserError(full_line(root)) if no_space(error) else error) from None
     return Outcome(sorted(state.finished), state.failed)
 

@@ -97,7 +97,7 @@ def _train_part(job: Job, root: Path, device: str, tell: Tell) -> Ended | Full:
             return Full(full_line(root))
         if line := memory_line(error, OF_SWEEPS) or disk_line(error):
             return Ended({run.id: f"run {run.id}: {line}" for run in job})
-        tell(Note("".join(traceback.format_exception(error))))  # a defect: the sweep goes on, and the story is told
+        tell(Note("".join(traceback.format_exception(error))))  # a defect: it is shown, and the sweep goes on
         first = (str(error).splitlines() or [""])[0]
         return Ended({run.id: f"run {run.id}: {type(error).__name__}: {first}" for run in job})
 

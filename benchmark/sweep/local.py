@@ -84,7 +84,7 @@ class LocalEngine:
         ours, theirs = self.context.Pipe()
         threads = str(self.workers.threads)
         gpu = self._free_gpu()
-        # read by OpenMP and CUDA when the child loads them; waiting threads that spin would take others' cores
+        # OpenMP and CUDA read these when the child loads them; threads that spin while they wait take others' cores
         variables = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"} | ({GPUS: gpu} if gpu else {})
         arguments = (theirs, self.root, self.workers.threads, self.workers.device)
         process = self.context.Process(target=_work, args=arguments, daemon=True)
@@ -105,7 +105,7 @@ def _work(pipe: Connection, root: Path, threads: int, device: str) -> None:
     """A worker's life: take a job, train its runs, say how it went; end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=follow_parent, daemon=True).start()
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
+    tqdm.set_lock(threading.RLock())  # tqdm's own is a semaphore, which a worker that is ended would leave behind
     while True:
         try:
             job: Job = pipe.recv()

@@ -78,7 +78,7 @@ def work(number: int, job: Job, place: Workplace, version: str, mailbox: Any) ->
     ended = train_job(job, place.root, place.workers.device, place.workers.threads, tell)
     import ray
 
-    with suppress(ray.exceptions.RayError):  # how far a job is may get lost, what came of it may not
+    with suppress(ray.exceptions.RayError):  # a message about progress may get lost, a result may not
         ray.get(mailbox.put.remote(box), timeout=30)
     return ended
 
@@ -133,7 +133,7 @@ class RayEngine:
         """The messages of workers within `timeout` seconds."""
         until = time.monotonic() + timeout
         while not (ready := self.ray.wait(list(self.running), timeout=0)[0]) and time.monotonic() < until:
-            time.sleep(0.1)  # not in Ray's own wait, where what a signal raises becomes another error
+            time.sleep(0.1)  # not in Ray's own wait: there an exception of a signal becomes another error
         ended = [(self.running.pop(reference)[1], self._ended(reference)) for reference in ready]
         return [*self._letters(), *ended]
 

@@ -55,7 +55,7 @@ class Record:
     def __enter__(self) -> "Record":
         self.parent.mkdir(parents=True, exist_ok=True)
         with (self.parent / LOCK).open("w") as door:
-            lock(door)  # nobody takes a folder for a killed sweep's that is only not locked yet
+            lock(door)  # a folder that is not locked yet is not taken for a killed sweep's
             for folder in self.parent.glob("[!.]*"):
                 if not is_alive(folder):
                     shutil.rmtree(folder, ignore_errors=True)

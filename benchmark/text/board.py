@@ -141,7 +141,7 @@ def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
     """A row as lines of the second table, one for each split that the task has."""
-    lines = []
+    lines: list[dict[str, str]] = []
     for split in SPLITS:
         shares = {part: row[part] for view in VIEWS if row[part := f"{split}/{view}"] is not None}
         if shares:

@@ -121,7 +121,7 @@ def _budget(wanted: Wanted, budget: Budget) -> Budget:
     return found
 
 
-def _changes(wanted: Wanted, budget: Budget) -> Mapping[str, Any]:
+def _changes(wanted: Wanted, budget: Budget) -> dict[str, Any]:
     if not wanted.steps:
         return dict(wanted.budget)
     evaluations = budget.steps // budget.evaluate_every

@@ -21,8 +21,8 @@ from .players import Episode, play_episode
 FORMAT = 1
 FEWEST = 12  # episodes, of players that never play the same game alike
 MOST = 64 * MB  # of a file
-FIELDS = {"format": int, "name": str, "texts": list[str], "episodes": list[dict], "sha256": str}
-EPISODE = {"game": str, "maximum": float, "moves": list[list], "end": list}
+FIELDS = {"format": int, "name": str, "texts": list[str], "episodes": list[dict], "sha256": str}  # type: ignore[type-arg]
+EPISODE = {"game": str, "maximum": float, "moves": list[list], "end": list}  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def test_a_known_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (b"\xff\xfe\n", 100, "own.txt is not UTF-8"),
         (b"a line that is longer\n", 10, "no whole line in its first 10 bytes"),
         (b"", 10, "no whole line"),
-        (b"line\n", 0, "most bytes of the text is 0; give 1 or more"),
+        (b"line\n", 0, "the text may have 0 bytes; give 1 or more"),
     ],
 )
 def test_what_can_t_be_read_gets_one_line(home: Path, tmp_path: Path, content: bytes, limit: int, message: str) -> None:

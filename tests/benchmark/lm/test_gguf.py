@@ -289,12 +289,12 @@ def test_a_file_is_imported_under_a_name(
 
 @pytest.mark.parametrize("name", ["gpt2", "gpt2-mini", "docs", "wikitext-2", "../x", "a/b", "", ".hidden"])
 def test_a_name_that_is_taken_or_no_name(tiny_gguf: Path, name: str) -> None:
-    with pytest.raises(UserError, match="a GGUF can't become"):
+    with pytest.raises(UserError, match="can't name a model that is imported"):
         import_gguf(name, tiny_gguf)
 
 
 def test_other_packaged_models_are_not_replaced(tiny_gguf: Path) -> None:
-    with pytest.raises(UserError, match="'minilm' is no GGUF; give another name"):
+    with pytest.raises(UserError, match="'minilm' is a packaged model that has no GGUF; give another name"):
         import_gguf("minilm", tiny_gguf)
     with pytest.raises(UserError, match=r"'smollm2' is not what it should be: .* has SHA-256 .*; give that file"):
         import_gguf("smollm2", tiny_gguf)

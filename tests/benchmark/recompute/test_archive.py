@@ -89,7 +89,7 @@ def test_one_that_is_too_large_is_not_written(
     limit: str, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, limit, 1 << 9)
-    with pytest.raises(UserError, match=r"is for 0 MB, and these runs make 0\.0; rank fewer"):
+    with pytest.raises(UserError, match=r"may have 0 MB, and these runs make 0\.0; rank fewer"):
         write_evaluations(runs, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 

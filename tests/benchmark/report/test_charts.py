@@ -145,3 +145,17 @@ def test_dark_colours_stay_apart_for_every_eye(vision: str, track: str) -> None:
 def test_dark_colours_stand_out_from_a_dark_card() -> None:
     for method in (*METHODS.values(), look_up("")):
         assert contrast(method.dark, "#161b22") >= 3.0
+
+
+def test_names_of_lines_that_lie_close_share_a_label() -> None:
+    steps = np.array([0.0, 10.0])
+    curve = marks.Curve("A", "bc", steps, np.array([0.0, 1.0]), steps * NAN, steps * NAN)
+    axes = training.over_steps("error", 4)
+    for values, expected in (
+        ({"mean": 0.5, "last": 0.501}, ["last, mean"]),
+        ({"mean": 0.2, "last": 0.8}, ["last", "mean"]),
+    ):
+        chart = charts.curves_chart("x", "t", axes, [curve], marks.dots, constants=values | {"far": 9.0})
+        texts = [text.text for text in parse(chart).iter("text") if text.attrib.get("text-anchor") == "end"]
+        assert [text for text in texts if text in ("mean", "last", "far") or "," in (text or "")] == expected
+        assert chart.rows == [["0", "0.0000"], ["10", "1.0000"]]

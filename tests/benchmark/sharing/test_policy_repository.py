@@ -71,7 +71,7 @@ def test_a_revision_is_the_same_for_ever(hub: type[FakeHub], shared_runs: Path, 
     assert hub.head[REPOSITORY] != commit
     assert pull(REPOSITORY, tmp_path / "a").run == second.name
     assert pull(REPOSITORY, tmp_path / "b", commit).run == first.name
-    with pytest.raises(UserError, match=rf"repository {REPOSITORY} has no revision 'v9'; leave --revision away"):
+    with pytest.raises(UserError, match=rf"repository {REPOSITORY} has no revision 'v9'; leave --revision out"):
         pull(REPOSITORY, tmp_path / "c", "v9")
     with pytest.raises(UserError, match=r"--revision v9 is of a repository, but .* is a folder"):
         pull(str(tmp_path), tmp_path / "c", "v9")
@@ -102,7 +102,7 @@ def test_a_token_that_may_not_write(
 
 
 def test_what_the_hub_does_not_have(hub: type[FakeHub], run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no repository some/where, or it is private; mend the name, or log"):
+    with pytest.raises(UserError, match=r"no repository some/where, or it is private; correct the name, or log"):
         pull("some/where", tmp_path / "elsewhere")
     push(run, REPOSITORY)
     hub.sizes[CHECKPOINT] = 1 << 40

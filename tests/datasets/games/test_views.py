@@ -101,6 +101,12 @@ def test_every_sentence_of_tidying_has_one_template_and_comes_back_from_its_para
         assert found[0] == sentence
 
 
+def test_every_sentence_of_textworld_commonsense_has_a_template() -> None:
+    for scene in scenes("twc-hard", 8, 50):
+        texts = [*SENTENCE_ENDS.split(scene.observation), *SENTENCE_ENDS.split(scene.inventory), *scene.commands]
+        assert [text for text in texts if paraphrase(text) == text] == []
+
+
 def test_templates_have_the_same_slots_in_both_words() -> None:
     for own, other in PARAPHRASES:
         assert sorted(SLOT.findall(own)) == sorted(SLOT.findall(other))

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lamobench.datasets.games.house import CONTAINERS, ROOMS
+from lamobench.benchmark.benches.textworld_game import build
 from lamobench.datasets.games.tidy import Tidy
 from lamobench.datasets.games.tidy_plans import Plan, plan_of
 
@@ -35,7 +35,7 @@ def _play(plan: Plan, story: Path, rng: random.Random) -> dict[str, Any]:
     import textworld
 
     wanted = textworld.EnvInfos(admissible_commands=True, score=True, won=True)
-    _build(plan, story)
+    build(plan, story)
     theirs = textworld.start(str(story), wanted)
     ours = Tidy("", plan, 50)
     scene = ours.reset()
@@ -52,39 +52,6 @@ def _play(plan: Plan, story: Path, rng: random.Random) -> dict[str, Any]:
         rows.append([known[command], numbers, state.score, bool(state.won)])
     theirs.close()
     return {"plan": vars(plan), "commands": list(known), "moves": rows}
-
-
-def _build(plan: Plan, story: Path) -> None:
-    """Make the house with TextWorld's own maker of games, and compile it."""
-    from textworld import GameMaker, GameOptions
-    from textworld.generator import compile_game
-    from textworld.generator.game import Event, Quest
-
-    options = GameOptions()
-    options.path = str(story)
-    options.seeds = 1
-    maker = GameMaker(options)
-    rooms = {name: maker.new_room(name) for name in plan.rooms}
-    for (first, second), direction in zip(zip(plan.rooms, plan.rooms[1:], strict=False), plan.doors, strict=True):
-        opposite = {"north": "south", "south": "north", "east": "west", "west": "east"}[direction]
-        maker.connect(getattr(rooms[first], direction), getattr(rooms[second], opposite))
-    maker.set_player(rooms[plan.rooms[0]])
-    places = dict(rooms)
-    for name in plan.rooms:
-        for holder in ROOMS[name]:
-            places[holder] = maker.new(type="c" if holder in CONTAINERS else "s", name=holder)
-            if holder in CONTAINERS:
-                places[holder].add_property("open")
-            rooms[name].add(places[holder])
-    quests = []
-    for thing, start in zip(Tidy("", plan, 50).house.things, plan.starts, strict=True):
-        made = maker.new(type="o", name=thing.name)
-        places[start].add(made)
-        right = [places[place] for place in thing.places if place in places]
-        facts = [maker.new_fact("in" if place.type == "c" else "on", made, place) for place in right]
-        quests.append(Quest(win_events=[Event(conditions={fact}) for fact in facts], reward=1))
-    maker.quests = quests
-    compile_game(maker.build(), options)
 
 
 if __name__ == "__main__":
