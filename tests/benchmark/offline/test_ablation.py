@@ -176,7 +176,7 @@ def test_the_command_writes_table_and_figure(request_: RunRequest, tmp_path: Pat
 
 
 def test_one_fraction_for_each_data_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="2 data sets and 1 fractions; give one fraction for each"):
+    with pytest.raises(UserError, match="2 data sets and 1 fraction; give one fraction for each"):
         parse(["ablation", "a", "b", "--fractions", "0.1", "--runs", str(tmp_path)]).run()
 
 

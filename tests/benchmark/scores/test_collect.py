@@ -135,7 +135,7 @@ DAMAGE = [
     ("episodes.csv", lambda text: drop_last_row(drop_last_row(drop_last_row(text))), "holds 2 at step 100"),
     ("episodes.csv", lambda text: text + text.split("\n", 1)[1], "holds 4 at step 100"),
     ("episodes.csv", repeat_an_episode, "holds an episode twice"),
-    ("episodes.csv", lambda text: text.replace("6.0,100", "nan,100"), "not six finite numbers"),
+    ("episodes.csv", lambda text: text.replace("6.0,100", "nan,100"), "not 6 finite numbers"),
     ("episodes.csv", lambda text: text.replace("6.0,100", "six,100"), "episodes.csv can't be read"),
     ("episodes.csv", lambda text: text.replace("6.0,100", "6.0"), "episodes.csv can't be read"),
     ("episodes.csv", lambda text: text.replace("return,length", "reward,length"), "its first line is not"),

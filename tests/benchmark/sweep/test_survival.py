@@ -252,7 +252,7 @@ local_engine.START_METHOD = "fork"
 import lamobench.benchmark.offline.loop
 disk, *configs = sys.argv[1:]
 root, runs = Path(disk) / "runs", [OfflineConfig(**json.loads(text)) for text in configs]
-(Path(disk) / "ballast").write_bytes(bytes(int(0.7 * os.statvfs(disk).f_bavail * 4096)))
+(Path(disk) / "ballast").write_bytes(bytes(int(0.85 * os.statvfs(disk).f_bavail * 4096)))
 try:
     sweep(runs, root, Workers(1, device="cpu"))
 except UserError as error:
