@@ -136,7 +136,7 @@ def test_the_import_is_typed_and_what_is_shown_says_where_actions_lie(
     minari_id = record("Open-v0")
     assert "within the data's range" in typed("import", "mine", "--minari", minari_id, "--env-module", module)
     assert f"env_module           {NAME}\n" in (shown := typed("show", "mine", "--no-figures"))
-    assert "outside_the_box     steps 0, farthest 0\n" in shown
+    assert "outside_the_box      steps 0, farthest 0\n" in shown
     typed("import", "again", "--minari", record("Wide-v0"), "--env", f"{module}:Wide-v0")
     data = catalog.load("again")
     actions = np.array(data.actions)
