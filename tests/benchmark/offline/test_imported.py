@@ -143,5 +143,5 @@ def test_the_import_is_typed_and_what_is_shown_says_where_actions_lie(
     actions[:2] = 2.5
     cache.replace(replace(data, actions=actions, known_hash=""), task=asdict(catalog.find_task("again")))
     shown = typed("show", "again", "--no-figures")
-    assert "action_box          low -2, high 2\n" in shown
-    assert "outside_the_box     steps 2, farthest 0.5\n" in shown
+    assert "action_box           low -2, high 2\n" in shown
+    assert "outside_the_box      steps 2, farthest 0.5\n" in shown
