@@ -26,6 +26,7 @@ NETHACK_RECORDINGS = {
     recording.name: recording
     for recording in (
         NetHackRecording("nethack-autoascend", 100, 1000, "100 games of a Human Monk by the bot AutoAscend"),
+        NetHackRecording("nethack-autoascend-pilot", 30, 1000, "the first 30 of them: what a pilot takes"),
         NetHackRecording("nethack-autoascend-small", 4, 1000, "the first 4 of them: to try things out"),
     )
 }

@@ -3,7 +3,7 @@
 The methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem" (Wołczyk et al.
 2024, arXiv 2402.02868), behind one interface for all agents, and a control. They bind the actor; the critic is never
 bound. Divergences are KL(pi*, pi): the paper's Appendix C.2 once prints the reverse, its other text and code do not.
-Shapes: N seeds, B batch, M memory, S observation.
+Shapes: N seeds, B batch, M rows of the memory, S observation. A row is a step; of a recurrent policy, several in a row.
 """
 
 import copy
@@ -18,7 +18,10 @@ from ..fields import Amount, Count, Share
 from .actors import Actor
 from .fisher import batch_fisher, fisher_information
 from .replay import ReplayBuffer
+from .sequences import SequenceMemory
 from .transitions import Transitions, Visited
+
+Memory = Transitions | SequenceMemory  # rows are steps, or stretches of them
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Retention:
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Look at pi*, once, before the first update; `memory` are M steps on which it was trained."""
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
+        """Look at pi*, once, before the first update; `memory` are M rows on which it was trained."""
 
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
         """Put what is to be kept into the empty buffer of an agent that has one."""
@@ -62,7 +65,7 @@ class BehavioralCloning(Retention):
 
     config: BehavioralCloningConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep the states, and what pi* does there."""
         self.memory = memory
         with torch.no_grad():
@@ -72,7 +75,8 @@ class BehavioralCloning(Retention):
         """Take states from the memory, with replacement; all of them where they are no more than a batch."""
         rows = self._rows(generators)
         student = actor.distribution(self.memory.observations[rows], self.memory.stages[rows])
-        return self.config.coefficient * self.teacher.rows(rows).kl(student).mean(-1).sum()
+        taught = self.teacher.rows(self.memory.steps_of(rows))
+        return self.config.coefficient * taught.kl(student).mean(-1).sum()
 
     def _rows(self, generators: Sequence[torch.Generator]) -> Tensor:
         """(B,), or (N, B) for several seeds."""
@@ -100,10 +104,10 @@ class Kickstarting(Retention):
 
     config: KickstartingConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep pi*, and which heads it trained: those of the memory's stages; one head for all is trained."""
         self.teacher = copy.deepcopy(actor).requires_grad_(False)
-        heads = actor.network.heads
+        heads = actor.heads
         self.taught = torch.ones(heads, dtype=torch.bool)
         if heads > 1 and not self.config.untaught:
             self.taught = torch.isin(torch.arange(heads), memory.stages)
@@ -135,12 +139,12 @@ class Anchored(Retention):
 
     config: AnchoredConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep the weights, and how important each is."""
         self.anchor = {name: parameter.detach().clone() for name, parameter in actor.trunk().items()}
         self.importance = self.find_importance(actor, memory, generator)
 
-    def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
+    def find_importance(self, actor: Actor, memory: Memory, generator: torch.Generator) -> dict[str, Tensor]:
         """F of each parameter of the trunk, by name: 1."""
         return {name: torch.ones_like(value) for name, value in self.anchor.items()}
 
@@ -179,13 +183,13 @@ class ElasticWeights(Anchored):
 
     config: ElasticWeightsConfig
 
-    def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
+    def find_importance(self, actor: Actor, memory: Memory, generator: torch.Generator) -> dict[str, Tensor]:
         """The Fisher information at states drawn from the memory without replacement."""
         rows = torch.randperm(len(memory), generator=generator)[: self.config.states]
         observations = memory.observations[rows]
         stages = memory.stages[rows]
         if self.config.estimate == "batch":
-            found = batch_fisher(actor, observations, stages, batch_size=128)
+            found = batch_fisher(actor, observations, stages, batch_size=max(1, 128 // memory.length))
         else:
             found = fisher_information(actor, observations, stages)
         if self.config.normalised:

@@ -67,6 +67,7 @@ class NetHackLite(StagedEnvironment):
         self.level_seed = level_seed
         self.observation_space = gymnasium.spaces.Box(0, 255, (SIZE,), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(len(self.keys))
+        self.single = False  # whether each environment plays one episode, and rests
         self._games: list[Game] = []
         self._prefixes: list[Prefix] = []
 
@@ -76,6 +77,7 @@ class NetHackLite(StagedEnvironment):
         self.taken = np.zeros((environments, min(self.horizon, ROOM)), np.uint8)
         self.seen = np.zeros((environments, SIZE), np.uint8)
         self.final_facts = np.zeros((environments, len(FACTS)), np.int64)
+        self._begun = np.zeros(environments, np.int64)  # episodes
         while len(self._games) < environments:
             self._games.append(Game(fixed_moon_phase=self.fixed_moon_phase))
 
@@ -83,19 +85,24 @@ class NetHackLite(StagedEnvironment):
         """Draw the games that begin, and go to where they do."""
         if (self.stage[rows] == DEEP).any() and not self._prefixes:
             self._prefixes = prefixes(self.recording, self.far_level)
-        for row in rows:
+        self._begun[rows] += 1
+        for row in rows[~self._rests(rows)]:
             choices = MOST_SEEDS if self.stage[row] == START else len(self._prefixes)
             self.drawn[row] = self.streams.integers(choices, np.array([row]))[0]
             self._begin_game(int(row))
+
+    def _rests(self, rows: Rows) -> Flags:
+        """(M,): whether the one episode of environments is over."""
+        return self.single & (self._begun[rows] > 1)
 
     def move(self, actions: Actions) -> tuple[Floats, Flags]:
         """Press the keys (E,). A game that ends is out of time: nothing comes after it."""
         self._make_room()
         rewards = np.zeros(self.size, np.float32)
-        for row, action in enumerate(actions):
+        for row in np.flatnonzero(~self._rests(np.arange(self.size))):
             game = self._games[row]
-            self.taken[row, self.elapsed[row] - 1] = action
-            rewards[row] = game.press(self.keys[action])
+            self.taken[row, self.elapsed[row] - 1] = actions[row]
+            rewards[row] = game.press(self.keys[actions[row]])
             self.seen[row] = game.observation()
             if game.ended:
                 self.elapsed[row] = self.horizon
@@ -121,6 +128,7 @@ class NetHackLite(StagedEnvironment):
         A `ValueError` where the same keys lead to another place: another version of NetHack.
         """
         super().load_state_dict(state)
+        self._begun = np.ones(self.size, np.int64)
         while len(self._games) < self.size:
             self._games.append(Game(fixed_moon_phase=self.fixed_moon_phase))
         if (self.stage == DEEP).any() and not self._prefixes:

@@ -150,6 +150,14 @@ def game_files(recording: str) -> list[Path]:
     return files
 
 
+def hash_of(recording: str) -> str:
+    """The hash of what a recording holds; of a folder that NLE wrote, of its files' names and sizes."""
+    if recording in NETHACK_RECORDINGS:
+        return load_games(recording).hash
+    lines = [f"{path.name} {path.stat().st_size}" for path in game_files(recording)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _monks(log: Path) -> list[Path]:
     """The recordings of Human Monks that an xlogfile names and that lie beside it."""
     check_regular_file(log, MOST_LOG)

@@ -34,8 +34,8 @@ CHUNK = 256  # screens at a time
 BLOCK = 1 << 18  # bytes that are unpacked at a time; more than the longest frame
 
 
-def keys_of(path: Path, most: int | None = None) -> NDArray[np.uint8]:
-    """(T,) the keys of a recorded game, the first `most` of them; its frames are checked up to there.
+def keys_of(path: Path, limit: int | None = None) -> NDArray[np.uint8]:
+    """(T,) the keys of a recorded game, the first `limit` of them; its frames are checked up to there.
 
     A key with which a file ends is left out, as NLE's converter does: nobody saw what it led to.
     A `UserError` for a file that is no such recording, or larger than one can be.
@@ -46,7 +46,7 @@ def keys_of(path: Path, most: int | None = None) -> NDArray[np.uint8]:
     try:
         for channel, content in _frames(path):
             pressed += last
-            if len(pressed) == most:
+            if len(pressed) == limit:
                 break
             last = content if channel == KEY else b""
     except (OSError, EOFError, ValueError) as error:
@@ -56,12 +56,12 @@ def keys_of(path: Path, most: int | None = None) -> NDArray[np.uint8]:
     return np.frombuffer(bytes(pressed), np.uint8)
 
 
-def screens_of(path: Path, most: int | None = None) -> Iterator[tuple[Screens, NDArray[np.uint8]]]:
-    """The screens of a recorded game and the key that was pressed at each, (T,), `CHUNK` at a time, `most` in all.
+def screens_of(path: Path, limit: int | None = None) -> Iterator[tuple[Screens, NDArray[np.uint8]]]:
+    """The screens of a recorded game and the key that was pressed at each, (T,), `CHUNK` at a time, `limit` in all.
 
     A `UserError` as of `keys_of`, which has checked it by then.
     """
-    keys = keys_of(path, most)
+    keys = keys_of(path, limit)
     converter = nethack("_pyconverter").Converter(ROWS, COLUMNS, VERSION)
     converter.load_ttyrec(str(path))
     for start in range(0, len(keys), CHUNK):

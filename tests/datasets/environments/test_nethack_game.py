@@ -15,10 +15,10 @@ from lamobench.tests.datasets.environments.nethack import needs_nethack
 STEPS = 300
 
 
-def played(seed: int, level_seed: int | None = None, before: int = 0) -> str:
-    """The hash of all screens of a game that is played at random, after `before` other games."""
+def played(seed: int, level_seed: int | None = None, games: int = 0) -> str:
+    """The hash of all screens of a game that is played at random, after so many `games` of others."""
     game = Game()
-    for other in range(before):
+    for other in range(games):
         game.begin(900 + other)
         game.press(ESCAPE)
     game.begin(seed, level_seed)
@@ -45,7 +45,7 @@ def test_without_nle_a_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -
 def test_seed_and_keys_are_all_that_decides_the_screens_in_every_process() -> None:
     needs_nethack()
     here = played(7)
-    program = f"from {__name__} import played; print(played(7, before=2))"
+    program = f"from {__name__} import played; print(played(7, games=2))"
     root = Path(nethack_game.__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", program],
