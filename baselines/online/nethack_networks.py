@@ -165,7 +165,7 @@ class RecurrentActor(Actor):
         if observations.dtype != torch.uint8:
             return observations
         encoded: Tensor = self.encoder(observations.flatten(0, -2))
-        return encoded.unflatten(0, observations.shape[:-1])
+        return encoded.view(*observations.shape[:-1], -1)
 
     def remember(self, sequences: Sequences) -> tuple[Tensor, Tensor]:
         """Outputs (B, T, H) of the memory, and its states (B, 2, H) in the end."""

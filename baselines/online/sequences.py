@@ -4,6 +4,7 @@ Shapes: B sequences, T steps, S bytes of an observation, W width of its encoding
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,8 +46,8 @@ class SequenceMemory:
         return self.screens.shape[1]
 
     @property
-    def observations(self) -> Sequences:
-        """What the policy sees."""
+    def observations(self) -> Any:
+        """The `Sequences` that its policy sees, where other policies see a tensor."""
         return Sequences(self.screens, self.begins, self.states)
 
     @property

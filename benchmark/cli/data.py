@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg, subcommand
 from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.games.families import RECORDINGS
-from ...datasets.nethack_recordings import NETHACK_RECORDINGS
+from ...datasets.nethack_recordings import NETHACK_RECORDINGS, path_of
 from ..terminal import print_rows
 from .games import export_games, record_games, remove_games, show_recording
 from .nethack import nethack_status, record_nethack, remove_nethack, show_nethack, verified_nethack
@@ -227,6 +227,8 @@ class DataExport:
         """Export, then say where it is."""
         if self.name in RECORDINGS:
             return export_games(self.name, self.output)
+        if self.name in NETHACK_RECORDINGS:
+            raise UserError(f"'{self.name}' is a folder of NLE's own ttyrec files already: {path_of(self.name)}")
         if self.to == "jsonl":
             raise UserError(f"'{self.name}' is no recorded text game; type: lamobench data export {self.name}")
         from ...datasets.sources.exported import export_to_minari

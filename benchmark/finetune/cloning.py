@@ -106,7 +106,7 @@ def clone_games(agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingC
         states = kept["states"]
         agent.actor.load_state_dict({n[6:]: t for n, t in kept.items() if n.startswith("actor.")})
         load_moments(optimizer, kept, "clone")
-    losses = []
+    losses: list[Tensor] = []
     bar = tqdm(total=recipe.updates, desc="cloning", unit=" updates", disable=None)
     with bar:
         for update in range(recipe.updates):

@@ -91,10 +91,10 @@ class Finetuning(Life):
             rest = (buffer, config.environments, config.rollout_steps, self._explored(), self.rng)
             return SACRounds(agent, self.environment, retention, *rest)
         assert isinstance(agent, PPO)
-        rest = (retention, config.environments, config.rollout_steps, self.rng)
         if isinstance(agent, RecurrentPPO):
-            return RecurrentRounds(agent, self.environment, *rest)
-        return PPORounds(agent, self.environment, *rest)
+            size = (config.environments, config.rollout_steps)
+            return RecurrentRounds(agent, self.environment, retention, *size, self.rng)
+        return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
 
     def _explored(self) -> torch.Tensor:
         """(K,) bool: the stages that the agent knows nothing of."""

@@ -27,7 +27,7 @@ BACK = 0.05  # FAR is recovered where it is so little below what it was before
 
 @dataclass(frozen=True)
 class Curves:
-    """Shares of successful episodes over training."""
+    """Shares of successful episodes over training; of NetHack, mean scores as shares of AutoAscend's."""
 
     steps: Array  # (V,) environment steps so far
     close: Array  # (V,) in the stages before FAR
@@ -61,7 +61,7 @@ def curves(run: FinishedRun) -> Curves:
     task = config.staged_task
     steps, success = means_by_stage(content, "return" if task.scored else "success")
     if task.scored:
-        success = success / 100.0  # as scores are, of which the tables show a hundred times as much
+        success = task.normalise(success) / 100.0
     full = run.result.curve_scores / 100.0
     if not np.array_equal(steps, run.result.curve_steps) or success.shape[1] != len(task.stages):
         raise UserError(f"run {run.id}: stages.csv and episodes.csv are of other evaluations, or of other stages")

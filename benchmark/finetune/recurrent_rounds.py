@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...baselines.online.nethack_networks import RecurrentActor
 from ...baselines.online.ppo import Rollout
 from ...baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
 from ...baselines.online.retention import Kickstarting, Retention
@@ -76,7 +77,9 @@ class RecurrentRounds(PPORounds):
         if isinstance(self.retention, Kickstarting):
             seen = rollout.observations.transpose(0, 1)
             shown = Sequences(seen, rollout.begins.T, self.teacher_states)
-            _, self.teacher_states = self.retention.teacher.remember(shown)
+            teacher = self.retention.teacher
+            assert isinstance(teacher, RecurrentActor)
+            _, self.teacher_states = teacher.remember(shown)
 
     def tensors(self) -> dict[str, Tensor]:
         """The environments' state, and what is remembered."""

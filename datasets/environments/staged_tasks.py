@@ -56,8 +56,8 @@ class NetHackOptions:
 class StagedTask:
     """A task in stages, and what of it a policy knows before it is fine-tuned.
 
-    An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0; of a task that
-    is `scored`, it returns what was paid.
+    An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0. Of a task that
+    is `scored` it returns what was paid, and success is a share of the score that counts as 100.
     """
 
     name: str
@@ -134,8 +134,8 @@ _NETHACK = StagedTask(
     far=(1,),
     trained=(0, 1),
     horizon=10_000,
-    reference_scores=(0.0, 100.0),
-    score_source="the score of the game, in its own points",
+    reference_scores=(0.0, 1579.0),
+    score_source="AutoAscend's mean score after 10,000 keys, in the 4 games of nethack-autoascend-small",
     simulator="nle",
     scored=True,
 )
@@ -151,7 +151,14 @@ STAGED_TASKS = {
         _robotic_sequence("robotic-sequence-2", _TWO),
         _robotic_sequence("robotic-sequence", RoboticSequenceOptions()),
         _NETHACK,
-        replace(_NETHACK, name="nethack-score", options=NetHackOptions(horizon=_WHOLE_GAME), horizon=_WHOLE_GAME),
+        replace(
+            _NETHACK,
+            name="nethack-score",
+            options=NetHackOptions(horizon=_WHOLE_GAME),
+            horizon=_WHOLE_GAME,
+            reference_scores=(0.0, 12_050.0),
+            score_source="AutoAscend's mean score in the 4 games of nethack-autoascend-small",
+        ),
     )
 }
 
