@@ -35,7 +35,7 @@ class ScreenConfig:
 
 
 class ScreenEncoder(nn.Module):
-    """From observations (B, S) uint8 to (B, W)."""
+    """Convolutions, embeddings and a layer that joins them: observations (B, S) uint8 to (B, W)."""
 
     def __init__(self, config: ScreenConfig) -> None:
         super().__init__()

@@ -108,7 +108,7 @@ class RecurrentPPO(PPO):
         return values.squeeze(-1)
 
     def visited(self, batch: Minibatch, policy: Any) -> Visited:
-        """What retention looks at: pi* is asked with what it remembers itself."""
+        """The steps of a minibatch, for retention: pi* is asked with its own memories."""
         assert isinstance(batch, RecurrentMinibatch)
         return Visited(batch.shown, batch.stages, policy)  # type: ignore[arg-type]
 
