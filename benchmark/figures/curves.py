@@ -23,7 +23,7 @@ from ..scores.labels import label, method_order, with_several_models
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
 from .card import INK, MUTED, Grid, card_of_panels
-from .spread import about_curves, about_means, draw_seeds, has_band
+from .spread import about_curves, about_means, draw_seeds
 
 LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
 
@@ -66,8 +66,7 @@ class _Panel:
 def learning_curves(runs: Sequence[Run], path: Path) -> None:
     """Write a PNG of score over training step, one panel a fraction, from the runs of `collect`.
 
-    Lines are means over seeds at the ranked target. Fewer than six seeds are small dots; of more, a band reaches from
-    the lowest to the highest (`spread.py`): what was seen, not an interval. Raises the errors of `group_runs`.
+    Lines are means over seeds at the ranked target, small dots single seeds. Raises the errors of `group_runs`.
     """
     panels = _panels(runs)
     about = _about_scores(panels)
@@ -121,7 +120,7 @@ def _write_curves(
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
                 if (curves := curves_of(series)) is not None:
-                    _draw_curve(axes, series, *curves, ranks[series.label], band=has_band(seeds))
+                    _draw_curve(axes, series, *curves, ranks[series.label])
             axes.set_xlabel("training step")
             axes.set_ylabel(quantity if place % COLUMNS == 0 else "")
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
@@ -187,9 +186,8 @@ def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
     return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
 
 
-def _draw_curve(axes: Axes, series: _Series, steps: Array, curves: Array, rank: int, *, band: bool) -> None:
-    if len(curves) > 1:
-        draw_seeds(axes, steps, curves, look_up(series.method).colour, band=band)
+def _draw_curve(axes: Axes, series: _Series, steps: Array, curves: Array, rank: int) -> None:
+    draw_seeds(axes, steps, curves, look_up(series.method).colour)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 

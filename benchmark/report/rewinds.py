@@ -9,7 +9,7 @@ from ...datasets.trajectories import Array
 from ..scores.rewind import Rewind, read_rewind
 from .charts import Axes, Chart, curves_chart
 from .contents import Contents, Row, Setting
-from .marks import Curve, dots, percent
+from .marks import Curve, percent
 
 Measured = tuple[str, tuple[float, ...], int]  # the text's hash, alphas, episodes: what curves share that are averaged
 
@@ -104,8 +104,8 @@ def rewind_charts(found: Rewound, name: str) -> list[Chart]:
     scores = [_curve(line, line.scores, found) for line in found.lines]
     bits = [_curve(line, line.bits, found) for line in found.lines]
     return [
-        curves_chart(f"{name}-score", "Score over alpha", _over_alpha("score", 1), scores, dots),
-        curves_chart(f"{name}-language", "Language forgotten over alpha", _over_alpha("bits a byte", 3), bits, dots),
+        curves_chart(f"{name}-score", "Score over alpha", _over_alpha("score", 1), scores),
+        curves_chart(f"{name}-language", "Language forgotten over alpha", _over_alpha("bits a byte", 3), bits),
     ]
 
 
