@@ -28,14 +28,14 @@ class ActionForm:
 
 
 def check_actions(space: gymnasium.Space) -> None:
-    """A `UserError` for an action space that no method here has: it is neither a box of real numbers nor discrete."""
+    """Refuse an action space that no method here has: one that is neither a box of real numbers nor discrete."""
     if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and space.dtype.kind == "f"):
         return
     raise UserError(f"actions in {space}; expected a Box of real numbers or a Discrete space")
 
 
 def plain_actions(space: gymnasium.Space, values: Any) -> Array:
-    """(T, A) float32 from T actions in a box, (T,) int64 from 0 on from discrete ones; a `UserError` if they misfit."""
+    """Actions (T, A) float32 in a box, or (T,) int64 from 0 on where they are discrete; a `UserError` if unfit."""
     actions = np.asarray(values)
     if actions.shape[1:] != space.shape:
         raise UserError(f"actions have the shape {actions.shape[1:]}, but their space has {space.shape}")

@@ -74,7 +74,7 @@ def load_corpus(name: str, tokenizer: "PreTrainedTokenizerBase") -> Corpus:
 
 
 def corpus_parts(name: str) -> tuple[Iterable[str], Iterable[str], dict[str, int]]:
-    """(training pieces, held-out pieces, how many they are) of the corpus `name`, as `load_corpus` understands it.
+    """The training pieces, the held-out pieces and how many they are, of the corpus `name` (`load_corpus`).
 
     WikiText keeps its published split, training and validation, and its articles whole. Everything else is split here
     by `split_held_out`. Raises `UserError` for a corpus that is not here, and for a text too short to be split.
@@ -164,7 +164,7 @@ def encode(paragraphs: Iterable[str], tokenizer: "PreTrainedTokenizerBase") -> A
 
 
 def sample_blocks(ids: Array, batch: int, length: int, rng: np.random.Generator) -> Array:
-    """(batch, length) int64: runs of `length` tokens of `ids` at independent random offsets."""
+    """A batch (batch, length) int64: runs of `length` tokens of `ids` at independent random offsets."""
     if len(ids) < length:
         raise UserError(f"the corpus has {len(ids)} tokens, fewer than one block of {length}; give a longer text")
     offsets = rng.integers(len(ids) - length + 1, size=batch)

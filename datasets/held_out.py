@@ -32,12 +32,12 @@ class HeldOutSteps:
     starts: Array  # (W,) int64: the first step of the episode that each is of
 
     def actions(self) -> Array:
-        """(W, A) or (W,): the actions taken in these steps."""
+        """The actions (W, A) or (W,) taken in these steps."""
         taken: Array = self.trajectories.actions.take(self.steps, axis=0)
         return taken
 
     def previous_actions(self, at_first: Array) -> Array:
-        """(W, A) or (W,): the actions of the steps before; `at_first` (A,) or () where there is none."""
+        """The actions (W, A) or (W,) of the steps before; `at_first` (A,) or () where there is none."""
         is_first = self.steps == self.starts
         before: Array = self.trajectories.actions.take(np.where(is_first, self.steps, self.steps - 1), axis=0)
         before[is_first] = at_first

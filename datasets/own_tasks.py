@@ -107,7 +107,7 @@ def make_own_task(trajectories: Trajectories, environment: Environment, actions:
 
 
 def _check_fit(trajectories: Trajectories, task: Task, env: gymnasium.Env, actions: gymnasium.Space) -> None:
-    """A `UserError` unless a policy trained on the data could play in the environment."""
+    """Raise a `UserError` unless a policy trained on the data could play in the environment."""
     ours = trajectories.observations.shape[1:]
     theirs = env.observation_space.shape
     if ours != theirs:

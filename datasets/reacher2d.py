@@ -77,7 +77,7 @@ class Reacher2d(gymnasium.Env):  # type: ignore[misc]
         return observation, float(distance < REACH), False, False, {}
 
     def render(self) -> Array | None:
-        """(height, width, 3) uint8, seen from above; None unless `render_mode` is "rgb_array". Needs OpenGL."""
+        """A picture (height, width, 3) uint8, from above; None unless `render_mode` is "rgb_array". Needs OpenGL."""
         if self.render_mode is None:
             return None
         if self._renderer is None:

@@ -179,14 +179,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """A `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
+    """Raise a `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise UserError(f"'{part}' is a file and no folder; give a folder of runs, e.g. --runs runs")
 
 
 def check_csv(path: Path) -> None:
-    """A `UserError` unless `path`, where a table is to be, ends in .csv: a figure beside it has its name and .png."""
+    """Refuse the path of a table that does not end in .csv: the figure beside it has its name and .png."""
     if path.suffix != ".csv":
         raise UserError(f"'{path}' is for a table; give a name that ends in .csv, e.g. {path.with_suffix('.csv')}")
 

@@ -67,7 +67,7 @@ def markov_corpus(tokenizer: "PreTrainedTokenizerBase", states: int, temperature
 
 
 def transition_matrix(states: int, temperature: float, rng: np.random.Generator) -> Array:
-    """(states, states) float64: row s is the distribution of the state after s.
+    """A matrix (states, states) float64: row s is the distribution of the state after s.
 
     Each row is the softmax of numbers drawn uniformly from [0, 1) and divided by `temperature`, as in the authors' code
     (`ngram_generator.py`; their default: 100 states, temperature 1). The lower the temperature, the more is to be
@@ -82,7 +82,7 @@ def transition_matrix(states: int, temperature: float, rng: np.random.Generator)
 
 
 def sample_path(matrix: Array, length: int, rng: np.random.Generator) -> Array:
-    """(length,) int64: states of the chain `matrix`, from a first one drawn uniformly."""
+    """States (length,) int64 of the chain `matrix`, from a first one drawn uniformly."""
     cumulative = matrix.cumsum(axis=1)
     cumulative[:, -1] = 1.0  # a sum that rounds to less would let the largest draws fall outside
     path = np.empty(length, np.int64)

@@ -53,6 +53,6 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
 
 
 def _mean_steps(own: Sequence[Curves]) -> np.ndarray:
-    """(V,) environment steps at each evaluation: whole episodes differ in length from seed to seed."""
+    """Environment steps (V,) at each evaluation, mean over seeds: whole episodes differ in length between seeds."""
     steps: np.ndarray = np.mean([one.steps for one in own], axis=0)
     return steps

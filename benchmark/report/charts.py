@@ -224,7 +224,7 @@ def _over_fractions(rows: list[Row]) -> Curve:
 
 
 def _scores_of_seeds(rows: list[Row]) -> Array:
-    """(N, V) scores of each seed, NaN where a row has fewer seeds than another."""
+    """Scores (N, V) of each seed, NaN where a row has fewer seeds than another."""
     most = max(len(row.runs) for row in rows)
     scores = np.full((most, len(rows)), np.nan)
     for place, row in enumerate(rows):

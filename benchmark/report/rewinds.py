@@ -28,22 +28,22 @@ class Line:
 
     @property
     def scores(self) -> Array:
-        """(runs, P) at each alpha."""
+        """Scores (runs, P) at each alpha."""
         return np.stack([curve.scores for curve in self.curves])
 
     @property
     def bits(self) -> Array:
-        """(runs, P) change of cross entropy in bits a byte."""
+        """Changes (runs, P) of cross entropy in bits a byte."""
         return np.stack([curve.bits_change for curve in self.curves])
 
     @property
     def bits_change(self) -> Array:
-        """(P,) the same, mean over the runs."""
+        """Changes (P,) of cross entropy in bits a byte, mean over the runs."""
         return np.asarray(self.bits.mean(axis=0))
 
     @property
     def nats_change(self) -> Array:
-        """(P,) change of cross entropy in nats a token."""
+        """Changes (P,) of cross entropy in nats a token."""
         return np.asarray(np.mean([curve.nats_change for curve in self.curves], axis=0))
 
     @property

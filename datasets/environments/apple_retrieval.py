@@ -64,9 +64,9 @@ class AppleRetrieval(StagedEnvironment):
         return rewards, np.where(back, self.place == 0, self.place == self.distance)
 
     def observe(self) -> Floats:
-        """(E, 1) which way lies the goal."""
+        """Observations (E, 1): which way lies the goal."""
         return np.where(self.stage == 1, self.signal, -self.signal)[:, None]
 
     def expert(self) -> NDArray[np.int64]:
-        """(E,) the step in the right direction."""
+        """Actions (E,): the step in the right direction."""
         return np.where(self.stage == 1, LEFT, RIGHT)

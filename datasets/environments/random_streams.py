@@ -21,7 +21,7 @@ class RandomStreams:
         self.states = np.array(seeds, np.uint64)
 
     def integers(self, high: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
-        """(M,) int64, uniform from 0 to `high` - 1: one draw from each of the streams `rows` (M,), no row twice."""
+        """Numbers (M,) int64, uniform from 0 to `high` - 1: one of each of the streams `rows` (M,), no row twice."""
         self.states[rows] += GAMMA
         uniform = (mix(self.states[rows]) >> np.uint64(11)) * 2.0**-53  # [0, 1) in steps of a float's precision
         return (uniform * high).astype(np.int64)

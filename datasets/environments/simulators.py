@@ -63,7 +63,7 @@ class ZeroContactForces(gymnasium.ObservationWrapper):  # type: ignore[misc]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (27 + 14 * 6,), np.float64)
 
     def observation(self, observation: Array) -> Array:
-        """(111,) float64 from (27,)."""
+        """An observation (111,) float64 from (27,)."""
         return np.pad(observation, (0, 14 * 6))
 
 

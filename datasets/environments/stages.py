@@ -71,11 +71,11 @@ class StagedEnvironment(ABC):
 
     @abstractmethod
     def observe(self) -> Floats:
-        """(E, S) observations of where everything is."""
+        """Observations (E, S) of where everything is."""
 
     @abstractmethod
     def expert(self) -> Actions:
-        """(E,) or (E, A): the choice of somebody who knows the way."""
+        """The choice (E,) or (E, A) of an expert, who knows the way."""
 
     @property
     def size(self) -> int:

@@ -28,12 +28,12 @@ class Actor:
     layers: tuple[tuple[Array, Array], ...]  # (out, in) and (out,) float32 each
 
     def observe(self, observation: Array) -> Array:
-        """(S,) float32: what the network sees of an observation."""
+        """The part (S,) float32 of an observation that the network sees."""
         seen: Array = (observation[: len(self.centre)].astype(np.float32) - self.centre) / self.scale
         return seen
 
     def act(self, observation: Array, rng: np.random.Generator | None = None) -> Array:
-        """(A,) float32 in [-1, 1]: an action drawn from the policy, or its mean where there is nothing to draw with."""
+        """An action (A,) float32 in [-1, 1]: drawn from the policy, or its mean where there is nothing to draw with."""
         hidden = self.observe(observation)
         for weight, bias in self.layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0.0)

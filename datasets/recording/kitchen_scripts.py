@@ -44,7 +44,7 @@ START = np.array([0.148, -1.74, 1.844, -2.477, 0.260, 0.713, 1.595])  # radians:
 
 @lru_cache(maxsize=1)
 def entry_postures(model: mujoco.MjModel) -> dict[str, Array]:
-    """(7,) joints for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
+    """Joints (7,) for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
     kinematics = Kinematics(model)
     objects = np.array(model.qpos0[JOINTS:])
     return {
@@ -69,7 +69,7 @@ class Door:
     steps: int  # at most, to pull
 
     def bar_at(self, opened: float) -> Array:
-        """(3,) where the bar is when the door stands open by an angle."""
+        """The place (3,) of the bar when the door stands open by an angle."""
         cos = np.cos(opened)
         sin = self.direction * np.sin(opened)
         x = self.bar[0] - self.hinge[0]

@@ -44,7 +44,7 @@ class Perceptrons:
         self.biases = views[1::2]  # (N, 1, O) for each layer
 
     def forward(self, inputs: Array) -> tuple[Array, Tape]:
-        """(N, B, O) of (B, I), and the tape for the gradients."""
+        """Outputs (N, B, O) for inputs (B, I), and the tape for the gradients."""
         tape = []
         hidden = inputs
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -65,7 +65,7 @@ class Perceptrons:
         return gradient
 
     def input_gradient(self, tape: Tape, output_gradient: Array) -> Array:
-        """(N, B, I): each network's gradient for the inputs, given that for its outputs."""
+        """Each network's gradient (N, B, I) for the inputs, given that for its outputs."""
         *_, (_, back) = self._backward(tape, output_gradient)
         gradient: Array = np.matmul(back, self.weights[0].swapaxes(1, 2))
         return gradient

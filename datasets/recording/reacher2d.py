@@ -49,7 +49,7 @@ def play_episode(env: gymnasium.Env, grade: str, part: Part) -> None:
 
 
 def control(observation: Array, gain: float) -> Array:
-    """(2,) float64: the torques of the noiseless PD controller, not clipped."""
+    """The torques (2,) float64 of the noiseless PD controller, not clipped."""
     velocity = observation[4:6].astype(np.float64) / STEP_SECONDS
     return gain * np.array(joint_errors(observation)) - DAMPING * velocity
 

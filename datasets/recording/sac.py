@@ -100,7 +100,7 @@ def log_deviation(squashed: Array) -> Array:
 
 
 def output_gradient(sample: Sample, temperature: float, value_gradient: Array) -> Array:
-    """(B, 2 A): the gradient for an actor's outputs of temperature * log probability - value, for each of B actions.
+    """The gradient (B, 2 A) of temperature * log probability - value for an actor's outputs, for each of B actions.
 
     `value_gradient` is that of the value for the actions, (B, A).
     """
@@ -146,7 +146,7 @@ class SoftActorCritic:
             self._improve_actor(batch.observations)
 
     def targets(self, batch: Batch) -> Array:
-        """(B,): reward plus the discounted soft value of what followed (eqs. 2 and 3 of the second paper)."""
+        """The target (B,): reward plus discounted soft value of what followed (eqs. 2 and 3 of the second paper)."""
         sample = draw(self.actor.forward(batch.next_observations)[0][0], self.rng)
         values, _ = self.slow_critics.forward(np.concatenate((batch.next_observations, sample.actions), axis=1))
         soft_values = values[..., 0].min(axis=0) - self.temperature * sample.log_probabilities
