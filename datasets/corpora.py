@@ -112,9 +112,9 @@ def corpus_paragraphs(name: str) -> Sequence[str]:
 def split_held_out(paragraphs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split into (training, held-out) paragraphs.
 
-    A paragraph's own hash decides, so its part does not depend on order or on what else is installed, and paragraphs
-    that differ in names and numbers alone stay together. Held-out paragraphs that share a run of eight words with the
-    training part are dropped: what is left measures language, not memory.
+    A paragraph's own hash decides, so its part does not depend on the order or on what else is installed. Paragraphs
+    that differ only in names and numbers stay together. Held-out paragraphs that share a run of eight words with the
+    training part are dropped, so that what is left measures language, not memory.
     """
     train: list[str] = []
     held_out: list[str] = []

@@ -71,7 +71,7 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
 def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
     """Choose whole episodes until they have at least `fraction * T` steps, long ones sooner.
 
-    Drawn in the order of `take_weighted_fraction`; that one counts episodes, of which this one needs fewer.
+    The order is that of `take_weighted_fraction`, which counts episodes; of long episodes this one needs fewer.
     """
     check_fraction(fraction)
     order = _weighted_order(trajectories, seed)
@@ -94,7 +94,7 @@ def take_weighted_fraction(trajectories: Trajectories, fraction: float, seed: in
 
 
 def best_episodes(subset: Subset, share: float) -> Subset:
-    """The `share` of a subset's episodes with the highest undiscounted returns, at least one; the earlier of equals.
+    """The `share` of a subset's episodes with the highest undiscounted returns, at least one; ties go to the earlier.
 
     As CORL's `any_percent_bc.py` counts them: rounded down.
     """

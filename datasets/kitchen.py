@@ -3,8 +3,8 @@
 An observation is the robot's 9 joint positions, the objects' 21, and 30 goal values that repeat the layout of the first
 30: the wanted positions at the entries of the task's sub-goals, zero everywhere else (D4RL, `d4rl/kitchen`).
 
-Two things are not D4RL's: FrankaKitchen-v1 blurs the robot's observed joints by 1 % of their nominal noise, D4RL's
-environment by 10 %; and neither varies the start, so episodes differ by that noise and the policy's own alone.
+It differs from D4RL in two ways. FrankaKitchen-v1 blurs the robot's observed joints by 1 % of their nominal noise,
+D4RL's environment by 10 %. Neither varies the start, so episodes differ only by that noise and the policy's own.
 """
 
 import contextlib
@@ -58,8 +58,8 @@ def satisfied(observations: Array, sub_goals: tuple[str, ...]) -> Array:
 def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
     """The observations (E, 60), each with the object of its first unfinished sub-goal moved to its place.
 
-    As RvS commands the kitchen (`get_dynamic_kitchen_goal` of its code), but told from the observation alone: an object
-    that has left its place again is wanted back.
+    RvS commands the kitchen like this (`get_dynamic_kitchen_goal` of its code), but here the observation alone decides:
+    an object that has left its place again is wanted back.
     """
     wanted = observations.copy()
     done = satisfied(observations, sub_goals)
@@ -82,9 +82,9 @@ def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:
 def done_so_far(done: Array, counts: Array) -> tuple[Array, bool]:
     """The number (T,) of sub-goals done up to each observation of an episode, and whether the two sources agree.
 
-    `done` (T, G) bool is what each observation satisfies, `counts` (T,) how many sub-goals were stored as satisfied. A
-    count alone can't tell whether a sub-goal came undone and another was done instead. The observations can, and are
-    used where they agree with all counts of the episode; elsewhere a new maximum of the counts is what was done.
+    `done` (T, G) are the sub-goals that each observation satisfies, `counts` (T,) their stored number. A count alone
+    can't tell whether a sub-goal came undone and another was done instead. The observations can. They are used where
+    they agree with all counts of the episode; elsewhere a new maximum of the counts is what was done.
     """
     if (done.sum(axis=1) == counts).all():
         return np.logical_or.accumulate(done).sum(axis=1), True

@@ -1,10 +1,9 @@
 """Reacher2d: a planar two-link arm whose tip has to reach a target and stay there (LaMo, App. C).
 
 The dynamics are those of the MuJoCo model that LaMo and the Decision Transformer published, rebuilt for today's MuJoCo:
-`assets/reacher2d.xml`. Contacts are off: the published
-model's only one presses on the shoulder's axis and moves nothing. The published observation shows the tip as the
-integrator last saw it, up to 0.3 mm off; here it is where the joint angles put it. Rewards are sparse: a step pays 1
-when the tip is at the target and 0 otherwise.
+`assets/reacher2d.xml`. Contacts are off: the published model's only one presses on the shoulder's axis and moves
+nothing. The published observation shows the tip as the integrator last saw it, up to 0.3 mm off; here it is where the
+joint angles put it. Rewards are sparse: a step pays 1 when the tip is at the target and 0 otherwise.
 """
 
 import math

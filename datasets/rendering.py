@@ -1,7 +1,7 @@
 """Render what a simulator's camera sees in the states that a data set's observations describe.
 
-Nothing is simulated: joint positions are read off each observation and the scene is drawn as it then stands. What the
-observations of a locomotion task leave out, how far the robot has come, is 0.
+Nothing is simulated: joint positions are read off each observation, and the scene is drawn with them. The distance that
+a locomotion robot has come is not in its observations, and is taken as 0.
 """
 
 import os

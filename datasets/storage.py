@@ -17,7 +17,7 @@ from .disk_errors import disk_line, errors_about
 from .errors import UserError
 from .locks import lock, try_lock
 
-LOCK = ".lock"  # ends the name of a file beside a scratch folder, locked as long as its process lives
+LOCK = ".lock"  # ends the name of a file beside a scratch folder, which is locked while its process lives
 TEMPORARY = ".tmp"  # ends the name of what is to take a file's or folder's place, itself locked as long
 
 
@@ -34,7 +34,7 @@ def home() -> Path:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure nothing is left.
 
-    What a disk refuses is told of `path`, which is what the user knows. What processes that were killed had half
+    A disk's errors name `path`, which the user knows. What killed processes had half
     written of `path` is deleted first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def temporary_variable(name: str, value: str) -> Iterator[None]:
-    """Set a variable of this process's environment for a while; the whole process sees it, so not for threads."""
+    """Set a variable of this process's environment inside the block; the whole process sees it, so not for threads."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

@@ -1,4 +1,4 @@
-"""Token streams without language: controls for what pre-training on language brings."""
+"""Token streams without language: controls for pre-training on language."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ HELD_OUT_TOKENS = 1 << 17
 
 
 def shuffle_tokens(corpus: Corpus, seed: int) -> Corpus:
-    """`corpus` with the tokens of each part in random order: their frequencies stay, all else of the language goes.
+    """Shuffle the tokens of each part of `corpus`: their frequencies stay, everything else of the language goes.
 
     The least loss that any model can have on it is the entropy of the frequencies (the unigram loss).
     """

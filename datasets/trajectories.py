@@ -1,4 +1,4 @@
-"""`Trajectories`: the only format that anything above the data floor sees.
+"""`Trajectories`: the only format of data that the floors above see.
 
 Shapes: T steps in all, N episodes, S observation, A action.
 """

@@ -1,7 +1,7 @@
 """AppleRetrieval: walk right to an apple, then left back home (arXiv 2402.02868, Appendix A.2).
 
-The observation says which way lies the goal, but faintly: a policy with one weight and one bias that has learned the
-way back unlearns it on the way there, the more the further away the apple and the fainter the observation.
+The observation tells the direction of the goal, but faintly. A policy with one weight and one bias that has learned
+the way back unlearns it on the way there, the more so the further the apple and the fainter the observation.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""GridRelay: goals in an open room, then one behind the walls of a maze; AppleRetrieval's question for a network.
+"""GridRelay: goals in an open room, then one in a maze; AppleRetrieval's question for a network.
 
 A policy that knows the maze and not the room has to learn the room, with the same network, before it sees the maze
 again. The more goals the room has, the longer that takes.

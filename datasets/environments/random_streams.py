@@ -1,7 +1,7 @@
-"""Many random streams side by side, one of each environment, drawn from as arrays.
+"""Many random streams side by side, one for each environment, drawn from as arrays.
 
-A stream depends on its seed alone, so an environment does the same among others as by itself, and its whole state is
-one number, which a checkpoint can hold. NumPy's own generators would take a Python call for each environment.
+A stream depends on its seed alone, so an environment does the same among others as by itself. Its whole state is one
+number, which a checkpoint can hold. NumPy's own generators would take a Python call for each environment.
 """
 
 import numpy as np

@@ -29,9 +29,9 @@ class RoboticSequence(StagedEnvironment):
     """E arms, each of them in one of the tasks.
 
     Action (4,) in [-1, 1]. Observation (40,): Meta-World's 39 numbers, and the share of the stage's time that is over.
-    An action is repeated `repeat` times, or until the task is done, and its reward is the mean of Meta-World's over
-    that. The action that does a task, number t of the stage, is paid `bonus` * max(1, horizon - t) times as much: what
-    would have been paid in the rest of the stage must not be worth more. Start and goal of a task are drawn whenever it
+    An action is repeated `repeat` times, or until the task is done, and its reward is Meta-World's mean over that. The
+    action that does a task, number t of the stage, has `bonus` * max(1, horizon - t) times that reward: otherwise the
+    rewards of the rest of the stage would be worth more than success. Start and goal of a task are drawn whenever it
     begins.
     """
 

@@ -23,7 +23,7 @@ LAYERS = 3
 class Actor:
     """A soft actor-critic's policy: two hidden layers of rectifiers to the means and spreads of squashed Gaussians."""
 
-    centre: Array  # (S,) float32: subtracted from the S numbers with which an observation begins; no others are seen
+    centre: Array  # (S,) float32: subtracted from the first S numbers of an observation; the network sees no others
     scale: Array  # (S,) float32: they are divided by it then
     layers: tuple[tuple[Array, Array], ...]  # (out, in) and (out,) float32 each
 
@@ -44,7 +44,7 @@ class Actor:
 
 
 def play(env: gymnasium.Env, actor: Actor, seed: int, drawn: bool = True) -> float:
-    """Play one episode and return its return; all of it follows from `seed`. Actions are drawn or, else, means."""
+    """Play one episode and return its return; `seed` decides all of it. With `drawn`, actions are drawn, else means."""
     env_seed, policy_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     rng = np.random.default_rng(policy_seed) if drawn else None
     observation, _ = env.reset(seed=env_seed)

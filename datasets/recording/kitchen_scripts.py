@@ -1,7 +1,7 @@
 """Scripts of what the arm can do in FrankaKitchen: one for each of D4RL's seven sub-tasks.
 
-A script takes the kitchen as it finds it: the hand goes to a posture before the object, touches it, moves it until it
-is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
+A script works from any state of the kitchen: the hand goes to a posture before the object, touches it, moves it until
+it is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
 the scripts before, so they can follow each other in almost any order. `shift` (3,) metres moves the places that the
 hand passes: without it, two demonstrations would differ by noise alone.
 

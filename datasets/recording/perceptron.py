@@ -1,6 +1,6 @@
 """Small multilayer perceptrons with their gradients, in plain NumPy.
 
-At a hundred units a layer, a deep-learning framework's own bookkeeping takes as long as the arithmetic; here there is
+At a hundred units a layer, a deep-learning framework's own overhead takes as long as the arithmetic; here there is
 little of it. Shapes: N networks side by side, B batch, I and O a layer's inputs and outputs.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..trajectories import Array
 
-Tape = list[Array]  # the inputs of each layer, which the gradients want: (N, B, I), those of the first (B, I)
+Tape = list[Array]  # the inputs of each layer, which the gradients need: (N, B, I), those of the first (B, I)
 
 
 class Perceptrons:
@@ -98,7 +98,7 @@ class Adam:
         self.square = np.zeros_like(parameters)
 
     def step(self, gradient: Array) -> None:
-        """One step down a gradient, which is overwritten."""
+        """Take one step down a gradient, which is overwritten."""
         self.steps += 1
         self.mean += 0.1 * (gradient - self.mean)
         np.multiply(gradient, gradient, out=gradient)

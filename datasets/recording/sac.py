@@ -1,7 +1,7 @@
 """Soft actor-critic (Haarnoja et al., 2018, with the learned temperature of their second paper) for one CPU core.
 
-The algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. Shapes: B batch, S observation,
-A action.
+This is the algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. Shapes: B batch, S
+observation, A action.
 """
 
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Transitions: what was seen, done and paid, what was seen next, and whether that is worth nothing more."""
+    """Transitions: observation, action, reward, next observation, and whether value ends there."""
 
     observations: Array  # (B, S)
     actions: Array  # (B, A)
     rewards: Array  # (B,)
     next_observations: Array  # (B, S)
-    terminals: Array  # (B,): 1 where the agent fell; an episode that was cut at its horizon goes on in this respect
+    terminals: Array  # (B,): 1 where the agent fell; an episode that was cut at its horizon is not terminal
 
 
 class Replay:

@@ -1,13 +1,13 @@
 """Read D4RL's HDF5 files with h5py; neither D4RL's package nor anything it needs is imported.
 
-The files are flat arrays of T steps, episodes end to end. What tells episodes apart differs:
+The files are flat arrays of T steps, episodes end to end. They differ in what separates episodes:
 
 - locomotion: `terminals` and `timeouts`; versions 1 and 2 also have `next_observations`. A file without `timeouts`, as
   early ones are, is cut where an episode reaches the task's horizon.
 - kitchen: `terminals` alone, set where a demonstration stops, whether or not its sub-goals are done. They stay
   terminals, as in D4RL: what lies beyond was never recorded.
 
-Every step is kept, and none is made up. What a file leaves open is decided here and said in the provenance's `origin`:
+Every step is kept, and none is made up. What a file does not tell is decided here and said in the `origin`:
 
 - Without `next_observations`, the observation after an episode's last action is unknown, and the one before it stands
   in. After a terminal nothing looks at it; after a timeout a value function bootstraps from a state one step early.
