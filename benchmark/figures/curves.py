@@ -19,10 +19,10 @@ from ...datasets.trajectories import Array
 from ..runs.methods import look_up
 from ..scores.held_out import held_out_curves
 from ..scores.held_out_table import TRIVIAL
-from ..scores.labels import label, method_order, with_several_models
+from ..scores.labels import label, method_order, with_named_model
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
-from .card import INK, MUTED, Grid, card_of_panels
+from .card import INK, MUTED, Grid, card_of_panels, wrapped
 from .spread import about_curves, about_means, draw_seeds
 
 LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
@@ -31,6 +31,8 @@ LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
 FILLS = ("full", "none", "left", "top")
 
 COLUMNS = 2  # panels side by side
+ROW = 0.36  # inches for a method
+NAME_LINE = 0.15  # inches for a line of its name
 _Name = TypeVar("_Name")
 
 
@@ -144,13 +146,13 @@ def scores(runs: Sequence[Run], path: Path) -> None:
     intervals = "Lines: 95 % interval. Small dots: single seeds." if max(seeds) > 1 else ""
     about = f"{_about_scores(panels)} {about_means('Large dots', seeds)} {intervals}"
     labels = list(_labels(panels))
-    with _card(
-        path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
-    ) as all_axes:
+    names = [wrapped(name) for name in labels]
+    row = max(ROW, NAME_LINE * max(name.count("\n") + 1 for name in names))
+    with _card(path, panels, "Score by method", about, panel_height=0.85 + row * len(names), legend=False) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
                 _draw_score(axes, labels.index(series.label), series)
-            axes.set_yticks(range(len(labels)), labels if place % COLUMNS == 0 else [""] * len(labels))
+            axes.set_yticks(range(len(names)), names if place % COLUMNS == 0 else [""] * len(names))
             axes.set_ylim(len(labels) - 0.45, -0.6)
             axes.tick_params(axis="y", length=0, labelcolor=INK)
             axes.spines["left"].set_visible(False)
@@ -162,11 +164,11 @@ def scores(runs: Sequence[Run], path: Path) -> None:
 
 def _panels(runs: Sequence[Run]) -> list[_Panel]:
     groups = group_runs(runs)
-    several = with_several_models((group.config.method, group.config.lm) for group in groups)
+    named = with_named_model((group.config.method, group.config.lm) for group in groups)
     panels: dict[tuple[Any, ...], _Panel] = {}
     for row, group in zip(leaderboard_rows(groups), groups, strict=True):
         key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
-        name = label(row["method"], row["lm"] if row["method"] in several else "", row["variant"])
+        name = label(row["method"], row["lm"] if row["method"] in named else "", row["variant"])
         panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
         panel.series.append(_Series(name, row["method"], group, row))
     for panel in panels.values():

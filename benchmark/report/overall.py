@@ -8,7 +8,7 @@ import numpy as np
 
 from ..scores.aggregates import Estimate
 from ..scores.held_out import REFERENCE
-from ..scores.labels import label, method_order, short_label, titles_of, with_several_models
+from ..scores.labels import label, method_order, short_label, titles_of, with_named_model
 from ..scores.run import FinishedRun
 from ..scores.standings import Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from . import charts, marks
@@ -74,12 +74,12 @@ def compared_in(setting: Setting, single: Sequence[Comparison]) -> list[Comparis
 def comparison_lines(compared: Sequence[Comparison]) -> list[tuple[str, str, list[Comparison]]]:
     """The lines of a table of comparisons, in order of display: the other method, the line's title, its comparisons.
 
-    Where LaMo meets a method with several language models, each of them has a line, and its title names the model.
+    Where LaMo was run with several language models, each of them has a line, and its title names the model.
     """
-    several = with_several_models((c.other, c.lm) for c in compared)
+    named = with_named_model((c.other, c.lm) for c in compared)
     lines: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in sorted(compared, key=lambda c: method_order(c.other)):
-        model = f"{label(REFERENCE)}: {comparison.lm}" if comparison.other in several else ""
+        model = f"{label(REFERENCE)}: {comparison.lm}" if comparison.other in named else ""
         lines.setdefault((comparison.other, label(comparison.other, model)), []).append(comparison)
     return [(other, title, found) for (other, title), found in lines.items()]
 
@@ -163,5 +163,5 @@ def _entry(method: str, name: str, found: Estimate) -> marks.Interval:
 
 
 def _label(method: str, lm: str, stood: Sequence[Standing]) -> str:
-    several = with_several_models((standing.method, standing.lm) for standing in stood)
-    return short_label(method, lm if method in several else "")
+    named = with_named_model((standing.method, standing.lm) for standing in stood)
+    return short_label(method, lm if method in named else "")

@@ -215,3 +215,24 @@ def test_colours_stand_out_from_white(colour: str) -> None:
 def test_every_method_has_a_colour_of_its_own() -> None:
     unknown = look_up("")
     assert all(method.colour != unknown.colour and method.dark != unknown.dark for method in METHODS.values())
+
+
+def test_a_legend_has_room_for_long_names(
+    tmp_path: Path, runs_root: Path, write_run: WriteRun, drawn: list[Any]
+) -> None:
+    for model in ("gpt2-mini", "gpt2-mini-markov", "gpt2-mini-shuffled"):
+        for method in ("lamo", "lamo-random", "lamo-permuted"):
+            write_run([[1.0, 2.0]] * 4, method=method, lm=model)
+    runs = finished(collect(runs_root))
+    for draw in (learning_curves, scores):
+        draw(runs, tmp_path / "figure.png")
+    curves, bars = drawn
+    curves.canvas.draw()
+    (legend,) = curves.legends
+    inside = legend.get_window_extent()
+    assert inside.x1 <= curves.bbox.x1
+    assert inside.y0 >= curves.axes[0].title.get_window_extent().y1  # it ends above the first panel
+    assert "LaMo, permuted weights\n(gpt2-mini-shuffled)" in [text.get_text() for text in legend.get_texts()]
+    assert "LaMo, permuted weights\n(gpt2-mini-shuffled)" in [
+        text.get_text() for text in bars.axes[0].get_yticklabels()
+    ]

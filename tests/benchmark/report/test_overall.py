@@ -19,7 +19,7 @@ def test_every_language_model_of_lamo_has_a_line_and_a_figure_of_its_own(tmp_pat
     found = overall(read_contents(tmp_path).runs)
     lines = comparison_lines(found.single)
     assert [title for _, title, _ in lines] == [
-        "LaMo, random weights",
+        "LaMo, random weights (LaMo: gpt2-mini)",
         "DT (LaMo: gpt2-mini)",
         "DT (LaMo: gpt2-mini-markov)",
     ]
