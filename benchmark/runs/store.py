@@ -1,9 +1,9 @@
 """The run store: a folder for each run, every file written whole or not at all.
 
-`config.json` says what the run is; `metrics.jsonl` has training metrics; `episodes.csv` every evaluation episode;
-`stages.csv`, of tasks in stages, episodes of single stages; `checkpoint.safetensors` everything needed to go on;
-`done.json` is there once it has finished; `failed.json` if an error stopped it; `data.json` for a policy from a hub;
-`episode.jpg` and `episode.json` (frames of an episode) and `rewind.json` (a rewind curve) once they were asked for.
+`config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode; `stages.csv`,
+of tasks in stages, those that begin at a stage and end with it; `checkpoint.safetensors` everything needed to go on;
+`done.json` once it has finished; `failed.json` if an error stopped it; `data.json` of a policy from a hub;
+`episode.jpg`, `episode.json` frames of an episode, `rewind.json` a rewind curve, once they were asked for.
 """
 
 import json
