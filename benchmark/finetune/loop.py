@@ -76,7 +76,7 @@ class Finetuning(Life):
                 self.memory = replace(memory, screens=agent.actor.encode(memory.screens))
 
     def _rounds(self) -> Rounds:
-        """The rounds of the run's agent; what retention looks back at is looked at here, at pi*."""
+        """The rounds of the run's agent; its retention is prepared here, at pi*."""
         config = self.config
         agent = self.agent
         retention = build_retention(config)
@@ -97,7 +97,7 @@ class Finetuning(Life):
         return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
 
     def _explored(self) -> torch.Tensor:
-        """(K,) bool: the stages that the agent knows nothing of."""
+        """A mask (K,) of the stages that the agent knows nothing of."""
         task = self.config.staged_task
         known = () if self.config.method == "scratch" else task.trained
         return torch.tensor([stage not in known for stage in range(len(task.stages))])
@@ -156,7 +156,7 @@ class Finetuning(Life):
                 self.fail(f"{name} is no longer finite at step {self.progress.step}")
 
     def evaluate(self) -> None:
-        """Play the whole task, and each of its stages; measure what pi is to pi*."""
+        """Play the whole task and each of its stages; measure what pi has in common with pi*."""
         config = self.config
         step = self.progress.step
         started = time.perf_counter()
@@ -194,7 +194,7 @@ class Finetuning(Life):
         return full, [play(actor, self.examined, seeds, stage, only=True) for stage in numbers]
 
     def _examined_actor(self) -> Actor:
-        """The actor; of the control `rewind`, on its way back to pi*."""
+        """The actor that is evaluated; for the control `rewind`, the actor on its way back to pi*."""
         if self.config.method != "rewind":
             return self.agent.actor
         number = self.progress.step // self.config.evaluate_every
