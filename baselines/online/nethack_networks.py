@@ -92,7 +92,7 @@ class ScreenEncoder(nn.Module):
         return torch.as_tensor(self.join(torch.cat(parts, 1)))
 
     def _around(self, symbols: Tensor, cursors: Tensor) -> Tensor:
-        """(B, crop, crop) of (B, 24, 80): what surrounds the cursors (B, 2); 0 beyond the screen."""
+        """Symbols (B, crop, crop) around the cursors (B, 2), of screens (B, 24, 80); 0 beyond the screen."""
         reach = self.config.crop // 2
         padded = F.pad(symbols, (reach,) * 4)
         wide = padded.shape[2]
@@ -103,7 +103,7 @@ class ScreenEncoder(nn.Module):
         return padded.flatten(1).gather(1, cells).view(-1, self.config.crop, self.config.crop)
 
     def _numbers(self, observations: Tensor) -> Tensor:
-        """(B, n): logarithms of the bottom lines' numbers, and a number for each condition."""
+        """Logarithms of the bottom lines' numbers, and 0 or 1 for each condition, (B, n)."""
         numbers = observations[:, : layout.CHARACTERS].contiguous().view(torch.int32)
         bits = torch.arange(len(layout.CONDITIONS))
         conditions = (numbers[:, -1:] >> bits) & 1
@@ -113,7 +113,7 @@ class ScreenEncoder(nn.Module):
 
 
 def _looked_up(symbols: Tensor, table: Tensor) -> Tensor:
-    """(B, symbol, rows, columns), channels last, of (B, rows, columns)."""
+    """Embeddings (B, symbol, rows, columns), channels last, of symbols (B, rows, columns)."""
     return F.embedding(symbols, table).movedim(-1, 1)
 
 
@@ -157,11 +157,11 @@ class RecurrentActor(Actor):
         return 1
 
     def first_states(self, count: int) -> Tensor:
-        """(count, 2, H): nothing is remembered."""
+        """States (count, 2, H) in which nothing is remembered."""
         return torch.zeros(count, 2, self.memory.hidden)
 
     def encode(self, observations: Tensor) -> Tensor:
-        """(..., W) of (..., S) uint8; what is encoded already as it is."""
+        """Encodings (..., W) of observations (..., S) uint8; those of encodings are themselves."""
         if observations.dtype != torch.uint8:
             return observations
         encoded: Tensor = self.encoder(observations.flatten(0, -2))

@@ -93,7 +93,7 @@ class RecurrentPPO(PPO):
         return Decision(actions, policy.log_prob(actions), self._valued(outputs[:, 0])), states
 
     def value(self, observations: Sequences, stages: Tensor) -> Tensor:  # type: ignore[override]
-        """(B,): the critic's values, of a network that they do not move: for its warm-up."""
+        """The critic's values (B,), whose gradients reach the critic alone: for its warm-up."""
         with torch.no_grad():
             outputs = self.actor.remember(observations)[0].flatten(0, 1)
         return self._valued(outputs)

@@ -52,7 +52,7 @@ class SequenceMemory:
 
     @property
     def actions(self) -> Tensor:
-        """(M T,) int64, as log probabilities have them."""
+        """Actions (M T,) int64, one sequence after the other, as log probabilities have them."""
         return self.chosen.flatten()
 
     def rows(self, numbers: Numbers) -> "SequenceMemory":
@@ -60,5 +60,5 @@ class SequenceMemory:
         return SequenceMemory(**{field.name: getattr(self, field.name)[numbers] for field in fields(self)})
 
     def steps_of(self, rows: Tensor) -> Tensor:
-        """(b T,): the numbers of the steps of sequences (b,)."""
+        """Numbers (b T,) of the steps of sequences (b,)."""
         return (rows[:, None] * self.length + torch.arange(self.length)).flatten()

@@ -78,7 +78,7 @@ class PlainPolicy(nn.Module):
             self.cell.bias_hh.zero_()
 
     def logits(self, seen: Tensor) -> Tensor:
-        """(B T, A) of screens (B, T, S)."""
+        """Logits (B T, A) of screens (B, T, S)."""
         output = torch.zeros(len(seen), self.cell.hidden_size)
         cell = torch.zeros_like(output)
         outputs = []

@@ -37,6 +37,8 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
     about = f"{succeed} {about_curves(seeds)}"
     title = f"{groups[0].config.task}: fine-tuning and forgetting"
     longest = max(one.steps[-1] for own in found.values() for one in own)  # of those that train at all
+    highest = max(float(getattr(one, name).max()) for own in found.values() for one in own for name in PANELS)
+    top = 100.0 * highest if scored and highest > 0 else 100.0
     grid = Grid(len(PANELS), len(PANELS), PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, title, about, handles, grid) as all_axes:
         for place, (axes, (name, heading)) in enumerate(zip(all_axes, PANELS.items(), strict=True)):
@@ -51,8 +53,7 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
             axes.set_title(heading)
             axes.set_ylabel(("% of the expert's" if scored else "% of episodes") if place == 0 else "")
             axes.set_xlabel("environment steps")
-            if not scored:
-                axes.set_ylim(-3, 103)
+            axes.set_ylim(-0.03 * top, 1.03 * top)
             axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
             axes.grid(axis="y")

@@ -41,7 +41,7 @@ class RecurrentRounds(PPORounds):
 
     @torch.no_grad()
     def collect(self) -> Rollout:
-        """(T, E) steps. Rewards are cut and scaled as the agent learns them; values end with the episode."""
+        """A rollout of (T, E) steps. Rewards are cut and scaled for the agent; values end with the episode."""
         config = self.agent.config
         first = self.states
         columns: list[dict[str, Tensor]] = []
@@ -68,7 +68,7 @@ class RecurrentRounds(PPORounds):
         return rollout
 
     def _seen(self) -> Tensor:
-        """(E, W) of an encoder that stays as it is, which then encodes each screen once; else (E, S) uint8."""
+        """Encodings (E, W) where the encoder is frozen, so that each screen is encoded once; else (E, S) uint8."""
         observations = torch.from_numpy(self.observations)
         return self.agent.actor.encode(observations) if self.agent.frozen else observations
 

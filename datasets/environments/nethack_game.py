@@ -123,7 +123,7 @@ class Game:
         self.arrivals += [len(self.pressed)] * (self.facts.depth - 1 - len(self.arrivals))
 
     def observation(self) -> NDArray[np.uint8]:
-        """(S,) uint8; of a game that has ended, its last screen."""
+        """The observation (S,) uint8; of a game that has ended, its last screen."""
         seen = self.seen
         before = np.frombuffer(self.pressed[-1:] or b"\0", np.uint8)
         one = Screens(

@@ -92,7 +92,7 @@ class NetHackLite(StagedEnvironment):
             self._begin_game(int(row))
 
     def _rests(self, rows: Rows) -> Flags:
-        """(M,): whether the one episode of environments is over."""
+        """Flags (M,) of the environments whose one episode is over."""
         return self.single & (self._begun[rows] > 1)
 
     def move(self, actions: Actions) -> tuple[Floats, Flags]:
@@ -110,7 +110,7 @@ class NetHackLite(StagedEnvironment):
         return rewards, np.zeros(self.size, bool)
 
     def observe(self) -> Observations:
-        """(E, S) uint8."""
+        """Observations (E, S) uint8."""
         return self.seen.copy()
 
     def expert(self) -> Actions:
@@ -118,7 +118,7 @@ class NetHackLite(StagedEnvironment):
         raise UserError("NetHack has no expert that can be asked at any step; its games are recorded")
 
     def facts(self) -> NDArray[np.int64]:
-        """(E, 4) `FACTS` of each environment's game; of one that has ended, before its last key."""
+        """`FACTS` (E, 4) of each environment's game; of one that has ended, before its last key."""
         games = self._games[: self.size]
         return np.array([[getattr(game.facts, name) for name in FACTS] for game in games], np.int64)
 

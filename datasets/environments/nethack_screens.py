@@ -44,7 +44,7 @@ class Screens:
     keys_before: Bytes  # (T,); 0 at the beginning of a game
 
     def observations(self) -> Bytes:
-        """(T, S) uint8."""
+        """Observations (T, S) uint8."""
         count = len(self.characters)
         packed = np.zeros((count, SIZE), np.uint8)
         numbers = np.stack([numbers_of(screen) for screen in self.characters])
@@ -57,7 +57,7 @@ class Screens:
 
 
 def numbers_of(characters: Bytes) -> NDArray[np.int32]:
-    """(NUMBERS,) of the bottom lines of a screen (24, 80), in the order of `NAMES`; 0 for what a menu hides."""
+    """Numbers (NUMBERS,) in a screen's (24, 80) bottom lines, in the order of `NAMES`; 0 for what a menu hides."""
     numbers = np.zeros(NUMBERS, np.int32)
     line = characters[BOTTOM:].tobytes()
     for label, first, second in FOUND.findall(line):
@@ -69,6 +69,6 @@ def numbers_of(characters: Bytes) -> NDArray[np.int32]:
 
 
 def numbers_in(observations: Bytes) -> NDArray[np.int32]:
-    """(T, NUMBERS) of observations (T, S)."""
+    """Numbers (T, NUMBERS) of observations (T, S)."""
     found: NDArray[np.int32] = np.ascontiguousarray(observations[:, :CHARACTERS]).view(np.int32)
     return found

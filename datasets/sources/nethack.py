@@ -105,7 +105,7 @@ def _hash(games: Any) -> str:
 
 
 def _check(content: dict[str, Any], games: tuple[RecordedGame, ...], name: str) -> None:
-    """A `ValueError` for what no recording of that name holds."""
+    """Raise a `ValueError` for content that no recording of that name has."""
     if content["format"] != FORMAT or content["name"] != name:
         raise ValueError(f"it is of '{content['name']}', format {content['format']}")
     if not games or _hash(games) != content["hash"]:

@@ -35,7 +35,7 @@ BLOCK = 1 << 18  # bytes that are unpacked at a time; more than the longest fram
 
 
 def keys_of(path: Path, limit: int | None = None) -> NDArray[np.uint8]:
-    """(T,) the keys of a recorded game, the first `limit` of them; its frames are checked up to there.
+    """The keys (T,) of a recorded game, the first `limit` of them; its frames are checked up to there.
 
     A key with which a file ends is left out, as NLE's converter does: nobody saw what it led to.
     A `UserError` for a file that is no such recording, or larger than one can be.
