@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +24,7 @@ from ...baselines.optimizers import load_moments, moments
 from ...datasets.environments.nethack_game import keys
 from ...datasets.environments.nethack_lite import DEEP, START, NetHackLite
 from ...datasets.environments.nethack_screens import NAMES, SIZE, numbers_in
+from ...datasets.errors import UserError
 from ...datasets.sources.ttyrec import screens_of
 from ...datasets.storage import whole_file
 from .recurrent_rounds import RecurrentRounds
@@ -101,11 +103,7 @@ def clone_games(agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingC
     states = agent.actor.first_states(recipe.streams)
     done = 0
     if part.exists():
-        kept = load_file(part)
-        done = int(kept["done"])
-        states = kept["states"]
-        agent.actor.load_state_dict({n[6:]: t for n, t in kept.items() if n.startswith("actor.")})
-        load_moments(optimizer, kept, "clone")
+        done, states = _go_on(part, agent, optimizer)
     losses: list[Tensor] = []
     bar = tqdm(total=recipe.updates, desc="cloning", unit=" updates", disable=None)
     with bar:
@@ -138,6 +136,18 @@ def imitate(
     optimizer.step()
     losses.append(loss.detach())
     return states.detach()
+
+
+def _go_on(part: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer) -> tuple[int, Tensor]:
+    """Load what `_keep` wrote; the updates that are done, and the states (B, 2, H) after them."""
+    try:
+        kept = load_file(part)
+        named = {name.removeprefix("actor."): tensor for name, tensor in kept.items() if name.startswith("actor.")}
+        agent.actor.load_state_dict(named)
+        load_moments(optimizer, kept, "clone")
+        return int(kept["done"]), kept["states"]
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise UserError(f"{part} can't be read ({error}); delete it, and the games are cloned from the start") from None
 
 
 def _keep(part: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer, states: Tensor, done: int) -> None:

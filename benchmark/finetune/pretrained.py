@@ -140,7 +140,8 @@ def make_from_games(
 
     assert isinstance(agent, RecurrentPPO)
     assert isinstance(environment, NetHackLite)
-    files = game_files(environment.recording)
+    recording = recipe.recording or environment.recording
+    files = game_files(recording)
     seed = config.pretraining_seed
     print(f"making pi* of {config.task}, seed {seed}: this takes long, once, and goes on if stopped", file=sys.stderr)
     part = path.with_suffix(".part")
@@ -149,7 +150,7 @@ def make_from_games(
     warm_up_critic(agent, environment, recipe, (config.environments, config.rollout_steps), seed)
     memory = remembered_games(agent, files, recipe, seed, environment.far_level)
     part.unlink(missing_ok=True)
-    return memory, hash_of(environment.recording)
+    return memory, hash_of(recording)
 
 
 def make_from_recording(

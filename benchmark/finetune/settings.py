@@ -61,12 +61,10 @@ class RecordedPretrainingConfig:
 
 @dataclass(frozen=True)
 class GamePretrainingConfig:
-    """The making of pi* for NetHack: cloned from recorded games, and its critic from its own play.
-
-    `environment.recording` has the games; a folder that NLE wrote, such as NLD-AA, does for cloning too.
-    """
+    """The making of pi* for NetHack: cloned from recorded games, and its critic from its own play."""
 
     kind: Literal["games"] = "games"
+    recording: str = ""  # the games: a recording's name, or a folder that NLE wrote; "": those of the environment
     updates: Count = 8000  # of the policy, each of `streams` * `sequence` steps
     streams: Count = 16  # games side by side
     sequence: Count = 32  # steps of each in an update; the paper's

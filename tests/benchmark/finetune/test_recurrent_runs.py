@@ -1,6 +1,7 @@
 """Whole runs of a policy that remembers, on a few games that were recorded here by a player that knows nothing."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.training.life import Life
 from lamobench.datasets import nethack_recordings
 from lamobench.datasets.environments.nethack_game import SPACES, Game
+from lamobench.datasets.errors import UserError
 from lamobench.datasets.nethack_recordings import NetHackRecording
 from lamobench.datasets.recording import autoascend, nethack
 from lamobench.datasets.recording.nethack import record_games
@@ -109,6 +111,38 @@ def test_every_method_is_trained_and_measured(method: str, tmp_path: Path) -> No
     assert run.config.later_fields is not None
     assert run.config.policy["environment.fixed_moon_phase"] is True
     assert run.config.policy["environment.level_seed"] is None
+
+
+def test_a_finished_policy_plays_games_that_it_was_not_evaluated_on(tmp_path: Path) -> None:
+    config = tiny()
+    episodes = track.play(train(config, tmp_path), config, "cpu", "", 1000, 3)
+    assert len({episode.seed for episode in episodes}) == 3
+    assert all(0 < episode.length <= 20 and episode.episode_return >= 0 for episode in episodes)
+
+
+def test_what_was_cloned_so_far_is_read_only_if_it_is_whole(tmp_path: Path) -> None:
+    from lamobench.benchmark.finetune import cloning
+    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
+
+    config = tiny()
+    agent = build_agent(config, spec_of(build_environment(config)), 0)
+    assert isinstance(agent, RecurrentPPO)
+    (tmp_path / "part").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="delete it, and the games are cloned from the start"):
+        cloning.clone_games(agent, game_files(NAME), pretraining_of(config), 0, tmp_path / "part")
+
+
+def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home / "elsewhere" / "one"
+    folder.mkdir(parents=True)
+    (path, *_) = game_files(NAME)
+    shutil.copy(path, folder)
+    facts = f"role=Mon\trace=Hum\tgender=Mal\talign=Neu\tttyrecname={path.name}"
+    (folder / "nle.1.xlogfile").write_text(facts)
+    own = tiny()
+    other = tiny(pretraining__recording=str(home / "elsewhere"))
+    assert other.data_hash != own.data_hash
+    assert other.pretrained_hash != own.pretrained_hash
 
 
 class StoppedError(Exception):
