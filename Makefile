@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence forgetting text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,16 +96,32 @@ grid-relay: ## the same of a network that knows a maze, and not the room before 
 robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: three processor hours
 robotic-sequence: ## the same of the paper's four tasks, at its size: days; says first what that takes
 
-IN_STAGES := apple-retrieval grid-relay robotic-sequence-2 robotic-sequence
+nethack-lite: ## NetHack: fine-tune a clone of a bot, by every method with five seeds; says first what that takes
+
+IN_STAGES := apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite
 $(IN_STAGES) forgetting: SEEDS = 0 1 2 3 4
 robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
 robotic-sequence-2: PRICE = first a pi* for each seed, two minutes each; then about three minutes a run
 robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
+nethack-lite: PRICE = first 100 games of the bot, an hour, and a pi*, half an hour; then about ten minutes a run
+nethack-probe: PRICE = first 30 games of the bot, a quarter of an hour, and a pi*, half an hour; then about ten minutes a run
+nethack-lite: GAMES = nethack-autoascend
+nethack-probe: GAMES = nethack-autoascend-pilot
 SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
 $(IN_STAGES): setup
 	@$(if $(PRICE),$(SAY_PRICE))
+	@$(if $(GAMES),$(BIN)/lamobench data record $(GAMES))
 	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
+
+# All of it goes on where it was stopped: games, pi*, runs.
+NETHACK_METHODS = finetune finetune-bc finetune-ks finetune-ewc scratch frozen
+nethack-probe: SEEDS = 0 1
+nethack-probe: setup ## does NetHack show forgetting at this size? Two hours of two cores: 30 games, six methods, two seeds
+	@echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),$(NETHACK_METHODS))'
+	@$(BIN)/lamobench data record $(GAMES)
+	@$(SWEEP) nethack-lite --methods $(or $(METHODS),$(NETHACK_METHODS)) --set environment.recording=$(GAMES) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
 forgetting: setup ## how much is forgotten, the harder it is to remember, on the two small tasks: results/finetune/severity.csv and .png

@@ -34,6 +34,11 @@ class Actor(nn.Module):
         heads = spec.stages if config.head_a_stage else 1
         self.network = StackedNetwork(seeds, spec.observation_dim, 1 if self.two else outputs, heads, config)
 
+    @property
+    def heads(self) -> int:
+        """Number of heads: one a stage, or one for all."""
+        return self.network.heads
+
     def forward(self, observations: Tensor, stages: Tensor) -> Distribution:
         """Return the `distribution`."""
         return self.distribution(observations, stages)

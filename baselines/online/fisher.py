@@ -43,9 +43,9 @@ def batch_fisher(actor: Actor, observations: Tensor, stages: Tensor, batch_size:
     """
     shared = actor.trunk()
     total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}
-    batches = list(zip(torch.split(observations, batch_size), torch.split(stages, batch_size), strict=True))
-    for rows, numbers in batches:
-        policy = actor.distribution(rows, numbers)
+    batches = torch.split(torch.arange(len(stages)), batch_size)
+    for rows in batches:
+        policy = actor.distribution(observations[rows], stages[rows])
         assert isinstance(policy, Categorical), "continuous actions have no likeliest one to be compared with"
         loss = F.nll_loss(policy.log_probabilities.flatten(0, -2), policy.mode().flatten())
         gradients = torch.autograd.grad(loss, list(shared.values()))

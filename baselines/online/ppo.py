@@ -22,13 +22,12 @@ from .transitions import StagedSpec, Visited
 
 
 @dataclass(frozen=True)
-class PPOConfig(NetworkConfig):
-    """Settings of PPO: Stable-Baselines3's defaults, after the paper's Table 3, unless a comment says otherwise."""
+class PPOLossConfig:
+    """The settings of what is learned from a rollout, whatever the networks are.
 
-    hidden: tuple[Count, ...] = (64, 64)  # of actor and critic, which are separate
-    activation: Literal["relu", "tanh", "leaky-relu"] = "tanh"
-    layer_norm: bool = False
-    head_a_stage: bool = False
+    The defaults of Stable-Baselines3, after the paper's Table 3, unless a comment says otherwise.
+    """
+
     discount: Share = 0.99
     gae_lambda: Share = 0.95
     learning_rate: Amount = 3e-4
@@ -40,6 +39,16 @@ class PPOConfig(NetworkConfig):
     entropy_weight: Amount = 0.0
     value_weight: Amount = 0.5
     gradient_clip: Amount = 0.5  # largest norm of all gradients together
+
+
+@dataclass(frozen=True)
+class PPOConfig(PPOLossConfig, NetworkConfig):
+    """The settings of an agent whose networks are perceptrons; defaults as above."""
+
+    hidden: tuple[Count, ...] = (64, 64)  # of actor and critic, which are separate
+    activation: Literal["relu", "tanh", "leaky-relu"] = "tanh"
+    layer_norm: bool = False
+    head_a_stage: bool = False
     # Bounds of the log standard deviation. Stable-Baselines3 learns one for all states, without bounds.
     log_std_range: tuple[float, float] = (-5.0, 2.0)
 
@@ -82,6 +91,8 @@ class Minibatch:
 class PPO(Agent):
     """An actor, a critic, and one optimiser for both."""
 
+    config: PPOLossConfig
+
     def __init__(self, config: PPOConfig, spec: StagedSpec, seed: int) -> None:
         super().__init__([seed])
         self.config = config
@@ -108,6 +119,14 @@ class PPO(Agent):
         """The critic's values (B,) at observations (B, S) and stages (B,)."""
         values: Tensor = self.critic(observations, stages)
         return values[0, :, 0]
+
+    def judge(self, observations: Tensor, stages: Tensor) -> tuple[Distribution, Tensor]:
+        """The policy at observations (B, S) and stages (B,), and the critic's values (B,)."""
+        return self.actor.distribution(observations, stages), self.value(observations, stages)
+
+    def visited(self, batch: Minibatch, policy: Distribution) -> Visited:
+        """The states of a minibatch, for retention."""
+        return Visited(batch.observations, batch.stages, policy)
 
     def update(self, rollout: Rollout, retention: Retention) -> Info:
         """Learn from a rollout in `epochs` passes of minibatches; return means over all of them."""
@@ -141,16 +160,15 @@ class PPO(Agent):
     def loss(self, batch: Minibatch) -> tuple[Tensor, Info, Visited]:
         """The paper's Equation 9, negated so that it is minimised; also what retention needs."""
         c = self.config
-        policy = self.actor.distribution(batch.observations, batch.stages)
+        policy, values = self.judge(batch.observations, batch.stages)
         policy_loss = self.policy_loss(policy, batch)
-        value_loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
+        value_loss = F.mse_loss(values, batch.returns)
         loss = policy_loss + c.value_weight * value_loss
         entropy = (policy if c.entropy_weight else policy.detach()).entropy().mean()  # only logged without a weight
         if c.entropy_weight:
             loss = loss - c.entropy_weight * entropy
         info = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
-        visited = Visited(batch.observations, batch.stages, policy)
-        return loss, {name: value.detach() for name, value in info.items()}, visited
+        return loss, {name: value.detach() for name, value in info.items()}, self.visited(batch, policy)
 
     def policy_loss(self, policy: Distribution, batch: Minibatch) -> Tensor:
         """The clipped surrogate objective, the paper's Equation 7, negated."""

@@ -3,7 +3,8 @@
 These are the methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem"
 (Wołczyk et al. 2024, arXiv 2402.02868), behind one interface for all agents. They bind the actor, never the critic.
 Divergences are KL(pi*, pi): the paper's Appendix C.2 once prints the reverse, its other text and code do not.
-Shapes: N seeds, B batch, M memory, S observation.
+Shapes: N seeds, B batch, M rows of the memory, S observation. A row is a step,
+or several steps of a recurrent policy, one after the other.
 """
 
 import copy
@@ -18,7 +19,10 @@ from ..fields import Amount, Count, Share
 from .actors import Actor
 from .fisher import batch_fisher, fisher_information
 from .replay import ReplayBuffer
+from .sequences import SequenceMemory
 from .transitions import Transitions, Visited
+
+Memory = Transitions | SequenceMemory  # rows are steps, or stretches of them
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Retention:
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Prepare from pi*, once, before the first update; `memory` are M steps on which pi* was trained."""
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
+        """Prepare from pi*, once, before the first update; `memory` are M rows on which pi* was trained."""
 
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
         """Put what is to be kept into the agent's empty buffer."""
@@ -62,7 +66,7 @@ class BehavioralCloning(Retention):
 
     config: BehavioralCloningConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep the states, and pi*'s distribution at each."""
         self.memory = memory
         with torch.no_grad():
@@ -72,7 +76,8 @@ class BehavioralCloning(Retention):
         """The mean divergence at states drawn from the memory with replacement; at all if they fit in a batch."""
         rows = self._rows(generators)
         student = actor.distribution(self.memory.observations[rows], self.memory.stages[rows])
-        return self.config.coefficient * self.teacher.rows(rows).kl(student).mean(-1).sum()
+        taught = self.teacher.rows(self.memory.steps_of(rows))
+        return self.config.coefficient * taught.kl(student).mean(-1).sum()
 
     def _rows(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Row numbers (B,), or (N, B) for several seeds."""
@@ -100,10 +105,10 @@ class Kickstarting(Retention):
 
     config: KickstartingConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep pi*, and the heads that it trained: those of the memory's stages. A single head for all is trained."""
         self.teacher = copy.deepcopy(actor).requires_grad_(False)
-        heads = actor.network.heads
+        heads = actor.heads
         self.taught = torch.ones(heads, dtype=torch.bool)
         if heads > 1 and not self.config.untaught:
             self.taught = torch.isin(torch.arange(heads), memory.stages)
@@ -135,12 +140,12 @@ class Anchored(Retention):
 
     config: AnchoredConfig
 
-    def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
+    def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep the weights and their importance."""
         self.anchor = {name: parameter.detach().clone() for name, parameter in actor.trunk().items()}
         self.importance = self.find_importance(actor, memory, generator)
 
-    def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
+    def find_importance(self, actor: Actor, memory: Memory, generator: torch.Generator) -> dict[str, Tensor]:
         """Importance F of each parameter of the trunk, by name: 1."""
         return {name: torch.ones_like(value) for name, value in self.anchor.items()}
 
@@ -179,13 +184,13 @@ class ElasticWeights(Anchored):
 
     config: ElasticWeightsConfig
 
-    def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
+    def find_importance(self, actor: Actor, memory: Memory, generator: torch.Generator) -> dict[str, Tensor]:
         """The Fisher information at states drawn from the memory without replacement."""
         rows = torch.randperm(len(memory), generator=generator)[: self.config.states]
         observations = memory.observations[rows]
         stages = memory.stages[rows]
         if self.config.estimate == "batch":
-            found = batch_fisher(actor, observations, stages, batch_size=128)
+            found = batch_fisher(actor, observations, stages, batch_size=max(1, 128 // memory.length))
         else:
             found = fisher_information(actor, observations, stages)
         if self.config.normalised:

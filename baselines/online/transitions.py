@@ -35,6 +35,15 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.rewards)
 
+    @property
+    def length(self) -> int:
+        """The steps of a row."""
+        return 1
+
+    def steps_of(self, rows: Tensor) -> Tensor:
+        """The numbers of the steps of those rows: themselves."""
+        return rows
+
     def rows(self, numbers: Tensor | slice) -> "Transitions":
         """The rows of these numbers, in their order."""
         return replace(self, **{field.name: getattr(self, field.name)[numbers] for field in fields(self)})

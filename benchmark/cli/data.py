@@ -12,8 +12,10 @@ from tyro.conf import Positional, arg, subcommand
 from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.games.families import RECORDINGS
+from ...datasets.nethack_recordings import NETHACK_RECORDINGS, path_of
 from ..terminal import print_rows
 from .games import export_games, record_games, remove_games, show_recording
+from .nethack import nethack_status, record_nethack, remove_nethack, show_nethack, verified_nethack
 
 if TYPE_CHECKING:
     from ...datasets.trajectories import Trajectories
@@ -32,7 +34,7 @@ class DataList:
         from ...datasets.games import recordings
         from .display import print_datasets
 
-        rows = [*status(), *recordings.status()]
+        rows = [*status(), *recordings.status(), *nethack_status()]
         if self.json:
             print(json.dumps(rows, indent=2))
         else:
@@ -61,6 +63,8 @@ class DataShow:
         """Print the description and write the figures."""
         if self.name in RECORDINGS:
             return show_recording(self.name, self.episode, self.json)
+        if self.name in NETHACK_RECORDINGS:
+            return show_nethack(self.name, self.json)
         from ...datasets.catalog import find_dataset, load
         from ...datasets.own_datasets import own_tasks
         from ...datasets.storage import home
@@ -117,6 +121,8 @@ class DataRecord:
         """Record, then say what there is."""
         if self.name in RECORDINGS:
             return record_games(self.name, self.force)
+        if self.name in NETHACK_RECORDINGS:
+            return record_nethack(self.name, self.force)
         from .display import print_summary
 
         print_summary(_record(self))
@@ -221,6 +227,8 @@ class DataExport:
         """Export, then say where it is."""
         if self.name in RECORDINGS:
             return export_games(self.name, self.output)
+        if self.name in NETHACK_RECORDINGS:
+            raise UserError(f"'{self.name}' is a folder of NLE's own ttyrec files already: {path_of(self.name)}")
         if self.to == "jsonl":
             raise UserError(f"'{self.name}' is no recorded text game; type: lamobench data export {self.name}")
         from ...datasets.sources.exported import export_to_minari
@@ -240,6 +248,8 @@ class DataRemove:
         """Remove, then say what is gone."""
         if self.name in RECORDINGS:
             return remove_games(self.name)
+        if self.name in NETHACK_RECORDINGS:
+            return remove_nethack(self.name)
         from ...datasets.sources.removed import remove_dataset
 
         for path in remove_dataset(self.name):
@@ -261,9 +271,11 @@ class DataVerify:
         from ...datasets.verification import verify_data
 
         games = [name for name in self.names if name in RECORDINGS]
-        others = [name for name in self.names if name not in RECORDINGS]
+        nethack = [name for name in self.names if name in NETHACK_RECORDINGS]
+        others = [name for name in self.names if name not in {*RECORDINGS, *NETHACK_RECORDINGS}]
         rows = verify_data(others) if others or not self.names else []
         rows += verify_games(games) if games or not self.names else []
+        rows += verified_nethack(nethack) if nethack or not self.names else []
         print_rows(rows, self.json)
         if any(row["state"] != "intact" for row in rows):
             raise UserError("some data sets are damaged or absent, see above; record or fetch them again with --force")

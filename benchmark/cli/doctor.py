@@ -22,6 +22,7 @@ PACKAGES = (
     "matplotlib",
     "ray",
     "metaworld",
+    "nle",
 )
 
 

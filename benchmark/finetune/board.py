@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.counts import count_range
+from ...datasets.environments.staged_tasks import find_staged_task
 from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
@@ -33,6 +34,10 @@ SHOWN = {
     "close_end": "CLOSE",
     "full_end": "FULL",
 }
+SCORED_NOTE = (
+    "Mean scores in per cent of the expert's. FAR, begun deep in the dungeon: before training, at its worst, at the "
+    "end. CLOSE and FULL are the same, from the start of the game: at the end. The rest as for other tasks: "
+)
 NOTE = (
     "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
     "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area "
@@ -60,7 +65,10 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         detail = f", {variant}" if variant else ""
         title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
         lines = table_lines([shown(row) for row in sorted(own, key=lambda row: -row["area"])])
-        yield "\n".join([title, *lines, *wrapped(NOTE)])
+        note = NOTE
+        if find_staged_task(task).scored:
+            note = SCORED_NOTE + NOTE[NOTE.index("area:") :]
+        yield "\n".join([title, *lines, *wrapped(note)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from gymnasium.spaces import Discrete
 
 from ...baselines.online.agent import Agent
 from ...baselines.online.ppo import PPO, PPOConfig
+from ...baselines.online.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from ...baselines.online.reinforce import Reinforce, ReinforceConfig
 from ...baselines.online.retention import RETENTIONS, Retention
 from ...baselines.online.sac import SAC, SACConfig
@@ -17,7 +18,12 @@ from .config import PRETRAINING, RETENTION, FinetuneConfig
 from .settings import SETTINGS, AnyPretraining
 
 # The classes of their settings.
-AGENTS: dict[str, type[Any]] = {"reinforce": ReinforceConfig, "ppo": PPOConfig, "sac": SACConfig}
+AGENTS: dict[str, type[Any]] = {
+    "reinforce": ReinforceConfig,
+    "ppo": PPOConfig,
+    "sac": SACConfig,
+    "recurrent-ppo": RecurrentPPOConfig,
+}
 
 
 def build_environment(config: FinetuneConfig) -> StagedEnvironment:
@@ -44,6 +50,8 @@ def build_agent(config: FinetuneConfig, spec: StagedSpec, seed: int) -> Agent:
         return Reinforce(settings, spec, [seed])
     if config.agent == "sac":
         return SAC(settings, spec, seed)
+    if config.agent == "recurrent-ppo":
+        return RecurrentPPO(settings, spec, seed)
     return PPO(settings, spec, seed)
 
 

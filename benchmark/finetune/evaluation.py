@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...baselines.online.actors import Actor
-from ...datasets.environments.stages import StagedEnvironment
+from ...datasets.environments.stages import Observations, StagedEnvironment
 
 STARTS = 2  # tells the stream of evaluation starts from others of a run
 
@@ -68,7 +68,7 @@ def _side_by_side(
 
 
 def chosen(
-    actor: Actor, observations: NDArray[np.float32], stages: NDArray[np.int64], generator: torch.Generator
+    actor: Actor, observations: Observations, stages: NDArray[np.int64], generator: torch.Generator
 ) -> NDArray[Any]:
     """The actions of an evaluation, (E,) or (E, A), at observations (E, S) and stages (E,).
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ...datasets.environments.staged_tasks import find_staged_task
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
 from ..figures.spread import about_curves, draw_seeds
@@ -27,10 +28,17 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
     found = {group.config.method: [curves(run) for run in group.runs] for group in ordered}
     handles = [method_line(method, label(method), [], []) for method in found]
     seeds = [len(own) for own in found.values()]
-    succeed = "Per cent of evaluation episodes that succeed; FAR and CLOSE begin at that stage."
+    scored = find_staged_task(groups[0].config.task).scored
+    succeed = (
+        "Mean score of evaluation games, in per cent of the expert's; FAR begins deep in the dungeon."
+        if scored
+        else "Per cent of evaluation episodes that succeed; FAR and CLOSE begin at that stage."
+    )
     about = f"{succeed} {about_curves(seeds)}"
     title = f"{groups[0].config.task}: fine-tuning and forgetting"
     longest = max(one.steps[-1] for own in found.values() for one in own)  # of those that train at all
+    highest = max(float(getattr(one, name).max()) for own in found.values() for one in own for name in PANELS)
+    top = 100.0 * highest if scored and highest > 0 else 100.0
     grid = Grid(len(PANELS), len(PANELS), PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, title, about, handles, grid) as all_axes:
         for place, (axes, (name, heading)) in enumerate(zip(all_axes, PANELS.items(), strict=True)):
@@ -43,9 +51,9 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
                 line.set(markevery=every)
                 axes.add_line(line)
             axes.set_title(heading)
-            axes.set_ylabel("% of episodes" if place == 0 else "")
+            axes.set_ylabel(("% of the expert's" if scored else "% of episodes") if place == 0 else "")
             axes.set_xlabel("environment steps")
-            axes.set_ylim(-3, 103)
+            axes.set_ylim(-0.03 * top, 1.03 * top)
             axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
             axes.grid(axis="y")

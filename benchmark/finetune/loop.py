@@ -1,17 +1,24 @@
 """Fine-tuning, written once for every agent: a `Life` whose steps are rounds of collecting and learning."""
 
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...baselines.online.actors import Actor
+from ...baselines.online.nethack_networks import RecurrentActor
 from ...baselines.online.ppo import PPO
+from ...baselines.online.recurrent_ppo import RecurrentPPO
 from ...baselines.online.reinforce import Reinforce
 from ...baselines.online.replay import ReplayBuffer
 from ...baselines.online.sac import SAC
+from ...baselines.online.sequences import SequenceMemory
+from ...baselines.online.transitions import Transitions
+from ...datasets.environments.nethack_lite import NetHackLite
 from ...datasets.errors import UserError
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
@@ -22,9 +29,11 @@ from ..training.learner import Tally
 from ..training.life import Life, Report
 from .build import build_agent, build_environment, build_retention, spec_of
 from .config import CONTROL, FinetuneConfig
-from .evaluation import evaluation_seeds, play
+from .evaluation import StageEpisodes, evaluation_seeds, play
+from .games import GameEpisodes, facts_of, play_games
 from .meters import meters
 from .pretrained import pretrained
+from .recurrent_rounds import RecurrentRounds
 from .replay_rounds import SACRounds
 from .rewind import rewound
 from .rounds import PPORounds, ReinforceRounds, Round, Rounds
@@ -47,13 +56,24 @@ class Finetuning(Life):
         self.agent = build_agent(config, spec, config.seed)
         if config.method != "scratch":
             self.pretrained.load_into(self.agent)
-        memory = self.pretrained.memory
-        self.far = memory.rows(torch.isin(memory.stages, torch.tensor(config.staged_task.far)))
+        self.memory = self.pretrained.memory
+        if isinstance(self.agent, RecurrentPPO) and isinstance(self.memory, SequenceMemory):
+            self._freeze(self.agent, self.memory)
+        memory = self.memory
+        far = memory.rows(torch.isin(memory.stages, torch.tensor(config.staged_task.far)))
+        self.far = far if len(far) else memory  # few of a game's steps may be so deep
         self.rng = np.random.default_rng([config.seed, ROUNDS])
         self.rounds = self._rounds()
         self.warm_up = int(config.policy.get(f"{CONTROL}.rounds", 0))
         self.progress.episodes = f"{HEADER}\n"
         self.progress.stages = f"{STAGES_HEADER}\n"
+
+    def _freeze(self, agent: RecurrentPPO, memory: SequenceMemory) -> None:
+        """Keep pi*'s encoder as it is, if that is asked for; the memory is encoded once then."""
+        if agent.config.freeze_encoder and self.config.method != "scratch":
+            agent.freeze_encoder()
+            with torch.no_grad():
+                self.memory = replace(memory, screens=agent.actor.encode(memory.screens))
 
     def _rounds(self) -> Rounds:
         """The rounds of the run's agent; its retention is prepared here, at pi*."""
@@ -61,15 +81,19 @@ class Finetuning(Life):
         agent = self.agent
         retention = build_retention(config)
         generator = torch.Generator().manual_seed(config.seed)
-        retention.prepare(agent.actor, self.pretrained.memory, generator)
+        retention.prepare(agent.actor, self.memory, generator)
         if isinstance(agent, Reinforce):
             return ReinforceRounds(agent, self.environment, retention, config.environments, self.rng)
         if isinstance(agent, SAC):
+            assert isinstance(self.memory, Transitions)
             buffer = ReplayBuffer(agent.config.capacity, spec_of(self.environment))
-            retention.seed(buffer, self.pretrained.memory)
+            retention.seed(buffer, self.memory)
             rest = (buffer, config.environments, config.rollout_steps, self._explored(), self.rng)
             return SACRounds(agent, self.environment, retention, *rest)
         assert isinstance(agent, PPO)
+        if isinstance(agent, RecurrentPPO):
+            size = (config.environments, config.rollout_steps)
+            return RecurrentRounds(agent, self.environment, retention, *size, self.rng)
         return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
 
     def _explored(self) -> torch.Tensor:
@@ -138,14 +162,14 @@ class Finetuning(Life):
         started = time.perf_counter()
         seeds = evaluation_seeds(config.seed, step // config.evaluate_every, config.evaluation_episodes)
         actor = self._examined_actor()
-        full = play(actor, self.examined, seeds)
+        full, stages = self._played(actor, seeds)
+        worth = full.returns if config.staged_task.scored else full.success
         rows = [
-            Episode(step, 0.0, number, int(seeds[number]), float(full.success[number]), int(full.lengths[number]))
+            Episode(step, 0.0, number, int(seeds[number]), float(worth[number]), int(full.lengths[number]))
             for number in range(len(seeds))
         ]
         self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
-        for stage in range(len(self.examined.stages)):
-            played = play(actor, self.examined, seeds, stage, only=True)
+        for stage, played in enumerate(stages):
             columns = zip(played.seeds, played.success, played.returns, played.lengths, strict=True)
             self.progress.stages += stages_csv(
                 [
@@ -155,7 +179,19 @@ class Finetuning(Life):
             )
         if step:
             self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.far)
+            for name, played in zip(self.examined.stages, stages, strict=True):
+                if isinstance(played, GameEpisodes):
+                    self.progress.metrics[-1] |= facts_of(played, name)
         self.progress.evaluation_seconds += time.perf_counter() - started
+
+    def _played(self, actor: Actor, seeds: NDArray[np.int64]) -> tuple[StageEpisodes, list[StageEpisodes]]:
+        """Episodes of the whole task, and of each stage; a game that is begun at its start is the whole task."""
+        numbers = range(len(self.examined.stages))
+        if isinstance(actor, RecurrentActor) and isinstance(self.examined, NetHackLite):
+            games = [play_games(actor, self.examined, seeds, stage) for stage in numbers]
+            return games[0], list(games)
+        full = play(actor, self.examined, seeds)
+        return full, [play(actor, self.examined, seeds, stage, only=True) for stage in numbers]
 
     def _examined_actor(self) -> Actor:
         """The actor that is evaluated; for the control `rewind`, the actor on its way back to pi*."""

@@ -12,7 +12,7 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.records import check_content, content_of, read_metrics
-from ..runs.stages import success_by_stage
+from ..runs.stages import means_by_stage
 from ..scores.run import FinishedRun
 from .config import finetune_config
 
@@ -27,7 +27,7 @@ BACK = 0.05  # FAR is recovered where it is so little below what it was before
 
 @dataclass(frozen=True)
 class Curves:
-    """Shares of successful episodes over training."""
+    """Shares of successful episodes over training; of NetHack, mean scores as shares of AutoAscend's."""
 
     steps: Array  # (V,) environment steps so far
     close: Array  # (V,) in the stages before FAR
@@ -58,9 +58,11 @@ def curves(run: FinishedRun) -> Curves:
     config = finetune_config(run.config)
     content = content_of(run.folder, "stages.csv")
     check_content("stages.csv", content, run.done)
-    steps, success = success_by_stage(content)
-    full = run.result.curve_scores / 100.0
     task = config.staged_task
+    steps, success = means_by_stage(content, "return" if task.scored else "success")
+    if task.scored:
+        success = task.normalise(success) / 100.0
+    full = run.result.curve_scores / 100.0
     if not np.array_equal(steps, run.result.curve_steps) or success.shape[1] != len(task.stages):
         raise UserError(f"run {run.id}: stages.csv and episodes.csv are of other evaluations, or of other stages")
     far = list(task.far)

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from ...baselines.online.actors import Actor
-from ...baselines.online.transitions import Transitions
+from ...baselines.online.retention import Memory
 
 MOST = 1000  # steps that are looked at
 
 
 @torch.no_grad()
-def meters(actor: Actor, teacher: Actor, memory: Transitions) -> dict[str, float]:
+def meters(actor: Actor, teacher: Actor, memory: Memory) -> dict[str, float]:
     """KL(pi*, pi), log likelihood under pi of the recorded actions in nats a step, and linear CKA of each layer."""
-    seen = memory.rows(slice(0, MOST))
+    seen = memory.rows(slice(0, max(1, MOST // memory.length)))
     ours = actor.distribution(seen.observations, seen.stages)
     theirs = teacher.distribution(seen.observations, seen.stages)
     layers = zip(actor.features(seen.observations), teacher.features(seen.observations), strict=True)

@@ -20,9 +20,11 @@ from torch.nn import functional as F
 
 from ...baselines.online.agent import Agent
 from ...baselines.online.distributions import Categorical, SquashedGaussian
+from ...baselines.online.recurrent_ppo import RecurrentPPO
 from ...baselines.online.reinforce import Reinforce
-from ...baselines.online.retention import Retention, RetentionConfig
+from ...baselines.online.retention import Memory, Retention, RetentionConfig
 from ...baselines.online.sac import SAC
+from ...baselines.online.sequences import SequenceMemory
 from ...baselines.online.transitions import Transitions
 from ...datasets.environments.demonstrations import Demonstrations, demonstrate
 from ...datasets.environments.stages import StagedEnvironment
@@ -33,7 +35,7 @@ from ..runs.records import file_hash
 from .build import build_agent, build_environment, pretraining_of, spec_of
 from .config import FinetuneConfig
 from .rounds import ReinforceRounds
-from .settings import PretrainingConfig, RecordedPretrainingConfig
+from .settings import GamePretrainingConfig, PretrainingConfig, RecordedPretrainingConfig
 
 PARTS = ("actor.", "critic.", "target_critic.")  # names of the tensors that an agent goes on with; counters begin anew
 
@@ -43,7 +45,7 @@ class Pretrained:
     """The policy pi*, and what it was trained on."""
 
     weights: dict[str, Tensor]  # of the agent's networks
-    memory: Transitions  # of M steps, with what pi* was to do in each
+    memory: Memory  # of M rows, with what pi* was to do in each step
     hash: str  # SHA-256 of the file
     data_hash: str  # of the demonstrations; "" where it learned by itself
 
@@ -92,7 +94,8 @@ def read(path: Path) -> Pretrained:
     """Read a file of `make`; a `UserError` if it can't be read."""
     try:
         tensors = load_file(path)
-        memory = Transitions(**{field.name: tensors[f"memory.{field.name}"] for field in fields(Transitions)})
+        kind = SequenceMemory if "memory.screens" in tensors else Transitions
+        memory = kind(**{field.name: tensors[f"memory.{field.name}"] for field in fields(kind)})
     except (OSError, SafetensorError, KeyError) as error:
         raise UserError(f"{path} can't be read ({error}); delete it, and it is made anew") from None
     weights = {name: tensor for name, tensor in tensors.items() if name.startswith(PARTS)}
@@ -106,7 +109,10 @@ def make(config: FinetuneConfig, path: Path) -> None:
     recipe = pretraining_of(config)
     agent = build_agent(config, spec_of(environment), config.pretraining_seed)
     stages = config.staged_task.trained
-    if isinstance(recipe, RecordedPretrainingConfig):
+    memory: Memory
+    if isinstance(recipe, GamePretrainingConfig):
+        memory, data_hash = make_from_games(agent, environment, recipe, config, path)
+    elif isinstance(recipe, RecordedPretrainingConfig):
         memory, data_hash = make_from_recording(agent, environment, recipe, config)
     elif recipe.kind == "cloning":
         shown = experts(environment, recipe, stages, config.pretraining_seed)
@@ -122,6 +128,29 @@ def make(config: FinetuneConfig, path: Path) -> None:
     tensors["data_hash"] = torch.tensor(list(bytes.fromhex(data_hash)), dtype=torch.uint8)
     with whole_file(path) as temporary:
         save_file(tensors, temporary)
+
+
+def make_from_games(
+    agent: Agent, environment: StagedEnvironment, recipe: GamePretrainingConfig, config: FinetuneConfig, path: Path
+) -> tuple[Memory, str]:
+    """Clone recorded games, and let the critic learn from play of the clone; memory, and the hash of the games."""
+    from ...datasets.environments.nethack_lite import NetHackLite
+    from ...datasets.sources.nethack import game_files, hash_of
+    from .cloning import clone_games, remembered_games, warm_up_critic
+
+    assert isinstance(agent, RecurrentPPO)
+    assert isinstance(environment, NetHackLite)
+    recording = recipe.recording or environment.recording
+    files = game_files(recording)
+    seed = config.pretraining_seed
+    print(f"making pi* of {config.task}, seed {seed}: this takes long, once, and goes on if stopped", file=sys.stderr)
+    part = path.with_suffix(".part")
+    clone_games(agent, files, recipe, seed, part)
+    agent.freeze_encoder()
+    warm_up_critic(agent, environment, recipe, (config.environments, config.rollout_steps), seed)
+    memory = remembered_games(agent, files, recipe, seed, environment.far_level)
+    part.unlink(missing_ok=True)
+    return memory, hash_of(recording)
 
 
 def make_from_recording(

@@ -1,6 +1,7 @@
 """The part of the report that is about fine-tuning alone: a `report.parts.Part`, whose docstrings say what it has."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
@@ -22,6 +23,7 @@ __all__ = ["about", "charts", "table", "terms"]
 
 PER_CENT = (0.0, 100.0)
 AXES = Axes("round of training", "% of episodes that succeed", "round", lambda step: f"round {step:,.0f}")
+SCORED_AXES = replace(AXES, y="% of the expert's score")
 CAPTION = (
     "Per cent of episodes. FAR: before training, at its worst, at the end. CLOSE and FULL: at the end. Area: mean of "
     "FULL over all evaluations, with its 95 % interval. Gain: in area on plain fine-tuning, seed by seed; "
@@ -65,7 +67,8 @@ def table(setting: Setting) -> Table:
     for row in setting.rows:
         _, *cells = measured[row.method, row.variant].values()
         lines.append((row, [cell.replace("-", MINUS) for cell in cells]))
-    return Table("What was forgotten, and what came of it", CAPTION, titles, lines)
+    caption = CAPTION.replace("of episodes", "of the expert's score") if _task(setting).scored else CAPTION
+    return Table("What was forgotten, and what came of it", caption, titles, lines)
 
 
 def terms() -> Mapping[str, str]:
@@ -89,4 +92,5 @@ def _chart(
     for row in setting.drawn:
         rounds = np.asarray(row.runs[0].result.curve_steps, float)
         lines.append(curve_of(row, rounds, 100.0 * np.stack([share(own) for own in found[row.anchor]])))
-    return curves_chart(f"{name}-{setting.anchor}", title, AXES, lines, PER_CENT)
+    axes = SCORED_AXES if _task(setting).scored else AXES
+    return curves_chart(f"{name}-{setting.anchor}", title, axes, lines, PER_CENT)

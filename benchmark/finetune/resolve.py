@@ -65,6 +65,8 @@ def methods_for(task: str) -> list[str]:
     lacking = {"warm-up"} if agent == "reinforce" else set()
     if agent != "sac":
         lacking |= {name for name in methods_of("finetune") if RETENTIONS[retention_name(name)].replay}
+    if agent == "recurrent-ppo":
+        lacking.add("rewind")  # which plays many games for each share that it tries
     return [name for name in methods_of("finetune") if name not in lacking]
 
 

@@ -185,7 +185,7 @@ def remembered_examples(retention: Retention, updates: int) -> int:
     """The number of states of a memory that so many updates compute a gradient of."""
     if not isinstance(retention, BehavioralCloning):
         return 0
-    return updates * min(retention.config.batch_size, len(retention.memory))
+    return updates * min(retention.config.batch_size, len(retention.memory)) * retention.memory.length
 
 
 def _signed(values: np.ndarray) -> np.ndarray:

@@ -59,7 +59,24 @@ class RecordedPretrainingConfig:
     seed: Seed | None = None  # of pi*; None: each run's own
 
 
-AnyPretraining = PretrainingConfig | RecordedPretrainingConfig
+@dataclass(frozen=True)
+class GamePretrainingConfig:
+    """The making of pi* for NetHack: cloned from recorded games, and its critic from its own play."""
+
+    kind: Literal["games"] = "games"
+    recording: str = ""  # the games: a recording's name, or a folder that NLE wrote; "": those of the environment
+    updates: Count = 8000  # of the policy, each of `streams` * `sequence` steps
+    streams: Count = 16  # games side by side
+    sequence: Count = 32  # steps of each in an update; the paper's
+    learning_rate: Positive = 1e-3  # by Adam
+    gradient_clip: Positive = 4.0  # largest norm of all gradients together; the paper's
+    memory: Count = 20_000  # steps that are kept for retention; the paper keeps all
+    sparse: Count = 8  # of so many stretches of a game, one is kept
+    critic_rounds: Delay = 100  # of the critic, on play of pi*; the paper's is warmed up as long as pi is trained
+    seed: Seed | None = 0  # of pi*, which takes long: one for all runs
+
+
+AnyPretraining = PretrainingConfig | RecordedPretrainingConfig | GamePretrainingConfig
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,13 @@ _ROBOTIC: dict[str, dict[str, Any]] = {
     "finetune-bc": {"coefficient": 1.0},
     "finetune-ks": {"coefficient": 1.0, "decay": 1.0},
     "finetune-ewc": {"coefficient": 100.0},
+    "finetune-l2-init": {"coefficient": 1.0},
+}
+# The paper's coefficients (Appendix B), which were chosen at its size and for its network.
+_NETHACK: dict[str, dict[str, Any]] = {
+    "finetune-bc": {"coefficient": 2.0, "batch_size": 16},  # of 32 steps each
+    "finetune-ks": {"coefficient": 0.5, "decay": 0.99998},
+    "finetune-ewc": {"coefficient": 2e6, "estimate": "batch", "least": 0.0},
     "finetune-l2-init": {"coefficient": 1.0},
 }
 SETTINGS = {
@@ -127,6 +151,24 @@ SETTINGS = {
         budget=Budget(steps=20_000, evaluate_every=1000, evaluation_episodes=20, environments=1, rollout_steps=50),
         pretraining=RecordedPretrainingConfig(updates=10_000),
         retention=_ROBOTIC,
+        warm_up=0.05,
+        profile="paper",
+    ),
+    # A pilot's size: half a million keys a run.
+    "nethack-lite": TaskSettings(
+        agent="recurrent-ppo",
+        budget=Budget(steps=1000, evaluate_every=200, evaluation_episodes=16, environments=16, rollout_steps=32),
+        pretraining=GamePretrainingConfig(),
+        retention=_NETHACK,
+        warm_up=0.05,
+    ),
+    # The paper's length, batch and width of the LSTM: 500 million keys, of which nothing here has been run.
+    "nethack-score": TaskSettings(
+        agent="recurrent-ppo",
+        budget=Budget(steps=122_000, evaluate_every=6100, evaluation_episodes=200, environments=128, rollout_steps=32),
+        pretraining=GamePretrainingConfig(updates=200_000, streams=128, critic_rounds=1000),
+        policy={"hidden": 1738, "width": 1024, "batch_size": 4096},
+        retention=_NETHACK,
         warm_up=0.05,
         profile="paper",
     ),

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from ...baselines.online.actors import Actor
+from ...baselines.online.nethack_networks import RecurrentActor
+from ...datasets.environments.nethack_lite import START, NetHackLite
 from ...datasets.errors import UserError
 from ..runs.checkpoint import read_checkpoint
 from ..runs.config import RunConfig
@@ -15,6 +17,7 @@ from ..runs.tracks import Played
 from .build import build_agent, build_environment, spec_of
 from .config import FinetuneConfig, finetune_config
 from .evaluation import chosen, evaluation_seeds
+from .games import play_games
 from .pretrained import pretrained
 from .rewind import rewound
 
@@ -42,12 +45,17 @@ def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
 
 @torch.no_grad()
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
-    """Episodes of the whole task, one after the other; see `tracks.Work`."""
+    """Episodes of the whole task, one after the other; see `tracks.Work`. Of NetHack, without what was seen."""
     known = finetune_config(config)
     actor = load_actor(folder, known)
     environment = build_environment(known)
     played = []
-    for seed in evaluation_seeds(first_seed, 0, episodes):
+    seeds = evaluation_seeds(first_seed, 0, episodes)
+    if isinstance(actor, RecurrentActor) and isinstance(environment, NetHackLite):
+        games = play_games(actor, environment, seeds, START)
+        columns = zip(games.seeds, games.returns, games.lengths, strict=True)
+        return [Played(int(seed), 0.0, [], float(paid), int(length)) for seed, paid, length in columns]
+    for seed in seeds:
         generator = torch.Generator().manual_seed(int(seed))
         observations = [environment.reset(np.array([seed]))[0]]
         while True:

@@ -13,7 +13,7 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.json_files import parse_json
 from ...datasets.trajectories import Array
-from ..runs.tracks import find_track
+from ..runs.tracks import Scored, find_track
 from .rows import Row
 from .runs import Run
 from .statistics import UNKNOWN, Estimate, over_tasks
@@ -67,10 +67,11 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
 def _measures(run: Run, row: Row) -> Measures:
     """The numbers of one run; a `UserError` if its files are of other evaluations."""
     try:
-        steps, stages = _stages(run.files["stages.csv"])
+        task = find_track(run.track).find_task(run.task)
+        steps, stages = _stages(run.files["stages.csv"], task)
         logged = [parse_json(line) for line in run.files["metrics.jsonl"].decode("utf-8").splitlines()]
         taken = {0: 0.0} | {each["step"]: float(each.get("environment_steps", 0.0)) for each in logged}
-        known = find_track(run.track).find_task(run.task).far  # type: ignore[attr-defined]
+        known = task.far  # type: ignore[attr-defined]
         far_stages = run.settings.get("policy.environment.known", known)
         far = np.mean([stages[stage] for stage in far_stages], axis=0)
         close = np.mean([stages[stage] for stage in stages if stage not in far_stages], axis=0)
@@ -92,12 +93,15 @@ def _measures(run: Run, row: Row) -> Measures:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
 
 
-def _stages(content: bytes) -> tuple[list[int], dict[int, Array]]:
-    """The steps of the evaluations, and the share of successes (V,) in each stage."""
+def _stages(content: bytes, task: Scored) -> tuple[list[int], dict[int, Array]]:
+    """The steps of the evaluations, and the share of successes, or of the expert's score, (V,) in each stage."""
+    scored = task.scored  # type: ignore[attr-defined]
+    column = "return" if scored else "success"
+    whole = task.reference_scores[1] if scored else 1.0
     outcomes: dict[int, dict[int, list[float]]] = {}
     for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
         by_step = outcomes.setdefault(int(row["stage"]), {})
-        by_step.setdefault(int(row["step"]), []).append(float(row["success"]))
+        by_step.setdefault(int(row["step"]), []).append(float(row[column]) / whole)
     steps = sorted(next(iter(outcomes.values())))
     return steps, {
         stage: np.asarray([np.mean(by_step[step]) for step in steps]) for stage, by_step in sorted(outcomes.items())

@@ -41,7 +41,12 @@ def read_stages(content: bytes) -> Array:
 
 
 def success_by_stage(content: bytes) -> tuple[Array, Array]:
-    """Steps (V,) of the evaluations, and the share of successes (V, K) in each of K stages.
+    """Steps (V,) of the evaluations, and the share of successes (V, K) in each of K stages, as `means_by_stage`."""
+    return means_by_stage(content, "success")
+
+
+def means_by_stage(content: bytes, column: str) -> tuple[Array, Array]:
+    """Steps (V,) of the evaluations, and the mean of a column (V, K), "success" or "return", in each of K stages.
 
     A `UserError` unless each evaluation has as many episodes of every stage.
     """
@@ -52,5 +57,5 @@ def success_by_stage(content: bytes) -> tuple[Array, Array]:
     counts = np.bincount(cells, minlength=len(steps) * stages)
     if (table[:, 1] < 0).any() or (counts != counts[0]).any():
         raise UserError("stages.csv must hold as many episodes of each stage in every evaluation")
-    successes = np.bincount(cells, table[:, 4], minlength=len(steps) * stages)
-    return steps, (successes / counts[0]).reshape(len(steps), stages)
+    sums = np.bincount(cells, table[:, HEADER.split(",").index(column)], minlength=len(steps) * stages)
+    return steps, (sums / counts[0]).reshape(len(steps), stages)

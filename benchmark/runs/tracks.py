@@ -146,7 +146,15 @@ _ALL = (
         work="lamobench.benchmark.finetune.track",
         about="Fine-tuning begins with a policy that knows a part of its task; here stands what each method forgets of "
         "that part while it learns the rest.",
-        subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned", "robotic-sequence-2", "robotic-sequence"),
+        subjects=(
+            "apple-retrieval",
+            "grid-relay",
+            "grid-relay-cloned",
+            "robotic-sequence-2",
+            "robotic-sequence",
+            "nethack-lite",
+            "nethack-score",
+        ),
         board="lamobench.benchmark.finetune.board",
         report="lamobench.benchmark.finetune.report",
         score_range=(0, 100),

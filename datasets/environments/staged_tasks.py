@@ -42,10 +42,22 @@ class RoboticSequenceOptions:
 
 
 @dataclass(frozen=True)
+class NetHackOptions:
+    """The options of NetHack: which games are played, and for how long."""
+
+    recording: str = "nethack-autoascend"  # whose games lead deeper: FAR begins where they have come
+    far_level: int = 4  # dungeon level on which FAR begins; the paper's
+    horizon: int = 10_000  # most keys of an episode
+    fixed_moon_phase: bool = True  # whether luck is the same on every date
+    level_seed: int | None = None  # of the levels of all games; None: each game's own
+
+
+@dataclass(frozen=True)
 class StagedTask:
     """A task in stages, and the part of it that a policy knows before it is fine-tuned.
 
-    An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0.
+    An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0. Of a task that
+    is `scored` it returns what was paid, and success is a share of the score that counts as 100.
     """
 
     name: str
@@ -58,6 +70,7 @@ class StagedTask:
     reference_scores: tuple[float, float] = (0.0, 1.0)
     score_source: str = "the share of episodes in which every stage succeeds"
     simulator: str = "numpy"  # the installed package whose version decides the environment's steps
+    scored: bool = False  # whether an episode is worth its return, and stages are places to begin at
 
     def normalise(self, episode_return: Any) -> Any:
         """Success in per cent, of returns of any shape."""
@@ -113,6 +126,20 @@ def _robotic_sequence(name: str, options: RoboticSequenceOptions) -> StagedTask:
     )
 
 
+_NETHACK = StagedTask(
+    name="nethack-lite",
+    environment="nethack_lite:NetHackLite",
+    options=NetHackOptions(),
+    stages=("start", "deep"),
+    far=(1,),
+    trained=(0, 1),
+    horizon=10_000,
+    reference_scores=(0.0, 1579.0),
+    score_source="AutoAscend's mean score after 10,000 keys, in the 4 games of nethack-autoascend-small",
+    simulator="nle",
+    scored=True,
+)
+_WHOLE_GAME = 1_000_000  # keys: more than any game of a bot has
 # The settings of a pilot: of its stages, a policy learns the first in minutes, and the second is soon forgotten.
 _TWO = RoboticSequenceOptions(("handle-press", "push-wall"), known=(1,), horizon=40, repeat=4, reward_scale=0.1)
 STAGED_TASKS = {
@@ -123,6 +150,15 @@ STAGED_TASKS = {
         replace(_RELAY, name="grid-relay-cloned", trained=(0, 1)),  # all of it known, but not well: a cloning gap
         _robotic_sequence("robotic-sequence-2", _TWO),
         _robotic_sequence("robotic-sequence", RoboticSequenceOptions()),
+        _NETHACK,
+        replace(
+            _NETHACK,
+            name="nethack-score",
+            options=NetHackOptions(horizon=_WHOLE_GAME),
+            horizon=_WHOLE_GAME,
+            reference_scores=(0.0, 12_050.0),
+            score_source="AutoAscend's mean score in the 4 games of nethack-autoascend-small",
+        ),
     )
 }
 

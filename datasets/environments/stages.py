@@ -22,6 +22,7 @@ from .random_streams import RandomStreams
 Rows = NDArray[np.int64]  # (M,) numbers of environments
 Flags = NDArray[np.bool_]  # (E,)
 Floats = NDArray[np.float32]
+Observations = NDArray[np.float32 | np.uint8]
 Actions = NDArray[np.integer | np.floating]
 SHARED_STATE = ("stage", "elapsed", "first", "last")  # of every staged environment, (E,) int64
 
@@ -30,9 +31,9 @@ SHARED_STATE = ("stage", "elapsed", "first", "last")  # of every staged environm
 class StagedStep:
     """The results of one action in each of E environments."""
 
-    observations: Floats  # (E, S) to act on next: of the next stage or episode where one has ended
+    observations: Observations  # (E, S) to act on next: of the next stage or episode where one has ended
     rewards: Floats  # (E,)
-    next_observations: Floats  # (E, S) where the action led: the stage's own last one where it has ended
+    next_observations: Observations  # (E, S) where the action led: the stage's own last one where it has ended
     stage_ended: Flags  # (E,) by success or by running out of time
     stage_success: Flags  # (E,)
     episode_ended: Flags  # (E,)
@@ -70,7 +71,7 @@ class StagedEnvironment(ABC):
         """Rewards (E,) of one action each, and whether each stage's goal is reached, (E,)."""
 
     @abstractmethod
-    def observe(self) -> Floats:
+    def observe(self) -> Observations:
         """Observations (E, S) of where everything is."""
 
     @abstractmethod
@@ -87,7 +88,7 @@ class StagedEnvironment(ABC):
         """The most steps that an episode can have."""
         return self.horizon if self.episode_clock else self.horizon * len(self.stages)
 
-    def reset(self, seeds: NDArray[np.integer], stage: int = 0, only: bool = False) -> Floats:
+    def reset(self, seeds: NDArray[np.integer], stage: int = 0, only: bool = False) -> Observations:
         """Begin an episode in each of E environments, one for each seed (E,); returns observations (E, S).
 
         This episode and those that follow begin at `stage`, and with `only` they end with it. A `UserError` for a stage
@@ -163,7 +164,7 @@ class StagedEnvironment(ABC):
         names = (*SHARED_STATE, *self.state_names)
         return {name: getattr(self, name).copy() for name in names} | {"streams": self.streams.states.copy()}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[np.generic]]) -> Floats:
+    def load_state_dict(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
         """Restore the state of which `state_dict` returned the arrays; return observations (E, S).
 
         A `KeyError` if one is missing.

@@ -1,0 +1,260 @@
+"""Whole runs of a policy that remembers, on a few games that were recorded here by a player that knows nothing."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamobench.baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
+from lamobench.benchmark.finetune import track
+from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams
+from lamobench.benchmark.finetune.config import FinetuneConfig
+from lamobench.benchmark.finetune.loop import Finetuning
+from lamobench.benchmark.finetune.measures import measure
+from lamobench.benchmark.finetune.recurrent_rounds import RecurrentRounds
+from lamobench.benchmark.finetune.resolve import methods_for, resolve
+from lamobench.benchmark.runs.tracks import Wanted
+from lamobench.benchmark.scores.collect import read_finished
+from lamobench.benchmark.training.life import Life
+from lamobench.datasets import nethack_recordings
+from lamobench.datasets.environments.nethack_game import SPACES, Game
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.nethack_recordings import NetHackRecording
+from lamobench.datasets.recording import autoascend, nethack
+from lamobench.datasets.recording.nethack import record_games
+from lamobench.datasets.sources.nethack import game_files
+from lamobench.tests.datasets.environments.nethack import needs_nethack
+
+needs_nethack()
+NAME = "nethack-wandering"
+BUDGET = {"steps": 4, "evaluate_every": 2, "evaluation_episodes": 2, "environments": 2, "rollout_steps": 8}
+SETTINGS = {
+    "environment.recording": NAME,
+    "environment.far_level": 2,
+    "environment.horizon": 20,
+    "pretraining.updates": 3,
+    "pretraining.streams": 2,
+    "pretraining.sequence": 8,
+    "pretraining.memory": 64,
+    "pretraining.sparse": 2,
+    "pretraining.critic_rounds": 1,
+    "hidden": 16,
+    "width": 16,
+    "batch_size": 8,
+    "reward_scale": 1.0,
+    "learning_rate": 1e-3,
+}
+
+
+def wander(game: Game) -> str:
+    """Walk at random; the game tells that it was deep from the 20th key on, which is as good as being there."""
+    rng = np.random.default_rng(len(game.keys))
+    for _ in range(100):
+        game.press(int(rng.choice(np.frombuffer(b"hjklyubns", np.uint8))))
+    game.arrivals.append(20)
+    game.quit()
+    return "stopped"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _recording(home: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(nethack_recordings.NETHACK_RECORDINGS, NAME, NetHackRecording(NAME, 2, 7, ""))
+        patch.setattr(nethack, "cores", lambda: 1)
+        patch.setattr(autoascend, "load", lambda: "")
+        patch.setattr(autoascend, "play", wander)
+        patch.setattr(autoascend, "OBSERVED", SPACES)
+        record_games(NAME)
+        yield
+
+
+def tiny(method: str = "finetune", seed: int = 0, **changes: Any) -> FinetuneConfig:
+    given = SETTINGS | {name.replace("__", "."): value for name, value in changes.items()}
+    (config,) = resolve(Wanted("nethack-lite", (method,), (seed,), budget=BUDGET, settings=given))
+    return config
+
+
+def train(config: FinetuneConfig, root: Path) -> Path:
+    assert track.train((config,), root, "cpu", lambda *_: None, print) == {}
+    return root / config.id
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
+
+
+def test_the_methods_are_those_that_apply() -> None:
+    assert methods_for("nethack-lite") == [
+        *("finetune", "finetune-bc", "finetune-ks", "finetune-ewc", "finetune-l2-init", "scratch", "frozen", "warm-up"),
+    ]
+
+
+@pytest.mark.parametrize("method", methods_for("nethack-lite"))
+def test_every_method_is_trained_and_measured(method: str, tmp_path: Path) -> None:
+    run = read_finished(train(tiny(method), tmp_path))
+    found = measure(run)
+    assert found.area == pytest.approx(run.result.score / 100)
+    assert (found.environment_steps == 0) == (method == "frozen")
+    last = rows_of(run.folder)[-1]
+    assert {f"{place}_{fact}" for place in ("start", "deep") for fact in ("score", "turns", "depth", "experience")} <= {
+        *last
+    }
+    assert last["start_depth"] >= 1
+    assert last["deep_turns"] > 10  # it began behind twenty keys
+    assert run.config.later_fields is not None
+    assert run.config.policy["environment.fixed_moon_phase"] is True
+    assert run.config.policy["environment.level_seed"] is None
+
+
+def test_a_finished_policy_plays_games_that_it_was_not_evaluated_on(tmp_path: Path) -> None:
+    config = tiny()
+    episodes = track.play(train(config, tmp_path), config, "cpu", "", 1000, 3)
+    assert len({episode.seed for episode in episodes}) == 3
+    assert all(0 < episode.length <= 20 and episode.episode_return >= 0 for episode in episodes)
+
+
+def test_what_was_cloned_so_far_is_read_only_if_it_is_whole(tmp_path: Path) -> None:
+    from lamobench.benchmark.finetune import cloning
+    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
+
+    config = tiny()
+    agent = build_agent(config, spec_of(build_environment(config)), 0)
+    assert isinstance(agent, RecurrentPPO)
+    (tmp_path / "part").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="delete it, and the games are cloned from the start"):
+        cloning.clone_games(agent, game_files(NAME), pretraining_of(config), 0, tmp_path / "part")
+
+
+def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home / "elsewhere" / "one"
+    folder.mkdir(parents=True)
+    (path, *_) = game_files(NAME)
+    shutil.copy(path, folder)
+    facts = f"role=Mon\trace=Hum\tgender=Mal\talign=Neu\tttyrecname={path.name}"
+    (folder / "nle.1.xlogfile").write_text(facts)
+    own = tiny()
+    other = tiny(pretraining__recording=str(home / "elsewhere"))
+    assert other.data_hash != own.data_hash
+    assert other.pretrained_hash != own.pretrained_hash
+
+
+class StoppedError(Exception):
+    """The run is cut short here."""
+
+
+@pytest.mark.parametrize("method", ["finetune-ks", "scratch"])
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(method)
+    whole = train(config, tmp_path / "whole")
+    settle = Life.settle
+
+    def stop(life: Life) -> None:
+        settle(life)
+        if life.progress.step == 2:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Life, "settle", stop)
+        with pytest.raises(StoppedError):
+            train(config, tmp_path / "cut")
+    torch.manual_seed(123)  # what a run draws doesn't come from there
+    cut = train(config, tmp_path / "cut")
+    for name in ("episodes.csv", "stages.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert rows_of(cut) == rows_of(whole)
+    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_the_encoder_stays_as_pi_star_has_it_but_from_scratch(tmp_path: Path) -> None:
+    for method, stays in (("finetune", True), ("scratch", False)):
+        training = Finetuning(tiny(method), tmp_path / method, lambda *_: None)
+        before = {name: tensor.clone() for name, tensor in training.agent.actor.encoder.state_dict().items()}
+        training._round(0)
+        after = training.agent.actor.encoder.state_dict()
+        assert all(torch.equal(after[name], before[name]) for name in before) == stays
+        assert training.memory.screens.is_floating_point() == stays
+
+
+def test_pi_star_remembers_by_itself_what_the_student_saw(tmp_path: Path) -> None:
+    training = Finetuning(tiny("finetune-ks", learning_rate=0.1), tmp_path, lambda *_: None)
+    rounds = training.rounds
+    assert isinstance(rounds, RecurrentRounds)
+    teacher = rounds.retention.teacher
+    states = teacher.first_states(2)
+    for _ in range(3):
+        rollout = rounds.collect()
+        assert isinstance(rollout, RecurrentRollout)
+        torch.testing.assert_close(rollout.teacher_states, states)
+        for step in range(len(rollout.rewards)):  # one by one, as it would play
+            seen = rollout.observations[step][:, None]
+            sequences = rollout_sequences(seen, rollout.begins[step][:, None], states)
+            _, states = teacher.remember(sequences)
+        rounds.agent.update(rollout, rounds.retention)
+    assert not torch.allclose(rounds.states, states)
+
+
+def rollout_sequences(seen: torch.Tensor, begins: torch.Tensor, states: torch.Tensor) -> Any:
+    from lamobench.baselines.online.sequences import Sequences
+
+    return Sequences(seen, begins, states)
+
+
+def test_cloning_that_was_stopped_goes_on_to_the_same_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamobench.benchmark.finetune import cloning
+    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
+
+    monkeypatch.setattr(cloning, "SAVE_EVERY", 2)
+    config = tiny(pretraining__updates=5)
+    recipe = pretraining_of(config)
+    spec = spec_of(build_environment(config))
+    agents = [build_agent(config, spec, 0) for _ in range(3)]
+    whole, cut, again = (agent for agent in agents if isinstance(agent, RecurrentPPO))
+    cloning.clone_games(whole, game_files(NAME), recipe, 0, tmp_path / "whole")
+    imitate = cloning.imitate
+    done = []
+
+    def stop(*given: Any) -> torch.Tensor:
+        if len(done) == 3:
+            raise StoppedError
+        done.append(1)
+        return imitate(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cloning, "imitate", stop)
+        with pytest.raises(StoppedError):
+            cloning.clone_games(cut, game_files(NAME), recipe, 0, tmp_path / "cut")
+    cloning.clone_games(again, game_files(NAME), recipe, 0, tmp_path / "cut")
+    for name, tensor in whole.actor.state_dict().items():
+        assert torch.equal(again.actor.state_dict()[name], tensor), name
+
+
+def test_streams_go_on_from_batch_to_batch_and_from_game_to_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamobench.benchmark.finetune import cloning
+    from lamobench.datasets.environments.nethack_screens import KEY
+
+    monkeypatch.setattr(cloning, "MOST_SKIPPED", 1)
+    streams = GameStreams(game_files(NAME), 2, 8, seed=0)
+    batches = [streams.batch() for _ in range(40)]
+    observations = torch.cat([batch.observations for batch in batches], 1)
+    begins = torch.cat([batch.begins for batch in batches], 1)
+    actions = torch.cat([batch.actions for batch in batches], 1)
+    assert begins[:, 0].all()
+    assert 2 < begins.sum() < 10
+    assert (actions != IGNORED).all()
+    keys = torch.tensor(Game().keys)
+    before = observations[..., KEY].long()
+    goes_on = ~begins[:, 1:]
+    assert torch.equal(before[:, 1:][goes_on], keys[actions[:, :-1]][goes_on])
+    assert (before[begins] == 0).all()
