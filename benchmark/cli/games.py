@@ -60,6 +60,22 @@ def remove_games(name: str) -> None:
     print(f"removed {remove(name)}")
 
 
+def import_own_story(name: str, path: Path, force: bool) -> None:
+    """Keep a story file of the user's own, then say how it is played."""
+    from ...datasets.games.families import missing
+    from ...datasets.games.stories import import_story, story_hash
+
+    print(f"{import_story(name, path, force)}: {story_hash(name)}")
+    print(missing(name) or f"to play it: lamobench play {name}; to learn from it: lamobench train {name}")
+
+
+def remove_own_story(name: str) -> None:
+    """Delete a story file, then say what is gone."""
+    from ...datasets.games.stories import remove_story
+
+    print(f"removed {remove_story(name)}")
+
+
 def _facts(recording: "Recording") -> dict[str, Any]:
     episodes = recording.episodes
     scores = [100.0 * episode.score for episode in episodes]

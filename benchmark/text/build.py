@@ -9,12 +9,12 @@ from ...baselines.text.encoders import Encoder, HashEncoder
 from ...baselines.text.retention import Retention
 from ...baselines.text.texts import PieceVectors, Texts
 from ...datasets.errors import UserError
-from ...datasets.games.families import make_games
+from ...datasets.games.families import content_hash, make_games
 from ...datasets.games.game import Game
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.views import VIEWS, ViewedGame
-from ..lm.checkpoints import model_hash
-from ..lm.glove import glove_hash, load_glove
+from ..lm.checkpoints import check_at_hand, model_hash
+from ..lm.glove import check_glove, glove_hash, load_glove
 from ..lm.sentences import SentenceEncoder, load_sentence_encoder
 from ..runs.changes import changed
 from ..runs.methods import look_up
@@ -42,12 +42,23 @@ def parts_of(task: GameTask) -> list[str]:
 
 
 def games_hash(task: GameTask, episodes: int) -> str:
-    """SHA-256 of the first scenes of all games of a run, in every view: games that changed are other games."""
-    digest = hashlib.sha256()
+    """SHA-256 of the first scenes of all games of a run, in every view: games that changed are other games.
+
+    Of games that are read from a file, its content counts too.
+    """
+    digest = hashlib.sha256(content_hash(task.family).encode())
     for split, view in map(split_and_view, parts_of(task)):
         for _, game in split_games(task, split, episodes):
             digest.update(repr(ViewedGame(game, view).reset()).encode())
     return digest.hexdigest()
+
+
+def check_reader(encoder: str, lm: str) -> None:
+    """A `UserError` unless what an encoder reads with is at hand."""
+    if encoder == "lm":
+        check_at_hand(lm)
+    elif encoder == "glove":
+        check_glove()
 
 
 def encoder_hash(encoder: str, lm: str, weights: str, seed: int) -> str:

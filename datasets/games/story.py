@@ -1,0 +1,122 @@
+"""A story file of the user's own, as Jericho 3.3 plays it (Hausknecht et al. 2020, arXiv 1909.05398).
+
+Where people type what they like, a player here chooses among commands that would change something: ways out, and what
+can be done with things that the texts name.
+"""
+
+import itertools
+import json
+import os
+import select
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from . import frotz
+from .families import Family
+from .game import Scene
+from .stories import read_story, story_path
+
+FIRST_SEED = {"train": 1, "valid": 6}  # of chance
+SECONDS = 60.0  # in which a move must be over
+NOTHING = "You carry nothing."
+
+_numbers = itertools.count()  # of games
+
+
+def make(family: Family, split: str, number: int) -> "Story":
+    """Game `number` of a split, from 0 on: the same story with other luck."""
+    name = f"{family.name}/{split}/{number}"
+    return Story(name, story_path(family.name), FIRST_SEED[split] + number, family.move_limit)
+
+
+class Story:
+    """One game; it obeys `game.Game`."""
+
+    def __init__(self, name: str, path: Path, seed: int, move_limit: int) -> None:
+        self.name = name
+        self.player = _player(os.getpid(), path)
+        self.number = next(_numbers)
+        self.seed = seed
+        self.move_limit = move_limit
+        self.scene = self.reset()
+
+    def reset(self) -> Scene:
+        """Begin anew; returns the first scene."""
+        return self._read(self.player.ask("reset", self.number, self.seed), 0)
+
+    def step(self, index: int) -> Scene:
+        """Give a command; returns the next scene. An `IndexError` for one that there is not."""
+        if not 0 <= index < len(self.scene.commands):
+            raise IndexError(f"{self.name} has no command {index} now")
+        return self._read(self.player.ask("step", self.number, self.scene.commands[index]), self.scene.moves + 1)
+
+    def expert(self) -> int | None:
+        """None: nobody here knows the story."""
+        return None
+
+    def _read(self, told: dict[str, Any], moves: int) -> Scene:
+        if told["maximum"] <= 0:
+            raise UserError(
+                f"{self.player.path} tells no score, and so there is nothing to learn from; give another story"
+            )
+        won = told["score"] >= told["maximum"]
+        over = told["over"] or won or moves >= self.move_limit
+        repeated = told["look"] in told["told"]
+        self.scene = Scene(
+            observation=told["told"] if repeated else f"{told['told']} {told['look']}",
+            inventory=told["inventory"] or NOTHING,
+            commands=() if over else tuple(told["commands"]),
+            score=told["score"],
+            maximum=told["maximum"],
+            moves=moves,
+            over=over,
+            won=won,
+        )
+        return self.scene
+
+
+class Player:
+    """The process that plays a story, in which any number of games are under way."""
+
+    def __init__(self, path: Path) -> None:
+        """A `UserError` if it is no story; that is found before any of it is run."""
+        read_story(path, path.parent)
+        self.path = path
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", frotz.__file__, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def ask(self, what: str, *values: Any) -> dict[str, Any]:
+        """The moment that a game comes to; a `UserError` if the process ends, or takes too long."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{json.dumps({what: values})}\n".encode())
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], SECONDS)
+            answer: dict[str, Any] = json.loads(self.process.stdout.readline()) if ready else {}
+        except (BrokenPipeError, json.JSONDecodeError):
+            answer = {}
+        if not answer:
+            self._give_up()
+        return answer
+
+    def _give_up(self) -> None:
+        _player.cache_clear()
+        hung = self.process.poll() is None and not select.select([self.process.stdout], [], [], 0)[0]
+        self.process.kill()
+        self.process.communicate()
+        what = f"does not come to an end of a move in {SECONDS:.0f} s" if hung else "makes Jericho crash"
+        raise UserError(f"{self.path} {what}; it can't be played, give another story")
+
+
+@lru_cache
+def _player(process: int, path: Path) -> Player:
+    return Player(path)
