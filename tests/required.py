@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 VARIABLE = "LAMOBENCH_REQUIRE"
-KNOWN = ("chromium", "ray", "smollm2", "metaworld")
+KNOWN = ("chromium", "ray", "smollm2", "metaworld", "jericho")
 
 
 def lacking(name: str, advice: str) -> NoReturn:

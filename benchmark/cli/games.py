@@ -79,6 +79,7 @@ def remove_own_story(name: str) -> None:
 def _facts(recording: "Recording") -> dict[str, Any]:
     episodes = recording.episodes
     scores = [100.0 * episode.score for episode in episodes]
+    own = [scene.own_score for scene in (episode.scenes[-1] for episode in episodes) if scene.own_score is not None]
     texts = {text for episode in episodes for scene in episode.scenes for text in (scene.observation, *scene.commands)}
     return {
         "data set": recording.name,
@@ -87,6 +88,7 @@ def _facts(recording: "Recording") -> dict[str, Any]:
         "steps": recording.steps,
         "different texts": len(texts),
         "mean score": f"{sum(scores) / len(scores):.1f}",
+        **({"game's own score": f"{100.0 * sum(own) / len(own):.1f}"} if own else {}),
         "won": f"{sum(episode.scenes[-1].won for episode in episodes)} of {len(episodes)}",
         "mean moves": f"{recording.steps / len(episodes):.1f}",
     }

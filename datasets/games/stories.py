@@ -15,7 +15,7 @@ PREFIX = "story-"  # of the names of such games
 SCALES = {3: 2, 5: 4, 8: 8}  # the versions that are played, and the unit in which a file of each tells its length
 HEADER = 64  # bytes
 MOST = MB  # bytes; no version can have more than 512 KiB
-# Where a header has the addresses of high memory, the first instruction, dictionary, objects, globals and static memory.
+# In a header: the addresses of high memory, the first instruction, dictionary, objects, globals and static memory.
 ADDRESSES = (0x04, 0x06, 0x08, 0x0A, 0x0C, 0x0E)
 LENGTH = 0x1A
 CHECKSUM = 0x1C
