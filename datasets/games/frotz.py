@@ -56,20 +56,20 @@ class Stories:
         return self._moment(game, text)
 
     def _moment(self, game: int, text: str) -> dict[str, Any]:
-        told = plain(text)
+        feedback = plain(text)
         state = self.states[game] = self.frotz.get_state()
-        over = END in told or self.frotz._emulator_halted() or self.frotz.game_over() or self.frotz.victory()
+        over = END in feedback or self.frotz._emulator_halted() or self.frotz.game_over() or self.frotz.victory()
         look = "" if over else self._aside("look", state)
         inventory = "" if over else self._aside("inventory", state)
-        score, maximum = self._score(game, state, told, bool(over))
+        score, maximum = self._score(game, state, feedback, bool(over))
         return {
-            "told": told,
+            "told": feedback,
             "look": look,
             "inventory": inventory,
             "score": score,
             "maximum": maximum,
             "over": bool(over),
-            "commands": [] if over else self._commands(state, f"{told} {look} {inventory}"),
+            "commands": [] if over else self._commands(state, f"{feedback} {look} {inventory}"),
         }
 
     def _aside(self, command: str, state: State) -> str:
@@ -78,11 +78,11 @@ class Stories:
         self.frotz.set_state(state)
         return text
 
-    def _score(self, game: int, state: State, told: str, over: bool) -> tuple[int, int]:
+    def _score(self, game: int, state: State, feedback: str, over: bool) -> tuple[int, int]:
         """Points and their maximum: Jericho's own where it knows the story, else as the story tells them."""
         if self.frotz.is_fully_supported:
             return self.frotz.get_score(), self.frotz.get_max_score()
-        if found := SCORE.search(told if over else self._aside("score", state)):
+        if found := SCORE.search(feedback if over else self._aside("score", state)):
             self.scores[game] = (int(found[1]), int(found[2]))
         return self.scores[game]
 

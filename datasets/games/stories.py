@@ -71,7 +71,7 @@ def read_story(path: Path, folder: Path | None = None) -> bytes:
     if length > len(content):
         raise UserError(f"{path} says that it has {length} bytes, and has {len(content)}; copy it again")
     if any(not HEADER <= _word(content, place) < length for place in ADDRESSES):
-        raise UserError(f"{path} is no story: an address in its header lies outside of it; copy it again")
+        raise UserError(f"{path} is no story: an address in its header can't be right; copy it again")
     checksum = _word(content, CHECKSUM)
     if checksum and checksum != sum(content[HEADER:length]) % 0x10000:
         raise UserError(f"{path} is damaged: its bytes have another sum than it says; copy it again")

@@ -58,20 +58,20 @@ class Story:
         """None: nobody here knows the story."""
         return None
 
-    def _read(self, told: dict[str, Any], moves: int) -> Scene:
-        if told["maximum"] <= 0:
+    def _read(self, moment: dict[str, Any], moves: int) -> Scene:
+        if moment["maximum"] <= 0:
             raise UserError(
                 f"{self.player.path} tells no score, and so there is nothing to learn from; give another story"
             )
-        won = told["score"] >= told["maximum"]
-        over = told["over"] or won or moves >= self.move_limit
-        repeated = told["look"] in told["told"]
+        won = moment["score"] >= moment["maximum"]
+        over = moment["over"] or won or moves >= self.move_limit
+        feedback = moment["told"]
         self.scene = Scene(
-            observation=told["told"] if repeated else f"{told['told']} {told['look']}",
-            inventory=told["inventory"] or NOTHING,
-            commands=() if over else tuple(told["commands"]),
-            score=told["score"],
-            maximum=told["maximum"],
+            observation=feedback if moment["look"] in feedback else f"{feedback} {moment['look']}",
+            inventory=moment["inventory"] or NOTHING,
+            commands=() if over else tuple(moment["commands"]),
+            score=moment["score"],
+            maximum=moment["maximum"],
             moves=moves,
             over=over,
             won=won,
@@ -93,12 +93,12 @@ class Player:
             stderr=subprocess.DEVNULL,
         )
 
-    def ask(self, what: str, *values: Any) -> dict[str, Any]:
+    def ask(self, request: str, *values: Any) -> dict[str, Any]:
         """The moment that a game comes to; a `UserError` if the process ends, or takes too long."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
-            self.process.stdin.write(f"{json.dumps({what: values})}\n".encode())
+            self.process.stdin.write(f"{json.dumps({request: values})}\n".encode())
             self.process.stdin.flush()
             ready, _, _ = select.select([self.process.stdout], [], [], SECONDS)
             answer: dict[str, Any] = json.loads(self.process.stdout.readline()) if ready else {}

@@ -83,7 +83,8 @@ def test_the_command_chooses_the_largest_area(tmp_path: Path, capsys: pytest.Cap
     ]
     (chosen,) = [row for row in rows if row["chosen"] == "True"]
     assert float(chosen["area"]) == max(float(row["area"]) for row in rows)
-    assert {read_config(folder).policy["temperature"] for folder in (tmp_path / "runs").iterdir()} == {0.1, 5.0}
+    runs = map(read_config, (tmp_path / "runs").glob("tidy-easy-tuning-*"))
+    assert {run.policy["temperature"] for run in runs} == {0.1, 5.0}
 
 
 def test_a_choice_is_of_its_method_alone(monkeypatch: pytest.MonkeyPatch) -> None:
