@@ -13,8 +13,8 @@ from ...datasets.games.families import content_hash, make_games
 from ...datasets.games.game import Game
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.views import VIEWS, ViewedGame
-from ..lm.checkpoints import check_at_hand, model_hash
-from ..lm.glove import check_glove, glove_hash, load_glove
+from ..lm.checkpoints import model_hash
+from ..lm.glove import glove_hash, load_glove
 from ..lm.sentences import SentenceEncoder, load_sentence_encoder
 from ..runs.changes import changed
 from ..runs.methods import look_up
@@ -51,14 +51,6 @@ def games_hash(task: GameTask, episodes: int) -> str:
         for _, game in split_games(task, split, episodes):
             digest.update(repr(ViewedGame(game, view).reset()).encode())
     return digest.hexdigest()
-
-
-def check_reader(encoder: str, lm: str) -> None:
-    """A `UserError` unless what an encoder reads with is at hand."""
-    if encoder == "lm":
-        check_at_hand(lm)
-    elif encoder == "glove":
-        check_glove()
 
 
 def encoder_hash(encoder: str, lm: str, weights: str, seed: int) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 from ...datasets.errors import UserError, choose
 from ...datasets.games.families import missing
 from ...datasets.games.tasks import GameTask, find_game_task
+from ..lm.checkpoints import check_at_hand
+from ..lm.glove import check_glove
 from ..runs.changes import changed
 from ..runs.config import MOST
 from ..runs.methods import look_up, methods_of
 from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
-from .build import adaptation_settings, agent_settings, check_reader, encoder_hash, games_hash, parts_of
+from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
 from .config import ADAPTATION, TextConfig
 from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, Budget, Parts
 
@@ -53,9 +55,11 @@ def at_hand(methods: Sequence[str], wanted: Wanted) -> list[str]:
     for method in methods:
         encoder = PARTS[method].encoder
         try:
-            check_reader(encoder, _language_model(wanted, PARTS[method]))
+            _language_model(wanted, PARTS[method])
+            if encoder == GLOVE:
+                check_glove()
         except UserError as error:
-            if encoder == "lm" and "lm" in wanted.choices:
+            if encoder != GLOVE and "lm" in wanted.choices:
                 raise
             lacking.setdefault(str(error), []).append(method)
     for line, left_out in lacking.items():
@@ -66,7 +70,6 @@ def at_hand(methods: Sequence[str], wanted: Wanted) -> list[str]:
 def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budget, games: str) -> TextConfig:
     parts = PARTS[method]
     lm = _language_model(wanted, parts)
-    check_reader(parts.encoder, lm)
     policy = _policy(wanted, method, budget)
     changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
@@ -93,7 +96,9 @@ def _language_model(wanted: Wanted, parts: Parts) -> str:
     """The name of the model that the method reads with."""
     if parts.encoder != "lm":
         return GLOVE if parts.encoder == GLOVE else ""
-    return str(wanted.choices.get("lm", LANGUAGE_MODEL))
+    name = str(wanted.choices.get("lm", LANGUAGE_MODEL))
+    check_at_hand(name)
+    return name
 
 
 def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:

@@ -4,7 +4,7 @@ What is chosen goes into `settings.py` by hand: `Profile.chosen`. Agents of a la
 temperature and the learning rate of `drrn-fixed`, as which they begin; controls those of what they control.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...datasets.errors import UserError, choose
@@ -45,23 +45,12 @@ def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]
 
     A setting that `KNOBS` does not have takes values and methods too. A `UserError` for what does not fit.
     """
-    check_tuning_seeds(wanted.seeds)
-    games = f"{wanted.subject.removesuffix(f'-{TUNING}')}-{TUNING}"
-    if games not in TUNING_FAMILIES:
-        tunable = ", ".join(name.removesuffix(f"-{TUNING}") for name in TUNING_FAMILIES)
-        raise UserError(f"there are no games to tune '{wanted.subject}' on; give one of {tunable}")
-    if values and not setting:
-        raise UserError("--values are those of one setting; name it too, e.g. --setting temperature")
-    if setting and not (values and wanted.methods):
-        choose("setting to choose", setting, list(KNOBS), "give --values and --methods for any other")
-    for method in wanted.methods:
-        choose(f"method of {wanted.subject}", method, methods_of("text"))
-    asked = replace(wanted, subject=games, budget=UNSEEN | dict(wanted.budget))
+    asked = _on_tuning_games(wanted, setting, values)
     found = []
-    for name in [setting] if setting else KNOBS:
-        for method in _methods(wanted, setting, name):
+    for name, methods in _tuned_methods(asked, setting).items():
+        for method in methods:
             for value in values or KNOBS[name].values:
-                one = replace(asked, methods=(method,), settings={**wanted.settings, name: value})
+                one = replace(asked, methods=(method,), settings={**asked.settings, name: value})
                 found.append(Trial(method, name, value, tuple(resolve(one))))
     if not found:
         raise UserError(
@@ -75,14 +64,30 @@ def area(run: FinishedRun) -> float:
     return measure(run).area
 
 
-def _methods(wanted: Wanted, setting: str, name: str) -> Sequence[str]:
-    """The methods that a setting is chosen for: those that were asked for; where no setting was named, if it has them.
+def _on_tuning_games(wanted: Wanted, setting: str, values: Sequence[float]) -> Wanted:
+    """The request on games that nothing is reported of; a `UserError` for what does not fit."""
+    check_tuning_seeds(wanted.seeds)
+    games = f"{wanted.subject.removesuffix(f'-{TUNING}')}-{TUNING}"
+    if games not in TUNING_FAMILIES:
+        tunable = ", ".join(name.removesuffix(f"-{TUNING}") for name in TUNING_FAMILIES)
+        raise UserError(f"there are no games to tune '{wanted.subject}' on; give one of {tunable}")
+    if values and not setting:
+        raise UserError("--values are those of one setting; name it too, e.g. --setting temperature")
+    if setting and not (values and wanted.methods):
+        choose("setting to choose", setting, list(KNOBS), "give --values and --methods for any other")
+    for method in wanted.methods:
+        choose(f"method of {wanted.subject}", method, methods_of("text"))
+    return replace(wanted, subject=games, budget=UNSEEN | dict(wanted.budget))
 
-    If none was asked for, those of the setting that can be trained here.
+
+def _tuned_methods(wanted: Wanted, setting: str) -> Mapping[str, Sequence[str]]:
+    """The methods that each setting is chosen for: its own, if they were asked for, or else can be trained here.
+
+    A setting and methods that were named together are taken as they are.
     """
-    own = KNOBS[name].methods if name in KNOBS else ()
     if setting and wanted.methods:
-        return wanted.methods
-    if wanted.methods:
-        return [method for method in own if method in wanted.methods]
-    return at_hand(own, wanted)
+        return {setting: wanted.methods}
+    tuned = {name: KNOBS[name].methods for name in ([setting] if setting else KNOBS)}
+    every = list(dict.fromkeys(method for methods in tuned.values() for method in methods))
+    chosen = wanted.methods or at_hand(every, wanted)
+    return {name: [method for method in methods if method in chosen] for name, methods in tuned.items()}
