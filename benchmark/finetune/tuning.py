@@ -1,12 +1,7 @@
 """The choice of the coefficient of each retention on a task: a `scores.tuning.Tuning`."""
 
-<<<<<<< HEAD
 from collections.abc import Sequence
 from dataclasses import replace
-=======
-A coefficient that is chosen on the runs for which it is reported looks better than it is.
-"""
->>>>>>> main
 
 from ...datasets.errors import choose
 from ..runs.tracks import Wanted
@@ -22,20 +17,7 @@ COEFFICIENT = f"{RETENTION}.coefficient"
 FACTORS = (0.1, 1.0, 10.0)  # what is tried, in units of the coefficient of `settings.py`
 
 
-<<<<<<< HEAD
 def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]:
-=======
-@dataclass(frozen=True)
-class Trial:
-    """A coefficient of a method, and the runs that measure it."""
-
-    method: str
-    coefficient: float
-    runs: tuple[FinetuneConfig, ...]
-
-
-def trials(task: str, methods: Sequence[str], coefficients: Sequence[float], seeds: Sequence[int]) -> list[Trial]:
->>>>>>> main
     """Every coefficient of every method, all methods with one if none is named; a `UserError` for what does not fit."""
     task = choose("task to tune", wanted.subject, list(SETTINGS))
     check_tuning_seeds(wanted.seeds)

@@ -46,7 +46,7 @@ def load_glove(weights: str = "pretrained", seed: int = 0) -> WordVectors:
 
 
 def check_glove() -> None:
-    """A `UserError` unless the word vectors are at hand, and what they should be."""
+    """Raise a `UserError` unless the word vectors are at hand, and what they should be."""
     installed_folder(GLOVE, NAME)
 
 

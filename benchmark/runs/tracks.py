@@ -109,16 +109,11 @@ class Track:
     work: str  # import path of what does its work: a `Work`
     about: str = ""  # a sentence on what it compares, for the report
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
-<<<<<<< HEAD
     unlisted: tuple[str, ...] = ()  # more such names, which help leaves out: for tuning, or refused with a reason
-    prefix: str = ""  # of the names of what a user brings along, where there is such a thing
-    board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
-    report: str = ""  # import path of what its pages of the report have of their own, a `report.parts.Part`
-    tuning: str = ""  # import path of how its settings are chosen, a `scores.tuning.Tuning`
-=======
+    prefix: str = ""  # of the names of a user's own subjects, where there can be some
     board: str = ""  # import path of its leaderboard's own columns, tables and figures, a `scores.boards.Board`
     report: str = ""  # import path of its own parts of a report's pages, a `report.parts.Part`
->>>>>>> main
+    tuning: str = ""  # import path of how its settings are chosen, a `scores.tuning.Tuning`
     score_range: tuple[float, float] = (-math.inf, math.inf)  # what a score can be; the interval of a mean is cut to it
 
     def config_class(self) -> type[RunConfig]:

@@ -1,6 +1,6 @@
 """The choice of settings, on seeds that are never reported.
 
-A setting that is chosen on the runs that it is reported of looks better than it is.
+A setting that is chosen on the runs for which it is reported looks better than it is.
 """
 
 import math
@@ -24,7 +24,7 @@ FIRST_SEED = 1000  # of those that are for tuning; reported ones are below
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting of a method with one value, and the runs that it is judged by."""
+    """A value of a method's setting, and the runs that measure it."""
 
     method: str
     setting: str
@@ -46,7 +46,7 @@ class Tuning(Protocol):
 
 
 def check_tuning_seeds(seeds: Sequence[int]) -> None:
-    """A `UserError` for a seed of runs that are reported."""
+    """Refuse a seed of runs that are reported, with a `UserError`."""
     if reported := [seed for seed in seeds if seed < FIRST_SEED]:
         raise UserError(f"seed {reported[0]} is for reported runs; seeds for tuning are {FIRST_SEED} and above")
 
