@@ -19,6 +19,7 @@ from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
+from .config import text_config
 from .figure import games_figure
 from .measures import ORIGINAL, Measures, ends, measure, robustness
 
@@ -119,7 +120,7 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
 
 def _chosen(group: Group) -> dict[str, Any]:
     """The settings of `CHOSEN`; None for one that is of no use to the method."""
-    still = group.config.adaptation == "fixed"
+    still = text_config(group.config).adaptation == "fixed"
     return {name: None if still and name.startswith("encoder_") else group.config.policy.get(name) for name in CHOSEN}
 
 

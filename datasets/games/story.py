@@ -10,9 +10,10 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import UserError
 from . import frotz
@@ -83,7 +84,7 @@ class Player:
     """The process that plays a story, in which any number of games are under way."""
 
     def __init__(self, path: Path) -> None:
-        """A `UserError` if it is no story; that is found before any of it is run."""
+        """Start the process; a `UserError`, before any of it is run, if the file is no story."""
         read_story(path, path.parent)
         self.path = path
         self.process = subprocess.Popen(
@@ -97,24 +98,24 @@ class Player:
         """The moment that a game comes to; a `UserError` if the process ends, or takes too long."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        try:
+        ready = True
+        answer = b""
+        with suppress(BrokenPipeError):
             self.process.stdin.write(f"{json.dumps({request: values})}\n".encode())
             self.process.stdin.flush()
-            ready, _, _ = select.select([self.process.stdout], [], [], SECONDS)
-            answer: dict[str, Any] = json.loads(self.process.stdout.readline()) if ready else {}
-        except (BrokenPipeError, json.JSONDecodeError):
-            answer = {}
-        if not answer:
-            self._give_up()
-        return answer
+            ready = bool(select.select([self.process.stdout], [], [], SECONDS)[0])
+            answer = self.process.stdout.readline() if ready else b""
+        if not answer.endswith(b"\n"):
+            self._give_up("makes Jericho crash" if ready else f"does not come to an end of a move in {SECONDS:g} s")
+        moment: dict[str, Any] = json.loads(answer)
+        return moment
 
-    def _give_up(self) -> None:
+    def _give_up(self, reason: str) -> NoReturn:
+        """End the process, so that another try begins with a new one, and raise a `UserError`."""
         _player.cache_clear()
-        hung = self.process.poll() is None and not select.select([self.process.stdout], [], [], 0)[0]
         self.process.kill()
-        self.process.communicate()
-        what = f"does not come to an end of a move in {SECONDS:.0f} s" if hung else "makes Jericho crash"
-        raise UserError(f"{self.path} {what}; it can't be played, give another story")
+        self.process.wait()
+        raise UserError(f"{self.path} {reason}; it can't be played, give another story")
 
 
 @lru_cache
