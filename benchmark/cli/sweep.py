@@ -123,7 +123,7 @@ def train_all(
 
 
 def check_study(study: Study, output: Path) -> None:
-    """Refuse, with a `UserError`, numbers of workers that can't be, and a table that could not be written in the end."""
+    """Refuse, with a `UserError`, numbers of workers that can't be, and a table that could not be written later."""
     from ...datasets.storage import check_csv
 
     check_csv(output)
