@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 VARIABLE = "LAMOBENCH_REQUIRE"
-KNOWN = ("chromium", "ray", "smollm2", "metaworld", "jericho")
+KNOWN = ("chromium", "ray", "smollm2", "metaworld")
 
 
 def lacking(name: str, advice: str) -> NoReturn:

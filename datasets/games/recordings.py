@@ -124,16 +124,16 @@ def transcript(episode: Episode) -> Iterator[str]:
     """The lines of an episode as a person would read it: what is seen, and the command that was given."""
     yield episode.scenes[0].observation
     for before, index, after in zip(episode.scenes, episode.chosen, episode.scenes[1:], strict=False):
-        yield f"> {before.commands[index]}{_paid(before, after)}"
+        yield f"> {before.commands[index]}{_shown_scores(before, after)}"
         yield after.observation
 
 
-def _paid(before: Scene, after: Scene) -> str:
-    """The score that a command led to, and the game's own, if it changed one of them."""
-    if (after.score, after.own_score) == (before.score, before.own_score):
+def _shown_scores(last: Scene, scene: Scene) -> str:
+    """The score of a scene, and the game's own, unless both are those of the last one."""
+    if (scene.score, scene.own_score) == (last.score, last.own_score):
         return ""
-    own = "" if after.own_score is None else f"; the game's own score: {after.own_score:g}"
-    return f"  [{after.score:g} of {after.maximum:g}{own}]"
+    own = "" if scene.own_score is None else f"; the game's own score: {scene.own_score:g}"
+    return f"  [{scene.score:g} of {scene.maximum:g}{own}]"
 
 
 def status() -> list[dict[str, Any]]:

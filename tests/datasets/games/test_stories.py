@@ -19,7 +19,6 @@ from lamobench.datasets.games.families import SPLITS, find_family, make_games, m
 from lamobench.datasets.games.frotz import SCORE, plain
 from lamobench.datasets.games.game import Game, Scene
 from lamobench.datasets.games.stories import MOST, import_story, read_story, remove_story, story_hash, story_path
-from lamobench.tests.required import lacking
 
 STORIES = Path(__file__).parent / "stories"
 FOUR_ROOMS = STORIES / "four_rooms.z5"
@@ -42,7 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def jericho() -> None:
     if importlib.util.find_spec("jericho") is None:
-        lacking("jericho", "there is no Jericho; type: pip install --no-deps jericho==3.3.1")
+        pytest.skip("there is no Jericho; type: pip install --no-deps jericho==3.3.1")
 
 
 def played(game: Game, *commands: str) -> list[Scene]:
