@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro import MISSING
 from tyro.conf import Positional, arg, subcommand
 
 from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.games.families import RECORDINGS
+from ...datasets.games.stories import PREFIX
 from ...datasets.nethack_recordings import NETHACK_RECORDINGS, path_of
 from ..terminal import print_rows
-from .games import export_games, record_games, remove_games, show_recording
+from .games import export_games, import_own_story, record_games, remove_games, remove_own_story, show_recording
 from .nethack import nethack_status, record_nethack, remove_nethack, show_nethack, verified_nethack
 
 if TYPE_CHECKING:
@@ -175,12 +175,15 @@ class DataFetch:
 
 @dataclass(frozen=True)
 class DataImport:
-    """Import a Minari data set, your own or a public one; its environment decides the task."""
+    """Import a Minari data set, your own or a public one, whose environment decides the task; or a story file for the
+    Z-machine, which becomes a text game."""
 
     name: Positional[str]
-    """Name that it gets here."""
-    minari: str = MISSING
+    """Name that it gets here; that of a story begins with story-."""
+    minari: str = ""
     """Minari's id of it, as `minari list local` or, with --remote, `minari list remote` shows it."""
+    story: Path | None = None
+    """Story file, such as zork1.z5, instead."""
     remote: bool = False
     """Download it first, by Minari, from Minari's server; nothing but the import is kept."""
     root: Path | None = None
@@ -196,6 +199,10 @@ class DataImport:
 
     def run(self) -> None:
         """Import, then say what there is."""
+        if bool(self.minari) == bool(self.story):
+            raise UserError("give --minari with Minari's id of a data set, or --story with a story file")
+        if self.story:
+            return import_own_story(self.name, self.story, self.force)
         from ...datasets.catalog import find_dataset, find_task
         from ...datasets.sources.imported import import_dataset
         from .display import print_summary
@@ -250,6 +257,8 @@ class DataRemove:
             return remove_games(self.name)
         if self.name in NETHACK_RECORDINGS:
             return remove_nethack(self.name)
+        if self.name.startswith(PREFIX):
+            return remove_own_story(self.name)
         from ...datasets.sources.removed import remove_dataset
 
         for path in remove_dataset(self.name):

@@ -60,9 +60,26 @@ def remove_games(name: str) -> None:
     print(f"removed {remove(name)}")
 
 
+def import_own_story(name: str, path: Path, force: bool) -> None:
+    """Keep a story file of the user's own, then say how it is played."""
+    from ...datasets.games.families import missing
+    from ...datasets.games.stories import import_story, story_hash
+
+    print(f"{import_story(name, path, force)}: {story_hash(name)}")
+    print(missing(name) or f"to play it: lamobench play {name}; to learn from it: lamobench train {name}")
+
+
+def remove_own_story(name: str) -> None:
+    """Delete a story file, then say what is gone."""
+    from ...datasets.games.stories import remove_story
+
+    print(f"removed {remove_story(name)}")
+
+
 def _facts(recording: "Recording") -> dict[str, Any]:
     episodes = recording.episodes
     scores = [100.0 * episode.score for episode in episodes]
+    own = [scene.own_score for scene in (episode.scenes[-1] for episode in episodes) if scene.own_score is not None]
     texts = {text for episode in episodes for scene in episode.scenes for text in (scene.observation, *scene.commands)}
     return {
         "data set": recording.name,
@@ -71,6 +88,7 @@ def _facts(recording: "Recording") -> dict[str, Any]:
         "steps": recording.steps,
         "different texts": len(texts),
         "mean score": f"{sum(scores) / len(scores):.1f}",
+        **({"game's own score": f"{100.0 * sum(own) / len(own):.1f}"} if own else {}),
         "won": f"{sum(episode.scenes[-1].won for episode in episodes)} of {len(episodes)}",
         "mean moves": f"{recording.steps / len(episodes):.1f}",
     }

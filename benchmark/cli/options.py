@@ -1,7 +1,7 @@
 """The options that several commands share, and what they ask for. Imports no command."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ from ...datasets.errors import UserError
 from ..offline.faults import FAULTS
 from ..runs.methods import METHODS, methods_of
 from ..runs.tracks import TRACKS
+from ..sweep.options import EngineOptions
 
 if TYPE_CHECKING:
     from ..offline.resolve import RunRequest
@@ -23,6 +24,16 @@ METHODS_BY_TRACK = "; ".join(
 Plan = Annotated[
     bool, arg(aliases=("--dry-run",), help="Say what would be trained and how long it may take; train nothing.")
 ]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Options of a command that trains what its table needs: where, and whether at all."""
+
+    jobs: int = 0
+    """Runs at a time; 0: one a core."""
+    plan: Plan = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
 
 
 @dataclass(frozen=True)

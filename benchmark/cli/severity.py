@@ -5,10 +5,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ..sweep.options import EngineOptions, Workers
 from ..terminal import print_rows
-from .options import Plan, check_seeds, check_workers
-from .sweep import train_all
+from .options import Study, check_seeds
+from .sweep import check_study, train_study
 
 PRINTED = ("task", "option", "value", "method", "seeds", "forgetting", "forgetting_low", "forgetting_high", "area")
 
@@ -26,28 +25,22 @@ class Severity:
     """Seeds."""
     steps: int = 0
     """Rounds, with as many evaluations as the task has; 0: the task's own."""
-    jobs: int = 0
-    """Runs at a time; 0: one a core."""
     runs: Path = Path("runs/severity")
     """Folder of the runs."""
     output: Path = Path("results/finetune/severity.csv")
     """File for the table; the figure stands beside it."""
-    plan: Plan = False
-    engine: EngineOptions = field(default_factory=EngineOptions)
+    study: Study = field(default_factory=Study)
 
     def run(self) -> None:
         """Train what is missing, write table and figure, print the table."""
-        from ...datasets.storage import check_csv, write_rows
+        from ...datasets.storage import write_rows
         from ..finetune.severity import points, severity_figure, severity_rows
 
-        check_csv(self.output)
-        check_workers(self.jobs, threads=1)
+        check_study(self.study, self.output)
         check_seeds(self.seeds)
         every = points(self.knobs, self.methods, self.seeds, self.steps)
-        workers = Workers(self.jobs, engine=self.engine)
         runs = [run for point in every for run in point.runs]
-        train_all(runs, f"{len(every)} points", self.runs, workers, only_plan=self.plan)
-        if self.plan:
+        if not train_study(runs, f"{len(every)} points", self.runs, self.study):
             return
         rows = severity_rows(every, self.runs)
         write_rows(self.output, rows)

@@ -11,7 +11,17 @@ from tyro.conf import Positional, arg
 from ...datasets.errors import UserError
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration
-from .options import METHODS_BY_TRACK, STAGED, Plan, RunOptions, check_seeds, check_workers, named_values, own_choices
+from .options import (
+    METHODS_BY_TRACK,
+    STAGED,
+    Plan,
+    RunOptions,
+    Study,
+    check_seeds,
+    check_workers,
+    named_values,
+    own_choices,
+)
 
 if TYPE_CHECKING:
     from ..runs.config import RunConfig
@@ -110,3 +120,17 @@ def train_all(
     print(f"{len(outcome.finished)} of {len(plan.runs)} runs done, {duration(time.monotonic() - started)}")
     if outcome.failed:
         raise UserError("; ".join(outcome.failed.values()))
+
+
+def check_study(study: Study, output: Path) -> None:
+    """Refuse, with a `UserError`, numbers of workers that can't be, and a table that could not be written later."""
+    from ...datasets.storage import check_csv
+
+    check_csv(output)
+    check_workers(study.jobs, threads=1)
+
+
+def train_study(every: "Sequence[RunConfig]", subject: str, root: Path, study: Study) -> bool:
+    """Train what a table needs; False if only the plan was asked for, and there is nothing to make it of."""
+    train_all(every, subject, root, Workers(study.jobs, engine=study.engine), only_plan=study.plan)
+    return not study.plan

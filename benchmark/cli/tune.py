@@ -1,53 +1,84 @@
-"""`lamobench tune`: the coefficients of retention, chosen on seeds that are never reported."""
+"""`lamobench tune`: settings, chosen on seeds, and games, that are never reported."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
-from ..sweep.options import EngineOptions, Workers
+from ...datasets.errors import UserError
 from ..terminal import print_rows
-from .options import Plan, check_seeds, check_workers
-from .sweep import train_all
+from .options import Study, check_seeds, named_values
+from .sweep import check_study, train_study
+
+if TYPE_CHECKING:
+    from ..runs.tracks import Track
 
 
 @dataclass(frozen=True)
 class Tune:
-    """Choose the coefficient of each way to retain what a policy knew: the one with the largest area under FULL.
+    """Choose settings of methods, one at a time: the value with the largest area under the learning curve.
 
-    Only tasks in stages have them. The choice goes into `benchmark/finetune/settings.py` by hand."""
+    Of tasks in stages the coefficient of each way to retain what a policy knew; of text games temperature and learning
+    rates. The choice goes into the track's `settings.py` by hand."""
 
     task: Positional[str]
-    """Task in stages: apple-retrieval, grid-relay or robotic-sequence-2."""
+    """Task in stages, such as grid-relay, or text game, such as tidy-medium."""
     methods: tuple[str, ...] = ()
-    """Methods, e.g. finetune-bc finetune-ewc; none given: all that have a coefficient."""
-    coefficients: tuple[float, ...] = ()
-    """Coefficients to try; none given: a tenth of what is set, that, and ten times as much."""
+    """Methods, e.g. finetune-bc finetune-ewc; none given: all that have something to choose."""
+    setting: str = ""
+    """Setting to choose, e.g. encoder_learning_rate; none given: all that the task's track has."""
+    values: tuple[float, ...] = ()
+    """Values of that setting to try; none given: the track's own."""
     seeds: tuple[int, ...] = (1000, 1001, 1002)
     """Seeds, 1000 and above: those below are for runs that are reported."""
-    jobs: int = 0
-    """Runs at a time; 0: one a core."""
+    lm: str = ""
+    """Language model that text games are read with; empty: the track's own."""
+    steps: int = 0
+    """Steps, with as many evaluations as the task has; 0: the profile's."""
+    budget: UseAppendAction[tuple[str, ...]] = ()
+    """Field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
     runs: Path = Path("runs/tuning")
     """Folder of the runs."""
-    output: Path = Path("results/finetune/tuning.csv")
-    """File for the table."""
-    plan: Plan = False
-    engine: EngineOptions = field(default_factory=EngineOptions)
+    output: Path | None = None
+    """File for the table; none given: results/TRACK/tuning.csv."""
+    study: Study = field(default_factory=Study)
 
     def run(self) -> None:
         """Train what is missing, write the table and print it."""
-        from ...datasets.storage import check_csv, write_rows
-        from ..finetune.tuning import trials, tuning_rows
+        from ...datasets.storage import write_rows
+        from ..runs.plugins import imported
+        from ..runs.tracks import Wanted
+        from ..scores.tuning import tuning_rows
 
-        check_csv(self.output)
-        check_workers(self.jobs, threads=1)
+        track = _tunable(self.task)
+        output = self.output or Path("results") / track.name / "tuning.csv"
+        check_study(self.study, output)
         check_seeds(self.seeds)
-        every = trials(self.task, self.methods, self.coefficients, self.seeds)
-        workers = Workers(self.jobs, engine=self.engine)
-        train_all([run for trial in every for run in trial.runs], self.task, self.runs, workers, only_plan=self.plan)
-        if self.plan:
+        tuning = imported(track.tuning)
+        wanted = Wanted(
+            self.task,
+            self.methods,
+            self.seeds,
+            steps=self.steps,
+            budget=named_values("--budget", self.budget),
+            choices={"lm": self.lm} if self.lm else {},
+        )
+        every = tuning.trials(wanted, self.setting, self.values)
+        if not train_study([run for trial in every for run in trial.runs], self.task, self.runs, self.study):
             return
-        rows = tuning_rows(every, self.runs)
-        write_rows(self.output, rows)
+        rows = tuning_rows(every, self.runs, tuning)
+        write_rows(output, rows)
         print_rows([row | {"chosen": "*" if row["chosen"] else ""} for row in rows], as_json=False)
-        print(f"\nwritten to {self.output}")
+        print(f"\nwritten to {output}")
+
+
+def _tunable(task: str) -> "Track":
+    """The track of a task; a `UserError` if it has nothing to choose."""
+    from ..runs.tracks import TRACKS, track_of
+
+    track = track_of(task)
+    if not track.tuning:
+        known = ", ".join(name for other in TRACKS.values() if other.tuning for name in other.subjects)
+        raise UserError(f"unknown task to tune '{task}' (valid: {known})")
+    return track

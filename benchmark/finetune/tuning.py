@@ -1,80 +1,39 @@
-"""The choice of the coefficient of each retention on a task, on seeds that are never reported.
+"""The choice of the coefficient of each retention on a task: a `scores.tuning.Tuning`."""
 
-A coefficient that is chosen on the runs for which it is reported looks better than it is.
-"""
+from collections.abc import Sequence
+from dataclasses import replace
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from ...datasets.errors import UserError, choose
-from ..runs.store import run_folder
+from ...datasets.errors import choose
 from ..runs.tracks import Wanted
-from ..scores.aggregates import estimate, mean
-from ..scores.collect import read_finished
+from ..scores.run import FinishedRun
+from ..scores.tuning import Trial, check_tuning_seeds
 from .build import retention_name
-from .config import FinetuneConfig
+from .config import RETENTION
 from .measures import measure
 from .resolve import methods_for, resolve
 from .settings import SETTINGS
 
-FIRST_SEED = 1000  # of those that are for tuning; reported ones are below
+COEFFICIENT = f"{RETENTION}.coefficient"
 FACTORS = (0.1, 1.0, 10.0)  # what is tried, in units of the coefficient of `settings.py`
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A coefficient of a method, and the runs that measure it."""
-
-    method: str
-    coefficient: float
-    runs: tuple[FinetuneConfig, ...]
-
-
-def trials(task: str, methods: Sequence[str], coefficients: Sequence[float], seeds: Sequence[int]) -> list[Trial]:
+def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]:
     """Every coefficient of every method, all methods with one if none is named; a `UserError` for what does not fit."""
-    choose("task to tune", task, list(SETTINGS))
-    if reported := [seed for seed in seeds if seed < FIRST_SEED]:
-        raise UserError(f"seed {reported[0]} is for reported runs; seeds for tuning are {FIRST_SEED} and above")
+    task = choose("task to tune", wanted.subject, list(SETTINGS))
+    check_tuning_seeds(wanted.seeds)
+    choose("setting to choose", setting or COEFFICIENT, [COEFFICIENT])
     known = [method for method in methods_for(task) if retention_name(method) != "none"]
-    for method in methods:
+    for method in wanted.methods:
         choose("method with a coefficient", method, known)
     found = []
-    for method in methods or known:
+    for method in wanted.methods or known:
         usual = float(SETTINGS[task].retention[method]["coefficient"])
-        for coefficient in coefficients or [float(f"{factor * usual:.4g}") for factor in FACTORS]:
-            asked = Wanted(task, (method,), tuple(seeds), settings={"retention.coefficient": coefficient})
-            found.append(Trial(method, coefficient, tuple(resolve(asked))))
+        for value in values or [float(f"{factor * usual:.4g}") for factor in FACTORS]:
+            asked = replace(wanted, methods=(method,), settings={**wanted.settings, COEFFICIENT: value})
+            found.append(Trial(method, COEFFICIENT, value, tuple(resolve(asked))))
     return found
 
 
-def tuning_rows(every: Sequence[Trial], root: Path) -> list[dict[str, Any]]:
-    """Rows of finished trials: mean area and interval; `chosen` is the best of its method."""
-    areas = [np.array([measure(read_finished(run_folder(root, run))).area for run in trial.runs]) for trial in every]
-    best: Mapping[str, int] = {
-        trial.method: max((n for n, other in enumerate(every) if other.method == trial.method), key=_mean(areas))
-        for trial in every
-    }
-    rows = []
-    for number, (trial, area) in enumerate(zip(every, areas, strict=True)):
-        found = estimate({"": area}, mean)
-        rows.append(
-            {
-                "task": trial.runs[0].task,
-                "method": trial.method,
-                "coefficient": trial.coefficient,
-                "seeds": len(area),
-                "area": found.value,
-                "area_low": None if np.isnan(found.low) else found.low,
-                "area_high": None if np.isnan(found.high) else found.high,
-                "chosen": best[trial.method] == number,
-            }
-        )
-    return rows
-
-
-def _mean(areas: Sequence[np.ndarray]) -> Any:
-    return lambda number: float(areas[number].mean())
+def area(run: FinishedRun) -> float:
+    """The area under FULL; a `UserError` if a file of the run is damaged."""
+    return measure(run).area

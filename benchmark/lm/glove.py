@@ -45,6 +45,11 @@ def load_glove(weights: str = "pretrained", seed: int = 0) -> WordVectors:
     return WordVectors(_redrawn(table, weights, seed), _rows(str(folder)))
 
 
+def check_glove() -> None:
+    """Raise a `UserError` unless the word vectors are at hand, and what they should be."""
+    installed_folder(GLOVE, NAME)
+
+
 def glove_hash(weights: str = "pretrained", seed: int = 0) -> str:
     """SHA-256 of the two files and, for a control, of its kind and seed."""
     folder = installed_folder(GLOVE, NAME)

@@ -21,6 +21,8 @@ PLAIN = "orig"
 REACHED = 0.8  # of a run's best evaluation
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 
+CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
+
 Value = str | int | float | None
 Measures = Mapping[str, float]  # of one run, by column; NaN where there is no such number
 
@@ -52,8 +54,11 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     columns: dict[str, Value] = {
         **{name: getattr(run, name) for name in names},
         "variant": row.variant,
+        **{name: run.policy.get(name) for name in CHOSEN},
         "seeds": len(measures),
     }
+    if run.settings["adaptation"] == "fixed":
+        columns["encoder_learning_rate"] = None  # it is of no use
     for name in measures[0]:
         columns |= _ends(name, [each[name] for each in measures])
     return columns

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...datasets.errors import UserError
-from ...datasets.games.tasks import TASKS
+from ...datasets.games.stories import PREFIX
+from ...datasets.games.tasks import SHORT, TASKS, TUNING_TASKS
 from .config import RunConfig
 from .plugins import Registry, imported
 
@@ -108,8 +109,11 @@ class Track:
     work: str  # import path of what does its work: a `Work`
     about: str = ""  # a sentence on what it compares, for the report
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
+    unlisted: tuple[str, ...] = ()  # more such names, which help leaves out: for tuning, or refused with a reason
+    prefix: str = ""  # of the names of a user's own subjects, where there can be some
     board: str = ""  # import path of its leaderboard's own columns, tables and figures, a `scores.boards.Board`
     report: str = ""  # import path of its own parts of a report's pages, a `report.parts.Part`
+    tuning: str = ""  # import path of how its settings are chosen, a `scores.tuning.Tuning`
     score_range: tuple[float, float] = (-math.inf, math.inf)  # what a score can be; the interval of a mean is cut to it
 
     def config_class(self) -> type[RunConfig]:
@@ -157,6 +161,7 @@ _ALL = (
         ),
         board="lamobench.benchmark.finetune.board",
         report="lamobench.benchmark.finetune.report",
+        tuning="lamobench.benchmark.finetune.tuning",
         score_range=(0, 100),
     ),
     Track(
@@ -168,7 +173,10 @@ _ALL = (
         about="Text games are played with language models that were pre-trained, fixed or fine-tuned; here stands what "
         "they learn, and how much of it is left in other words and in new games.",
         subjects=tuple(TASKS),
+        unlisted=(*SHORT, *TUNING_TASKS),
+        prefix=PREFIX,
         board="lamobench.benchmark.text.board",
+        tuning="lamobench.benchmark.text.tuning",
         score_range=(0, 100),
     ),
 )
@@ -185,7 +193,10 @@ def find_track(name: str) -> Track:
 
 def track_of(subject: str) -> Track:
     """The track of what a user names to train on."""
-    return next((track for track in TRACKS.values() if subject in track.subjects), TRACKS[BEFORE_TRACKS])
+    for track in TRACKS.values():
+        if subject in (*track.subjects, *track.unlisted) or (track.prefix and subject.startswith(track.prefix)):
+            return track
+    return TRACKS[BEFORE_TRACKS]
 
 
 def work_of(config: RunConfig) -> Work:

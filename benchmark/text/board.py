@@ -19,6 +19,7 @@ from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
+from .config import text_config
 from .figure import games_figure
 from .measures import ORIGINAL, Measures, ends, measure, robustness
 
@@ -35,6 +36,7 @@ NARROW = {
 }  # views where there is little room
 NO_MEANING = "drrn-hash"  # the method that others are compared with
 MEASURES = tuple(field.name for field in fields(Measures))
+CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 LEARNING = (
     "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
@@ -99,6 +101,7 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         "lm": config.lm,
         "profile": config.profile,
         "variant": group.variant,
+        **_chosen(group),
         "seeds": len(own),
         "params_total": group.runs[0].done["params_total"],
         "params_trainable": group.runs[0].done["params_trainable"],
@@ -113,6 +116,12 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
             part = f"{split}/{view}"
             row |= _columns(part, [found[part] for found in shares if part in found])
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
+
+
+def _chosen(group: Group) -> dict[str, Any]:
+    """The settings of `CHOSEN`; None for one that is of no use to the method."""
+    still = text_config(group.config).adaptation == "fixed"
+    return {name: None if still and name.startswith("encoder_") else group.config.policy.get(name) for name in CHOSEN}
 
 
 def _columns(name: str, values: Sequence[float]) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from ...baselines.text.encoders import Encoder, HashEncoder
 from ...baselines.text.retention import Retention
 from ...baselines.text.texts import PieceVectors, Texts
 from ...datasets.errors import UserError
-from ...datasets.games.families import make_games
+from ...datasets.games.families import content_hash, make_games
 from ...datasets.games.game import Game
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.views import VIEWS, ViewedGame
@@ -42,8 +42,11 @@ def parts_of(task: GameTask) -> list[str]:
 
 
 def games_hash(task: GameTask, episodes: int) -> str:
-    """SHA-256 of the first scenes of all games of a run, in every view: games that changed are other games."""
-    digest = hashlib.sha256()
+    """SHA-256 of the first scenes of all games of a run, in every view: games that changed are other games.
+
+    Of games that are read from a file, its content counts too.
+    """
+    digest = hashlib.sha256(content_hash(task.family).encode())
     for split, view in map(split_and_view, parts_of(task)):
         for _, game in split_games(task, split, episodes):
             digest.update(repr(ViewedGame(game, view).reset()).encode())

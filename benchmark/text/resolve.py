@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,9 +10,11 @@ from ...datasets.errors import UserError, choose
 from ...datasets.games.families import missing
 from ...datasets.games.tasks import GameTask, find_game_task
 from ..lm.checkpoints import check_at_hand
+from ..lm.glove import check_glove
 from ..runs.changes import changed
 from ..runs.config import MOST
 from ..runs.methods import look_up, methods_of
+from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
 from .config import ADAPTATION, TextConfig
@@ -31,7 +33,7 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
     others = sorted(set(wanted.choices) - {"lm"})
     if others:
         raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(others)}")
-    methods = wanted.methods or tuple(listed_methods())
+    methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
     budget = _budget(wanted, PROFILES[wanted.profile].budget(task))
@@ -44,10 +46,31 @@ def listed_methods() -> list[str]:
     return [method for method in methods_of("text") if look_up(method).listed]
 
 
+def at_hand(methods: Sequence[str], wanted: Wanted) -> list[str]:
+    """Those of some methods, none of which was asked for by name, that can be trained here.
+
+    A line says what the others lack. A language model that was asked for and is not here is a `UserError`.
+    """
+    lacking: dict[str, list[str]] = {}
+    for method in methods:
+        encoder = PARTS[method].encoder
+        try:
+            _language_model(wanted, PARTS[method])
+            if encoder == GLOVE:
+                check_glove()
+        except UserError as error:
+            if encoder != GLOVE and "lm" in wanted.choices:
+                raise
+            lacking.setdefault(str(error), []).append(method)
+    for line, left_out in lacking.items():
+        note_on_terminal(f"left out: {', '.join(left_out)}; {line}")
+    return [method for method in methods if not any(method in left_out for left_out in lacking.values())]
+
+
 def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budget, games: str) -> TextConfig:
     parts = PARTS[method]
     lm = _language_model(wanted, parts)
-    policy = _policy(wanted, parts, budget)
+    policy = _policy(wanted, method, budget)
     changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
         task=task.name,
@@ -78,12 +101,13 @@ def _language_model(wanted: Wanted, parts: Parts) -> str:
     return name
 
 
-def _policy(wanted: Wanted, parts: Parts, budget: Budget) -> dict[str, Any]:
+def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
     """The settings of agent and adaptation, as they will read in config.json; of one that learns nothing, none."""
+    parts = PARTS[method]
     if parts.agent != "drrn":
         return {}
     profile = PROFILES[wanted.profile]
-    given = _by_prefix(wanted.settings)
+    given = _by_prefix(profile.chosen.get(method, {}) | dict(wanted.settings))
     settings = agent_settings(profile.policy | given[""])
     if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
         settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))

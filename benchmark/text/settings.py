@@ -55,6 +55,8 @@ class Profile:
     few: Budget  # where there are `FEW` games to learn from
     many: Budget
     policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
+    # Of methods alone, by their names: settings of the agent, and "adaptation.NAME", that `lamobench tune` chose.
+    chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
     warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
 
     def budget(self, task: GameTask) -> Budget:

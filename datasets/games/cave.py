@@ -12,7 +12,11 @@ GIVEN = 36  # points of a game in which nothing was done yet
 # The most that can be won: in all, and by the shipped walkthrough in the first 40 of its 266 moves.
 MAXIMUM = {"whole": 350 - GIVEN, "start": 29}
 # Seeds of chance. The first is the walkthrough's own; with all of them its first 40 moves score the same.
-SEEDS = {"train": (2, 89, 115, 153, 174), "valid": (175, 294, 335, 381, 393)}
+SEEDS = {
+    "train": (2, 89, 115, 153, 174),
+    "valid": (175, 294, 335, 381, 393),
+    "tuning": (395, 399, 404, 405, 406),
+}
 
 
 def make(family: Family, split: str, number: int) -> "Cave":

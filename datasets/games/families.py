@@ -4,17 +4,19 @@ import importlib
 import importlib.util
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import UserError, choose
+from .stories import PREFIX, story_hash, story_path
 
 if TYPE_CHECKING:
     from .game import Game
 
 GRADES = ("expert", "medium", "random", "mixed")  # of players; `mixed` is a third of each of the others
 SPLITS = ("train", "valid", "ood")  # games to learn from; new games of the same objects; new games of unseen objects
-
+TUNING = "tuning"  # games on which settings are chosen, and which are in no split: nothing is reported of them
+TUNING_GAMES = 5
 
 JAVA = "java"
 
@@ -31,6 +33,7 @@ class Engine:
 TIDY = Engine("tidy")
 TWC = Engine("twc", ("textworld_express", JAVA), "pip install 'lamobench[textworld]'")
 CAVE = Engine("cave", ("adventure",), "pip install 'adventure==1.7'")
+STORY = Engine("story", ("jericho",), "pip install --no-deps jericho==3.3.1")  # spaCy, which it names, is of no use
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Family:
     move_limit: int  # commands after which a game is over
     games: Mapping[str, int]  # how many there are, by split
     description: str  # in a line
+    tuning: bool = False  # whether its games are those on which settings of another family are chosen
 
 
 def _rows() -> list[Family]:
@@ -60,14 +64,32 @@ def _rows() -> list[Family]:
     ]
 
 
+def _for_tuning(name: str, family: Family) -> Family:
+    about = f"{family.description}: games on which settings are chosen"
+    return replace(family, name=name, games={"train": TUNING_GAMES}, description=about, tuning=True)
+
+
 FAMILIES = {family.name: family for family in _rows()}
+TUNING_FAMILIES = {
+    (name := f"{family.name}-{TUNING}"): _for_tuning(name, family)
+    for family in FAMILIES.values()
+    if family.games["train"] >= TUNING_GAMES
+}
 # The family and the player of each data set of recorded games (`recordings.py`), by its name.
 RECORDINGS = {f"{family}-{grade}": (family, grade) for family in FAMILIES for grade in GRADES}
 
 
 def find_family(name: str) -> Family:
-    """The family of that name; a `UserError` names the valid ones."""
-    return FAMILIES[choose("game", name, list(FAMILIES))]
+    """The family of that name, or of a story whether or not it is there; a `UserError` names the valid ones."""
+    if name.startswith(PREFIX):
+        return Family(name, STORY, "whole", 100, {"train": 5, "valid": 5}, "a story file, with different luck")
+    every = FAMILIES | TUNING_FAMILIES
+    return every[choose("game", name, list(every))]
+
+
+def content_hash(family: Family) -> str:
+    """SHA-256 of the file that a family's games are read from; empty for games that are part of the suite."""
+    return story_hash(family.name) if family.engine is STORY else ""
 
 
 def make_games(name: str, split: str, count: int) -> "list[Game]":
@@ -84,14 +106,19 @@ def make_games(name: str, split: str, count: int) -> "list[Game]":
     if line := missing(name):
         raise UserError(line)
     module = importlib.import_module(f".{family.engine.module}", __package__)
-    return [module.make(family, split, number) for number in range(count)]
+    own = TUNING if family.tuning else split
+    return [module.make(family, own, number) for number in range(count)]
 
 
 def missing(name: str) -> str:
     """One line that says what the family lacks here and what to type; empty if it can be played."""
     family = find_family(name)
     lacking = [need for need in family.engine.needs if not _is_here(need)]
-    return f"{name} needs {' and '.join(lacking)}; type: {family.engine.install}" if lacking else ""
+    if lacking:
+        return f"{name} needs {' and '.join(lacking)}; type: {family.engine.install}"
+    if family.engine is STORY and not story_path(name).is_file():
+        return f"there is no story '{name}' here; type: lamobench data import {name} --story FILE"
+    return ""
 
 
 def _is_here(need: str) -> bool:

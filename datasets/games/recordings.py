@@ -23,6 +23,7 @@ FEWEST = 12  # episodes, of players that never play the same game alike
 MOST = 64 * MB  # of a file
 FIELDS = {"format": int, "name": str, "texts": list[str], "episodes": list[dict], "sha256": str}  # type: ignore[type-arg]
 EPISODE = {"game": str, "maximum": float, "moves": list[list], "end": list}  # type: ignore[type-arg]
+OWN = "own_scores"  # of an episode's scenes; left out, and in no hash, where games have no score of their own
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,16 @@ def transcript(episode: Episode) -> Iterator[str]:
     """The lines of an episode as a person would read it: what is seen, and the command that was given."""
     yield episode.scenes[0].observation
     for before, index, after in zip(episode.scenes, episode.chosen, episode.scenes[1:], strict=False):
-        paid = f"  [{after.score:g} of {after.maximum:g}]" if after.score != before.score else ""
-        yield f"> {before.commands[index]}{paid}"
+        yield f"> {before.commands[index]}{_shown_scores(before, after)}"
         yield after.observation
+
+
+def _shown_scores(last: Scene, scene: Scene) -> str:
+    """The score of a scene, and the game's own, unless both are those of the last one."""
+    if (scene.score, scene.own_score) == (last.score, last.own_score):
+        return ""
+    own = "" if scene.own_score is None else f"; the game's own score: {scene.own_score:g}"
+    return f"  [{scene.score:g} of {scene.maximum:g}{own}]"
 
 
 def status() -> list[dict[str, Any]]:
@@ -170,7 +178,7 @@ def _lines(recording: Recording) -> Iterator[dict[str, Any]]:
                 "reward": after.score - scene.score,
                 "over": after.over,
                 "won": after.won,
-            }
+            } | ({} if after.own_score is None else {"own_score": after.own_score})
 
 
 def _packed(episodes: list[Episode]) -> dict[str, Any]:
@@ -190,17 +198,25 @@ def _packed(episodes: list[Episode]) -> dict[str, Any]:
             "moves": [[*pack(scene), index] for scene, index in zip(episode.scenes, episode.chosen, strict=False)],
             "end": [*pack(episode.scenes[-1]), episode.scenes[-1].won],
         }
+        | _own_scores(episode)
         for episode in episodes
     ]
     return {"texts": list(numbers), "episodes": packed}
 
 
+def _own_scores(episode: Episode) -> dict[str, list[float]]:
+    """The game's own score in each scene, as an entry of the episode; nothing where it has none."""
+    scores = [float(scene.own_score) for scene in episode.scenes if scene.own_score is not None]
+    return {OWN: scores} if scores else {}
+
+
 def _unpacked(content: dict[str, Any]) -> Iterator[Episode]:
     texts = content["texts"]
     for packed in content["episodes"]:
-        check_fields(packed, EPISODE)
+        check_fields(packed, EPISODE, {OWN: list[float]})
         rows = [*packed["moves"], packed["end"]]
         last = len(rows) - 1
+        own = packed.get(OWN, [None] * len(rows))
         scenes = tuple(
             Scene(
                 observation=texts[observation],
@@ -211,6 +227,7 @@ def _unpacked(content: dict[str, Any]) -> Iterator[Episode]:
                 moves=moves,
                 over=moves == last,
                 won=moves == last and won,
+                own_score=own[moves],
             )
             for moves, (observation, inventory, commands, score, won) in enumerate(rows)
         )

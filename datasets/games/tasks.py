@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import choose
-from .families import FAMILIES, Family, find_family
+from ..errors import UserError, choose
+from .families import FAMILIES, TUNING_FAMILIES, Family, find_family
+from .stories import PREFIX
 
 FEW = 5  # games to learn from, as TextWorld Commonsense was published with
 MANY = 40  # in which more of what words mean can matter
@@ -33,15 +34,27 @@ class GameTask:
 
 def _rows() -> dict[str, tuple[str, int]]:
     """The family and the number of games of each task."""
-    few = {name: (name, min(FEW, family.games["train"])) for name, family in FAMILIES.items()}
-    many = {f"{name}-{MANY}": (name, MANY) for name, family in FAMILIES.items() if family.games["train"] >= MANY}
-    return few | many
+    few = {name: (name, FEW) for name in FAMILIES}
+    return few | {f"{name}-{MANY}": (name, MANY) for name in FAMILIES}
 
 
-TASKS = _rows()
+_ROWS = _rows()
+TASKS = {name: row for name, row in _ROWS.items() if row[1] <= FAMILIES[row[0]].games["train"]}
+SHORT = {name: row for name, row in _ROWS.items() if name not in TASKS}  # of games, of which there are too few
+TUNING_TASKS = {name: (name, family.games["train"]) for name, family in TUNING_FAMILIES.items()}
 
 
 def find_game_task(name: str) -> GameTask:
     """The task of that name; a `UserError` names the valid ones."""
-    family, games = TASKS[choose("text game", name, list(TASKS))]
+    if name in SHORT:
+        family, games = SHORT[name]
+        enough = ", ".join(other for other, row in TASKS.items() if row[1] == games)
+        raise UserError(
+            f"'{name}' takes {games} games to learn from, and {family} has {find_family(family).games['train']}; "
+            f"give one of {enough}"
+        )
+    if name.startswith(PREFIX):
+        return GameTask(name, find_family(name), FEW)
+    every = TASKS | TUNING_TASKS
+    family, games = every[choose("text game", name, list(every))]
     return GameTask(name, find_family(family), games)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from .families import TUNING_GAMES
 from .house import ROOM_OF, ROOMS, THINGS
 
-TRAINING = 40  # games; those after them, with the same things, are for validation
+TRAINING = 40  # games; those after them, with the same things, are for validation, and then for tuning
 OTHER = 100  # games for validation, and as many with unseen things
+FIRST = {"train": 0, "valid": TRAINING, "tuning": TRAINING + OTHER, "ood": 0}  # of each split among those drawn
 SIZES = {"easy": ((1,), 1), "medium": ((2, 3), 1), "hard": ((6, 7), 2)}  # numbers of things, and how many rooms
 OPPOSITE = {"north": "south", "south": "north", "east": "west", "west": "east"}
 
@@ -27,14 +29,14 @@ class Plan:
 @lru_cache
 def plans(level: str, seen: bool) -> tuple[Plan, ...]:
     """All different games of a level, with things that are seen in training or with those that are not."""
-    count = TRAINING + OTHER if seen else OTHER
+    count = TRAINING + OTHER + TUNING_GAMES if seen else OTHER
     drawn = _endless(level, seen, random.Random(f"{level} {'seen' if seen else 'unseen'}"))
     return tuple(islice(dict.fromkeys(islice(drawn, 4 * count)), count))
 
 
 def plan_of(level: str, split: str, number: int) -> Plan:
-    """The plan of one game; games of `train` and `valid` never begin alike."""
-    return plans(level, split != "ood")[number + (TRAINING if split == "valid" else 0)]
+    """The plan of one game; games of `train`, `valid` and `tuning` never begin alike."""
+    return plans(level, split != "ood")[FIRST[split] + number]
 
 
 def _endless(level: str, seen: bool, rng: random.Random) -> Iterator[Plan]:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.finetune import tuning
 from lamobench.benchmark.finetune.config import FinetuneConfig
-from lamobench.benchmark.finetune.tuning import Trial, tuning_rows
+from lamobench.benchmark.finetune.tuning import COEFFICIENT
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
 from lamobench.benchmark.scores.statistics import summarise
+from lamobench.benchmark.scores.tuning import Trial, tuning_rows
 
 EPISODES = 10
 # FULL and FAR at each of five evaluations, in episodes of ten that succeed; a seed adds its number to FULL.
@@ -155,8 +157,8 @@ def test_tuning_chooses_the_largest_area_of_each_method(tmp_path: Path) -> None:
         runs = tuple(config_of("finetune-bc", seed, coefficient) for seed in (1000, 1001))
         for config in runs:
             write_run(tmp_path, config, *OUTCOMES[outcome])
-        every.append(Trial("finetune-bc", coefficient, runs))
-    rows = tuning_rows(every, tmp_path)
-    assert [(row["coefficient"], row["chosen"]) for row in rows] == [(0.01, False), (0.1, True), (1.0, False)]
+        every.append(Trial("finetune-bc", COEFFICIENT, coefficient, runs))
+    rows = tuning_rows(every, tmp_path, tuning)
+    assert [(row["value"], row["chosen"]) for row in rows] == [(0.01, False), (0.1, True), (1.0, False)]
     assert [row["seeds"] for row in rows] == [2, 2, 2]
     assert rows[1]["area"] > rows[0]["area"] > rows[2]["area"]

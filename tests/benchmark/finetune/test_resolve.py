@@ -141,8 +141,12 @@ def test_a_clone_does_what_it_was_shown(tiny: Tiny) -> None:
 
 def test_tuning_has_seeds_of_its_own() -> None:
     with pytest.raises(UserError, match="seed 3 is for reported runs; seeds for tuning are 1000 and above"):
-        trials("grid-relay", (), (), (1000, 3))
+        trials(Wanted("grid-relay", seeds=(1000, 3)), "", ())
     with pytest.raises(UserError, match="unknown method with a coefficient 'scratch'"):
-        trials("grid-relay", ("scratch",), (), (1000,))
+        trials(Wanted("grid-relay", ("scratch",), (1000,)), "", ())
     with pytest.raises(UserError, match="unknown task to tune"):
-        trials("hopper", (), (), (1000,))
+        trials(Wanted("hopper", seeds=(1000,)), "", ())
+    with pytest.raises(
+        UserError, match=r"unknown setting to choose 'coefficient'; did you mean 'retention\.coefficient'"
+    ):
+        trials(Wanted("grid-relay", seeds=(1000,)), "coefficient", ())

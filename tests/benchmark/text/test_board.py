@@ -9,7 +9,7 @@ from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import group_runs
-from lamobench.benchmark.text.board import rows, tables
+from lamobench.benchmark.text.board import CHOSEN, rows, tables
 from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_run
 
 
@@ -43,6 +43,8 @@ def test_rows_by_hand(results: Path) -> None:
     assert fixed["valid/orig"] == ""
     assert found["drrn-hash"]["area_gain"] == ""
     assert not any("seconds" in column for column in fixed)
+    assert [fixed[name] for name in CHOSEN] == ["", "0.001", ""]  # nothing of the language model is trained
+    assert found["random"]["learning_rate"] == ""
 
 
 def test_tables_have_a_line_for_each_split(results: Path) -> None:

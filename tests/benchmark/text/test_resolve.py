@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.lm import glove
-from lamobench.benchmark.runs.tracks import Wanted
+from lamobench.benchmark.runs.tracks import Wanted, track_of
 from lamobench.benchmark.text.resolve import listed_methods, resolve
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.games.views import VIEWS
@@ -54,6 +54,36 @@ def test_the_language_model_is_named_and_hashed() -> None:
 def test_what_does_not_fit_is_one_line(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=line):
         resolve(replace(Wanted("tidy-easy", ("drrn-hash",), (0,)), **changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("cave", r"'cave' takes 5 games to learn from, and cave has 1; give one of tidy-easy, .*, cave-start$"),
+        ("cave-40", r"'cave-40' takes 40 games to learn from, and cave has 1; give one of tidy-easy-40, "),
+        ("cave-start-40", r"'cave-start-40' takes 40 games to learn from, and cave-start has 5; give one of"),
+    ],
+)
+def test_games_of_which_there_are_too_few_are_refused(name: str, line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        track_of(name).open().resolve(Wanted(name))
+
+
+def test_every_method_is_every_method_that_can_be_trained_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_minilm_package: None
+) -> None:
+    monkeypatch.setattr(glove, "GLOVE", replace(glove.GLOVE, module="no_such_package"))
+    asked = Wanted("tidy-easy", (), (0,), choices={"lm": "gpt2-mini"})
+    left = [run.method for run in resolve(asked)]
+    assert "drrn-glove" not in left
+    assert {"random", "gold", "drrn-hash", "drrn-fixed", "drrn-top-k"} <= set(left)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("left out: drrn-glove; word vectors 'glove' is not on this machine; type: pip install")
+    assert {run.method for run in resolve(replace(asked, choices={}))} == {"random", "gold", "drrn-hash"}
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("; ")[2][:24] for line in said] == ["word vectors 'glove' is ", "language model 'minilm' "]
+    with pytest.raises(UserError, match=r"unknown language model 'no-such'"):
+        resolve(replace(asked, choices={"lm": "no-such"}))
 
 
 def test_without_packages_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch, no_minilm_package: None) -> None:

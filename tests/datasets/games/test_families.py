@@ -12,7 +12,17 @@ from collections.abc import Iterator
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.games.families import FAMILIES, SPLITS, describe, find_family, make_games, missing
+from lamobench.datasets.games import cave
+from lamobench.datasets.games.families import (
+    FAMILIES,
+    SPLITS,
+    TUNING_FAMILIES,
+    TUNING_GAMES,
+    describe,
+    find_family,
+    make_games,
+    missing,
+)
 from lamobench.datasets.games.game import Game, Scene
 
 EVERY = [(name, split) for name, family in FAMILIES.items() for split in family.games]
@@ -125,6 +135,32 @@ def test_training_sets_are_nested() -> None:
     many = make_games("tidy-medium", "train", 40)
     assert [game.name for game in few] == [game.name for game in many[:5]]
     assert few[4].reset() == many[4].reset()
+
+
+@pytest.mark.parametrize("name", TUNING_FAMILIES)
+def test_settings_are_chosen_on_games_that_are_for_nothing_else(name: str) -> None:
+    at_hand(name)
+    base = FAMILIES[name.removesuffix("-tuning")]
+    own = make_games(name, "train", TUNING_GAMES)
+    begun = {game.reset().observation for game in own}
+    if base.name == "cave-start":  # its games begin alike, and differ in luck
+        assert len({seed for seeds in cave.SEEDS.values() for seed in seeds}) == 15
+    else:
+        every = [game for split, count in base.games.items() for game in make_games(base.name, split, count)]
+        assert len(begun) == TUNING_GAMES
+        assert not begun & {game.reset().observation for game in every}
+    for game in own:
+        scene = game.reset()
+        while not scene.over:
+            choice = game.expert()
+            assert choice is not None
+            scene = game.step(choice)
+        assert scene.won
+
+
+def test_of_a_tuning_family_there_is_one_split() -> None:
+    with pytest.raises(UserError, match="unknown split of tidy-easy-tuning 'valid'"):
+        make_games("tidy-easy-tuning", "valid", 1)
 
 
 @pytest.mark.parametrize(

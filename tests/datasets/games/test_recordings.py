@@ -2,14 +2,17 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lamobench.benchmark.cli.main import parse
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.games import recordings
 from lamobench.datasets.games.families import FAMILIES, GRADES, RECORDINGS, make_games, missing
-from lamobench.datasets.games.players import play_episode
+from lamobench.datasets.games.game import Game
+from lamobench.datasets.games.players import Episode, play_episode
 from lamobench.datasets.games.recordings import load, path_of, record, remove, status, transcript, verify_games
 
 # The first digits of the content hashes: games, texts and players that change make other data.
@@ -20,7 +23,7 @@ HASHES = {
     "tidy-easy-mixed": "d184896a55479096",
     "tidy-medium-expert": "759a256fb6dff7f1",
     "tidy-hard-medium": "81a2785037002793",
-    "twc-easy-mixed": "2d30ac25fff71682",
+    "twc-easy-mixed": "18bbd1d4cf2d8fa5",
     "cave-start-mixed": "eb6071df69ca9979",
 }
 
@@ -52,6 +55,28 @@ def test_what_is_read_is_what_was_played() -> None:
         assert (episode.game, episode.chosen) == (played.game, played.chosen)
         assert episode.scenes == played.scenes
     assert load("tidy-medium-mixed") == recording
+
+
+def test_a_games_own_score_is_kept_and_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def play(game: Game, grade: str, number: int) -> Episode:
+        episode = play_episode(game, grade, number)
+        scenes = tuple(replace(scene, own_score=scene.moves / 8) for scene in episode.scenes)
+        return replace(episode, scenes=scenes)
+
+    name = "tidy-easy-expert"
+    without = record(name)
+    monkeypatch.setattr(recordings, "play_episode", play)
+    recording = record(name, force=True)
+    assert recording.sha256 != without.sha256
+    assert recording.episodes[0] == play(make_games("tidy-easy", "train", 1)[0], "expert", 0)
+    told = list(transcript(recording.episodes[0]))
+    assert told[1].endswith("  [0 of 1; the game's own score: 0.125]")
+    recordings.write_lines(name, tmp_path / "lines.jsonl")
+    assert '"own_score": 0.125' in (tmp_path / "lines.jsonl").read_text().splitlines()[0]
+    parse(["data", "show", name]).run()
+    assert "game's own score    25.0" in capsys.readouterr().out  # two moves in each game
 
 
 def test_recording_again_changes_no_byte_and_force_plays_anew() -> None:

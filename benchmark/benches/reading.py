@@ -1,0 +1,96 @@
+"""An update of an agent of text games whose language model is trained, beside the same without what makes it quick.
+
+The plain way knows nothing from before: at each update every layer reads every sentence again, online and for the
+target, all of them side by side and as long as the longest.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from ...baselines.text.drrn import DRRN, DRRNConfig
+from ...baselines.text.replay import Transition
+from ...baselines.text.texts import PieceVectors, Texts
+from ...datasets.games.families import make_games
+from ..lm.packaged import PACKAGED
+from ..lm.sentences import SentenceEncoder, load_sentence_encoder
+from ..lm.tuned_sentences import train_top
+from .harness import Measure, Row, Settings, faster, in_turn
+
+TIMES = 3  # faster
+LAYERS = 2  # that are trained
+BATCH = 16  # transitions
+GAMES = 5
+MOVES = 200  # of which batches are drawn
+SAME = 1e-4  # most that two losses of one batch differ by
+
+
+class PaddedEncoder(SentenceEncoder):
+    """All sentences in one batch, as long as the longest."""
+
+    def forward(self, pieces: Sequence[str]) -> Tensor:
+        """The vectors (P, D)."""
+        return self._means(pieces)
+
+
+def text_update(settings: Settings, scratch: Path) -> list[Row]:
+    """An update of 16 transitions of tidy-medium, where the last two layers of the language model learn."""
+    model = "minilm" if at_hand("minilm") else "gpt2-mini"
+    ours = make_agent(load_sentence_encoder(model))
+    loaded = load_sentence_encoder(model)
+    padded = PaddedEncoder(loaded.model, loaded.tokenizer)
+    plain = make_agent(padded)
+    padded.below = 0  # no layer's outputs are kept
+    losses = [agent.loss(played(agent)[:BATCH]).item() for agent in (ours, plain)]
+    assert abs(losses[0] - losses[1]) < SAME
+    rounds = in_turn(settings, updates(ours, forget=False), updates(plain, forget=True))
+    what = f"update of {BATCH} transitions, {model}, {LAYERS} layers trained"
+    return [faster(what, "every sentence read again, padded", rounds, TIMES)]
+
+
+def at_hand(model: str) -> bool:
+    """Tell if a packaged language model is installed."""
+    return importlib.util.find_spec(PACKAGED[model].module) is not None
+
+
+def make_agent(encoder: SentenceEncoder) -> DRRN:
+    """An agent of the cpu profile's size, whose encoder's last layers are trained."""
+    train_top(encoder, LAYERS)
+    settings = DRRNConfig(learning_rate=1e-3, batch_size=BATCH, target_every=25)
+    return DRRN(settings, encoder, PieceVectors(Texts(encoder), encoder.encode, one_by_one=True), seed=0)
+
+
+def played(agent: DRRN) -> list[Transition]:
+    """Transitions of random moves."""
+    rng = np.random.default_rng(0)
+    found: list[Transition] = []
+    for game in make_games("tidy-medium", "train", GAMES) * MOVES:
+        scene = game.reset()
+        while not scene.over and len(found) < MOVES:
+            state = agent.texts.state(scene)
+            index = int(rng.integers(len(scene.commands)))
+            after = game.step(index)
+            reward = after.score - scene.score
+            found.append(Transition(state, state.commands[index], reward, agent.texts.state(after), after.over))
+            scene = after
+    return found
+
+
+def updates(agent: DRRN, forget: bool) -> Callable[[], None]:
+    """A function that takes an update; one that forgets before what the target's encoder read."""
+    transitions = played(agent)
+    rng = np.random.default_rng(0)
+
+    def update() -> None:
+        if forget:
+            agent.vectors.clear()
+            agent.vectors.one_by_one = False
+        agent.update([transitions[place] for place in rng.integers(len(transitions), size=BATCH)], rng)
+
+    return update
+
+
+MEASUREMENTS: dict[str, Measure] = {"text-update": text_update}
