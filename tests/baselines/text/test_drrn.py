@@ -6,7 +6,6 @@ import torch
 
 from lamobench.baselines.text.drrn import DRRN
 from lamobench.baselines.text.replay import Transition
-from lamobench.baselines.text.still import StillPolicy
 from lamobench.baselines.text.texts import State, make_batch
 from lamobench.tests.baselines.text.conftest import Make, scene
 
@@ -48,7 +47,7 @@ def test_a_batch_gives_what_text_by_text_gives(make: Make, letters: bool) -> Non
     flat = [p for state in states for p in agent.probabilities(state).tolist()]
     softmax = torch.cat([(each / agent.config.temperature).softmax(0) for each in values.split([2, 3, 1])])
     np.testing.assert_allclose(flat, softmax.numpy(), rtol=1e-4)
-    still = StillPolicy(agent)
+    still = agent.policy()
     for _ in range(2):  # the second time nothing is read anew
         np.testing.assert_allclose(torch.cat(still.probabilities(states)).numpy(), softmax.numpy(), rtol=1e-4)
 
