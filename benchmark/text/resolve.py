@@ -103,8 +103,8 @@ def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
     if not parts.encoder:  # what reads nothing learns nothing
         return {}
     profile = PROFILES[wanted.profile]
-    given = _by_prefix(wanted.settings)
-    settings = agent_settings(method, profile.policies.get(parts.agent, {}) | given[""])
+    given = _by_prefix(profile.policies.get(parts.agent, {}) | dict(wanted.settings))
+    settings = agent_settings(method, given[""])
     if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
         settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))
     adaptation = asdict(adaptation_settings(parts.adaptation, given[ADAPTATION]))

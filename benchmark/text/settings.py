@@ -64,7 +64,7 @@ class Profile:
     few: Budget  # where there are `FEW` games to learn from
     many: Budget
     recorded: Budget  # where these were played by others
-    policies: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # of agents, where not their own defaults
+    policies: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # settings of agents, where not the defaults
     warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
 
     def budget(self, task: GameTask, *, recorded: bool) -> Budget:
@@ -83,9 +83,9 @@ ONLINE_CPU = {
 }
 # Cloning does not go up and down: one evaluation at the end is enough, and a language model that reads each move anew
 # takes seconds for a game.
-RECORDED = Budget(
-    steps=600, evaluate_every=200, evaluation_episodes=50, view_episodes=50, headline_evaluations=1
-)
+RECORDED = Budget(steps=600, evaluate_every=200, evaluation_episodes=50, view_episodes=50, headline_evaluations=1)
+# LaMo, Table 7, for D4RL tasks.
+CONTINUING: dict[str, Any] = {"adaptation.rank": 16, "adaptation.alpha": 32.0}
 
 PROFILES = {
     "cpu": Profile(
@@ -96,6 +96,7 @@ PROFILES = {
             # T: of 0.05 to 0.3, on seed 1000 with hashes: above it too little is repeated.
             "drrn": ONLINE_CPU | {"temperature": 0.1},
             "actor-critic": ONLINE_CPU,
+            "text-lamo": CONTINUING,
         },
     ),
     # 100,000 steps of 8 games side by side, and the agent's own defaults.
@@ -103,5 +104,6 @@ PROFILES = {
         few=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
         many=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
         recorded=RECORDED,  # nothing of the kind was published
+        policies={"text-lamo": CONTINUING},
     ),
 }

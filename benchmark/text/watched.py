@@ -1,18 +1,23 @@
 """Episodes of a finished run's policy to look at."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...datasets.errors import UserError
+from ...datasets.games.game import Game, Scene
+from ...datasets.games.players import OpenEpisode
 from ..runs.checkpoint import read_checkpoint
 from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT
 from ..runs.records import check_checkpoint
 from ..runs.tracks import Played
 from .build import build_agent, split_games
+from .collecting import draw
 from .config import TextConfig, text_config
-from .evaluation import EVALUATION, Policy, by_policy, certain, uniform
+from .evaluation import EVALUATION, Policy, by_policy, certain, goes_on, take, uniform
 from .evaluation import play as play_games
 from .loop import UNTAUGHT
 
@@ -32,6 +37,29 @@ def load_policy(folder: Path, config: TextConfig) -> Policy:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
     policy: Policy = agent.policy()
     return policy
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move of a policy."""
+
+    scene: Scene  # as it read it
+    probabilities: Sequence[float]  # of the scene's commands
+    chosen: int
+    following: Scene
+
+
+def moves(folder: Path, config: TextConfig, game: Game, seed: int) -> Iterator[Move]:
+    """The moves of the policy of the run in `folder`, until the game is over or leaves it no command."""
+    policy = load_policy(folder, config)
+    rng = np.random.default_rng([seed, EVALUATION])
+    episode = OpenEpisode(game, [game.reset()], [])
+    while goes_on(episode):
+        (probabilities,) = policy([episode])
+        choice = draw(probabilities, rng)
+        before = episode.scenes[-1]
+        take(episode, choice)
+        yield Move(before, probabilities.tolist(), choice, episode.scenes[-1])
 
 
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
