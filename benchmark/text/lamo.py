@@ -2,8 +2,9 @@
 
 Where LaMo (Shi et al. 2024, arXiv 2310.20587) embeds returns, observations and actions as vectors, all three are words
 here: one sequence of tokens (`prompts.py`), read by the language model as it reads any text, with low-rank updates as
-the only thing that is trained. A command is as likely as its words are to follow, among those that the game takes.
-Shapes: B windows, L tokens of the longest, D width, C commands, M tokens of the longest.
+the only thing that is trained. A command's score is how likely its words are to follow, a mean over its tokens as in
+Brown et al. 2020 (arXiv 2005.14165, Section 2.4), and the policy is the softmax over those that the game takes.
+Shapes: L tokens of a prompt, C commands, M tokens of the longest, D width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from ...datasets.games.players import Episode, OpenEpisode
 from ..lm.adapters import add_lora, use_fast_layers
 from ..lm.checkpoints import load_language_model, load_tokenizer
 from ..lm.families import as_backbone, positions_of
-from ..lm.sentences import first_token
+from ..lm.sentences import blocks_of, first_token
 from .prompts import Prompts
 
 ADAM = "optimizer.adam"
@@ -40,18 +41,39 @@ class TextLaMoConfig:
     context: Count = 3  # K moves, as many of them as the language model sees at once
     # Which layers have updates: where LaMo also trains what embeds and reads out, only they can learn here.
     lora_targets: Literal["qkv", "attention", "all"] = "all"
-    learning_rate: Positive = 3e-3  # of 1e-3 to 1e-2, on seed 1000 and five games of tidy-easy: the lowest loss
-    temperature: Positive = 1.0  # of the softmax over commands in evaluations; 1 is what was learned
+    learning_rate: Positive = 3e-3  # of this and 1e-2, on seed 1000 and tidy-easy: the lower loss
+    temperature: Positive = 0.2  # of the softmax over commands, in learning too: a word of five counts as a whole one
     gradient_clip: Amount = 0.25  # norm of all gradients together; LaMo, published code
-    batch_size: Count = 8  # windows of K moves
+    batch_size: Count = 8  # moves, each with those before it
 
 
 @dataclass(frozen=True)
-class Window:
-    """A recorded stretch of moves: tokens, and where the commands among them stand, each after something."""
+class RecordedMove:
+    """A recorded move as tokens."""
 
-    tokens: Tensor  # (L,) int64
-    commands: tuple[tuple[int, int], ...]  # begin and end
+    prompt: tuple[int, ...]  # (L,), with the moves before it
+    commands: list[tuple[int, ...]]  # C, which the game took
+    chosen: int
+
+
+class LearnedPast:
+    """Keys and values of tokens that were read, through which gradients flow: `KeysAndValues` is for acting alone."""
+
+    def __init__(self, layers: int) -> None:
+        self.layers: list[Tensor | None] = [None] * layers  # (2, B, H, L, D / H) each
+        self.lengths = [0] * layers
+
+    def extend(self, layer: int, added: Tensor) -> Tensor:
+        """Add those of more tokens to a layer's; returns those of all."""
+        before = self.layers[layer]
+        joined = added if before is None else torch.cat([before, added], -2)
+        self.layers[layer] = joined
+        self.lengths[layer] = joined.shape[-2]
+        return joined
+
+    def repeat(self, times: int) -> None:
+        """Put the one row of the batch there so many times."""
+        self.layers = [layer if layer is None else layer.expand(-1, times, -1, -1, -1) for layer in self.layers]
 
 
 class TextLaMo:
@@ -62,6 +84,7 @@ class TextLaMo:
         self.config = config
         self.model: Any = model
         self.backbone = as_backbone(model)
+        self.layers = len(blocks_of(model))
         use_fast_layers(model)
         self.tuned = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self.parameters = list(self.tuned.values())
@@ -79,26 +102,19 @@ class TextLaMo:
         """Number of weights that nothing trains."""
         return sum(weight.numel() for weight in self.model.parameters() if not weight.requires_grad)
 
-    def examples(self, episodes: Sequence[Episode]) -> list[Window]:
-        """A window for each recorded move, with the moves before it; what is left to win is what was won."""
-        return [self._window(episode, move) for episode in episodes for move in range(len(episode.chosen))]
+    def examples(self, episodes: Sequence[Episode]) -> list[RecordedMove]:
+        """The recorded moves, each with the moves before it; what is left to win is what was won."""
+        return [self._recorded(episode, move) for episode in episodes for move in range(len(episode.chosen))]
 
-    def loss(self, windows: Sequence[Window]) -> Tensor:
-        """The mean over all commands of the windows of -log of the probability of their words."""
-        tokens = pad_sequence([window.tokens for window in windows], batch_first=True)  # (B, L)
-        hidden = self.backbone(self._embedded(tokens))  # (B, L, D)
-        said = torch.zeros_like(tokens, dtype=torch.bool)  # whether a token is a command's
-        for row, window in enumerate(windows):
-            for begin, end in window.commands:
-                said[row, begin:end] = True
-        before = hidden[:, :-1][said[:, 1:]]  # a command follows something
-        commands = sum(len(window.commands) for window in windows)
-        return F.cross_entropy(self._logits(before), tokens[said], reduction="sum") / commands
+    def loss(self, moves: Sequence[RecordedMove]) -> Tensor:
+        """The mean of -log of the policy at what was chosen."""
+        errors = [-self.scores(move.prompt, move.commands).log_softmax(0)[move.chosen] for move in moves]
+        return torch.stack(errors).mean()
 
-    def update(self, windows: Sequence[Window], rng: np.random.Generator) -> dict[str, Tensor]:
+    def update(self, moves: Sequence[RecordedMove], rng: np.random.Generator) -> dict[str, Tensor]:
         """Take one step of the optimiser; returns what it measured. Nothing is drawn."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(windows)
+        loss = self.loss(moves)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step()
@@ -113,17 +129,18 @@ class TextLaMo:
         return [self._probabilities(episode) for episode in episodes]
 
     def scores(self, prompt: Sequence[int], commands: Sequence[Sequence[int]]) -> Tensor:
-        """The logarithm (C,) of the probability that each of the commands' tokens follow the prompt's."""
-        past = self.backbone.new_past()
+        """The mean (C,) over each command's tokens of their log probability behind the prompt's, divided by T."""
+        past = LearnedPast(self.layers)
         last = self.backbone.extend(self._embedded(torch.tensor([prompt])), past, NEWEST)  # (1, 1, D)
-        past.batch_select_indices(torch.zeros(len(commands), dtype=torch.int64))
+        past.repeat(len(commands))
         words = pad_sequence([torch.tensor(command) for command in commands], batch_first=True)  # (C, M)
         hidden = self.backbone.extend(self._embedded(words), past)  # (C, M, D)
         before = torch.cat([last.expand(len(commands), 1, -1), hidden[:, :-1]], 1)
         lengths = torch.tensor([len(command) for command in commands])
         there = torch.arange(words.shape[1]) < lengths[:, None]  # (C, M)
         errors = F.cross_entropy(self._logits(before[there]), words[there], reduction="none")
-        return -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors)
+        means = -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors) / lengths
+        return means / self.config.temperature
 
     def tensors(self) -> dict[str, Tensor]:
         """All that training changes: updates and moments."""
@@ -140,14 +157,11 @@ class TextLaMo:
                 weight.copy_(tensors[f"policy.{name}"])
         load_moments(self.optimizer, tensors, ADAM)
 
-    def _window(self, episode: Episode, move: int) -> Window:
-        won = episode.score
+    def _recorded(self, episode: Episode, move: int) -> RecordedMove:
         scenes = episode.scenes[: move + 1]
-        left = [won - scene.score / scene.maximum for scene in scenes]
+        left = [episode.score - scene.score / scene.maximum for scene in scenes]
         prompt = self.prompts.prompt(scenes, episode.chosen[:move], left)
-        command = self.prompts.command(scenes[-1].commands[episode.chosen[move]])
-        end = len(prompt.tokens)
-        return Window(torch.tensor((*prompt.tokens, *command)), (*prompt.commands, (end, end + len(command))))
+        return RecordedMove(prompt, self.prompts.commands(scenes[-1]), episode.chosen[move])
 
     @torch.no_grad()
     def _probabilities(self, episode: OpenEpisode) -> Tensor:
@@ -156,8 +170,7 @@ class TextLaMo:
             return torch.zeros(0)
         left = [TARGET - each.score / each.maximum for each in episode.scenes]
         prompt = self.prompts.prompt(episode.scenes, episode.chosen, left)
-        scores = self.scores(prompt.tokens, self.prompts.commands(scene))
-        return (scores / self.config.temperature).softmax(0)
+        return self.scores(prompt, self.prompts.commands(scene)).softmax(0)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         embedded: Tensor = self.model.get_input_embeddings()(tokens)
