@@ -42,7 +42,7 @@ class TextLaMoConfig:
     # Which layers have updates: where LaMo also trains what embeds and reads out, only they can learn here.
     lora_targets: Literal["qkv", "attention", "all"] = "all"
     learning_rate: Positive = 3e-3  # of this and 1e-2, on seed 1000 and tidy-easy: the lower loss
-    temperature: Positive = 0.2  # of the softmax over commands, in learning too: a word of five counts as a whole one
+    temperature: Positive = 1.0  # of the softmax over commands, in learning too
     gradient_clip: Amount = 0.25  # norm of all gradients together; LaMo, published code
     batch_size: Count = 8  # moves, each with those before it
 

@@ -116,7 +116,7 @@ def test_a_run_is_watched_move_by_move(monkeypatch: pytest.MonkeyPatch, capsys: 
     folder = trained(capsys, "drrn-hash", "--set", "hidden=8")
     shown = played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2")
     assert "plays tidy-easy/train/0, view synonyms" in shown
-    assert shown.count("take teddy from TV stand") == 2  # what it read, not what the game is told
+    assert "On the TV stand you see a teddy." in " ".join(shown.split())  # what it read, not what the game was told
     assert "4 other commands, " in shown
     assert len(re.findall(r"^> +\d+\.\d %  [█░]{20}  \w", shown, re.M)) == 2
     for move in shown.split("You are carrying")[1:]:
@@ -127,7 +127,8 @@ def test_a_run_is_watched_move_by_move(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert re.search(r"\d of 1 points in 2 moves\n$", shown)
     assert shown == played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2")
     other = played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2", "--seed", "5")
-    assert other.splitlines()[:8] == shown.splitlines()[:8]
+    assert other.splitlines()[:5] == shown.splitlines()[:5]
+    assert other != shown
     monkeypatch.setattr("sys.stdin", Terminal("\nquit\n"))
     waited = run(capsys, "play", "--run", folder, "--split", "ood")
     assert waited.count("Enter: the next move; quit: leave") == 2
@@ -138,7 +139,7 @@ def test_those_that_learn_nothing_are_watched_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gold = played(monkeypatch, capsys, [], "--run", trained(capsys, "gold"))
-    assert "> 100.0 %  ████████████████████  take teddy bear from television stand" in gold
+    assert ">  100.0 %  ████████████████████  take teddy bear from television stand" in gold
     assert "Everything is where it belongs." in " ".join(gold.split())
     assert gold.endswith("1 of 1 points in 2 moves\n")
     chance = played(monkeypatch, capsys, [], "--run", trained(capsys, "random"), "--moves", "1")

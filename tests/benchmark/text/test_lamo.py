@@ -30,7 +30,7 @@ EPISODE = Episode("a game", SCENES, (1, 0))
 @pytest.fixture(params=["tiny_gpt2", "tiny_llama"])
 def agent(request: pytest.FixtureRequest) -> TextLaMo:
     """An agent whose updates are no longer zero."""
-    made = load(request.getfixturevalue(request.param))
+    made = load(request.getfixturevalue(request.param), temperature=0.2)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in made.parameters:
