@@ -84,7 +84,9 @@ class Playing(Life):
         games = split_games(config.game_task, "train", config.evaluation_episodes)
         played = self._play(chooser, games, "orig", number)
         rows = [
-            Episode(step, config.target_returns[0], episode, game, float(played.shares[episode]), int(played.moves[episode]))
+            Episode(
+                step, config.target_returns[0], episode, game, float(played.shares[episode]), int(played.moves[episode])
+            )
             for episode, (game, _) in enumerate(games)
         ]
         self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]

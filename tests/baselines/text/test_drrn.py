@@ -52,7 +52,10 @@ def test_targets_by_hand(make: Make) -> None:
     ]
     with torch.no_grad():
         agent.network.score[2].bias += 10.0  # the target does not move along
-        best = [max(float(alone(agent, agent.target, state, command)) for command in state.commands) for state in (second, third)]
+        best = [
+            max(float(alone(agent, agent.target, state, command)) for command in state.commands)
+            for state in (second, third)
+        ]
     expected = [1.0 + 0.5 * best[0], 2.0 + 0.5 * best[1], 3.0, 4.0]
     np.testing.assert_allclose(agent.targets(steps).numpy(), expected, rtol=1e-5)
     found = [naive(agent, step.state, step.command) for step in steps]

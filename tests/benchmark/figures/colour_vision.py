@@ -46,4 +46,6 @@ def _lab(linear: Array) -> Array:
 
 def _meet(*methods: str) -> bool:
     """Tell whether some table can have them all: of a task with either kind of actions, or of recorded text games."""
-    return len({METHODS[name].recorded for name in methods}) == 1 and any(all(METHODS[name].plays(discrete=kind) for name in methods) for kind in (True, False))
+    return len({METHODS[name].recorded for name in methods}) == 1 and any(
+        all(METHODS[name].plays(discrete=kind) for name in methods) for kind in (True, False)
+    )
