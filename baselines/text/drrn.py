@@ -1,8 +1,8 @@
 """DRRN: Q-learning over a text game's commands, each of which is read as a text.
 
-He et al. 2016 (arXiv 1511.04636) for the network (`network.py`). The published code of Gruppi et al. 2024 (arXiv 2404.10174) for the learning: a
-policy softmax(Q / T), a Huber loss to r + discount * max Q of a target network, half of each batch from the best
-episodes. That code calls it actor-critic.
+He et al. 2016 (arXiv 1511.04636) for the network (`network.py`). The published code of Gruppi et al. 2024 (arXiv
+2404.10174) for the learning: a policy softmax(Q / T), a Huber loss to r + discount * max Q of a target network, half of
+each batch from the best episodes. That code calls it actor-critic.
 Shapes: B states, C commands of them all, P pieces of text, D width of a piece's vector, H hidden.
 """
 

@@ -93,10 +93,8 @@ def _watch(command: Play, folder: Path) -> None:
     waits = sys.stdin.isatty() and not command.moves
     print(f"{config.id} plays {game.name}, view {command.view}")
     scene = game.reset()
-    shown = 0
-    for move in moves(folder, config, game, command.seed):
+    for shown, move in enumerate(moves(folder, config, game, command.seed), 1):
         print("\n".join(_considered(move)), flush=True)
-        shown += 1
         scene = move.following
         if shown == command.moves or (waits and not _goes_on()):
             break

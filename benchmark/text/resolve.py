@@ -17,7 +17,6 @@ from ..runs.methods import look_up, methods_of
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
 from .config import ADAPTATION, TextConfig
-from .loop import UNTAUGHT
 from .recorded import recording_of
 from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, WORDS_MODEL, Budget, Parts
 

@@ -1,4 +1,4 @@
-"""A language model that continues recorded games: its prompts, its losses against transformers' own pass, its policy."""
+"""A language model that continues recorded games: its prompts, its scores beside transformers' own, its policy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
