@@ -31,7 +31,7 @@ class ActorCriticConfig(DRRNConfig):
     """Settings; what both agents have is as `DRRNConfig` has it."""
 
     temperature: Positive = 1.0  # of the softmax over scores
-    entropy: Amount = 0.01  # weight of the policy's entropy, in points
+    entropy: Amount = 0.03  # weight of the policy's entropy, in points; of 0.01 to 0.1, on seed 1000 and tidy-easy
 
 
 class ActorCritic(DRRN):
@@ -52,7 +52,8 @@ class ActorCritic(DRRN):
         critic = F.smooth_l1_loss(values[chosen], targets)
         expected = (logs.exp() * values.detach()).sum() / len(states)
         entropy = -(logs.exp() * logs).sum() / len(states)
-        return critic - expected - self.config.entropy * entropy
+        total: Tensor = critic - expected - self.config.entropy * entropy
+        return total
 
     @torch.no_grad()
     def targets(self, transitions: Sequence[Transition]) -> Tensor:

@@ -168,7 +168,8 @@ class Learning(Playing):
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, moments, and what of its experience is not there anyway."""
-        return self.agent.tensors() | self.experience.tensors()
+        kept: dict[str, Tensor] = self.agent.tensors()
+        return kept | self.experience.tensors()
 
     def bring(self, tensors: dict[str, Tensor]) -> None:
         """Load the agent, and bring back its experience."""

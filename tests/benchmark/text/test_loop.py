@@ -49,7 +49,7 @@ class StoppedError(Exception):
     """The run is cut short here."""
 
 
-@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill"])
+@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill", "actor-critic-top-k"])
 def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     method: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
