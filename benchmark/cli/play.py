@@ -39,9 +39,9 @@ class Play:
     view: str = "orig"
     """Words in which it is told: orig, paraphrase, synonyms, cohyponyms, pseudowords, paraphrase+synonyms, shuffle."""
     moves: int = 0
-    """With --run: moves that are shown without waiting for Enter; 0: all of them, one at a time on a terminal."""
+    """Moves of a run that are shown without waiting for Enter; 0: all, on a terminal one at a time."""
     seed: int = 0
-    """With --run: seed of what is drawn from the policy."""
+    """Seed of what is drawn from a run's policy."""
 
     def run(self) -> None:
         """Play until the game is over, or the person leaves."""

@@ -142,7 +142,7 @@ class Experience(Protocol):
         """Take step `number`, counted from 1, and learn as far as it is due; what was measured."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint holds of it."""
+        """Return what a checkpoint holds of it."""
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Come to where another run of this configuration was when its `tensors` were taken."""

@@ -18,16 +18,16 @@ COMMAND_SHARE = 2  # of what the model sees at once a command may take a half; w
 class Prompts:
     """Moves as tokens of one language model."""
 
-    def __init__(self, tokenize: Tokenize, first: Sequence[int], most: int, context: int) -> None:
-        """`first` stands before all; `most`: tokens that the model sees at once; `context`: K moves, if they fit."""
+    def __init__(self, tokenize: Tokenize, first: Sequence[int], positions: int, context: int) -> None:
+        """`first` stands before all; `positions`: tokens that the model sees at once; `context`: K moves, if they fit."""
         self.first = tuple(first)
-        self.most = most
+        self.positions = positions
         self.context = context
         self._tokens = lru_cache(KNOWN)(lambda text: tuple(tokenize(text)))
 
     def command(self, text: str) -> tuple[int, ...]:
         """The tokens of a command, whose last says that it ends: cut where it is longer than half of what is seen."""
-        return self._tokens(f" {text}\n")[: self.most // COMMAND_SHARE]
+        return self._tokens(f" {text}\n")[: self.positions // COMMAND_SHARE]
 
     def commands(self, scene: Scene) -> list[tuple[int, ...]]:
         """The tokens of each of the scene's commands."""
@@ -40,7 +40,7 @@ class Prompts:
         does not fit of the last scene itself is cut from its beginning.
         """
         longest = max(map(len, self.commands(scenes[-1])), default=0)
-        room = self.most - longest - len(self.first)
+        room = self.positions - longest - len(self.first)
         tokens = self._seen(scenes[-1], left[-1])[-room:]
         first = max(len(chosen) - self.context + 1, 0)
         for move in reversed(range(first, len(chosen))):

@@ -43,7 +43,7 @@ def scene(observation: str, inventory: str, *commands: str, score: float = 0.0, 
 
 
 def alone(agent: Any, network: CommandNetwork, state: State, command: int) -> Tensor:
-    """What a network of the agent's says of one command, (outputs,): one text at a time, without padding."""
+    """The numbers (outputs,) of one command, by a network of the agent's: one text at a time, without padding."""
 
     def read(reader: nn.GRU, text: int) -> Tensor:
         pieces = agent.texts.names(agent.texts.pieces[text])

@@ -53,18 +53,18 @@ def mean_log_probability(agent: TextLaMo, prompt: Sequence[int], command: Sequen
 
 
 def test_a_prompt_is_the_moves_in_order() -> None:
-    prompts = Prompts(lambda text: list(text.encode()), first=[0], most=200, context=2)
+    prompts = Prompts(lambda text: list(text.encode()), first=[0], positions=200, context=2)
     prompt = prompts.prompt(SCENES[:2], (1,), (1.0, 0.5))
     assert prompt[0] == 0
     newest = "50 % to go. each value a shape >"
     assert bytes(prompt[1:]).decode() == f"100 % to go. the sum of a mean  > axis of\n{newest}"
     assert bytes(prompts.command("axis of")) == b" axis of\n"
-    alone = Prompts(lambda text: list(text.encode()), first=[], most=200, context=1)
+    alone = Prompts(lambda text: list(text.encode()), first=[], positions=200, context=1)
     assert bytes(alone.prompt(SCENES[:2], (1,), (1.0, 0.5))).decode() == newest
 
 
 def test_what_does_not_fit_is_left_out_from_the_beginning() -> None:
-    prompts = Prompts(lambda text: list(text.encode()), first=[0], most=60, context=9)
+    prompts = Prompts(lambda text: list(text.encode()), first=[0], positions=60, context=9)
     whole = prompts.prompt(SCENES[:2], (1,), (1.0, 0.5))
     assert bytes(whole[1:]) == b"50 % to go. each value a shape >"  # the move before would take 42 more
     long = replace(SCENES[1], commands=("x" * 100, "axis of"))
@@ -86,7 +86,7 @@ def test_scores_and_loss_are_those_of_transformers_own_pass(agent: TextLaMo) -> 
 
 
 def test_gradients_flow_through_the_prompt(agent: TextLaMo) -> None:
-    """As they do in one pass over prompt and command, without anything that is kept."""
+    """The same gradients as in one pass over prompt and command, where nothing is kept."""
     _, move = agent.examples([EPISODE])
     (command, *_) = move.commands
     agent.scores(move.prompt, [command]).sum().backward()  # type: ignore[no-untyped-call]
@@ -112,7 +112,7 @@ def test_returns_are_what_was_won_in_learning_and_all_in_playing(agent: TextLaMo
 
 
 def test_strings_that_are_longer_than_the_model_sees_are_cut(agent: TextLaMo) -> None:
-    most = agent.prompts.most
+    most = agent.prompts.positions
     long = scene("the mean of a sum " * most, "a shape " * most, "return " * most, "axis")
     (policy,) = agent([OpenEpisode(Corridor("a"), [SCENES[0], long], [0])])
     assert torch.isfinite(policy).all()

@@ -1,4 +1,4 @@
-"""What agents learn of real games in seconds, beside what chance makes of them."""
+"""Agents that learn real games in seconds, beside chance."""
 
 from pathlib import Path
 
