@@ -17,8 +17,11 @@ from ..runs.methods import look_up, methods_of
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
 from .config import ADAPTATION, TextConfig
+from .lamo import TARGET
 from .recorded import recording_of
 from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, WORDS_MODEL, Budget, Parts
+
+CONTINUES = "text-lamo"  # the agent that predicts words, and is told which return is wanted
 
 
 def resolve(wanted: Wanted) -> list[TextConfig]:
@@ -75,7 +78,7 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
         adaptation=parts.adaptation,
         parts=parts_of(task),
         games_hash=games,
-        target_returns=[1.0 if parts.agent == "text-lamo" else 0.0],
+        target_returns=[TARGET if parts.agent == CONTINUES else 0.0],
         dataset=recording.name if recording else "",
         dataset_hash=recording.sha256 if recording else "",
     )
@@ -85,12 +88,12 @@ def _language_model(wanted: Wanted, parts: Parts) -> str:
     """The name of the model that the method reads with."""
     if parts.encoder != "lm":
         return GLOVE if parts.encoder == GLOVE else ""
-    predicts = parts.agent == "text-lamo"
+    predicts = parts.agent == CONTINUES
     name = str(wanted.choices.get("lm", WORDS_MODEL if predicts else LANGUAGE_MODEL))
     check_at_hand(name)
     if predicts and not (family := FAMILIES[model_type(name)]).predicts_words:
         raise UserError(
-            f"text-lamo predicts the words of commands, and '{name}' is an encoder ({family.title}); "
+            f"{CONTINUES} predicts the words of commands, and '{name}' is an encoder ({family.title}); "
             f"give a language model that predicts words, e.g. --lm {WORDS_MODEL}"
         )
     return name
