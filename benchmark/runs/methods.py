@@ -24,7 +24,7 @@ ROUND = Cost(300.0, 0.4, 0.01)  # of fine-tuning: GridRelay's 2,048 steps and wh
 MOVE = Cost(3.0, 3.0, 0.5)  # of a text game: a step of it, and a fourth of an update
 TUNED_MOVE = Cost(100.0, 3.0, 0.5)  # the same where MiniLM's last layers are trained
 CLONED_MOVES = Cost(15.0, 3.0, 0.5)  # of recorded text games: a batch of 64 moves
-TOLD_MOVES = Cost(300.0, 25.0, 25.0)  # the same where gpt2-mini reads each move as a text
+TOLD_MOVES = Cost(500.0, 28.0, 28.0)  # the same of 8 moves, each of which gpt2-mini reads as a text
 
 
 @dataclass(frozen=True)
