@@ -69,7 +69,7 @@ def build_encoder(config: TextConfig) -> Encoder:
 
 
 def check_encoder(config: TextConfig) -> None:
-    """A `UserError` if what the run reads with is not at hand, or has changed."""
+    """Raise a `UserError` if what the run reads with is not at hand, or has changed."""
     weights = look_up(config.method).weights
     if encoder_hash(config.encoder, config.lm, weights, config.seed) != config.lm_hash:
         raise UserError(f"'{config.lm}' has other weights than run {config.id} began with; put those back")
