@@ -19,7 +19,7 @@ class Prompts:
     """Moves as tokens of one language model."""
 
     def __init__(self, tokenize: Tokenize, first: Sequence[int], positions: int, context: int) -> None:
-        """`first` stands before all; `positions`: tokens that the model sees at once; `context`: K moves that may fit."""
+        """`first` stands before all; `positions`: tokens that the model sees at once; `context`: most moves, K."""
         self.first = tuple(first)
         self.positions = positions
         self.context = context
