@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -132,7 +132,7 @@ finetune-demo: setup ## forgetting, and what cures it, in under five minutes: re
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
 	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
 
-tidy-easy: ## learn to tidy a house by reading it, by every method with five seeds, and say what is left in other words
+tidy-easy: ## learn to tidy a house by reading it, by every method that plays with five seeds, and say what is left in other words
 tidy-medium: ## the same with two or three things
 tidy-hard: ## the same with six or seven in two rooms
 tidy-medium-40: ## tidy-medium with 40 games to learn from
@@ -144,6 +144,13 @@ cave-start: ## the same at the beginning of Colossal Cave
 $(EVERY_GAME): SEEDS = 0 1 2 3 4
 $(EVERY_GAME): setup
 	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) $(READER) --runs runs/$@
+	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
+
+# One language model reads for all of them, and LaMo on text has to predict words.
+tidy-medium-recorded: SEEDS = 0 1 2 3 4
+tidy-medium-recorded: setup ## text games that others played: cloning and LaMo on text, with five seeds
+	@$(call RECORD,tidy-medium-mixed)
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),text-bc-hash text-bc-fixed text-lamo text-lamo-random) $(if $(LM),,--lm gpt2-mini) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo

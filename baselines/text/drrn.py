@@ -1,9 +1,8 @@
 """DRRN: Q-learning over a text game's commands, each of which is read as a text.
 
-He et al. 2016 (arXiv 1511.04636) for the network: recurrent networks read observation, inventory and command, and a
-small network scores them together. The published code of Gruppi et al. 2024 (arXiv 2404.10174) for the learning: a
-policy softmax(Q / T), a Huber loss to r + discount * max Q of a target network, half of each batch from the best
-episodes. That code calls it actor-critic.
+He et al. 2016 (arXiv 1511.04636) for the network (`network.py`). The published code of Gruppi et al. 2024 (arXiv
+2404.10174) for the learning: a policy softmax(Q / T), a Huber loss to r + discount * max Q of a target network, half of
+each batch from the best episodes. That code calls it actor-critic.
 Shapes: B states, C commands of them all, P pieces of text, D width of a piece's vector, H hidden.
 """
 
@@ -22,9 +21,11 @@ from ..fields import Amount, Count, Delay, Positive, Share
 from ..online.agent import first_weights
 from ..optimizers import load_moments, moments
 from .encoders import Encoder
+from .network import CommandNetwork
 from .replay import Transition
 from .retention import NOTHING, Retention
-from .texts import Batch, PieceVectors, Sequences, State, make_batch
+from .still import StillPolicy
+from .texts import PieceVectors, State, make_batch
 
 ADAM = "optimizer.adam"
 
@@ -48,42 +49,10 @@ class DRRNConfig:
     warm_up: Delay = 0  # updates before they move
 
 
-class QNetwork(nn.Module):
-    """Q of commands, from vectors of pieces of text."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        # Encoders differ in scale, and their vectors may be wider than the recurrent networks.
-        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU())
-        self.observation = nn.GRU(hidden, hidden, batch_first=True)
-        self.inventory = nn.GRU(hidden, hidden, batch_first=True)
-        self.command = nn.GRU(hidden, hidden, batch_first=True)
-        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-
-    def forward(self, vectors: Tensor, batch: Batch) -> Tensor:
-        """Map vectors (1 + P, D), the first of them padding, to Q (C,)."""
-        pieces = self.project(vectors)  # (1 + P, H)
-        observations = read(self.observation, pieces, batch.observations)[batch.observation_of]  # (B, H)
-        inventories = read(self.inventory, pieces, batch.inventories)[batch.inventory_of]  # (B, H)
-        commands = read(self.command, pieces, batch.commands)[batch.command_of]  # (C, H)
-        return self.values(observations[batch.state_of], inventories[batch.state_of], commands)
-
-    def values(self, observations: Tensor, inventories: Tensor, commands: Tensor) -> Tensor:
-        """Map texts that were read, (C, H) of each kind, to Q (C,)."""
-        scores: Tensor = self.score(torch.cat([observations, inventories, commands], 1)).squeeze(1)
-        return scores
-
-
-def read(network: nn.GRU, pieces: Tensor, texts: Sequences) -> Tensor:
-    """The recurrent network's output (N, H) after the last piece of each text; `pieces` (1 + P, H)."""
-    if not len(texts.rows):
-        return pieces.new_zeros(0, network.hidden_size)
-    outputs, _ = network(pieces[texts.rows])  # (N, L, H)
-    return outputs[torch.arange(len(texts.last)), texts.last]  # type: ignore[no-any-return]
-
-
 class DRRN:
     """The agent: a network, its target, the encoder that both read with, and an optimiser."""
+
+    outputs = 1  # numbers of each command: Q
 
     def __init__(
         self,
@@ -102,7 +71,7 @@ class DRRN:
         self.encoder = encoder
         self.texts = vectors.texts
         with first_weights(seed):
-            self.network = QNetwork(encoder.width, config.hidden)
+            self.network = CommandNetwork(encoder.width, config.hidden, self.outputs)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.tuned = trained_weights(encoder)
         self.target_tuned = _copies(self.tuned)
@@ -113,6 +82,11 @@ class DRRN:
             groups.append({"params": list(self.tuned.values()), "lr": config.encoder_learning_rate})
         self.optimizer = torch.optim.Adam(groups, fused=True)
         self.parameters: list[nn.Parameter] = [weight for group in groups for weight in group["params"]]
+
+    @property
+    def frozen(self) -> int:
+        """Number of weights that nothing trains."""
+        return self.encoder.frozen
 
     def loss(self, transitions: Sequence[Transition]) -> Tensor:
         """The mean Huber loss of Q to r + discount * max over the commands that follow of the target's Q."""
@@ -159,8 +133,16 @@ class DRRN:
     def probabilities(self, state: State) -> Tensor:
         """The policy (C,) over a state's commands, of texts as the target's encoder reads them, which are at hand."""
         batch = make_batch(self.texts, [state])
-        values: Tensor = self.network(self.vectors(batch.pieces), batch)
-        return (values / self.config.temperature).softmax(0)
+        return self.preferences(self.network(self.vectors(batch.pieces), batch)).softmax(0)
+
+    def preferences(self, outputs: Tensor) -> Tensor:
+        """Return what the policy is the softmax of, (C,), from what the network says of commands: Q / T."""
+        return outputs / self.config.temperature
+
+    def policy(self) -> StillPolicy:
+        """The policy as it is now, of texts as the encoder reads them now; it holds until the agent learns."""
+        vectors = PieceVectors(self.texts, self.encoder.encode, one_by_one=False) if self.tuned else self.vectors
+        return StillPolicy(self.network, self.texts, vectors, self.preferences)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that training changes: weights, moments, and how many updates there were."""

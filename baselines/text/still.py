@@ -3,22 +3,22 @@
 Shapes: B states, C commands of them all, H hidden.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .drrn import DRRN, read
-from .texts import PieceVectors, State, make_sequences
+from ...datasets.games.players import OpenEpisode
+from .network import CommandNetwork, read
+from .texts import PieceVectors, State, Texts, make_sequences
 
 
 class ReadTexts:
     """Texts of one kind as a recurrent network read them."""
 
-    def __init__(self, agent: DRRN, network: nn.GRU, vectors: PieceVectors) -> None:
-        self.agent = agent
+    def __init__(self, reader: "StillPolicy", network: nn.GRU) -> None:
+        self.reader = reader
         self.network = network
-        self.vectors = vectors
         self.places: dict[int, int] = {}
         self.outputs = torch.zeros(0, network.hidden_size)
 
@@ -26,24 +26,35 @@ class ReadTexts:
         """Return (N, H) of texts by number, any of them as often as it stands there."""
         wanted = list(texts)
         if new := [text for text in dict.fromkeys(wanted) if text not in self.places]:
-            pieces, sequences = make_sequences(self.agent.texts, new)
-            projected = self.agent.network.project(self.vectors(pieces))
+            pieces, sequences = make_sequences(self.reader.texts, new)
+            projected = self.reader.network.project(self.reader.vectors(pieces))
             self.places |= {text: len(self.places) + number for number, text in enumerate(new)}
             self.outputs = torch.cat([self.outputs, read(self.network, projected, sequences)])
-        return self.outputs[torch.tensor([self.places[text] for text in wanted])]
+        return self.outputs[torch.tensor([self.places[text] for text in wanted], dtype=torch.int64)]
 
 
 class StillPolicy:
-    """The agent's policy as it is when this is made; it holds until the agent learns."""
+    """An agent's policy as it is when this is made; it holds until the agent learns."""
 
-    def __init__(self, agent: DRRN) -> None:
-        self.agent = agent
-        vectors = (
-            agent.vectors if not agent.tuned else PieceVectors(agent.texts, agent.encoder.encode, one_by_one=False)
-        )
-        self.observations = ReadTexts(agent, agent.network.observation, vectors)
-        self.inventories = ReadTexts(agent, agent.network.inventory, vectors)
-        self.commands = ReadTexts(agent, agent.network.command, vectors)
+    def __init__(
+        self,
+        network: CommandNetwork,
+        texts: Texts,
+        vectors: PieceVectors,
+        preferences: Callable[[Tensor], Tensor],
+    ) -> None:
+        """`preferences` (C,) of what the network says of commands are what the policy is the softmax of."""
+        self.network = network
+        self.texts = texts
+        self.vectors = vectors
+        self.preferences = preferences
+        self.observations = ReadTexts(self, network.observation)
+        self.inventories = ReadTexts(self, network.inventory)
+        self.commands = ReadTexts(self, network.command)
+
+    def __call__(self, episodes: Sequence[OpenEpisode]) -> list[Tensor]:
+        """The policy over the commands that each of B episodes has now."""
+        return self.probabilities([self.texts.state(episode.scenes[-1]) for episode in episodes])
 
     @torch.no_grad()
     def probabilities(self, states: Sequence[State]) -> list[Tensor]:
@@ -53,5 +64,5 @@ class StillPolicy:
         observations = self.observations(state.observation for state in states)[state_of]  # (C, H)
         inventories = self.inventories(state.inventory for state in states)[state_of]
         commands = self.commands(command for state in states for command in state.commands)
-        values = self.agent.network.values(observations, inventories, commands)
-        return [(each / self.agent.config.temperature).softmax(0) for each in torch.split(values, counts)]
+        preferences = self.preferences(self.network.values(observations, inventories, commands))
+        return [each.softmax(0) for each in torch.split(preferences, counts)]

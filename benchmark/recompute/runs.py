@@ -82,7 +82,7 @@ def _run(name: str, files: Files) -> Run:
         id=name,
         track=track,
         task=config["task"],
-        dataset=config.get("dataset", config["task"]),
+        dataset=config.get("dataset") or config["task"],
         source=config.get("source", ""),
         dataset_hash=config.get("dataset_hash", ""),
         subset_hash=config.get("subset_hash", ""),

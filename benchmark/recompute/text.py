@@ -19,6 +19,7 @@ TRACK = "text"
 LEARNED = SPLITS[0]  # the split of the games that are learned from
 PLAIN = "orig"
 REACHED = 0.8  # of a run's best evaluation
+HASHED = ("drrn-hash", "text-bc-hash")  # methods to which texts are their hashes: of games played, of recorded ones
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
@@ -34,23 +35,23 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     hashed = {
         _place(row): {seed: each["area"] for seed, each in seeds.items()}
         for row, seeds in zip(own, measured, strict=True)
-        if row.first.method == "drrn-hash"
+        if row.first.method in HASHED
     }
     found = []
     for row, seeds in zip(own, measured, strict=True):
-        beside = {} if row.first.method == "drrn-hash" else hashed.get(_place(row), {})
+        beside = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         gains = [seeds[seed]["area"] - beside[seed] for seed in sorted(seeds.keys() & beside.keys())]
         found.append(_row(row, list(seeds.values())) | _ends("area_gain", gains))
     return found
 
 
-def _place(row: Row) -> tuple[str, str, str]:
-    return row.first.task, row.first.profile, row.variant
+def _place(row: Row) -> tuple[str, str, str, str]:
+    return row.first.task, row.first.dataset, row.first.profile, row.variant
 
 
 def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     run = row.first
-    names = ("task", "method", "lm", "profile", "simulator", "version", "params_total", "params_trainable")
+    names = ("task", "dataset", "method", "lm", "profile", "simulator", "version", "params_total", "params_trainable")
     columns: dict[str, Value] = {
         **{name: getattr(run, name) for name in names},
         "variant": row.variant,

@@ -23,6 +23,8 @@ ROUND = Cost(300.0, 0.4, 0.01)  # of fine-tuning: GridRelay's 2,048 steps and wh
 
 MOVE = Cost(3.0, 3.0, 0.5)  # of a text game: a step of it, and a fourth of an update
 TUNED_MOVE = Cost(100.0, 3.0, 0.5)  # the same where MiniLM's last layers are trained
+CLONED_MOVES = Cost(15.0, 3.0, 0.5)  # of recorded text games: a batch of 64 moves
+TOLD_MOVES = Cost(500.0, 28.0, 28.0)  # the same of 8 moves, each of which gpt2-mini reads as a text
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Method:
     stacks: bool = False  # whether several seeds can be trained in one pass (`offline/together.py`)
     weights: str = ""  # of the language model: "" for methods without one, else one of `lm.checkpoints.WEIGHTS`
     matched: bool = False  # whether its transformer has the shape of the language model that LaMo would adapt
+    recorded: bool = False  # of text games: whether it learns from recorded ones, and has tables of its own
 
     def plays(self, *, discrete: bool) -> bool:
         """Check whether it can act where actions are discrete, or where they are not."""
@@ -704,6 +707,118 @@ _ALL = (
         marker="v",
         on_vectors=TUNED_MOVE,
         weights="pretrained",
+    ),
+    Method(
+        "actor-critic-hash",
+        "Actor-critic, hash",
+        "a policy and its critic, texts by their hash",
+        policy="lamobench.baselines.text.actor_critic:ActorCritic",
+        config="lamobench.baselines.text.actor_critic:ActorCriticConfig",
+        family="actor-critic",
+        short="AC hash",
+        track="text",
+        colour="#782D00",
+        dark="#FFB487",
+        marker="s",
+        on_vectors=MOVE,
+    ),
+    Method(
+        "actor-critic-fixed",
+        "Actor-critic, fixed LM",
+        "the same, sentences by a language model that stands still",
+        policy="lamobench.baselines.text.actor_critic:ActorCritic",
+        config="lamobench.baselines.text.actor_critic:ActorCriticConfig",
+        family="actor-critic",
+        short="AC fixed",
+        track="text",
+        colour="#FF3CD2",
+        dark="#FF87FF",
+        marker="o",
+        on_vectors=MOVE,
+        weights="pretrained",
+    ),
+    Method(
+        "actor-critic-top-k",
+        "Actor-critic, top layers",
+        "the same, the language model's last layers trained",
+        policy="lamobench.baselines.text.actor_critic:ActorCritic",
+        config="lamobench.baselines.text.actor_critic:ActorCriticConfig",
+        family="actor-critic",
+        short="AC top-k",
+        track="text",
+        colour="#781E69",
+        dark="#3CFFB4",
+        marker="<",
+        on_vectors=TUNED_MOVE,
+        weights="pretrained",
+    ),
+    Method(
+        "text-bc-hash",
+        "BC, hash",
+        "recorded commands cloned, texts by their hash",
+        policy="lamobench.baselines.text.bc:TextBC",
+        config="lamobench.baselines.text.bc:TextBCConfig",
+        family="text-bc",
+        short="BC hash",
+        track="text",
+        colour="#DE7900",
+        dark="#d57d00",
+        marker="s",
+        on_vectors=CLONED_MOVES,
+        listed=False,
+        recorded=True,
+    ),
+    Method(
+        "text-bc-fixed",
+        "BC, fixed LM",
+        "the same, sentences by a language model that stands still",
+        policy="lamobench.baselines.text.bc:TextBC",
+        config="lamobench.baselines.text.bc:TextBCConfig",
+        family="text-bc",
+        short="BC fixed",
+        track="text",
+        colour="#1A8A5F",
+        dark="#67d2ad",
+        marker="D",
+        on_vectors=CLONED_MOVES,
+        listed=False,
+        recorded=True,
+        weights="pretrained",
+    ),
+    Method(
+        "text-lamo",
+        "LaMo on text",
+        "a language model continues recorded games towards the wanted return",
+        policy="lamobench.benchmark.text.lamo:TextLaMo",
+        config="lamobench.benchmark.text.lamo:TextLaMoConfig",
+        family="text-lamo",
+        short="LaMo",
+        track="text",
+        colour="#0B4F9E",
+        dark="#5283bf",
+        marker="o",
+        on_vectors=TOLD_MOVES,
+        listed=False,
+        recorded=True,
+        weights="pretrained",
+    ),
+    Method(
+        "text-lamo-random",
+        "LaMo on text, random weights",
+        "control: the same with scale-matched random frozen weights",
+        policy="lamobench.benchmark.text.lamo:TextLaMo",
+        config="lamobench.benchmark.text.lamo:TextLaMoConfig",
+        family="text-lamo",
+        short="LaMo random",
+        track="text",
+        colour="#3D9BD9",
+        dark="#b4dcff",
+        marker="o",
+        dashes=(5.0, 1.6),
+        on_vectors=TOLD_MOVES,
+        listed=False,
+        recorded=True,
+        weights="random",
     ),
 )
 METHODS = Registry("method", Method, _ALL)

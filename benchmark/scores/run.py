@@ -31,7 +31,7 @@ _NAMES = tuple(field.name for field in fields(Data))
 
 def data_of(config: RunConfig) -> Data:
     """The data of a run with this configuration."""
-    known = {name: getattr(config, name) for name in _NAMES if hasattr(config, name)}
+    known = {name: value for name in _NAMES if (value := getattr(config, name, None))}
     return Data(**({"dataset": config.subject} | known))
 
 

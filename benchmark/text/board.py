@@ -20,12 +20,12 @@ from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
 from .config import text_config
-from .figure import games_figure
+from .figure import games_figure, task_and_data
 from .measures import ORIGINAL, Measures, ends, measure, robustness
 
 __all__ = ["draw", "rows", "tables"]
 
-Place = tuple[str, str, str]  # what is compared is compared within one: task, profile, variant
+Place = tuple[str, str, str, str]  # what is compared is compared within one: task, data, profile, variant
 Name = tuple[str, str]  # of a row in it: method, language model
 NARROW = {
     "paraphrase": "para",
@@ -34,7 +34,7 @@ NARROW = {
     "pseudowords": "pseudo",
     "paraphrase+synonyms": "para+syn",
 }  # views where there is little room
-NO_MEANING = "drrn-hash"  # the method that others are compared with
+NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
@@ -51,11 +51,11 @@ VIEWED = (
 
 
 def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """A row for each task, profile, variant, method and language model."""
+    """A row for each task, data set of recorded games, profile, variant, method and language model."""
     measured = {id(group): {run.config.seed: measure(run) for run in group.runs} for group in groups}
     places: dict[Place, dict[int, float]] = {}
     for group in groups:
-        if group.config.method == NO_MEANING:
+        if group.config.method in NO_MEANING:
             places[_place(group)] = {seed: found.area for seed, found in measured[id(group)].items()}
     ordered = sorted(groups, key=lambda group: (_place(group), method_order(group.config.method), group.config.lm))
     return [_row(group, measured[id(group)], places.get(_place(group), {})) for group in ordered]
@@ -65,14 +65,15 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Two tables for each task, profile and variant: how it was learned, and every split and view."""
     places: dict[Place, list[Mapping[str, Any]]] = {}
     for row in rows:
-        places.setdefault((row["task"], row["profile"], row["variant"]), []).append(row)
-    for (task, profile, variant), own in places.items():
+        places.setdefault((row["task"], row["dataset"], row["profile"], row["variant"]), []).append(row)
+    for (task, dataset, profile, variant), own in places.items():
+        name = task_and_data(task, dataset)
         detail = f", {variant}" if variant else ""
-        title = f"{task} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
+        title = f"{name} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
         best_first = sorted(own, key=lambda row: -row["area"])
         yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
-        yield "\n".join([f"{task}: in other words", *table_lines(lines), *wrapped(VIEWED)])
+        yield "\n".join([f"{name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
@@ -81,22 +82,23 @@ def draw(groups: Sequence[Group], folder: Path) -> list[str]:
     for group in groups:
         places.setdefault(_place(group), []).append(group)
     names = []
-    for (task, profile, variant), own in sorted(places.items()):
-        alone = len([place for place in places if place[0] == task]) == 1
+    for (task, dataset, profile, variant), own in sorted(places.items()):
+        alone = len([place for place in places if place[:2] == (task, dataset)]) == 1
         detail = "" if alone else "-".join(filter(None, ("", profile, variant))).replace(" ", "_")
-        names.append(f"{task}{detail}.png")
+        names.append(f"{task_and_data(task, dataset)}{detail}.png")
         games_figure(own, folder / names[-1])
     return names
 
 
 def _place(group: Group) -> Place:
-    return group.config.task, group.config.profile, group.variant
+    return group.config.task, group.data.dataset, group.config.profile, group.variant
 
 
 def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float]) -> dict[str, Any]:
     config = group.config
     row: dict[str, Any] = {
         "task": config.task,
+        "dataset": group.data.dataset,
         "method": config.method,
         "lm": config.lm,
         "profile": config.profile,
@@ -109,7 +111,7 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
     for name in MEASURES:
         row |= _columns(name, [getattr(found, name) for found in own.values()])
     paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
-    row |= _columns("area_gain", paired if config.method != NO_MEANING else [])
+    row |= _columns("area_gain", paired if config.method not in NO_MEANING else [])
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:

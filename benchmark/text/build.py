@@ -4,7 +4,6 @@ import hashlib
 from typing import Any
 
 from ...baselines.online.agent import first_weights
-from ...baselines.text.drrn import DRRN, DRRNConfig
 from ...baselines.text.encoders import Encoder, HashEncoder
 from ...baselines.text.retention import Retention
 from ...baselines.text.texts import PieceVectors, Texts
@@ -17,10 +16,13 @@ from ..lm.checkpoints import model_hash
 from ..lm.glove import glove_hash, load_glove
 from ..lm.sentences import SentenceEncoder, load_sentence_encoder
 from ..runs.changes import changed
-from ..runs.methods import look_up
+from ..runs.methods import find_method, look_up
+from ..runs.plugins import imported
 from .adaptations import ADAPTATIONS
 from .config import ADAPTATION, TextConfig, split_and_view
 from .encodings import Encodings
+from .lamo import TextLaMo, load_text_lamo
+from .settings import PARTS
 
 
 def training_games(task: GameTask) -> list[Game]:
@@ -61,19 +63,24 @@ def encoder_hash(encoder: str, lm: str, weights: str, seed: int) -> str:
 
 
 def build_encoder(config: TextConfig) -> Encoder:
-    """The run's encoder, as it begins; a `UserError` if what it is made of is not at hand, or has changed."""
+    """The run's encoder, as it begins."""
+    if config.encoder == "lm":
+        return load_sentence_encoder(config.lm, look_up(config.method).weights, config.seed)
+    if config.encoder == "glove":
+        return load_glove(look_up(config.method).weights, config.seed)
+    return HashEncoder()
+
+
+def check_encoder(config: TextConfig) -> None:
+    """Raise a `UserError` if what the run reads with is not at hand, or has changed."""
     weights = look_up(config.method).weights
     if encoder_hash(config.encoder, config.lm, weights, config.seed) != config.lm_hash:
         raise UserError(f"'{config.lm}' has other weights than run {config.id} began with; put those back")
-    if config.encoder == "lm":
-        return load_sentence_encoder(config.lm, weights, config.seed)
-    return load_glove(weights, config.seed) if config.encoder == "glove" else HashEncoder()
 
 
-def agent_settings(given: dict[str, Any]) -> DRRNConfig:
-    """The settings of the agent; a `UserError` for what does not fit."""
-    settings: DRRNConfig = changed(DRRNConfig(), given, "setting of drrn")
-    return settings
+def agent_settings(method: str, given: dict[str, Any]) -> Any:
+    """The settings of a method's agent; a `UserError` for what does not fit."""
+    return changed(imported(find_method(method).config)(), given, f"setting of {PARTS[method].agent}")
 
 
 def adaptation_settings(adaptation: str, given: dict[str, Any]) -> Any:
@@ -81,19 +88,24 @@ def adaptation_settings(adaptation: str, given: dict[str, Any]) -> Any:
     return changed(ADAPTATIONS[adaptation].config(), given, f"setting of {adaptation}")
 
 
-def build_agent(config: TextConfig) -> tuple[DRRN, Encodings | None]:
+def build_agent(config: TextConfig) -> tuple[Any, Encodings | None]:
     """The agent with first weights of its seed, and what of its encoder's vectors is kept for other runs."""
+    check_encoder(config)
+    agent = imported(find_method(config.method).policy)
+    settings = agent_settings(config.method, config.settings_of(""))
+    if agent is TextLaMo:
+        updates = adaptation_settings(config.adaptation, config.settings_of(ADAPTATION))
+        return load_text_lamo(settings, updates, config.lm, look_up(config.method).weights, config.seed), None
     encoder = build_encoder(config)
-    settings = agent_settings(config.settings_of(""))
     texts = Texts(encoder)
     if not isinstance(encoder, SentenceEncoder):
-        return DRRN(settings, encoder, PieceVectors(texts, encoder.encode, one_by_one=False), config.seed), None
+        return agent(settings, encoder, PieceVectors(texts, encoder.encode, one_by_one=False), config.seed), None
     if config.adaptation == "fixed":
         encodings = Encodings(encoder, config.lm_hash)
-        return DRRN(settings, encoder, PieceVectors(texts, encodings, one_by_one=True), config.seed), encodings
+        return agent(settings, encoder, PieceVectors(texts, encodings, one_by_one=True), config.seed), encodings
     retention = adapt(encoder, config)
     vectors = PieceVectors(texts, encoder.encode, one_by_one=True)
-    return DRRN(settings, encoder, vectors, config.seed, retention), None
+    return agent(settings, encoder, vectors, config.seed, retention), None
 
 
 def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
@@ -105,7 +117,7 @@ def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
     return row.retain(encoder, given, config.seed)
 
 
-def count_parameters(agent: DRRN) -> dict[str, int]:
+def count_parameters(agent: Any) -> dict[str, int]:
     """The numbers of all parameters and of those that are trained; targets, which are copies, don't count."""
     trained = sum(parameter.numel() for parameter in agent.parameters)
-    return {"params_total": trained + agent.encoder.frozen, "params_trainable": trained}
+    return {"params_total": trained + agent.frozen, "params_trainable": trained}

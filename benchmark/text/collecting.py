@@ -1,4 +1,4 @@
-"""Steps of the games that an agent learns from, and how they are brought back when a run goes on.
+"""Steps of the games that an agent learns from by playing, and how they are brought back when a run goes on.
 
 Games are deterministic, so a run's past is the list of its choices: played again, they fill the replay buffer with what
 was in it and leave every game where it stood. So a checkpoint holds two rows of numbers instead of a buffer of texts.
@@ -29,6 +29,35 @@ class Place:
     scene: Scene
     state: State
     episode: list[Transition] = field(default_factory=list)
+
+
+class PlayedGames:
+    """Experience that an agent makes by itself: a step of a game at each step, and an update as often as it is due."""
+
+    def __init__(self, agent: DRRN, games: Sequence[Sequence[Game]], seed: int) -> None:
+        """`games`: of a `Collector`."""
+        self.agent = agent
+        self.replay = Replay(agent.config.replay, agent.config.best_share)
+        self.collector = Collector(games, agent.texts, self.replay, seed)
+
+    def step(self, number: int, rng: np.random.Generator) -> list[dict[str, Tensor]]:
+        """Take step `number`, counted from 1; what was measured of a game that ended, and of an update."""
+        settings = self.agent.config
+        measured = []
+        share = self.collector.step(self.agent, rng)
+        if share is not None:
+            measured.append({"score": torch.tensor(100.0 * share)})
+        if number % settings.update_every == 0 and len(self.replay) >= settings.batch_size:
+            measured.append(self.agent.update(self.replay.sample(rng, settings.batch_size), rng))
+        return measured
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all choices so far."""
+        return self.collector.tensors()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Play the choices of another run of this configuration again."""
+        self.collector.load(tensors)
 
 
 class Collector:

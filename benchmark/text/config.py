@@ -1,7 +1,8 @@
 """The configuration of a run on text games."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...datasets.errors import UserError
 from ...datasets.games.tasks import GameTask, find_game_task
@@ -12,16 +13,19 @@ ADAPTATION = "adaptation"  # prefix of settings in `policy` that are not the age
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(RunConfig):
-    """A run on text games. A step of training is a step of one game."""
+    """A run on text games. A step of training is a step of one game; of recorded ones, an optimiser step."""
 
     track: ClassVar[str] = "text"
+    later_fields: ClassVar[Mapping[str, Any]] = {"dataset": "", "dataset_hash": ""}
 
-    agent: str  # drrn; random and gold learn nothing
+    agent: str  # a name of `settings.PARTS`; random and gold learn nothing
     encoder: str  # hash, glove, lm; "" for agents that read nothing
     adaptation: str  # a name of `adaptations.ADAPTATIONS`
     parts: list[str]  # splits in views, "SPLIT/VIEW", that it is examined in: the numbers of `stages.csv` in order
     games_hash: str  # of the first scenes of all games, in every view
     view_episodes: Number  # of each split in each view, in the last evaluations
+    dataset: str = ""  # the recorded games that it learns from; "" where it plays itself
+    dataset_hash: str = ""  # SHA-256 of their content
 
     @property
     def views(self) -> list[tuple[str, str]]:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ...baselines.text.drrn import DRRN
-from ...baselines.text.still import StillPolicy
-from ...datasets.games.game import Game, Scene
+from ...datasets.games.game import Game
+from ...datasets.games.players import OpenEpisode
 from ...datasets.games.views import ViewedGame
 from .collecting import draw
 
 EVALUATION = 2  # tells the stream of an evaluation's choices from others of a run
 
-Chooser = Callable[[Sequence[Game], Sequence[Scene], np.random.Generator], list[int]]
+Policy = Callable[[Sequence[OpenEpisode]], list[Tensor]]  # probabilities (C,) of the commands that each has now
+Chooser = Callable[[Sequence[OpenEpisode], np.random.Generator], list[int]]
 
 
 @dataclass(frozen=True)
@@ -31,39 +33,69 @@ class Played:
 
 def play(choose: Chooser, games: Sequence[Game], view: str, rng: np.random.Generator) -> Played:
     """Play an episode of each game, none of which may stand twice in the list, as the view shows it."""
-    viewed: list[Game] = [ViewedGame(game, view) for game in games]
-    scenes = [game.reset() for game in viewed]
-    while going := [number for number, scene in enumerate(scenes) if not scene.over and scene.commands]:
-        choices = choose([viewed[number] for number in going], [scenes[number] for number in going], rng)
-        for number, choice in zip(going, choices, strict=True):
-            scenes[number] = viewed[number].step(choice)
+    episodes = [begin(game, view) for game in games]
+    while going := [episode for episode in episodes if goes_on(episode)]:
+        for episode, choice in zip(going, choose(going, rng), strict=True):
+            take(episode, choice)
+    ends = [episode.scenes[-1] for episode in episodes]
     return Played(
-        np.array([scene.score / scene.maximum for scene in scenes]),
-        np.array([scene.won for scene in scenes]),
-        np.array([scene.moves for scene in scenes]),
+        np.array([scene.score / scene.maximum for scene in ends]),
+        np.array([scene.won for scene in ends]),
+        np.array([scene.moves for scene in ends]),
     )
 
 
-def by_policy(agent: DRRN) -> Chooser:
-    """Commands drawn from an agent's policy as it is now, at the temperature that it learns at."""
-    policy = StillPolicy(agent)
+def begin(game: Game, view: str) -> OpenEpisode:
+    """An episode of the game, as the view shows it, before its first move."""
+    viewed = ViewedGame(game, view)
+    return OpenEpisode(viewed, [viewed.reset()], [])
 
-    def choose(games: Sequence[Game], scenes: Sequence[Scene], rng: np.random.Generator) -> list[int]:
-        states = [agent.texts.state(scene) for scene in scenes]
-        return [draw(probabilities, rng) for probabilities in policy.probabilities(states)]
+
+def goes_on(episode: OpenEpisode) -> bool:
+    """Check that the game is not over, and that it has commands."""
+    scene = episode.scenes[-1]
+    return not scene.over and len(scene.commands) > 0
+
+
+def take(episode: OpenEpisode, choice: int) -> None:
+    """Give the command of that index."""
+    episode.scenes.append(episode.game.step(choice))
+    episode.chosen.append(choice)
+
+
+def by_policy(policy: Policy) -> Chooser:
+    """Commands drawn with the policy's probabilities."""
+
+    def choose(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
+        return [draw(probabilities, rng) for probabilities in policy(episodes)]
 
     return choose
 
 
-def at_random(games: Sequence[Game], scenes: Sequence[Scene], rng: np.random.Generator) -> list[int]:
+def at_random(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
     """Any command, each as likely."""
-    return [int(rng.integers(len(scene.commands))) for scene in scenes]
+    return [int(rng.integers(len(episode.scenes[-1].commands))) for episode in episodes]
 
 
-def by_expert(games: Sequence[Game], scenes: Sequence[Scene], rng: np.random.Generator) -> list[int]:
+def by_expert(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
     """Commands of players who know the games; at random where they know no more."""
     choices = []
-    for game, scene in zip(games, scenes, strict=True):
-        choice = game.expert()
-        choices.append(int(rng.integers(len(scene.commands))) if choice is None else choice)
+    for episode in episodes:
+        choice = episode.game.expert()
+        choices.append(int(rng.integers(len(episode.scenes[-1].commands))) if choice is None else choice)
     return choices
+
+
+def uniform(episodes: Sequence[OpenEpisode]) -> list[Tensor]:
+    """The policy of `at_random`."""
+    counts = [len(episode.scenes[-1].commands) for episode in episodes]
+    return [torch.full((commands,), 1.0 / commands) for commands in counts]
+
+
+def certain(episodes: Sequence[OpenEpisode]) -> list[Tensor]:
+    """The policy of `by_expert`."""
+    policies = uniform(episodes)
+    for policy, choice in zip(policies, [episode.game.expert() for episode in episodes], strict=True):
+        if choice is not None:
+            policy.zero_()[choice] = 1.0
+    return policies

@@ -22,6 +22,11 @@ SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games",
 PANEL_HEIGHT = 2.5  # inches
 
 
+def task_and_data(task: str, dataset: str) -> str:
+    """The name of what was learned: the task, and of recorded games their player, as in "tidy-medium-40-mixed"."""
+    return task if dataset == task else f"{task}-{dataset.rpartition('-')[2]}"
+
+
 def games_figure(groups: Sequence[Group], path: Path) -> None:
     """Write a PNG with the learning curves of one task's groups, and a panel for each split in every view.
 
@@ -36,10 +41,10 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
         f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Small dots: "
         "single seeds. Bars: lowest to highest seed."
     )
-    task = ordered[0].config.task
+    name = task_and_data(ordered[0].config.task, ordered[0].data.dataset)
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
     grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
-    with card_of_panels(path, f"{task}: learning, and other words", about, handles, grid) as panels:
+    with card_of_panels(path, f"{name}: learning, and other words", about, handles, grid) as panels:
         _draw_curves(panels[0], ordered)
         for axes, split in zip(panels[1:], splits, strict=True):
             _draw_views(axes, ordered, split)
@@ -56,7 +61,7 @@ def _draw_curves(axes: Axes, groups: Sequence[Group]) -> None:
         axes.add_line(line)
     axes.set_title("Learning")
     axes.set_ylabel("% of points")
-    axes.set_xlabel("steps")
+    axes.set_xlabel("updates" if look_up(groups[0].config.method).recorded else "steps")
     axes.set_ylim(-3, 103)
     axes.margins(x=0.03)
     axes.autoscale_view(scaley=False)

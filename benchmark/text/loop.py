@@ -1,17 +1,16 @@
-"""Learning to play text games: a `Life` whose steps are steps of games."""
+"""Learning to play text games: a `Life` whose steps are steps of games, or updates on recorded ones."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...baselines.text.replay import Replay
 from ...datasets.errors import UserError
-from ...datasets.games.families import make_games
 from ...datasets.games.game import Game
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
@@ -20,10 +19,11 @@ from ..runs.stages import StageEpisode, stages_csv
 from ..runs.store import write_logs
 from ..training.learner import Tally
 from ..training.life import Life, Report
-from .build import build_agent, count_parameters, split_games
-from .collecting import Collector
+from .build import build_agent, count_parameters, split_games, training_games
+from .collecting import PlayedGames
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+from .recorded import RecordedGames, recorded_episodes
 
 LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
 UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
@@ -84,7 +84,9 @@ class Playing(Life):
         games = split_games(config.game_task, "train", config.evaluation_episodes)
         played = self._play(chooser, games, "orig", number)
         rows = [
-            Episode(step, 0.0, episode, game, float(played.shares[episode]), int(played.moves[episode]))
+            Episode(
+                step, config.target_returns[0], episode, game, float(played.shares[episode]), int(played.moves[episode])
+            )
             for episode, (game, _) in enumerate(games)
         ]
         self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
@@ -133,44 +135,56 @@ class Playing(Life):
         self.write_done(self.counts(), f"lamobench {version('lamobench')}", torch.device("cpu"))
 
 
+class Experience(Protocol):
+    """The steps that an agent learns from."""
+
+    def step(self, number: int, rng: np.random.Generator) -> list[dict[str, Tensor]]:
+        """Take step `number`, counted from 1, and learn as far as it is due; what was measured."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds of it."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Come to where another run of this configuration was when its `tensors` were taken."""
+
+
 class Learning(Playing):
-    """A run whose agent learns: agent, games on their way, and what it remembers."""
+    """A run whose agent learns: the agent, and what it learns from."""
+
+    experience: Experience
 
     def __init__(self, config: TextConfig, folder: Path, report: Report) -> None:
         super().__init__(config, folder, report)
         self.agent, self.encodings = build_agent(config)
-        settings = self.agent.config
-        task = config.game_task
-        games = [make_games(task.family.name, "train", task.games) for _ in range(settings.environments)]
-        self.replay = Replay(settings.replay, settings.best_share)
-        self.collector = Collector(games, self.agent.texts, self.replay, config.seed)
+        if config.dataset:
+            self.experience = RecordedGames(self.agent, recorded_episodes(config))
+        else:
+            games = [training_games(config.game_task) for _ in range(self.agent.config.environments)]
+            self.experience = PlayedGames(self.agent, games, config.seed)
 
     def chooser(self) -> Chooser:
         """The agent's policy, with its encoder as it is now."""
-        return by_policy(self.agent)
+        return by_policy(self.agent.policy())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, moments, and every choice so far."""
-        return self.agent.tensors() | self.collector.tensors()
+        """Weights, moments, and what of its experience is not there anyway."""
+        kept: dict[str, Tensor] = self.agent.tensors()
+        return kept | self.experience.tensors()
 
     def bring(self, tensors: dict[str, Tensor]) -> None:
-        """Load the agent, and play its choices again."""
+        """Load the agent, and bring back its experience."""
         self.agent.load(tensors)
-        self.collector.load(tensors)
+        self.experience.load(tensors)
 
     def advance(self, steps: int) -> None:
-        """Take some steps of games, and updates as often as they are due."""
+        """Take some steps."""
         started = time.perf_counter()
         cpu = time.process_time()
         tally = Tally({})
         before = self.progress.metrics[-1] if self.progress.metrics else {}
-        settings = self.agent.config
         for number in range(self.progress.step + 1, self.progress.step + steps + 1):
-            share = self.collector.step(self.agent, self.rng)
-            if share is not None:
-                tally.add({"score": torch.tensor(100.0 * share)})
-            if number % settings.update_every == 0 and len(self.replay) >= settings.batch_size:
-                tally.add(self.agent.update(self.replay.sample(self.rng, settings.batch_size), self.rng))
+            for measured in self.experience.step(number, self.rng):
+                tally.add(measured)
         seconds = before.get("cpu_seconds", 0.0) + time.process_time() - cpu
         self.record(steps, tally.means(), time.perf_counter() - started, cpu_seconds=round(seconds, 3))
 

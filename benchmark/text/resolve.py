@@ -9,7 +9,8 @@ from typing import Any
 from ...datasets.errors import UserError, choose
 from ...datasets.games.families import missing
 from ...datasets.games.tasks import GameTask, find_game_task
-from ..lm.checkpoints import check_at_hand
+from ..lm.checkpoints import check_at_hand, model_type
+from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
 from ..runs.changes import changed
 from ..runs.config import MOST
@@ -18,7 +19,11 @@ from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
 from .config import ADAPTATION, TextConfig
-from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, Budget, Parts
+from .lamo import TARGET
+from .recorded import recording_of
+from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, WORDS_MODEL, Budget, Parts
+
+CONTINUES = "text-lamo"  # the agent that predicts words, and is told which return is wanted
 
 
 def resolve(wanted: Wanted) -> list[TextConfig]:
@@ -36,13 +41,19 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
     methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
-    budget = _budget(wanted, PROFILES[wanted.profile].budget(task))
-    games = games_hash(task, budget.view_episodes)
-    return [_config(wanted, task, method, seed, budget, games) for method in methods for seed in wanted.seeds]
+    profile = PROFILES[wanted.profile]
+    budgets = {method: profile.budget(task, recorded=look_up(method).recorded) for method in methods}
+    changed_budgets = {method: _budget(wanted, budget) for method, budget in budgets.items()}
+    games = {count: games_hash(task, count) for count in {each.view_episodes for each in changed_budgets.values()}}
+    return [
+        _config(wanted, task, method, seed, budget, games[budget.view_episodes])
+        for method, budget in changed_budgets.items()
+        for seed in wanted.seeds
+    ]
 
 
 def listed_methods() -> list[str]:
-    """The names of the methods that a table of a task has, unless others are asked for."""
+    """The names of the methods that a table of a task has, unless others are asked for: those that play themselves."""
     return [method for method in methods_of("text") if look_up(method).listed]
 
 
@@ -71,6 +82,7 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
     parts = PARTS[method]
     lm = _language_model(wanted, parts)
     policy = _policy(wanted, method, budget)
+    recording = recording_of(task, policy) if look_up(method).recorded else None
     changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
         task=task.name,
@@ -89,6 +101,9 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
         adaptation=parts.adaptation,
         parts=parts_of(task),
         games_hash=games,
+        target_returns=[TARGET if parts.agent == CONTINUES else 0.0],
+        dataset=recording.name if recording else "",
+        dataset_hash=recording.sha256 if recording else "",
     )
 
 
@@ -96,19 +111,26 @@ def _language_model(wanted: Wanted, parts: Parts) -> str:
     """The name of the model that the method reads with."""
     if parts.encoder != "lm":
         return GLOVE if parts.encoder == GLOVE else ""
-    name = str(wanted.choices.get("lm", LANGUAGE_MODEL))
+    predicts = parts.agent == CONTINUES
+    name = str(wanted.choices.get("lm", WORDS_MODEL if predicts else LANGUAGE_MODEL))
     check_at_hand(name)
+    if predicts and not (family := FAMILIES[model_type(name)]).predicts_words:
+        raise UserError(
+            f"{CONTINUES} predicts the words of commands, and '{name}' is an encoder ({family.title}); "
+            f"give a language model that predicts words, e.g. --lm {WORDS_MODEL}"
+        )
     return name
 
 
 def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
     """The settings of agent and adaptation, as they will read in config.json; of one that learns nothing, none."""
     parts = PARTS[method]
-    if parts.agent != "drrn":
+    if not parts.encoder:  # what reads nothing learns nothing
         return {}
     profile = PROFILES[wanted.profile]
-    given = _by_prefix(profile.chosen.get(method, {}) | dict(wanted.settings))
-    settings = agent_settings(profile.policy | given[""])
+    chosen = profile.policies.get(parts.agent, {}) | profile.chosen.get(method, {})
+    given = _by_prefix(chosen | dict(wanted.settings))
+    settings = agent_settings(method, given[""])
     if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
         settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))
     adaptation = asdict(adaptation_settings(parts.adaptation, given[ADAPTATION]))

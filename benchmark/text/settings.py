@@ -1,5 +1,6 @@
 """Budgets and settings of each profile, and the parts of each method. Light: no heavy imports."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ from ...baselines.fields import Count
 from ...datasets.games.tasks import FEW, GameTask
 
 LANGUAGE_MODEL = "minilm"  # unless --lm names another
+WORDS_MODEL = "gpt2-mini"  # likewise, of an agent that has to predict words
 GLOVE = "glove"  # in the place of a language model's name
 PUBLISHED = "gruppi2024"
 
@@ -15,7 +17,7 @@ PUBLISHED = "gruppi2024"
 class Parts:
     """The parts of a method; which weights its encoder has stands in its row of `runs/methods.py`."""
 
-    agent: str  # "drrn", or one that learns nothing: "random", "gold"
+    agent: str  # a kind of agents with the same settings; "random" and "gold" learn nothing
     encoder: str = ""  # "hash", "glove", or "lm", the language model
     adaptation: str = "fixed"  # what of the language model is trained
 
@@ -34,6 +36,13 @@ PARTS = {
         f"drrn-{name}": Parts("drrn", "lm", name)
         for name in ("top-k", "lora", "full", "warm-head", "l2-init", "distill", "ewc")
     },
+    "actor-critic-hash": Parts("actor-critic", "hash"),
+    "actor-critic-fixed": Parts("actor-critic", "lm"),
+    "actor-critic-top-k": Parts("actor-critic", "lm", "top-k"),
+    "text-bc-hash": Parts("text-bc", "hash"),
+    "text-bc-fixed": Parts("text-bc", "lm"),
+    "text-lamo": Parts("text-lamo", "lm", "lora"),
+    "text-lamo-random": Parts("text-lamo", "lm", "lora"),
 }
 
 
@@ -41,7 +50,7 @@ PARTS = {
 class Budget:
     """The length of a run, and how it is measured."""
 
-    steps: Count  # of all games together
+    steps: Count  # of all games together; of recorded games, of the optimiser
     evaluate_every: Count  # steps between evaluations; there is one before the first step too
     evaluation_episodes: Count  # on the games it learns from, as they are
     view_episodes: Count  # of each split in each view, in the last evaluations
@@ -54,32 +63,49 @@ class Profile:
 
     few: Budget  # where there are `FEW` games to learn from
     many: Budget
-    policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
+    recorded: Budget  # where these were played by others
+    policies: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # settings of agents, where not the defaults
     # Of methods alone, by their names: settings of the agent, and "adaptation.NAME", that `lamobench tune` chose.
-    chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chosen: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
 
-    def budget(self, task: GameTask) -> Budget:
+    def budget(self, task: GameTask, *, recorded: bool) -> Budget:
         """The budget of a task."""
+        if recorded:
+            return self.recorded
         return self.few if task.games <= FEW else self.many
 
+
+ONLINE_CPU = {
+    "learning_rate": 1e-3,
+    "batch_size": 16,
+    "environments": 1,
+    "update_every": 4,
+    "target_every": 25,
+}
+# Cloning does not go up and down: one evaluation at the end is enough, and a language model that reads each move anew
+# takes seconds for a game.
+RECORDED = Budget(steps=600, evaluate_every=200, evaluation_episodes=50, view_episodes=50, headline_evaluations=1)
+# LaMo, Table 7, for D4RL tasks.
+CONTINUING: dict[str, Any] = {"adaptation.rank": 16, "adaptation.alpha": 32.0}
 
 PROFILES = {
     "cpu": Profile(
         few=Budget(steps=3000, evaluate_every=300, evaluation_episodes=50, view_episodes=50),
         many=Budget(steps=6000, evaluate_every=600, evaluation_episodes=50, view_episodes=50),
-        policy={
-            "learning_rate": 1e-3,
-            "temperature": 0.1,  # of 0.05 to 0.3, on seed 1000 with hashes: above it too little is repeated
-            "batch_size": 16,
-            "environments": 1,
-            "update_every": 4,
-            "target_every": 25,
+        recorded=RECORDED,
+        policies={
+            # T: of 0.05 to 0.3, on seed 1000 with hashes: above it too little is repeated.
+            "drrn": ONLINE_CPU | {"temperature": 0.1},
+            "actor-critic": ONLINE_CPU,
+            "text-lamo": CONTINUING,
         },
     ),
     # 100,000 steps of 8 games side by side, and the agent's own defaults.
     PUBLISHED: Profile(
         few=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
         many=Budget(steps=800_000, evaluate_every=40_000, evaluation_episodes=50, view_episodes=50),
+        recorded=RECORDED,  # nothing of the kind was published
+        policies={"text-lamo": CONTINUING},
     ),
 }

@@ -1,26 +1,33 @@
 """Episodes of a finished run's policy to look at."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...datasets.errors import UserError
+from ...datasets.games.game import Game, Scene
+from ...datasets.games.players import OpenEpisode
 from ..runs.checkpoint import read_checkpoint
 from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT
 from ..runs.records import check_checkpoint
 from ..runs.tracks import Played
 from .build import build_agent, split_games
+from .collecting import draw
 from .config import TextConfig, text_config
-from .evaluation import EVALUATION, Chooser, by_policy
+from .evaluation import EVALUATION, Policy, by_policy, certain, goes_on, take, uniform
 from .evaluation import play as play_games
 from .loop import UNTAUGHT
 
+UNTAUGHT_POLICIES: dict[str, Policy] = {"random": uniform, "gold": certain}  # of the agents that learn nothing
 
-def load_chooser(folder: Path, config: TextConfig) -> Chooser:
+
+def load_policy(folder: Path, config: TextConfig) -> Policy:
     """The policy of the run in `folder`; a `UserError` if its checkpoint is not what was written."""
     if config.agent in UNTAUGHT:
-        return UNTAUGHT[config.agent]
+        return UNTAUGHT_POLICIES[config.agent]
     check_checkpoint(folder)
     tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
     agent, _ = build_agent(config)
@@ -28,7 +35,31 @@ def load_chooser(folder: Path, config: TextConfig) -> Chooser:
         agent.load(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
-    return by_policy(agent)
+    policy: Policy = agent.policy()
+    return policy
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move of a policy."""
+
+    scene: Scene  # as it read it
+    probabilities: Sequence[float]  # of the scene's commands
+    chosen: int
+    following: Scene
+
+
+def moves(folder: Path, config: TextConfig, game: Game, seed: int) -> Iterator[Move]:
+    """The moves of the policy of the run in `folder`, until the game is over or leaves it no command."""
+    policy = load_policy(folder, config)
+    rng = np.random.default_rng([seed, EVALUATION])
+    episode = OpenEpisode(game, [game.reset()], [])
+    while goes_on(episode):
+        (probabilities,) = policy([episode])
+        choice = draw(probabilities, rng)
+        before = episode.scenes[-1]
+        take(episode, choice)
+        yield Move(before, probabilities.tolist(), choice, episode.scenes[-1])
 
 
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
@@ -36,8 +67,10 @@ def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int,
     known = text_config(config)
     games = split_games(known.game_task, "train", episodes)
     rng = np.random.default_rng([first_seed, EVALUATION])
-    played = play_games(load_chooser(folder, known), [game for _, game in games], "orig", rng)
+    choose = UNTAUGHT[known.agent] if known.agent in UNTAUGHT else by_policy(load_policy(folder, known))
+    played = play_games(choose, [game for _, game in games], "orig", rng)
+    target = known.target_returns[0]
     return [
-        Played(number, 0.0, [], float(share), int(moves))
+        Played(number, target, [], float(share), int(moves))
         for (number, _), share, moves in zip(games, played.shares, played.moves, strict=True)
     ]

@@ -25,6 +25,15 @@ class Episode:
         return self.scenes[-1].score / self.scenes[-1].maximum
 
 
+@dataclass
+class OpenEpisode:
+    """A game on its way, as its player has seen it so far."""
+
+    game: Game
+    scenes: list[Scene]  # the last one is where it stands
+    chosen: list[int]  # the index of each command, one less
+
+
 def play_episode(game: Game, grade: str, number: int) -> Episode:
     """Play a game to its end, by a player of one of the `families.GRADES`; `mixed` takes the others in turn.
 

@@ -1,6 +1,7 @@
 """A tiny encoder whose weights are trained, scenes, and an agent on them."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 
 from lamobench.baselines.text.drrn import DRRN, DRRNConfig
 from lamobench.baselines.text.encoders import Encoder, HashEncoder
-from lamobench.baselines.text.texts import PieceVectors, Texts
+from lamobench.baselines.text.network import CommandNetwork
+from lamobench.baselines.text.texts import PieceVectors, State, Texts
 from lamobench.datasets.games.game import Scene
 
 Make = Callable[..., DRRN]
@@ -38,6 +40,23 @@ class Letters(nn.Module):
 def scene(observation: str, inventory: str, *commands: str, score: float = 0.0, over: bool = False) -> Scene:
     """A moment of a game of two points."""
     return Scene(observation, inventory, commands, score, 2.0, 0, over, over)
+
+
+def alone(agent: Any, network: CommandNetwork, state: State, command: int) -> Tensor:
+    """The numbers (outputs,) of one command, by a network of the agent's: one text at a time, without padding."""
+
+    def read(reader: nn.GRU, text: int) -> Tensor:
+        pieces = agent.texts.names(agent.texts.pieces[text])
+        vectors = agent.encoder.encode(pieces) if pieces else torch.zeros(1, agent.encoder.width)
+        outputs, _ = reader(network.project(vectors)[None])
+        return outputs[0, -1]
+
+    texts = [
+        read(network.observation, state.observation),
+        read(network.inventory, state.inventory),
+        read(network.command, command),
+    ]
+    return network.score(torch.cat(texts)).detach()  # type: ignore[no-any-return]
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import torch
 
 from lamobench.baselines.text.drrn import DRRN
 from lamobench.baselines.text.replay import Transition
-from lamobench.baselines.text.still import StillPolicy
 from lamobench.baselines.text.texts import State, make_batch
-from lamobench.tests.baselines.text.conftest import Make, scene
+from lamobench.tests.baselines.text.conftest import Make, alone, scene
 
 SCENES = (
     scene("a dark room", "", "go on", "look"),
@@ -20,20 +19,8 @@ both = pytest.mark.parametrize("letters", [False, True])
 
 
 def naive(agent: DRRN, state: State, command: int) -> float:
-    """Q of one command, one text at a time, without padding."""
-
-    def read(network: torch.nn.GRU, text: int) -> torch.Tensor:
-        pieces = agent.texts.names(agent.texts.pieces[text])
-        vectors = agent.encoder.encode(pieces) if pieces else torch.zeros(1, agent.encoder.width)
-        outputs, _ = network(agent.network.project(vectors)[None])
-        return outputs[0, -1]
-
-    texts = [
-        read(agent.network.observation, state.observation),
-        read(agent.network.inventory, state.inventory),
-        read(agent.network.command, command),
-    ]
-    return float(agent.network.score(torch.cat(texts)).detach())
+    """Q of one command."""
+    return float(alone(agent, agent.network, state, command))
 
 
 @both
@@ -48,7 +35,7 @@ def test_a_batch_gives_what_text_by_text_gives(make: Make, letters: bool) -> Non
     flat = [p for state in states for p in agent.probabilities(state).tolist()]
     softmax = torch.cat([(each / agent.config.temperature).softmax(0) for each in values.split([2, 3, 1])])
     np.testing.assert_allclose(flat, softmax.numpy(), rtol=1e-4)
-    still = StillPolicy(agent)
+    still = agent.policy()
     for _ in range(2):  # the second time nothing is read anew
         np.testing.assert_allclose(torch.cat(still.probabilities(states)).numpy(), softmax.numpy(), rtol=1e-4)
 
@@ -65,22 +52,16 @@ def test_targets_by_hand(make: Make) -> None:
     ]
     with torch.no_grad():
         agent.network.score[2].bias += 10.0  # the target does not move along
-        best = [max(naive_of_target(agent, state, command) for command in state.commands) for state in (second, third)]
+        best = [
+            max(float(alone(agent, agent.target, state, command)) for command in state.commands)
+            for state in (second, third)
+        ]
     expected = [1.0 + 0.5 * best[0], 2.0 + 0.5 * best[1], 3.0, 4.0]
     np.testing.assert_allclose(agent.targets(steps).numpy(), expected, rtol=1e-5)
     found = [naive(agent, step.state, step.command) for step in steps]
     apart = np.abs(np.subtract(found, expected))
     huber = np.where(apart < 1.0, 0.5 * apart**2, apart - 0.5).mean()
     assert float(agent.loss(steps).detach()) == pytest.approx(huber, rel=1e-5)
-
-
-def naive_of_target(agent: DRRN, state: State, command: int) -> float:
-    network = agent.network
-    agent.network = agent.target
-    try:
-        return naive(agent, state, command)
-    finally:
-        agent.network = network
 
 
 @both

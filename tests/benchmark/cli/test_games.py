@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,84 @@ def test_a_game_that_there_is_not_gets_one_line(
         (["tidy-easy", "--number", "40"], "41 games of tidy-easy's split train were asked for"),
         (["tidy-easy", "--view", "x"], "unknown view 'x'"),
         (["tidy-easy", "--split", "test"], "unknown split of tidy-easy 'test'"),
+    ):
+        with pytest.raises(UserError, match=line):
+            played(monkeypatch, capsys, [], *arguments)
+
+
+TINY = (
+    *("--budget", "steps=20", "--budget", "evaluate_every=10", "--budget", "headline_evaluations=1"),
+    *("--budget", "evaluation_episodes=1", "--budget", "view_episodes=1", "--json"),
+)
+
+
+def trained(capsys: pytest.CaptureFixture[str], method: str, *arguments: str) -> str:
+    """The folder of a run of a second."""
+    return str(json.loads(run(capsys, "train", "tidy-easy", "--method", method, *TINY, *arguments))["folder"])
+
+
+class Terminal(io.StringIO):
+    """Lines that a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_run_is_watched_move_by_move(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = trained(capsys, "drrn-hash", "--set", "hidden=8")
+    shown = played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2")
+    assert "plays tidy-easy/train/0, view synonyms" in shown
+    assert "On the TV stand you see a teddy." in " ".join(shown.split())  # what it read, not what the game was told
+    assert "4 other commands, " in shown
+    assert len(re.findall(r"^> +\d+\.\d %  [█░]{20}  \w", shown, re.M)) == 2
+    for move in shown.split("You are carrying")[1:]:
+        shares = [float(share) for share in re.findall(r"(\d+\.\d) %", move)]
+        assert sum(shares) == pytest.approx(100.0, abs=0.5)
+        marked = [line for line in move.splitlines() if line.startswith(">")]
+        assert len(marked) == 1
+    assert re.search(r"\d of 1 points in 2 moves\n$", shown)
+    assert shown == played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2")
+    other = played(monkeypatch, capsys, [], "--run", folder, "--view", "synonyms", "--moves", "2", "--seed", "5")
+    assert other.splitlines()[:5] == shown.splitlines()[:5]
+    assert other != shown
+    monkeypatch.setattr("sys.stdin", Terminal("\nquit\n"))
+    waited = run(capsys, "play", "--run", folder, "--split", "ood")
+    assert waited.count("Enter: the next move; quit: leave") == 2
+    assert re.search(r"points in \d+ moves\n$", waited)
+
+
+def test_those_that_learn_nothing_are_watched_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = played(monkeypatch, capsys, [], "--run", trained(capsys, "gold"))
+    assert ">  100.0 %  ████████████████████  take teddy bear from television stand" in gold
+    assert "Everything is where it belongs." in " ".join(gold.split())
+    assert gold.endswith("1 of 1 points in 2 moves\n")
+    chance = played(monkeypatch, capsys, [], "--run", trained(capsys, "random"), "--moves", "1")
+    assert chance.count(" 10.0 %") == 6
+
+
+def test_what_can_t_be_watched_gets_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(trained(capsys, "random"))
+    learned = Path(trained(capsys, "drrn-hash", "--set", "hidden=8"))
+    (learned / "checkpoint.safetensors").unlink()
+    begun = home / "begun"
+    begun.mkdir()
+    (begun / "config.json").write_text((folder / "config.json").read_text())
+    former = Path(__file__).parents[1] / "runs" / "former"
+    offline = next(path.parent for path in sorted(former.rglob("config.json")) if '"track"' not in path.read_text())
+    for arguments, line in (
+        (["--run", str(home)], "holds no run: there is no config.json in it"),
+        (["--run", str(offline)], "is of track 'offline'; this is for runs of track 'text'"),
+        (["--run", str(begun)], "is not finished; start the command that made it again"),
+        (["--run", str(learned)], r"checkpoint .* cannot be read"),
+        (["--run", str(folder), "--view", "x"], "unknown view 'x'"),
+        (["--run", str(folder), "--split", "test"], "unknown split of tidy-easy 'test'"),
+        (["--run", str(folder), "--moves", "-1"], "give --moves and --seed from 0"),
+        (["tidy-easy", "--run", str(folder)], "leave out the game, which is the run's own"),
+        ([], "name a game to play, e.g. lamobench play tidy-easy, or a run to watch: --run RUN"),
     ):
         with pytest.raises(UserError, match=line):
             played(monkeypatch, capsys, [], *arguments)

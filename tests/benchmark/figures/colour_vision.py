@@ -45,5 +45,7 @@ def _lab(linear: Array) -> Array:
 
 
 def _meet(*methods: str) -> bool:
-    """Tell whether some task can have them all: one that all can play has either kind of actions."""
-    return any(all(METHODS[name].plays(discrete=kind) for name in methods) for kind in (True, False))
+    """Tell whether some table can have them all: of a task with either kind of actions, or of recorded text games."""
+    return len({METHODS[name].recorded for name in methods}) == 1 and any(
+        all(METHODS[name].plays(discrete=kind) for name in methods) for kind in (True, False)
+    )

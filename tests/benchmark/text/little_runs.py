@@ -1,7 +1,6 @@
 """Finished runs on text games whose evaluations are written by hand."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from lamobench.benchmark.runs.damage import sizes_and_hashes
@@ -13,7 +12,7 @@ from lamobench.benchmark.text.settings import PARTS
 EPISODES = 4
 STEPS = (0, 100, 200, 300)
 # The share of points at each evaluation, then in each part at the end.
-OUTCOMES: Mapping[str, tuple[list[float], dict[str, float]]] = {
+OUTCOMES: dict[str, tuple[list[float], dict[str, float]]] = {
     "random": ([0.25] * 4, {"train/orig": 0.25, "train/paraphrase": 0.25, "train/shuffle": 0.25, "ood/orig": 0.0}),
     "drrn-hash": (
         [0.25, 0.5, 0.75, 0.75],
@@ -23,6 +22,11 @@ OUTCOMES: Mapping[str, tuple[list[float], dict[str, float]]] = {
         [0.25, 0.75, 1.0, 1.0],
         {"train/orig": 1.0, "train/paraphrase": 0.75, "train/shuffle": 0.25, "ood/orig": 0.5},
     ),
+}
+# The same of methods that learn from recorded games.
+RECORDED: dict[str, tuple[list[float], dict[str, float]]] = {
+    "text-bc-hash": ([0.0, 0.25, 0.5, 0.5], {"train/orig": 0.5, "train/shuffle": 0.25}),
+    "text-lamo": ([0.0, 0.5, 0.5, 0.75], {"train/orig": 0.75, "train/shuffle": 0.5}),
 }
 
 
@@ -39,16 +43,18 @@ def config_of(method: str, seed: int) -> TextConfig:
         evaluate_every=100,
         evaluation_episodes=EPISODES,
         headline_evaluations=2,
-        policy={"learning_rate": 0.001} if method.startswith("drrn") else {},
+        policy={"learning_rate": 0.001} if PARTS[method].encoder else {},
         version="0.1.0",
-        lm="gpt2-mini" if method == "drrn-fixed" else "",
-        lm_hash="a" * 64 if method == "drrn-fixed" else "",
+        lm="gpt2-mini" if PARTS[method].encoder == "lm" else "",
+        lm_hash="a" * 64 if PARTS[method].encoder == "lm" else "",
         agent=PARTS[method].agent,
         encoder=PARTS[method].encoder,
-        adaptation="fixed",
-        parts=list(OUTCOMES[method][1]),
+        adaptation=PARTS[method].adaptation,
+        parts=list((OUTCOMES | RECORDED)[method][1]),
         games_hash="b" * 64,
         view_episodes=EPISODES,
+        dataset="tidy-medium-mixed" if method in RECORDED else "",
+        dataset_hash="c" * 64 if method in RECORDED else "",
     )
 
 
@@ -58,7 +64,7 @@ def write_run(root: Path, method: str, seed: int) -> Path:
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))
-    curve, ends = OUTCOMES[method]
+    curve, ends = (OUTCOMES | RECORDED)[method]
     played = [
         Episode(step, 0.0, n, n, share + (0.01 * seed if n == 0 else 0.0), 20)
         for step, share in zip(STEPS, curve, strict=True)

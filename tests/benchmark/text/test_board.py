@@ -10,7 +10,7 @@ from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import group_runs
 from lamobench.benchmark.text.board import CHOSEN, rows, tables
-from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_run
+from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_run
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,29 @@ def test_the_archive_says_the_same(results: Path, tmp_path: Path) -> None:
     board.write_text(board.read_text().replace("0.1875,0.1875", "0.1876,0.1875", 1))
     (fault,) = next(found.faults for found in check_folder(tmp_path) if found.path.name == "text.csv")
     assert fault.startswith("area_gain is 0.1876, recomputed 0.1875 ")
+
+
+def test_recorded_games_are_compared_among_themselves(tmp_path: Path) -> None:
+    for method in ("drrn-hash", *RECORDED):
+        for seed in (0, 1):
+            write_run(tmp_path / "runs", method, seed)
+    output = str(tmp_path / "results")
+    parse(["leaderboard", "--runs", str(tmp_path / "runs"), "--output", output, "--archive"]).run()
+    with (tmp_path / "results" / "text.csv").open() as file:
+        found = {row["method"]: row for row in csv.DictReader(file)}
+    assert {name: row["dataset"] for name, row in found.items()} == {
+        "drrn-hash": "tidy-medium",
+        "text-bc-hash": "tidy-medium-mixed",
+        "text-lamo": "tidy-medium-mixed",
+    }
+    gain = (0.5 + 0.5 + 0.75) / 4 - (0.25 + 0.5 + 0.5) / 4  # on the hash of the same games, not on that which played
+    assert float(found["text-lamo"]["area_gain"]) == pytest.approx(gain, abs=1e-3)
+    assert found["text-bc-hash"]["area_gain"] == found["drrn-hash"]["area_gain"] == ""
+    assert {"tidy-medium.png", "tidy-medium-mixed.png"} <= {path.name for path in (tmp_path / "results").iterdir()}
+    titles = [table.split(" (")[0] for table in tables(rows(group_runs(finished(map(read_run, runs_in(tmp_path))))))]
+    assert [title for title in titles if "\n" not in title] == ["tidy-medium", "tidy-medium-mixed"]
+    assert not any(check.faults for check in check_folder(tmp_path / "results"))
+
+
+def runs_in(folder: Path) -> list[Path]:
+    return sorted((folder / "runs").iterdir())

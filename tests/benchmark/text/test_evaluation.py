@@ -40,7 +40,7 @@ class Corridor:
 def test_episodes_side_by_side_end_each_by_itself() -> None:
     games: list[Game] = [Corridor("a"), Corridor("b"), Corridor("c")]
     script = iter([[1, 0, 1], [1, 1]])
-    played = play(lambda games, scenes, rng: next(script), games, "orig", np.random.default_rng(0))
+    played = play(lambda episodes, rng: next(script), games, "orig", np.random.default_rng(0))
     assert played.shares.tolist() == [1.0, 0.0, 1.0]
     assert played.won.tolist() == [True, False, True]
     assert played.moves.tolist() == [2, 1, 2]

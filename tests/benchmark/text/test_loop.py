@@ -49,7 +49,7 @@ class StoppedError(Exception):
     """The run is cut short here."""
 
 
-@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill"])
+@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill", "actor-critic-top-k"])
 def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     method: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,18 +102,18 @@ def test_what_is_said_to_be_trained_moves_and_nothing_else(method: str, tiny: Ti
 def test_choices_that_are_played_again_fill_the_buffer_as_it_was(tiny: Tiny, tmp_path: Path) -> None:
     first, second = (Learning(tiny(), tmp_path, lambda *_: None) for _ in range(2))
     for _ in range(70):
-        first.collector.step(first.agent, first.rng)
-    second.collector.load(first.collector.tensors())
-    assert second.replay.ring == first.replay.ring
-    assert second.replay.best == first.replay.best
-    for ours, theirs in zip(first.collector.places, second.collector.places, strict=True):
+        first.experience.collector.step(first.agent, first.rng)
+    second.experience.load(first.experience.tensors())
+    assert second.experience.replay.ring == first.experience.replay.ring
+    assert second.experience.replay.best == first.experience.replay.best
+    for ours, theirs in zip(first.experience.collector.places, second.experience.collector.places, strict=True):
         assert ours is theirs is None or (ours and theirs and ours.scene == theirs.scene)
 
 
 def test_games_that_no_longer_offer_what_was_chosen_are_one_line(tiny: Tiny, tmp_path: Path) -> None:
     folder = tmp_path / tiny().id
     training = Learning(tiny(), folder, lambda *_: None)
-    training.collector.choices = [10_000]
+    training.experience.collector.choices = [10_000]
     training.write()
     with pytest.raises(ValueError, match=r"no longer offers command 10000\); delete .* to start that run again"):
         Learning(tiny(), folder, lambda *_: None).load()
