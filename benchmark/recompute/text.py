@@ -1,4 +1,4 @@
-"""The table of the text track, text.csv: how fast games are learned, what is left in other words (docs/text.md)."""
+"""The table of the text track, text.csv: how fast games are learned, what is left of words and of their meanings."""
 
 import csv
 import io
@@ -19,6 +19,13 @@ TRACK = "text"
 LEARNED = SPLITS[0]  # the split of the games that are learned from
 PLAIN = "orig"
 REACHED = 0.8  # of a run's best evaluation
+KINDS = ("glosses", "nouns")
+CHANGES = (
+    *(f"{name}_{kind}" for name in ("cka", "drift", "neighbours") for kind in KINDS),
+    "weight_change",
+    "cross_entropy",
+)
+LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_valid", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 
 Value = str | int | float | None
@@ -78,6 +85,7 @@ def _measures(run: Run, row: Row) -> Measures:
             "moves": float(np.mean(parts[f"{LEARNED}/{PLAIN}"][1])),
             "robustness": float(np.mean(others)) / plain if others and plain > 0 else UNKNOWN,
             **{part: shares.get(part, UNKNOWN) for part in PARTS},
+            **_meters(run.files.get("meters.csv", b""), run.last),
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
@@ -91,6 +99,14 @@ def _parts(content: bytes, names: Sequence[str]) -> dict[str, tuple[list[float],
         shares.append(float(row["return"]))
         moves.append(float(row["length"]))
     return found
+
+
+def _meters(content: bytes, last: int) -> Measures:
+    """The meters, means of the last evaluations, and of `LEVELS` the first value; NaN where there is none."""
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
+    columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    found = {name: float(np.mean(columns[name][-last:])) if name in columns else UNKNOWN for name in CHANGES + LEVELS}
+    return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}
 
 
 def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:

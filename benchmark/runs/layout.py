@@ -36,6 +36,7 @@ FILES = {
     "metrics.jsonl": File(256 * MB, of_finished=True, sized=True),
     "episodes.csv": File(256 * MB, of_finished=True, sized=True),
     "stages.csv": File(256 * MB, sized=True),
+    "meters.csv": File(16 * MB, sized=True),
     "done.json": File(MB, of_finished=True),
     "failed.json": File(MB),
     DATA_FACTS: File(16 * MB),

@@ -17,7 +17,7 @@ from ..runs.layout import EVALUATIONS, EVALUATIONS_MOST, EVALUATIONS_UNPACKED, M
 from .archive import export_runs
 
 METRICS = "metrics.jsonl"
-TOLD = ("config.json", "episodes.csv", "stages.csv", METRICS)  # the files of which tables are made
+TOLD = ("config.json", "episodes.csv", "stages.csv", "meters.csv", METRICS)  # the files of which tables are made
 PRESET = 9  # of xz: as small as it gets, in memory that `recompute` allows for
 
 

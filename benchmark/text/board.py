@@ -20,7 +20,19 @@ from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
 from .figure import games_figure
-from .measures import ORIGINAL, Measures, ends, measure, robustness
+from .measures import (
+    KINDS,
+    METERS,
+    NOT_CHANGES,
+    OF_KINDS,
+    ORIGINAL,
+    OTHERS,
+    Measures,
+    ends,
+    measure,
+    meters,
+    robustness,
+)
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -35,6 +47,7 @@ NARROW = {
 }  # views where there is little room
 NO_MEANING = "drrn-hash"  # the method that others are compared with
 MEASURES = tuple(field.name for field in fields(Measures))
+METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 LEARNING = (
     "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
@@ -45,6 +58,13 @@ LEARNING = (
 VIEWED = (
     "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
     "of unseen objects. robust: mean of a line's other views, in per cent of orig."
+)
+
+DEGENERATION = (
+    "The language model at the end, beside what it was. CKA, drift, kept (of ten neighbours), anis. (anisotropy): of "
+    "definitions, and of nouns. weights: distance from the first, as a share of their norm. train, valid, ood: 1 / "
+    "rank of the right place of things of the games learned from, of new games, and unseen. WordNet: correlation of "
+    "cosine and nearness. nats: rise of cross entropy a token."
 )
 
 
@@ -60,7 +80,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Two tables for each task, profile and variant: how it was learned, and every split and view."""
+    """Tables for each task, profile and variant: how it was learned, every split and view, trained language models."""
     places: dict[Place, list[Mapping[str, Any]]] = {}
     for row in rows:
         places.setdefault((row["task"], row["profile"], row["variant"]), []).append(row)
@@ -71,6 +91,11 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
         yield "\n".join([f"{task}: in other words", *table_lines(lines), *wrapped(VIEWED)])
+        if metered := [row for row in best_first if row["weight_change"] is not None]:
+            models = {row["lm"]: row for row in metered}
+            lines = [line for lm, row in models.items() for line in _metered(row, f"before ({lm})", "_before")]
+            lines += [line for row in metered for line in _metered(row, short_label(row["method"], row["lm"]))]
+            yield "\n".join([f"{task}: what became of the language model", *table_lines(lines), *wrapped(DEGENERATION)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
@@ -112,6 +137,9 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         for view in VIEWS:
             part = f"{split}/{view}"
             row |= _columns(part, [found[part] for found in shares if part in found])
+    metered = [meters(run) for run in group.runs]
+    for name in METERED:
+        row |= _columns(name, [found[name] for found in metered if name in found])
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
 
 
@@ -151,6 +179,20 @@ def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
             name = short_label(row["method"], row["lm"]) if not lines else ""
             lines.append({"method": name, "games": split, **cells, "robust": robust})
     return lines
+
+
+def _metered(row: Mapping[str, Any], name: str, ending: str = "") -> list[dict[str, str]]:
+    """A row's meters as lines of the third table, one for each kind of texts; `ending` "_before": before training."""
+    lines = []
+    for kind in KINDS:
+        own = {title: _meter(row.get(f"{meter}_{kind}{ending}")) for meter, title in OF_KINDS.items()}
+        more = {title: _meter(row.get(f"{meter}{ending}")) if lines else "" for meter, title in OTHERS.items()}
+        lines.append({"method": "" if lines else name, "of": kind, **own, **more})
+    return lines
+
+
+def _meter(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float | None) -> str:

@@ -13,8 +13,10 @@ from ...baselines.text.replay import Replay
 from ...datasets.errors import UserError
 from ...datasets.games.families import make_games
 from ...datasets.games.game import Game
+from ..lm.sentences import SentenceEncoder
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.meters import meters_csv
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
 from ..runs.store import write_logs
@@ -24,6 +26,7 @@ from .build import build_agent, count_parameters, split_games
 from .collecting import Collector
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+from .meters import Meters, probes_of
 
 LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
 UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
@@ -144,10 +147,22 @@ class Learning(Playing):
         games = [make_games(task.family.name, "train", task.games) for _ in range(settings.environments)]
         self.replay = Replay(settings.replay, settings.best_share)
         self.collector = Collector(games, self.agent.texts, self.replay, config.seed)
+        encoder = self.agent.encoder
+        trained = isinstance(encoder, SentenceEncoder) and bool(self.agent.tuned)
+        self.meters = Meters(encoder, probes_of(task)) if trained else None
 
     def chooser(self) -> Chooser:
         """The agent's policy, with its encoder as it is now."""
         return by_policy(self.agent)
+
+    def evaluate(self) -> None:
+        """Measure what became of the language model too, if it is trained."""
+        super().evaluate()
+        started = time.perf_counter()
+        first = self.progress.step == 0
+        if self.meters is not None and (first or self.progress.meters):  # an older tree's run began without
+            self.progress.meters += meters_csv(self.progress.step, self.meters.measure(), header=first)
+        self.progress.evaluation_seconds += time.perf_counter() - started
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, moments, and every choice so far."""

@@ -13,7 +13,7 @@ from lamobench.benchmark.runs.stages import read_stages
 from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.text import track
 from lamobench.benchmark.text.loop import Learning
-from lamobench.benchmark.text.measures import ends, measure
+from lamobench.benchmark.text.measures import METERS, NOT_CHANGES, ends, measure, meters
 from lamobench.benchmark.training.life import Life
 from lamobench.tests.benchmark.text.conftest import Tiny, train
 
@@ -38,6 +38,9 @@ def test_every_method_is_trained_and_measured(method: str, tiny: Tiny, tmp_path:
     assert len(stages) == 2 * len(config.parts)
     assert set(stages[:, 0]) == {20, 30}
     assert (run.done["params_trainable"] > 0) == method.startswith("drrn")
+    metered = meters(run)
+    assert bool(metered) == (run.folder / "meters.csv").exists() == (method in ("drrn-lora", "drrn-ewc"))
+    assert set(metered) <= {*METERS, *(f"{name}_before" for name in NOT_CHANGES)}
     if method == "gold":
         assert set(ends(run).values()) == {1.0}
         assert found.robustness == 1.0
@@ -69,7 +72,8 @@ def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     np.random.seed(123)  # noqa: NPY002
     cut = train(config, tmp_path / "cut")
     whole = train(config, tmp_path / "whole")
-    for name in ("episodes.csv", "stages.csv"):
+    names = ["episodes.csv", "stages.csv", *(["meters.csv"] if method == "drrn-distill" else [])]
+    for name in names:
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
     assert without_seconds(cut) == without_seconds(whole)
     ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
