@@ -129,21 +129,21 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         "params_trainable": group.runs[0].done["params_trainable"],
     }
     for name in MEASURES:
-        row |= _columns(name, [getattr(found, name) for found in own.values()])
+        row |= columns(name, [getattr(found, name) for found in own.values()])
     paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
-    row |= _columns("area_gain", paired if config.method != NO_MEANING else [])
+    row |= columns("area_gain", paired if config.method != NO_MEANING else [])
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:
             part = f"{split}/{view}"
-            row |= _columns(part, [found[part] for found in shares if part in found])
+            row |= columns(part, [found[part] for found in shares if part in found])
     metered = [meters(run) for run in group.runs]
     for name in METERED:
-        row |= _columns(name, [found[name] for found in metered if name in found])
+        row |= columns(name, [found[name] for found in metered if name in found])
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
 
 
-def _columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
+def columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
     """The mean of values, but for those that are not there, and its interval."""
     known = np.array([value for value in values if math.isfinite(value)])
     found = estimate({"": known}, mean) if len(known) else UNKNOWN
@@ -183,7 +183,7 @@ def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _metered(row: Mapping[str, Any], name: str, ending: str = "") -> list[dict[str, str]]:
     """A row's meters as lines of the third table, one for each kind of texts; `ending` "_before": before training."""
-    lines = []
+    lines: list[dict[str, str]] = []
     for kind in KINDS:
         own = {title: _meter(row.get(f"{meter}_{kind}{ending}")) for meter, title in OF_KINDS.items()}
         more = {title: _meter(row.get(f"{meter}{ending}")) if lines else "" for meter, title in OTHERS.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...baselines.text.drrn import DRRN
 from ...baselines.text.still import StillPolicy
@@ -18,6 +19,7 @@ from .collecting import draw
 EVALUATION = 2  # tells the stream of an evaluation's choices from others of a run
 
 Chooser = Callable[[Sequence[Game], Sequence[Scene], np.random.Generator], list[int]]
+Watch = Callable[[Sequence[Game], Sequence[Scene], Sequence[Tensor], Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,20 @@ def play(choose: Chooser, games: Sequence[Game], view: str, rng: np.random.Gener
     )
 
 
-def by_policy(agent: DRRN) -> Chooser:
-    """Commands drawn from an agent's policy as it is now, at the temperature that it learns at."""
+def by_policy(agent: DRRN, watch: Watch | None = None) -> Chooser:
+    """Commands drawn from an agent's policy as it is now, at the temperature that it learns at.
+
+    `watch` is told of games, scenes, probabilities and choices.
+    """
     policy = StillPolicy(agent)
 
     def choose(games: Sequence[Game], scenes: Sequence[Scene], rng: np.random.Generator) -> list[int]:
         states = [agent.texts.state(scene) for scene in scenes]
-        return [draw(probabilities, rng) for probabilities in policy.probabilities(states)]
+        probabilities = policy.probabilities(states)
+        choices = [draw(each, rng) for each in probabilities]
+        if watch is not None:
+            watch(games, scenes, probabilities, choices)
+        return choices
 
     return choose
 

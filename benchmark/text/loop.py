@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from ...baselines.text.replay import Replay
 from ...datasets.errors import UserError
 from ...datasets.games.families import make_games
 from ...datasets.games.game import Game
+from ...datasets.storage import write_json, write_text
 from ..lm.sentences import SentenceEncoder
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.layout import PAIRS, TRANSCRIPT
 from ..runs.meters import meters_csv
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
@@ -27,6 +30,9 @@ from .collecting import Collector
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
 from .meters import Meters, probes_of
+from .pairs import pairs_csv
+from .shared_states import SharedStates
+from .transcript import Transcript
 
 LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
 UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
@@ -146,10 +152,13 @@ class Learning(Playing):
         task = config.game_task
         games = [make_games(task.family.name, "train", task.games) for _ in range(settings.environments)]
         self.replay = Replay(settings.replay, settings.best_share)
-        self.collector = Collector(games, self.agent.texts, self.replay, config.seed)
-        encoder = self.agent.encoder
-        trained = isinstance(encoder, SentenceEncoder) and bool(self.agent.tuned)
-        self.meters = Meters(encoder, probes_of(task)) if trained else None
+        self.meters: Meters | None = None
+        self.shared: SharedStates | None = None
+        if self.agent.tuned and isinstance(self.agent.encoder, SentenceEncoder):
+            self.meters = Meters(self.agent.encoder, probes_of(task))
+            self.shared = SharedStates(self.agent.texts, self.meters.probes.nouns)
+        watch = self.shared.add if self.shared else None
+        self.collector = Collector(games, self.agent.texts, self.replay, config.seed, watch)
 
     def chooser(self) -> Chooser:
         """The agent's policy, with its encoder as it is now."""
@@ -204,6 +213,21 @@ class Learning(Playing):
     def counts(self) -> dict[str, int]:
         """The numbers of parameters."""
         return count_parameters(self.agent)
+
+    def finish(self) -> None:
+        """Write an episode to read, what became of pairs of nouns, and what makes the run count."""
+        write_json(self.folder / TRANSCRIPT, self._transcript())
+        if self.meters and self.shared:
+            write_text(self.folder / PAIRS, pairs_csv(self.meters.pairs(self.shared)))
+        super().finish()
+
+    def _transcript(self) -> dict[str, Any]:
+        """The first episode of the last evaluation, which is played again."""
+        config = self.config
+        games = split_games(config.game_task, "train", config.evaluation_episodes)
+        kept = Transcript()
+        played = self._play(by_policy(self.agent, kept.watch), games, "orig", config.steps // config.evaluate_every)
+        return kept.stored(played)
 
 
 def make_life(config: TextConfig, folder: Path, report: Report) -> Playing:

@@ -96,8 +96,13 @@ def steps_to_enough(steps: Array, curve: Array) -> float:
 def robustness(parts: Mapping[str, float], split: str) -> float:
     """The mean over a split's views but the original, divided by the original; NaN where there is nothing to divide."""
     original = parts.get(f"{split}/{ORIGINAL}", 0.0)
-    others = [share for part, share in parts.items() if part.startswith(f"{split}/") and part != f"{split}/{ORIGINAL}"]
-    return float(np.mean(others)) / original if others and original > 0 else math.nan
+    return others(parts, split) / original if original > 0 else math.nan
+
+
+def others(parts: Mapping[str, float], split: str) -> float:
+    """The mean over a split's views but the original; NaN where there are none."""
+    shares = [share for part, share in parts.items() if part.startswith(f"{split}/") and part != f"{split}/{ORIGINAL}"]
+    return float(np.mean(shares)) if shares else math.nan
 
 
 def _parts(run: FinishedRun) -> dict[str, Array]:

@@ -26,6 +26,8 @@ from ..lm.families import family_of
 from ..lm.sentences import SentenceEncoder
 from .build import training_games
 from .measures import KINDS
+from .pairs import Pairs
+from .shared_states import SharedStates
 
 HOLDERS = tuple(ROOM_OF)
 
@@ -82,7 +84,7 @@ class Meters:
     def measure(self) -> dict[str, float]:
         """Every meter of the encoder as it is now, by name; without those that this language model doesn't have."""
         vectors = self._vectors()
-        found = {}
+        found: dict[str, float] = {}
         for kind in KINDS:
             rows = self._rows(getattr(self.probes, kind))
             found |= compared(kind, self.base[rows], vectors[rows])
@@ -95,6 +97,15 @@ class Meters:
         if self.loss is not None and (loss := cross_entropy(self.encoder, self.probes.glosses)) is not None:
             found["cross_entropy"] = loss - self.loss
         return found
+
+    def pairs(self, shared: SharedStates) -> Pairs:
+        """The nouns that were read, two by two: how often together, and their cosines before training and now."""
+        known = np.flatnonzero(shared.read.diagonal())
+        nouns = [self.probes.nouns[number] for number in known]
+        rows = self._rows(nouns)
+        both = np.ix_(known, known)
+        cosine = [cosines(vectors[rows]).numpy() for vectors in (self.base, self._vectors())]
+        return Pairs(tuple(nouns), shared.read[both], shared.rewarded[both], *cosine)
 
     @torch.no_grad()
     def _vectors(self) -> Tensor:

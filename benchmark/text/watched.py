@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...baselines.text.drrn import DRRN
 from ...datasets.errors import UserError
 from ..runs.checkpoint import read_checkpoint
 from ..runs.config import RunConfig
@@ -21,14 +22,19 @@ def load_chooser(folder: Path, config: TextConfig) -> Chooser:
     """The policy of the run in `folder`; a `UserError` if its checkpoint is not what was written."""
     if config.agent in UNTAUGHT:
         return UNTAUGHT[config.agent]
+    agent, _ = build_agent(config)
+    load_weights(agent, folder)
+    return by_policy(agent)
+
+
+def load_weights(agent: DRRN, folder: Path) -> None:
+    """Bring an agent to the checkpoint of the run in `folder`; a `UserError` if that is not what was written."""
     check_checkpoint(folder)
     tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
-    agent, _ = build_agent(config)
     try:
         agent.load(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
-    return by_policy(agent)
 
 
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:
