@@ -158,6 +158,7 @@ _ALL = (
         "they learn, and how much of it is left in other words and in new games.",
         subjects=tuple(TASKS),
         board="lamobench.benchmark.text.board",
+        report="lamobench.benchmark.text.report",
     ),
 )
 TRACKS = Registry("track", Track, _ALL)

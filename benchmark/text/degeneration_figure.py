@@ -58,12 +58,11 @@ def _draw_scores(axes: Axes, every: Sequence[FinishedArm], rates: Sequence[float
         look = look_up(finished.arm.method)
         points = [(_lost(finished, run), 100.0 * _score(finished, run, score)) for run in finished.group.runs]
         if not finished.group.config.lm_hash:
-            axes.axhline(
-                sum(y for _, y in points) / len(points), color=look.colour, linewidth=1.4, linestyle=":", zorder=1
-            )
+            mean = sum(y for _, y in points) / len(points)
+            axes.axhline(mean, color=look.colour, linewidth=1.4, linestyle=":", zorder=1)
             continue
-        style = {"color": look.colour, "markeredgecolor": "white", "markeredgewidth": 0.6, "alpha": 0.85}
-        axes.plot(*zip(*points, strict=True), look.marker, markersize=_size(finished.arm.rate, rates), **style)
+        (drawn,) = axes.plot(*zip(*points, strict=True), look.marker, color=look.colour, alpha=0.85)
+        drawn.set(markersize=_size(finished.arm.rate, rates), markeredgecolor="white", markeredgewidth=0.6)
     axes.set_title(SCORES[score])
     axes.set_xlabel("neighbours lost, %")
     axes.set_ylabel("% of points")

@@ -99,7 +99,7 @@ def words_figure(shown: Mapping[str, Words], task: str, path: Path) -> None:
 def _draw_words(axes: Axes, title: str, nouns: Sequence[str], places: Array, joined: Sequence[tuple[int, int]]) -> None:
     for one, other in joined:
         axes.plot(*places[[one, other]].T, color=MUTED, linewidth=0.8, zorder=1)
-    axes.scatter(*places.T, s=9, c=[KINDS[kind_of(noun)] for noun in nouns], linewidth=0, zorder=2)
+    axes.scatter(places[:, 0], places[:, 1], s=9, c=[KINDS[kind_of(noun)] for noun in nouns], linewidth=0, zorder=2)
     for number in {number for pair in joined for number in pair}:
         axes.annotate(
             nouns[number], places[number], xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=3
