@@ -32,6 +32,11 @@ Value = str | int | float | None
 Measures = Mapping[str, float]  # of one run, by column; NaN where there is no such number
 
 
+def measured_row(row: Row) -> dict[str, Value]:
+    """All columns of a row of text.csv but those that compare it with another."""
+    return _row(row, [_measures(run, row) for run in row.runs])
+
+
 def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of text.csv for each row of that track."""
     own = [row for row in rows if row.first.track == TRACK]
@@ -45,7 +50,7 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     for row, seeds in zip(own, measured, strict=True):
         beside = {} if row.first.method == "drrn-hash" else hashed.get(_place(row), {})
         gains = [seeds[seed]["area"] - beside[seed] for seed in sorted(seeds.keys() & beside.keys())]
-        found.append(_row(row, list(seeds.values())) | _ends("area_gain", gains))
+        found.append(_row(row, list(seeds.values())) | ends("area_gain", gains))
     return found
 
 
@@ -62,7 +67,7 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
         "seeds": len(measures),
     }
     for name in measures[0]:
-        columns |= _ends(name, [each[name] for each in measures])
+        columns |= ends(name, [each[name] for each in measures])
     return columns
 
 
@@ -109,7 +114,8 @@ def _meters(content: bytes, last: int) -> Measures:
     return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}
 
 
-def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+    """The columns of a mean over the values that are known, and its interval."""
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

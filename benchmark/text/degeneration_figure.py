@@ -20,8 +20,8 @@ LOST = "neighbours_nouns"  # the meter that figures show: blind to rotations, an
 SIZES = (3.5, 5.5, 8.0)  # of marks, from the lowest learning rate to the highest
 SCORES = {
     f"train/{ORIGINAL}": "Games learned from",
-    "train": "The same in other words",
-    f"ood/{ORIGINAL}": "New games, unseen objects",
+    "train": "In other words",
+    f"ood/{ORIGINAL}": "Unseen objects",
 }
 
 
@@ -98,7 +98,7 @@ def _draw_rewinds(axes: Axes, rows: Sequence[Mapping[str, Any]], rates: Sequence
         line = method_line(method, "", [row["alpha"] for row in own], values)
         line.set(markersize=0.8 * _size(rate, rates), linewidth=1.3)
         axes.add_line(line)
-    axes.set_title("Taken back: neighbours" if name == LOST else "Taken back: score")
+    axes.set_title("Taken back: words" if name == LOST else "Taken back: score")
     axes.set_xlabel("alpha: share that is kept")
     axes.set_ylabel("neighbours lost, %" if name == LOST else "% of points")
     axes.set_ylim(-3, 103)

@@ -214,7 +214,8 @@ def _passage(title: str, told: Told) -> Passage:
 
 def _moment(move: Move) -> Moment:
     more = f"{move.inventory} {count(move.offered, 'command')}."
-    return Moment(move.observation, more, move.commands, move.given)
+    likeliest_first = dict(sorted(move.commands.items(), key=lambda command: -command[1]))
+    return Moment(move.observation, more, likeliest_first, move.given)
 
 
 def terms() -> Mapping[str, str]:

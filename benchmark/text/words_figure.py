@@ -105,6 +105,7 @@ def _draw_words(axes: Axes, title: str, nouns: Sequence[str], places: Array, joi
             nouns[number], places[number], xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=3
         )
     axes.set_title(title)
+    axes.tick_params(labelbottom=True)
     axes.grid(color=GRID)
 
 

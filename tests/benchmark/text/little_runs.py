@@ -35,6 +35,7 @@ METERS = {
     "drift_glosses": [0.0, 0.1, 0.2, 0.3],
     "cka_nouns": [1.0, 0.9, 0.6, 0.5],
     "drift_nouns": [0.0, 0.2, 0.3, 0.4],
+    "neighbours_nouns": [1.0, 0.9, 0.7, 0.6],
     "anisotropy_nouns": [0.25, 0.3, 0.4, 0.6],
     "weight_change": [0.0, 0.01, 0.02, 0.03],
     "holders_train": [0.5, 0.5, 0.4, 0.3],
