@@ -97,17 +97,16 @@ def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     if math.isnan(value):
         return UNKNOWN, UNKNOWN
     rng = np.random.default_rng(0)
-    above = 0
     first, second = np.array(places).T
-    for _ in range(PERMUTATIONS):
-        order = rng.permutation(len(shared))
-        other = _correlation(risen, _left(shared[order[first], order[second]], design))
-        above += abs(other) >= abs(value) - 1e-12
+    orders = [rng.permutation(len(shared)) for _ in range(PERMUTATIONS)]
+    others = _left(np.stack([shared[order[first], order[second]] for order in orders], axis=1), design)
+    found_again = [_correlation(risen, other) for other in others.T]
+    above = sum(abs(other) >= abs(value) - 1e-12 for other in found_again)
     return value, (1 + above) / (1 + PERMUTATIONS)
 
 
 def _left(values: Sequence[float] | Array, design: Array) -> Array:
-    """(P,) the residuals of a linear regression on the columns of a design."""
+    """The residuals of linear regressions of values (P, ...) on the columns of a design."""
     target = np.asarray(values, float)
     return np.asarray(target - design @ np.linalg.lstsq(design, target, rcond=None)[0])
 
