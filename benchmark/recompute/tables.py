@@ -51,6 +51,7 @@ class Table:
 
 
 FORMAT = ".4g"
+_SCORE_RANGE = {"finetune": (0.0, 100.0), "text": (0.0, 100.0)}  # shares of what there is to be had
 
 
 def leaderboard_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
@@ -60,7 +61,7 @@ def leaderboard_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 def _leaderboard_row(row: Row) -> dict[str, Value]:
     run = row.first
-    found, below = leaderboard_mean(row.episodes)
+    found, below = _mean_of(row)
     hashes = {each.subset_hash for each in row.runs}
     return {
         **{name: getattr(run, name) for name in ("track", "task", "dataset", "source", "dataset_hash", "fraction")},
@@ -83,6 +84,13 @@ def _leaderboard_row(row: Row) -> dict[str, Value]:
     }
 
 
+def _mean_of(row: Row) -> tuple[Estimate, int]:
+    """The mean score of a row's episodes, its interval cut to what a score can be, and how many seeds lie far below."""
+    found, below = leaderboard_mean(row.episodes)
+    low, high = np.clip((found.low, found.high), *_SCORE_RANGE.get(row.first.track, (-math.inf, math.inf)))
+    return Estimate(found.value, float(low), float(high)), below
+
+
 def _hash_of_subsets(row: Row) -> str:
     """SHA-256 over a line "seed S HASH" for each seed, sorted as text by its first two words."""
     lines = {f"seed {run.seed}": run.subset_hash for run in row.runs}
@@ -98,7 +106,7 @@ def _aggregate_row(place: Place, name: Name, own: Mapping[str, Row]) -> dict[str
     scores = _scores(own)
     found = {metric: over_tasks(scores, metric) for metric in METRICS}
     if len(own) == 1:
-        found["mean"], _ = leaderboard_mean(next(iter(own.values())).episodes)
+        found["mean"], _ = _mean_of(next(iter(own.values())))
     method, lm, variant = name
     seeds = min(len(row.runs) for row in own.values())
     columns: dict[str, Value] = {"method": method, "lm": lm, "variant": variant, "seeds": seeds}

@@ -3,6 +3,7 @@
 A track is a folder above the harness. Sweeps, sharing and the report reach it through its row alone.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,7 @@ class Track:
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
     board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
     report: str = ""  # import path of what its pages of the report have of their own, a `report.parts.Part`
+    score_range: tuple[float, float] = (-math.inf, math.inf)  # what a score can be; the interval of a mean is cut to it
 
     def config_class(self) -> type[RunConfig]:
         """The class of its runs' configurations."""
@@ -147,6 +149,7 @@ _ALL = (
         subjects=("apple-retrieval", "grid-relay", "grid-relay-cloned", "robotic-sequence-2", "robotic-sequence"),
         board="lamobench.benchmark.finetune.board",
         report="lamobench.benchmark.finetune.report",
+        score_range=(0, 100),
     ),
     Track(
         "text",
@@ -159,6 +162,7 @@ _ALL = (
         subjects=tuple(TASKS),
         board="lamobench.benchmark.text.board",
         report="lamobench.benchmark.text.report",
+        score_range=(0, 100),
     ),
 )
 TRACKS = Registry("track", Track, _ALL)

@@ -15,6 +15,7 @@ from ...datasets.errors import UserError
 from ...datasets.storage import write_text
 from ...datasets.trajectories import Array, combine_hashes
 from ..runs.config import RunConfig
+from ..runs.tracks import find_track
 from .collect import finished, with_one_target
 from .comparable import published_columns
 from .held_out import COLUMNS as HELD_OUT_COLUMNS
@@ -146,10 +147,19 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
 def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The row of each group, by column; `train_seconds` too, which is no column of the CSV."""
-    summaries = summarise_all([group.headline_scores for group in groups])
+    summaries = summaries_of(groups)
     held_out = held_out_columns([group.runs for group in groups], [group.variant for group in groups])
     rows = [_row(group, summary) for group, summary in zip(groups, summaries, strict=True)]
     return [row | columns for row, columns in zip(rows, held_out, strict=True)]
+
+
+def summaries_of(groups: Sequence[Group]) -> list[Summary]:
+    """Statistics of each group's scores; an interval is cut to what a score of its track can be."""
+    summaries = summarise_all([group.headline_scores for group in groups])
+    return [
+        summary.within(*find_track(group.config.track).score_range)
+        for group, summary in zip(groups, summaries, strict=True)
+    ]
 
 
 def clearly_best(rows: Sequence[Mapping[str, Any]]) -> int | None:

@@ -25,7 +25,7 @@ from .aggregates import (
 )
 from .held_out import REFERENCE
 from .labels import method_order
-from .leaderboard import Group, group_runs
+from .leaderboard import Group, group_runs, summaries_of
 from .power import Spread, spread_of_episodes, spread_of_runs
 from .run import FinishedRun, Run
 
@@ -128,8 +128,8 @@ def standings(found: Sequence[Pool]) -> list[Standing]:
     means: dict[int, Estimate] = {}
     single = [place for place, (_, _, rows) in enumerate(placed) if len(rows) == 1]
     several = [place for place, (_, _, rows) in enumerate(placed) if len(rows) > 1]
-    episodes = [next(iter(placed[place][2].values())).headline_scores for place in single]
-    for place, summary in zip(single, statistics.summarise_all(episodes), strict=True):
+    alone = [next(iter(placed[place][2].values())) for place in single]
+    for place, summary in zip(single, summaries_of(alone), strict=True):
         means[place] = Estimate(summary.mean, summary.ci_low, summary.ci_high)
     scores = [scores_of(rows) for _, _, rows in placed]
     for place, metrics in zip(several, aggregate_all([scores[place] for place in several], ["mean"]), strict=True):

@@ -30,6 +30,11 @@ class Summary:
     ci_high: float
     seeds_below_gap: int = 0  # seeds far below the others (`seed_gaps.py`); not counted of differences
 
+    def within(self, floor: float, ceiling: float) -> "Summary":
+        """The same, its interval cut to `floor` and `ceiling`."""
+        low, high = np.clip((self.ci_low, self.ci_high), floor, ceiling)
+        return replace(self, ci_low=float(low), ci_high=float(high))
+
 
 def summarise(scores: Array) -> Summary:
     """Mean, spread and 95 % interval of `scores` (N, M).

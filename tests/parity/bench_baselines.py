@@ -176,6 +176,8 @@ CONTESTS = (
     Contest("SAC", "stable-baselines3", online_contests.sac, wanted=1.5),
     Contest("SAC (wide)", "stable-baselines3", online_contests.wide_sac, wanted=1.5),
     Contest("PPO", "stable-baselines3", online_contests.ppo, wanted=1.5),
+    Contest("grid-relay: rounds", "stable-baselines3", online_contests.relay_run),
+    Contest("grid-relay: steps", "gymnasium", online_contests.relay_steps),
 )
 
 
@@ -272,7 +274,7 @@ def main() -> None:
     for contest, threads in itertools.product(chosen, options.threads):
         row = measure(contest, threads, options.clock, options.rounds, options.seconds)
         print(
-            f"{row.method:<11} {row.threads} threads: {row.ours:8.1f} a second, {row.other_name} {row.other:8.1f}, "
+            f"{row.method:<18} {row.threads} threads: {row.ours:8.1f} a second, {row.other_name} {row.other:8.1f}, "
             f"ratio {row.ratio:.2f} [{row.ratio_low:.2f}, {row.ratio_high:.2f}], wanted {row.wanted:g}",
             flush=True,
         )

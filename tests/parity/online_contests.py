@@ -7,17 +7,24 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
+import numpy as np
 import torch
 
 from lamobench.baselines.online.ppo import PPO, PPOConfig, Rollout
 from lamobench.baselines.online.retention import Retention, RetentionConfig
 from lamobench.baselines.online.sac import SAC, SACConfig
 from lamobench.baselines.online.transitions import StagedSpec, Transitions
+from lamobench.benchmark.finetune.rounds import PPORounds
+from lamobench.datasets.environments.grid_relay import GridRelay
+from lamobench.tests.datasets.environments.one_by_one import Relay
 from lamobench.tests.parity import online_counterparts
 
 Update = Callable[[], Any]
 BATCHES = 8  # taken in turn
 NOTHING = Retention(RetentionConfig())
+WALKERS = 64
+ROUND = 32  # steps of a walker
 ROBOT = StagedSpec(observation_dim=40, action_dim=4, stages=1)  # Meta-World's
 GRID = StagedSpec(observation_dim=38, action_dim=4, stages=1, discrete=True)  # two places in a 9 x 9 grid, and a phase
 
@@ -53,6 +60,52 @@ def ppo() -> tuple[Update, Update]:
     rollout = made_up_rollout(agent, 256, 8)
     theirs, _ = online_counterparts.ppo(agent, GRID, rollout, agent.config.learning_rate)
     return lambda: agent.update(rollout, NOTHING), theirs.train
+
+
+def relay_run() -> tuple[Update, Update]:
+    """Rounds of fine-tuning in `grid-relay`, at the `cpu` profile's size: 64 walkers, 32 steps, four epochs of 512.
+
+    Theirs has our environment, all walkers in one call, and leaves out what it would log.
+    """
+    agent = PPO(PPOConfig(learning_rate=1e-3, epochs=4, batch_size=512, entropy_weight=0.01), GRID, 0)
+    theirs, _ = online_counterparts.ppo_in(
+        online_counterparts.Walkers(GridRelay(), np.arange(WALKERS)), agent, ROUND, agent.config.learning_rate
+    )
+    rounds = PPORounds(agent, GridRelay(), NOTHING, WALKERS, ROUND, np.random.default_rng(0))
+    return rounds.learn, lambda: theirs.learn(ROUND * WALKERS, log_interval=None, reset_num_timesteps=False)
+
+
+def relay_steps() -> tuple[Update, Update]:
+    """A step of 64 walkers in `grid-relay`; theirs are 64 plain environments in gymnasium's vector."""
+    ours = GridRelay()
+    seeds = np.arange(WALKERS)
+    theirs = gymnasium.vector.SyncVectorEnv([lambda seed=int(seed): Walker(seed) for seed in seeds])
+    np.testing.assert_array_equal(ours.reset(seeds), theirs.reset()[0])
+    rng = np.random.default_rng(0)
+    actions = rng.integers(4, size=(1000, WALKERS))
+    np.testing.assert_array_equal(ours.step(actions[0]).observations, theirs.step(actions[0])[0])
+    ours_next = itertools.cycle(actions)
+    theirs_next = itertools.cycle(actions)
+    return lambda: ours.step(next(ours_next)), lambda: theirs.step(next(theirs_next))
+
+
+class Walker(gymnasium.Env):  # type: ignore[misc]
+    """One walker of `grid-relay`, number by number."""
+
+    def __init__(self, seed: int) -> None:
+        example = GridRelay()
+        self.observation_space = example.observation_space
+        self.action_space = example.action_space
+        self.walker = Relay(example.goals, float(example.signal), example.horizon, 0, False, seed)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Look around: a walker begins its next episode by itself."""
+        return np.asarray(self.walker.look(), np.float32), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Walk one cell."""
+        _, feedback = self.walker.step(int(action))
+        return np.asarray(self.walker.look(), np.float32), feedback.reward, False, False, {}
 
 
 def transitions(size: int, seed: int) -> Transitions:

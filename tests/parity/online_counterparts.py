@@ -13,12 +13,14 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBufferSamples, RolloutBuffer
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from lamobench.baselines.online.networks import StackedNetwork
 from lamobench.baselines.online.ppo import PPO, Rollout
 from lamobench.baselines.online.sac import SAC
 from lamobench.baselines.online.transitions import StagedSpec, Transitions
+from lamobench.datasets.environments.stages import StagedEnvironment
 from lamobench.tests.parity.counterparts import Pair, _layers, copied
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -33,6 +35,47 @@ class Spaces(gymnasium.Env):  # type: ignore[misc]
             self.action_space: spaces.Space[Any] = spaces.Discrete(spec.action_dim)
         else:
             self.action_space = spaces.Box(-1.0, 1.0, (spec.action_dim,), np.float32)
+
+
+class Walkers(VecEnv):  # type: ignore[misc]
+    """Our environments as theirs: the same arrays, and nothing is bootstrapped where time runs out, as ours."""
+
+    def __init__(self, environment: StagedEnvironment, seeds: np.ndarray) -> None:
+        self.environment = environment
+        self.seeds = seeds
+        super().__init__(len(seeds), environment.observation_space, environment.action_space)
+
+    def reset(self) -> np.ndarray:
+        """(E, S) observations."""
+        return self.environment.reset(self.seeds)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions (E,) for `step_wait`."""
+        self.actions = actions
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Observations (E, S), rewards (E,), what ended (E,), and nothing else of each."""
+        step = self.environment.step(self.actions)
+        return step.observations, step.rewards, step.episode_ended, [{} for _ in range(self.num_envs)]
+
+    def close(self) -> None:
+        """Nothing."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The attribute of every environment: there is one object for all."""
+        return [getattr(self.environment, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: their PPO sets none."""
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Refuse: their PPO calls none."""
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """None is."""
+        return [False] * self.num_envs
 
 
 def sac(agent: SAC, spec: StagedSpec, learning_rate: float) -> tuple[Any, list[Pair]]:
@@ -74,12 +117,19 @@ def their_batch(batch: Transitions) -> ReplayBufferSamples:
 
 def ppo(agent: PPO, spec: StagedSpec, rollout: Rollout, learning_rate: float) -> tuple[Any, list[Pair]]:
     """Pair ours with their PPO, which holds the same rollout."""
-    c = agent.config
     steps, environments = rollout.rewards.shape
+    theirs, pairs = ppo_in(Spaces(spec), agent, steps, learning_rate)
+    theirs.rollout_buffer = filled(theirs, rollout, environments)
+    return theirs, pairs
+
+
+def ppo_in(environment: Any, agent: PPO, steps: int, learning_rate: float) -> tuple[Any, list[Pair]]:
+    """Pair ours with their PPO in an environment of theirs, for rollouts of so many steps."""
+    c = agent.config
     arch = list(c.hidden)
     theirs = stable_baselines3.PPO(
         "MlpPolicy",
-        Spaces(spec),
+        environment,
         learning_rate=learning_rate,
         n_steps=steps,
         batch_size=c.batch_size,
@@ -95,7 +145,6 @@ def ppo(agent: PPO, spec: StagedSpec, rollout: Rollout, learning_rate: float) ->
         device="cpu",
     )
     theirs.set_logger(Logger(None, []))
-    theirs.rollout_buffer = filled(theirs, rollout, environments)
     policy = theirs.policy
     pairs = _stacked([*_layers(policy.mlp_extractor.policy_net), policy.action_net], agent.actor.network, 0)
     pairs += _stacked([*_layers(policy.mlp_extractor.value_net), policy.value_net], agent.critic, 0)

@@ -13,6 +13,7 @@ from lamobench.benchmark.finetune.tuning import Trial, tuning_rows
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
+from lamobench.benchmark.scores.statistics import summarise
 
 EPISODES = 10
 # FULL and FAR at each of five evaluations, in episodes of ten that succeed; a seed adds its number to FULL.
@@ -114,6 +115,17 @@ def test_methods_are_compared_seed_by_seed(board: tuple[Path, dict[str, dict[str
     )
     assert board[1]["finetune"]["area_gain"] == ""
     assert board[1]["scratch"]["forward_transfer"] == ""
+
+
+def test_an_interval_of_scores_is_cut_to_what_a_share_can_be(board: tuple[Path, dict[str, dict[str, str]]]) -> None:
+    shares = np.zeros((3, 5 * EPISODES))
+    for seed in range(3):
+        shares[seed, : 1 + seed] = 100.0
+    assert summarise(shares).ci_low < 0
+    for table, column in (("leaderboard.csv", "ci_low"), ("aggregates.csv", "mean_low")):
+        with (board[0] / "out" / table).open(newline="") as file:
+            (row,) = (row for row in csv.DictReader(file) if row["method"] == "scratch")
+        assert float(row[column]) == 0, table
 
 
 def test_the_table_names_the_best_first_and_the_figure_is_there(
