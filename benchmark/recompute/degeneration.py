@@ -66,9 +66,9 @@ def _matrices(run: Run, content: bytes) -> tuple[list[str], Matrices]:
         nouns = list(dict.fromkeys(line["one"] for line in lines))
         found = {name: np.zeros((len(nouns), len(nouns))) for name in COLUMNS}
         for line in lines:
-            one, other = nouns.index(line["one"]), nouns.index(line["other"])
+            pair = [nouns.index(line["one"]), nouns.index(line["other"])]
             for name, matrix in found.items():
-                matrix[one, other] = matrix[other, one] = float(line[name])
+                matrix[pair, pair[::-1]] = float(line[name])
     except (KeyError, ValueError) as error:
         raise UserError(f"{PAIRS} of run {run.id} can't be read ({type(error).__name__}: {error})") from None
     return nouns, found

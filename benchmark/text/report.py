@@ -116,7 +116,13 @@ def _over_splits(name: str, title: str, splits: Sequence[str], curves: Sequence[
         svg.y_axis(y, y_ticks, LEFT, right, "% of points"),
         svg.x_axis(x, places, named, BOTTOM, "games", edge),
         drawn_curves(
-            side_by_side(curves, step), x, y, right, lambda at: SPLIT_TITLES[splits[round(at)]], "95 % interval", bars
+            side_by_side(curves, step),
+            x,
+            y,
+            right,
+            lambda place: SPLIT_TITLES[splits[round(place)]],
+            "95 % interval",
+            bars,
         ),
     ]
     text = f"Per cent of points of {listed(curves)} in each kind of games. The numbers are in the table below it."
@@ -201,13 +207,13 @@ def passages(setting: Setting) -> list[Passage]:
     return found
 
 
-def _passage(title: str, told: Told) -> Passage:
-    shown = told.kept[:SHOWN_MOVES]
-    rest = "" if len(shown) == told.moves else f" The first {len(shown)} of them stand here."
-    came = f"{100.0 * told.share:.0f} % of the points in {count(told.moves, 'move')}"
+def _passage(title: str, episode: Told) -> Passage:
+    shown = episode.kept[:SHOWN_MOVES]
+    rest = "" if len(shown) == episode.moves else f" The first {len(shown)} of them stand here."
+    came = f"{100.0 * episode.share:.0f} % of the points in {count(episode.moves, 'move')}"
     text = (
-        f"Game {told.game}, the first episode of the last evaluation: {came}.{rest} Bars: how likely each command was, "
-        "of those that were likeliest. Bold: the one that was drawn."
+        f"Game {episode.game}, the first episode of the last evaluation: {came}.{rest} Bars: how likely each command "
+        "was, of those that were likeliest. Bold: the one that was drawn."
     )
     return Passage(f"{title}: {came}", text, [_moment(move) for move in shown])
 

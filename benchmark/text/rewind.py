@@ -1,4 +1,4 @@
-"""Trained language models taken back to what they were, step by step: what they score, and what became of words.
+"""Take trained language models back to what they were, step by step: what they score, and what became of words.
 
 Nothing is trained. Weights lie at alpha on the line from where they began to where they ended, low-rank updates are
 multiplied by it (`lm/adapters.Rewinding`, after Wortsman et al. 2022, arXiv 2109.01903, equation 1); what reads the

@@ -36,19 +36,19 @@ def drawn(seed: int) -> Pairs:
     return Pairs(tuple(f"noun {n}" for n in range(COUNT)), shared, rewarded, flat, flat + rise)
 
 
-def plain_partial(pairs: Pairs, order: np.ndarray | None = None) -> float:
-    """The partial correlation from the inverse of the correlation matrix; `order` permutes what is left of sharing."""
+def plain_partial(pairs: Pairs, places: np.ndarray | None = None) -> float:
+    """The partial correlation from the inverse of the correlation matrix; `places` permutes what is left of sharing."""
     upper = np.triu_indices(len(pairs.nouns), 1)
     shared = np.log1p(pairs.rewarded)
     frequent = [np.log1p(m.diagonal())[:, None] + np.log1p(m.diagonal()) for m in (pairs.read, pairs.rewarded)]
     fixed = [matrix[upper] for matrix in frequent]
     tested = shared[upper]
-    if order is not None:
+    if places is not None:
         design = np.stack([np.ones(len(tested)), *fixed], 1)
         left = np.zeros_like(shared)
         left[upper] = tested - design @ np.linalg.lstsq(design, tested, rcond=None)[0]
         left += left.T
-        tested = left[np.ix_(order, order)][upper]
+        tested = left[np.ix_(places, places)][upper]
     precision = np.linalg.inv(np.corrcoef([pairs.rise[upper], tested, *fixed]))
     return float(-precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1]))
 

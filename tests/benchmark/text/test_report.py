@@ -24,8 +24,8 @@ MOVE = {
 TOLD = {"game": "tidy-medium/train/0", "share": 0.5, "moves": 2, "kept": [MOVE, MOVE]}
 
 
-def write_transcript(folder: Path, told: dict[str, object]) -> None:
-    (folder / "transcript.json").write_text(json.dumps(told))
+def write_transcript(folder: Path, episode: dict[str, object]) -> None:
+    (folder / "transcript.json").write_text(json.dumps(episode))
     done = json.loads((folder / "done.json").read_text())
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
 
@@ -95,12 +95,12 @@ def test_an_episode_is_told_with_its_likeliest_commands_first(contents: Contents
 
 
 @pytest.mark.parametrize(
-    "told",
+    "episode",
     [{"game": 3}, TOLD | {"share": 2.0}, TOLD | {"kept": [7]}, TOLD | {"kept": [MOVE | {"given": "jump"}]}],
     ids=["lacking", "range", "kind", "given"],
 )
-def test_a_transcript_that_is_none_is_one_line(told: dict[str, object], tmp_path: Path) -> None:
-    write_transcript(write_run(tmp_path, "drrn-top-k", 0), told)
+def test_a_transcript_that_is_none_is_one_line(episode: dict[str, object], tmp_path: Path) -> None:
+    write_transcript(write_run(tmp_path, "drrn-top-k", 0), episode)
     (setting,) = read_contents(tmp_path).settings
     with pytest.raises(UserError, match=r"transcript\.json"):
         part.passages(setting)
