@@ -11,7 +11,7 @@ from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ..runs.tracks import Wanted, track_of
 from ..sweep.options import EngineOptions, Workers
-from ..terminal import print_rows
+from ..terminal import duration, print_rows
 from .options import Plan, check_seeds, check_workers, named_values
 from .sweep import train_all
 
@@ -33,7 +33,6 @@ PRINTED = {
     "pull": "pull",
     "pull_significant": "of them",
 }
-REWIND_MINUTES = 2.0  # of MiniLM's curve, on one core
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,15 @@ class Degeneration:
     def run(self) -> None:
         """Train what is missing, take back what was trained, write tables and figures, print the first table."""
         from ...datasets.storage import check_folder, write_rows
-        from ..text.degeneration import arms, degeneration_rows, finished_arms, rewind_rows, risen_rows, take_back
+        from ..text.degeneration import (
+            arms,
+            degeneration_rows,
+            finished_arms,
+            rewind_rows,
+            rewind_seconds,
+            risen_rows,
+            take_back,
+        )
         from ..text.degeneration_figure import degeneration_figure
 
         check_folder(self.output)
@@ -79,8 +86,8 @@ class Degeneration:
         every = arms(self._wanted(), self.rates)
         workers = Workers(self.jobs, engine=self.engine)
         trained = sum(len(arm.runs) for arm in every if arm.trains)
-        hours = trained * REWIND_MINUTES / 60.0
-        print(f"after training {count(trained, 'run')} are taken back: {hours:.1f} hours of one core with MiniLM")
+        then = f"{count(trained, 'run')} will be taken back, about {duration(rewind_seconds(every))} by typical times"
+        print(f"after training {then}")
         train_all([run for arm in every for run in arm.runs], self.task, self.runs, workers, only_plan=self.plan)
         if self.plan:
             return

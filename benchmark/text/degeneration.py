@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.errors import UserError, choose
+from ...datasets.games.families import SPLITS
 from ...datasets.trajectories import Array
 from ..runs.methods import methods_of
 from ..runs.store import run_folder
@@ -19,6 +20,7 @@ from ..runs.tracks import Wanted
 from ..scores.collect import read_finished
 from ..scores.leaderboard import Group, group_runs
 from ..scores.run import FinishedRun
+from ..sweep.typical_costs import typical_evaluation
 from .board import columns, rows
 from .config import TextConfig, text_config
 from .measures import METERS, others
@@ -101,6 +103,14 @@ def _runs(wanted: Wanted, method: str, rate: float | None) -> tuple[TextConfig, 
     return tuple(resolve(Wanted(**{**vars(plain), "settings": settings})))
 
 
+def rewind_seconds(every: Sequence[Arm]) -> float:
+    """The seconds that taking back all that they train may take, by typical times of the games."""
+    trained = [run for arm in every if arm.trains for run in arm.runs]
+    views = [sum(split == SPLITS[0] for split, _ in run.views) for run in trained]
+    once = [typical_evaluation(run.method, run.task, run.view_episodes) for run in trained]
+    return len(ALPHAS) * sum(count * seconds for count, seconds in zip(views, once, strict=True))
+
+
 def finished_arms(every: Sequence[Arm], root: Path) -> list[FinishedArm]:
     """The arms with their runs in `root`; a `UserError` for one that is not finished."""
     found = []
@@ -173,6 +183,7 @@ def _risen(seeds: Sequence[Pairs]) -> list[dict[str, Any]]:
             **{name: float(matrix[one, other]) for name, matrix in means.items()},
         }
         for one, other in zip(first[order], second[order], strict=True)
+        if rises[:, one, other].mean() > 0
     ]
 
 

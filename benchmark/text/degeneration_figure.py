@@ -17,7 +17,7 @@ from .measures import ORIGINAL, ends, meters, others
 
 PANEL_HEIGHT = 2.5  # inches
 LOST = "neighbours_nouns"  # the meter that figures show: blind to rotations, and a share
-SIZES = (3.5, 5.5, 8.0)  # of marks, from the lowest learning rate to the highest
+SIZES = (4.5, 6.0, 8.0)  # of marks, from the lowest learning rate to the highest
 SCORES = {
     f"train/{ORIGINAL}": "Games learned from",
     "train": "In other words",

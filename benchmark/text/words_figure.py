@@ -81,17 +81,19 @@ def risen_most(pairs: Pairs, nouns: Sequence[str]) -> tuple[tuple[int, int], ...
 def words_figure(shown: Mapping[str, Words], task: str, path: Path) -> None:
     """Write a PNG: words before training, then after it as each of the runs has it, by what the panel is called."""
     first = next(iter(shown.values()))
+    last = list(shown.values())[-1]
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=kind, markersize=4.5)
         for kind, colour in KINDS.items()
     ]
     about = (
         f"{len(first.nouns)} nouns that training read. Both axes are principal components of their vectors before "
-        f"training, in every panel; every vector has length 1. Joined: the {RISEN} pairs whose cosine rose most."
+        "training, in every panel; every vector has length 1. Joined: the "
+        f"{RISEN} pairs whose cosine rose most; before training, those of the last panel."
     )
     grid = Grid(1 + len(shown), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.03, shared=True)
     with card_of_panels(path, f"{task}: words before and after", about, handles, grid) as panels:
-        _draw_words(panels[0], "Before training", first.nouns, first.before, ())
+        _draw_words(panels[0], "Before training", first.nouns, first.before, last.risen)
         for axes, (title, words) in zip(panels[1:], shown.items(), strict=True):
             _draw_words(axes, title, words.nouns, words.after, words.risen)
 
@@ -106,6 +108,7 @@ def _draw_words(axes: Axes, title: str, nouns: Sequence[str], places: Array, joi
         )
     axes.set_title(title)
     axes.tick_params(labelbottom=True)
+    axes.margins(x=0.12)
     axes.grid(color=GRID)
 
 
