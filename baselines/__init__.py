@@ -1,1 +1,1 @@
-"""One algorithm, one file. Every policy here obeys the contract of `policy.Policy`."""
+"""One algorithm, one file. Every policy here implements `policy.Policy`."""

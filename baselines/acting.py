@@ -1,15 +1,15 @@
-"""Acting with a trajectory model in episodes that are played side by side: what is kept from step to step.
+"""Acting with a trajectory model in episodes that are played side by side, and what is kept between steps.
 
-A Decision Transformer reads its last K steps anew for each action. What is computed of each token by itself stays the
-same as the window slides: what it is embedded to and, where the backbone does not mark positions in the window, its
-queries, keys and values in the first layer. So that much is kept, and computed of the three tokens that are new
-(`EmbeddedWindow`).
+A Decision Transformer reads its last K steps for each action. As the window slides by a step, some results stay the
+same for a token: its embedding and, where the backbone does not mark positions in the window, its queries, keys and
+values in the first layer. `EmbeddedWindow` keeps these and computes them for the three new tokens only. It chooses the
+same actions as reading the whole window.
 
-What the backbone makes of them together does not stay: what the earliest token was to the others leaves with it.
-`CachedContext` lets the window grow instead: keys and values of what was read are kept and three tokens join them,
-until K steps are there; then it is begun anew from the newer half of them. An action is chosen from the last K/2 to K
-steps, at the positions that training gave windows of that length. That is another policy, a little: it has seen fewer
-steps, where the plain one always has K. Up to the first K steps of an episode both are equal.
+The outputs of later layers do change, since they depend on the token that left the window. `CachedContext` therefore
+lets the window grow: keys and values of all layers are kept and three tokens join them, until K steps are there. Then
+it begins again with the newer half of them. So an action is chosen from the last K/2 to K steps, at the positions that
+training gave to windows of that length. This is a slightly different policy: it often sees fewer than K steps. In the
+first K steps of an episode both are equal.
 
 Shapes: E episodes side by side, L tokens, D width.
 """
@@ -28,14 +28,14 @@ def acting(model: TrajectoryModel, context: int, cached_context: bool) -> Actor:
 
 
 class EmbeddedWindow:
-    """Choose from the whole window; what each token is by itself is kept."""
+    """Choose from the whole window; keep what depends on one token alone."""
 
     def __init__(self, model: TrajectoryModel) -> None:
         self.model = model
         self.window: SlidingWindow | None = None
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
-        """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
+        """The newest step's actions; `kept` (E,) int64 are the places that these episodes had in the call before."""
         steps = history.returns_to_go.shape[1]
         backbone = self.model.backbone
         if steps == 1 or self.window is None:
@@ -49,7 +49,7 @@ class EmbeddedWindow:
 
 
 class SlidingWindow:
-    """The newest tokens (E, L, W) of sequences, in a buffer with room: few are moved as some join and others leave."""
+    """The newest tokens (E, L, W) of sequences, in a buffer with spare room: adding tokens seldom moves others."""
 
     def __init__(self, tokens: Tensor) -> None:
         self.buffer = tokens
@@ -62,12 +62,12 @@ class SlidingWindow:
         return self.buffer[:, self.start : self.end]
 
     def keep(self, rows: Tensor) -> None:
-        """Keep these sequences (E,) int64, in the order that they have."""
+        """Keep these sequences (E,) int64, in the given order."""
         if len(rows) < len(self.buffer):
             self.buffer = self.buffer[rows]
 
     def join(self, tokens: Tensor, limit: int) -> None:
-        """Tokens (E, l, W) come behind the others, of which the earliest leave: `limit` are left of all."""
+        """Append tokens (E, l, W) and drop the earliest beyond `limit`."""
         if self.end + tokens.shape[1] > self.buffer.shape[1]:
             before = self.tokens
             self.buffer = before.new_empty(before.shape[0], ROOM * limit, before.shape[2])
@@ -80,7 +80,7 @@ class SlidingWindow:
 
 
 class CachedContext:
-    """Choose from a window that grows; its keys and values are kept."""
+    """Choose from a window that grows; keep its keys and values."""
 
     def __init__(self, model: TrajectoryModel, context: int) -> None:
         self.model = model
@@ -90,7 +90,7 @@ class CachedContext:
         self.past: Past = model.backbone.new_past()
 
     def __call__(self, history: History, kept: Tensor) -> Tensor:
-        """The newest step's actions; `kept` (E,) int64 are these episodes' places in the call before."""
+        """The newest step's actions; `kept` (E,) int64 are the places that these episodes had in the call before."""
         if self.steps % self.context == 0:
             self.past = self.model.backbone.new_past()
             self.steps = min(history.returns_to_go.shape[1], max(1, self.context // 2))

@@ -1,4 +1,4 @@
-"""Behavioural cloning: regress the data's actions on its observations; of all episodes, or of the best ones only."""
+"""Behavioural cloning: a regression of the data's actions on its observations, of all episodes or of the best ones."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class BCConfig:
 
 @dataclass(frozen=True)
 class BestBCConfig(BCConfig):
-    """The same on the best 10 % of the episodes: CORL's default and its `configs/offline/bc_10`."""
+    """BC on the best 10 % of the episodes: CORL's default and its `configs/offline/bc_10`."""
 
     best_share: Share = 0.1  # CORL
 

@@ -1,6 +1,6 @@
 """Batch-constrained Q-learning for discrete actions (Fujimoto et al. 2019, arXiv 1910.01708).
 
-Q-learning that chooses, in its targets and when it acts, among the actions only that an imitation of the data finds
+Q-learning that chooses, in its targets and when it acts, only among the actions that an imitation of the data finds
 likely enough. Defaults are the authors' for Atari; with `quantiles` it is d3rlpy's reproduction, on QR-DQN.
 """
 
@@ -22,7 +22,7 @@ from .policy import History, Normalizer, OptimizerSettings, Policy, Spec
 
 @dataclass(frozen=True)
 class BCQConfig:
-    """Every field's source in its comment; "BCQ's code" is sfujim/BCQ, `discrete_BCQ/`."""
+    """Settings of BCQ; each comment names the source. "BCQ's code" is sfujim/BCQ, `discrete_BCQ/`."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of vectors; of images (512,); BCQ's code
     quantiles: Count | None = None  # None: expected returns, as the authors'; d3rlpy's reproduction: 200
@@ -35,7 +35,7 @@ class BCQConfig:
 
 
 class BCQ(Policy):
-    """Values of every action, and an imitation of the data that says which of them count."""
+    """Values of every action, and an imitation of the data that says which actions may be chosen."""
 
     updates: Tensor  # () int64: optimiser steps done
 
@@ -63,15 +63,15 @@ class BCQ(Policy):
 
     @torch.no_grad()
     def target(self, batch: TransitionBatch) -> Tensor:
-        """(B, N): the Bellman target of the next action that the online network finds best among the likely ones."""
+        """The Bellman target (B, N) of the next action that the online network finds best among the likely ones."""
         best = self.best(*self.network(batch.next_observations))
         next_values = of_actions(self.target_network(batch.next_observations)[0], best)
         return bellman_target(batch, next_values, self.config.discount)
 
     def best(self, values: Tensor, logits: Tensor) -> Tensor:
-        """(B,): of the actions whose probability is more than `threshold` of the likeliest one's, the most valuable.
+        """The most valuable (B,) of the actions more probable than `threshold` times the likeliest one's probability.
 
-        The likeliest one always is: at a threshold of 1 nothing would be left, and imitation alone decides.
+        The likeliest action always counts: at a threshold of 1 no other would, and imitation alone decides.
         """
         likely = logits.log_softmax(-1)
         likely = likely - likely.amax(-1, keepdim=True)  # log of the ratio to the likeliest
@@ -84,7 +84,7 @@ class BCQ(Policy):
         return self.best(*self.network(newest(history)))
 
     def after_update(self) -> None:
-        """Count, and renew the target network when it is due."""
+        """Count an update, and copy the network to the target when it is due."""
         self.updates += 1
         synchronise(self.target_network, self.network, self.updates, self.config.target_interval)
 

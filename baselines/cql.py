@@ -1,10 +1,10 @@
 """Conservative Q-Learning (Kumar et al. 2020, arXiv 2006.04779) on soft actor-critic with automatic entropy.
 
-The variant is CQL(H) of the paper's Equation 4, without its factor 1/2 on the Bellman error, as in the authors' code,
-and with the importance-sampled soft maximum of its Appendix F over actions drawn from the uniform distribution and from
-the current policy at s, and, as only the code has it, at s'. Defaults are the published code's as CORL configures it
-for locomotion; the code's other options are fields. Actor and critics learn from one backward pass, so each sees the
-others as they were before the step, as in CORL; layers start as PyTorch's do, where CORL's critics start orthogonal.
+The variant is CQL(H) of the paper's Equation 4, without its factor 1/2 on the Bellman error, as in the authors' code.
+The soft maximum is the importance-sampled one of Appendix F, over actions drawn from the uniform distribution and from
+the current policy at s; also at s', which only the code does. Defaults are the published code's as CORL configures it
+for locomotion; the code's other options are fields. Actor and critics learn from one backward pass, so each uses the
+others' weights from before the step, as in CORL. Layers start as PyTorch's do, where CORL's critics start orthogonal.
 """
 
 import copy
@@ -29,7 +29,7 @@ LOG_STD_MAX = 2.0
 
 @dataclass(frozen=True)
 class CQLConfig:
-    """Every field's source in its comment; A is the number of action dimensions."""
+    """Settings of CQL; each comment names the source. A is the number of action dimensions."""
 
     hidden: tuple[Count, ...] = (256, 256, 256)  # of actor and critics; CQL's code and CORL
     discount: Share = 0.99  # CQL's code
@@ -54,11 +54,11 @@ class CQLConfig:
 
 
 class Noise(NamedTuple):
-    """A loss's noise, in the order of draws: standard normal, but for `uniform` in [-1, 1). n is `sampled_actions`."""
+    """Noise of a loss, in the order of draws: standard normal, but `uniform` in [-1, 1). n is `sampled_actions`."""
 
     actor: Tensor  # (B, A): of the actor's loss
     target: Tensor  # (B, A), or with `max_backup` (n, B, A): of the Bellman target
-    uniform: Tensor  # (n, B, A): the proposals without a policy
+    uniform: Tensor  # (n, B, A): the proposals of the uniform distribution
     current: Tensor  # (n, B, A): of the proposals at s
     following: Tensor  # (n, B, A): of the proposals at s'
 
@@ -89,7 +89,7 @@ class CQL(Policy):
         return TransitionSampler(subset, reward_scale=reward_scale(subset) if self.config.scale_rewards else 1.0)
 
     def draw(self, batch: TransitionBatch) -> tuple[Noise]:
-        """The random part of every action that the losses sample."""
+        """The noise of every action that the losses sample."""
         one = batch.actions.shape
         many = (self.config.sampled_actions, *batch.actions.shape)
         device = batch.actions.device
@@ -166,7 +166,7 @@ class CQL(Policy):
         return bellman_loss, gap.mean(1).sum()
 
     def soft_maximum(self, values: Tensor) -> Tensor:
-        """(2, B) from (2, n, B): T log mean exp(values / T).
+        """The soft maximum T log mean exp(values / T), (2, B) from values (2, n, B).
 
         The mean inside the logarithm (Appendix F) differs from the published code's sum by a constant.
         """
@@ -185,7 +185,7 @@ class CQL(Policy):
         return factor.detach() * excess - 0.5 * factor * excess.detach()
 
     def bellman_target(self, batch: TransitionBatch, next_states: Tensor, noise: Tensor) -> Tensor:
-        """(B,): r + discount * min Q'(s', a'), nothing beyond a terminal; timeouts bootstrap.
+        """The target (B,) r + discount * min Q'(s', a'), without Q' at a terminal; timeouts bootstrap.
 
         With `max_backup`, each critic's value is that of its best of n actions, and entropy has no part in it.
         """
@@ -208,7 +208,7 @@ class CQL(Policy):
         return torch.cat([noise.uniform, current, following]), torch.cat([log_uniform, log_current, log_following])
 
     def log_density(self, states: Tensor, actions: Tensor) -> Tensor:
-        """(B,): log density that the actor gives to actions (B, A) in [-1, 1]."""
+        """Log density (B,) that the actor gives to actions (B, A) in [-1, 1]."""
         mean, log_std = self.gaussian(states)
         before = torch.atanh(actions.clamp(-1.0 + 1e-6, 1.0 - 1e-6))  # at the bounds themselves it would be infinite
         return squashed_log_density(before, (before - mean) / log_std.exp(), log_std)
@@ -225,18 +225,18 @@ class CQL(Policy):
         return torch.tanh(before), squashed_log_density(before, noise, log_std)
 
     def q(self, states: Tensor, actions: Tensor, *, frozen: bool = False, target: bool = False) -> Tensor:
-        """(2, B): both critics' values of (B, S), (B, A)."""
+        """Values (2, B) of states (B, S) and actions (B, A) by both critics."""
         critic = self.target_critic if target else self.critic
         values: Tensor = critic(torch.cat([states, actions], -1), frozen=frozen)
         return values.squeeze(-1).float()
 
     def act(self, history: History) -> Tensor:
-        """The mode of the actor before squashing, squashed."""
+        """The actor's mode before squashing, squashed."""
         mean, _ = self.gaussian(self.normalize(history.observations[:, -1]))
         return self.bounds.clip(self.bounds.from_unit(torch.tanh(mean)))
 
     def after_update(self) -> None:
-        """Move the target critics a little towards the critics, and count."""
+        """Move the target critics a little towards the critics, and count the update."""
         self.updates += 1
         move_towards(self.target_critic, self.critic, self.config.target_rate)
 

@@ -17,7 +17,7 @@ from .transformer import CausalTransformer
 
 @dataclass(frozen=True)
 class DecisionTransformerConfig:
-    """Defaults: the published code for Gym tasks."""
+    """Settings of DT; the defaults are the published code's for Gym tasks."""
 
     context: Count = 20  # K, steps of history; published: 20, Reacher2d 5
     layers: Count = 3
@@ -35,7 +35,7 @@ class DecisionTransformerConfig:
 
 
 class DecisionTransformer(Policy):
-    """A transformer that predicts the data's action at each state, given the return that followed."""
+    """A transformer that predicts the data's actions from states and returns-to-go."""
 
     def __init__(self, config: DecisionTransformerConfig, spec: Spec) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class DecisionTransformer(Policy):
         return loss, {"action_error": loss.detach()}
 
     def action_loss(self, windows: ContextBatch) -> Tensor:
-        """The loss itself."""
+        """The loss of these windows."""
         return self.model.action_error(windows)
 
     def act(self, history: History) -> Tensor:
@@ -70,7 +70,7 @@ class DecisionTransformer(Policy):
         return acting(self.model, self.context, cached_context)
 
     def optimizer_settings(self) -> OptimizerSettings:
-        """One group, decay on everything, as published."""
+        """Settings with one group, all of it with weight decay, as published."""
         c = self.config
         group = {"params": list(self.parameters()), "lr": c.learning_rate, "weight_decay": c.weight_decay}
         return OptimizerSettings([group], c.gradient_clip, c.warmup_steps, c.decay)

@@ -34,17 +34,17 @@ class QNetwork(nn.Module):
 
 
 def newest(history: History) -> Tensor:
-    """The newest step alone, (E, S) or the frames it is seen with, of a history that holds one step."""
+    """The newest step of a history that holds one step: (E, S), or the frames that it is seen with."""
     return history.observations if history.observations.ndim == 4 else history.observations[:, -1]
 
 
 def of_actions(values: Tensor, actions: Tensor) -> Tensor:
-    """(B, N): those of `values` (B, A, N) that belong to the actions (B,)."""
+    """The entries (B, N) of `values` (B, A, N) that belong to the actions (B,)."""
     return values[torch.arange(len(actions), device=actions.device), actions]
 
 
 def bellman_target(batch: TransitionBatch, next_values: Tensor, discount: float) -> Tensor:
-    """r + discount * Q' for next values (B, N); nothing beyond a terminal; timeouts bootstrap."""
+    """The target r + discount * Q' for next values (B, N), without Q' at a terminal; timeouts bootstrap."""
     alive = discount * (1.0 - batch.terminals)
     return batch.rewards[:, None] + alive[:, None] * next_values
 
@@ -68,7 +68,7 @@ def quantile_huber(predicted: Tensor, target: Tensor) -> Tensor:
 def synchronise(target: nn.Module, source: nn.Module, updates: Tensor, interval: int) -> None:
     """Copy `source` into `target` after every `interval`-th of the `updates` () counted so far.
 
-    The count stays where the parameters are: asking for its value would make every step wait for the device.
+    The count stays a tensor on the parameters' device: reading its value would make every step wait for the device.
     """
     due = (updates % interval == 0).float()
     for old, new in zip(target.parameters(), source.parameters(), strict=True):

@@ -1,8 +1,8 @@
 """Twin delayed deterministic policy gradients (TD3, Fujimoto et al. 2018, arXiv 1802.09477) on fixed data.
 
-What TD3+BC and ReBRAC have in common. Actor and critics learn from one backward pass, so an actor's step sees the
-critics as they were before that step, not after it as in the authors' code. An episode's last step before a timeout,
-which their readers drop, is trained on.
+The parts that TD3+BC and ReBRAC share. Actor and critics learn from one backward pass, so an actor's step uses the
+critics' weights from before that step, not from after it as in the authors' code. The last step before a timeout is
+trained on; the authors' readers drop it.
 """
 
 import copy
@@ -24,7 +24,7 @@ Batch = TypeVar("Batch", bound=TransitionBatch)
 
 @dataclass(frozen=True)
 class DelayedActorCriticConfig:
-    """The settings of both methods, with TD3+BC's values; every field's source in its comment."""
+    """Settings of both methods, with TD3+BC's values; each comment names the source."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of actor and critics; authors' code
     discount: Share = 0.99  # authors' code
@@ -57,19 +57,19 @@ class DelayedActorCritic(Policy, Generic[Batch]):
         self.updates = UpdateCount()
 
     def initialize(self) -> None:
-        """Change the first weights, before the targets are copied; as PyTorch draws them unless a method says more."""
+        """Set the first weights, before the targets are copied; by default they stay as PyTorch draws them."""
 
     @property
     @abstractmethod
     def actor_is_due(self) -> bool:
-        """Check whether the update under way is one of the actor's."""
+        """Check whether the current update moves the actor."""
 
     @abstractmethod
     def actor_losses(self, states: Tensor, actions: Tensor) -> dict[str, Tensor]:
-        """`actor_loss`, which is minimised, and what else to log, from states (B, S) and actions (B, A) in [-1, 1]."""
+        """`actor_loss`, which is minimised, and further metrics, from states (B, S) and actions (B, A) in [-1, 1]."""
 
     def penalty(self, batch: Batch, next_actions: Tensor) -> Tensor | float:
-        """(B,): what is taken off the value of the target's actions (B, A)."""
+        """The penalty (B,) that is subtracted from the value of the target's actions (B, A)."""
         return 0.0
 
     def draw(self, batch: Batch) -> tuple[Tensor]:
@@ -77,9 +77,9 @@ class DelayedActorCritic(Policy, Generic[Batch]):
         return (torch.randn_like(batch.actions),)
 
     def loss(self, batch: Batch, noise: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The critics' loss and, where the actor is due, the actor's; each reaches its own parameters alone.
+        """The critics' loss and, when the actor is due, the actor's; each reaches only its own parameters.
 
-        Where it is not, the actor has no gradient, and the optimiser leaves it and its moments as they are.
+        Otherwise the actor has no gradient, and the optimiser leaves it and its moments unchanged.
         """
         if noise is None:
             (noise,) = self.draw(batch)
@@ -100,9 +100,9 @@ class DelayedActorCritic(Policy, Generic[Batch]):
 
     @torch.no_grad()
     def bellman_target(self, batch: Batch, noise: Tensor) -> Tensor:
-        """(B,): r + discount * (min Q'(s', a') - penalty), a' = pi'(s') + noise.
+        """The target (B,) r + discount * (min Q'(s', a') - penalty), a' = pi'(s') + noise.
 
-        Nothing beyond a terminal; timeouts bootstrap.
+        Without the second term at a terminal; timeouts bootstrap.
         """
         next_states = self.normalize(batch.next_observations)
         chosen = torch.tanh(self.target_actor(next_states))
@@ -117,7 +117,7 @@ class DelayedActorCritic(Policy, Generic[Batch]):
         return self.bounds.clip(self.bounds.from_unit(chosen))
 
     def after_update(self) -> None:
-        """Count, and after the actor's updates move the targets."""
+        """Count the update, and after the actor's updates move the targets."""
         if self.actor_is_due:
             move_towards(self.target_actor, self.actor, self.config.target_rate)
             move_towards(self.target_critic, self.critic, self.config.target_rate)

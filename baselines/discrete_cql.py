@@ -20,7 +20,7 @@ from .policy import History, OptimizerSettings, Policy, Spec
 
 @dataclass(frozen=True)
 class DiscreteCQLConfig:
-    """Every field's source in its comment; "d3rlpy" is its `reproductions/offline/discrete_cql.py`."""
+    """Settings; each comment names the source. "d3rlpy" is its `reproductions/offline/discrete_cql.py`."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of vectors, d3rlpy's encoder; of images (512,), deep Q-learning's
     quantiles: Count = 200  # N; d3rlpy, CQL's code, QR-DQN
@@ -59,7 +59,7 @@ class DiscreteCQL(Policy):
 
     @torch.no_grad()
     def target(self, batch: TransitionBatch) -> Tensor:
-        """(B, N): the Bellman target of the next action that the online network finds best."""
+        """The Bellman target (B, N) of the next action that the online network finds best."""
         best = self.q_network(batch.next_observations).mean(-1).argmax(-1)
         next_quantiles = of_actions(self.target_network(batch.next_observations), best)
         return bellman_target(batch, next_quantiles, self.config.discount)
@@ -69,7 +69,7 @@ class DiscreteCQL(Policy):
         return torch.as_tensor(self.q_network(newest(history)).mean(-1).argmax(-1))
 
     def after_update(self) -> None:
-        """Count, and renew the target network when it is due."""
+        """Count an update, and copy the network to the target when it is due."""
         self.updates += 1
         synchronise(self.target_network, self.q_network, self.updates, self.config.target_interval)
 
@@ -80,5 +80,5 @@ class DiscreteCQL(Policy):
 
 
 def conservative_gap(values: Tensor, actions: Tensor) -> Tensor:
-    """Equation 4's regulariser: soft maximum of the values (B, A) less the value of the data's actions (B,); a mean."""
+    """Equation 4's regulariser: soft maximum of values (B, A) less value of the data's actions (B,), averaged."""
     return (torch.logsumexp(values, -1) - of_actions(values, actions)).mean()

@@ -16,15 +16,15 @@ MOST = None
 
 
 class Dropout(nn.Dropout):
-    """PyTorch's dropout, drawn with `dropout`."""
+    """PyTorch's module, with the random numbers of `dropout`."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Inputs of any shape, some of them zero while training."""
+        """Return the inputs, of any shape; in training, some of them zero."""
         return dropout(inputs, self.p) if self.training and self.p else inputs
 
 
 def dropout(inputs: Tensor, rate: float) -> Tensor:
-    """Inputs of any shape, each zero with probability `rate`; the others scaled so that the mean stays."""
+    """Set each input to zero with probability `rate`, and scale the others so that the expectation stays."""
     dropped = round(rate * LEVELS)
     if dropped == LEVELS or torch.compiler.is_compiling() or inputs.device.type != "cpu":
         return F.dropout(inputs, rate)

@@ -1,4 +1,4 @@
-"""Types for the fields of a method's config: which values make sense. `benchmark/runs/config.py` checks them."""
+"""Types for the fields of a method's config: the values that they may have. `benchmark/runs/config.py` checks them."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Bounds:
-    """The values a number may take, both ends included."""
+    """Bounds of a number, both included."""
 
     low: float
     high: float = math.inf

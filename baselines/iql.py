@@ -1,11 +1,11 @@
 """Implicit Q-Learning (Kostrikov et al. 2021, arXiv 2110.06169): values by expectiles, a policy by weighted cloning.
 
-No value of an action outside the data is ever asked for: V is an upper expectile of Q over the data's actions, Q is
-regressed on r + discount * V, and the policy clones the data's actions, weighted by how much better than V they are.
+It never evaluates an action outside the data: V is an upper expectile of Q over the data's actions, Q is regressed on
+r + discount * V, and the policy clones the data's actions, each weighted by its advantage over V.
 
-Defaults are the authors' code (ikostrikov/implicit_q_learning) for locomotion. Three things differ from it: all
-networks learn from one backward pass, so Q and policy see V as it was before the step (as CORL has it) rather than
-after it; observations are normalised (as CORL has it); and layers start as PyTorch's do rather than orthogonal.
+Defaults are the authors' code (ikostrikov/implicit_q_learning) for locomotion. Three things differ from it. All
+networks learn from one backward pass, so Q and policy use V from before the step (as in CORL) rather than from
+after it. Observations are normalised (as in CORL). Layers start as PyTorch's do rather than orthogonal.
 """
 
 import copy
@@ -29,7 +29,7 @@ LOG_STD_MAX = 2.0
 
 @dataclass(frozen=True)
 class IQLConfig:
-    """Every field's source in its comment."""
+    """Settings of IQL; each comment names the source."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of all networks; authors' code
     discount: Share = 0.99  # authors' code
@@ -46,7 +46,7 @@ class IQLConfig:
 
 
 class IQL(Policy):
-    """A Gaussian actor of one width everywhere, two critics with targets, and a value of states."""
+    """A Gaussian actor whose deviation does not depend on the state, two critics with targets, and a state value."""
 
     def __init__(self, config: IQLConfig, spec: Spec) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class IQL(Policy):
         return TransitionSampler(subset, reward_scale=reward_scale(subset) if self.config.scale_rewards else 1.0)
 
     def loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the three losses; each reaches its own parameters alone, so one backward pass serves all."""
+        """Sum of the three losses; each reaches only its own parameters, so one backward pass serves all."""
         states = self.normalize(batch.observations)
         actions = self.bounds.to_unit(batch.actions)
         with torch.no_grad():
@@ -94,25 +94,25 @@ class IQL(Policy):
         return F.mse_loss(values, target.expand_as(values), reduction="none").mean(1).sum()
 
     def log_density(self, states: Tensor, actions: Tensor) -> Tensor:
-        """(B,): log density of actions (B, A) in [-1, 1] under a Gaussian around the mode, not cut at the bounds."""
+        """Log density (B,) of actions (B, A) in [-1, 1] under a Gaussian around the mode, not cut at the bounds."""
         log_std = self.log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
         error = (actions - self.mode(states)) / log_std.exp()
         return (-0.5 * error.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(-1)
 
     def mode(self, states: Tensor) -> Tensor:
-        """(B, A): the likeliest actions, in [-1, 1]."""
+        """The likeliest actions (B, A), in [-1, 1]."""
         return torch.tanh(self.actor(states).float())
 
     def v(self, states: Tensor) -> Tensor:
-        """(B,): values of states (B, S)."""
+        """Values (B,) of states (B, S)."""
         return torch.as_tensor(self.value(states).squeeze(-1).float())
 
     def q(self, critic: Ensemble, states: Tensor, actions: Tensor) -> Tensor:
-        """(2, B): both members' values of (B, S), (B, A)."""
+        """Values (2, B) of states (B, S) and actions (B, A) by both members."""
         return torch.as_tensor(critic(torch.cat([states, actions], -1)).squeeze(-1).float())
 
     def act(self, history: History) -> Tensor:
-        """The mode."""
+        """The actor's likeliest actions."""
         return self.bounds.clip(self.bounds.from_unit(self.mode(self.normalize(history.observations[:, -1]))))
 
     def after_update(self) -> None:
@@ -120,7 +120,7 @@ class IQL(Policy):
         move_towards(self.target_critic, self.critic, self.config.target_rate)
 
     def optimizer_settings(self) -> OptimizerSettings:
-        """One group a network; the actor's learning rate alone falls."""
+        """Settings with a group for each network; only the actor's learning rate falls."""
         c = self.config
         actor = {"params": [*self.actor.parameters(), self.log_std], "lr": c.actor_learning_rate}
         critic = {"params": list(self.critic.parameters()), "lr": c.critic_learning_rate}

@@ -49,7 +49,7 @@ class Ensemble(nn.Module):
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, width)) for width in hidden)
 
     def forward(self, inputs: Tensor, frozen: bool = False, members: int | None = None) -> Tensor:
-        """Map (B, in) to (N, B, out); with `members`, only the first so many of the N."""
+        """Map inputs (B, in) to outputs (N, B, out); with `members`, those of the first `members` of the N."""
 
         def used(parameter: Tensor) -> Tensor:
             return (parameter.detach() if frozen else parameter)[:members]
@@ -67,14 +67,14 @@ class Ensemble(nn.Module):
 
 
 def _product(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    """Do the same as `torch.baddbmm` for one member."""
+    """Compute `torch.baddbmm` for one member."""
     return linear(inputs, weight.T, bias[0])
 
 
 def _network(hidden: Tensor, layers: Pairs, norms: Pairs, product: Multiply) -> Tensor:
-    """Linear layers of weights and biases, ReLU and norms of gains and shifts between them.
+    """Apply linear layers with ReLU between them, and norms (gains and shifts) after it where there are any.
 
-    `product` is that of a bias, inputs and a weight, and their sum.
+    `product` maps a bias, inputs and a weight to inputs @ weight + bias.
     Shapes: hidden (..., B, in), weights (..., in, out), biases, gains and shifts (..., 1, out).
     """
     for layer, (weight, bias) in enumerate(layers):
@@ -88,9 +88,9 @@ def _network(hidden: Tensor, layers: Pairs, norms: Pairs, product: Multiply) -> 
 
 
 class UpdateCount(nn.Module):
-    """Optimiser steps done: a tensor, so that it is checkpointed, and a number, so that no step waits for the device.
+    """The number of optimiser steps done: a tensor for the checkpoint, and a number that no step has to wait for.
 
-    Counted in `Policy.after_update`, not in its loss, which a step may take in several parts.
+    Count in `Policy.after_update`, not in a loss: a step may compute its loss in several parts.
     """
 
     steps: Tensor  # () int64
@@ -122,10 +122,10 @@ class FrameEncoder(nn.Module):
     """The three convolutions of deep Q-learning (Mnih et al. 2015), applied to every step's stack of frames.
 
     A stack of F frames of 84 x 84 becomes 64 maps of 7 x 7, then `width` numbers. Greys are from 0 to 1, less that of
-    the background, the commonest one in the data. Published networks take them as they are, which is the same where the
-    background is black. Where it is bright, as in Pong, each step at rates of 0.0003 and more moves all weights of a
-    filter one way, and within a few hundred steps most filters are zero on every frame, for good. What can be learned
-    is the same on either scale: the background is part of the biases.
+    the background, the commonest one in the data. Published networks take them as they are, which is the same for a
+    black background. With a bright one, as in Pong, learning rates of 0.0003 and more move all weights of a filter
+    the same way, and within a few hundred steps most filters are zero on every frame, for good. Both scales can
+    represent the same functions: the background only shifts the biases.
     """
 
     background: Tensor  # ()

@@ -19,7 +19,7 @@ from .policy import History, OptimizerSettings, Policy, Spec
 
 @dataclass(frozen=True)
 class NFQConfig:
-    """Every field's source in its comment; "d3rlpy" is its `reproductions/offline/nfq.py`."""
+    """Settings of NFQ; each comment names the source. "d3rlpy" is its `reproductions/offline/nfq.py`."""
 
     hidden: tuple[Count, ...] = (256, 256)  # of vectors, d3rlpy's encoder; of images (512,), deep Q-learning's
     discount: Share = 0.99  # d3rlpy
@@ -48,7 +48,7 @@ class NFQ(Policy):
 
     @torch.no_grad()
     def target(self, batch: TransitionBatch) -> Tensor:
-        """(B, 1): the Bellman target of the best next action by the network's own values."""
+        """The Bellman target (B, 1) of the best next action by the network's own values."""
         return bellman_target(batch, self.q_network(batch.next_observations).amax(1), self.config.discount)
 
     def act(self, history: History) -> Tensor:

@@ -1,13 +1,13 @@
 """Linear layers on a CPU by oneDNN.
 
-PyTorch multiplies float32 matrices on a CPU by MKL, which on processors that are not Intel's is no faster than AVX2
-allows. oneDNN, which comes with PyTorch too, takes AVX-512 wherever there is any, and is about twice as fast there
+PyTorch multiplies float32 matrices on a CPU by MKL. On processors that are not Intel's, MKL is no faster than AVX2
+allows. oneDNN, which also comes with PyTorch, uses AVX-512 wherever there is any, and is about twice as fast there
 (`lamobench bench --only peaks`). The maths is the same, the order of summation is not: results differ by rounding.
-On Intel's own processors both are as fast, and MKL has no calls from Python around it: nothing goes to oneDNN.
+On Intel's own processors both are equally fast, and MKL has no Python calls around it: there oneDNN is not used.
 
-Only float32 on a CPU goes there, outside autocast and compiled code, and only products that are large enough; the rest
-is PyTorch's own linear layer. Of several seeds in one pass (`torch.vmap`), of which PyTorch would hand MKL one stack,
-oneDNN takes one product after the other.
+oneDNN gets only float32 products on a CPU, outside autocast and compiled code, that are large enough; the rest stays
+with PyTorch's own linear layer. PyTorch would hand the products of several seeds in one pass (`torch.vmap`) to MKL as
+one stack; oneDNN computes one product after the other.
 """
 
 from functools import cache
@@ -20,12 +20,12 @@ from torch.nn import functional as F
 
 from ..datasets.processes import processor
 
-MULTIPLICATIONS = 1 << 22  # of a product: from there on it is faster, from four times as many on twice as fast
-ROWS = 3  # fewer, as when a single step is read, are no faster
+MULTIPLICATIONS = 1 << 22  # of a product: with fewer it is no faster, with four times as many twice as fast
+ROWS = 3  # rows: with fewer, as when one step is read, it is no faster
 
 
 class Linear(nn.Linear):
-    """PyTorch's linear layer, multiplied by oneDNN where that pays."""
+    """PyTorch's linear layer, multiplied by oneDNN where that is faster."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
@@ -42,7 +42,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def pays(inputs: Tensor, weight: Tensor) -> bool:
-    """Check whether inputs (..., rows, in) times `weight`, a matrix, are left to oneDNN."""
+    """Check whether the product of inputs (..., rows, in) and the matrix `weight` goes to oneDNN."""
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
     if inputs.device.type != "cpu" or not inputs.dtype == weight.dtype == torch.float32 or inputs.ndim < 2:
@@ -57,7 +57,7 @@ def pays(inputs: Tensor, weight: Tensor) -> bool:
 
 @cache
 def faster_here() -> bool:
-    """Check whether this PyTorch has oneDNN, and nothing that is as fast on this processor."""
+    """Check whether oneDNN is there, and this processor has nothing as fast."""
     mkl_at_home = torch.backends.mkl.is_available() and "Intel" in processor()  # type: ignore[no-untyped-call]
     return not mkl_at_home and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
@@ -81,7 +81,7 @@ class _Product(torch.autograd.Function):
 
 
 class _BySeed(torch.autograd.Function):
-    """The form under `torch.vmap` of several seeds' products: one after the other. It is never called itself."""
+    """The product under `torch.vmap` over several seeds: one after the other. Never called itself."""
 
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -103,7 +103,7 @@ class _BySeed(torch.autograd.Function):
 def _weight_gradient(inputs: Tensor, gradient: Tensor) -> Tensor:
     """The product (out, in) of matrices (rows, in) and (rows, out).
 
-    oneDNN wants its first factor copied. Where it is less to copy the inputs, and then the product, that is done.
+    oneDNN copies its first factor. Where the inputs and the product are less to copy, these are copied instead.
     """
     (rows, width) = inputs.shape
     outputs = gradient.shape[1]
@@ -113,7 +113,7 @@ def _weight_gradient(inputs: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`inputs @ weight.T + bias`, whatever their order in memory: oneDNN crawls over gaps, and takes none in a bias."""
+    """`inputs @ weight.T + bias` in any memory order: oneDNN is slow on gaps, and accepts none in a bias."""
     if not weight.is_contiguous() and not weight.T.is_contiguous():
         weight = weight.contiguous()
     return _contiguous_product(inputs, weight, None if bias is None else bias.contiguous())
@@ -125,5 +125,5 @@ def _contiguous_product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> 
 
 
 def _batched(*tensors: Tensor | None) -> bool:
-    """Check whether any is of several seeds at a time, under `torch.vmap`."""
+    """Check whether any tensor holds several seeds under `torch.vmap`."""
     return any(tensor is not None and torch._C._functorch.is_batchedtensor(tensor) for tensor in tensors)

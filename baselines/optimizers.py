@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def moments(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
-    """Copies of all that the optimiser remembers of each parameter, as "PREFIX.INDEX.FIELD"."""
+    """Copies of the optimiser's state of each parameter, as "PREFIX.INDEX.FIELD"."""
     return {
         f"{prefix}.{index}.{field}": torch.as_tensor(value).clone()
         for index, state in optimizer.state_dict()["state"].items()
@@ -17,7 +17,7 @@ def moments(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def load_moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """Bring an optimiser of the same parameters to where it stood when its `moments` were taken."""
+    """Restore the state of an optimiser of the same parameters from its `moments`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(f"{prefix}."):

@@ -33,12 +33,12 @@ class Spec:
     horizon: int  # most steps an episode can have
     return_scale: float  # returns-to-go are divided by this before they enter a network
     discrete: bool = False  # actions are numbers from 0 to A - 1
-    # Whether a trajectory model sees actions mapped from their box to [-1, 1]; elsewhere they always are.
+    # Whether a trajectory model sees actions mapped from their box to [-1, 1]; other methods always do.
     unit_actions: bool = False
     view: View = VECTORS  # how stored steps are seen: stacked frames, clipped rewards
     background: float = 0.0  # of images: the commonest grey over the training subset, from 0 (black) to 1
     sub_goals: tuple[str, ...] = ()  # of the task, in the order in which they are pursued
-    # lowest and highest reward a step over the rest of the horizon that any of the data's steps saw
+    # The lowest and the highest reward a step, over the rest of the horizon, among all steps of the data.
     reward_rates: tuple[float, float] = (-math.inf, math.inf)
 
 
@@ -52,7 +52,7 @@ class History:
     timesteps: Tensor  # (E, k) int64
 
     def newest(self, steps: int) -> "History":
-        """The last so many steps; of frames, with those that the first one's stack reaches back to."""
+        """The last `steps` steps; of frames, also those that the first step's stack reaches back to."""
         earlier = self.observations.shape[1] - self.returns_to_go.shape[1]
         return History(
             self.observations[:, -(earlier + steps) :],
@@ -62,9 +62,9 @@ class History:
         )
 
 
-# Called at each step of episodes that are played side by side, with what of `History` is at hand, and with the places,
-# (E,) int64, that these episodes had in the call before: those that ended since are left out, the others keep their
-# order. Returns their actions.
+# An actor is called at each step of episodes that are played side by side. It gets what of `History` is at hand, and
+# the places, (E,) int64, that these episodes had in the call before: episodes that ended since are left out, the others
+# keep their order. It returns their actions.
 Actor = Callable[[History, Tensor], Tensor]
 
 
@@ -79,7 +79,7 @@ class OptimizerSettings:
     epsilon: float = 1e-8  # AdamW's
 
     def of(self, group: dict[str, Any]) -> "OptimizerSettings":
-        """The settings for one of the groups: with its own schedule, if it has one."""
+        """The settings for one of the groups, with the group's own schedule if it has one."""
         return replace(self, decay=group.get("decay", self.decay))
 
 
@@ -87,7 +87,7 @@ class Sampler(Protocol):
     """A source of training batches."""
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Any:
-        """A batch with a method `to(device)`."""
+        """A batch, which has a method `to(device)`."""
 
 
 class Policy(nn.Module, ABC):
@@ -105,9 +105,9 @@ class Policy(nn.Module, ABC):
         """The scalar to minimise, and scalars to log (kept as tensors until they are written)."""
 
     def draw(self, batch: Any) -> tuple[Any, ...]:
-        """Random numbers that `loss` takes after the batch, and draws by calling this where it is not given any.
+        """Random numbers that `loss` takes after the batch; without them, `loss` calls this itself.
 
-        Apart from it, so that several seeds can go through one loss together, each with numbers of its own.
+        They are drawn separately so that several seeds go through one loss together, each with its own numbers.
         """
         return ()
 
@@ -116,39 +116,39 @@ class Policy(nn.Module, ABC):
         """Deterministic actions (E, A) inside the action space's bounds, or (E,) int64."""
 
     def begin_episodes(self, cached_context: bool = False) -> "Actor":
-        """Begin to act in episodes that are played side by side; if not overridden, each time from the whole history.
+        """Begin to act in episodes that are played side by side; by default from the whole history each time.
 
-        `cached_context`: what was read of earlier steps is kept (`baselines/acting.py`), for policies that have
+        With `cached_context`, results of earlier steps are kept (`baselines/acting.py`), for policies that have
         a context.
         """
         assert not cached_context, f"{type(self).__name__} has no context to keep"
         return lambda history, kept: self.act(history)
 
     def action_loss(self, windows: ContextBatch) -> Tensor | None:
-        """The loss of predicting the data's actions in windows of this policy's context, which it never learns from.
+        """The loss of predicting the data's actions in windows that the policy does not learn from.
 
-        None of a method that has no such loss: its actions are measured all the same.
+        None for a method without such a loss: the error of its actions is measured all the same.
         """
         return None
 
     @abstractmethod
     def optimizer_settings(self) -> OptimizerSettings:
-        """Parameter groups and schedule; asked once, before training."""
+        """Parameter groups and schedule; called once, before training."""
 
     def after_update(self) -> None:
         """Do what follows each optimiser step, for instance move a target network."""
 
     def rebuilt(self) -> set[str]:
-        """Names of tensors that building the policy anew restores (a frozen base model): left out of checkpoints."""
+        """Names of tensors that building the policy restores (a frozen base model); checkpoints leave them out."""
         return set()
 
     def diagnostics(self) -> dict[str, float]:
-        """Slower measurements worth logging with each evaluation."""
+        """Slower measurements that are logged with each evaluation."""
         return {}
 
 
 class Normalizer(nn.Module):
-    """Observations to zero mean and unit variance over the training subset.
+    """Normalise observations to zero mean and unit variance over the training subset.
 
     A dimension that never varies in the data is only centred: dividing by its rounding noise would make any later
     deviation enormous.

@@ -1,8 +1,8 @@
-"""ReBRAC (Tarasov et al. 2023, arXiv 2305.09836): TD3+BC with cloning penalties on both actor and critics, and depth.
+"""ReBRAC (Tarasov et al. 2023, arXiv 2305.09836): TD3+BC with penalties on actor and critics, and deeper networks.
 
-Defaults are the authors' code as CORL publishes it; its penalties are tuned for each data set. Beside what
-`delayed_actor_critic.py` names, one thing differs: the step before a timeout, which their reader drops, is trained on
-without a penalty on the critics' target, since the data have no next action there.
+Defaults are the authors' code as CORL publishes it; its penalties are tuned for each data set. Beside the differences
+that `delayed_actor_critic.py` names there is one more. Their reader drops the step before a timeout; here it is trained
+on, without a penalty on the critics' target, since the data have no next action there.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .policy import Spec
 
 @dataclass(frozen=True)
 class ReBRACConfig(DelayedActorCriticConfig):
-    """Every field's source in its comment; discount and targets are TD3+BC's (authors' code; 0.999 on AntMaze)."""
+    """Settings of ReBRAC; each comment names the source. Discount (AntMaze: 0.999) and targets are TD3+BC's."""
 
     hidden: tuple[Count, ...] = (256, 256, 256)  # of actor and critics; authors' code
     layer_norm: bool = True  # in the critics, after each ReLU; authors' code
@@ -32,7 +32,7 @@ class ReBRACConfig(DelayedActorCriticConfig):
 
 
 class ReBRAC(DelayedActorCritic[ChainedBatch]):
-    """An actor that climbs the lower of the critics' values; both pay for leaving the data."""
+    """An actor that maximises the lower critic; actor and critics are penalised for leaving the data."""
 
     config: ReBRACConfig
 
@@ -45,7 +45,7 @@ class ReBRAC(DelayedActorCritic[ChainedBatch]):
 
     @property
     def actor_is_due(self) -> bool:
-        """Check whether the update under way is one of the actor's: the first and then every second one, by default."""
+        """Check whether the current update moves the actor: by default the first, and then every second one."""
         return self.updates.done % self.config.actor_every == 0
 
     def sampler(self, subset: Subset) -> ChainedSampler:
@@ -53,7 +53,7 @@ class ReBRAC(DelayedActorCritic[ChainedBatch]):
         return ChainedSampler(subset)
 
     def actor_losses(self, states: Tensor, actions: Tensor) -> dict[str, Tensor]:
-        """beta_1 |pi(s) - a|^2 - lambda min Q(s, pi(s)), where lambda = 1 / mean |min Q|; the norm sums over A."""
+        """The loss beta_1 |pi(s) - a|^2 - lambda min Q(s, pi(s)), lambda = 1 / mean |min Q|; the norm sums over A."""
         chosen = torch.tanh(self.actor(states))
         value = self.critic(torch.cat([states, chosen], -1), frozen=True).float().amin(0)
         scale = 1.0 / value.detach().abs().mean()
@@ -64,14 +64,14 @@ class ReBRAC(DelayedActorCritic[ChainedBatch]):
         }
 
     def penalty(self, batch: ChainedBatch, next_actions: Tensor) -> Tensor:
-        """beta_2 |a' - the data's next action|^2, where the data have one; the norm sums over A."""
+        """The penalty (B,) beta_2 |a' - the data's next action|^2, 0 where there is none; the norm sums over A."""
         distance = (next_actions - self.bounds.to_unit(batch.next_actions)).square().sum(-1)
         return self.config.critic_penalty * batch.goes_on * distance
 
 
 @torch.no_grad()
 def initialize(actor: nn.Sequential, critic: Ensemble) -> None:
-    """The authors' start: weights as PyTorch's, hidden biases 0.1, and outputs near 0 (0.001 and 0.003)."""
+    """Set the authors' first weights: as PyTorch's, hidden biases 0.1, and outputs near 0 (0.001 and 0.003)."""
     linear = [layer for layer in actor if isinstance(layer, nn.Linear)]
     for layer in linear[:-1]:
         layer.bias.fill_(0.1)

@@ -1,12 +1,12 @@
-"""RvS (Emmons et al. 2021, arXiv 2112.10751): clone actions by supervised learning, told what came of them.
+"""RvS (Emmons et al. 2021, arXiv 2112.10751): clone actions by supervised learning, conditioned on their outcome.
 
-RvS-R is told the average reward over the rest of the horizon; RvS-G a state that the episode reached later, which is
-sampled in training and, in evaluation, the current state with the object of the first unfinished sub-goal where it
-should be. So RvS-G is for tasks with sub-goals: the kitchen.
+RvS-R is conditioned on the average reward over the rest of the horizon. RvS-G is conditioned on a state that the
+episode reached later. It is sampled in training; in evaluation it is the current state with the object of the first
+unfinished sub-goal moved to its place. So RvS-G is for tasks with sub-goals: the kitchen.
 
 Defaults are the authors' code (scottemmons/rvs). Four things differ from it. Observations are normalised, and average
-rewards divided by the task's return scale. In evaluation it commands one average throughout, picked afterwards from
-ten; here it is what the target return leaves for the steps that are left, inside the range of the data. Goals leave out
+rewards divided by the task's return scale. Their evaluation commands one average throughout, picked afterwards from
+ten; here it is what the target return leaves for the remaining steps, inside the range of the data. Goals leave out
 the half of a kitchen observation that never changes. Layers start as PyTorch's do rather than orthogonal.
 """
 
@@ -31,7 +31,7 @@ LOG_STD_MAX = 2.0
 
 @dataclass(frozen=True)
 class RvSConfig:
-    """Every field's source in its comment."""
+    """Settings of RvS; each comment names the source."""
 
     condition: Literal["return", "goal"] = "return"  # RvS-R or RvS-G; authors: "goal" for Kitchen and AntMaze
     hidden: tuple[Count, ...] = (1024, 1024)  # authors' code
@@ -41,7 +41,7 @@ class RvSConfig:
 
 
 class RvS(Policy):
-    """A Gaussian of one width everywhere around an MLP of state and condition."""
+    """A Gaussian around an MLP of state and condition, whose deviation does not depend on them."""
 
     lowest: Tensor  # () reward a step over the rest of the horizon that the data saw
     highest: Tensor  # ()
@@ -81,19 +81,19 @@ class RvS(Policy):
         return loss, {"negative_log_density": loss.detach(), "action_error": error.detach().square().mean()}
 
     def mean(self, observations: Tensor, outcome: Tensor) -> Tensor:
-        """(B, A): the likeliest actions for observations (B, S) told (B, 1) or (B, 30); they may leave [-1, 1]."""
+        """The likeliest actions (B, A) for observations (B, S) and outcomes (B, 1) or (B, 30); not cut to [-1, 1]."""
         return torch.as_tensor(self.actor(torch.cat([self.normalize(observations), outcome], -1)).float())
 
     def average_reward(self, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:
-        """(B, 1): the reward a step over the rest of the horizon, inside the range of the data, in scaled returns.
+        """The reward a step (B, 1) over the rest of the horizon, inside the range of the data, in scaled returns.
 
-        An episode that ends early earns nothing afterwards. The scale makes it `return_scale` a horizon.
+        An episode that ends early earns nothing afterwards. A rate of 1 earns `return_scale` in a horizon.
         """
         rate = returns_to_go / (self.spec.horizon - timesteps)
         return (rate.clamp(self.lowest, self.highest) * (self.spec.horizon / self.spec.return_scale))[:, None]
 
     def action_loss(self, windows: ContextBatch) -> Tensor | None:
-        """The loss of the windows' only steps; None of RvS-G, whose goals are drawn."""
+        """The loss of these windows of one step; None for RvS-G, whose goals are drawn."""
         return None if self.config.condition == "goal" else self.loss(windows)[0]
 
     def act(self, history: History) -> Tensor:

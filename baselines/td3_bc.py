@@ -1,7 +1,7 @@
 """TD3+BC (Fujimoto and Gu 2021, arXiv 2106.06860): twin delayed deterministic policy gradients that clone the data.
 
-Defaults are the authors' code (sfujim/TD3_BC). Beside what `delayed_actor_critic.py` names, one thing differs from it:
-states are divided by their standard deviation as it is, where theirs adds 0.001 to it.
+Defaults are the authors' code (sfujim/TD3_BC). Beside the differences that `delayed_actor_critic.py` names there is
+one more: states are divided by their standard deviation, to which the authors' code adds 0.001.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from .fields import Amount
 
 @dataclass(frozen=True)
 class TD3BCConfig(DelayedActorCriticConfig):
-    """The authors' code and CORL agree on all fields."""
+    """Settings of TD3+BC, on which the authors' code and CORL agree."""
 
     value_weight: Amount = 2.5  # alpha: weight of the value against cloning; the paper's Section 5
 
 
 class TD3BC(DelayedActorCritic[TransitionBatch]):
-    """An actor that climbs the first critic's values and stays near the data."""
+    """An actor that maximises the first critic's values and stays near the data."""
 
     config: TD3BCConfig
 
     @property
     def actor_is_due(self) -> bool:
-        """Check whether the update under way is one of the actor's: every second one, by default."""
+        """Check whether the current update moves the actor: by default every second one."""
         return (self.updates.done + 1) % self.config.actor_every == 0
 
     def sampler(self, subset: Subset) -> TransitionSampler:

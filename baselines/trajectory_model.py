@@ -1,4 +1,4 @@
-"""The parts of every Decision Transformer, whatever its backbone: embed a trajectory, run it, read the actions.
+"""The parts of every Decision Transformer, whatever its backbone: embeddings, and reading actions from the outputs.
 
 Each step of a trajectory becomes three tokens, (return-to-go, state, action), and the action of a step is read from the
 backbone's output at its state token: it has seen the earlier steps, this return-to-go and this state.
@@ -30,28 +30,28 @@ class Past(Protocol):
 
 
 class Backbone(Protocol):
-    """A module that maps embedded tokens (B, L, D) to outputs (B, R, D) at those that are read, each from the tokens
-    up to its own."""
+    """A module that maps embedded tokens (B, L, D) causally to outputs (B, R, D) at those that are read: each output
+    depends on its own token and earlier ones."""
 
     def __call__(self, tokens: Tensor, read: slice = EVERY) -> Tensor:
         """The outputs at the tokens `read`."""
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """(B, L, W): what stays the same of embedded tokens (B, L, D) wherever they stand in a window."""
+        """The part (B, L, W) of embedded tokens (B, L, D) that does not depend on where they stand in a window."""
 
     def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
         """The outputs at the tokens `read`, from what `begin` made of all tokens."""
 
     def new_past(self) -> Any:
-        """A `Past` of nothing, which `extend` fills."""
+        """An empty `Past`, which `extend` fills."""
 
     def extend(self, tokens: Tensor, past: Any, read: slice = EVERY) -> Tensor:
-        """The outputs of tokens that follow those in `past`: they see these too, and join them there."""
+        """The outputs of tokens that follow those in `past`; they attend to these too, and are added to `past`."""
 
 
 @dataclass(frozen=True)
 class TokenConfig:
-    """The way of trajectories into a backbone and out of it."""
+    """The way of a trajectory into the backbone, and of its outputs to actions."""
 
     width: int  # D
     embedding: str  # "linear", or "mlp": LaMo's residual block for each modality
@@ -88,7 +88,7 @@ class ResidualEmbedding(nn.Module):
 
 
 class TrajectoryModel(nn.Module):
-    """Embeddings, a backbone that maps tokens (B, L, D) causally to outputs at those that are read, an action head."""
+    """Embeddings, a causal backbone (B, L, D) to (B, R, D), and an action head."""
 
     backbone: Backbone
 
@@ -111,7 +111,7 @@ class TrajectoryModel(nn.Module):
 
     @torch.no_grad()
     def scale_inputs(self, factor: float) -> None:
-        """Multiply what enters the backbone, as it is before training, by `factor`."""
+        """Multiply the first scale of the tokens that enter the backbone by `factor`."""
         self.embed_norm.weight.mul_(factor)  # its bias is 0
         if self.norm_before_time:
             self.embed_time.weight.mul_(factor)
@@ -125,7 +125,7 @@ class TrajectoryModel(nn.Module):
         return self._place(steps, data.timesteps[:, :, None]).flatten(1, 2)
 
     def embed_newest(self, history: History) -> Tensor:
-        """The tokens (E, 3, D) that join those of the step before: its action, the newest return-to-go and state."""
+        """The tokens (E, 3, D) that are new since the step before: its action, the newest return-to-go and state."""
         newest = history.newest(2)
         frames = newest.observations[:, 1:]  # without the earliest: of vectors the last, of frames its stack
         returns = self.embed_return(newest.returns_to_go[:, 1:, None] / self.return_scale)
@@ -134,15 +134,15 @@ class TrajectoryModel(nn.Module):
         return self._place(torch.cat([actions, returns, states], dim=1), newest.timesteps[:, [0, 1, 1]])
 
     def _place(self, tokens: Tensor, timesteps: Tensor) -> Tensor:
-        """Mark tokens (..., D) with their steps' numbers, whose shape is that of the tokens or goes with it."""
+        """Add the timestep embedding to tokens (..., D); the shape of `timesteps` is theirs or broadcasts to it."""
         time = self.embed_time(timesteps)
         placed = self.embed_norm(tokens) + time if self.norm_before_time else self.embed_norm(tokens + time)
         return torch.as_tensor(placed)
 
     def scaled(self, actions: Tensor) -> Tensor:
-        """Actions (..., A) as they are embedded and predicted: their box is [-1, 1].
+        """Actions (..., A) as they are embedded and predicted: in [-1, 1].
 
-        Where it is so already they are left alone: mapping them would change their last bits, and so every result.
+        A box that is [-1, 1] already is left alone: mapping it would change the last bits, and so every result.
         """
         return self.bounds.to_unit(actions) if self.unit_actions else actions
 

@@ -18,12 +18,12 @@ from .dropout import dropout as drop
 from .onednn import Linear, linear
 
 EVERY = slice(None)  # every token is read
-FEW_TOKENS = 128  # on a CPU, attention to no more is fastest as plain products
+FEW_TOKENS = 128  # on a CPU, plain products are the fastest attention up to this many
 LANES = 16  # float32 numbers in a vector of the processor
 
 
 class CausalTransformer(nn.Module):
-    """Pre-norm blocks and a final LayerNorm. Has no position embeddings: its caller adds what marks time."""
+    """Pre-norm blocks and a final LayerNorm, without position embeddings: its caller adds what marks time."""
 
     def __init__(self, layers: int, heads: int, width: int, dropout: float, activation: str) -> None:
         super().__init__()
@@ -37,13 +37,13 @@ class CausalTransformer(nn.Module):
         return self.extend(tokens, None, read)
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """Compute of each token (B, L, D) by itself: itself, its first query, key and value (B, L, 4D)."""
+        """The part (B, L, 4D) that depends on each token (B, L, D) alone: the token, its first query, key and value."""
         hidden = self.dropout(tokens)
         first = cast(Block, self.blocks[0])
         return torch.cat([hidden, first.project_alone(hidden)], dim=-1)
 
     def finish(self, begun: Tensor, read: slice = EVERY) -> Tensor:
-        """Do the same as `forward` with what `begin` made of the tokens, (B, L, 4D)."""
+        """Compute `forward` from what `begin` made of the tokens, (B, L, 4D)."""
         hidden, projected = begun.tensor_split((begun.shape[-1] // 4,), dim=-1)
         return self._layers(hidden, None, read, projected)
 
@@ -52,7 +52,7 @@ class CausalTransformer(nn.Module):
         return KeysAndValues.of(len(self.blocks))
 
     def extend(self, tokens: Tensor, past: "KeysAndValues | None", read: slice = EVERY) -> Tensor:
-        """Do the same as `forward` for tokens that follow those in `past`, which they see too; add them to it."""
+        """Compute `forward` for tokens that follow those in `past`; they attend to these too, and join them."""
         return self._layers(self.dropout(tokens), past, read)
 
     def _layers(
@@ -68,9 +68,9 @@ class CausalTransformer(nn.Module):
 
 @dataclass
 class KeysAndValues:
-    """Keys and values of the tokens that were read, for acting: nothing is learned through them.
+    """Keys and values of the tokens read so far, for acting; they have no gradients.
 
-    Each layer has room for more tokens than it holds, so that a few that join do not move the others.
+    Each layer has room for more tokens than it holds, so that adding a few does not move the others.
     """
 
     layers: list[Tensor | None]  # (2, B, H, room, D / H) each, None before the first tokens
@@ -78,11 +78,11 @@ class KeysAndValues:
 
     @classmethod
     def of(cls, layers: int) -> "KeysAndValues":
-        """The keys and values of so many layers, which have read nothing yet."""
+        """Empty keys and values for `layers` layers."""
         return cls([None] * layers, [0] * layers)
 
     def extend(self, layer: int, added: Tensor) -> Tensor:
-        """Keep a layer's keys and values (2, B, H, L, D / H) of more tokens; returns those of all."""
+        """Add a layer's keys and values (2, B, H, L, D / H) of new tokens; return those of all."""
         before = self.lengths[layer]
         after = self.lengths[layer] + added.shape[-2]
         kept = self.layers[layer]
@@ -101,7 +101,7 @@ class KeysAndValues:
 
 
 class Block(nn.Module):
-    """Attention and a two-layer network of four times the width, each behind a LayerNorm and added to the stream."""
+    """Attention and a two-layer network of four times the width, each after a LayerNorm and added to its input."""
 
     def __init__(self, heads: int, width: int, dropout: float, activation: str) -> None:
         super().__init__()
@@ -123,9 +123,9 @@ class Block(nn.Module):
         read: slice = EVERY,
         projected: Tensor | None = None,
     ) -> Tensor:
-        """Map (B, L, D) to (B, R, D). `extend` puts keys and values behind those of earlier tokens.
+        """Map (B, L, D) to (B, R, D). `extend` adds keys and values to those of earlier tokens.
 
-        `projected`: of `project_alone`, if it is at hand.
+        `projected` is the result of `project_alone`, if it is at hand.
         """
         attended = self.attend(hidden, extend, read, projected)
         hidden = hidden[:, read] + self.dropout(self.project(attended))
@@ -140,7 +140,7 @@ class Block(nn.Module):
     def attend(
         self, hidden: Tensor, extend: Callable[[Tensor], Tensor] | None, read: slice, projected: Tensor | None
     ) -> Tensor:
-        """Causal self-attention of the tokens `read` among (B, L, D), heads side by side in the result (B, R, D)."""
+        """Causal self-attention of the tokens `read` among (B, L, D); the result (B, R, D) has heads side by side."""
         query, *keys_values = self._project(hidden, read, projected)
         key, value = extend(torch.stack(keys_values)) if extend else keys_values
         places = Places(hidden.shape[1], read)
@@ -168,7 +168,7 @@ def split_heads(projected: Tensor, parts: int, heads: int) -> Sequence[Tensor]:
 
 @dataclass(frozen=True)
 class Places:
-    """The tokens that ask: those `read` among the last `length` that there are."""
+    """The tokens that have queries: those `read` among the last `length`."""
 
     length: int  # L
     read: slice
@@ -180,11 +180,12 @@ def causal_attention(
     """Softmax(scale QK^T) V of each query over its own token and earlier ones, heads side by side: (B, R, D).
 
     Queries (B, H, R, D / H) are those at `places`; keys and values (B, H, seen, D / H) those of all tokens. Of these
-    there may be fewer heads, each for as many neighbours among the queries' (Ainslie et al. 2023, arXiv 2305.13245). By
-    itself, the scale is 1 / sqrt(D / H).
+    there may be fewer heads, each for as many neighbours among the queries' (Ainslie et al. 2023, arXiv 2305.13245).
+    The default scale is 1 / sqrt(D / H).
 
-    On a CPU plain products are faster than the fused kernel at the few dozen tokens of a Decision Transformer's
-    context, and with dropout; in bfloat16 several times, unless nothing is learned and the processor has tiles for it.
+    On a CPU plain products are faster than the fused kernel for the few dozen tokens of a Decision Transformer's
+    context, and with dropout. In bfloat16 they are several times faster, except without gradients on a processor with
+    matrix tiles for it.
     """
     batch, heads, rows, width = query.shape
     seen = key.shape[-2]
@@ -205,7 +206,7 @@ def causal_attention(
 def _fused_is_fast(query: Tensor) -> bool:
     """Check whether a CPU's fused kernel is fast in the precision of the queries' products.
 
-    That is autocast's precision, if it is on: acting keeps float32 tokens, and they are rounded on their way in.
+    That is autocast's precision if it is on: acting keeps float32 tokens, which are rounded when they enter.
     """
     rounded = torch.is_autocast_enabled("cpu")
     precision = torch.get_autocast_dtype("cpu") if rounded else query.dtype
@@ -215,13 +216,13 @@ def _fused_is_fast(query: Tensor) -> bool:
 
 
 def _future(query: Tensor, seen: int, places: Places, padding: int = 0) -> Tensor:
-    """The mask of scores (R, seen): 0, or minus infinity where a token is later; and `padding` such columns."""
+    """The mask (R, seen + padding) of scores: 0, or minus infinity for later tokens and in the padding."""
     first = seen - places.length  # how many tokens are before those of `places`
     return query.new_full((places.length, seen + padding), -math.inf).triu(1 + first)[places.read]
 
 
 def _plain_attention(query: Tensor, key: Tensor, value: Tensor, future: Tensor, dropout: float, scale: float) -> Tensor:
-    """Attention by products. Where `future` has more columns than there are keys, zeros take their places.
+    """Attention by products. If `future` has more columns than there are keys, zeros take their places.
 
     PyTorch's softmax is up to eight times slower on rows that are shorter than a vector of the processor.
     """
@@ -246,7 +247,7 @@ def initialize(module: nn.Module) -> None:
 
 
 def relu(hidden: Tensor) -> Tensor:
-    """Rectify, in place where nothing is learned: a twentieth of the transformer's time in an evaluation."""
+    """Rectify, in place without gradients, which saves a twentieth of the transformer's time in an evaluation."""
     return F.relu(hidden, inplace=not torch.is_grad_enabled())
 
 

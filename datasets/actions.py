@@ -1,4 +1,4 @@
-"""Actions as learning has them: one rule for data sets and for the environments that made them.
+"""Actions in the form that learning needs: one rule for data sets and for the environments that made them.
 
 Continuous actions are vectors (A,) in the action space's units: arrays of any shape are flattened. Discrete actions are
 numbered from 0, wherever their space starts. A box is finite on every side: where a space leaves a side open, the
@@ -15,12 +15,12 @@ from gymnasium import spaces
 from .errors import UserError
 from .trajectories import Array, Trajectories
 
-FAR = 1e30  # a bound beyond it is none: float32 has no scale for such a box
+FAR = 1e30  # a bound beyond it counts as none: float32 has no scale for such a box
 
 
 @dataclass(frozen=True)
 class ActionForm:
-    """Facts of an action space that learning needs beside the space; stored with an imported data set's task."""
+    """Facts that learning needs and an action space does not tell; stored with an imported data set's task."""
 
     start: int = 0  # what the space calls the first of its discrete actions
     low: tuple[float, ...] = ()  # (A,) the box that stands in for one that is open somewhere; () for all others
@@ -28,14 +28,14 @@ class ActionForm:
 
 
 def check_actions(space: gymnasium.Space) -> None:
-    """A `UserError` for an action space that no method here has: it is neither a box of real numbers nor discrete."""
+    """Refuse an action space that no method here has: one that is neither a box of real numbers nor discrete."""
     if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and space.dtype.kind == "f"):
         return
     raise UserError(f"actions in {space}; expected a Box of real numbers or a Discrete space")
 
 
 def plain_actions(space: gymnasium.Space, values: Any) -> Array:
-    """(T, A) float32 from T actions in a box, (T,) int64 from 0 on from discrete ones; a `UserError` if they misfit."""
+    """Actions (T, A) float32 in a box, or (T,) int64 from 0 on where they are discrete; a `UserError` if unfit."""
     actions = np.asarray(values)
     if actions.shape[1:] != space.shape:
         raise UserError(f"actions have the shape {actions.shape[1:]}, but their space has {space.shape}")
@@ -81,7 +81,7 @@ def action_form(space: gymnasium.Space, trajectories: Trajectories) -> ActionFor
 
 
 def same_actions(first: gymnasium.Space, second: gymnasium.Space) -> bool:
-    """Check whether actions of one space are such of the other: boxes of one shape, or the same discrete numbers."""
+    """Check whether actions of one space are also of the other: boxes of one shape, or the same discrete numbers."""
     if isinstance(first, spaces.Box) and isinstance(second, spaces.Box):
         return bool(first.shape == second.shape)
     if isinstance(first, spaces.Discrete) and isinstance(second, spaces.Discrete):
@@ -95,7 +95,7 @@ def is_bounded(space: gymnasium.Space) -> bool:
 
 
 def with_plain_actions(env: gymnasium.Env, form: ActionForm) -> gymnasium.Env:
-    """An environment that takes actions as learning has them; itself if it does so anyway."""
+    """An environment that takes actions in the form that learning needs; `env` itself if it does so already."""
     space = env.action_space
     check_actions(space)
     if isinstance(space, spaces.Discrete):

@@ -1,4 +1,4 @@
-"""Data sets on disk: a folder of memory-mapped `.npy` files and a `meta.json` that says what they hold.
+"""Data sets on disk: a folder of memory-mapped `.npy` files and a `meta.json` that describes them.
 
 A folder appears whole or not at all, at `<home>/datasets/<data set>/<source>`. `meta.json` has the provenance, each
 array's shape, type and SHA-256, the content hash, and a summary of the episodes' returns.
@@ -143,9 +143,9 @@ def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Do the same as `storage.whole_folder`, but let the finished folder take the place of one that is there.
+    """Do the same as `storage.whole_folder`, but the finished folder replaces one that is there.
 
-    The old one is moved aside in the last moment and comes back if the new one can't take its place.
+    The old one is moved aside at the last moment, and moved back if the new one can't take its place.
     """
     aside: Path | None = None
     try:
@@ -172,7 +172,7 @@ def _set_aside(path: Path) -> Path | None:
 
 
 def _write(trajectories: Trajectories, place: Place, scratch: Path | None, task: TaskEntry) -> tuple[Path, str]:
-    """The folder and the content hash of what was meant to be in it."""
+    """The folder, and the content hash of the data set that was to be written there."""
     trajectories.check()
     folder = folder_of(trajectories.provenance.dataset, trajectories.provenance.source)
     meta = _meta(trajectories) | ({} if task is None else {"task": task})

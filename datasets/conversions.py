@@ -1,4 +1,4 @@
-"""Convert arrays of files to the types that `Trajectories` has; what would lose something is refused.
+"""Convert arrays of files to the types that `Trajectories` has; refuse conversions that would lose something.
 
 `place` names the file and the array in the `UserError`. Whether floats are finite is left to `Trajectories.check`,
 which reads all of them anyway.
@@ -13,7 +13,7 @@ NUMBERS = "biuf"  # kinds of NumPy types; complex numbers, texts, dates and stru
 
 
 def check_numbers(dtype: "np.dtype[np.generic]", place: str) -> None:
-    """Refuse, with a `UserError`, a type that is not of real numbers; of an array that is not read yet."""
+    """Refuse, with a `UserError`, a type that is not of real numbers, before the array is read."""
     if dtype.kind not in NUMBERS:
         raise UserError(f"{place} holds {str(dtype)[:80]}, expected real numbers")
 

@@ -74,7 +74,7 @@ def load_corpus(name: str, tokenizer: "PreTrainedTokenizerBase") -> Corpus:
 
 
 def corpus_parts(name: str) -> tuple[Iterable[str], Iterable[str], dict[str, int]]:
-    """(training pieces, held-out pieces, how many they are) of the corpus `name`, as `load_corpus` understands it.
+    """The training pieces, the held-out pieces and how many they are, of the corpus `name` (`load_corpus`).
 
     WikiText keeps its published split, training and validation, and its articles whole. Everything else is split here
     by `split_held_out`. Raises `UserError` for a corpus that is not here, and for a text too short to be split.
@@ -112,9 +112,9 @@ def corpus_paragraphs(name: str) -> Sequence[str]:
 def split_held_out(paragraphs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split into (training, held-out) paragraphs.
 
-    A paragraph's own hash decides, so its part does not depend on order or on what else is installed, and paragraphs
-    that differ in names and numbers alone stay together. Held-out paragraphs that share a run of eight words with the
-    training part are dropped: what is left measures language, not memory.
+    A paragraph's own hash decides, so its part does not depend on the order or on what else is installed. Paragraphs
+    that differ only in names and numbers stay together. Held-out paragraphs that share a run of eight words with the
+    training part are dropped, so that what is left measures language, not memory.
     """
     train: list[str] = []
     held_out: list[str] = []
@@ -164,7 +164,7 @@ def encode(paragraphs: Iterable[str], tokenizer: "PreTrainedTokenizerBase") -> A
 
 
 def sample_blocks(ids: Array, batch: int, length: int, rng: np.random.Generator) -> Array:
-    """(batch, length) int64: runs of `length` tokens of `ids` at independent random offsets."""
+    """A batch (batch, length) int64: runs of `length` tokens of `ids` at independent random offsets."""
     if len(ids) < length:
         raise UserError(f"the corpus has {len(ids)} tokens, fewer than one block of {length}; give a longer text")
     offsets = rng.integers(len(ids) - length + 1, size=batch)

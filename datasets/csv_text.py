@@ -1,4 +1,4 @@
-"""Tables as CSV, of which no cell is a formula to a spreadsheet, whoever chose the names in it."""
+"""Tables as CSV in which no cell is a formula to a spreadsheet, whatever names users chose."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def cell_text(cell: str) -> str:
-    """The text that `csv_text` was given for a cell, from the cell as it was read."""
+    """The text of a cell that `csv_text` wrote, from the cell as it was read."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 

@@ -1,4 +1,4 @@
-"""Turn a disk's refusal, in whatever words a library says it, into one error about the path that the user knows."""
+"""Turn a disk's error, in the words of whatever library, into one error about the path that the user knows."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ SHORT = re.compile(r"Not enough free space to write|\d+ requested and \d+ writte
 
 
 def disk_error(error: BaseException) -> OSError | None:
-    """The `OSError`, with its number, that a full, limited or closed disk brought about; None for another error.
+    """The `OSError`, with its number, from a full, limited or closed disk; None for another error.
 
     Its `filename` is the file that was written, where a copy names two; None where the library names none.
     """
@@ -46,9 +46,9 @@ def disk_line(
 
 @contextmanager
 def errors_about(path: Path, prefix: str) -> Iterator[None]:
-    """Let a disk's errors be about `path` where they name no file, or one at or below a name that begins with `prefix`.
+    """Let a disk's errors name `path` if they name no file, or one at or below a name that begins with `prefix`.
 
-    Those are names of temporary files and folders, which mean nothing to the user.
+    Such names are those of temporary files and folders, which mean nothing to the user.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Download one file over HTTP: whole or not at all, and on from where an interrupted download stopped.
+"""Download one file over HTTP: whole or not at all. An interrupted download goes on where it stopped.
 
 What has arrived waits beside the target as `<name>.part`, with the server's mark of the file's version in
-`<name>.part.json`, so that no file is put together from two versions. Only `data fetch` and its kind come here.
+`<name>.part.json`, so that no file mixes two versions. Only `data fetch` and similar commands use it.
 """
 
 import http.client
@@ -23,9 +23,9 @@ CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, Connectio
 
 
 def download(address: str, target: Path, check: Callable[[Path], None], force: bool = False) -> None:
-    """Download `address` to `target`, unless it is there; `force` takes the place of what is there.
+    """Download `address` to `target`, unless it is there; with `force`, replace what is there.
 
-    A connection that breaks is taken up again as long as each attempt brings something. `check` sees the finished file
+    A broken connection is opened again as long as each attempt brings something. `check` sees the finished file
     before it gets its name, and refuses it with a `UserError`; it is then deleted. Raises a `UserError` that names the
     address and the reason if the file can't be had; what has arrived is kept for the next time.
     """

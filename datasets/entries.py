@@ -1,4 +1,4 @@
-"""Every data set of the suite, and where it comes from. Plain data: importing this module loads no numerical library.
+"""Every data set of the suite and its sources. Plain data: importing this module loads no numerical library.
 
 A new task is one `Task` (`tasks.py`) and its environment (`environments/simulators.py`); a new data set is one
 `Dataset` and a source that can read it (`sources/`) or a player that can record it (`recording/`).

@@ -71,7 +71,7 @@ def take_fraction(trajectories: Trajectories, fraction: float, seed: int) -> Sub
 def take_fraction_by_length(trajectories: Trajectories, fraction: float, seed: int) -> Subset:
     """Choose whole episodes until they have at least `fraction * T` steps, long ones sooner.
 
-    Drawn in the order of `take_weighted_fraction`; that one counts episodes, of which this one needs fewer.
+    The order is that of `take_weighted_fraction`, which counts episodes; of long episodes this one needs fewer.
     """
     check_fraction(fraction)
     order = _weighted_order(trajectories, seed)
@@ -94,7 +94,7 @@ def take_weighted_fraction(trajectories: Trajectories, fraction: float, seed: in
 
 
 def best_episodes(subset: Subset, share: float) -> Subset:
-    """The `share` of a subset's episodes with the highest undiscounted returns, at least one; the earlier of equals.
+    """The `share` of a subset's episodes with the highest undiscounted returns, at least one; ties go to the earlier.
 
     As CORL's `any_percent_bc.py` counts them: rounded down.
     """
@@ -108,14 +108,14 @@ SELECTIONS = {"uniform": take_fraction, "length": take_fraction_by_length, "weig
 
 
 def check_fraction(fraction: float) -> None:
-    """A `UserError` unless `fraction` is a share of episodes: in (0, 1]."""
+    """Raise a `UserError` unless `fraction` is a share of episodes: in (0, 1]."""
     if not 0.0 < fraction <= 1.0:
         raise UserError(f"fraction {fraction:g} is outside (0, 1]; give the share of episodes to keep, e.g. 0.1")
 
 
 @lru_cache(maxsize=1024)  # a sweep asks for the same orders again, for every method and fraction
 def _order(content: str, episodes: int, seed: int) -> Array:
-    """(N,) all episodes, sorted by their keys; not to be written to."""
+    """All episodes (N,), sorted by their keys; not to be written to."""
     keys = _keys(content, episodes, seed)
     order = np.asarray(sorted(range(episodes), key=keys.__getitem__), np.int64)
     order.flags.writeable = False
@@ -123,7 +123,7 @@ def _order(content: str, episodes: int, seed: int) -> Array:
 
 
 def _weighted_order(trajectories: Trajectories, seed: int) -> Array:
-    """(N,) all episodes, one drawn after another, each with probability proportional to length among those left.
+    """All episodes (N,), one drawn after another, each with probability proportional to length among those left.
 
     An exponential key -log(u) / length for each episode, u uniform from its hash, smallest first, has that distribution
     (Efraimidis and Spirakis 2006).

@@ -1,7 +1,7 @@
 """Steps of episodes that a run does not train on, and the windows of history that end at them.
 
-Which steps depends on the data set's content and on the run's subset, on nothing else: all methods that train on one
-subset are measured on the same steps, and runs on different subsets share as many as there are.
+The choice of steps depends on the data set's content and the run's subset alone: all methods that train on one subset
+are measured on the same steps, and runs on different subsets share as many as possible.
 
 Shapes: T steps of the data set, W held-out steps, K context.
 """
@@ -32,12 +32,12 @@ class HeldOutSteps:
     starts: Array  # (W,) int64: the first step of the episode that each is of
 
     def actions(self) -> Array:
-        """(W, A) or (W,): the actions taken in these steps."""
+        """The actions (W, A) or (W,) taken in these steps."""
         taken: Array = self.trajectories.actions.take(self.steps, axis=0)
         return taken
 
     def previous_actions(self, at_first: Array) -> Array:
-        """(W, A) or (W,): the actions of the steps before; `at_first` (A,) or () where there is none."""
+        """The actions (W, A) or (W,) of the steps before; `at_first` (A,) or () where there is none."""
         is_first = self.steps == self.starts
         before: Array = self.trajectories.actions.take(np.where(is_first, self.steps, self.steps - 1), axis=0)
         before[is_first] = at_first
@@ -47,8 +47,8 @@ class HeldOutSteps:
 def held_out_steps(subset: Subset, limit: int = WINDOWS) -> HeldOutSteps | None:
     """Choose at most `limit` steps of the episodes that `subset`, drawn from a whole data set, leaves out.
 
-    Of a subset that leaves none out, as all of a recording does, they are of a second recording, made now if it was
-    not before (`second_recording`). None where there is neither.
+    If the subset leaves none out, as all of a recording does, the steps are of a second recording, made now if it is
+    not there (`second_recording`). None where there is neither.
     """
     data = subset.trajectories
     left = np.setdiff1d(np.arange(data.num_episodes), subset.episodes)
@@ -94,7 +94,7 @@ def _first_of(data: Trajectories, episodes: Array, limit: int) -> HeldOutSteps:
 
 
 class HeldOutWindows:
-    """The windows of at most K steps that end at held-out steps: what a policy with that context has seen by then."""
+    """The windows of at most K steps that end at held-out steps: the history of a policy with that context."""
 
     def __init__(self, held_out: HeldOutSteps, context: int, view: View) -> None:
         self.held_out = held_out
@@ -102,7 +102,7 @@ class HeldOutWindows:
         self._sampler = ContextSampler(take_fraction(held_out.trajectories, 1.0, seed=0), context, view)
 
     def batches(self, limit: int) -> Iterator[tuple[Array, ContextBatch]]:
-        """The rows (w,) of `held_out`, at most so many at a time, and their windows, all of one length.
+        """The rows (w,) of `held_out`, at most `limit` at a time, and their windows, all of one length.
 
         Like a policy's history they are shorter than K where an episode has just begun; nothing is padded.
         """

@@ -1,6 +1,6 @@
-"""Read JSON wherever it comes from: what is returned can be compared, hashed, printed and written again.
+"""Read JSON from any origin: what is returned can be compared, hashed, printed and written again.
 
-JSON is taken as I-JSON has it (RFC 7493): numbers are finite, no key stands twice in an object, texts are Unicode.
+JSON is restricted to I-JSON (RFC 7493): numbers are finite, an object has no key twice, texts are Unicode.
 """
 
 import json
@@ -49,7 +49,7 @@ def read_json(path: Path, max_bytes: int = MOST) -> Any:
 
 
 def check_fields(value: Any, kinds: Mapping[str, Any], absent: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON object `value` if it has a field of each of the `kinds`, by name, and of `absent` those that are there.
+    """The JSON object `value`, if it has a field of each of the `kinds`, by name; of `absent`, only the fields it has.
 
     A kind is a type as annotations have it: `int`, `str | None`, `list[str]`, `tuple[float, ...]`, which JSON has as a
     list. Other fields may be there too. Raises a `ValueError` that names the first field that is missing or wrong.

@@ -3,8 +3,8 @@
 An observation is the robot's 9 joint positions, the objects' 21, and 30 goal values that repeat the layout of the first
 30: the wanted positions at the entries of the task's sub-goals, zero everywhere else (D4RL, `d4rl/kitchen`).
 
-Two things are not D4RL's: FrankaKitchen-v1 blurs the robot's observed joints by 1 % of their nominal noise, D4RL's
-environment by 10 %; and neither varies the start, so episodes differ by that noise and the policy's own alone.
+It differs from D4RL in two ways. FrankaKitchen-v1 blurs the robot's observed joints by 1 % of their nominal noise,
+D4RL's environment by 10 %. Neither varies the start, so episodes differ only by that noise and the policy's own.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ ELEMENTS: dict[str, tuple[slice, tuple[float, ...]]] = {  # the entries of a sub
 
 
 def goal_vector(sub_goals: tuple[str, ...]) -> Array:
-    """(30,) float64: the goal part of an observation."""
+    """The goal part (30,) float64 of an observation."""
     goal = np.zeros(JOINTS + OBJECTS)
     for name in sub_goals:
         entries, wanted = ELEMENTS[name]
@@ -51,15 +51,15 @@ def kitchen_task(sub_goals: Iterable[str]) -> Task | None:
 
 
 def satisfied(observations: Array, sub_goals: tuple[str, ...]) -> Array:
-    """(T, G) bool: which of the G sub-goals the objects satisfy in each of the observations (T, 60)."""
+    """A mask (T, G): which of the G sub-goals the objects satisfy in each of the observations (T, 60)."""
     return achieved({name: observations[:, ELEMENTS[name][0]] for name in sub_goals}, sub_goals)
 
 
 def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
-    """(E, 60): each observation with the object of its first unfinished sub-goal where it should be.
+    """The observations (E, 60), each with the object of its first unfinished sub-goal moved to its place.
 
-    As RvS commands the kitchen (`get_dynamic_kitchen_goal` of its code), but told from the observation alone: an object
-    that has left its place again is wanted back.
+    RvS commands the kitchen like this (`get_dynamic_kitchen_goal` of its code), but here the observation alone decides:
+    an object that has left its place again is wanted back.
     """
     wanted = observations.copy()
     done = satisfied(observations, sub_goals)
@@ -71,7 +71,7 @@ def next_goals(observations: Array, sub_goals: tuple[str, ...]) -> Array:
 
 
 def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:
-    """(T, G) bool: which of the G sub-goals are satisfied, from the positions (T, n) of each one's object."""
+    """A mask (T, G): which of the G sub-goals are satisfied, from the positions (T, n) of each one's object."""
     for name in sub_goals:
         if objects[name].shape[1:] != (len(ELEMENTS[name][1]),):
             raise ValueError(f"positions of the {name} have the shape {objects[name].shape[1:]}")
@@ -80,11 +80,11 @@ def achieved(objects: Mapping[str, Array], sub_goals: tuple[str, ...]) -> Array:
 
 
 def done_so_far(done: Array, counts: Array) -> tuple[Array, bool]:
-    """(T,) how many sub-goals have been done up to each observation of an episode, and whether the two sources agree.
+    """The number (T,) of sub-goals done up to each observation of an episode, and whether the two sources agree.
 
-    `done` (T, G) bool is what each observation satisfies, `counts` (T,) how many sub-goals were stored as satisfied. A
-    count alone can't tell whether a sub-goal came undone and another was done instead. The observations can, and are
-    used where they agree with all counts of the episode; elsewhere a new maximum of the counts is what was done.
+    `done` (T, G) are the sub-goals that each observation satisfies, `counts` (T,) their stored number. A count alone
+    can't tell whether a sub-goal came undone and another was done instead. The observations can. They are used where
+    they agree with all counts of the episode; elsewhere a new maximum of the counts is what was done.
     """
     if (done.sum(axis=1) == counts).all():
         return np.logical_or.accumulate(done).sum(axis=1), True
@@ -92,7 +92,7 @@ def done_so_far(done: Array, counts: Array) -> tuple[Array, bool]:
 
 
 def d4rl_observations(states: Array, sub_goals: tuple[str, ...]) -> Array:
-    """(..., 60) from FrankaKitchen-v1's (..., 59): joint positions 0 to 8, object positions 18 to 38, and the goal."""
+    """Observations (..., 60) from FrankaKitchen-v1's (..., 59): joints 0 to 8, objects 18 to 38, and the goal."""
     goal = np.broadcast_to(goal_vector(sub_goals), (*states.shape[:-1], JOINTS + OBJECTS))
     return np.concatenate([states[..., :JOINTS], states[..., 2 * JOINTS : 2 * JOINTS + OBJECTS], goal], axis=-1)
 
@@ -106,7 +106,7 @@ class D4RLObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float64)
 
     def observation(self, observation: dict[str, Any]) -> Array:
-        """(60,) float64."""
+        """An observation (60,) float64."""
         return d4rl_observations(observation["observation"], self._sub_goals)
 
 

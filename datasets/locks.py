@@ -1,6 +1,6 @@
 """Locks on open files and folders; the kernel drops one when the process that holds it dies, however it dies.
 
-They are of an open file and not of a path: whoever waited can tell whether it is still the file that lies there.
+A lock belongs to an open file, not to a path: a process that waited can check whether that file is still at the path.
 Why not the package `filelock`: docs/decisions.md.
 """
 

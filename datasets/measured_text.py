@@ -1,4 +1,4 @@
-"""English on which it is measured what a language model has forgotten: named, and the same for every run."""
+"""English text on which the forgetting of a language model is measured: named, and the same for every run."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from . import wikitext
 from .corpora import DOCS, corpus_parts
 from .errors import UserError
 
-MOST_BYTES = 100_000  # of a text that are measured: 25,000 tokens of GPT-2
+MOST_BYTES = 100_000  # of a text, the part that is measured: 25,000 tokens of GPT-2
 WIKITEXT = "wikitext-2"
 TITLES = {DOCS: "documentation"} | {
     name: f"{name.replace('wikitext', 'WikiText')} validation text" for name in wikitext.PUBLISHED_ARTICLES
@@ -22,7 +22,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class MeasuredText:
-    """A text, and what it is called wherever a number that was measured on it is shown."""
+    """A text, and its name wherever a number measured on it is shown."""
 
     name: str
     text: str

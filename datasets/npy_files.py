@@ -1,6 +1,6 @@
 """NumPy's `.npy` files as NumPy writes arrays of plain numbers: version 1.0, nothing pickled.
 
-Headers are read by NumPy itself. A hostile one can make it raise nearly anything; all of that becomes a `ValueError`.
+NumPy itself reads the headers. A hostile one can make it raise nearly anything, all of which becomes a `ValueError`.
 """
 
 import math
@@ -18,7 +18,7 @@ VERSION = (1, 0)  # later ones are for structures; their headers may say that th
 
 
 def read_header(file: IO[bytes] | GzipFile) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape of the array that follows in `file`, whether it stands there by columns, and its type.
+    """The shape of the array that follows in `file`, whether its order is by columns, and its type.
 
     Raises a `ValueError` if `file` begins with no such header.
     """

@@ -27,7 +27,7 @@ def vector_size(space: gymnasium.Space) -> int:
 
 
 def vectors(space: gymnasium.Space, values: Any) -> Array:
-    """(T, S) from T observations of a space, held as Minari holds them: of a dictionary, each part's T values."""
+    """Vectors (T, S) from T observations of a space, held as Minari holds them: of a dictionary, T values a part."""
     if isinstance(space, spaces.Dict):
         parts = [vectors(space.spaces[key], values[key]) for key in sorted(space.spaces)]
         lengths = sorted({len(part) for part in parts})
@@ -42,7 +42,7 @@ def vectors(space: gymnasium.Space, values: Any) -> Array:
 
 
 def _one_hot(numbers: Array, count: int) -> Array:
-    """(T, count) from T numbers, 0 to count - 1."""
+    """One-hot vectors (T, count) from T numbers, 0 to count - 1."""
     if ((numbers < 0) | (numbers >= count)).any():
         raise UserError(f"a discrete observation is none of the {count} that its space has")
     hot = np.zeros((len(numbers), count))
@@ -58,7 +58,7 @@ class VectorObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
         self.observation_space = spaces.Box(-np.inf, np.inf, (vector_size(env.observation_space),), np.float64)
 
     def observation(self, observation: Any) -> Array:
-        """(S,) from a dictionary."""
+        """A vector (S,) from a dictionary."""
         vector: Array = vectors(self.env.observation_space, _one(observation))[0]
         return vector
 

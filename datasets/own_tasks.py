@@ -1,6 +1,6 @@
 """Tasks of data sets that a user imports from environments that no task of the catalog has.
 
-Such a task has its data set's name, belongs to it alone, and is stored with it. What the catalog fixes by hand comes
+Such a task has its data set's name, belongs to it alone, and is stored with it. What a catalog task fixes by hand comes
 from the data set: its environment with the options it names, the environment's step limit, Minari's reference scores.
 What a data set leaves open is taken from its episodes, and the task's `score_source` says so: a score of 100 is then
 its best episode, and is compared with nobody else's.
@@ -107,7 +107,7 @@ def make_own_task(trajectories: Trajectories, environment: Environment, actions:
 
 
 def _check_fit(trajectories: Trajectories, task: Task, env: gymnasium.Env, actions: gymnasium.Space) -> None:
-    """A `UserError` unless a policy trained on the data could play in the environment."""
+    """Raise a `UserError` unless a policy trained on the data could play in the environment."""
     ours = trajectories.observations.shape[1:]
     theirs = env.observation_space.shape
     if ours != theirs:
@@ -123,7 +123,7 @@ def _check_fit(trajectories: Trajectories, task: Task, env: gymnasium.Env, actio
 
 
 def outdated(task: Task, actions: gymnasium.Space) -> UserError:
-    """The error for data whose actions are not stored as those of an environment with such actions are now."""
+    """The error for data whose stored actions are not in the form that such an environment needs now."""
     module = f" --env-module {task.env_module}" if task.env_module else ""
     return UserError(
         f"data set '{task.name}' was imported by an earlier version, or from another one of its environment, whose "

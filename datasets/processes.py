@@ -23,9 +23,9 @@ def processor() -> str:
 
 
 def follow_parent() -> None:
-    """Wait for the parent process to go, and go too: an orphan would hold its locks and work on for hours.
+    """Wait for the parent process to end, then end too: an orphan would hold its locks and work on for hours.
 
-    To be run in a thread of a worker process.
+    It runs in a thread of a worker process.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None  # a worker has one

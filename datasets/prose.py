@@ -1,4 +1,4 @@
-"""English prose from the documentation text of the installed packages, the one corpus every machine already has.
+"""English prose from the documentation of the installed packages, the one corpus that every machine already has.
 
 Triple-quoted strings are cut into units of equal indentation; only units that read as whole sentences are kept.
 """

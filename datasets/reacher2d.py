@@ -1,10 +1,9 @@
 """Reacher2d: a planar two-link arm whose tip has to reach a target and stay there (LaMo, App. C).
 
 The dynamics are those of the MuJoCo model that LaMo and the Decision Transformer published, rebuilt for today's MuJoCo:
-`assets/reacher2d.xml`. Contacts are off: the published
-model's only one presses on the shoulder's axis and moves nothing. The published observation shows the tip as the
-integrator last saw it, up to 0.3 mm off; here it is where the joint angles put it. Rewards are sparse: a step pays 1
-when the tip is at the target and 0 otherwise.
+`assets/reacher2d.xml`. Contacts are off: the published model's only one presses on the shoulder's axis and moves
+nothing. The published observation shows the tip as the integrator last saw it, up to 0.3 mm off; here it is where the
+joint angles put it. Rewards are sparse: a step pays 1 when the tip is at the target and 0 otherwise.
 """
 
 import math
@@ -77,7 +76,7 @@ class Reacher2d(gymnasium.Env):  # type: ignore[misc]
         return observation, float(distance < REACH), False, False, {}
 
     def render(self) -> Array | None:
-        """(height, width, 3) uint8, seen from above; None unless `render_mode` is "rgb_array". Needs OpenGL."""
+        """A picture (height, width, 3) uint8, from above; None unless `render_mode` is "rgb_array". Needs OpenGL."""
         if self.render_mode is None:
             return None
         if self._renderer is None:

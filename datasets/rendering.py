@@ -1,7 +1,7 @@
 """Render what a simulator's camera sees in the states that a data set's observations describe.
 
-Nothing is simulated: joint positions are read off each observation and the scene is drawn as it then stands. What the
-observations of a locomotion task leave out, how far the robot has come, is 0.
+Nothing is simulated: joint positions are read off each observation, and the scene is drawn with them. The distance that
+a locomotion robot has come is not in its observations, and is taken as 0.
 """
 
 import os
@@ -34,7 +34,7 @@ def renderable(task: Task) -> bool:
 
 
 def render(task: Task, observations: Array, height: int, width: int) -> Array:
-    """(N, height, width, 3) uint8: the scene in each of the states that `observations` (N, S) describe.
+    """Pictures (N, height, width, 3) uint8 of the states that `observations` (N, S) describe.
 
     Drawn without shadows, which takes a tenth of the time in software, by a process of its own: the variable MUJOCO_GL
     has to be set before MuJoCo is imported, and a graphics driver that crashes takes its process along. It is left as
@@ -59,7 +59,7 @@ def render(task: Task, observations: Array, height: int, width: int) -> Array:
 
 
 def joint_positions(task: Task, observations: Array) -> Array:
-    """(N, Q) float64: the simulator's joint positions in the states that `observations` (N, S) describe."""
+    """The simulator's joint positions (N, Q) float64 in the states that `observations` (N, S) describe."""
     if task.name == "reacher2d":
         return np.arctan2(observations[:, 0:2], observations[:, 2:4]).astype(np.float64)
     if task.sub_goals:

@@ -17,7 +17,7 @@ from .disk_errors import disk_line, errors_about
 from .errors import UserError
 from .locks import lock, try_lock
 
-LOCK = ".lock"  # ends the name of a file beside a scratch folder, locked as long as its process lives
+LOCK = ".lock"  # ends the name of a file beside a scratch folder, which is locked while its process lives
 TEMPORARY = ".tmp"  # ends the name of what is to take a file's or folder's place, itself locked as long
 
 
@@ -34,7 +34,7 @@ def home() -> Path:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure nothing is left.
 
-    What a disk refuses is told of `path`, which is what the user knows. What processes that were killed had half
+    A disk's errors name `path`, which the user knows. What killed processes had half
     written of `path` is deleted first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def temporary_variable(name: str, value: str) -> Iterator[None]:
-    """Set a variable of this process's environment for a while; the whole process sees it, so not for threads."""
+    """Set a variable of this process's environment inside the block; the whole process sees it, so not for threads."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -179,14 +179,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """A `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
+    """Raise a `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise UserError(f"'{part}' is a file and no folder; give a folder of runs, e.g. --runs runs")
 
 
 def check_csv(path: Path) -> None:
-    """A `UserError` unless `path`, where a table is to be, ends in .csv: a figure beside it has its name and .png."""
+    """Refuse the path of a table that does not end in .csv: the figure beside it has its name and .png."""
     if path.suffix != ".csv":
         raise UserError(f"'{path}' is for a table; give a name that ends in .csv, e.g. {path.with_suffix('.csv')}")
 

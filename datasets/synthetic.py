@@ -1,4 +1,4 @@
-"""Token streams without language: controls for what pre-training on language brings."""
+"""Token streams without language: controls for pre-training on language."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ HELD_OUT_TOKENS = 1 << 17
 
 
 def shuffle_tokens(corpus: Corpus, seed: int) -> Corpus:
-    """`corpus` with the tokens of each part in random order: their frequencies stay, all else of the language goes.
+    """Shuffle the tokens of each part of `corpus`: their frequencies stay, everything else of the language goes.
 
     The least loss that any model can have on it is the entropy of the frequencies (the unigram loss).
     """
@@ -67,7 +67,7 @@ def markov_corpus(tokenizer: "PreTrainedTokenizerBase", states: int, temperature
 
 
 def transition_matrix(states: int, temperature: float, rng: np.random.Generator) -> Array:
-    """(states, states) float64: row s is the distribution of the state after s.
+    """A matrix (states, states) float64: row s is the distribution of the state after s.
 
     Each row is the softmax of numbers drawn uniformly from [0, 1) and divided by `temperature`, as in the authors' code
     (`ngram_generator.py`; their default: 100 states, temperature 1). The lower the temperature, the more is to be
@@ -82,7 +82,7 @@ def transition_matrix(states: int, temperature: float, rng: np.random.Generator)
 
 
 def sample_path(matrix: Array, length: int, rng: np.random.Generator) -> Array:
-    """(length,) int64: states of the chain `matrix`, from a first one drawn uniformly."""
+    """States (length,) int64 of the chain `matrix`, from a first one drawn uniformly."""
     cumulative = matrix.cumsum(axis=1)
     cumulative[:, -1] = 1.0  # a sum that rounds to less would let the largest draws fall outside
     path = np.empty(length, np.int64)

@@ -1,4 +1,4 @@
-"""`Trajectories`: the only format that anything above the data floor sees.
+"""`Trajectories`: the only format of data that the floors above see.
 
 Shapes: T steps in all, N episodes, S observation, A action.
 """
@@ -71,13 +71,13 @@ class Trajectories:
 
     @cached_property
     def lengths(self) -> Array:
-        """(N,) int64: steps of each episode."""
+        """Steps (N,) int64 of each episode."""
         lengths: Array = np.diff(self.offsets)
         return lengths
 
     @cached_property
     def returns(self) -> Array:
-        """(N,) float64: the undiscounted return of each episode."""
+        """The undiscounted return (N,) float64 of each episode."""
         returns: Array = np.add.reduceat(np.asarray(self.rewards, np.float64), self.offsets[:-1])
         return returns
 

@@ -112,7 +112,7 @@ class GoalBatch(_Batch):
 
 
 def returns_to_go(trajectories: Trajectories, view: View = VECTORS) -> Array:
-    """(T,) float32: for each step, the undiscounted sum of the rewards seen from it to its episode's end."""
+    """The undiscounted sum (T,) float32 of the rewards seen from each step to its episode's end."""
     rewards = view.rewards(trajectories.rewards).astype(np.float64)
     total = np.cumsum(rewards)
     at_end = np.repeat(total[trajectories.offsets[1:] - 1], trajectories.lengths)
@@ -306,7 +306,7 @@ def _rows(array: Array, index: Array) -> Tensor:
 
 
 def _stacked(frames: Array, step: Array, context: int, view: View, starts: Array, ends: Array) -> Tensor:
-    """(B, F - 1 + K, H, W): the frames seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
+    """The frames (B, F - 1 + K, H, W) seen in the K steps from `step` (B,) on; black outside of `[starts, ends)`."""
     index = step[:, None] + np.arange(-view.earlier_frames, context)
     inside = (index >= starts[:, None]) & (index < ends[:, None])
     return _gather(frames, np.where(inside, index, starts[:, None]), inside)

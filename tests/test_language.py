@@ -10,9 +10,11 @@ import pytest
 
 from lamobench.tests.test_house import ROOT, project_files
 
-# A docstring begins with a verb or the noun that is returned, not in the middle of a sentence.
+# A docstring begins with a verb or the noun that is returned. It begins neither in the middle of a sentence, nor with a
+# bare shape ("Values (B,) of states (B, S)", not "(B,): values of states (B, S)"), nor with an error ("Raise a ...").
 OPENINGS = re.compile(
-    r"""(also | and | as | at | before | because | behind | beside | below | between | but | by | else | for | from |
+    r"""\( | an?[ ]`\w+Error` |
+    (also | and | as | at | before | because | behind | beside | below | between | but | by | else | for | from |
     how | if | in | into | it | its | like | nor | not | of | on | or | over | since | so | such | than | that |
     their | then | there | they | this | to | under | until | up | was | were | what | whatever | when | where |
     whether | which | while | who | whose | why | with | without | asked | called | given | killed | loaded |
@@ -116,6 +118,8 @@ def test_the_code_keeps_to_the_rule(rule: str) -> None:
     [
         ("opening", '"""What a run is."""', 1),
         ("opening", 'class Run:\n    """As of any run."""', 2),
+        ("opening", 'def values(states):\n    """(B,): values of states (B, S)."""', 2),
+        ("opening", 'def check(share):\n    """A `UserError` unless it is a share."""', 2),
         ("opening", 'class Run:\n    def is_done(self):\n        """Whether, in the end, it is done."""', 3),
         ("help", 'class Train:\n    seed: int = 0\n    """Of the weights."""', 3),
         ("help", 'class Train:\n    seed: int = 0\n    """seed of the weights."""', 3),

@@ -1,1 +1,1 @@
-"""Agents that learn online, and what keeps them from forgetting what they knew before."""
+"""Agents that learn online, and retention: what keeps them from forgetting what they knew before."""

@@ -12,10 +12,10 @@ from .transitions import StagedSpec
 
 
 class Actor(nn.Module):
-    """One trunk and one head a stage, or one head for all; of N seeds at once where there are several.
+    """One trunk with one head a stage, or with one head for all; N seeds are computed at once.
 
-    Discrete actions have a logit each, but two actions share one, that of the second: a sigmoid's argument. The
-    logarithm of a deviation is clamped here, so that losses, divergences and Fisher information all see the same.
+    Discrete actions have a logit each; of two actions, only the second has one, as in a sigmoid. The logarithm of a
+    standard deviation is clamped here, so that losses, divergences and Fisher information all use the same value.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Actor(nn.Module):
         return self.distribution(observations, stages)
 
     def distribution(self, observations: Tensor, stages: Tensor) -> Distribution:
-        """Return that over the actions at observations (B, S) and stages (B,), or (N, B, S) and (N, B) of N seeds."""
+        """Return the distribution at observations (B, S) and stages (B,), or (N, B, S) and (N, B) of N seeds."""
         outputs = self.network(observations, stages)
         if observations.ndim == 2 and self.seeds == 1:
             outputs = outputs.squeeze(0)
@@ -61,7 +61,7 @@ class Actor(nn.Module):
 
     @torch.no_grad()
     def shrink_head(self, stage: int, scale: float) -> None:
-        """Multiply the weights of a stage's head, and forget its biases: the policy begins near its widest there."""
+        """Multiply the weights of a stage's head and zero its biases, so that the policy there is near its widest."""
         columns = self.network.head_columns(stage)
         self.network.weights[-1][..., columns] *= scale
         self.network.biases[-1][..., columns] = 0.0

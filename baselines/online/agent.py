@@ -1,7 +1,7 @@
 """The contract between an agent that learns online and everything else.
 
-An agent knows no environment and no file: it sees tensors. Its weights begin as its seed says, and all that it draws
-comes from generators of its own or its caller's, so what it does depends on nothing else that runs.
+An agent knows no environment and no file: it sees tensors. Its seed decides its first weights, and every random draw
+comes from its own generators or its caller's, so nothing else that runs can change what it does.
 Shapes: N seeds in one pass, B batch, S observation, A action.
 """
 
@@ -19,7 +19,7 @@ Info = dict[str, Tensor]  # scalars to log, tensors until they are written
 
 
 class Agent(nn.Module, ABC):
-    """An actor, what else learns beside it, its optimisers and its random state."""
+    """An actor, further networks that learn beside it, optimisers and random state."""
 
     actor: Actor
 
@@ -30,13 +30,13 @@ class Agent(nn.Module, ABC):
 
     @abstractmethod
     def actor_optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser that moves the actor, and maybe others."""
+        """The optimiser that moves the actor, and possibly other networks."""
 
     @torch.no_grad()
     def act(self, observations: Tensor, stages: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (B, A), or (B,) int64, at observations (B, S) and stages (B,).
 
-        They are drawn with the generator (an agent's own is for training); without one they are the likeliest.
+        With a generator they are drawn (an agent's own is for training); without one they are the likeliest.
         """
         policy = self.actor.distribution(observations, stages)
         return policy.mode() if generator is None else policy.sample(policy.noise(generator))
@@ -49,7 +49,7 @@ class Agent(nn.Module, ABC):
         return kept | {f"random.{n}": generator.get_state() for n, generator in enumerate(self.generators)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Come to where another agent of this configuration was when its `tensors` were taken.
+        """Restore the state of an agent of this configuration from its `tensors`.
 
         Raises `KeyError`, `ValueError` or `RuntimeError` where they are not those of such an agent.
         """
@@ -63,7 +63,7 @@ class Agent(nn.Module, ABC):
 
 @contextmanager
 def first_weights(seed: int) -> Iterator[None]:
-    """Inside, PyTorch draws what follows from the seed; outside, it goes on as if nothing had been drawn."""
+    """Seed PyTorch's generator inside the block; outside, its state is as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

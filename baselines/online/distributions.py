@@ -1,7 +1,7 @@
-"""Distributions over actions: what agents draw from, and what retention compares.
+"""Distributions over actions: agents draw from them, retention compares them.
 
-Noise is drawn apart from what is made of it, so that several seeds can go through one pass, each with numbers of its
-own. Shapes: B batch, A action; the dots stand for any leading dimensions.
+Noise is drawn separately from what is computed of it, so that several seeds go through one pass, each with its own
+numbers. Shapes: B batch, A action; the dots stand for any leading dimensions.
 """
 
 import math
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..densities import squashed_log_density
 
 HALF_LOG_TWO_PI_E = 0.5 * math.log(2.0 * math.pi * math.e)
-EDGE = 1.0 - 1e-6  # no action is taken to be further out: the inverse hyperbolic tangent is infinite at 1
+EDGE = 1.0 - 1e-6  # actions are clamped to this size: at 1 the inverse hyperbolic tangent is infinite
 
 
 class Distribution(ABC):
@@ -37,26 +37,26 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, actions: Tensor) -> Tensor:
-        """(...): log densities, or log probabilities, of actions (..., A) or (...)."""
+        """Log densities, or log probabilities, (...) of actions (..., A) or (...)."""
 
     @abstractmethod
     def entropy(self) -> Tensor:
-        """(...): in nats; of a squashed Gaussian, that of the Gaussian before it is squashed."""
+        """Entropy (...) in nats; of a squashed Gaussian, the entropy before squashing."""
 
     @abstractmethod
     def kl(self, other: Self) -> Tensor:
-        """(...): KL(self || other), in nats. Squashing both leaves it as it is."""
+        """KL(self || other), (...) in nats. It is the same before and after squashing both."""
 
     @abstractmethod
     def fisher_terms(self) -> Tensor:
-        """(..., P): numbers whose squared gradients by a parameter sum to its Fisher information at each state."""
+        """Numbers (..., P) whose squared gradients by a parameter sum to its Fisher information at each state."""
 
     def rows(self, numbers: Tensor) -> Self:
-        """(..., b) of the (..., B) states, by their numbers (..., b) int64."""
+        """The distributions at some of the states: (..., b) of (..., B), by their numbers (..., b) int64."""
         return self._changed(lambda field: torch.take_along_dim(field, numbers[..., None], -2))
 
     def detach(self) -> Self:
-        """The same, cut off from what it was computed of."""
+        """The same distribution, without gradients to its inputs."""
         return self._changed(Tensor.detach)
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -75,32 +75,32 @@ class Categorical(Distribution):
         return cls(F.log_softmax(logits, -1))
 
     def noise(self, generator: torch.Generator) -> Tensor:
-        """(...): uniform in [0, 1)."""
+        """Numbers (...), uniform in [0, 1)."""
         return torch.rand(self.log_probabilities.shape[:-1], generator=generator, device=self.log_probabilities.device)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """(...) int64, by the inverse of the cumulative distribution."""
+        """Actions (...) int64, by the inverse of the cumulative distribution."""
         below = self.log_probabilities.exp().cumsum(-1)[..., :-1] <= noise[..., None]
         return below.sum(-1)
 
     def mode(self) -> Tensor:
-        """(...) int64."""
+        """Actions (...) int64."""
         return self.log_probabilities.argmax(-1)
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """(...) from (...) int64."""
+        """Log probabilities (...) of actions (...) int64."""
         return self.log_probabilities.gather(-1, actions[..., None]).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        """(...)."""
+        """Entropies (...)."""
         return -(self.log_probabilities.exp() * self.log_probabilities).sum(-1)
 
     def kl(self, other: "Categorical") -> Tensor:
-        """(...)."""
+        """Divergences (...)."""
         return (self.log_probabilities.exp() * (self.log_probabilities - other.log_probabilities)).sum(-1)
 
     def fisher_terms(self) -> Tensor:
-        """(..., A): F = sum over a of pi(a) (d log pi(a))^2, the expectation over actions taken in full."""
+        """Terms (..., A): F = sum over a of pi(a) (d log pi(a))^2, the exact expectation over actions."""
         return (0.5 * self.log_probabilities.detach()).exp() * self.log_probabilities
 
 
@@ -112,11 +112,11 @@ class SquashedGaussian(Distribution):
     log_std: Tensor  # (..., A)
 
     def noise(self, generator: torch.Generator) -> Tensor:
-        """(..., A): standard normal."""
+        """Numbers (..., A), standard normal."""
         return torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """(..., A) in [-1, 1]."""
+        """Actions (..., A) in [-1, 1]."""
         return torch.tanh(self.mean + self.log_std.exp() * noise)
 
     def sample_with_log_prob(self, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,26 +125,26 @@ class SquashedGaussian(Distribution):
         return torch.tanh(pre_tanh), squashed_log_density(pre_tanh, noise, self.log_std)
 
     def mode(self) -> Tensor:
-        """(..., A)."""
+        """Actions (..., A)."""
         return torch.tanh(self.mean)
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """(...) from (..., A)."""
+        """Log densities (...) of actions (..., A)."""
         pre_tanh = torch.atanh(actions.clamp(-EDGE, EDGE))
         return squashed_log_density(pre_tanh, (pre_tanh - self.mean) / self.log_std.exp(), self.log_std)
 
     def entropy(self) -> Tensor:
-        """(...): an upper bound of the squashed one's, which has no closed form."""
+        """An upper bound (...) of the squashed entropy, which has no closed form."""
         return (self.log_std + HALF_LOG_TWO_PI_E).sum(-1)
 
     def kl(self, other: "SquashedGaussian") -> Tensor:
-        """(...)."""
+        """Divergences (...)."""
         gap = other.log_std - self.log_std
         distance = (self.mean - other.mean) * (-other.log_std).exp()
         return (gap + 0.5 * (torch.expm1(-2.0 * gap) + distance.square())).sum(-1)
 
     def fisher_terms(self) -> Tensor:
-        """(..., 2 A): F = ((d mean)^2 + 2 (d std)^2) / (std^2 + 1e-6), summed over action dimensions.
+        """Terms (..., 2 A): F = ((d mean)^2 + 2 (d std)^2) / (std^2 + 1e-6), summed over action dimensions.
 
         Continual World's (Wołczyk et al. 2021), published code; the 1e-6 is theirs.
         """

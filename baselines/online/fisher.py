@@ -1,4 +1,4 @@
-"""The diagonal of a policy's Fisher information: how much each parameter matters to what it does.
+"""The diagonal of a policy's Fisher information: how strongly each parameter changes the policy.
 
 Shapes: M states, S observation.
 """
@@ -17,7 +17,7 @@ CHUNK = 64  # states at a time: each has a gradient of every parameter by every 
 def fisher_information(actor: Actor, observations: Tensor, stages: Tensor) -> dict[str, Tensor]:
     """Mean over states (M, S) and (M,) of E[(d log pi(a|s))^2], a drawn from pi, of each parameter of the trunk.
 
-    The expectation over actions is taken in full (`Distribution.fisher_terms`).
+    The expectation over actions is exact (`Distribution.fisher_terms`).
     """
     shared = {name: parameter.detach() for name, parameter in actor.trunk().items()}
     rest = {name: parameter.detach() for name, parameter in actor.named_parameters() if name not in shared}
@@ -38,8 +38,8 @@ def fisher_information(actor: Actor, observations: Tensor, stages: Tensor) -> di
 def batch_fisher(actor: Actor, observations: Tensor, stages: Tensor, batch_size: int) -> dict[str, Tensor]:
     """Mean over batches of the squared gradient of a batch's cross entropy to the likeliest action.
 
-    The form of the paper's NetHack code, for discrete actions. It is smaller than the Fisher information: gradients of
-    a batch's states are averaged before they are squared.
+    This is the form of the paper's NetHack code, for discrete actions. It is smaller than the Fisher information, since
+    the gradients of a batch's states are averaged before they are squared.
     """
     shared = actor.trunk()
     total = {name: torch.zeros_like(parameter) for name, parameter in shared.items()}

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons with an output head a stage, several of one shape in one pass.
+"""Multi-layer perceptrons with an output head a stage; several of one shape are computed in one pass.
 
 Shapes: N networks, B batch, K stages.
 """
@@ -24,16 +24,16 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of an agent's networks; agents have defaults of their own."""
+    """The shape of an agent's networks; each agent has its own defaults."""
 
     hidden: tuple[Count, ...]  # widths of the hidden layers; none: a linear map
     activation: Literal["relu", "tanh", "leaky-relu"]
     layer_norm: bool  # after the first layer, before its activation
-    head_a_stage: bool  # an output layer for each stage; else one for all, and observations have to tell the stage
+    head_a_stage: bool  # an output layer for each stage; otherwise one for all, and observations have to tell the stage
 
 
 class StackedNetwork(nn.Module):
-    """N multi-layer perceptrons of one shape, as stacked matrix products.
+    """N multi-layer perceptrons of one shape, computed as stacked matrix products.
 
     Each layer of each network is initialised as `nn.Linear` would be.
     """
@@ -71,7 +71,7 @@ class StackedNetwork(nn.Module):
         return layers
 
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
-        """Read weights and biases: a ParameterList is slow, and a slice of one copies and loses its gradients."""
+        """Return weights and biases as a list: a ParameterList is slow, and a slice of one loses its gradients."""
         pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)
         return [(weight, bias) for weight, bias in pairs if weight is not None and bias is not None]
 

@@ -23,9 +23,9 @@ from .transitions import StagedSpec, Visited
 
 @dataclass(frozen=True)
 class PPOConfig(NetworkConfig):
-    """The defaults of Stable-Baselines3, after the paper's Table 3, unless a comment says otherwise."""
+    """Settings of PPO: Stable-Baselines3's defaults, after the paper's Table 3, unless a comment says otherwise."""
 
-    hidden: tuple[Count, ...] = (64, 64)  # of actor and critic, apart
+    hidden: tuple[Count, ...] = (64, 64)  # of actor and critic, which are separate
     activation: Literal["relu", "tanh", "leaky-relu"] = "tanh"
     layer_norm: bool = False
     head_a_stage: bool = False
@@ -40,13 +40,13 @@ class PPOConfig(NetworkConfig):
     entropy_weight: Amount = 0.0
     value_weight: Amount = 0.5
     gradient_clip: Amount = 0.5  # largest norm of all gradients together
-    # Bounds of the logarithm of a deviation; Stable-Baselines3's are learned for all states alike, and not bounded.
+    # Bounds of the log standard deviation. Stable-Baselines3 learns one for all states, without bounds.
     log_std_range: tuple[float, float] = (-5.0, 2.0)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The agent's actions in E environments, their probabilities, and the values of the states."""
+    """The agent's actions in E environments, their log probabilities, and the values of the states."""
 
     actions: Tensor  # (E, A), or (E,) int64
     log_probs: Tensor  # (E,)
@@ -55,7 +55,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Rollout:
-    """T steps of E environments, as the policy was that collected them."""
+    """T steps of E environments, with the log probabilities and values of the policy that collected them."""
 
     observations: Tensor  # (T, E, S)
     stages: Tensor  # (T, E) int64
@@ -94,7 +94,7 @@ class PPO(Agent):
         )
 
     def actor_optimizer(self) -> torch.optim.Optimizer:
-        """Adam, of actor and critic."""
+        """Adam over actor and critic."""
         return self.optimizers["all"]
 
     @torch.no_grad()
@@ -105,17 +105,17 @@ class PPO(Agent):
         return Decision(actions, policy.log_prob(actions), self.value(observations, stages))
 
     def value(self, observations: Tensor, stages: Tensor) -> Tensor:
-        """(B,): the critic's values of (B, S) and (B,)."""
+        """The critic's values (B,) at observations (B, S) and stages (B,)."""
         values: Tensor = self.critic(observations, stages)
         return values[0, :, 0]
 
     def update(self, rollout: Rollout, retention: Retention) -> Info:
-        """Learn from a rollout, in `epochs` passes of minibatches; means over all of them."""
+        """Learn from a rollout in `epochs` passes of minibatches; return means over all of them."""
         infos = [self.update_once(batch, retention) for batch in self.minibatches(rollout)]
         return {name: torch.stack([info[name] for info in infos]).mean() for name in infos[0]}
 
     def minibatches(self, rollout: Rollout) -> Iterator[Minibatch]:
-        """Each step once an epoch, in an order drawn for it: moved once, so that a minibatch is a view."""
+        """Each step once an epoch in random order. The rollout is permuted once, so that a minibatch is a view."""
         steps = self.steps(rollout)
         for _ in range(self.config.epochs):
             order = torch.randperm(len(steps.returns), generator=self.generators[0])
@@ -123,7 +123,7 @@ class PPO(Agent):
             yield from (Minibatch(*columns) for columns in zip(*shuffled, strict=True))
 
     def steps(self, rollout: Rollout) -> Minibatch:
-        """All steps of a rollout, with what is learned from each."""
+        """All steps of a rollout, with their advantages and returns."""
         c = self.config
         advantages = generalized_advantages(rollout, c.discount, c.gae_lambda)
         fields = (rollout.observations, rollout.stages, rollout.actions, rollout.log_probs)
@@ -139,7 +139,7 @@ class PPO(Agent):
         return info | {"retention_loss": retained.detach()}
 
     def loss(self, batch: Minibatch) -> tuple[Tensor, Info, Visited]:
-        """The paper's Equation 9, to be minimised; also what retention needs."""
+        """The paper's Equation 9, negated so that it is minimised; also what retention needs."""
         c = self.config
         policy = self.actor.distribution(batch.observations, batch.stages)
         policy_loss = self.policy_loss(policy, batch)
@@ -162,7 +162,7 @@ class PPO(Agent):
         return -torch.minimum(advantages * ratio, advantages * clipped).mean()
 
     def update_critic(self, rollout: Rollout) -> Info:
-        """Learn the critic alone from a rollout, for its warm-up under a policy that stays as it is."""
+        """Train only the critic on a rollout: its warm-up under a policy that does not change."""
         losses = []
         for batch in self.minibatches(rollout):
             loss = F.mse_loss(self.value(batch.observations, batch.stages), batch.returns)
@@ -171,7 +171,7 @@ class PPO(Agent):
         return {"value_loss": torch.stack(losses).mean()}
 
     def _step(self, loss: Tensor) -> None:
-        """Move whatever the loss has a gradient for."""
+        """Take an optimiser step on the parameters that the loss has a gradient for."""
         optimizer = self.optimizers["all"]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -180,7 +180,7 @@ class PPO(Agent):
 
 
 def generalized_advantages(rollout: Rollout, discount: float, gae_lambda: float) -> Tensor:
-    """(T, E): generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438, Equation 16)."""
+    """Generalised advantage estimates (T, E) (Schulman et al. 2016, arXiv 1506.02438, Equation 16)."""
     goes_on = 1.0 - rollout.dones
     following = torch.cat([rollout.values[1:], rollout.last_values[None]])
     errors = rollout.rewards + discount * goes_on * following - rollout.values

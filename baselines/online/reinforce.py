@@ -1,7 +1,7 @@
-"""REINFORCE (Williams 1992), of several seeds in one pass.
+"""REINFORCE (Williams 1992), for several seeds in one pass.
 
-As in AppleRetrieval (Wołczyk et al. 2024, arXiv 2402.02868, Appendix A.2). What its paper doesn't give was chosen
-in pilots. Shapes: N seeds, E episodes, T steps, S observation.
+The settings are AppleRetrieval's (Wołczyk et al. 2024, arXiv 2402.02868, Appendix A.2). Values that the paper does
+not give were chosen in pilots. Shapes: N seeds, E episodes, T steps, S observation.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from .transitions import StagedSpec, Visited
 
 @dataclass(frozen=True)
 class ReinforceConfig(NetworkConfig):
-    """AppleRetrieval's policy, which is a sigmoid of w * o + b."""
+    """Settings of AppleRetrieval's policy: a sigmoid of w * o + b."""
 
     hidden: tuple[Count, ...] = ()  # Appendix A.2: linear
     activation: Literal["relu", "tanh", "leaky-relu"] = "tanh"
@@ -30,12 +30,12 @@ class ReinforceConfig(NetworkConfig):
     head_a_stage: bool = False  # the observation's sign tells the phase; Appendix A.2
     learning_rate: Amount = 1e-3  # of plain gradient descent; pilots
     discount: Share = 0.99  # pilots
-    initial_scale: Amount = 0.0  # which PyTorch's first weights are multiplied by; pilots. Hidden layers need more
+    initial_scale: Amount = 0.0  # factor of PyTorch's first weights; pilots. Hidden layers need more than 0
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """E episodes of at most T steps, of each of N seeds; without the first dimension of one."""
+    """E episodes of at most T steps, of each of N seeds; one seed has no first dimension."""
 
     observations: Tensor  # (N, E, T, S)
     stages: Tensor  # (N, E, T) int64
@@ -57,7 +57,7 @@ class Reinforce(Agent):
 
     @torch.no_grad()
     def _begin(self, spec: StagedSpec, seeds: Sequence[int]) -> None:
-        """Give each seed the weights that it has alone."""
+        """Give each seed the first weights that it would have alone."""
         for number, seed in enumerate(seeds):
             with first_weights(seed):
                 alone = Actor(spec, self.config)
@@ -69,7 +69,7 @@ class Reinforce(Agent):
         return self.optimizers["actor"]
 
     def update(self, episodes: Episodes, retention: Retention) -> Info:
-        """Take one step, of all seeds."""
+        """Take one optimiser step for all seeds."""
         loss, info, visited = self.loss(episodes)
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
         optimizer = self.optimizers["actor"]
@@ -94,7 +94,7 @@ class Reinforce(Agent):
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """(..., T): what follows each step, its own reward included."""
+    """The discounted sum (..., T) of the rewards from each step on, its own included."""
     returns = torch.empty_like(rewards)
     later = torch.zeros_like(rewards[..., 0])
     for step in range(rewards.shape[-1] - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""A replay buffer, a part of which can be protected: episodic memory.
+"""A replay buffer with an optional protected part: episodic memory.
 
 Shapes: B batch, S observation, A action.
 """
@@ -15,7 +15,7 @@ NAMES = tuple(field.name for field in fields(Transitions))
 
 
 class ReplayBuffer:
-    """The newest transitions of a fixed number, after those that are kept for good.
+    """The protected transitions, and the newest of the others up to a fixed number.
 
     Rows [0, protected) are never overwritten; the others are a ring.
     """
@@ -36,7 +36,7 @@ class ReplayBuffer:
         }
 
     def protect(self, transitions: Transitions) -> None:
-        """Keep these for good, in a buffer that is empty yet; at least one row has to be left for others."""
+        """Keep these for good; the buffer must be empty, and at least one row has to be left for others."""
         count = len(transitions)
         assert self.size == 0, "rows are protected before any other is added"
         assert count < self.capacity, f"{count} rows are to be protected in a buffer of {self.capacity}"
@@ -46,7 +46,7 @@ class ReplayBuffer:
         self.position = count
 
     def add(self, transitions: Transitions) -> None:
-        """Add rows, over the oldest that are not protected where there is no room."""
+        """Add rows; without room they replace the oldest that are not protected."""
         room = self.capacity - self.protected
         count = len(transitions)
         assert count <= room, f"{count} rows at once are more than the {room} that are not protected"
@@ -56,7 +56,7 @@ class ReplayBuffer:
         self.position = self.protected + (self.position - self.protected + count) % room
 
     def sample(self, rng: np.random.Generator, size: int) -> Transitions:
-        """Rows drawn uniformly, with replacement."""
+        """Transitions drawn uniformly, with replacement."""
         where = rng.integers(self.size, size=size)
         return Transitions(**{name: torch.from_numpy(column[where]) for name, column in self.columns.items()})
 
@@ -66,7 +66,7 @@ class ReplayBuffer:
         return rows | {"ring": torch.tensor([self.protected, self.size, self.position])}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Come to where another buffer of this capacity stood."""
+        """Restore the state of another buffer of this capacity."""
         self.protected, self.size, self.position = (int(number) for number in tensors["ring"])
         for name, column in self.columns.items():
             column[: self.size] = tensors[name].numpy()

@@ -1,8 +1,8 @@
-"""Retention: methods that keep an agent from forgetting what its policy pi* could do before it was fine-tuned.
+"""Retention: methods that keep an agent from forgetting what its policy pi* could do before fine-tuning.
 
-The methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem" (Wołczyk et al.
-2024, arXiv 2402.02868), behind one interface for all agents, and a control. They bind the actor; the critic is never
-bound. Divergences are KL(pi*, pi): the paper's Appendix C.2 once prints the reverse, its other text and code do not.
+These are the methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem"
+(Wołczyk et al. 2024, arXiv 2402.02868), behind one interface for all agents. They bind the actor, never the critic.
+Divergences are KL(pi*, pi): the paper's Appendix C.2 once prints the reverse, its other text and code do not.
 Shapes: N seeds, B batch, M memory, S observation.
 """
 
@@ -23,35 +23,35 @@ from .transitions import Transitions, Visited
 
 @dataclass(frozen=True)
 class RetentionConfig:
-    """Nothing is retained."""
+    """Settings of plain fine-tuning: none."""
 
 
 class Retention:
-    """Plain fine-tuning, and what every method is asked.
+    """Plain fine-tuning, which retains nothing, and the interface of every method.
 
-    What `prepare` finds follows from pi*, memory and generator alone: a run that goes on prepares again.
+    `prepare` depends on pi*, memory and generator alone, so a resumed run prepares again to the same result.
     """
 
     def __init__(self, config: Any) -> None:
         self.config = config
 
     def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Look at pi*, once, before the first update; `memory` are M steps on which it was trained."""
+        """Prepare from pi*, once, before the first update; `memory` are M steps on which pi* was trained."""
 
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
-        """Put what is to be kept into the empty buffer of an agent that has one."""
+        """Put what is to be kept into the agent's empty buffer."""
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return the term of the actor's loss in its update number `step`, from 0; a generator for each of N seeds."""
+        """Return a term of the actor's loss for update `step`, from 0; there is a generator for each of N seeds."""
         return torch.zeros(())
 
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
-        """Correct the actor after its optimiser moved it."""
+        """Correct the actor after its optimiser's step."""
 
 
 @dataclass(frozen=True)
 class BehavioralCloningConfig:
-    """The paper's "BC"; coefficients are chosen for each environment."""
+    """Settings of the paper's "BC"; coefficients are chosen for each environment."""
 
     coefficient: Amount = 1.0  # RoboticSequence 1; NetHack 2
     batch_size: Count = 128  # states of the memory in each update; RoboticSequence's batch
@@ -63,19 +63,19 @@ class BehavioralCloning(Retention):
     config: BehavioralCloningConfig
 
     def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Keep the states, and what pi* does there."""
+        """Keep the states, and pi*'s distribution at each."""
         self.memory = memory
         with torch.no_grad():
             self.teacher = actor.distribution(memory.observations, memory.stages)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """Take states from the memory, with replacement; all of them where they are no more than a batch."""
+        """The mean divergence at states drawn from the memory with replacement; at all if they fit in a batch."""
         rows = self._rows(generators)
         student = actor.distribution(self.memory.observations[rows], self.memory.stages[rows])
         return self.config.coefficient * self.teacher.rows(rows).kl(student).mean(-1).sum()
 
     def _rows(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """(B,), or (N, B) for several seeds."""
+        """Row numbers (B,), or (N, B) for several seeds."""
         count = len(self.memory)
         size = self.config.batch_size
         if count <= size:
@@ -87,12 +87,12 @@ class BehavioralCloning(Retention):
 
 @dataclass(frozen=True)
 class KickstartingConfig:
-    """The paper's "KS"."""
+    """Settings of the paper's "KS"."""
 
     coefficient: Amount = 0.5  # of the first update; NetHack, as the paper has it (its code: 0.75)
     decay: Share = 0.99998  # the coefficient's factor from update to update; NetHack
-    floor: Amount = 0.0  # what the coefficient never falls below; NetHack's code: 0.33
-    untaught: bool = False  # whether states count whose head pi* never trained, and which has nothing to teach
+    floor: Amount = 0.0  # the least value of the coefficient; NetHack's code: 0.33
+    untaught: bool = False  # whether states count whose head pi* never trained, and for which it has nothing to teach
 
 
 class Kickstarting(Retention):
@@ -101,7 +101,7 @@ class Kickstarting(Retention):
     config: KickstartingConfig
 
     def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Keep pi*, and which heads it trained: those of the memory's stages; one head for all is trained."""
+        """Keep pi*, and the heads that it trained: those of the memory's stages. A single head for all is trained."""
         self.teacher = copy.deepcopy(actor).requires_grad_(False)
         heads = actor.network.heads
         self.taught = torch.ones(heads, dtype=torch.bool)
@@ -109,7 +109,7 @@ class Kickstarting(Retention):
             self.taught = torch.isin(torch.arange(heads), memory.stages)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """The mean over visited states, of which those that count for nothing are zero."""
+        """The mean divergence over visited states; states that do not count are zero in it."""
         coefficient = max(self.config.floor, self.config.coefficient * self.config.decay**step)
         with torch.no_grad():
             teacher = self.teacher.distribution(visited.observations, visited.stages)
@@ -121,55 +121,55 @@ class Kickstarting(Retention):
 
 @dataclass(frozen=True)
 class AnchoredConfig:
-    """A quadratic pull towards the weights of pi*."""
+    """Settings of a quadratic pull towards the weights of pi*."""
 
     coefficient: Amount = 1.0
-    # "penalty": a term of the loss, as published. "proximal": after each step of the optimiser, the exact minimum of
-    # the pull and the distance to where the optimiser went, measured as it measures: it has the penalty's stationary
-    # points, and holds at any coefficient, where Adam makes steps of one size of any gradient.
+    # "penalty": a term of the loss, as published. "proximal": after each optimiser step, the exact minimum of the
+    # penalty plus the distance to where the optimiser went, in the optimiser's metric. It has the penalty's stationary
+    # points, and is stable at any coefficient, where Adam's steps keep their size however large the gradient is.
     step: Literal["penalty", "proximal"] = "proximal"
 
 
 class Anchored(Retention):
-    """The sum over the trunk's parameters of F (theta* - theta)^2, with an importance F of each."""
+    """The sum of F (theta* - theta)^2 over the trunk's parameters, where F is each one's importance."""
 
     config: AnchoredConfig
 
     def prepare(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> None:
-        """Keep the weights, and how important each is."""
+        """Keep the weights and their importance."""
         self.anchor = {name: parameter.detach().clone() for name, parameter in actor.trunk().items()}
         self.importance = self.find_importance(actor, memory, generator)
 
     def find_importance(self, actor: Actor, memory: Transitions, generator: torch.Generator) -> dict[str, Tensor]:
-        """F of each parameter of the trunk, by name: 1."""
+        """Importance F of each parameter of the trunk, by name: 1."""
         return {name: torch.ones_like(value) for name, value in self.anchor.items()}
 
     def penalty(self, actor: Actor) -> Tensor:
-        """The sum, without the coefficient; over all seeds."""
+        """The sum over the trunk's parameters and all seeds, without the coefficient."""
         return anchor_penalty(actor.trunk(), self.anchor, self.importance)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """The penalty, unless it is dealt with after the step."""
+        """The penalty; zero for "proximal", which acts after the step."""
         if self.config.step == "proximal":
             return torch.zeros(())
         return self.config.coefficient * self.penalty(actor)
 
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
-        """Go back towards the anchor, by the share c / (1 + c) of the way, c = 2 * coefficient * F * step size."""
+        """Move back to the anchor by the share c / (1 + c) of the way, c = 2 * coefficient * F * step size."""
         if self.config.step == "proximal":
             pull_back(actor.trunk(), self.anchor, self.importance, self.config.coefficient, optimizer)
 
 
 @dataclass(frozen=True)
 class ElasticWeightsConfig(AnchoredConfig):
-    """The paper's "EWC"."""
+    """Settings of the paper's "EWC"."""
 
     coefficient: Amount = 100.0  # RoboticSequence; NetHack 2e6
-    states: Count = 2560  # of the memory, that the Fisher information is the mean over; Continual World's code
-    least: Amount = 1e-5  # which it is raised to; Continual World's code
-    # Whether it is divided by its mean over the parameters, so that a coefficient means the same for another network.
+    states: Count = 2560  # states of the memory over which the Fisher information is averaged; Continual World's code
+    least: Amount = 1e-5  # the least value of F: lower ones are raised to it; Continual World's code
+    # Whether F is divided by its mean over the parameters, so that a coefficient means the same for another network.
     normalised: bool = False
-    # "exact": the expectation over actions is taken in full. "batch": as the paper's NetHack code has it, for discrete
+    # "exact": the exact expectation over actions. "batch": the form of the paper's NetHack code, for discrete
     # actions.
     estimate: Literal["exact", "batch"] = "exact"
 
@@ -196,18 +196,18 @@ class ElasticWeights(Anchored):
 
 @dataclass(frozen=True)
 class EpisodicMemoryConfig:
-    """The paper's "EM"."""
+    """Settings of the paper's "EM"."""
 
     share: Share = 0.1  # of the buffer; RoboticSequence: 10,000 of 100,000
 
 
 class EpisodicMemory(Retention):
-    """Transitions of pi* in a part of the replay buffer that is never overwritten. No loss."""
+    """Transitions of pi* in a part of the replay buffer that is never overwritten. It adds no loss."""
 
     config: EpisodicMemoryConfig
 
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
-        """Protect the first of them, which are of all stages alike: a share of the buffer, or as many as there are."""
+        """Protect the first of the memory's steps: a share of the buffer, or all of them if there are fewer."""
         count = min(len(memory), int(self.config.share * buffer.capacity))
         buffer.protect(memory.rows(slice(0, count)))
 
@@ -219,7 +219,7 @@ class RetentionMethod:
     title: str
     build: type[Retention]
     config: type[Any]  # of its settings, all of which have defaults
-    replay: bool = False  # whether it is for agents with a replay buffer alone
+    replay: bool = False  # whether it needs an agent with a replay buffer
 
 
 RETENTIONS = {
@@ -233,9 +233,9 @@ RETENTIONS = {
 
 
 def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor | float]:
-    """Return the factor of each entry of a parameter's gradient, or of its running mean, in the optimiser's next step.
+    """Return the factor of each entry of a parameter's gradient (or its running mean) in the optimiser's next step.
 
-    0 for a parameter that Adam has not moved yet.
+    It is 0 for a parameter that Adam has not moved yet.
     """
     sizes: dict[Tensor, Tensor | float] = {}
     for group in optimizer.param_groups:
@@ -253,7 +253,7 @@ def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor | float]
 def anchor_penalty(
     parameters: Mapping[str, nn.Parameter], anchor: Mapping[str, Tensor], importance: Mapping[str, Tensor]
 ) -> Tensor:
-    """The sum over parameters, by name, of importance * (anchor - parameter)^2."""
+    """The sum of importance * (anchor - parameter)^2 over parameters, by name."""
     terms = [(importance[name] * (anchor[name] - now).square()).sum() for name, now in parameters.items()]
     return torch.stack(terms).sum()
 
@@ -268,8 +268,8 @@ def pull_back(
 ) -> None:
     """Move parameters, after the optimiser's step, by c / (1 + c) of the way back to the anchor.
 
-    c = 2 * coefficient * importance * step size: the exact minimum of the penalty and of the distance to where the
-    optimiser went, measured as it measures.
+    c = 2 * coefficient * importance * step size. This is the exact minimum of the penalty plus the distance to where
+    the optimiser went, in the optimiser's own metric.
     """
     sizes = step_sizes(optimizer)
     for name, parameter in parameters.items():

@@ -1,6 +1,6 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv 1801.01290 and, with learned temperatures, 1812.05905).
 
-For environments with stages, as RoboticSequence has it (Wołczyk et al. 2024, arXiv 2402.02868, Appendix B.3, after
+It is for environments with stages, as in RoboticSequence (Wołczyk et al. 2024, arXiv 2402.02868, Appendix B.3, after
 Continual World): one trunk, and an output head and a temperature for each stage.
 Shapes: B batch, S observation, A action, K stages.
 """
@@ -26,7 +26,7 @@ from .transitions import StagedSpec, Transitions, Visited
 
 @dataclass(frozen=True)
 class SACConfig(NetworkConfig):
-    """RoboticSequence's settings; every field's source in its comment."""
+    """Settings of RoboticSequence's SAC; each comment names the source."""
 
     hidden: tuple[Count, ...] = (256, 256, 256, 256)  # of actor and critics; Appendix B.3
     activation: Literal["relu", "tanh", "leaky-relu"] = "leaky-relu"  # Appendix B.3
@@ -42,8 +42,8 @@ class SACConfig(NetworkConfig):
     start_steps: Delay = 10_000  # first steps, whose actions are drawn uniformly; Continual World
     update_after: Delay = 1000  # steps before the first update; Continual World
     updates_per_step: Positive = 1.0  # Continual World: 50 after every 50 steps
-    # Bounds of the logarithm of a deviation, clamped in the policy. Continual World: -20 and 2. A clone of a scripted
-    # player comes to -20, where a divergence is as good as infinite.
+    # Bounds of the log standard deviation, clamped in the policy. Continual World: -20 and 2. A clone of a scripted
+    # player reaches -20, where a divergence is practically infinite.
     log_std_range: tuple[float, float] = (-5.0, 2.0)
 
 
@@ -67,15 +67,15 @@ class SAC(Agent):
             self.optimizers[name] = torch.optim.Adam(parameters, config.learning_rate, fused=True)
 
     def actor_optimizer(self) -> torch.optim.Optimizer:
-        """Adam, of the actor alone."""
+        """Adam over the actor alone."""
         return self.optimizers["actor"]
 
     def update(self, batch: Transitions, retention: Retention) -> Info:
-        """Take one step of critics, actor and temperatures, in this order, and move the targets."""
+        """Take a step of critics, then actor, then temperatures, and move the targets."""
         return self.update_critics(batch) | self.update_actor(batch, retention)
 
     def update_critics(self, batch: Transitions) -> Info:
-        """Take one step of the critics, and move their targets: all there is to a critic's warm-up."""
+        """Take one step of the critics and move their targets: all that a critic's warm-up does."""
         loss, info = self.critic_loss(batch, self.noise(batch))
         self._step("critic", loss)
         move_towards(self.target_critic, self.critic, self.config.target_rate)
@@ -92,7 +92,7 @@ class SAC(Agent):
         return info | {"retention_loss": retained.detach()}
 
     def noise(self, batch: Transitions) -> Tensor:
-        """(B, A) standard normal."""
+        """Noise (B, A), standard normal."""
         return torch.randn(batch.actions.shape, generator=self.generators[0])
 
     def critic_loss(self, batch: Transitions, noise: Tensor) -> tuple[Tensor, Info]:
@@ -104,9 +104,9 @@ class SAC(Agent):
 
     @torch.no_grad()
     def bellman_target(self, batch: Transitions, noise: Tensor) -> Tensor:
-        """(B,): r + discount * (min Q'(s', a') - temperature * log pi(a'|s')), nothing beyond what is done.
+        """The target (B,) r + discount * (min Q'(s', a') - temperature * log pi(a'|s')); r alone where a step is done.
 
-        A stage that goes on is its own next stage, and where one ended nothing is bootstrapped.
+        A step that is not done stays in its stage. Where a stage ended, nothing is bootstrapped.
         """
         actions, log_probs = self.gaussian(batch.next_observations, batch.stages).sample_with_log_prob(noise)
         value = self.values(self.target_critic, batch.next_observations, actions, batch.stages).amin(0)
@@ -123,7 +123,7 @@ class SAC(Agent):
         return loss, info, Visited(batch.observations, batch.stages, policy), log_probs.detach()
 
     def temperature_loss(self, batch: Transitions, log_probs: Tensor) -> Tensor:
-        """-log temperature * (log pi + target entropy), the logarithm in the temperature's place as in all code."""
+        """The loss -log temperature * (log pi + target entropy); all code has the logarithm, the paper does not."""
         return -(self.log_temperature[batch.stages] * (log_probs + self.target_entropy)).mean()
 
     def gaussian(self, observations: Tensor, stages: Tensor) -> SquashedGaussian:
@@ -133,16 +133,16 @@ class SAC(Agent):
         return policy
 
     def values(self, critic: StackedNetwork, observations: Tensor, actions: Tensor, stages: Tensor) -> Tensor:
-        """(2, B): both critics' values of (B, S), (B, A), (B,)."""
+        """Values (2, B) of observations (B, S), actions (B, A) and stages (B,) by both critics."""
         values: Tensor = critic(torch.cat([observations, actions], -1), stages)
         return values.squeeze(-1)
 
     def temperature(self, stages: Tensor) -> Tensor:
-        """(B,): what a unit of entropy is worth in these stages, in units of reward; a constant to every loss."""
+        """The temperature (B,) of each stage: the reward that a nat of entropy is worth, a constant in every loss."""
         return self.log_temperature.detach().exp()[stages]
 
     def _step(self, name: str, loss: Tensor) -> None:
-        """Move what one of the optimisers moves, and nothing else; nothing else gets gradients either."""
+        """Take a step of one optimiser: only its parameters get gradients and move."""
         optimizer = self.optimizers[name]
         parameters = optimizer.param_groups[0]["params"]
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):

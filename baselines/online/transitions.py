@@ -13,7 +13,7 @@ from .distributions import Distribution
 
 @dataclass(frozen=True)
 class StagedSpec:
-    """The sizes of an environment, which an agent is built for."""
+    """The sizes of an environment, from which an agent is built."""
 
     observation_dim: int  # S
     action_dim: int  # A, or the number of actions where they are discrete
@@ -23,7 +23,7 @@ class StagedSpec:
 
 @dataclass(frozen=True)
 class Transitions:
-    """Steps of stages: what was seen, done and paid, what was seen next, and whether that is worth nothing more."""
+    """Steps of stages: observation, action, reward, next observation, and whether value ends there."""
 
     observations: Tensor  # (B, S)
     actions: Tensor  # (B, A) in [-1, 1], or (B,) int64
@@ -36,13 +36,13 @@ class Transitions:
         return len(self.rewards)
 
     def rows(self, numbers: Tensor | slice) -> "Transitions":
-        """Those rows, in that order."""
+        """The rows of these numbers, in their order."""
         return replace(self, **{field.name: getattr(self, field.name)[numbers] for field in fields(self)})
 
 
 @dataclass(frozen=True)
 class Visited:
-    """States that the student visited, and what it would do there."""
+    """States that the student visited, and its distributions there."""
 
     observations: Tensor  # (..., B, S)
     stages: Tensor  # (..., B) int64
@@ -50,13 +50,13 @@ class Visited:
     weights: Tensor | None = None  # (..., B): 1 for a state that counts, 0 for padding; None: all count
 
     def mean(self, values: Tensor) -> Tensor:
-        """(...,) from (..., B): the mean over the states that count."""
+        """The mean (...) of values (..., B) over the states that count."""
         if self.weights is None:
             return values.mean(-1)
         return (values * self.weights).sum(-1) / self.weights.sum(-1)
 
 
 def concatenated(parts: list[Transitions]) -> Transitions:
-    """The rows of all parts, one after the other."""
+    """All parts, one after the other."""
     names = [field.name for field in fields(Transitions)]
     return Transitions(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})

@@ -191,7 +191,7 @@ class DRRN:
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def _online_vectors(self, pieces: Sequence[int]) -> Tensor:
-        """(1 + P, D), with gradients of what is trained of the encoder."""
+        """Vectors (1 + P, D), with gradients of the encoder's trained weights."""
         if not self._trains_encoder():
             return self.vectors(pieces)
         vectors = self.encoder.encode(self.texts.names(pieces))

@@ -50,7 +50,7 @@ class HashEncoder:
         return (text,) if text else ()
 
     def encode(self, pieces: Sequence[str]) -> Tensor:
-        """(P, 512) of 1 and -1."""
+        """Vectors (P, 512) of 1 and -1."""
         digests = b"".join(hashlib.blake2b(piece.encode(), digest_size=BITS // 8).digest() for piece in pieces)
         bits = np.unpackbits(np.frombuffer(digests, np.uint8)).reshape(len(pieces), BITS)
         return torch.from_numpy(2.0 * bits.astype(np.float32) - 1.0)
@@ -74,7 +74,7 @@ class WordVectors:
         return self.WORD.findall(text.lower())
 
     def encode(self, pieces: Sequence[str]) -> Tensor:
-        """(P, D) of words."""
+        """Vectors (P, D) of words."""
         numbers = [self.rows.get(word, self.unknown) for word in pieces]
         return torch.from_numpy(np.ascontiguousarray(self.table[numbers], np.float32))
 

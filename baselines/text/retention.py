@@ -17,7 +17,7 @@ GROUP = 16  # sentences at a time
 
 
 class Retention:
-    """Nothing is retained; and what every kind is asked."""
+    """No retention, and the interface of every kind of it."""
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return a term of the loss."""

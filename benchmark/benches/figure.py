@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...datasets.storage import whole_file
-from ..figures.card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, write_header
+from ..figures.card import DPI, INK, MARGIN, MUTED, STYLE, WIDTH, WRAP, header_height, legend_lines, write_header
 
 MET = "#1A8A5F"
 MISSED = "#B3261E"
@@ -35,7 +35,7 @@ def bench_figure(rows: Sequence[Mapping[str, str]], caption: str, path: Path) ->
         groups.setdefault((row["what"], row["threads"], row["other_name"]), []).append(row)
     handles = [_mark(MET, "as fast as wanted"), _mark(MISSED, "not yet"), _mark(WANTED, "wanted", "|")]
     lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", *textwrap.wrap(caption, WRAP)]
-    header = header_height(len(lines), len(handles))
+    header = header_height(len(lines), legend_lines(handles))
     body = LABEL * len(groups) + BAR * len(shown)
     height = 2 * MARGIN + header + body + AXIS
     with matplotlib.rc_context(STYLE):

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...datasets.storage import whole_file
-from ..figures.card import DPI, INK, MARGIN, STYLE, WIDTH, WRAP, header_height, write_header
+from ..figures.card import DPI, INK, MARGIN, STYLE, WIDTH, WRAP, header_height, legend_lines, write_header
 from .growth import AXES, BC, DT, FEW_WINDOWS, LAMO, SAMPLES
 from .sampling import BATCH, CONTEXT, TRANSITIONS
 
@@ -45,7 +45,7 @@ def growth_figure(rows: Rows, caption: str, path: Path) -> None:
     lines = [line for text in (said, caption) for line in textwrap.wrap(text, WRAP)]
     columns = min(2, len(axes))
     handles = [_line(name, [], []) for name in found]
-    header = header_height(len(lines), len(handles))
+    header = header_height(len(lines), legend_lines(handles))
     down = -(-len(axes) // columns)
     height = 2 * MARGIN + header + down * PANEL
     with matplotlib.rc_context(STYLE):
@@ -88,7 +88,8 @@ def _draw(axes: Axes, rows: Rows, column: str) -> None:
     values = [float(row[column]) for row in rows]
     if column == "gb" or rows[0]["unit"] != "ms":
         axes.set_ylim(0, 1.15 * max(values))
-        axes.yaxis.set_major_locator(MaxNLocator(4 if column == "gb" else 6))
+        axes.yaxis.set_major_locator(MaxNLocator(4 if column == "gb" else 6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         return
     axes.set_yscale("log")
     axes.set_ylim(min(values) / 1.5, max(values) * 1.5)

@@ -77,7 +77,7 @@ def cells_of(names: Sequence[str]) -> list[Cell]:
 
 
 def check_price(settings: Settings, profile: str, parts: int) -> None:
-    """A `UserError` for what can't be priced."""
+    """Raise a `UserError` for what can't be priced."""
     choose("profile", profile, list(PROFILES))
     if parts < 1:
         raise UserError(f"parts is {parts}; give 1 or more")

@@ -223,7 +223,7 @@ def as_published(batch: ContextBatch, model: PublishedModel) -> tuple[Tensor, ..
 
 
 def _interleaved(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
-    """(B, 3K, ...) from three (B, K, ...)."""
+    """Interleave three (B, K, ...) into one (B, 3K, ...)."""
     stacked = torch.stack((first, second, third), dim=1).permute(0, 2, 1, 3)
     return stacked.reshape(len(first), -1, first.shape[-1])
 

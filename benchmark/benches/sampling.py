@@ -237,7 +237,7 @@ def check_same_frames(sampler: ContextSampler, published: PublishedFrames) -> No
 
 
 def stacked(frames: Tensor) -> Tensor:
-    """(B, K, F, 84, 84) float32 from our (B, F - 1 + K, 84, 84), as the encoder sees them."""
+    """Windows (B, K, F, 84, 84) float32 from our frames (B, F - 1 + K, 84, 84), as the encoder sees them."""
     return frames.unfold(1, FRAMES, 1).movedim(-1, 2).float()
 
 

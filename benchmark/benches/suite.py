@@ -33,7 +33,7 @@ def chosen_measurements(names: Sequence[str]) -> dict[str, Measure]:
 
 
 def check(settings: Settings) -> None:
-    """A `UserError` for settings that can't be."""
+    """Raise a `UserError` for settings that can't be."""
     choose("clock", settings.clock, list(CLOCKS))
     if settings.threads < 1 or settings.rounds < 1 or settings.seconds <= 0:
         given = f"threads {settings.threads}, rounds {settings.rounds}, seconds {settings.seconds:g}"
@@ -187,7 +187,7 @@ def write_into(page: Path, name: str, text: str) -> None:
 
 
 def check_page(page: Path, name: str) -> None:
-    """A `UserError` unless `write_into` will find its place: to be called before what may take hours is measured."""
+    """Refuse a file in which `write_into` will not find its place, before what may take hours is measured."""
     begin, end = _marks(name)
     _, found, rest = page.read_text(encoding="utf-8").partition(begin)
     if not found or end not in rest:

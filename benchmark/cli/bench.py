@@ -67,7 +67,7 @@ class Bench:
 
 
 def _check(command: Bench) -> None:
-    """A `UserError` for options that don't go together, and for files that could not be written in the end."""
+    """Raise a `UserError` for options that don't go together, and for files that could not be written in the end."""
     from ...datasets.storage import check_csv
     from ..benches.suite import check_page
 

@@ -104,19 +104,19 @@ def _named_value(option: str, text: str) -> tuple[str, str]:
 
 
 def check_threads(threads: int) -> None:
-    """A `UserError` unless there is a thread or more."""
+    """Raise a `UserError` unless there is a thread or more."""
     if threads < 1:
         raise UserError(f"threads is {threads}; give 1 or more")
 
 
 def check_workers(jobs: int, threads: int) -> None:
-    """A `UserError` unless there can be as many runs at a time (0: one a core) with as many threads."""
+    """Raise a `UserError` unless there can be as many runs at a time (0: one a core) with as many threads."""
     check_threads(threads)
     if jobs < 0:
         raise UserError(f"jobs is {jobs}; give 1 or more, or 0 for one a core")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """A `UserError` if there is none: `--seeds` with nothing behind it would train nothing, and compare nothing."""
+    """Refuse an empty list of seeds: `--seeds` with nothing behind it would train nothing, and compare nothing."""
     if not seeds:
         raise UserError("--seeds names none; give one or more, e.g. --seeds 0 1 2, or leave it out")

@@ -39,7 +39,7 @@ class Power:
         """Print a row for each comparison."""
         from ...datasets.storage import check_folder
         from ..scores.collect import collect
-        from ..scores.labels import with_several_models
+        from ..scores.labels import with_named_model
         from ..scores.standing_tables import power_rows
         from ..scores.standings import comparisons, pools
 
@@ -56,20 +56,20 @@ class Power:
                 f"no finished runs of '{self.method}' and of another method on the same data in {place}; "
                 "name another with --method, or train both"
             )
-        several = with_several_models((row["method"], row["lm"]) for row in rows)
-        several |= with_several_models((row["other"], row["other_lm"]) for row in rows)
-        print_rows(rows if self.json else [_shown(row, several) for row in rows], self.json)
+        named = with_named_model((row["method"], row["lm"]) for row in rows)
+        named |= with_named_model((row["other"], row["other_lm"]) for row in rows)
+        print_rows(rows if self.json else [_shown(row, named) for row in rows], self.json)
         if not self.json:
             print("\n".join(["", READING, *_warnings(rows)]))
         tell_left_out(runs)
 
 
-def _shown(row: Mapping[str, Any], several: Collection[str]) -> dict[str, Any]:
-    """A row of `power_rows` as the table has it; of the methods in `several`, the language model is named."""
+def _shown(row: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """A row of `power_rows` as the table has it; of the methods in `named`, the language model is named."""
     from ..scores.labels import label
 
-    ours = label(row["method"], row["lm"] if row["method"] in several else "")
-    other = label(row["other"], row["other_lm"] if row["other"] in several else "")
+    ours = label(row["method"], row["lm"] if row["method"] in named else "")
+    other = label(row["other"], row["other_lm"] if row["other"] in named else "")
     data = row["datasets"] if row["tasks"] == 1 else count(row["tasks"], "data set")
     return {
         "data": f"{data}, {100 * row['fraction']:g} %",

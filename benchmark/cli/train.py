@@ -226,7 +226,7 @@ def _played_row(command: Evaluate, config: "RunConfig") -> dict[str, Any]:
 
 
 def _check_evaluation(command: Evaluate, config: "RunConfig") -> None:
-    """A `UserError` unless the run is finished, and there is something to play."""
+    """Raise a `UserError` unless the run is finished, and there is something to play."""
     if not (command.run_folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")
     if command.episodes < 1 or command.seed < 0:

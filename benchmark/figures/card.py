@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,6 +23,8 @@ DPI = 200
 MARGIN = 0.22  # inches around everything
 LINE = 0.19  # inches for a line of text
 WRAP = 98  # characters of a header line
+LABEL_WRAP = 28  # characters of a line of a label, so that the columns of a legend fit into the card
+LEGEND_COLUMNS = 3
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the figures are the same everywhere
     "font.size": 9.0,
@@ -65,7 +68,7 @@ def card_of_panels(path: Path, title: str, caption: str, handles: list[Line2D], 
     """
     lines = textwrap.wrap(caption, WRAP)
     rows = -(-grid.panels // grid.columns)
-    header = header_height(len(lines), len(handles))
+    header = header_height(len(lines), legend_lines(handles))
     height = 2 * MARGIN + header + rows * grid.height
     with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
@@ -87,9 +90,21 @@ def readable(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def header_height(lines: int, legend_entries: int = 0) -> float:
-    """The height in inches that `write_header` needs: for lines of text, and for legend entries, three side by side."""
-    return LINE * (1.5 + 0.9 * lines + (0.5 if legend_entries else 0.2) + 1.1 * -(-legend_entries // 3))
+def wrapped(label: str) -> str:
+    """A label in lines that are short enough for a column of the legend, and for the names beside a panel."""
+    return textwrap.fill(label, LABEL_WRAP, break_long_words=False, break_on_hyphens=False)
+
+
+def legend_lines(handles: list[Line2D]) -> int:
+    """The lines of the legend's longest column."""
+    # Matplotlib splits the entries like this: one column after the other, the first ones with one more.
+    lines = np.array([wrapped(str(handle.get_label())).count("\n") + 1 for handle in handles], int)
+    return max((int(column.sum()) for column in np.array_split(lines, LEGEND_COLUMNS)), default=0)
+
+
+def header_height(lines: int, legend_rows: int = 0) -> float:
+    """The height in inches that `write_header` needs: for lines of text, and for the `legend_lines`."""
+    return LINE * (1.5 + 0.9 * lines + (0.5 if legend_rows else 0.2) + 1.1 * legend_rows)
 
 
 def write_header(figure: Figure, title: str, lines: list[str], handles: list[Line2D]) -> None:
@@ -105,4 +120,5 @@ def write_header(figure: Figure, title: str, lines: list[str], handles: list[Lin
     if handles:
         where = (left, below - (0.9 * len(lines) + 0.4) * line)
         style = {"frameon": False, "borderpad": 0, "borderaxespad": 0.3, "handlelength": 2.4, "fontsize": 8.8}
-        figure.legend(handles=handles, ncols=3, loc="upper left", bbox_to_anchor=where, **style)
+        names = [wrapped(str(handle.get_label())) for handle in handles]
+        figure.legend(handles, names, ncols=LEGEND_COLUMNS, loc="upper left", bbox_to_anchor=where, **style)

@@ -19,11 +19,11 @@ from ...datasets.trajectories import Array
 from ..runs.methods import look_up
 from ..scores.held_out import held_out_curves
 from ..scores.held_out_table import TRIVIAL
-from ..scores.labels import label, method_order, with_several_models
+from ..scores.labels import label, method_order, with_named_model
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows
 from ..scores.run import Run
-from .card import INK, MUTED, Grid, card_of_panels
-from .spread import about_curves, about_means, draw_seeds, has_band
+from .card import INK, MUTED, Grid, card_of_panels, wrapped
+from .spread import about_curves, about_means, draw_seeds
 
 LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
 
@@ -31,6 +31,8 @@ LABEL_HEIGHT = 0.07  # of a line of small text, in heights of a panel
 FILLS = ("full", "none", "left", "top")
 
 COLUMNS = 2  # panels side by side
+ROW = 0.36  # inches for a method
+NAME_LINE = 0.15  # inches for a line of its name
 _Name = TypeVar("_Name")
 
 
@@ -66,8 +68,7 @@ class _Panel:
 def learning_curves(runs: Sequence[Run], path: Path) -> None:
     """Write a PNG of score over training step, one panel a fraction, from the runs of `collect`.
 
-    Lines are means over seeds at the ranked target. Fewer than six seeds are small dots; of more, a band reaches from
-    the lowest to the highest (`spread.py`): what was seen, not an interval. Raises the errors of `group_runs`.
+    Lines are means over seeds at the ranked target, small dots single seeds. Raises the errors of `group_runs`.
     """
     panels = _panels(runs)
     about = _about_scores(panels)
@@ -121,7 +122,7 @@ def _write_curves(
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
                 if (curves := curves_of(series)) is not None:
-                    _draw_curve(axes, series, *curves, ranks[series.label], band=has_band(seeds))
+                    _draw_curve(axes, series, *curves, ranks[series.label])
             axes.set_xlabel("training step")
             axes.set_ylabel(quantity if place % COLUMNS == 0 else "")
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
@@ -145,13 +146,13 @@ def scores(runs: Sequence[Run], path: Path) -> None:
     intervals = "Lines: 95 % interval. Small dots: single seeds." if max(seeds) > 1 else ""
     about = f"{_about_scores(panels)} {about_means('Large dots', seeds)} {intervals}"
     labels = list(_labels(panels))
-    with _card(
-        path, panels, "Score by method", about, panel_height=0.85 + 0.36 * len(labels), legend=False
-    ) as all_axes:
+    names = [wrapped(name) for name in labels]
+    row = max(ROW, NAME_LINE * max(name.count("\n") + 1 for name in names))
+    with _card(path, panels, "Score by method", about, panel_height=0.85 + row * len(names), legend=False) as all_axes:
         for place, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             for series in panel.series:
                 _draw_score(axes, labels.index(series.label), series)
-            axes.set_yticks(range(len(labels)), labels if place % COLUMNS == 0 else [""] * len(labels))
+            axes.set_yticks(range(len(names)), names if place % COLUMNS == 0 else [""] * len(names))
             axes.set_ylim(len(labels) - 0.45, -0.6)
             axes.tick_params(axis="y", length=0, labelcolor=INK)
             axes.spines["left"].set_visible(False)
@@ -163,11 +164,11 @@ def scores(runs: Sequence[Run], path: Path) -> None:
 
 def _panels(runs: Sequence[Run]) -> list[_Panel]:
     groups = group_runs(runs)
-    several = with_several_models((group.config.method, group.config.lm) for group in groups)
+    named = with_named_model((group.config.method, group.config.lm) for group in groups)
     panels: dict[tuple[Any, ...], _Panel] = {}
     for row, group in zip(leaderboard_rows(groups), groups, strict=True):
         key = (row["dataset"], row["source"], row["profile"], row["dataset_hash"])
-        name = label(row["method"], row["lm"] if row["method"] in several else "", row["variant"])
+        name = label(row["method"], row["lm"] if row["method"] in named else "", row["variant"])
         panel = panels.setdefault((*key, row["fraction"]), _Panel(key, row["fraction"], []))
         panel.series.append(_Series(name, row["method"], group, row))
     for panel in panels.values():
@@ -187,9 +188,8 @@ def ranks_of(methods: Mapping[_Name, str]) -> dict[_Name, int]:
     return {name: names[:place].count(method) for place, (name, method) in enumerate(methods.items())}
 
 
-def _draw_curve(axes: Axes, series: _Series, steps: Array, curves: Array, rank: int, *, band: bool) -> None:
-    if len(curves) > 1:
-        draw_seeds(axes, steps, curves, look_up(series.method).colour, band=band)
+def _draw_curve(axes: Axes, series: _Series, steps: Array, curves: Array, rank: int) -> None:
+    draw_seeds(axes, steps, curves, look_up(series.method).colour)
     axes.add_line(method_line(series.method, series.label, steps, curves.mean(axis=0), rank))
 
 

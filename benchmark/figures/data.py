@@ -35,7 +35,7 @@ def spread_figure(data: Trajectories, task: Task | None, path: Path) -> None:
 
 
 def bin_edges(values: Array) -> Array:
-    """(M + 1,) edges: one bin a value for few whole numbers, otherwise 10 to 40 of equal width."""
+    """Edges (M + 1,): one bin a value for few whole numbers, otherwise 10 to 40 of equal width."""
     low = float(values.min())
     high = float(values.max())
     if low == high:

@@ -97,7 +97,7 @@ def _draw_intervals(axes: Axes, line: Sequence[Standing], x: Array, colour: str,
 
 
 def _shifts(lines: int, fractions: Sequence[float]) -> Array:
-    """(lines,) factors of a share, at which the bars of several lines stand side by side on a logarithmic axis."""
+    """Factors (lines,) of a share, at which the bars of several lines stand side by side on a logarithmic axis."""
     gaps = np.diff(np.log(fractions))
     reach = ASIDE / 2 * min(0.5, float(gaps.min()) if len(gaps) else 0.5)
     return np.exp(np.linspace(-reach, reach, lines)) if lines > 1 else np.ones(1)

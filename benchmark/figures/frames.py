@@ -96,7 +96,7 @@ def _magnification(height: int) -> int:
 
 
 def _observations(data: Trajectories, episode: int, steps: list[int]) -> Array:
-    """(M, ...): the observations before the given steps of an episode; its last one where a step is its length."""
+    """The observations (M, ...) before the given steps of an episode; its last one where a step is its length."""
     start = int(data.offsets[episode])
     end = int(data.offsets[episode + 1])
     last = data.last_observations[episode]
@@ -145,7 +145,7 @@ def _draw(rows: list[Strip], title: str, caption: str, path: Path) -> None:
 
 
 def _coloured(frame: Array) -> Array:
-    """(H, W, 3) uint8; what has three channels already is left as it is."""
+    """A picture (H, W, 3) uint8; what has three channels already is left as it is."""
     return frame if frame.ndim == 3 else frame[..., None].repeat(3, axis=2)
 
 

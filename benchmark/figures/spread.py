@@ -1,7 +1,10 @@
-"""Marks for the spread of seeds, in every figure: a point for each of a few, a band from six on.
+"""Marks for the spread of seeds, in every figure: dots for the seeds, bars or bands for intervals.
 
 Student's 95 % interval of three normal seeds is on average 2.6 times as wide as the seeds are apart, of four 1.4 times,
 of five as wide, of six 0.8 times. Bands of wide intervals fill a panel, so these are drawn as bars.
+
+Curves over training have no intervals. Their seeds are dots, however many there are: bands from the lowest seed to the
+highest fill panels too.
 """
 
 from collections.abc import Sequence
@@ -17,16 +20,14 @@ BAND = 0.13  # opacity
 
 
 def has_band(seeds: Sequence[int]) -> bool:
-    """Tell whether a figure of rows with so many seeds each has bands; where one row has few, none has."""
+    """Tell whether intervals of rows with so many seeds each are bands; where one row has few seeds, none is."""
     return min(seeds) >= FEWEST_IN_A_BAND
 
 
-def draw_seeds(axes: Axes, x: Array, values: Array, colour: str, *, band: bool) -> None:
-    """Draw the seeds' values (N, V) at x (V,): from the lowest to the highest as a band, or each as a dot."""
-    if band:
-        axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=BAND, linewidth=0)
-        return
-    draw_dots(axes, np.tile(x, len(values)), values.ravel(), colour)
+def draw_seeds(axes: Axes, x: Array, values: Array, colour: str) -> None:
+    """Draw a dot for each of the seeds' values (N, V) at x (V,); none of a single seed, which is the line itself."""
+    if len(values) > 1:
+        draw_dots(axes, np.tile(x, len(values)), values.ravel(), colour)
 
 
 def draw_dots(axes: Axes, x: Array, y: Array, colour: str) -> None:
@@ -37,8 +38,6 @@ def draw_dots(axes: Axes, x: Array, y: Array, colour: str) -> None:
 def about_curves(seeds: Sequence[int]) -> str:
     """Say what the lines and `draw_seeds` show of rows with so many seeds each."""
     means = about_means("Lines", seeds)
-    if has_band(seeds):
-        return f"{means} Bands: lowest to highest seed."
     return f"{means} Small dots: single seeds." if max(seeds) > 1 else means
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard of the fine-tuning track: a `scores.boards.Board`, whose docstrings say what each function has to do.
+"""The leaderboard of the fine-tuning track: a `scores.boards.Board`, whose docstrings explain each function.
 
 A row's numbers are means over seeds with the 95 % intervals of `scores/aggregates.py`. Methods are compared seed by
 seed: all runs of a seed begin with the same pi* and are evaluated from the same starts.

@@ -1,4 +1,4 @@
-"""Builds the parts of a run from its configuration: environment, agent, retention."""
+"""Building the parts of a run from its configuration: environment, agent, retention."""
 
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +26,7 @@ def build_environment(config: FinetuneConfig) -> StagedEnvironment:
 
 
 def spec_of(environment: StagedEnvironment) -> StagedSpec:
-    """The facts that an agent needs of an environment."""
+    """The sizes of an environment, from which an agent is built."""
     actions = environment.action_space
     discrete = isinstance(actions, Discrete)
     return StagedSpec(
@@ -38,7 +38,7 @@ def spec_of(environment: StagedEnvironment) -> StagedSpec:
 
 
 def build_agent(config: FinetuneConfig, spec: StagedSpec, seed: int) -> Agent:
-    """An agent with first weights of a seed."""
+    """An agent with the first weights of a seed."""
     settings = agent_settings(config.agent, config.settings_of(""))
     if config.agent == "reinforce":
         return Reinforce(settings, spec, [seed])
@@ -48,19 +48,19 @@ def build_agent(config: FinetuneConfig, spec: StagedSpec, seed: int) -> Agent:
 
 
 def agent_settings(agent: str, given: dict[str, Any]) -> Any:
-    """The settings of an agent, of its defaults and what is given; a `UserError` for what does not fit."""
+    """The settings of an agent: its defaults, changed by what is given; a `UserError` for what does not fit."""
     kind = AGENTS[agent]
     return changed(kind(), given, f"setting of {agent}")
 
 
 def build_retention(config: FinetuneConfig) -> Retention:
-    """The retention of the run's method, not prepared yet."""
+    """The retention of the run's method, before `prepare`."""
     row = RETENTIONS[retention_name(config.method)]
     return row.build(changed(row.config(), config.settings_of(RETENTION), f"setting of {config.method}"))
 
 
 def retention_name(method: str) -> str:
-    """The retention of a method of the track: "finetune-bc" has "bc", plain fine-tuning and controls have "none"."""
+    """The retention of a method of the track: "bc" for "finetune-bc", "none" for plain fine-tuning and controls."""
     start, _, name = method.partition("-")
     return name if start == "finetune" and name in RETENTIONS else "none"
 

@@ -1,4 +1,4 @@
-"""Episodes of an evaluation: of the whole task (FULL), and of each stage, begun there whether or not it is reached.
+"""Evaluation episodes of the whole task (FULL), and of each stage, which they begin even if no policy reaches it.
 
 Shapes: E episodes, all side by side.
 """
@@ -18,7 +18,7 @@ STARTS = 2  # tells the stream of evaluation starts from others of a run
 
 @dataclass(frozen=True)
 class StageEpisodes:
-    """The outcome of E episodes."""
+    """The outcomes of E episodes."""
 
     seeds: NDArray[np.int64]  # (E,)
     success: NDArray[np.bool_]  # (E,) in the last of the stages that were asked for
@@ -27,16 +27,16 @@ class StageEpisodes:
 
 
 def evaluation_seeds(seed: int, evaluation: int, episodes: int) -> NDArray[np.int64]:
-    """(E,) seeds of starts: the same for every method of a seed, others in every evaluation."""
+    """Seeds (E,) of starts: the same for every method of a seed, others in every evaluation."""
     return np.random.default_rng([seed, evaluation, STARTS]).integers(2**32, size=episodes)
 
 
 def play(
     actor: Actor, environment: StagedEnvironment, seeds: NDArray[np.int64], stage: int = 0, only: bool = False
 ) -> StageEpisodes:
-    """Play an episode from each seed, from `stage` on; `only`: that stage alone.
+    """Play an episode from each seed, from `stage` on; with `only`, that stage alone.
 
-    All are played side by side, or one after the other where a step that counts for nothing is too dear.
+    Episodes are played side by side; where steps are costly, one after the other, so that none is played for nothing.
     """
     if not environment.costly:
         return _side_by_side(actor, environment, seeds, stage, only)
@@ -72,7 +72,7 @@ def chosen(
 ) -> NDArray[Any]:
     """The actions of an evaluation, (E,) or (E, A), at observations (E, S) and stages (E,).
 
-    Discrete ones are drawn, as in training; of others, to which training adds noise, the mean's are taken.
+    Discrete actions are drawn, as in training. Others are the mean, without the noise of training.
     """
     policy = actor.distribution(torch.from_numpy(observations), torch.from_numpy(stages))
     return (policy.sample(policy.noise(generator)) if actor.discrete else policy.mode()).numpy()

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
-from ..figures.spread import about_curves, draw_seeds, has_band
+from ..figures.spread import about_curves, draw_seeds
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
@@ -21,8 +21,7 @@ PANEL_HEIGHT = 2.5  # inches
 def curves_figure(groups: Sequence[Group], path: Path) -> None:
     """Write a PNG with a panel for each of FAR, CLOSE and FULL, from the groups of one task.
 
-    Lines are means over seeds. Fewer than six seeds are small dots; of more, a band reaches from the lowest to the
-    highest (`figures/spread.py`): what was seen, not an interval.
+    Lines are means over seeds, small dots single seeds at the marks.
     """
     ordered = sorted(groups, key=lambda group: method_order(group.config.method))
     found = {group.config.method: [curves(run) for run in group.runs] for group in ordered}
@@ -39,9 +38,7 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
                 steps = _mean_steps(own) if own[0].steps.any() else np.linspace(0.0, longest, len(own[0].steps))
                 shares = 100.0 * np.stack([getattr(one, name) for one in own])
                 every = max(1, len(steps) // 6)  # evaluations between two marks
-                at = slice(None) if has_band(seeds) else slice(None, None, every)
-                if len(shares) > 1:
-                    draw_seeds(axes, steps[at], shares[:, at], look_up(method).colour, band=has_band(seeds))
+                draw_seeds(axes, steps[::every], shares[:, ::every], look_up(method).colour)
                 line = method_line(method, label(method), steps, shares.mean(0))
                 line.set(markevery=every)
                 axes.add_line(line)
@@ -56,6 +53,6 @@ def curves_figure(groups: Sequence[Group], path: Path) -> None:
 
 
 def _mean_steps(own: Sequence[Curves]) -> np.ndarray:
-    """(V,) environment steps at each evaluation: whole episodes differ in length from seed to seed."""
+    """Environment steps (V,) at each evaluation, mean over seeds: whole episodes differ in length between seeds."""
     steps: np.ndarray = np.mean([one.steps for one in own], axis=0)
     return steps

@@ -56,7 +56,7 @@ class Finetuning(Life):
         self.progress.stages = f"{STAGES_HEADER}\n"
 
     def _rounds(self) -> Rounds:
-        """The rounds of the run's agent; what retention looks back at is looked at here, at pi*."""
+        """The rounds of the run's agent; its retention is prepared here, at pi*."""
         config = self.config
         agent = self.agent
         retention = build_retention(config)
@@ -73,7 +73,7 @@ class Finetuning(Life):
         return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
 
     def _explored(self) -> torch.Tensor:
-        """(K,) bool: the stages that the agent knows nothing of."""
+        """A mask (K,) of the stages that the agent knows nothing of."""
         task = self.config.staged_task
         known = () if self.config.method == "scratch" else task.trained
         return torch.tensor([stage not in known for stage in range(len(task.stages))])
@@ -132,7 +132,7 @@ class Finetuning(Life):
                 self.fail(f"{name} is no longer finite at step {self.progress.step}")
 
     def evaluate(self) -> None:
-        """Play the whole task, and each of its stages; measure what pi is to pi*."""
+        """Play the whole task and each of its stages; measure what pi has in common with pi*."""
         config = self.config
         step = self.progress.step
         started = time.perf_counter()
@@ -158,7 +158,7 @@ class Finetuning(Life):
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def _examined_actor(self) -> Actor:
-        """The actor; of the control `rewind`, on its way back to pi*."""
+        """The actor that is evaluated; for the control `rewind`, the actor on its way back to pi*."""
         if self.config.method != "rewind":
             return self.agent.actor
         number = self.progress.step // self.config.evaluate_every

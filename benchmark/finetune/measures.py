@@ -38,12 +38,12 @@ class Curves:
 
 @dataclass(frozen=True)
 class Measures:
-    """One run's row of numbers; shares of episodes where nothing else is said."""
+    """Measures of one run; shares of episodes where nothing else is said."""
 
     far_before: float  # FAR before training
     far_least: float  # at the worst evaluation afterwards
     forgetting: float  # how far it fell: `far_before` less `far_least`
-    recovery_step: float  # environment steps until FAR is back after its worst; 0 if it never was away; NaN: never
+    recovery_step: float  # environment steps until FAR is back after its worst; 0 if it never fell; NaN: never back
     close_end: float  # mean of the last evaluations
     far_end: float
     full_end: float
@@ -69,7 +69,7 @@ def curves(run: FinishedRun) -> Curves:
 
 
 def measure(run: FinishedRun) -> Measures:
-    """All of a run's numbers."""
+    """All measures of a run."""
     found = curves(run)
     last = read_metrics(run.folder, run.config.steps)[-1]
     least = int(found.far[1:].argmin()) + 1
@@ -98,7 +98,7 @@ def recovery_step(steps: Array, far: Array) -> float:
 
 
 def forward_transfer(area: Sequence[float], scratch: Sequence[float]) -> Array:
-    """(area - scratch) / (1 - scratch) of each pair: 0 where pi* is of no use, 1 where nothing is left to learn.
+    """The share (area - scratch) / (1 - scratch) of each pair: 0 where pi* is of no use, 1 where FULL is always 1.
 
     arXiv 2402.02868, Appendix B.3; NaN where learning from scratch leaves nothing to gain.
     """
@@ -108,7 +108,7 @@ def forward_transfer(area: Sequence[float], scratch: Sequence[float]) -> Array:
 
 
 def _environment_steps(run: FinishedRun, steps: Array) -> Array:
-    """(V,) environment steps up to each evaluation, whose training steps are (V,)."""
+    """Environment steps (V,) up to each evaluation, whose training steps are (V,)."""
     known = {0: 0.0} | {row["step"]: row.get("environment_steps", 0.0) for row in _rows(run)}
     missing = [int(step) for step in steps if int(step) not in known]
     if missing:

@@ -14,7 +14,7 @@ MOST = 1000  # steps that are looked at
 
 @torch.no_grad()
 def meters(actor: Actor, teacher: Actor, memory: Transitions) -> dict[str, float]:
-    """KL(pi*, pi), the log likelihood under pi of what pi* was to do, in nats a step, and linear CKA of each layer."""
+    """KL(pi*, pi), log likelihood under pi of the recorded actions in nats a step, and linear CKA of each layer."""
     seen = memory.rows(slice(0, MOST))
     ours = actor.distribution(seen.observations, seen.stages)
     theirs = teacher.distribution(seen.observations, seen.stages)

@@ -1,4 +1,4 @@
-"""pi*: a policy that is good in some stages of a task, before it is fine-tuned. Made once, then read from a file.
+"""The policy pi*, good in some stages of a task before it is fine-tuned. It is made once, then read from a file.
 
 The file holds the policy and the steps that retention may look back at. Its hash, and that of what it was cloned from,
 are part of a run's identity.
@@ -40,7 +40,7 @@ PARTS = ("actor.", "critic.", "target_critic.")  # names of the tensors that an 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """pi*, and what it was trained on."""
+    """The policy pi*, and what it was trained on."""
 
     weights: dict[str, Tensor]  # of the agent's networks
     memory: Transitions  # of M steps, with what pi* was to do in each
@@ -48,14 +48,14 @@ class Pretrained:
     data_hash: str  # of the demonstrations; "" where it learned by itself
 
     def load_into(self, agent: Agent) -> None:
-        """Give an agent pi*'s networks."""
+        """Copy pi*'s networks into an agent."""
         agent.load_state_dict(self.weights, strict=False)
 
 
 def pretrained(config: FinetuneConfig) -> Pretrained:
-    """The run's pi*, made and kept if it isn't there yet; hashes in the configuration may be empty: not known yet.
+    """The run's pi*, which is made and kept if it isn't there yet. Hashes in the configuration may be empty: not known.
 
-    A `UserError` if it is another one than the run was planned with.
+    Raises a `UserError` if it is another one than the run was planned with.
     """
     path = path_of(config)
     if not path.exists():
@@ -127,10 +127,10 @@ def make(config: FinetuneConfig, path: Path) -> None:
 def make_from_recording(
     agent: Agent, environment: StagedEnvironment, recipe: RecordedPretrainingConfig, config: FinetuneConfig
 ) -> tuple[Transitions, str]:
-    """Clone the recording of an expert, and let the critics learn what that is worth; memory, and the recording's hash.
+    """Clone an expert's recording and let the critics learn its value; return memory, and the recording's hash.
 
-    The paper's pi* was trained by SAC. This one comes without its days of training, and its critics' warm-up can be
-    left out.
+    The paper's pi* was trained by SAC. This one needs none of those days of training, and its critics' warm-up is
+    optional.
     """
     assert isinstance(agent, SAC)
     task = config.staged_task
@@ -202,7 +202,7 @@ def learn(
     stages: tuple[int, ...],
     config: FinetuneConfig,
 ) -> None:
-    """Learn the stages by itself, as a run would learn the whole task."""
+    """Train pi* on the stages by itself, as a run would learn the whole task."""
     assert isinstance(agent, Reinforce)
     rng = np.random.default_rng([config.pretraining_seed, *stages])
     rounds = ReinforceRounds(agent, environment, Retention(RetentionConfig()), config.environments, rng, stages[0])
@@ -213,7 +213,7 @@ def learn(
 def remembered(
     agent: Agent, environment: StagedEnvironment, count: int, stages: tuple[int, ...], config: FinetuneConfig
 ) -> Transitions:
-    """Steps of pi* itself in its stages, as many of each, in any order where there are several."""
+    """Steps of pi* itself in its stages, equally many of each; in random order where there are several."""
     generator = torch.Generator().manual_seed(config.pretraining_seed)
     rng = np.random.default_rng([config.pretraining_seed, count])
     share = -(-count // len(stages))

@@ -92,7 +92,7 @@ class SACRounds(Rounds):
         self.observations = load_environment(self.environment, tensors)
 
     def _act(self, observations: Tensor, stages: Tensor, at_random: bool) -> Tensor:
-        """(E, A): drawn from the policy, or uniformly where there is nothing known yet."""
+        """Actions (E, A): drawn from the policy, or uniformly while nothing is known."""
         generator = self.agent.generators[0]
         actions = self.agent.act(observations, stages, generator)
         if not at_random:

@@ -12,7 +12,7 @@ from ..report.charts import Axes, Chart, curves_chart
 from ..report.contents import Setting
 from ..report.marks import MINUS
 from ..report.parts import Passage, Table
-from ..report.training import curve_of, spread_of
+from ..report.training import curve_of
 from .board import rows, shown
 from .config import finetune_config
 from .figure import PANELS
@@ -94,4 +94,4 @@ def _chart(
     for row in setting.drawn:
         rounds = np.asarray(row.runs[0].result.curve_steps, float)
         lines.append(curve_of(row, rounds, 100.0 * np.stack([share(own) for own in found[row.anchor]])))
-    return curves_chart(f"{name}-{setting.anchor}", title, AXES, lines, spread_of(setting), PER_CENT)
+    return curves_chart(f"{name}-{setting.anchor}", title, AXES, lines, PER_CENT)

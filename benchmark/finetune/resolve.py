@@ -1,6 +1,6 @@
-"""Fills in every number of a fine-tuning run, from what a user asks for.
+"""Filling in every number of a fine-tuning run, from what a user asks for.
 
-Resolving makes the policies pi* that are not there yet: their hashes are part of a run's id.
+Resolving makes the policies pi* that are not there yet, since their hashes are part of a run's id.
 """
 
 import importlib.metadata
@@ -35,7 +35,7 @@ PREFIXES = (RETENTION, ENVIRONMENT, PRETRAINING)
 
 
 def resolve(wanted: Wanted) -> list[FinetuneConfig]:
-    """Every method with every seed, each from the policy pi* of that seed; a `UserError` for what does not fit."""
+    """Every method with every seed, each with the policy pi* of that seed; a `UserError` for what does not fit."""
     task = find_staged_task(wanted.subject)
     choose("profile", wanted.profile, [SETTINGS[task.name].profile], "tasks in stages have one")
     if wanted.choices:
@@ -57,9 +57,9 @@ def resolve(wanted: Wanted) -> list[FinetuneConfig]:
 
 
 def methods_for(task: str) -> list[str]:
-    """The names of the methods that a table of the task has, those that its agent has the parts for.
+    """The names of the methods in a table of the task: those that its agent has the parts for.
 
-    A critic can be warmed up, and a replay buffer can hold memories, where there is one.
+    Warming up needs a critic, and episodic memory a replay buffer.
     """
     agent = SETTINGS[task].agent
     lacking = {"warm-up"} if agent == "reinforce" else set()
@@ -109,7 +109,7 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
 
 
 def _check_room(config: FinetuneConfig, capacity: int) -> None:
-    """A `UserError` unless the replay buffer has room for a step of each environment beside what it keeps for good."""
+    """Refuse a replay buffer without room for a step of each environment beside what it keeps for good."""
     share = float(config.settings_of(RETENTION).get("share", 0.0))
     if capacity - int(share * capacity) < config.environments:
         raise UserError(
@@ -124,7 +124,7 @@ def prefixed_values(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Settings by what they are of: "" for the agent; a `UserError` for a prefix that there isn't."""
+    """Settings by prefix, "" for the agent; a `UserError` for a prefix that does not exist."""
     found: dict[str, dict[str, Any]] = {"": {}, **{prefix: {} for prefix in PREFIXES}}
     for name, value in settings.items():
         prefix, dot, rest = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""The control `rewind`: fine-tune as usual, then go a part of the way back to pi*. Nothing is retained in training.
+"""The control `rewind`: fine-tune as usual, then go a part of the way back to pi*. Training retains nothing.
 
 It asks whether interpolated weights have the best of both (as WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903).
 """
@@ -23,7 +23,7 @@ def rewound(
 ) -> Actor:
     """theta* + share (theta - theta*), of the share with most successes of the whole task, on starts of its own.
 
-    Of several shares that are as good, the largest: the least that is taken back.
+    If several shares are equally good, the largest is taken: the smallest step back.
     """
     if not evaluation:
         return actor  # which is pi* still

@@ -1,6 +1,6 @@
 """A round of training: collect steps with the agent, and let it learn from them.
 
-Between rounds, all that decides the next one is in the agent, in the environment's state and in the run's generator.
+Everything that decides the next round is in the agent, in the environment's state and in the run's generator.
 Shapes: E environments, T steps, S observation.
 """
 
@@ -45,10 +45,10 @@ class Rounds(ABC):
 
     @abstractmethod
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Come to where the environments stood."""
+        """Restore the environments' state."""
 
     def warm_up(self) -> Round:
-        """Collect, and learn what stands beside the actor, which stays as it is."""
+        """Collect, and train what stands beside the actor; the actor stays as it is."""
         raise NotImplementedError(f"a {type(self.agent).__name__} has nothing beside its actor")
 
 
@@ -80,14 +80,14 @@ class ReinforceRounds(Rounds):
         return Round(info, steps, steps + remembered_examples(self.retention, 1))
 
     def tensors(self) -> dict[str, Tensor]:
-        """None: every round begins anew."""
+        """Nothing, since every round begins anew."""
         return {}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Nothing to come to."""
+        """Restore nothing, since every round begins anew."""
 
     def collect(self) -> Episodes:
-        """(E, T) steps of episodes, padded behind their ends."""
+        """Steps (E, T) of episodes, padded behind their ends."""
         observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments), self.stage)
         over = np.zeros(self.environments, bool)
         columns = []
@@ -132,7 +132,7 @@ class PPORounds(Rounds):
         return self._round(self.agent.update_critic(self.collect()), 0)
 
     def collect(self) -> Rollout:
-        """(T, E) steps. Value goes on from stage to stage, and ends with the episode, at its time-out too."""
+        """Steps (T, E). Value is bootstrapped from stage to stage, and ends with the episode, also at its time-out."""
         columns: list[dict[str, Tensor]] = []
         for _ in range(self.steps):
             observations = torch.from_numpy(self.observations)
@@ -155,7 +155,7 @@ class PPORounds(Rounds):
         return environment_tensors(self.environment)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Come to where the environments stood."""
+        """Restore the environments' state."""
         self.observations = load_environment(self.environment, tensors)
 
     def _updates(self, rollout: Rollout) -> int:
@@ -168,7 +168,7 @@ class PPORounds(Rounds):
 
 
 def environment_tensors(environment: StagedEnvironment) -> dict[str, Tensor]:
-    """The environments' state. Whole numbers of 64 bits without a sign are kept as the same bits with one."""
+    """The environments' state; uint64 arrays are kept as int64 of the same bits."""
     state = environment.state_dict()
     return {f"{ENVIRONMENT}{name}": torch.from_numpy(_signed(values)) for name, values in state.items()}
 

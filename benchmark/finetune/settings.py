@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...baselines.fields import Amount, Count, Delay, Positive, Seed, Share
 
-PROFILE = "cpu"  # of a task that is as big as this suite makes it
+PROFILE = "cpu"  # of a task whose published size is too large: the size that this suite gives it
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Forgetting over severity: the harder it is to remember, one option of a task at a time, all else as it is.
+"""Forgetting as a function of severity: one option of a task at a time makes remembering harder, all else stays.
 
 Fine-tuning beside a method that retains, on the tasks that take no simulator (arXiv 2402.02868, Figure 11: M and c of
 AppleRetrieval; ours: K of GridRelay).
@@ -33,7 +33,7 @@ PANEL_HEIGHT = 2.5  # inches
 
 @dataclass(frozen=True)
 class Knob:
-    """An option of a task, and what it is set to."""
+    """An option of a task, and the values that it is given."""
 
     name: str  # on the command line
     task: str
@@ -55,7 +55,7 @@ KNOBS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A method with an option set to a value, and the runs that say what became of it."""
+    """A method with an option set to a value, and the runs that measure it."""
 
     knob: Knob
     value: float
@@ -64,7 +64,7 @@ class Point:
 
 
 def points(knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int = 0) -> list[Point]:
-    """Every value of every knob with every method; none named: all knobs, `METHODS`. A `UserError` for unknown ones."""
+    """Every value of every knob with every method; none named means all. A `UserError` for unknown names."""
     found = []
     for name in knobs or KNOBS:
         knob = KNOBS[choose("knob", name, list(KNOBS))]

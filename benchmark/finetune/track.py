@@ -1,4 +1,4 @@
-"""The fine-tuning track as the harness sees it: `tracks.Work`, whose docstrings say what each function has to do."""
+"""The fine-tuning track as the harness sees it: a `tracks.Work`, whose docstrings explain each function."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -40,27 +40,27 @@ def train(job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str
 
 
 def groups(runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
-    """Each by itself."""
+    """A job for each run."""
     return [(run,) for run in runs]
 
 
 def draw(config: RunConfig, observations: Array) -> Array:
-    """Nothing: a `UserError`."""
+    """Raise a `UserError`: nothing here draws these tasks."""
     raise UserError(f"nothing here draws '{config.task}'")
 
 
 def publish(folder: Path, target: Path, config: RunConfig) -> None:
-    """Nothing: the checkpoint is all that the policy needs; a `UserError` for a policy that isn't in it."""
+    """Write nothing: the checkpoint is all that the policy needs. A `UserError` for a policy that isn't in it."""
     if config.method == "rewind":
         raise UserError("the weights of 'rewind' are chosen in each evaluation, and no checkpoint has them")
 
 
 def check_published(folder: Path, config: RunConfig) -> None:
-    """Nothing to refuse."""
+    """Refuse nothing."""
 
 
 def missing(config: RunConfig) -> str:
-    """Nothing."""
+    """Name nothing: a policy needs nothing else."""
     return ""
 
 

@@ -1,6 +1,6 @@
 """The choice of the coefficient of each retention on a task, on seeds that are never reported.
 
-A coefficient that is chosen on the runs that it is reported of looks better than it is.
+A coefficient that is chosen on the runs for which it is reported looks better than it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ FACTORS = (0.1, 1.0, 10.0)  # what is tried, in units of the coefficient of `set
 
 @dataclass(frozen=True)
 class Trial:
-    """A coefficient of a method, and the runs that it is judged by."""
+    """A coefficient of a method, and the runs that measure it."""
 
     method: str
     coefficient: float

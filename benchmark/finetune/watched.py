@@ -1,4 +1,4 @@
-"""Episodes of a finished run's policy to look at."""
+"""Episodes of a finished run's policy to watch."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .rewind import rewound
 
 
 def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
-    """The actor of the run in `folder`, of `rewind` that of its last evaluation.
+    """The actor of the run in `folder`; for `rewind`, the actor of its last evaluation.
 
     A `UserError` if its checkpoint is not what was written.
     """

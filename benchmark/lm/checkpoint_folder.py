@@ -155,7 +155,7 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def check_memory(needed: int, name: str) -> None:
-    """A `UserError` if the language model `name`, which takes `needed` bytes, is more than this machine's memory."""
+    """Refuse the language model `name` if its `needed` bytes are more than this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UserError(
@@ -165,7 +165,7 @@ def check_memory(needed: int, name: str) -> None:
 
 
 def check_inside(folder: Path, file: str, max_bytes: int = MB) -> None:
-    """A `UserError` unless `file` is a regular file inside `folder`; unless it has weights, of at most `max_bytes`.
+    """Refuse `file` unless it is a regular file inside `folder`; unless it has weights, of at most `max_bytes`.
 
     Hugging Face's cache keeps the files of a repository in one place, and the folders of its revisions link to them.
     """

@@ -151,7 +151,7 @@ def model_folder(name: str) -> Path:
 
 
 def check_at_hand(name: str) -> None:
-    """A `UserError` as `model_folder` raises it, but a packaged GGUF is not converted yet."""
+    """Raise the errors of `model_folder`, without converting a packaged GGUF."""
     if name in PACKAGED and name not in _converted():
         check_package(name)
     else:

@@ -255,7 +255,7 @@ def prepare(language_model: Any, config: LaMoConfig) -> None:
 
 
 def check_trainable(model_type: str, config: LaMoConfig) -> None:
-    """A `UserError` if a language model of that type can't be trained as configured."""
+    """Raise a `UserError` if a language model of that type can't be trained as configured."""
     family = FAMILIES[model_type]
     for field, off in (("language_weight", "0"), ("output_anchor", "0"), ("measure_language", "false")):
         if (value := getattr(config, field)) and not family.predicts_words:

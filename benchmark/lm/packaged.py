@@ -87,7 +87,7 @@ def installed_folder(package: Package, title: str) -> Path:
 
 
 def check_content(file: Path, expected: str, title: str, advice: str) -> None:
-    """A `UserError` that begins with `title` and ends with `advice` unless `file` has this SHA-256."""
+    """Raise a `UserError` that begins with `title` and ends with `advice` unless `file` has this SHA-256."""
     if not file.is_file():
         raise UserError(f"{title} lacks {file}; {advice}")
     found = file_sha256(file)

@@ -121,7 +121,7 @@ def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> tuple[list[Varian
 
 
 def _check_at_hand(variant: Variant, lm: str) -> None:
-    """A `UserError` unless the language model that it would adapt, if any, is here and can be adapted that way."""
+    """Raise a `UserError` unless the language model it would adapt, if any, is here and can be adapted that way."""
     check_language_model(policy_config(variant.method, variant.settings), variant.lm or lm)
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...datasets.counts import count
 from ..figures.card import Grid, card_of_panels
-from ..figures.spread import about_curves, draw_seeds, has_band
+from ..figures.spread import about_curves, draw_seeds
 from ..runs.methods import METHODS
 from .ablation import BASE
 
@@ -23,8 +23,7 @@ PANEL_HEIGHT = 1.75  # inches
 def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Write a PNG of one setting's rows, from `ablation.compare`: a panel for each variant but LaMo and DT.
 
-    Lines are means over seeds. Fewer than six seeds are small dots; of more, a band reaches from the lowest to the
-    highest (`figures/spread.py`): what was seen, not an interval.
+    Lines are means over seeds, small dots single seeds.
     """
     known = {row["variant"]: row for row in rows}
     shown = [row for row in rows if row["variant"] not in BACKGROUND]
@@ -40,17 +39,17 @@ def ablation_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
     grid = Grid(len(shown), COLUMNS, PANEL_HEIGHT, pads=(0.03, 0.05), space=0.03, shared=True)
     with card_of_panels(path, "LaMo, one part changed at a time", about, handles, grid) as all_axes:
         for place, (axes, row) in enumerate(zip(all_axes, shown, strict=True)):
-            _panel(axes, row, behind, band=has_band(seeds))
+            _panel(axes, row, behind)
             axes.set_ylabel("score" if place % COLUMNS == 0 else "")
             lowest = place + COLUMNS >= len(shown)
             axes.set_xlabel("training step" if lowest else "")
             axes.tick_params(labelbottom=lowest)
 
 
-def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]], *, band: bool) -> None:
+def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]]) -> None:
     for other in background:
-        _curve(axes, other, _colour(other["variant"]), band=band)
-    _curve(axes, row, VARIANT_COLOUR, band=band)
+        _curve(axes, other, _colour(other["variant"]))
+    _curve(axes, row, VARIANT_COLOUR)
     difference = f"{row['minus_lamo']:+.1f}"
     if row["seeds"] > 1:
         difference += f" [{row['minus_lamo_low']:.1f}, {row['minus_lamo_high']:.1f}]"
@@ -62,11 +61,10 @@ def _panel(axes: Axes, row: dict[str, Any], background: list[dict[str, Any]], *,
     axes.margins(x=0.03)
 
 
-def _curve(axes: Axes, row: dict[str, Any], colour: str, *, band: bool) -> None:
+def _curve(axes: Axes, row: dict[str, Any], colour: str) -> None:
     steps = row["curve_steps"]  # (V,)
     curves = row["curves"]  # (N, V)
-    if len(curves) > 1:
-        draw_seeds(axes, steps, curves, colour, band=band)
+    draw_seeds(axes, steps, curves, colour)
     axes.plot(steps, curves.mean(axis=0), color=colour, linewidth=1.7, marker="o", markersize=3.0)
 
 

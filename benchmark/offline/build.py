@@ -51,7 +51,7 @@ def language_corpus(settings: Any, lm: str) -> Corpus | None:
 
 
 def check_language_model(settings: Any, lm: str, legacy: Sequence[str] = ()) -> None:
-    """A `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
+    """Raise a `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
     if not isinstance(settings, LaMoConfig):
         return
     kind = model_type(lm)

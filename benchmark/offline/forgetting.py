@@ -42,7 +42,7 @@ def predicts_words(config: OfflineConfig) -> bool:
 
 
 def check_tokenizers(configs: Iterable[OfflineConfig]) -> None:
-    """A `UserError` unless a text can be read in the tokens of every run's language model."""
+    """Raise a `UserError` unless a text can be read in the tokens of every run's language model."""
     for lm in {config.lm for config in configs if predicts_words(config)}:
         load_tokenizer(lm)
 

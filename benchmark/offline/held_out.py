@@ -87,7 +87,7 @@ def trivial_errors(held_out: HeldOutSteps, subset: Subset) -> dict[str, float]:
 
 
 def usual_action(subset: Subset) -> Array:
-    """(A,) the mean action of a subset's steps; () the commonest one where actions are discrete."""
+    """The mean action (A,) of a subset's steps; the commonest one () where actions are discrete."""
     data = subset.trajectories
     spans = [data.actions[data.offsets[n] : data.offsets[n + 1]] for n in subset.episodes]
     if data.discrete:

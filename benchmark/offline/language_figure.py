@@ -31,7 +31,8 @@ def language_figure(curves: Mapping[str, Curves], path: Path) -> None:
     seeds = count_range([row["seeds"] for own in curves.values() for rows in own.values() for row in rows], "seed")
     about = (
         "Held-out action error above that of the pre-trained model, in per cent of it: to the right of 0 pre-training "
-        f"helps. Lines: 95 % interval over {seeds}, paired. Faint: after the first budget; full: after the last."
+        f"helps. Lines: 95 % interval over {seeds}, paired; a triangle where one "
+        "goes on beyond the edge. Faint: after the first budget; full: after the last."
     )
     columns = min(COLUMNS, len(panels))
     most = max(len(find_part(lm).arms) for lm, _ in panels) - 1
@@ -39,7 +40,7 @@ def language_figure(curves: Mapping[str, Curves], path: Path) -> None:
     with card_of_panels(path, "Does pre-training on language help?", about, [], grid) as all_axes:
         for place, (axes, (lm, data)) in enumerate(zip(all_axes, panels, strict=True)):
             _panel(axes, lm, data, curves[lm], named=place % columns == 0)
-            axes.set_xlabel("error above it (%)" if place + columns >= len(panels) else "")
+            axes.set_xlabel("excess error (%)" if place + columns >= len(panels) else "")
 
 
 def _panel(axes: Axes, lm: str, data: str, curves: Curves, *, named: bool) -> None:
@@ -80,6 +81,9 @@ def _mark(axes: Axes, y: float, row: Row, scale: float, colour: str, opacity: fl
         )
         return
     if row["held_out_error_less_low"] is not None:
-        ends = [scale * row["held_out_error_less_low"], min(scale * row["held_out_error_less_high"], MOST)]
-        axes.plot(ends, [y, y], color=colour, alpha=opacity, linewidth=2.0, solid_capstyle="round")
+        low = scale * row["held_out_error_less_low"]
+        high = scale * row["held_out_error_less_high"]
+        axes.plot([low, min(high, MOST)], [y, y], color=colour, alpha=opacity, linewidth=2.0, solid_capstyle="round")
+        if high > MOST:
+            axes.scatter([MOST], [y], s=22, marker=">", color=colour, alpha=opacity, linewidth=0, zorder=3)
     axes.scatter([centre], [y], s=26, color=colour, alpha=opacity, edgecolor="white", linewidth=0.8, zorder=3)

@@ -166,7 +166,7 @@ def _with_corpus(policy: Any, request: RunRequest) -> Any:
 
 
 def _check_actions(request: RunRequest, trajectories: "Trajectories", task: "Task") -> None:
-    """A `UserError` unless the method can learn from such actions and observations."""
+    """Raise a `UserError` unless the method can learn from such actions and observations."""
     method = find_method(request.method)
     name = find_dataset(request.dataset).name
     if not method.plays(discrete=trajectories.discrete):
@@ -195,7 +195,7 @@ def _unit_actions(trajectories: "Trajectories", task: "Task", method: str) -> bo
 
 
 def check_cached_context(method: str, cached_context: bool) -> None:
-    """A `UserError` if a method without a context is asked to keep it."""
+    """Raise a `UserError` if a method without a context is asked to keep it."""
     if cached_context and method not in SEQUENCE_METHODS:
         raise UserError(f"method '{method}' chooses from the newest step alone; drop --cached-context")
 

@@ -95,7 +95,7 @@ def _column(sub_goal: str) -> str:
 
 
 def _done(data: Trajectories, episode: int, task: Task) -> Array:
-    """(G,) bool: which sub-goals the observations of an episode satisfy at least once."""
+    """A mask (G,) of the sub-goals that the observations of an episode satisfy at least once."""
     inside = data.observations[data.offsets[episode] : data.offsets[episode + 1]]
     everything = np.concatenate([inside, data.last_observations[episode : episode + 1]])
     return np.asarray(satisfied(everything, task.sub_goals).any(axis=0))

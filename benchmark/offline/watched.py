@@ -42,7 +42,7 @@ def play(folder: Path, config: OfflineConfig, device: str, lm: str, first_seed: 
 
 
 def draw(config: OfflineConfig, observations: Array) -> Array:
-    """(M, H, W, 3) uint8 pictures of M observations: drawn, or as they are where they are images."""
+    """Pictures (M, H, W, 3) uint8 of M observations: drawn, or as they are where they are images."""
     task = find_task(config.task)
     if observations.dtype == np.uint8 and observations.ndim >= 3:
         times = max(1, HEIGHT // observations.shape[1])

@@ -81,12 +81,12 @@ def _measured(name: str, values: Array, reference: Array | None) -> dict[str, Va
 
 
 def _errors(row: Row) -> Array:
-    """(N, V) of each run at each evaluation."""
+    """Values (N, V) of each run at each evaluation."""
     return np.asarray([[each["held_out_error"] for each in run.held_out] for run in row.runs])
 
 
 def _scores(row: Row) -> Array:
-    """(N, V) of each run at each evaluation."""
+    """Values (N, V) of each run at each evaluation."""
     return np.stack([each.scores.mean(axis=1) for each in row.ranked])
 
 

@@ -36,12 +36,12 @@ class Row:
 
     @property
     def episodes(self) -> Array:
-        """(N, M) the scores of the episodes that each run's score is of."""
+        """The scores (N, M) of the episodes that each run's score is of."""
         return np.stack([each.scores[-self.first.last :].ravel() for each in self.ranked])
 
     @property
     def scores(self) -> Array:
-        """(N,) the score of each run."""
+        """The score (N,) of each run."""
         return np.asarray(self.episodes.mean(axis=1))
 
 

@@ -163,7 +163,7 @@ def over_tasks(scores: Scores, metric: str) -> Estimate:
 
 
 def _shares(deviations: Array, resampled: list[Array]) -> Array:
-    """(T,) the share of each task in the variance of the deviations (R,): a regression on its resampled means."""
+    """The share (T,) of each task in the variance of the deviations (R,): a regression on its resampled means."""
     shares = np.zeros(len(resampled))
     for place, runs in enumerate(resampled):
         means = runs.mean(axis=1)

@@ -31,9 +31,13 @@ def published_beside(row: Row) -> list[dict[str, Any]]:
 
 
 def published_rows(setting: Setting) -> list[dict[str, Any]]:
-    """All published scores beside those of a setting, from `compare_published`; none for variants."""
-    rows = [row.values for row in setting.rows if not row.variant]
-    return compare_published(pd.DataFrame(rows)) if rows else []
+    """All published scores beside those of a setting, comparable ones first; none for variants.
+
+    Each is a row of `compare_published` with the `title` of ours.
+    """
+    rows = [row for row in setting.rows if not row.variant]
+    found = [line | {"title": row.title} for row in rows for line in compare_published(pd.DataFrame([row.values]))]
+    return sorted(found, key=lambda line: not line["comparable"])
 
 
 def _text(published: Published) -> str:

@@ -20,11 +20,11 @@ from .marks import (
     Curve,
     Interval,
     Place,
-    Spread,
     band,
     bars,
     bars_at_a_few,
     curve_names,
+    dots,
     drawn_curves,
     interval_mark,
     listed,
@@ -71,11 +71,10 @@ def curves_chart(
     title: str,
     axes: Axes,
     curves: Sequence[Curve],
-    spread: Spread,
     ends: Sequence[float] = (),
     constants: Mapping[str, float] = MappingProxyType({}),
 ) -> Chart:
-    """Values over a quantity that begins at 0, such as training steps, with what `spread` draws of the seeds.
+    """Values over a quantity that begins at 0, such as training steps, and a dot for each seed.
 
     The y axis holds `ends` and all of the curves. `constants` are lines across the figure, where it reaches them.
     """
@@ -87,7 +86,7 @@ def curves_chart(
         svg.y_axis(y, y_ticks, LEFT, right, axes.y, written),
         svg.x_axis(x, x_ticks, [thousands(tick) for tick in x_ticks], BOTTOM, axes.x),
         _constants({label: value for label, value in constants.items() if y.low <= value <= y.high}, y, right),
-        drawn_curves(curves, x, y, right, axes.place, "lowest to highest seed", spread, axes.digits),
+        drawn_curves(curves, x, y, right, axes.place, "lowest to highest seed", dots, axes.digits),
     ]
     about = f"Mean over seeds of {listed(curves)}. Across: {axes.x}. The numbers are in the table below it."
     drawn = svg.drawing(name, HEIGHT, f"{title}: {axes.y}", about, parts)
@@ -133,15 +132,13 @@ def about_figures(setting: Setting) -> str:
     seeds = seeds_of(setting)
     if max(seeds) == 1:
         return "Every line is a single seed, which has no interval."
-    banded = has_band(seeds)
-    if len(setting.fractions) > 1:
-        scores_shown = f"Score over share of the data: {'bands' if banded else 'bars'} are 95 % intervals"
+    if len(setting.fractions) == 1:
+        scores_shown = "Score: lines are 95 % intervals, small dots single seeds"
+    elif has_band(seeds):
+        scores_shown = "Score over share of the data: bands are 95 % intervals"
     else:
-        scores_shown = "Score: lines are 95 % intervals"
-    also = "" if banded and len(setting.fractions) > 1 else ", small dots single seeds"
-    band_shown = "bands reach from the lowest seed to the highest, which is no interval"
-    seeds_shown = band_shown if banded else "small dots single seeds"
-    return f"{scores_shown}{also}. During training: lines are means over seeds, {seeds_shown}."
+        scores_shown = "Score over share of the data: bars are 95 % intervals, small dots single seeds"
+    return f"{scores_shown}. During training: lines are means over seeds, small dots single seeds."
 
 
 def intervals(
@@ -151,15 +148,16 @@ def intervals(
     *,
     digits: int = 1,
     reference: float = np.nan,
+    limits: Sequence[float] = (),
     boxed: bool = False,
 ) -> Chart:
     """A line for each method: its value and 95 % interval; with `reference`, a vertical line there.
 
-    With `boxed`, intervals are as wide as a line of text, else lines.
+    The axis holds `limits` and all of the intervals. With `boxed`, these are as wide as a line of text, else lines.
     """
     left = 8 + svg.label_width([entry.label for entry in entries])
     right = svg.WIDTH - 44.0
-    ends = [v for e in entries for v in (e.value, e.low, e.high, *e.seeds.ravel())]
+    ends = [*limits, *(v for e in entries for v in (e.value, e.low, e.high, *e.seeds.ravel()))]
     ends += [reference] if np.isfinite(reference) else []
     x, ticks = svg.linear_scale(ends, left, right, ticks=4)
     bottom = TOP + ROW_HEIGHT * len(entries)
@@ -226,7 +224,7 @@ def _over_fractions(rows: list[Row]) -> Curve:
 
 
 def _scores_of_seeds(rows: list[Row]) -> Array:
-    """(N, V) scores of each seed, NaN where a row has fewer seeds than another."""
+    """Scores (N, V) of each seed, NaN where a row has fewer seeds than another."""
     most = max(len(row.runs) for row in rows)
     scores = np.full((most, len(rows)), np.nan)
     for place, row in enumerate(rows):

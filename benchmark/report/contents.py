@@ -13,7 +13,7 @@ from typing import Any
 from ...datasets.errors import UserError
 from ..runs.records import HASHED
 from ..scores.collect import collect, finished, left_out
-from ..scores.labels import label, method_order, short_label, titles_of, with_several_models
+from ..scores.labels import label, method_order, short_label, titles_of, with_named_model
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
 
@@ -234,8 +234,8 @@ def _pages(runs: Sequence[FinishedRun]) -> Iterator[Page]:
 
 def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> Setting:
     first = pairs[0][0]
-    several = with_several_models((record["method"], record["lm"]) for record, _ in pairs)
-    rows = [_row(record, group, taken, with_model=record["method"] in several) for record, group in pairs]
+    named = with_named_model((record["method"], record["lm"]) for record, _ in pairs)
+    rows = [_row(record, group, taken, with_model=record["method"] in named) for record, group in pairs]
     rows.sort(key=lambda row: (method_order(row.method), row.variant != "", row.title, row.fraction))
     about = {name: str(first[name]) for name in ("track", "dataset", "task", "source", "profile", "dataset_hash")}
     return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..scores.aggregates import Estimate
 from ..scores.held_out import REFERENCE
-from ..scores.labels import label, short_label, titles_of, with_several_models
+from ..scores.labels import label, method_order, short_label, titles_of, with_named_model
 from ..scores.run import FinishedRun
 from ..scores.standings import Comparison, Pool, Standing, comparisons, pools, profiles, standings
 from . import charts, marks
@@ -71,17 +71,25 @@ def compared_in(setting: Setting, single: Sequence[Comparison]) -> list[Comparis
     return [c for c in single if c.datasets[0] in names and (c.source, c.profile) == about]
 
 
-def by_method(compared: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
-    """The comparisons with each other method, in order of display."""
-    return [(name, [c for c in compared if c.other == name]) for name, _ in titles_of(c.other for c in compared)]
+def comparison_lines(compared: Sequence[Comparison]) -> list[tuple[str, str, list[Comparison]]]:
+    """The lines of a table of comparisons, in order of display: the other method, the line's title, its comparisons.
+
+    Where LaMo was run with several language models, each of them has a line, and its title names the model.
+    """
+    named = with_named_model((c.other, c.lm) for c in compared)
+    lines: dict[tuple[str, str], list[Comparison]] = {}
+    for comparison in sorted(compared, key=lambda c: method_order(c.other)):
+        model = f"{label(REFERENCE)}: {comparison.lm}" if comparison.other in named else ""
+        lines.setdefault((comparison.other, label(comparison.other, model)), []).append(comparison)
+    return [(other, title, found) for (other, title), found in lines.items()]
 
 
 def _tallies(single: Sequence[Comparison]) -> list[Tally]:
     if not any(math.isfinite(c.difference.low) for c in single):
         return []  # one seed each: nothing can be told apart
     tallies = []
-    for name, title in titles_of(c.other for c in single):
-        ends = [(c.difference.low, c.difference.high) for c in single if c.other == name]
+    for name, title, found in comparison_lines(single):
+        ends = [(c.difference.low, c.difference.high) for c in found]
         known = [(low, high) for low, high in ends if math.isfinite(low)]
         better = sum(low > 0 for low, _ in known)
         worse = sum(high < 0 for _, high in known)
@@ -131,11 +139,12 @@ def _charts(
         drawn.append(charts.intervals(f"{name}-{place}-{metric}", title, entries, boxed=True))
     drawn.append(_profiles(f"{name}-{place}-profile", pool, here))
     against = [c for c in compared if c.fraction == pool.fraction]
-    if against:
-        entries = [_entry(c.other, short_label(c.other), c.probability) for c in against]
-        title = f"Probability that {label(REFERENCE)} does better than…"
-        name = f"{name}-{place}-improvement"
-        drawn.append(charts.intervals(name, title, entries, digits=2, reference=0.5))
+    models = list(dict.fromkeys(c.lm for c in against))
+    for number, model in enumerate(models):
+        entries = [_entry(c.other, short_label(c.other), c.probability) for c in against if c.lm == model]
+        title = f"Probability that {label(REFERENCE, model if len(models) > 1 else '')} does better than…"
+        identity = f"{name}-{place}-improvement-{number}"
+        drawn.append(charts.intervals(identity, title, entries, digits=2, reference=0.5, limits=(0.0, 1.0)))
     return drawn
 
 
@@ -154,5 +163,5 @@ def _entry(method: str, name: str, found: Estimate) -> marks.Interval:
 
 
 def _label(method: str, lm: str, stood: Sequence[Standing]) -> str:
-    several = with_several_models((standing.method, standing.lm) for standing in stood)
-    return short_label(method, lm if method in several else "")
+    named = with_named_model((standing.method, standing.lm) for standing in stood)
+    return short_label(method, lm if method in named else "")

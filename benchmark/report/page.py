@@ -29,7 +29,7 @@ from . import cells, charts, marks, svg, training
 from .beside import published_beside, published_rows
 from .contents import DATA_SET, TASK, Contents, Page, Row, Setting, own_values, provenance
 from .held_out import held_out_lines
-from .overall import Block, by_method, compared_in, overall
+from .overall import Block, compared_in, comparison_lines, overall
 from .parts import part_of, terms_of
 from .rewinds import Rewound, read_rewinds, rewind_charts
 from .strips import Strip, read_strips
@@ -90,9 +90,8 @@ def render_page(
         "remarks_on": remarks_on,
         "improvement": _improvement,
         "could_see": _could_see,
-        "by_method": by_method,
         "compared_in": compared_in,
-        "look_up": look_up,
+        "comparison_lines": comparison_lines,
         "tally_bar": cells.tally_bar,
         "about_task": _about_task,
         "held_out_lines": held_out_lines,

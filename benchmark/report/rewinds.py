@@ -9,7 +9,7 @@ from ...datasets.trajectories import Array
 from ..scores.rewind import Rewind, read_rewind
 from .charts import Axes, Chart, curves_chart
 from .contents import Contents, Row, Setting
-from .marks import Curve, dots, percent
+from .marks import Curve, percent
 
 Measured = tuple[str, tuple[float, ...], int]  # the text's hash, alphas, episodes: what curves share that are averaged
 
@@ -28,22 +28,22 @@ class Line:
 
     @property
     def scores(self) -> Array:
-        """(runs, P) at each alpha."""
+        """Scores (runs, P) at each alpha."""
         return np.stack([curve.scores for curve in self.curves])
 
     @property
     def bits(self) -> Array:
-        """(runs, P) change of cross entropy in bits a byte."""
+        """Changes (runs, P) of cross entropy in bits a byte."""
         return np.stack([curve.bits_change for curve in self.curves])
 
     @property
     def bits_change(self) -> Array:
-        """(P,) the same, mean over the runs."""
+        """Changes (P,) of cross entropy in bits a byte, mean over the runs."""
         return np.asarray(self.bits.mean(axis=0))
 
     @property
     def nats_change(self) -> Array:
-        """(P,) change of cross entropy in nats a token."""
+        """Changes (P,) of cross entropy in nats a token."""
         return np.asarray(np.mean([curve.nats_change for curve in self.curves], axis=0))
 
     @property
@@ -104,8 +104,8 @@ def rewind_charts(found: Rewound, name: str) -> list[Chart]:
     scores = [_curve(line, line.scores, found) for line in found.lines]
     bits = [_curve(line, line.bits, found) for line in found.lines]
     return [
-        curves_chart(f"{name}-score", "Score over alpha", _over_alpha("score", 1), scores, dots),
-        curves_chart(f"{name}-language", "Language forgotten over alpha", _over_alpha("bits a byte", 3), bits, dots),
+        curves_chart(f"{name}-score", "Score over alpha", _over_alpha("score", 1), scores),
+        curves_chart(f"{name}-language", "Language forgotten over alpha", _over_alpha("bits a byte", 3), bits),
     ]
 
 

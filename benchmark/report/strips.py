@@ -122,7 +122,7 @@ def read_strips(contents: Contents) -> tuple[dict[str, list[Strip]], list[str]]:
 
 
 def side_by_side(frames: Array) -> Array:
-    """(H, W', 3) uint8: frames (M, H, W, 3) in a row with a thin gap between any two."""
+    """A picture (H, W', 3) uint8 of frames (M, H, W, 3) in a row, with a thin gap between any two."""
     padded = np.pad(frames, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=GREY)
     return np.ascontiguousarray(np.concatenate(list(padded), axis=1)[:, :-GAP])
 

@@ -4,25 +4,21 @@ import numpy as np
 
 from ...datasets.counts import count
 from ...datasets.trajectories import Array
-from ..figures.spread import has_band
 from ..scores.held_out import held_out_curves
-from .charts import Axes, Chart, curves_chart, ends_of, seeds_of
+from .charts import Axes, Chart, curves_chart, ends_of
 from .contents import Row, Setting
 from .held_out import DIGITS, predictor_errors
-from .marks import Curve, Spread, band, dots, percent
+from .marks import Curve, percent
 
 
 def learning_curve(setting: Setting, fraction: float) -> Chart:
-    """Score over training steps at a share of the data: means over seeds.
-
-    Of fewer than six seeds each is a dot, of more a band reaches from the lowest to the highest (`figures/spread.py`).
-    """
+    """Score over training steps at a share of the data: means over seeds, and a dot for each seed."""
     curves = [_learned(row) for row in setting.drawn if row.fraction == fraction]
     every = ends_of([_learned(row) for row in setting.drawn])
     episodes = count(setting.at(fraction)[0].values["episodes_in_subset"], "episode")
     title = f"Training on {percent(fraction)} ({episodes})" if setting.on_data else "Training"
     name = f"curve-{setting.anchor}-{setting.fractions.index(fraction)}"
-    return curves_chart(name, title, over_steps("score"), curves, spread_of(setting), every)
+    return curves_chart(name, title, over_steps("score"), curves, every)
 
 
 def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
@@ -38,17 +34,12 @@ def held_out_curve(setting: Setting, fraction: float) -> Chart | None:
     title = f"Held-out action error with {percent(fraction)}"
     trivial = predictor_errors(setting, fraction)
     every = ends_of(list(measured.values()))
-    return curves_chart(name, title, over_steps("error", DIGITS), curves, spread_of(setting), every, trivial)
+    return curves_chart(name, title, over_steps("error", DIGITS), curves, every, trivial)
 
 
 def over_steps(quantity: str, digits: int = 1) -> Axes:
     """The axes of a quantity over training steps, its values with `digits` decimals."""
     return Axes("training step", quantity, "step", lambda step: f"step {step:,.0f}", digits)
-
-
-def spread_of(setting: Setting) -> Spread:
-    """The marks of the seeds: a band where each row has six or more, else dots."""
-    return band if has_band(seeds_of(setting)) else dots
 
 
 def curve_of(row: Row, steps: Array, seeds: Array) -> Curve:

@@ -1,1 +1,1 @@
-"""Runs on a disk: their parts, their place, their damage."""
+"""Runs on disk: their parts, their place, their damage."""

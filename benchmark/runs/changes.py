@@ -11,7 +11,7 @@ from ...datasets.errors import UserError, choose
 
 
 def changed(config: Any, changes: dict[str, Any], kind: str) -> Any:
-    """A copy of a config dataclass with some fields changed; `UserError` for a name or a value that does not fit.
+    """A copy of a config dataclass with some fields changed; a `UserError` for a name or a value that does not fit.
 
     A value may be text, as the command line has it. What fits is what the field's type says (`baselines/fields.py`).
     """

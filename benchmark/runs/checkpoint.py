@@ -1,7 +1,7 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+"""Checkpoints: everything that a run needs to go on as if it had never stopped, in one safetensors file.
 
-One file rather than several, so that a single rename makes it current: weights, optimiser moments, random states, step
-and log can never disagree. It holds only what training changes; a frozen base model is named by the configuration.
+It is one file, so that a single rename makes all of it current: weights, optimiser moments, random states, step and
+log can't disagree. It holds only what training changes; a frozen base model is named by the configuration.
 """
 
 import json
@@ -38,7 +38,7 @@ class Progress:
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:
     """The tensors that training changes: trainable parameters, target networks, buffers; no frozen base model.
 
-    A parameter of two names, as GPT-2's embedding and output layer are one, is kept under its first.
+    A parameter with two names, such as GPT-2's shared embedding and output layer, is kept under its first.
     """
     first_names = dict(policy.named_parameters())
     second_names = dict(policy.named_parameters(remove_duplicate=False)).keys() - first_names.keys()
@@ -54,10 +54,10 @@ def save_checkpoint(
     progress: Progress,
     labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Replace the checkpoint at `path`, whole or not at all; `labels` are for whoever finds it without its folder.
+    """Replace the checkpoint at `path`, whole or not at all; `labels` identify a file that lost its folder.
 
-    After the last step there is no `optimizer`: its moments, two thirds of the file, and PyTorch's random states are
-    for steps to come.
+    After the last step there is no `optimizer`: its moments (two thirds of the file) and PyTorch's random states are
+    only needed for further steps.
     """
     tensors = {f"policy.{name}": tensor.detach().contiguous() for name, tensor in trained_tensors(policy).items()}
     if optimizer is not None:
@@ -86,7 +86,7 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Tensor], Progress]:
-    """Read what `write_checkpoint` wrote: tensors and progress; the random state is brought back."""
+    """Read what `write_checkpoint` wrote: tensors and progress; also restore the state of `rng`."""
     tensors, state = _read(path)
     try:
         rng.bit_generator.state = state.pop("random")
@@ -98,9 +98,9 @@ def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Ten
 def load_checkpoint(
     path: Path, policy: Policy, optimizer: torch.optim.Optimizer, rng: np.random.Generator, steps: int
 ) -> Progress:
-    """Bring policy, optimiser and all random states to where the checkpoint was written.
+    """Restore policy, optimiser and all random states to those of the checkpoint.
 
-    After the last of `steps` it is the policy alone: there is nothing else in it (`save_checkpoint`).
+    After the last of `steps` only the policy is restored: the file has nothing else (`save_checkpoint`).
     """
     tensors, progress = read_checkpoint(path, rng)
     _restore_policy(policy, tensors, path)
@@ -119,7 +119,7 @@ def load_checkpoint(
 
 
 def load_policy(path: Path, policy: Policy) -> None:
-    """Bring a freshly built policy to the checkpoint's weights; for evaluation.
+    """Load the checkpoint's weights into a freshly built policy, for evaluation.
 
     A `UserError` if the run has finished and its checkpoint is no longer what was written then.
     """

@@ -1,7 +1,7 @@
 """A run's configuration: every number that defines the run, and its id.
 
-A run can be told from another by its folder's name alone, and no choice that changes results can change unseen. Device,
-threads and library versions are not part of it: they change rounding, and `done.json` records them.
+Its folder's name alone tells a run from any other, and no choice that changes results goes unseen. Device, threads
+and library versions are not part of it: they change rounding, and `done.json` records them.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from ...baselines.fields import Bounds
 
-MOST = 10**15  # steps, episodes, evaluations of a run: what floats count exactly
+MOST = 10**15  # steps, episodes, evaluations of a run: floats count exactly up to here
 Number = Annotated[int, Bounds(1, MOST)]
 PRECISIONS = ["float32", "bfloat16"]
 
@@ -29,7 +29,7 @@ class RunConfig:
     """The fields that every run has, `config.json` in its folder; a track's own configuration is a subclass."""
 
     track: ClassVar[str]  # a name of `tracks.TRACKS`
-    # Fields that runs did not always have, and what they stand for where they are missing; then those of `policy`.
+    # Fields that older runs do not have, with the values that they had in effect; then the same for `policy`.
     later_fields: ClassVar[Mapping[str, Any]] = {}
     later_settings: ClassVar[Mapping[str, Any]] = {}
     per_seed: ClassVar[tuple[str, ...]] = ("seed",)  # fields in which the seeds of one row may differ
@@ -58,21 +58,21 @@ class RunConfig:
 
     @property
     def outdated(self) -> Mapping[str, Any]:
-        """The settings that the run's profile had once and has otherwise now; rows of such runs are variants."""
+        """The settings that the run's profile had then and has changed since; rows of such runs are variants."""
         return {}
 
     @property
     def ranked_targets(self) -> list[float]:
-        """Target returns of which the best score is a run's: one, unless a track says otherwise."""
+        """The target returns of which the best score is a run's: only the first, unless a track says otherwise."""
         return self.target_returns[:1]
 
     @property
     def share(self) -> str:
-        """The share of that, where runs are listed; empty where there is no such choice."""
+        """The share of the data, where runs are listed; empty where there is no such choice."""
         return ""
 
     def choices(self) -> list[tuple[str, Sequence[str], Collection[str]]]:
-        """Fields that hold names, by their names: what they hold, and what they may hold."""
+        """Fields that hold names: the field, the names it holds, and the names it may hold."""
         return [("precision", [self.precision], PRECISIONS)]
 
     def stored(self) -> dict[str, Any]:

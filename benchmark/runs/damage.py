@@ -1,8 +1,8 @@
-"""Check that a run's files are what was written: cut or overwritten ones are found without reading them whole.
+"""Check that a run's files are what was written: find cut or overwritten ones without reading them whole.
 
-Our own writers replace files whole, but disks fail, copies are interrupted, and people edit. Ten thousand finished runs
-are looked through in a second, so content is not hashed: sizes, beginnings and ends are looked at. Hashes are checked
-where a file is read anyway (`records.py`).
+Our own writers replace files whole, but disks fail, copies are interrupted, and people edit. To check ten thousand
+finished runs in a second, only sizes, beginnings and ends are read. Hashes are checked where a file is read anyway
+(`records.py`).
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def sizes_and_hashes(folder: Path) -> Fields:
 
 
 def missized(folder: Path, done: Mapping[str, Any]) -> str:
-    """Name the file of a finished run that has not the size in its `done.json`, as "FILE ..."; empty for none."""
+    """Name the file of a finished run whose size is not that in its `done.json`, as "FILE ..."; empty for none."""
     expected = done.get("files", {})  # runs of an earlier version have none
     for name in SIZED:  # no path of the file's own choice: it may be from elsewhere
         if name not in expected:

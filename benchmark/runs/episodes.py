@@ -37,7 +37,7 @@ def episodes_csv(episodes: Sequence[Episode]) -> str:
 
 
 def read_numbers(name: str, header: str, content: bytes) -> Array:
-    """(rows, columns of `header`) float64 of a file of numbers, whose name is for errors.
+    """The numbers (rows, columns of `header`) float64 of a file, whose name is for errors.
 
     A `UserError` if it is cut short or holds anything but finite numbers.
     """
@@ -55,7 +55,7 @@ def read_numbers(name: str, header: str, content: bytes) -> Array:
 
 
 def read_episodes(content: bytes) -> Array:
-    """(rows, 6) float64 of an `episodes.csv`; the errors of `read_numbers`."""
+    """The numbers (rows, 6) float64 of an `episodes.csv`; the errors of `read_numbers`."""
     return read_numbers("episodes.csv", HEADER, content)
 
 

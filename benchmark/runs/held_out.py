@@ -1,7 +1,7 @@
 """Held-out action error as `metrics.jsonl` has it, in the rows of evaluations. Older runs have none.
 
-Of continuous actions it is the mean squared error, averaged over their dimensions; of discrete actions the share that
-is another than the data's. Shapes: V evaluations.
+For continuous actions it is the mean squared error, averaged over their dimensions; for discrete actions the share
+that differs from the data's. Shapes: V evaluations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class HeldOut:
     previous_action: float
 
     def headline(self, evaluations: int) -> float:
-        """The mean error of so many last evaluations, those that the run's score is of."""
+        """The mean error of the last `evaluations`, those of the run's score."""
         return float(self.errors[-evaluations:].mean())
 
 

@@ -1,4 +1,4 @@
-"""Check that JSON's values are of the kind that a field has: plain types, unions, lists, objects, `Bounds`.
+"""Check that values from JSON are of a field's kind: plain types, unions, lists, objects, `Bounds`.
 
 Kinds are type hints, as dataclasses have them. A text is one printable line, a number is finite.
 """

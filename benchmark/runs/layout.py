@@ -1,4 +1,4 @@
-"""The layout of runs on a disk: the files of a run's folder, and where such folders lie."""
+"""The layout of runs on disk: the files of a run's folder, and where such folders lie."""
 
 import os
 import re
@@ -29,7 +29,7 @@ class File:
     """A file that a run's folder may hold."""
 
     most: int = 0  # bytes that one from elsewhere may have; 0: it is not shared
-    of_finished: bool = False  # whether no finished run is without it
+    of_finished: bool = False  # whether every finished run has it
     sized: bool = False  # whether `done.json` holds its size and hash
 
 
@@ -54,7 +54,7 @@ FILES = {
 
 
 def run_folders(root: Path, named: re.Pattern[str] = RUN_ID_END) -> Iterator[Path]:
-    """Folders of runs in `root` and in the folders inside it: those whose names `named` finds something in."""
+    """Folders of runs in `root` and in the folders inside it: those whose names match `named`."""
     return (place / name for place, inside in walk(root) for name in inside if named.search(name))
 
 

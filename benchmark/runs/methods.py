@@ -1,4 +1,4 @@
-"""Every method by name, a row each: what it is called, what it looks like, where its code is.
+"""Every method by name, a row each: its titles, its look in figures, the place of its code.
 
 Light: the command line's help reads this table, so a method's code is imported when it is used.
 """
@@ -15,7 +15,7 @@ class Cost:
 
     update: float  # an optimiser step
     act: float  # choosing the action of a step of one episode
-    more: float  # what each further episode adds to that, played side by side
+    more: float  # added to that for each further episode played side by side
 
 
 UNKNOWN = Cost(30.0, 1.0, 0.1)  # of a method that nobody has measured
@@ -27,15 +27,15 @@ TUNED_MOVE = Cost(100.0, 3.0, 0.5)  # the same where MiniLM's last layers are tr
 
 @dataclass(frozen=True)
 class Method:
-    """A method: what its name stands for."""
+    """A method: its names, its look, its family, its costs and its code."""
 
     name: str
     title: str  # for tables and figures
     summary: str  # one line for `--help` and the documentation
     policy: str  # import path of its class, e.g. "lamobench.baselines.bc:BC"
     config: str  # import path of the dataclass of its settings
-    family: str  # methods of one share settings (`offline/settings.py`)
-    short: str = ""  # title where there is little room; "": the title is short
+    family: str  # methods of a family share settings (`offline/settings.py`)
+    short: str = ""  # title for narrow places; "": the title is short enough
     track: str = "offline"  # a name of `tracks.TRACKS`
     # One colour a method, in every figure, on white and on dark pages. Any two that can meet on one task stay apart
     # under each kind of colour blindness (tests simulate them), and each has a contrast of 3 or more.
@@ -50,7 +50,7 @@ class Method:
     on_frames: Cost = UNKNOWN
     discrete: bool = True  # whether it can choose among discrete actions
     continuous: bool = True  # whether it can give vectors of real numbers
-    listed: bool = True  # whether a sweep that names no methods has it; the others are variants and controls
+    listed: bool = True  # whether a sweep without named methods includes it; variants and controls are not listed
     context: bool = False  # whether it chooses from several steps of history
     compiles: bool = True  # whether its steps go through torch.compile: not where they differ from one to the next
     stacks: bool = False  # whether several seeds can be trained in one pass (`offline/together.py`)
@@ -63,7 +63,7 @@ class Method:
 
     @property
     def label(self) -> str:
-        """The title where there is little room."""
+        """The short title."""
         return self.short or self.title
 
 
@@ -715,7 +715,7 @@ def find_method(name: str) -> Method:
 
 
 def look_up(name: str) -> Method:
-    """The method of that name; of one that is not known here, a row with the name as its title and a look for all."""
+    """The method of that name; for an unknown one, a row with the name as its title and a neutral look."""
     return METHODS.known(name) or Method(name, name, "", policy="", config="", family="")
 
 
@@ -725,7 +725,7 @@ def methods_of(track: str) -> list[str]:
 
 
 def methods_for(*, discrete: bool) -> list[str]:
-    """The names of the methods that a table of such a task has: LaMo, its first control, and every baseline."""
+    """The names of the methods in a table of such a task: LaMo, its first control, and every baseline."""
     return [
         method.name
         for method in METHODS.values()

@@ -1,4 +1,4 @@
-"""Objects named by an import path or offered by an installed package: imported when they are used, not before."""
+"""Objects named by an import path or offered by an installed package: imported only when they are used."""
 
 import importlib
 import sys
@@ -27,7 +27,7 @@ Row = TypeVar("Row", bound=Named)
 class Registry(dict[str, Row]):
     """Rows by name: those of the suite, those that were registered, and those that installed packages offer.
 
-    The packages' are loaded once, where a name is not known: they import the suite themselves.
+    The packages' rows are loaded once, when a name is not known yet, since those packages import the suite themselves.
     """
 
     def __init__(self, noun: str, kind: type[Row], rows: Iterable[Row]) -> None:

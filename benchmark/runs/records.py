@@ -1,8 +1,8 @@
 """Read the files of a run's folder, and check that they are of the right kind, in range, and what was written.
 
-Runs come from colleagues, archives and hubs, and disks fail, so nothing in them is taken for granted. Every problem is
-a `UserError` of one line that begins with the file's name; a file that is not there is a `FileNotFoundError`. Light:
-the leaderboard reads ten thousand runs through here.
+Runs come from colleagues, archives and hubs, and disks fail, so their content is never trusted. Every problem is a
+`UserError` of one line that begins with the file's name; a missing file is a `FileNotFoundError`. Light: the
+leaderboard reads ten thousand runs with it.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ def content_of(folder: Path, name: str) -> bytes:
 
 
 def object_in(content: bytes, name: str) -> Fields:
-    """The object that the content of a JSON file of that name is."""
+    """The object in the content of a JSON file of that name."""
     try:
         value = parse_json(content.decode("utf-8"))
     except ValueError as error:
@@ -89,7 +89,7 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def config_in(content: bytes) -> RunConfig:
-    """The configuration that the content of a `config.json` is."""
+    """The configuration in the content of a `config.json`."""
     values = object_in(content, "config.json")
     track = values.pop("track", BEFORE_TRACKS)
     if not isinstance(track, str):
@@ -118,7 +118,7 @@ def config_kinds(track: Track) -> tuple[type[RunConfig], dict[str, Any]]:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    """A method's settings are numbers, texts, truths or nothing, and lists of these; its own class checks the rest."""
+    """Check that settings are numbers, texts, truths or nothing, or lists of these; the method's class checks more."""
     text = of_kind(str)
     plain = (int, float, bool, NoneType)  # finite, as all numbers of JSON
     for name, value in settings.items():
@@ -129,7 +129,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def check_id(config: RunConfig, folder: Path) -> None:
-    """Refuse a run whose folder has not the name that its configuration hashes to."""
+    """Refuse a run whose folder does not have the name that its configuration hashes to."""
     if config.id != folder.name:
         raise UserError(f"{folder} has the configuration of another run, {config.id!r}: it was changed or renamed")
 
@@ -155,12 +155,12 @@ def read_failure(folder: Path) -> str:
 
 
 def check_content(name: str, content: bytes, done: Mapping[str, Any]) -> None:
-    """Refuse a file of a finished run that is not what was written; nothing is known of runs that have sizes alone."""
+    """Refuse a file of a finished run that is not what was written; older runs have sizes without hashes, and pass."""
     _check_hash(name, hashlib.sha256(content).hexdigest(), [done.get(HASHED, {}).get(name)])
 
 
 def is_verified(done: Mapping[str, Any]) -> bool:
-    """Check that a finished run's score could not have been changed unseen: the hashes of its files are known."""
+    """Check that nobody could change a finished run's score unseen: the hashes of its files are known."""
     return all(name in done.get(HASHED, {}) for name in ("config.json", "episodes.csv"))
 
 
@@ -171,9 +171,9 @@ def file_hash(path: Path) -> str:
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Refuse the checkpoint of a finished run that is not what was written.
+    """Refuse a finished run's checkpoint that is not what was written.
 
-    One from a hub has no optimiser's state: its hash is noted where the facts about its data are.
+    A checkpoint from a hub has no optimiser state: its hash is noted with the facts about its data.
     """
     if not (folder / "done.json").exists() or not (folder / CHECKPOINT).exists():
         return
@@ -207,7 +207,7 @@ def read_metrics(folder: Path, last: int) -> list[Fields]:
 
 
 def check_rows(rows: Sequence[Any], last: int, name: str) -> list[Fields]:
-    """Rows of metrics: objects of finite numbers, with steps that grow up to `last`."""
+    """Check rows of metrics: objects of finite numbers, with steps that grow up to `last`."""
     steps: list[Any] = [row.get("step") if isinstance(row, dict) else None for row in rows]
     if not all(type(step) is int and 0 < step <= last for step in steps) or steps != sorted(set(steps)):
         raise UserError(f"{name} must hold one JSON object a line, with steps that grow up to {last}")

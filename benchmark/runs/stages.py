@@ -36,7 +36,7 @@ def stages_csv(episodes: Sequence[StageEpisode]) -> str:
 
 
 def read_stages(content: bytes) -> Array:
-    """(rows, 7) float64 of a `stages.csv`; the errors of `read_numbers`."""
+    """The numbers (rows, 7) float64 of a `stages.csv`; the errors of `read_numbers`."""
     return read_numbers("stages.csv", HEADER, content)
 
 

@@ -1,4 +1,4 @@
-"""The run store: one folder a run, every file written whole or not at all.
+"""The run store: a folder for each run, every file written whole or not at all.
 
 `config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode; `stages.csv`,
 of tasks in stages, those that begin at a stage and end with it; `meters.csv` and `pairs.csv`, of text games, what
@@ -27,11 +27,11 @@ from .layout import FILES
 
 TEMPORARIES = (*(f".{name}.*" for name in FILES), ".tmp??????")  # `storage.whole_file`'s, and safetensors' own
 LOCK = ".lock"
-LOOKERS = 0.2  # seconds: how long `is_held` may keep a run locked by looking, at the very most
+LOOKERS = 0.2  # seconds that `is_held` may hold a lock while it looks, at the very most
 
 
 def note_on_terminal(line: str) -> None:
-    """Print a line that is worth knowing, but no error."""
+    """Print a line that a person should read, but that is no error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -46,7 +46,7 @@ def is_done(root: Path, config: RunConfig) -> bool:
 
 
 def write_logs(folder: Path, progress: Progress) -> None:
-    """Bring `metrics.jsonl` and `episodes.csv` to the checkpoint's state."""
+    """Write `metrics.jsonl` and `episodes.csv` from the checkpoint's state."""
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in progress.metrics))
     write_text(folder / "episodes.csv", progress.episodes)
     if progress.stages:
@@ -56,12 +56,12 @@ def write_logs(folder: Path, progress: Progress) -> None:
 
 
 def write_failure(folder: Path, message: str, step: int) -> None:
-    """Write `failed.json`: why a run stopped after that step. It goes when the run is begun again."""
+    """Write `failed.json`: why a run stopped after that step. It is deleted when the run is begun again."""
     write_json(folder / "failed.json", {"message": message, "step": step})
 
 
 def clear_temporaries(folder: Path) -> None:
-    """Delete what processes that were killed had half written of a run."""
+    """Delete what killed processes had half written of a run."""
     for pattern in TEMPORARIES:
         for temporary in folder.glob(pattern):
             temporary.unlink(missing_ok=True)
@@ -71,8 +71,8 @@ def clear_temporaries(folder: Path) -> None:
 def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path]:
     """The run's folder, made if need be and locked against a second process until the end of the `with` block.
 
-    While another process works on it: a `UserError`, or with `wait` patience until that process has let go. What
-    processes that were killed had half written is cleared away.
+    While another process works on it, raises a `UserError`; with `wait`, waits until that process has let go. What
+    killed processes had half written is deleted.
     """
     folder = run_folder(root, config)
     with hold(folder, wait):
@@ -84,7 +84,7 @@ def open_run(root: Path, config: RunConfig, wait: bool = False) -> Iterator[Path
 
 @contextmanager
 def hold(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Lock a run's folder as `open_run` does, whatever is in it."""
+    """Lock a run's folder as `open_run` does, whatever it contains."""
     with _locked(folder, wait) as held:
         if not held:
             raise UserError(f"run {folder.name} is being worked on by another process; wait for it or stop it")
@@ -101,9 +101,9 @@ def is_held(root: Path, config: RunConfig) -> bool:
 
 
 def set_damaged_aside(root: Path, config: RunConfig) -> str:
-    """Rename the run's folder if a file in it is damaged, so that the run starts anew; returns a line that says so.
+    """Rename the run's folder if a file in it is damaged, so that the run starts anew; return a line that says so.
 
-    Empty if there is nothing to say. The damaged folder stays beside the new one, as ID.broken-1.
+    The line is empty if nothing is damaged. The damaged folder stays beside the new one, as ID.broken-1.
     """
     folder = run_folder(root, config)
     if not damage(folder):
@@ -121,7 +121,7 @@ def set_damaged_aside(root: Path, config: RunConfig) -> str:
 
 @contextmanager
 def _locked(folder: Path, wait: bool) -> Iterator[bool]:
-    """Lock a run's folder, made if need be; gives whether that succeeded, which with `wait` it always does."""
+    """Lock a run's folder, made if need be; yield whether that succeeded, which it always does with `wait`."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -136,7 +136,7 @@ def _locked(folder: Path, wait: bool) -> Iterator[bool]:
 
 
 def _lock(door: IO[str], wait: bool) -> bool:
-    """Lock a file; without `wait`, unless it is held for longer than somebody needs who only looks whether it is."""
+    """Lock a file; without `wait`, give up once it is held for longer than `is_held` would hold it."""
     if wait:
         lock(door)
         return True

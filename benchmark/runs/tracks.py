@@ -1,4 +1,4 @@
-"""Every track by name, a row each, and what the harness asks of one. Light: a track's code is imported when it is used.
+"""Every track by name, a row each, and what the harness calls. Light: a track's code is imported when it is used.
 
 A track is a folder above the harness. Sweeps, sharing and the report reach it through its row alone.
 """
@@ -15,18 +15,18 @@ from .config import RunConfig
 from .plugins import Registry, imported
 
 if TYPE_CHECKING:
-    from ...datasets.trajectories import Array  # brings NumPy, for which help would wait
+    from ...datasets.trajectories import Array  # imports NumPy, which would slow down the help
 
 BEFORE_TRACKS = "offline"  # the track of runs that name none
 
-Job = tuple[RunConfig, ...]  # what a worker is given at a time: one run, or seeds that are trained in one pass
+Job = tuple[RunConfig, ...]  # the work of a worker at a time: one run, or seeds that are trained in one pass
 Tell = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
 Note = Callable[[str], None]  # called with a line that a person should read
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A user's request to a track: each method with each seed; empty values mean the track's own choice."""
+    """A user's request to a track: each method with each seed; empty values mean the track's defaults."""
 
     subject: str  # what to train on: of the offline track a data set's name
     methods: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Played:
-    """An episode to look at: observations (L + 1, ...), the last one after the last step, and what it came to."""
+    """An episode to watch: observations (L + 1, ...), the last one after the last step, and its outcome."""
 
     seed: int
     target_return: float
@@ -50,7 +50,7 @@ class Played:
 
 
 class Work(Protocol):
-    """The functions that the harness calls of a track; a module whose functions have these names is one."""
+    """The functions of a track that the harness calls; a module whose functions have these names is one."""
 
     def resolve(self, wanted: Wanted) -> Sequence[RunConfig]:
         """The runs that were asked for, every number filled in; a `UserError` names whatever does not fit."""
@@ -59,9 +59,9 @@ class Work(Protocol):
         """Train the runs of a job, each from its last checkpoint; a line for each run that failed, by its id."""
 
     def groups(self, runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
-        """Jobs of runs that can be trained in one pass on a device, "cpu" or "cuda"; any other run is by itself.
+        """Jobs of runs that can be trained in one pass on a device, "cpu" or "cuda"; any other run is a job by itself.
 
-        None stands for devices elsewhere, of which nothing is known here.
+        None stands for devices elsewhere, of which nothing is known.
         """
 
     def play(
@@ -73,13 +73,13 @@ class Work(Protocol):
         """Pictures (M, H, W, 3) uint8 of M observations; a `UserError` if nothing here can draw them."""
 
     def publish(self, folder: Path, target: Path, config: RunConfig) -> None:
-        """Write to `target`, beside the checkpoint there, what else the policy of the run in `folder` needs to play."""
+        """Write to `target`, beside the checkpoint there, what else the policy of the run in `folder` needs."""
 
     def check_published(self, folder: Path, config: RunConfig) -> None:
-        """A `UserError` if what `publish` wrote to a folder is not of this run."""
+        """Raise a `UserError` if what `publish` wrote to a folder is not of this run."""
 
     def missing(self, config: RunConfig) -> str:
-        """Name what a fetched policy needs to play that is not here, and what to type; empty if nothing is missing."""
+        """Name what a fetched policy needs to play and is not here, and what to type; empty if nothing is missing."""
 
     def card(self, folder: Path, repository: str, files: Mapping[str, Mapping[str, Any]]) -> str:
         """The model card of the run in `folder`, Markdown; `files` are the size and hash of what is published."""
@@ -99,7 +99,7 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class Track:
-    """A track: what its name stands for."""
+    """A track: its names, and the import paths of its parts."""
 
     name: str
     title: str
@@ -108,8 +108,8 @@ class Track:
     work: str  # import path of what does its work: a `Work`
     about: str = ""  # a sentence on what it compares, for the report
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
-    board: str = ""  # import path of what its leaderboard has beside that of all tracks, a `scores.boards.Board`
-    report: str = ""  # import path of what its pages of the report have of their own, a `report.parts.Part`
+    board: str = ""  # import path of its leaderboard's own columns, tables and figures, a `scores.boards.Board`
+    report: str = ""  # import path of its own parts of a report's pages, a `report.parts.Part`
     score_range: tuple[float, float] = (-math.inf, math.inf)  # what a score can be; the interval of a mean is cut to it
 
     def config_class(self) -> type[RunConfig]:

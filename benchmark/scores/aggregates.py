@@ -55,16 +55,16 @@ class Layout:
 
     @functools.cached_property
     def weights(self) -> Array:
-        """(sum of N,) of each run: tasks weigh the same, and so do the runs of a task; they sum to 1."""
+        """Weights (sum of N,) of the runs: tasks weigh the same, so do the runs of a task; they sum to 1."""
         return np.repeat(1.0 / (len(self.sizes) * np.asarray(self.sizes)), self.sizes)
 
     @functools.cached_property
     def membership(self) -> Array:
-        """(sum of N, T) what each run brings to its task's mean."""
+        """The share (sum of N, T) of each run in its task's mean."""
         return np.repeat(np.eye(len(self.sizes)) / np.asarray(self.sizes)[:, None], self.sizes, axis=0)
 
     def task_means(self, runs: Array) -> Array:
-        """(..., T) means over the runs (..., sum of N) of each task."""
+        """Means (..., T) over each task's runs, of values (..., sum of N)."""
         return np.asarray(runs @ self.membership)
 
 
@@ -221,7 +221,7 @@ def _estimates(runs: Array, layout: Layout, statistic: Statistic) -> list[list[f
 
 
 def _factors(deviations: Array, layout: Layout, resampled: Array, *, unbiased: bool) -> Array:
-    """(G,) by how much the deviations (G, R) of a statistic of `resampled` runs are to be spread out."""
+    """Factors (G,) by which the deviations (G, R) of a statistic of `resampled` runs are to be spread out."""
     sizes = np.asarray(layout.sizes)
     means = layout.task_means(resampled)
     means -= means.mean(axis=1, keepdims=True)
@@ -237,7 +237,7 @@ def _factors(deviations: Array, layout: Layout, resampled: Array, *, unbiased: b
 
 @functools.lru_cache(maxsize=16)
 def _draws(sizes: tuple[int, ...]) -> Array:
-    """(R, sum of N) the runs that each resample draws, as many of each task as it has."""
+    """The runs (R, sum of N) that each resample draws, as many of each task as it has."""
     rng = np.random.default_rng(0)
     starts = np.cumsum((0, *sizes[:-1]))
     parts = [start + rng.integers(n, size=(RESAMPLES, n)) for start, n in zip(starts, sizes, strict=True)]

@@ -60,7 +60,7 @@ def held_out_columns(rows: Sequence[Row], variants: Sequence[str]) -> list[dict[
 
 
 def errors_of(row: Row) -> Array:
-    """(N,) the error of each run, over the evaluations that its score is of; all must have been measured."""
+    """The error (N,) of each run, over the evaluations that its score is of; all must have been measured."""
     return np.asarray([run.held_out.headline(run.config.headline_evaluations) for run in row if run.held_out])
 
 

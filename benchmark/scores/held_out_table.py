@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..terminal import table_lines, wrapped
 from .held_out import REFERENCE
-from .labels import label, method_order
+from .labels import label, method_order, with_named_model
 
 BESIDE = 2  # shares of the data in one table: as many as `WIDTH` has room for
 TRIVIAL = {
@@ -47,12 +47,12 @@ def _tables(frame: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]]]:
     measured = frame[frame["held_out_error"].notna()]
     for (dataset, source, profile, content), rows in measured.groupby(["dataset", "source", "profile", "dataset_hash"]):
         records = sorted(rows.to_dict("records"), key=lambda r: (method_order(r["method"]), r["lm"], r["variant"]))
-        several = len({row["lm"] for row in records if row["lm"]}) > 1
+        named = with_named_model((row["method"], row["lm"]) for row in records)
         fractions = sorted(set(rows["fraction"]))
         heads = {fraction: f"{100 * fraction:g} %" for fraction in fractions}
         lines: dict[str, dict[str, str]] = {}
         for row in records:
-            name = label(row["method"], row["lm"] if several else "", row["variant"])
+            name = label(row["method"], row["lm"] if row["method"] in named else "", row["variant"])
             lines.setdefault(name, {})[heads[row["fraction"]]] = _cell(row)
         for column, name in TRIVIAL.items():
             means = rows.groupby("fraction")[column].mean()

@@ -28,12 +28,13 @@ def _with_details(title: str, details: Iterable[str]) -> str:
     return f"{title} ({said})" if said else title
 
 
-def with_several_models(rows: Iterable[tuple[str, str]]) -> set[str]:
-    """The methods that have rows of more than one language model, of rows (method, language model)."""
-    models: dict[str, set[str]] = {}
-    for method, model in rows:
-        models.setdefault(method, set()).add(model)
-    return {method for method, known in models.items() if len(known) > 1}
+def with_named_model(rows: Iterable[tuple[str, str]]) -> set[str]:
+    """The methods whose labels name the language model, of rows (method, language model; "" for none).
+
+    They are all methods that have one, where the rows have several between them; where all have the same, none.
+    """
+    models = {(method, model) for method, model in rows if model}
+    return {method for method, _ in models} if len({model for _, model in models}) > 1 else set()
 
 
 def method_order(name: str) -> tuple[int, str]:

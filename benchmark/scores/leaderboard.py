@@ -86,17 +86,17 @@ class Group:
 
     @property
     def scores(self) -> Array:
-        """(N,) the runs' scores."""
+        """Scores (N,) of the runs."""
         return np.asarray([run.result.score for run in self.runs])
 
     @property
     def headline_scores(self) -> Array:
-        """(N, M) the scores of their headline episodes."""
+        """Scores (N, M) of the runs' headline episodes."""
         return np.stack([run.result.headline_scores for run in self.runs])
 
     @property
     def curves(self) -> Array:
-        """(N, V) their learning curves, at the steps of the first run's."""
+        """Learning curves (N, V) of the runs, at the steps of the first one's."""
         return np.stack([run.result.curve_scores for run in self.runs])
 
 

@@ -63,22 +63,22 @@ class Rewind:
 
     @property
     def alphas(self) -> Array:
-        """(P,) of each point."""
+        """The alpha (P,) of each point."""
         return self._values("alpha")
 
     @property
     def scores(self) -> Array:
-        """(P,) at each point."""
+        """The score (P,) at each point."""
         return self._values("score")
 
     @property
     def nats_change(self) -> Array:
-        """(P,) cross entropy in nats a token, less that before; above 0 language was forgotten."""
+        """Cross entropy (P,) in nats a token, less that before training; above 0 language was forgotten."""
         return self._values("nats_per_token") - self.nats_before
 
     @property
     def bits_change(self) -> Array:
-        """(P,) the same in bits a byte, which compares models with different tokenizers."""
+        """The same change (P,) in bits a byte, which compares models with different tokenizers."""
         return self._values("bits_per_byte") - self.bits_before
 
     def area(self, values: Array) -> float:

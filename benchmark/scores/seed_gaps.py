@@ -29,7 +29,7 @@ def seeds_below_gap(scores: Array) -> int:
 
 
 def seeds_below_gaps(scores: Array) -> Array:
-    """(G,) `seeds_below_gap` of each row of `scores` (G, N, M)."""
+    """Counts (G,): `seeds_below_gap` of each matrix of `scores` (G, N, M)."""
     rows, seeds, episodes = scores.shape
     if seeds < FEWEST_SEEDS or episodes < 2:
         return np.zeros(rows, np.int64)

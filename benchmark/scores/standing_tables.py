@@ -8,7 +8,7 @@ from typing import Any
 from ...datasets.storage import write_rows, write_text
 from ..terminal import table_lines, wrapped
 from .aggregates import METRICS, Estimate
-from .labels import label, with_several_models
+from .labels import label, with_named_model
 from .power import Spread
 from .standings import Comparison, Standing
 from .statistics import known
@@ -87,8 +87,8 @@ def aggregates_table(standings: Sequence[Standing]) -> Iterator[str]:
             subject = f"{len(datasets)} data sets at {100 * fraction:g} % ({source} data, {profile} profile)"
             subject = subject if source else f"{len(datasets)} tasks ({profile} profile)"
             title = f"{subject}{', with 95 % intervals' if repeated else ''}: {', '.join(datasets)}"
-            several = with_several_models((standing.method, standing.lm) for standing in pool)
-            rows = table_lines([_shown(standing, with_model=standing.method in several) for standing in pool])
+            named = with_named_model((standing.method, standing.lm) for standing in pool)
+            rows = table_lines([_shown(standing, with_model=standing.method in named) for standing in pool])
             yield "\n".join([*wrapped(title), "", *rows])
 
 

@@ -132,7 +132,7 @@ def stratified_bootstrap(
 
 
 def _bootstrap(scores: Array, resamples: int, seed: int, level: float) -> Array:
-    """(G, 2) the intervals of G matrices of one shape, `scores` (G, N, M)."""
+    """The intervals (G, 2) of G matrices of one shape, `scores` (G, N, M)."""
     groups, seeds, episodes = scores.shape
     if seeds == 1:
         return np.full((groups, 2), math.nan)

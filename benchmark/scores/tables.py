@@ -1,6 +1,6 @@
 """The leaderboard as text: for the terminal and as Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 from ...datasets.counts import count
 from ..terminal import WIDTH, table_lines, wrapped
 from .comparable import NOT_COMPARABLE, drawn_otherwise
-from .labels import label, method_order
+from .labels import label, method_order, with_named_model
 from .leaderboard import clearly_best
 
 PUBLISHED = {"paper": "paper", "corl": "CORL", "rerun": "rerun"}  # columns of published scores, and how they are shown
@@ -51,9 +51,10 @@ def _blocks(frame: pd.DataFrame) -> Iterator[_Block]:
     for (dataset, source, profile, content), rows in frame.groupby(["dataset", "source", "profile", "dataset_hash"]):
         records = rows.to_dict("records")
         models = sorted({str(row["lm"]) for row in records if row["lm"]})
-        cells = {(_label(row, models), row["fraction"]): row for row in records}
+        named = with_named_model((row["method"], row["lm"]) for row in records)
+        cells = {(_label(row, named), row["fraction"]): row for row in records}
         ordered = sorted(records, key=lambda row: (method_order(row["method"]), row["lm"], row["variant"]))
-        labels = list(dict.fromkeys(_label(row, models) for row in ordered))
+        labels = list(dict.fromkeys(_label(row, named) for row in ordered))
         fractions = sorted(set(rows["fraction"]))
         seeds = set(rows["seeds"])
         repeated = max(seeds) > 1
@@ -80,8 +81,8 @@ def _note(best: set[tuple[str, int]]) -> str:
     return CLEAR if best else NOT_CLEAR
 
 
-def _label(row: Mapping[str, Any], models: list[str]) -> str:
-    return label(row["method"], row["lm"] if len(models) > 1 else "", row["variant"])
+def _label(row: Mapping[str, Any], named: Collection[str]) -> str:
+    return label(row["method"], row["lm"] if row["method"] in named else "", row["variant"])
 
 
 def _best_cells(

@@ -49,13 +49,13 @@ def write_events(run: Path, output: Path) -> int:
 
 
 def check_tensorboard() -> None:
-    """A `UserError` that says what to install where TensorBoard is not."""
+    """Raise a `UserError` that says what to install where TensorBoard is not."""
     if find_spec("tensorboard") is None:
         raise UserError("TensorBoard is not installed; type: pip install tensorboard")
 
 
 def points_of(run: Path, config: RunConfig) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """(step, seconds of training, values by tag) of every whole step of a run's logs, in order.
+    """The step, the seconds of training and the values by tag of every whole step of a run's logs, in order.
 
     An evaluation's values stand beside the metrics of its step: returns and scores at each target, at a target's own
     tag where there are several.

@@ -19,7 +19,7 @@ def open_engine(place: Workplace) -> Engine:
 
 
 def check_engine(workers: Workers) -> None:
-    """A `UserError` unless the options go together; nothing is started."""
+    """Raise a `UserError` unless the options go together; nothing is started."""
     options = workers.engine
     choose("engine", options.engine, ENGINES)
     if workers.jobs < 0 or workers.threads < 1:

@@ -183,7 +183,7 @@ class RayEngine:
         return min(1.0, int(10_000 * there / self.workers.jobs) / 10_000) if self.workers.jobs else 1.0
 
     def _check_nodes(self) -> None:
-        """A `UserError` if a run fits on no node, or a node doesn't see the runs."""
+        """Raise a `UserError` if a run fits on no node, or a node doesn't see the runs."""
         nodes = self._nodes()
         if not any(self._room(node["Resources"]) for node in nodes):
             most = {name: max(node["Resources"].get(name, 0.0) for node in nodes) for name in ("CPU", "GPU")}

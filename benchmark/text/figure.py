@@ -12,6 +12,7 @@ from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
+from ..figures.spread import draw_seeds
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
@@ -24,7 +25,7 @@ PANEL_HEIGHT = 2.5  # inches
 def games_figure(groups: Sequence[Group], path: Path) -> None:
     """Write a PNG with the learning curves of one task's groups, and a panel for each split in every view.
 
-    Lines and points are means over seeds, bands and bars reach from the lowest seed to the highest.
+    Lines and points are means over seeds, small dots single seeds. Bars reach from the lowest seed to the highest.
     """
     ordered = sorted(groups, key=lambda group: (method_order(group.config.method), group.config.lm))
     handles = [
@@ -32,8 +33,8 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
     ]
     seeds = count_range([len(group.runs) for group in ordered], "seed")
     about = (
-        f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Bands and bars: "
-        "lowest to highest seed."
+        f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Small dots: "
+        "single seeds. Bars: lowest to highest seed."
     )
     task = ordered[0].config.task
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
@@ -48,11 +49,10 @@ def _draw_curves(axes: Axes, groups: Sequence[Group]) -> None:
     for group in groups:
         steps = group.runs[0].result.curve_steps
         curves = group.curves
-        axes.fill_between(
-            steps, curves.min(0), curves.max(0), color=look_up(group.config.method).colour, alpha=0.12, linewidth=0
-        )
+        every = max(1, len(steps) // 6)  # evaluations between two marks
+        draw_seeds(axes, steps[::every], curves[:, ::every], look_up(group.config.method).colour)
         line = method_line(group.config.method, "", steps, curves.mean(0))
-        line.set(markevery=max(1, len(steps) // 6))
+        line.set(markevery=every)
         axes.add_line(line)
     axes.set_title("Learning")
     axes.set_ylabel("% of points")

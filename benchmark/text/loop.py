@@ -77,7 +77,7 @@ class Playing(Life):
             self.evaluate()
 
     def advance(self, steps: int) -> None:
-        """Nothing is learned."""
+        """Learn nothing."""
         self.record(steps, {}, 0.0)
 
     def check_weights(self) -> None:

@@ -41,21 +41,21 @@ def train(job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str
 
 
 def groups(runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
-    """Each by itself."""
+    """A job for each run."""
     return [(run,) for run in runs]
 
 
 def draw(config: RunConfig, observations: Array) -> Array:
-    """Nothing: a `UserError`."""
+    """Raise a `UserError`: nothing here draws words."""
     raise UserError(f"'{config.task}' is made of words, and nothing here draws them")
 
 
 def publish(folder: Path, target: Path, config: RunConfig) -> None:
-    """Nothing: the checkpoint has all that was trained."""
+    """Write nothing: the checkpoint has all that was trained."""
 
 
 def check_published(folder: Path, config: RunConfig) -> None:
-    """Nothing to refuse."""
+    """Refuse nothing."""
 
 
 def missing(config: RunConfig) -> str:

@@ -6,7 +6,7 @@ from ...datasets.errors import UserError, choose
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` takes the GPU where there is one."""
+    """The device of that name; `auto` is the GPU if there is one."""
     choose("device", name, ["auto", "cpu", "cuda"])
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device 'cuda' was asked for, but PyTorch sees no GPU; give --device cpu or auto")

@@ -1,6 +1,6 @@
 """Optimiser steps, written once: for one run (`offline/loop.py`), and for several seeds (`offline/together.py`).
 
-Shapes: N seeds; a run by itself has none of that dimension.
+Shapes: N seeds; of a single run, no such dimension.
 """
 
 import math
@@ -26,14 +26,14 @@ def autocast(config: RunConfig, device: torch.device) -> torch.autocast:
 class Tally:
     """Sums of metrics, () or (N,), between two log steps, kept as tensors so that no step waits for the device.
 
-    A metric is averaged over the steps that measured it: a delayed actor's loss is there in some of them only.
+    A metric is averaged over the steps that measured it: only some steps have a delayed actor's loss.
     """
 
     sums: dict[str, Tensor]
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, metrics: dict[str, Tensor]) -> None:
-        """Count one more step."""
+        """Add the metrics of one more step."""
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.counts.update(metrics.keys())
@@ -48,11 +48,11 @@ class Tally:
         return [Tally(dict(zip(self.sums, values, strict=True)), self.counts) for values in seeds]
 
 
-Schedule = Callable[[int], float]  # what learning rates are multiplied by at each step, from 0
+Schedule = Callable[[int], float]  # the factor of learning rates at each step, from 0
 
 
 class Learner(ABC):
-    """A policy, its optimiser and its schedule. What it learns from is its subclass's to say."""
+    """A policy, its optimiser and its schedule. A subclass says what it learns from."""
 
     def __init__(self, config: RunConfig, policy: Policy, device: torch.device) -> None:
         self.config = config
@@ -74,7 +74,7 @@ class Learner(ABC):
         """The loss on a new batch of `size`, and what to log: each (), or (N,)."""
 
     def update(self, step: int) -> dict[str, Tensor]:
-        """One optimiser step; what it measured."""
+        """Take one optimiser step; return what it measured."""
         for group, rate, factor in zip(self.optimizer.param_groups, self.base_rates, self.schedules, strict=True):
             group["lr"] = rate * factor(step)
         self.optimizer.zero_grad(set_to_none=True)
@@ -87,7 +87,7 @@ class Learner(ABC):
         return metrics
 
     def backward(self) -> dict[str, Tensor]:
-        """Add up the gradients of a batch's parts; returns the means of what they measured."""
+        """Add up the gradients of a batch's parts; return the means of what they measured."""
         parts = self.config.accumulation
         tally = Tally({})
         for _ in range(parts):

@@ -1,8 +1,8 @@
 """The life of a run: it begins or goes on, logs, is evaluated and saved, and ends well or not at all.
 
-Nothing here knows a data set, a policy or a language model. What trains is a subclass of `Life`, of a track or of
-pre-training: it says what its steps are, how it is evaluated, and what its checkpoint holds. A life that is cut short
-anywhere and begun again goes on from its last checkpoint to the same numbers.
+Nothing here knows a data set, a policy or a language model. A track, or pre-training, subclasses `Life`. Its subclass
+says what a step is, how it is evaluated, and what its checkpoint holds. A life that is killed at any point and begun
+again goes on from its last checkpoint, and ends with the same numbers.
 """
 
 import math
@@ -38,14 +38,14 @@ Training = TypeVar("Training", bound="Life")
 
 
 class DivergedError(UserError):
-    """Training met a number that is not finite. The last checkpoint is from before it."""
+    """Training met a number that is not finite. The last checkpoint was written before it."""
 
 
 class Life(ABC):
-    """A training on its way in its folder, from its last checkpoint to its last step."""
+    """A training in its folder, from its last checkpoint to its last step."""
 
     def __init__(self, name: str, folder: Path, steps: int, evaluate_every: int, report: Report) -> None:
-        """`name` is for messages; `steps` are all that there will be, with an evaluation every so many of them."""
+        """`name` is for messages; `steps` are all steps, with an evaluation after every `evaluate_every` of them."""
         self.name = name
         self.folder = folder
         self.report = report
@@ -56,7 +56,7 @@ class Life(ABC):
 
     @abstractmethod
     def load(self) -> Progress:
-        """Go to where the checkpoint stands; where that is."""
+        """Restore the state of the checkpoint; return its progress."""
 
     @abstractmethod
     def start(self) -> None:
@@ -68,7 +68,7 @@ class Life(ABC):
 
     @abstractmethod
     def check_weights(self) -> None:
-        """Losses are measured before an update: `fail` where the last one left something that is not finite."""
+        """Call `fail` if the last update left a weight that is not finite: losses are measured before an update."""
 
     @abstractmethod
     def evaluate(self) -> None:
@@ -88,11 +88,11 @@ class Life(ABC):
 
     @property
     def checkpoint(self) -> Path:
-        """The only one."""
+        """The path of its only checkpoint."""
         return self.folder / CHECKPOINT
 
     def live(self) -> None:
-        """Train to the last step and finish; whoever calls holds the folder's lock. What stops it is noted there."""
+        """Train to the last step and finish; the caller holds the folder's lock. What stops it is noted there."""
         try:
             self.begin()
             while self.progress.step < self.steps:
@@ -104,7 +104,7 @@ class Life(ABC):
             raise
 
     def begin(self) -> None:
-        """Go to where the last checkpoint stands, if there is one."""
+        """Go on from the last checkpoint, if there is one."""
         if self.checkpoint.exists():
             self.progress = self.load()
         (self.folder / "failed.json").unlink(missing_ok=True)  # of an earlier attempt
@@ -126,7 +126,7 @@ class Life(ABC):
         self.progress.metrics.append(row | {"seconds": round(self.progress.train_seconds, 3)})
 
     def settle(self) -> None:
-        """Evaluate and save after some steps, as far as it is time to."""
+        """Evaluate and save after some steps, if it is time to."""
         self.check_weights()
         if self.progress.step % self.evaluate_every == 0 or self.progress.step == self.steps:
             self.evaluate()
@@ -136,7 +136,7 @@ class Life(ABC):
         self.report(self.progress.step, self.steps)
 
     def save(self) -> None:
-        """Write what going on takes."""
+        """Write what a resumed run needs."""
         self.write()
         self.saved_at = time.monotonic()
 
@@ -164,7 +164,7 @@ class Life(ABC):
         raise DivergedError(message)
 
     def crash(self, error: Exception) -> None:
-        """Leave beside the run why it stopped, unless it has, or a disk did it, which is no failure of the run's."""
+        """Note in the run's folder why it stopped, unless that is noted already, or a disk's error stopped it."""
         if isinstance(error, DivergedError) or disk_error(error):
             return
         said = memory_line(error) or (str(error).splitlines() or [""])[0]
@@ -184,9 +184,9 @@ def opened(
 ) -> Iterator[Training | None]:
     """The training of a run, for its folder below `root`, which is locked until the block ends; None if it is done.
 
-    What doesn't fit is found by `make`, before anything is written. A folder with a damaged file is set aside, of which
-    `note` is told, and the run starts anew. While another process works on the run: a `UserError`, or with `wait`
-    patience.
+    `make` checks what does not fit before anything is written. A folder with a damaged file is set aside, `note` is
+    told, and the run starts anew. While another process works on the run, raises a `UserError`; with `wait`, waits for
+    it.
     """
     if line := set_damaged_aside(root, config):
         note(line)

@@ -1,4 +1,4 @@
-"""Keep freed memory in this process; say what to do when there is none left."""
+"""Keep freed memory in this process; say what takes less memory when there is none left."""
 
 import ctypes
 import errno
@@ -24,11 +24,11 @@ ASKED = re.compile(r"(?:[Tt]ried|Unable) to allocate ([\d.]+ \w+)")  # PyTorch's
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep up to 256 MB of freed memory, blocks of up to 64 MB among it; whether it can.
+    """Let the C library keep up to 256 MB of freed memory, in blocks of up to 64 MB; return whether it can.
 
-    Left alone, glibc hands an update's activations back to the kernel, which gives them back for the next one page by
-    page, zeroed: a sixth of an update of CQL. It concerns the whole process, results not at all. Other C libraries
-    than Linux's usual one are left as they are.
+    By default, glibc returns an update's activations to the kernel, which gives them back for the next one page by
+    page, zeroed: a sixth of an update of CQL. It concerns the whole process, and no results. C libraries other than
+    Linux's usual one are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, LARGE))

@@ -1,7 +1,7 @@
 """AppleRetrieval: walk right to an apple, then left back home (arXiv 2402.02868, Appendix A.2).
 
-The observation says which way lies the goal, but faintly: a policy with one weight and one bias that has learned the
-way back unlearns it on the way there, the more the further away the apple and the fainter the observation.
+The observation tells the direction of the goal, but faintly. A policy with one weight and one bias that has learned
+the way back unlearns it on the way there, the more so the further the apple and the fainter the observation.
 """
 
 from typing import ClassVar
@@ -64,9 +64,9 @@ class AppleRetrieval(StagedEnvironment):
         return rewards, np.where(back, self.place == 0, self.place == self.distance)
 
     def observe(self) -> Floats:
-        """(E, 1) which way lies the goal."""
+        """Observations (E, 1): which way lies the goal."""
         return np.where(self.stage == 1, self.signal, -self.signal)[:, None]
 
     def expert(self) -> NDArray[np.int64]:
-        """(E,) the step in the right direction."""
+        """Actions (E,): the step in the right direction."""
         return np.where(self.stage == 1, LEFT, RIGHT)

@@ -17,7 +17,7 @@ MOST_SEEDS = 2**63
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Steps, and what the expert would do in each; environments side by side are interleaved."""
+    """Steps, and the expert's choice in each; environments side by side are interleaved."""
 
     observations: Floats  # (B, S)
     actions: Actions  # (B,) or (B, A) what is to be cloned
@@ -48,8 +48,8 @@ def demonstrate(
 ) -> Demonstrations:
     """Let the environment's `expert` play `count` steps, in episodes that begin at `stage`.
 
-    A share `wandering` of the steps taken is random, so that states beside the way are seen too, and what is to be
-    cloned stays the expert's choice. A share `mistaken` of what is to be cloned is random: an imperfect clone.
+    A share `wandering` of the steps taken is random, so that other states are seen too; the cloned action is still the
+    expert's choice. A share `mistaken` of the cloned actions is random: an imperfect clone.
     """
     rng = np.random.default_rng(seed)
     environments = min(SIDE_BY_SIDE, count)

@@ -1,4 +1,4 @@
-"""GridRelay: goals in an open room, then one behind the walls of a maze; AppleRetrieval's question for a network.
+"""GridRelay: goals in an open room, then one in a maze; AppleRetrieval's question for a network.
 
 A policy that knows the maze and not the room has to learn the room, with the same network, before it sees the maze
 again. The more goals the room has, the longer that takes.
@@ -21,7 +21,7 @@ MAZE = 1
 
 
 def maze_walls() -> NDArray[np.bool_]:
-    """(9, 9) bool: three walls from side to side, each with one gap, at the bottom, the top and the bottom."""
+    """A mask (9, 9) of walls: three from side to side, each with one gap, at the bottom, the top and the bottom."""
     walls = np.zeros((SIDE, SIDE), bool)
     walls[:, (2, 4, 6)] = True
     walls[(SIDE - 1, 0, SIDE - 1), (2, 4, 6)] = False
@@ -49,7 +49,7 @@ class GridRelay(StagedEnvironment):
     reached: NDArray[np.int64]  # (E,) goals of the room so far
 
     def __init__(self, goals: int = 8, signal: float = 0.2, horizon: int = 80) -> None:
-        """A `UserError` unless there is a goal at least, the signal is not negative, and there is time for a step."""
+        """Raise a `UserError` unless there is a goal, the signal is not negative, and there is time for a step."""
         if goals < 1 or horizon < 1:
             raise UserError(f"goals is {goals} and horizon {horizon}; expected 1 or more of each")
         if not 0 <= signal < np.inf:
@@ -103,7 +103,7 @@ class GridRelay(StagedEnvironment):
         return rewards.astype(np.float32), done
 
     def observe(self) -> Floats:
-        """(E, 38) as the class says."""
+        """Observations (E, 38), as the class says."""
         rows = np.arange(self.size)
         seen = np.zeros((self.size, 4 * SIDE + 2), np.float32)
         for number, cells in enumerate((*self.place.T, *self.goal.T)):
@@ -112,7 +112,7 @@ class GridRelay(StagedEnvironment):
         return seen
 
     def expert(self) -> NDArray[np.int64]:
-        """(E,) the first step of a shortest way to the goal; among several, the first in the order of the actions."""
+        """The first step (E,) of a shortest way to the goal; among several, the first in the order of the actions."""
         place = self.place.T
         goal = self.goal.T
         actions: NDArray[np.int64] = EXPERT[self.stage, goal[0], goal[1], place[0], place[1]]
@@ -120,7 +120,7 @@ class GridRelay(StagedEnvironment):
 
 
 def distances(walls: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(9, 9, 9, 9) steps from each cell to each goal, both as (row, column), goal first; a large number if none leads.
+    """Steps (9, 9, 9, 9) from each cell to each goal, both (row, column), goal first; a large number if none leads.
 
     All shortest ways grow by one step at a time.
     """
@@ -138,7 +138,7 @@ def distances(walls: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def shortest_ways(walls: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(9, 9, 9, 9) actions by goal and cell, of a step to the cell that is nearest to the goal."""
+    """Actions (9, 9, 9, 9) by goal and cell, of a step to the cell that is nearest to the goal."""
     steps = np.pad(distances(walls), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=SIDE**4)
     ahead = [steps[:, :, 1 + down : SIDE + 1 + down, 1 + right : SIDE + 1 + right] for down, right in STEPS]
     nearest: NDArray[np.int64] = np.stack(ahead).argmin(axis=0)

@@ -1,7 +1,7 @@
-"""Many random streams side by side, one of each environment, drawn from as arrays.
+"""Many random streams side by side, one for each environment, drawn from as arrays.
 
-A stream depends on its seed alone, so an environment does the same among others as by itself, and its whole state is
-one number, which a checkpoint can hold. NumPy's own generators would take a Python call for each environment.
+A stream depends on its seed alone, so an environment does the same among others as by itself. Its whole state is one
+number, which a checkpoint can hold. NumPy's own generators would take a Python call for each environment.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ class RandomStreams:
         self.states = np.array(seeds, np.uint64)
 
     def integers(self, high: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
-        """(M,) int64, uniform from 0 to `high` - 1: one draw from each of the streams `rows` (M,), no row twice."""
+        """Numbers (M,) int64, uniform from 0 to `high` - 1: one of each of the streams `rows` (M,), no row twice."""
         self.states[rows] += GAMMA
         uniform = (mix(self.states[rows]) >> np.uint64(11)) * 2.0**-53  # [0, 1) in steps of a float's precision
         return (uniform * high).astype(np.int64)

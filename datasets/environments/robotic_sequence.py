@@ -29,9 +29,9 @@ class RoboticSequence(StagedEnvironment):
     """E arms, each of them in one of the tasks.
 
     Action (4,) in [-1, 1]. Observation (40,): Meta-World's 39 numbers, and the share of the stage's time that is over.
-    An action is repeated `repeat` times, or until the task is done, and its reward is the mean of Meta-World's over
-    that. The action that does a task, number t of the stage, is paid `bonus` * max(1, horizon - t) times as much: what
-    would have been paid in the rest of the stage must not be worth more. Start and goal of a task are drawn whenever it
+    An action is repeated `repeat` times, or until the task is done, and its reward is Meta-World's mean over that. The
+    action that does a task, number t of the stage, has `bonus` * max(1, horizon - t) times that reward: otherwise the
+    rewards of the rest of the stage would be worth more than success. Start and goal of a task are drawn whenever it
     begins.
     """
 
@@ -107,12 +107,12 @@ class RoboticSequence(StagedEnvironment):
         return rewards, success
 
     def observe(self) -> Floats:
-        """(E, 40) as the class says."""
+        """Observations (E, 40), as the class says."""
         raw = self.seen + self.shifts[self.stage, None]
         return np.concatenate([raw, self.elapsed[:, None] / self.horizon], axis=1).astype(np.float32)
 
     def expert(self) -> Floats:
-        """(E, 4) the choice of Meta-World's scripted policy for the task, cut to [-1, 1]."""
+        """The choice (E, 4) of Meta-World's scripted policy for the task, cut to [-1, 1]."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the environment cuts its actions, as is done here
             chosen = [self._experts[self.stage[row]].get_action(self.seen[row]) for row in range(self.size)]
@@ -177,7 +177,7 @@ class RoboticSequence(StagedEnvironment):
 
 
 def check_known(stages: tuple[str, ...], known: tuple[int, ...]) -> None:
-    """A `UserError` unless the numbers `known` are of some of the stages, and not of all."""
+    """Raise a `UserError` unless the numbers `known` are of some of the stages, and not of all."""
     everyone = range(len(stages))
     if not (set(known) < set(everyone)) or not known or len(set(known)) != len(known):
         raise UserError(

@@ -40,7 +40,7 @@ def make_environment(task: Task, render_mode: str | None = None) -> gymnasium.En
 
 
 def space_of_actions(trajectories: Trajectories, task: Task) -> gymnasium.Space:
-    """The actions that policies learn from data choose among in the task's environment: a finite box, or discrete.
+    """The action space of policies that learn from data, in the task's environment: a finite box, or discrete.
 
     Raises a `UserError` for data that an earlier version imported, and this one would import otherwise: with actions
     that are no vectors, or in a box that is open somewhere.
@@ -63,7 +63,7 @@ class ZeroContactForces(gymnasium.ObservationWrapper):  # type: ignore[misc]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (27 + 14 * 6,), np.float64)
 
     def observation(self, observation: Array) -> Array:
-        """(111,) float64 from (27,)."""
+        """An observation (111,) float64 from (27,)."""
         return np.pad(observation, (0, 14 * 6))
 
 

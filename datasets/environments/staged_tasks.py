@@ -43,7 +43,7 @@ class RoboticSequenceOptions:
 
 @dataclass(frozen=True)
 class StagedTask:
-    """A task in stages, and what of it a policy knows before it is fine-tuned.
+    """A task in stages, and the part of it that a policy knows before it is fine-tuned.
 
     An evaluation episode that goes through all stages returns 1 if every one of them succeeded, else 0.
     """
@@ -52,7 +52,7 @@ class StagedTask:
     environment: str  # module beside this one, and its class: "apple_retrieval:AppleRetrieval"
     options: Any  # a dataclass of what the environment is made with
     stages: tuple[str, ...]
-    far: tuple[int, ...]  # stages behind others, which pi* was trained on: its success there is what can be forgotten
+    far: tuple[int, ...]  # later stages that pi* was trained on: success there can be forgotten
     trained: tuple[int, ...]  # stages on which pi* was trained, those of `far` at least
     horizon: int  # most steps of an episode, with the options as they are
     reference_scores: tuple[float, float] = (0.0, 1.0)

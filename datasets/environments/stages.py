@@ -1,8 +1,8 @@
 """Tasks whose episodes go through stages, as E environments that are stepped side by side as arrays.
 
 Success in a stage leads to the next one at once; success in the last one, or running out of time, ends the episode, and
-the next one begins by itself. An episode can be begun at any stage, and can be told to end with it: so a stage is
-measured whether or not a policy reaches it (arXiv 2402.02868, Section 2: CLOSE and FAR states).
+the next one begins by itself. An episode can begin at any stage and can end with it. So a stage is measured whether or
+not a policy reaches it (arXiv 2402.02868, Section 2: CLOSE and FAR states).
 
 Shapes: E environments, S observation, M some of the environments.
 """
@@ -28,7 +28,7 @@ SHARED_STATE = ("stage", "elapsed", "first", "last")  # of every staged environm
 
 @dataclass(frozen=True)
 class StagedStep:
-    """Feedback to one action in each of E environments."""
+    """The results of one action in each of E environments."""
 
     observations: Floats  # (E, S) to act on next: of the next stage or episode where one has ended
     rewards: Floats  # (E,)
@@ -43,7 +43,7 @@ class StagedStep:
 class StagedEnvironment(ABC):
     """E environments of one task; `reset` says how many.
 
-    A subclass says how a stage begins, moves and looks; stages, clocks and what follows an end are kept here.
+    A subclass defines how a stage begins, moves and is observed; stages, clocks and ends are handled here.
     """
 
     costly: ClassVar[bool] = False  # whether a step costs more than a policy does, and is not to be played for nothing
@@ -71,11 +71,11 @@ class StagedEnvironment(ABC):
 
     @abstractmethod
     def observe(self) -> Floats:
-        """(E, S) observations of where everything is."""
+        """Observations (E, S) of where everything is."""
 
     @abstractmethod
     def expert(self) -> Actions:
-        """(E,) or (E, A): the choice of somebody who knows the way."""
+        """The choice (E,) or (E, A) of an expert, who knows the way."""
 
     @property
     def size(self) -> int:
@@ -164,7 +164,7 @@ class StagedEnvironment(ABC):
         return {name: getattr(self, name).copy() for name in names} | {"streams": self.streams.states.copy()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[np.generic]]) -> Floats:
-        """Go back to where `state_dict` was taken, from arrays of the same names; returns observations (E, S).
+        """Restore the state of which `state_dict` returned the arrays; return observations (E, S).
 
         A `KeyError` if one is missing.
         """

@@ -41,7 +41,7 @@ class ViewedGame:
     """A game whose scenes are seen through a view; it obeys `game.Game`."""
 
     def __init__(self, game: Game, view_name: str) -> None:
-        """A `UserError` names the valid views."""
+        """Look up the view; a `UserError` names the valid ones."""
         self.name = game.name
         self.game = game
         self.view_name = choose("view", view_name, list(VIEWS))

@@ -43,7 +43,7 @@ class WordNet:
     """The nouns of WordNet, read from its files (wndb(5WN), wninput(5WN))."""
 
     def __init__(self, folder: Path) -> None:
-        """A `UserError` if the folder does not hold WordNet's files."""
+        """Raise a `UserError` if the folder does not hold WordNet's files."""
         try:
             self.index = {words[0]: _offsets(words) for words in _rows(folder / "index.noun")}
             self.exceptions = {words[0]: words[1] for words in _rows(folder / "noun.exc")}

@@ -23,17 +23,17 @@ LAYERS = 3
 class Actor:
     """A soft actor-critic's policy: two hidden layers of rectifiers to the means and spreads of squashed Gaussians."""
 
-    centre: Array  # (S,) float32: subtracted from the S numbers with which an observation begins; no others are seen
+    centre: Array  # (S,) float32: subtracted from the first S numbers of an observation; the network sees no others
     scale: Array  # (S,) float32: they are divided by it then
     layers: tuple[tuple[Array, Array], ...]  # (out, in) and (out,) float32 each
 
     def observe(self, observation: Array) -> Array:
-        """(S,) float32: what the network sees of an observation."""
+        """The part (S,) float32 of an observation that the network sees."""
         seen: Array = (observation[: len(self.centre)].astype(np.float32) - self.centre) / self.scale
         return seen
 
     def act(self, observation: Array, rng: np.random.Generator | None = None) -> Array:
-        """(A,) float32 in [-1, 1]: an action drawn from the policy, or its mean where there is nothing to draw with."""
+        """An action (A,) float32 in [-1, 1]: drawn from the policy, or its mean where there is nothing to draw with."""
         hidden = self.observe(observation)
         for weight, bias in self.layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0.0)
@@ -44,7 +44,7 @@ class Actor:
 
 
 def play(env: gymnasium.Env, actor: Actor, seed: int, drawn: bool = True) -> float:
-    """Play one episode and return its return; all of it follows from `seed`. Actions are drawn or, else, means."""
+    """Play one episode and return its return; `seed` decides all of it. With `drawn`, actions are drawn, else means."""
     env_seed, policy_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     rng = np.random.default_rng(policy_seed) if drawn else None
     observation, _ = env.reset(seed=env_seed)

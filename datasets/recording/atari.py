@@ -1,10 +1,10 @@
-"""The players of the six Atari games: plans tried out in the emulator, and a share of random actions.
+"""The players of the six Atari games: they try plans out in the emulator, and take a share of random actions.
 
-The players are privileged: they see the emulator's RAM and try things out on clones of its state, while the recorded
+The players are privileged: they see the emulator's RAM and try plans out on clones of its state, while the recorded
 observations are frames alone. Without sticky actions a trial foretells exactly what will happen, so a player without
-random actions is good. Every episode draws its share of random actions, uniform from 0 to the game's most, so returns
-spread widely: an episode's return says something about who played it, which is what return conditioning lives on.
-Random actions are drawn anew at each step, as noise that lasts teaches a sequence model to copy its last action.
+random actions is good. Every episode draws its share of random actions, uniform from 0 to the game's largest share, so
+returns spread widely: a return tells how well its player played, which return conditioning needs.
+Random actions are drawn anew at each step, since noise that lasts teaches a sequence model to copy its last action.
 
 How long plans are, how many of their steps are taken and the largest share of random actions were set by hand on the
 seeds 101 to 204 of environment and player, which no recording uses, for a wide spread of returns at a speed of about

@@ -1,10 +1,10 @@
 """Breakout and Pong: the paddle follows the ball, one step at a time.
 
-These players react: what they do follows from where the ball and the paddle are and how they move, which a stack of
-four frames shows, so that whoever sees the frames alone can learn to do the same. They never plan further than the push
-of one step takes to show: such a push moves the paddle by 23 or 24 positions in the end, late, as it glides, and the
-paddle is 16 wide, so trying a push out says where it leads better than counting would. Of equally good actions the
-same one is always taken.
+These players react: the places and motions of ball and paddle decide what they do. A stack of four frames shows these,
+so a policy that sees frames alone can learn to do the same. They plan only until the push of one step shows its effect:
+such a push moves the paddle by 23 or 24 positions in the end, late, as it glides, and the paddle is 16 wide. So
+trying a push out says better than counting where it leads. Among equally good actions the choice is always the
+same one.
 
 The addresses in RAM are AtariARI's (Anand et al. 2019, ram_annotations.py), checked by looking.
 """

@@ -27,7 +27,7 @@ CLOSED = -1.0
 
 
 def facing(yaw: float = 0.0) -> Array:
-    """(3, 3): the hand upright, approaching along +y, turned by `yaw` radians towards -x.
+    """The rotation (3, 3) of a hand that is upright, approaches along +y and is turned by `yaw` radians towards -x.
 
     The columns are the axes of the site `end_effector` in the world: up, the way the fingers open, the way it points.
     """
@@ -50,17 +50,17 @@ class Arm:
 
     @property
     def joints(self) -> Array:
-        """(7,) radians."""
+        """The joints' angles (7,) in radians."""
         return np.array(self.data.qpos[:ARM])
 
     @property
     def position(self) -> Array:
-        """(3,) metres: the point between the fingers, 4 cm behind their tips."""
+        """The point (3,) between the fingers in metres, 4 cm behind their tips."""
         return np.array(self.data.site_xpos[self._site])
 
     @property
     def orientation(self) -> Array:
-        """(3, 3): as `facing` gives it."""
+        """The hand's rotation (3, 3), as `facing` gives it."""
         return np.array(self.data.site_xmat[self._site]).reshape(3, 3)
 
     @property
@@ -107,14 +107,14 @@ class Arm:
         yield from self.reach(point, facing, grip, tolerance=0.035, steps=steps)
 
     def towards(self, point: Array, facing: Array, grip: float, stride: float = 0.08) -> Array:
-        """(9,) the action that brings the hand nearer to the point, by `stride` metres at most."""
+        """The action (9,) that brings the hand nearer to the point, by `stride` metres at most."""
         way = point - self.position
         way *= min(1.0, stride / (float(np.linalg.norm(way)) + 1e-9))
         turn = np.clip(rotation_between(self.orientation, facing), -0.3, 0.3)
         return self._action(self._joint_turns(np.concatenate([way, TURNING * turn])), grip)
 
     def _joint_turns(self, error: Array) -> Array:
-        """(7,) radians for a motion (6,) of the hand; joints that would leave their range are left out."""
+        """Radians (7,) for a motion (6,) of the hand; joints that would leave their range are left out."""
         jacobian = self._kinematics.jacobian(self.data)
         joints = self.joints
         free = np.ones(ARM)
@@ -131,7 +131,7 @@ class Arm:
         return np.clip(turns, LOWER + 0.005 - joints, UPPER - 0.005 - joints)
 
     def _action(self, turns: Array, grip: float) -> Array:
-        """(9,) the action for joint turns (7,); one that is out of reach is shortened, and keeps its direction."""
+        """The action (9,) for joint turns (7,); one that is out of reach is shortened, and keeps its direction."""
         sag = self.data.qfrc_bias[:ARM] / self._stiffness  # radians by which gravity pulls the servo off its target
         action = np.full(ARM + 2, grip)
         action[:ARM] = (self.speed * SERVO_GAIN * turns + sag) / RADIANS_PER_STEP
@@ -150,7 +150,7 @@ class Kinematics:
         self._rotation = np.zeros((3, model.nv))
 
     def jacobian(self, data: mujoco.MjData) -> Array:
-        """(6, 7): metres, and radians times `TURNING`, of the hand per radian of a joint, in the state of `data`."""
+        """The Jacobian (6, 7): metres, and radians times `TURNING`, of the hand per radian of a joint."""
         mujoco.mj_jacSite(self.model, data, self._position, self._rotation, self.site)
         return np.concatenate([self._position[:, :ARM], TURNING * self._rotation[:, :ARM]])
 
@@ -175,7 +175,7 @@ class Kinematics:
         return np.concatenate([point - self.data.site_xpos[self.site], TURNING * turn])
 
     def find_posture(self, point: Array, facing: Array, reference: Array, objects: Array, tries: int = 60) -> Array:
-        """(7,) the best joints for a place of the hand: away from stops, near `reference`, touching no object.
+        """The best joints (7,) for a place of the hand: away from stops, near `reference`, touching no object.
 
         `objects` (21,) are the positions of what stands in the kitchen. The starts are drawn from a fixed seed, so the
         same question has the same answer. Raises a `ValueError` if nothing brings the hand there.
@@ -207,7 +207,7 @@ class Kinematics:
 
 
 def rotation_between(current: Array, target: Array) -> Array:
-    """(3,) radians: about which axis, and for small angles how far, `current` (3, 3) has to turn to become `target`."""
+    """The axis (3,) of the turn from `current` (3, 3) to `target`; if the angle is small, as long as it in radians."""
     product = target @ current.T
     upper = np.array([product[2, 1], product[0, 2], product[1, 0]])
     lower = np.array([product[1, 2], product[2, 0], product[0, 1]])

@@ -1,7 +1,7 @@
 """Scripts of what the arm can do in FrankaKitchen: one for each of D4RL's seven sub-tasks.
 
-A script takes the kitchen as it finds it: the hand goes to a posture before the object, touches it, moves it until it
-is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
+A script works from any state of the kitchen: the hand goes to a posture before the object, touches it, moves it until
+it is where the environment wants it, and withdraws. It reads where the object is at every step and remembers nothing of
 the scripts before, so they can follow each other in almost any order. `shift` (3,) metres moves the places that the
 hand passes: without it, two demonstrations would differ by noise alone.
 
@@ -44,7 +44,7 @@ START = np.array([0.148, -1.74, 1.844, -2.477, 0.260, 0.713, 1.595])  # radians:
 
 @lru_cache(maxsize=1)
 def entry_postures(model: mujoco.MjModel) -> dict[str, Array]:
-    """(7,) joints for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
+    """Joints (7,) for each of the `ENTRIES`, near the start and clear of the kitchen; they depend on no episode."""
     kinematics = Kinematics(model)
     objects = np.array(model.qpos0[JOINTS:])
     return {
@@ -69,7 +69,7 @@ class Door:
     steps: int  # at most, to pull
 
     def bar_at(self, opened: float) -> Array:
-        """(3,) where the bar is when the door stands open by an angle."""
+        """The place (3,) of the bar when the door stands open by an angle."""
         cos = np.cos(opened)
         sin = self.direction * np.sin(opened)
         x = self.bar[0] - self.hinge[0]

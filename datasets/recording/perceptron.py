@@ -1,6 +1,6 @@
 """Small multilayer perceptrons with their gradients, in plain NumPy.
 
-At a hundred units a layer, a deep-learning framework's own bookkeeping takes as long as the arithmetic; here there is
+At a hundred units a layer, a deep-learning framework's own overhead takes as long as the arithmetic; here there is
 little of it. Shapes: N networks side by side, B batch, I and O a layer's inputs and outputs.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..trajectories import Array
 
-Tape = list[Array]  # the inputs of each layer, which the gradients want: (N, B, I), those of the first (B, I)
+Tape = list[Array]  # the inputs of each layer, which the gradients need: (N, B, I), those of the first (B, I)
 
 
 class Perceptrons:
@@ -44,7 +44,7 @@ class Perceptrons:
         self.biases = views[1::2]  # (N, 1, O) for each layer
 
     def forward(self, inputs: Array) -> tuple[Array, Tape]:
-        """(N, B, O) of (B, I), and the tape for the gradients."""
+        """Outputs (N, B, O) for inputs (B, I), and the tape for the gradients."""
         tape = []
         hidden = inputs
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -65,7 +65,7 @@ class Perceptrons:
         return gradient
 
     def input_gradient(self, tape: Tape, output_gradient: Array) -> Array:
-        """(N, B, I): each network's gradient for the inputs, given that for its outputs."""
+        """Each network's gradient (N, B, I) for the inputs, given that for its outputs."""
         *_, (_, back) = self._backward(tape, output_gradient)
         gradient: Array = np.matmul(back, self.weights[0].swapaxes(1, 2))
         return gradient
@@ -98,7 +98,7 @@ class Adam:
         self.square = np.zeros_like(parameters)
 
     def step(self, gradient: Array) -> None:
-        """One step down a gradient, which is overwritten."""
+        """Take one step down a gradient, which is overwritten."""
         self.steps += 1
         self.mean += 0.1 * (gradient - self.mean)
         np.multiply(gradient, gradient, out=gradient)

@@ -1,4 +1,4 @@
-"""The player of Reacher2d: inverse kinematics and a PD controller, with a gain and white noise of its own per episode.
+"""The player of Reacher2d: inverse kinematics and a PD controller; each episode has its own gain and white noise.
 
 LaMo recorded a half-trained PPO agent of mean return 36 (App. C); neither its data nor its weights are at hand. This
 player was tuned to the same mean on the seeds 1000 to 1019, 50 episodes each, which no recording uses. The ranges of
@@ -7,8 +7,8 @@ gain and noise were left as a pilot had them; of the dampings 0.1, 0.2, 0.3 and 
 error of 3, so the seed of the small data set was chosen as the catalog says; that of the large one was not.
 
 A data set is a mixture of slow, hasty, steady and shaky players, so its returns spread widely (standard deviation about
-21): an episode's return says something about who played it, which is what return conditioning lives on. The noise is
-white: a pilot found that noise which lasts over steps teaches a sequence model to copy its last action.
+21): a return tells how well its player played, which return conditioning needs. The noise is white: a pilot found that
+noise which lasts over steps teaches a sequence model to copy its last action.
 """
 
 import math
@@ -49,7 +49,7 @@ def play_episode(env: gymnasium.Env, grade: str, part: Part) -> None:
 
 
 def control(observation: Array, gain: float) -> Array:
-    """(2,) float64: the torques of the noiseless PD controller, not clipped."""
+    """The torques (2,) float64 of the noiseless PD controller, not clipped."""
     velocity = observation[4:6].astype(np.float64) / STEP_SECONDS
     return gain * np.array(joint_errors(observation)) - DAMPING * velocity
 

@@ -1,7 +1,7 @@
 """Soft actor-critic (Haarnoja et al., 2018, with the learned temperature of their second paper) for one CPU core.
 
-The algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. Shapes: B batch, S observation,
-A action.
+This is the algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. Shapes: B batch, S
+observation, A action.
 """
 
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Transitions: what was seen, done and paid, what was seen next, and whether that is worth nothing more."""
+    """Transitions: observation, action, reward, next observation, and whether value ends there."""
 
     observations: Array  # (B, S)
     actions: Array  # (B, A)
     rewards: Array  # (B,)
     next_observations: Array  # (B, S)
-    terminals: Array  # (B,): 1 where the agent fell; an episode that was cut at its horizon goes on in this respect
+    terminals: Array  # (B,): 1 where the agent fell; an episode that was cut at its horizon is not terminal
 
 
 class Replay:
@@ -100,7 +100,7 @@ def log_deviation(squashed: Array) -> Array:
 
 
 def output_gradient(sample: Sample, temperature: float, value_gradient: Array) -> Array:
-    """(B, 2 A): the gradient for an actor's outputs of temperature * log probability - value, for each of B actions.
+    """The gradient (B, 2 A) of temperature * log probability - value for an actor's outputs, for each of B actions.
 
     `value_gradient` is that of the value for the actions, (B, A).
     """
@@ -146,7 +146,7 @@ class SoftActorCritic:
             self._improve_actor(batch.observations)
 
     def targets(self, batch: Batch) -> Array:
-        """(B,): reward plus the discounted soft value of what followed (eqs. 2 and 3 of the second paper)."""
+        """The target (B,): reward plus discounted soft value of what followed (eqs. 2 and 3 of the second paper)."""
         sample = draw(self.actor.forward(batch.next_observations)[0][0], self.rng)
         values, _ = self.slow_critics.forward(np.concatenate((batch.next_observations, sample.actions), axis=1))
         soft_values = values[..., 0].min(axis=0) - self.temperature * sample.log_probabilities

@@ -2,7 +2,7 @@
 
 The same task, seed and steps give the same weights on the same kind of processor with the same versions of NumPy and
 simulator; elsewhere the last bits of a product differ, and with them, some thousand steps later, everything. Steps only
-say when to stop: a longer search begins with the shorter one.
+only decide when to stop: a longer search begins with the shorter one.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,13 +1,13 @@
 """Read D4RL's HDF5 files with h5py; neither D4RL's package nor anything it needs is imported.
 
-The files are flat arrays of T steps, episodes end to end. What tells episodes apart differs:
+The files are flat arrays of T steps, episodes end to end. They differ in what separates episodes:
 
 - locomotion: `terminals` and `timeouts`; versions 1 and 2 also have `next_observations`. A file without `timeouts`, as
   early ones are, is cut where an episode reaches the task's horizon.
 - kitchen: `terminals` alone, set where a demonstration stops, whether or not its sub-goals are done. They stay
   terminals, as in D4RL: what lies beyond was never recorded.
 
-Every step is kept, and none is made up. What a file leaves open is decided here and said in the provenance's `origin`:
+Every step is kept, and none is made up. What a file does not tell is decided here and said in the `origin`:
 
 - Without `next_observations`, the observation after an episode's last action is unknown, and the one before it stands
   in. After a terminal nothing looks at it; after a timeout a value function bootstraps from a state one step early.
@@ -92,7 +92,7 @@ def check_file(path: Path) -> None:
 
 
 def episode_ends(terminals: Array, timeouts: Array | None, horizon: int | None) -> Array:
-    """(T,) bool: the last step of each episode, from the flags (T,) of a file.
+    """A mask (T,) of the last step of each episode, from the flags (T,) of a file.
 
     Without `timeouts`, an episode that reaches `horizon` steps ends there; with a `horizon` of None only terminals end
     one. The last step of all is no end unless it says so.
@@ -187,7 +187,7 @@ def _ends(terminals: Array, timeouts: Array | None, task: Task) -> tuple[Array, 
 
 
 def _last_observations(content: h5py.File, observations: Array, ends: Array, path: Path) -> tuple[Array, list[str]]:
-    """(N, S): the observation after each episode's last action, and what has to be said about it."""
+    """The observation (N, S) after each episode's last action, and what has to be said about it."""
     if "next_observations" in content:
         last = read_array(content["next_observations"], np.flatnonzero(ends))
         return to_floats(last, f"{path}: next_observations"), []
@@ -199,7 +199,7 @@ def _floats(content: h5py.File, name: str, path: Path) -> Array:
 
 
 def _flags(content: h5py.File, name: str, path: Path) -> Array:
-    """(T,) bool from flags (T,) or (T, 1) that may be bool, 0 and 1, or 0.0 and 1.0."""
+    """A mask (T,) from flags (T,) or (T, 1) that may be bool, 0 and 1, or 0.0 and 1.0."""
     return to_flags(read_array(content[name]), f"{path}: {name}").reshape(-1)
 
 

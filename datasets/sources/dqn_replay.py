@@ -104,7 +104,7 @@ def _origin(source: DQNReplay, padding: int, cut: bool) -> str:
 
 
 def _kept(ends: Array, padding: Array) -> Array:
-    """(T,) bool: which rows are steps, from each episode's number of rows of padding at its start (N,)."""
+    """A mask (T,) of the rows that are steps, from each episode's number of rows of padding at its start (N,)."""
     starts = np.concatenate([[0], np.flatnonzero(ends)[:-1] + 1])
     kept = np.ones(len(ends), bool)
     for row in range(PADDING):
@@ -150,7 +150,7 @@ def _leading_padding(frames: Array, blank: Array) -> int:
 
 
 def _column(path: Path, kind: str) -> Array:
-    """(T,): one of the small files, whole."""
+    """The whole content (T,) of one of the small files."""
     with _content(path) as (file, shape, dtype):
         if len(shape) != 1 or dtype.kind not in TYPES[kind]:
             raise UserError(f"{path} holds {shape} {dtype}, expected one {kind} a row")

@@ -210,7 +210,7 @@ def _episodes(data: minari.MinariDataset, folder: Path) -> Iterator[minari.Episo
 
 
 def _converted(form: Form, episode: minari.EpisodeData, minari_id: str) -> Array:
-    """(T + 1, S): an episode's observations as an array."""
+    """An episode's observations (T + 1, S) as an array."""
     try:
         found = form.convert(episode.observations)
     except (UserError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -255,7 +255,7 @@ def _timeouts(episode: minari.EpisodeData) -> Array:
 
 
 def _rewards(form: Form, episode: minari.EpisodeData, minari_id: str) -> tuple[Array, bool]:
-    """(T,) an episode's rewards, and whether what was stored agrees with what was seen.
+    """An episode's rewards (T,), and whether what was stored agrees with what was seen.
 
     Reward t of a kitchen data set is for what action t led to, observation t + 1.
     """

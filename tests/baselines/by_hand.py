@@ -11,17 +11,17 @@ from lamobench.datasets.trajectories import Array
 
 
 def normalised(observations: Tensor) -> Array:
-    """(B, S) by the moments of `make_spec`."""
+    """Observations (B, S), normalised by the moments of `make_spec`."""
     return (observations.numpy() - np.array([0.5, -1.0, 0.0])) / np.array([2.0, 0.5, 1.0])
 
 
 def unit(actions: Tensor) -> Array:
-    """(B, A) from the boxes (-2, 2) and (-1, 3) to [-1, 1]."""
+    """Actions (B, A) from the boxes (-2, 2) and (-1, 3) to [-1, 1]."""
     return (actions.numpy() - np.array([0.0, 1.0])) / 2.0
 
 
 def action(network: nn.Sequential, states: Array) -> Array:
-    """(B, A) of a deterministic actor."""
+    """Actions (B, A) of a deterministic actor."""
     for layer in network:
         if isinstance(layer, nn.Linear):
             states = states @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
@@ -31,7 +31,7 @@ def action(network: nn.Sequential, states: Array) -> Array:
 
 
 def value(critic: Ensemble, member: int, states: Array, actions: Array) -> Array:
-    """(B,) of one critic, LayerNorm after each ReLU if it has any."""
+    """Values (B,) of one critic, LayerNorm after each ReLU if it has any."""
     parts = (critic.weights, critic.biases, critic.gains, critic.shifts)
     weights, biases, gains, shifts = ([p[member].detach().numpy() for p in part] for part in parts)
     hidden = np.concatenate([states, actions], axis=1)
@@ -46,7 +46,7 @@ def value(critic: Ensemble, member: int, states: Array, actions: Array) -> Array
 
 
 def lower_value(critic: Ensemble, states: Array, actions: Array) -> Array:
-    """(B,): the lower of both critics' values."""
+    """The lower (B,) of both critics' values."""
     return np.minimum(*(value(critic, member, states, actions) for member in (0, 1)))
 
 

@@ -38,7 +38,7 @@ def batch(policy: DiscreteCQL, discrete_trajectories: Subset) -> TransitionBatch
 
 
 def quantiles_of(network: QNetwork, observations: torch.Tensor) -> Array:
-    """(B, A, N) in NumPy: normalise, one hidden layer, one matrix product."""
+    """Quantiles (B, A, N) in NumPy: normalise, one hidden layer, one matrix product."""
     first, _, last = ((layer.weight, layer.bias) if hasattr(layer, "weight") else None for layer in network.network)
     assert first is not None
     assert last is not None

@@ -19,7 +19,7 @@ def policy(discrete_spec: Spec) -> NFQ:
 
 
 def values_of(policy: NFQ, observations: torch.Tensor) -> Array:
-    """(B, A) in NumPy."""
+    """Values (B, A) in NumPy."""
     states = (observations.numpy() - np.array([0.5, -1.0, 0.0])) / np.array([2.0, 0.5, 1.0])
     w1, b1, w2, b2 = (parameter.detach().numpy() for parameter in policy.q_network.parameters())
     return np.asarray(np.maximum(0, states @ w1.T + b1) @ w2.T + b2)

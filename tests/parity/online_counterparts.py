@@ -46,7 +46,7 @@ class Walkers(VecEnv):  # type: ignore[misc]
         super().__init__(len(seeds), environment.observation_space, environment.action_space)
 
     def reset(self) -> np.ndarray:
-        """(E, S) observations."""
+        """Observations (E, S)."""
         return self.environment.reset(self.seeds)
 
     def step_async(self, actions: np.ndarray) -> None:

@@ -15,7 +15,7 @@ NOTHING = Retention(RetentionConfig())
 
 
 def forward(agent: SAC, part: str, member: int, inputs: Array, stages: Array) -> Array:
-    """(B, out) of one network, in numpy: LayerNorm after the first layer, leaky rectifiers, a head a stage."""
+    """Outputs (B, out) of one network in NumPy: LayerNorm after the first layer, leaky rectifiers, a head a stage."""
     network = agent.get_submodule(part)
     weights = [w[member].detach().numpy() for w in network.weights]  # type: ignore[union-attr]
     biases = [b[member, 0].detach().numpy() for b in network.biases]  # type: ignore[union-attr]

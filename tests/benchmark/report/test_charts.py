@@ -155,7 +155,7 @@ def test_names_of_lines_that_lie_close_share_a_label() -> None:
         ({"mean": 0.5, "last": 0.501}, ["last, mean"]),
         ({"mean": 0.2, "last": 0.8}, ["last", "mean"]),
     ):
-        chart = charts.curves_chart("x", "t", axes, [curve], marks.dots, constants=values | {"far": 9.0})
+        chart = charts.curves_chart("x", "t", axes, [curve], constants=values | {"far": 9.0})
         texts = [text.text for text in parse(chart).iter("text") if text.attrib.get("text-anchor") == "end"]
         assert [text for text in texts if text in ("mean", "last", "far") or "," in (text or "")] == expected
         assert chart.rows == [["0", "0.0000"], ["10", "1.0000"]]

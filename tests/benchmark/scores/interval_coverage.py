@@ -134,7 +134,7 @@ def _two_levels(scores: Array, rng: np.random.Generator, resamples: int = 500) -
 
 
 def _resampled(runs: Array, rng: np.random.Generator, resamples: int = 500) -> Array:
-    """(R, T, N) from runs (T, N)."""
+    """Matrices (R, T, N) from runs (T, N)."""
     drawn = rng.integers(runs.shape[1], size=(resamples, *runs.shape))
     return np.asarray(np.take_along_axis(runs[None], drawn, axis=2))
 

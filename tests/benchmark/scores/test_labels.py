@@ -5,7 +5,7 @@ from lamobench.benchmark.scores.labels import (
     short,
     short_label,
     titles_of,
-    with_several_models,
+    with_named_model,
 )
 
 
@@ -22,9 +22,11 @@ def test_figures_have_short_ones() -> None:
     assert len(short("a-method-with-a-long-name")) == LONGEST
 
 
-def test_models_are_named_where_a_method_has_several() -> None:
+def test_models_are_named_where_rows_have_several() -> None:
     rows = [("lamo", "gpt2"), ("lamo", "gpt2-mini"), ("lamo-random", "gpt2"), ("lamo-random", "gpt2"), ("bc", "")]
-    assert with_several_models(rows) == {"lamo"}
+    assert with_named_model(rows) == {"lamo", "lamo-random"}
+    assert with_named_model([("lamo", "gpt2"), ("lamo-random", "gpt2-mini")]) == {"lamo", "lamo-random"}
+    assert with_named_model([("lamo", "gpt2"), ("lamo-random", "gpt2"), ("bc", "")]) == set()
 
 
 def test_methods_are_in_the_order_of_their_table_then_unknown_ones_by_name() -> None:

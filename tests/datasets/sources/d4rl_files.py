@@ -56,7 +56,7 @@ def kitchen(path: Path, demonstrations: list[list[set[str]]], sub_goals: tuple[s
 
 
 def observation(done: set[str], sub_goals: tuple[str, ...]) -> Array:
-    """(60,): the objects of the sub-goals in `done` where they are wanted, the others far from it."""
+    """An observation (60,): the objects of the sub-goals in `done` where they are wanted, the others far from it."""
     values = np.full(30, 5.0)
     for name in done:
         entries, wanted = ELEMENTS[name]
