@@ -73,8 +73,8 @@ def _draw_scores(axes: Axes, every: Sequence[FinishedArm], rates: Sequence[float
 
 
 def _lost(finished: FinishedArm, run: Any) -> float:
-    """Per cent of neighbours that training replaced; 0 of a language model that stands still."""
-    return 100.0 * (1.0 - meters(run)[LOST]) if finished.arm.trains else 0.0
+    """Per cent of neighbours that training replaced: 0 where the language model stands still, NaN if it is unknown."""
+    return 100.0 * (1.0 - meters(run).get(LOST, math.nan)) if finished.arm.trains else 0.0
 
 
 def _score(finished: FinishedArm, run: Any, score: str) -> float:
