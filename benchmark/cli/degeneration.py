@@ -95,7 +95,7 @@ class Degeneration:
         take_back(finished, lambda run, number, total: print(f"{number} of {total}: {run.id}", file=sys.stderr))
         rows = degeneration_rows(finished)
         taken_back = rewind_rows(finished)
-        tables = {"degeneration": rows, "risen": risen_rows(finished), "rewind": taken_back}
+        tables = {"degeneration": rows, "risen": risen_rows(finished), "taken_back": taken_back}
         for name, own in tables.items():
             if own:
                 timeless = [{column: value for column, value in row.items() if "seconds" not in column} for row in own]

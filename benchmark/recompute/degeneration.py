@@ -1,4 +1,4 @@
-"""The tables of `lamobench degeneration`: degeneration.csv, risen.csv and rewind.csv (docs/text.md).
+"""The tables of `lamobench degeneration`: degeneration.csv, risen.csv and taken_back.csv (docs/text.md).
 
 Shapes: W nouns of a run, P pairs of them.
 """
@@ -38,7 +38,7 @@ def risen_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 
 def rewind_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
-    """The rows of rewind.csv: language models that were taken back."""
+    """The rows of taken_back.csv: language models that were taken back."""
     return [_place(row) | found for row in _own(rows) for found in _taken_back(row)]
 
 

@@ -225,7 +225,7 @@ TABLES = {
     "search.csv": Table((*_METHOD, *ARM), search_rows),
     "degeneration.csv": Table(_ARM, degeneration_rows),
     "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
-    "rewind.csv": Table((*_ARM, "alpha"), rewind_rows),
+    "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
     "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

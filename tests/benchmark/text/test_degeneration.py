@@ -114,7 +114,7 @@ def test_what_trained_nothing_can_t_be_taken_back(study: Path) -> None:
 
 def test_the_archive_makes_every_table_again(study: Path, tmp_path: Path) -> None:
     checked = {found.path.name: found for found in check_folder(study / "out")}
-    assert {"degeneration.csv", "risen.csv", "rewind.csv", "text.csv"} <= set(checked)
+    assert {"degeneration.csv", "risen.csv", "taken_back.csv", "text.csv"} <= set(checked)
     for found in checked.values():
         assert not found.faults, found.faults[:3]
         assert found.cells or not found.rows
