@@ -39,7 +39,7 @@ def neighbours_kept(first: Tensor, second: Tensor, count: int = NEIGHBOURS) -> f
 
 
 def _nearest(vectors: Tensor, count: int) -> Tensor:
-    """(M, count) the numbers of the inputs with the highest cosine, itself left out."""
+    """The numbers (M, count) of the inputs with the highest cosine to each, itself left out."""
     similar = cosines(vectors)
     similar.fill_diagonal_(-torch.inf)
     return similar.topk(count, dim=1).indices
@@ -55,6 +55,6 @@ def anisotropy(vectors: Tensor) -> float:
 
 
 def cosines(vectors: Tensor) -> Tensor:
-    """(M, M) float64 the cosine of each two inputs (M, W)."""
+    """The cosines (M, M), float64, of each two inputs (M, W)."""
     unit = F.normalize(vectors.double(), dim=1)
     return unit @ unit.T

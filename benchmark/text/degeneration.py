@@ -168,7 +168,7 @@ def _risen(seeds: Sequence[Pairs]) -> list[dict[str, Any]]:
     places = [np.ix_(*2 * [[pairs.nouns.index(noun) for noun in nouns]]) for pairs in seeds]
 
     def stacked(name: str) -> Array:
-        """(seeds, W, W) a matrix of each seed."""
+        """A matrix of each seed, (seeds, W, W)."""
         return np.stack([getattr(pairs, name)[own] for pairs, own in zip(seeds, places, strict=True)])
 
     rises = stacked("rise")

@@ -57,31 +57,31 @@ def pull(pairs: Pairs, *, beyond_reading: bool = False) -> Pull:
 
 
 def _sums(matrix: Array) -> Array:
-    """(W, W) the sum of what the diagonal has of each two nouns."""
+    """The sums (W, W) of what the diagonal has of each two nouns."""
     own = matrix.diagonal()
     return np.asarray(own[:, None] + own[None, :])
 
 
 def _basis(columns: Array) -> Array:
-    """(P, C) an orthonormal basis of columns (P, C), without those that follow from others."""
+    """An orthonormal basis (P, C) of columns (P, C), without those that follow from others."""
     vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
     return np.asarray(vectors[:, sizes > 1e-10 * sizes[0]])
 
 
 def _residuals(values: Array, basis: Array) -> Array:
-    """(..., P) what is left of values when the columns that are held fixed have explained what they can."""
+    """The values (..., P) without what the columns that are held fixed explain of them."""
     return np.asarray(values - (values @ basis) @ basis.T)
 
 
 def _correlations(rise: Array, shared: Array, basis: Array) -> Array:
-    """(R,) of the residuals `rise` (P,) with what is left of each of `shared` (R, P); NaN where that doesn't vary."""
+    """The correlations (R,) of the residuals `rise` (P,) with those of `shared` (R, P); NaN where one doesn't vary."""
     left = _residuals(shared, basis)
     sizes = np.linalg.norm(left, axis=1) * np.linalg.norm(rise)
     return np.where(sizes > 1e-12, (left @ rise) / np.where(sizes > 1e-12, sizes, 1.0), np.nan)
 
 
 def _permuted(matrix: Array, orders: Array, rise: Array, basis: Array) -> Array:
-    """(R,) the correlations with the nouns of `matrix` (W, W) in other orders (R, W)."""
+    """The correlations (R,) with the nouns of `matrix` (W, W) in other orders (R, W)."""
     rows, columns = np.triu_indices(len(matrix), 1)
     return _correlations(rise, matrix[orders[:, rows], orders[:, columns]], basis)
 

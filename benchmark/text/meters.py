@@ -127,7 +127,7 @@ def compared(kind: str, untouched: Tensor, trained: Tensor) -> dict[str, float]:
 
 
 def right_holders(things: Sequence[Thing]) -> Tensor:
-    """(T, H) whether a thing belongs to a holder."""
+    """Check of each thing and holder whether it belongs there, (T, H)."""
     return torch.tensor([[holder in thing.places for holder in HOLDERS] for thing in things])
 
 

@@ -33,7 +33,7 @@ class Pairs:
 
     @property
     def rise(self) -> Array:
-        """(W, W) how much nearer each pair came."""
+        """The cosines after training less those before, (W, W)."""
         return self.after - self.before
 
 
@@ -79,7 +79,7 @@ def parse_pairs(content: bytes) -> Pairs:
 
 
 def _matrices(nouns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Array) -> list[Array]:
-    """(W, W) of each of the four columns of `numbers`."""
+    """A matrix (W, W) of each of the four columns of `numbers`."""
     places = {noun: place for place, noun in enumerate(nouns)}
     first = [places[row[0]] for row in rows]
     second = [places[row[1]] for row in rows]

@@ -146,7 +146,7 @@ def _degeneration(setting: Setting) -> list[Chart]:
 
 
 def _lost(row: Row) -> Array:
-    """(N,) per cent of neighbours that training replaced, of each seed; 0 where nothing was trained, NaN if unknown."""
+    """Per cent of neighbours that training replaced, of N seeds; 0 where nothing was trained, NaN if unknown."""
     if text_config(row.group.config).adaptation == "fixed":
         return np.zeros(len(row.runs))
     return np.array([100.0 * (1.0 - meters(run).get(LOST, math.nan)) for run in row.runs])

@@ -56,13 +56,13 @@ def words_of(run: FinishedRun, nouns: Sequence[str]) -> Words:
 
 @torch.no_grad()
 def _vectors(agent: DRRN, nouns: Sequence[str]) -> Array:
-    """(W, D) of length 1."""
+    """The vectors (W, D) of nouns, of length 1."""
     assert isinstance(agent.encoder, SentenceEncoder)
     return np.asarray(F.normalize(agent.encoder.encode(nouns).double(), dim=1))
 
 
 def in_plane(untouched: Array, trained: Array) -> tuple[Array, Array]:
-    """(W, 2) each: vectors (W, D) in the plane of the first two principal components of the untouched ones."""
+    """Both sets of vectors (W, D) in the plane of the first two principal components of the untouched ones, (W, 2)."""
     middle = untouched.mean(0)
     _, _, directions = np.linalg.svd(untouched - middle, full_matrices=False)
     plane = directions[:2].T
