@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo degeneration tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -156,6 +156,11 @@ tidy-medium-recorded: setup ## text games that others played: cloning and LaMo o
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo
 	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --runs runs/text-demo
 	@$(BIN)/lamobench leaderboard --runs runs/text-demo --output results/text/demo --archive
+
+degeneration: setup ## what fine-tuning makes of a language model, in every way at three rates, beside the score: results/text/degeneration (says first how many hours)
+	@$(BIN)/lamobench degeneration tidy-medium --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE) \
+	  $(if $(METHODS),--methods $(METHODS)) $(READER) $(if $(LM),--lm $(LM)) $(if $(STEPS),--steps $(STEPS))
+	@$(BIN)/lamobench leaderboard --runs runs/degeneration --output results/text/degeneration --no-figures --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
 	@$(BIN)/lamobench data survey --output results/recorded_data.csv

@@ -21,6 +21,7 @@ from ..training.memory import memory_line, what_takes_less
 from .bench import Bench
 from .compare import Compare
 from .data import DataGroup
+from .degeneration import Degeneration
 from .doctor import Doctor
 from .hub import HubGroup
 from .language_study import LanguageStudy
@@ -63,6 +64,7 @@ Command = (
     | Annotated[LanguageStudy, subcommand("language-study")]
     | Annotated[Tune, subcommand("tune")]
     | Annotated[Severity, subcommand("severity")]
+    | Annotated[Degeneration, subcommand("degeneration")]
     | Annotated[RunsGroup, subcommand("runs")]
     | Annotated[HubGroup, subcommand("hub")]
     | Annotated[LanguageModelGroup, subcommand("lm")]

@@ -1,13 +1,13 @@
 """Measures of what a policy still has in common with pi*, on steps of FAR that pi* was trained on.
 
-Shapes: M steps, W width of a layer.
+Shapes: M steps.
 """
 
 import torch
-from torch import Tensor
 
 from ...baselines.online.actors import Actor
 from ...baselines.online.retention import Memory
+from ...baselines.representations import linear_cka
 
 MOST = 1000  # steps that are looked at
 
@@ -23,14 +23,3 @@ def meters(actor: Actor, teacher: Actor, memory: Memory) -> dict[str, float]:
         "kl_to_pretrained": float(theirs.kl(ours).mean()),
         "log_likelihood": float(ours.log_prob(seen.actions).mean()),
     } | {f"cka_{number}": linear_cka(mine[0], other[0]) for number, (mine, other) in enumerate(layers, 1)}
-
-
-def linear_cka(first: Tensor, second: Tensor) -> float:
-    """Linear centred kernel alignment of two layers (M, W) on the same inputs: 1 for the same up to a rotation.
-
-    Kornblith et al. 2019 (arXiv 1905.00414), Section 3; 0 where a layer doesn't vary.
-    """
-    first = (first - first.mean(0)).double()
-    second = (second - second.mean(0)).double()
-    norms = torch.linalg.norm(first.T @ first) * torch.linalg.norm(second.T @ second)
-    return float(torch.linalg.norm(first.T @ second).square() / norms) if norms > 0 else 0.0

@@ -12,14 +12,14 @@ from ...datasets.trajectories import Array
 from ..report.charts import Axes, Chart, curves_chart
 from ..report.contents import Setting
 from ..report.marks import MINUS
-from ..report.parts import Table
+from ..report.parts import Passage, Table
 from ..report.training import curve_of
 from .board import rows, shown
 from .config import finetune_config
 from .figure import PANELS
 from .measures import Curves, curves
 
-__all__ = ["about", "charts", "table", "terms"]
+__all__ = ["about", "charts", "passages", "table", "terms"]
 
 PER_CENT = (0.0, 100.0)
 AXES = Axes("round of training", "% of episodes that succeed", "round", lambda step: f"round {step:,.0f}")
@@ -69,6 +69,11 @@ def table(setting: Setting) -> Table:
         lines.append((row, [cell.replace("-", MINUS) for cell in cells]))
     caption = CAPTION.replace("of episodes", "of the expert's score") if _task(setting).scored else CAPTION
     return Table("What was forgotten, and what came of it", caption, titles, lines)
+
+
+def passages(setting: Setting) -> list[Passage]:
+    """None: nothing is made of words."""
+    return []
 
 
 def terms() -> Mapping[str, str]:

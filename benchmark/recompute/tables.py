@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from ...datasets.trajectories import Array
+from .degeneration import degeneration_rows, rewind_rows, risen_rows
 from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
 from .language import ARM, language_rows, search_rows
@@ -209,6 +210,7 @@ _LEADERBOARD_FORMATS = {
 _PLACE = ("profile", "source", "fraction", "datasets", "method", "lm")
 _AGGREGATES = (*_PLACE, "variant")
 _METHOD = ("profile", "method", "lm")
+_ARM = ("task", "method", "learning_rate", "lm")
 
 TABLES = {
     "leaderboard.csv": Table(
@@ -221,6 +223,9 @@ TABLES = {
     "finetune.csv": Table(("task", "method", "profile", "variant"), finetune_rows),
     "language.csv": Table(("dataset", "fraction", *_METHOD, "language_weight", "step"), language_rows),
     "search.csv": Table((*_METHOD, *ARM), search_rows),
+    "degeneration.csv": Table(_ARM, degeneration_rows),
+    "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
+    "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
     "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

@@ -1,4 +1,4 @@
-"""The table of the text track, text.csv: how fast games are learned, what is left in other words (docs/text.md)."""
+"""The table of the text track, text.csv: how fast games are learned, what is left of words and of their meanings."""
 
 import csv
 import io
@@ -20,12 +20,24 @@ LEARNED = SPLITS[0]  # the split of the games that are learned from
 PLAIN = "orig"
 REACHED = 0.8  # of a run's best evaluation
 HASHED = ("drrn-hash", "text-bc-hash")  # methods to which texts are their hashes: of games played, of recorded ones
+KINDS = ("glosses", "nouns")
+CHANGES = (
+    *(f"{name}_{kind}" for name in ("cka", "drift", "neighbours") for kind in KINDS),
+    "weight_change",
+    "cross_entropy",
+)
+LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_valid", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
 
 Value = str | int | float | None
 Measures = Mapping[str, float]  # of one run, by column; NaN where there is no such number
+
+
+def measured_row(row: Row) -> dict[str, Value]:
+    """All columns of a row of text.csv but those that compare it with another."""
+    return _row(row, [_measures(run, row) for run in row.runs])
 
 
 def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
@@ -41,7 +53,7 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     for row, seeds in zip(own, measured, strict=True):
         beside = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         gains = [seeds[seed]["area"] - beside[seed] for seed in sorted(seeds.keys() & beside.keys())]
-        found.append(_row(row, list(seeds.values())) | _ends("area_gain", gains))
+        found.append(_row(row, list(seeds.values())) | ends("area_gain", gains))
     return found
 
 
@@ -61,7 +73,7 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     if run.settings["adaptation"] == "fixed":
         columns["encoder_learning_rate"] = None  # it is of no use
     for name in measures[0]:
-        columns |= _ends(name, [each[name] for each in measures])
+        columns |= ends(name, [each[name] for each in measures])
     return columns
 
 
@@ -84,6 +96,7 @@ def _measures(run: Run, row: Row) -> Measures:
             "moves": float(np.mean(parts[f"{LEARNED}/{PLAIN}"][1])),
             "robustness": float(np.mean(others)) / plain if others and plain > 0 else UNKNOWN,
             **{part: shares.get(part, UNKNOWN) for part in PARTS},
+            **_meters(run.files.get("meters.csv", b""), run.last),
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
@@ -99,7 +112,16 @@ def _parts(content: bytes, names: Sequence[str]) -> dict[str, tuple[list[float],
     return found
 
 
-def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+def _meters(content: bytes, last: int) -> Measures:
+    """The meters, means of the last evaluations, and of `LEVELS` the first value; NaN where there is none."""
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
+    columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    found = {name: float(np.mean(columns[name][-last:])) if name in columns else UNKNOWN for name in CHANGES + LEVELS}
+    return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}
+
+
+def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+    """The columns of a mean over the values that are known, and its interval."""
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

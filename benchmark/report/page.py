@@ -121,6 +121,7 @@ def render_page(
         terms=terms_of(contents),
         charts={setting.anchor: _charts(setting) for setting in contents.settings},
         tables={setting.anchor: part and part.table(setting) for setting, part in parts},
+        passages={setting.anchor: part.passages(setting) if part else [] for setting, part in parts},
         overall=together,
         published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
         own_scores=OWN_SCORES,

@@ -23,6 +23,25 @@ class Table:
     lines: list[tuple[Row, list[str]]]
 
 
+@dataclass(frozen=True)
+class Moment:
+    """One step of an episode in words."""
+
+    text: str  # what was read
+    more: str  # what else, in small
+    choices: Mapping[str, float]  # some of what could be done, and how likely it was
+    chosen: str  # of them
+
+
+@dataclass(frozen=True)
+class Passage:
+    """An episode to read."""
+
+    title: str
+    about: str
+    moments: list[Moment]
+
+
 class Part(Protocol):
     """The contract of a track's part of the report; a module whose functions have these names is one."""
 
@@ -34,6 +53,9 @@ class Part(Protocol):
 
     def table(self, setting: Setting) -> Table:
         """Numbers of the track's own."""
+
+    def passages(self, setting: Setting) -> list[Passage]:
+        """Episodes to read; none where nothing is made of words."""
 
     def terms(self) -> Mapping[str, str]:
         """Explanations of its words, for "How to read it"."""

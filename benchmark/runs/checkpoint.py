@@ -32,6 +32,7 @@ class Progress:
     episodes: str  # the content of episodes.csv so far
     evaluation_seconds: float = 0.0  # spent in evaluations, over all attempts; not known of the time before it was kept
     stages: str = ""  # the content of stages.csv so far; empty where a task has no stages
+    meters: str = ""  # the content of meters.csv so far; empty where nothing is metered
 
 
 def trained_tensors(policy: Policy) -> dict[str, Tensor]:

@@ -18,6 +18,9 @@ EVALUATIONS = "evaluations.tar.xz"  # beside tables: the files, but for checkpoi
 EVALUATIONS_MOST = 15 * MB  # of such an archive, which is committed with its tables
 EVALUATIONS_UNPACKED = 512 * MB  # of what is in it
 REWIND = "rewind.json"
+PAIRS = "pairs.csv"
+TRANSCRIPT = "transcript.json"
+ENCODER_REWIND = "rewind.csv"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 
@@ -36,6 +39,9 @@ FILES = {
     "metrics.jsonl": File(256 * MB, of_finished=True, sized=True),
     "episodes.csv": File(256 * MB, of_finished=True, sized=True),
     "stages.csv": File(256 * MB, sized=True),
+    "meters.csv": File(16 * MB, sized=True),
+    PAIRS: File(64 * MB, sized=True),
+    TRANSCRIPT: File(MB, sized=True),
     "done.json": File(MB, of_finished=True),
     "failed.json": File(MB),
     DATA_FACTS: File(16 * MB),
@@ -43,6 +49,7 @@ FILES = {
     PICTURE: File(),
     ABOUT_PICTURE: File(),
     REWIND: File(),
+    ENCODER_REWIND: File(MB),
 }
 
 

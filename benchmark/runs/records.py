@@ -225,7 +225,7 @@ def state_in(metadata: Mapping[str, str] | None) -> Fields:
     state = parse_json(text)
     if not isinstance(state, dict) or not isinstance(state.get("episodes"), str):
         raise ValueError("it says nothing of where the run stands")
-    if not isinstance(state.get("stages", ""), str):
+    if not all(isinstance(state.get(name, ""), str) for name in ("stages", "meters")):
         raise ValueError("it says nothing of where the run stands")
     checked(state, STATE_KINDS, LATER_STATE_KINDS, "its state")
     rows = check_rows(state["metrics"], state["step"], "its state")

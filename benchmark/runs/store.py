@@ -1,9 +1,11 @@
 """The run store: a folder for each run, every file written whole or not at all.
 
 `config.json` what the run is; `metrics.jsonl` training metrics; `episodes.csv` every evaluation episode; `stages.csv`,
-of tasks in stages, those that begin at a stage and end with it; `checkpoint.safetensors` everything needed to go on;
-`done.json` once it has finished; `failed.json` if an error stopped it; `data.json` of a policy from a hub;
-`episode.jpg`, `episode.json` frames of an episode, `rewind.json` a rewind curve, once they were asked for.
+of tasks in stages, those that begin at a stage and end with it; `meters.csv` and `pairs.csv`, of text games, what
+training makes of a language model, and of pairs of words; `transcript.json` an episode in words;
+`checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
+it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, `rewind.json`, `rewind.csv`
+a rewind curve, once they were asked for.
 """
 
 import json
@@ -49,6 +51,8 @@ def write_logs(folder: Path, progress: Progress) -> None:
     write_text(folder / "episodes.csv", progress.episodes)
     if progress.stages:
         write_text(folder / "stages.csv", progress.stages)
+    if progress.meters:
+        write_text(folder / "meters.csv", progress.meters)
 
 
 def write_failure(folder: Path, message: str, step: int) -> None:

@@ -177,6 +177,7 @@ _ALL = (
         prefix=PREFIX,
         board="lamobench.benchmark.text.board",
         tuning="lamobench.benchmark.text.tuning",
+        report="lamobench.benchmark.text.report",
         score_range=(0, 100),
     ),
 )

@@ -13,11 +13,19 @@ from ...datasets.errors import UserError
 from ...datasets.json_files import parse_json
 from ...datasets.storage import scratch_folder, whole_file
 from ..recompute.archive import read_archive
-from ..runs.layout import EVALUATIONS, EVALUATIONS_MOST, EVALUATIONS_UNPACKED, MB
+from ..runs.layout import (
+    ENCODER_REWIND,
+    EVALUATIONS,
+    EVALUATIONS_MOST,
+    EVALUATIONS_UNPACKED,
+    MB,
+    PAIRS,
+)
 from .archive import export_runs
 
 METRICS = "metrics.jsonl"
-TOLD = ("config.json", "episodes.csv", "stages.csv", METRICS)  # the files of which tables are made
+# The files of which tables are made.
+TOLD = ("config.json", "episodes.csv", "stages.csv", "meters.csv", PAIRS, ENCODER_REWIND, METRICS)
 PRESET = 9  # of xz: as small as it gets, in memory that `recompute` allows for
 
 

@@ -116,9 +116,9 @@ def _check_checkpoint(folder: Path, rows: list[dict[str, Any]], *, finished: boo
     names, state = checkpoint_state(folder / CHECKPOINT)
     if not names or not all(name.startswith(TENSORS) for name in names):
         raise UserError(f"{folder / CHECKPOINT} is no run's checkpoint: it holds other tensors")
-    kept = (state["metrics"], state["episodes"], state.get("stages", ""))
-    stages = _text(folder / "stages.csv") if (folder / "stages.csv").is_file() else ""
-    if finished and kept != (rows, _text(folder / "episodes.csv"), stages):
+    kept = (state["metrics"], state["episodes"], state.get("stages", ""), state.get("meters", ""))
+    more = [_text(path) if (path := folder / name).is_file() else "" for name in ("stages.csv", "meters.csv")]
+    if finished and kept != (rows, _text(folder / "episodes.csv"), *more):
         raise UserError(f"run {folder.name} has other metrics or episodes than its checkpoint: they were changed")
     check_checkpoint(folder)
 

@@ -21,7 +21,19 @@ from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
 from .config import text_config
 from .figure import games_figure, task_and_data
-from .measures import ORIGINAL, Measures, ends, measure, robustness
+from .measures import (
+    KINDS,
+    METERS,
+    NOT_CHANGES,
+    OF_KINDS,
+    ORIGINAL,
+    OTHERS,
+    Measures,
+    ends,
+    measure,
+    meters,
+    robustness,
+)
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -37,6 +49,7 @@ NARROW = {
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
+METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 LEARNING = (
     "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
@@ -47,6 +60,13 @@ LEARNING = (
 VIEWED = (
     "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
     "of unseen objects. robust: mean of a line's other views, in per cent of orig."
+)
+
+DEGENERATION = (
+    "The language model at the end, beside what it was. CKA, drift, kept (of ten neighbours), anis. (anisotropy): of "
+    "definitions, and of nouns. weights: distance from the first, as a share of their norm. train, valid, ood: 1 / "
+    "rank of the right place of things of the games learned from, of new games, and unseen. WordNet: correlation of "
+    "cosine and nearness. nats: rise of cross entropy a token."
 )
 
 
@@ -62,7 +82,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Two tables for each task, profile and variant: how it was learned, and every split and view."""
+    """Tables for each task, profile and variant: how it was learned, every split and view, trained language models."""
     places: dict[Place, list[Mapping[str, Any]]] = {}
     for row in rows:
         places.setdefault((row["task"], row["dataset"], row["profile"], row["variant"]), []).append(row)
@@ -74,6 +94,11 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
         yield "\n".join([f"{name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
+        if metered := [row for row in best_first if row["weight_change"] is not None]:
+            models = {row["lm"]: row for row in metered}
+            lines = [line for lm, row in models.items() for line in _metered(row, f"before ({lm})", "_before")]
+            lines += [line for row in metered for line in _metered(row, short_label(row["method"], row["lm"]))]
+            yield "\n".join([f"{name}: what became of the language model", *table_lines(lines), *wrapped(DEGENERATION)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
@@ -109,14 +134,17 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         "params_trainable": group.runs[0].done["params_trainable"],
     }
     for name in MEASURES:
-        row |= _columns(name, [getattr(found, name) for found in own.values()])
+        row |= columns(name, [getattr(found, name) for found in own.values()])
     paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
-    row |= _columns("area_gain", paired if config.method not in NO_MEANING else [])
+    row |= columns("area_gain", paired if config.method not in NO_MEANING else [])
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:
             part = f"{split}/{view}"
-            row |= _columns(part, [found[part] for found in shares if part in found])
+            row |= columns(part, [found[part] for found in shares if part in found])
+    metered = [meters(run) for run in group.runs]
+    for name in METERED:
+        row |= columns(name, [found[name] for found in metered if name in found])
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
 
 
@@ -126,7 +154,7 @@ def _chosen(group: Group) -> dict[str, Any]:
     return {name: None if still and name.startswith("encoder_") else group.config.policy.get(name) for name in CHOSEN}
 
 
-def _columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
+def columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
     """The mean of values, but for those that are not there, and its interval."""
     known = np.array([value for value in values if math.isfinite(value)])
     found = estimate({"": known}, mean) if len(known) else UNKNOWN
@@ -162,6 +190,20 @@ def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
             name = short_label(row["method"], row["lm"]) if not lines else ""
             lines.append({"method": name, "games": split, **cells, "robust": robust})
     return lines
+
+
+def _metered(row: Mapping[str, Any], name: str, ending: str = "") -> list[dict[str, str]]:
+    """A row's meters as lines of the third table, one for each kind of texts; `ending` "_before": before training."""
+    lines: list[dict[str, str]] = []
+    for kind in KINDS:
+        own = {title: _meter(row.get(f"{meter}_{kind}{ending}")) for meter, title in OF_KINDS.items()}
+        more = {title: _meter(row.get(f"{meter}{ending}")) if lines else "" for meter, title in OTHERS.items()}
+        lines.append({"method": "" if lines else name, "of": kind, **own, **more})
+    return lines
+
+
+def _meter(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float | None) -> str:

@@ -4,7 +4,7 @@ Games are deterministic, so a run's past is the list of its choices: played agai
 was in it and leave every game where it stood. So a checkpoint holds two rows of numbers instead of a buffer of texts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,11 +34,17 @@ class Place:
 class PlayedGames:
     """Experience that an agent makes by itself: a step of a game at each step, and an update as often as it is due."""
 
-    def __init__(self, agent: DRRN, games: Sequence[Sequence[Game]], seed: int) -> None:
-        """`games`: of a `Collector`."""
+    def __init__(
+        self,
+        agent: DRRN,
+        games: Sequence[Sequence[Game]],
+        seed: int,
+        watch: Callable[[Transition], None] | None = None,
+    ) -> None:
+        """`games` and `watch`: of a `Collector`."""
         self.agent = agent
         self.replay = Replay(agent.config.replay, agent.config.best_share)
-        self.collector = Collector(games, agent.texts, self.replay, seed)
+        self.collector = Collector(games, agent.texts, self.replay, seed, watch)
 
     def step(self, number: int, rng: np.random.Generator) -> list[dict[str, Tensor]]:
         """Take step `number`, counted from 1; what was measured of a game that ended, and of an update."""
@@ -63,12 +69,23 @@ class PlayedGames:
 class Collector:
     """Several games at a time, a step of each in turn; one that is over makes place for the next."""
 
-    def __init__(self, games: Sequence[Sequence[Game]], texts: Texts, replay: Replay, seed: int) -> None:
-        """`games`: the same games for each place, since two places may play the same one."""
+    def __init__(
+        self,
+        games: Sequence[Sequence[Game]],
+        texts: Texts,
+        replay: Replay,
+        seed: int,
+        watch: Callable[[Transition], None] | None = None,
+    ) -> None:
+        """`games`: the same games for each place, since two places may play the same one.
+
+        `watch` is told of each transition, again when choices are played again.
+        """
         self.games = games
         self.texts = texts
         self.replay = replay
         self.seed = seed
+        self.watch = watch
         self.places: list[Place | None] = [None] * len(games)
         self.started = 0
         self.choices: list[int] = []
@@ -116,6 +133,8 @@ class Collector:
         command = place.state.commands[choice]
         transition = Transition(place.state, command, reward, following, over)
         self.replay.add(transition)
+        if self.watch is not None:
+            self.watch(transition)
         place.episode.append(transition)
         place.scene = scene
         place.state = following

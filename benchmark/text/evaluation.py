@@ -20,6 +20,7 @@ EVALUATION = 2  # tells the stream of an evaluation's choices from others of a r
 
 Policy = Callable[[Sequence[OpenEpisode]], list[Tensor]]  # probabilities (C,) of the commands that each has now
 Chooser = Callable[[Sequence[OpenEpisode], np.random.Generator], list[int]]
+Watch = Callable[[Sequence[OpenEpisode], Sequence[Tensor], Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,15 @@ def take(episode: OpenEpisode, choice: int) -> None:
     episode.chosen.append(choice)
 
 
-def by_policy(policy: Policy) -> Chooser:
-    """Commands drawn with the policy's probabilities."""
+def by_policy(policy: Policy, watch: Watch | None = None) -> Chooser:
+    """Commands drawn with the policy's probabilities; `watch` is told of episodes, probabilities and choices."""
 
     def choose(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
-        return [draw(probabilities, rng) for probabilities in policy(episodes)]
+        found = policy(episodes)
+        choices = [draw(probabilities, rng) for probabilities in found]
+        if watch is not None:
+            watch(episodes, found, choices)
+        return choices
 
     return choose
 

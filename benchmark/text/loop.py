@@ -4,16 +4,21 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...baselines.text.drrn import DRRN
 from ...datasets.errors import UserError
 from ...datasets.games.game import Game
+from ...datasets.storage import write_json, write_text
+from ..lm.sentences import SentenceEncoder
 from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.layout import PAIRS, TRANSCRIPT
+from ..runs.meters import meters_csv
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
 from ..runs.store import write_logs
@@ -23,7 +28,11 @@ from .build import build_agent, count_parameters, split_games, training_games
 from .collecting import PlayedGames
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+from .meters import Meters, probes_of
+from .pairs import pairs_csv
 from .recorded import RecordedGames, recorded_episodes
+from .shared_states import SharedStates
+from .transcript import Transcript
 
 LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
 UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
@@ -156,15 +165,30 @@ class Learning(Playing):
     def __init__(self, config: TextConfig, folder: Path, report: Report) -> None:
         super().__init__(config, folder, report)
         self.agent, self.encodings = build_agent(config)
+        self.meters: Meters | None = None
+        self.shared: SharedStates | None = None
+        if isinstance(self.agent, DRRN) and self.agent.tuned and isinstance(self.agent.encoder, SentenceEncoder):
+            self.meters = Meters(self.agent.encoder, probes_of(config.game_task))
+            self.shared = SharedStates(self.agent.texts, self.meters.probes.nouns)
         if config.dataset:
             self.experience = RecordedGames(self.agent, recorded_episodes(config))
         else:
             games = [training_games(config.game_task) for _ in range(self.agent.config.environments)]
-            self.experience = PlayedGames(self.agent, games, config.seed)
+            watch = self.shared.add if self.shared else None
+            self.experience = PlayedGames(self.agent, games, config.seed, watch)
 
     def chooser(self) -> Chooser:
         """The agent's policy, with its encoder as it is now."""
         return by_policy(self.agent.policy())
+
+    def evaluate(self) -> None:
+        """Measure what became of the language model too, if it is trained."""
+        super().evaluate()
+        started = time.perf_counter()
+        first = self.progress.step == 0
+        if self.meters is not None and (first or self.progress.meters):  # an older tree's run began without
+            self.progress.meters += meters_csv(self.progress.step, self.meters.measure(), header=first)
+        self.progress.evaluation_seconds += time.perf_counter() - started
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, moments, and what of its experience is not there anyway."""
@@ -203,6 +227,23 @@ class Learning(Playing):
     def counts(self) -> dict[str, int]:
         """The numbers of parameters."""
         return count_parameters(self.agent)
+
+    def finish(self) -> None:
+        """Write an episode to read, what became of pairs of nouns, and what makes the run count."""
+        write_json(self.folder / TRANSCRIPT, self._transcript())
+        if self.meters and self.shared:
+            write_text(self.folder / PAIRS, pairs_csv(self.meters.pairs(self.shared)))
+        super().finish()
+
+    def _transcript(self) -> dict[str, Any]:
+        """The first episode of the last evaluation, which is played again."""
+        config = self.config
+        games = split_games(config.game_task, "train", config.evaluation_episodes)
+        kept = Transcript()
+        played = self._play(
+            by_policy(self.agent.policy(), kept.watch), games, "orig", config.steps // config.evaluate_every
+        )
+        return kept.stored(played)
 
 
 def make_life(config: TextConfig, folder: Path, report: Report) -> Playing:

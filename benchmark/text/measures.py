@@ -1,4 +1,4 @@
-"""Measures of a finished run, from its folder: how fast it learned, and what is left of it in other words.
+"""Measures of a finished run, from its folder: how fast it learned, what is left in other words, what it degraded.
 
 Shapes: V evaluations, the first of them before any learning; K parts, splits in views.
 """
@@ -12,12 +12,26 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.games.families import SPLITS
 from ...datasets.trajectories import Array
+from ..runs.meters import read_meters
 from ..runs.records import check_content, content_of, read_metrics
 from ..runs.stages import read_stages
 from ..scores.run import FinishedRun
 from .config import text_config
 
 ORIGINAL = "orig"
+# Columns of `meters.csv`, which `meters.Meters` measures, by what tables call them: those of each kind of texts ...
+KINDS = ("glosses", "nouns")
+OF_KINDS = {"cka": "CKA", "drift": "drift", "neighbours": "kept", "anisotropy": "anis."}
+OTHERS = {  # ... and the others.
+    "weight_change": "weights",
+    "holders_train": "train",
+    "holders_valid": "valid",
+    "holders_ood": "ood",
+    "wordnet": "WordNet",
+    "cross_entropy": "nats",
+}
+METERS = (*(f"{name}_{kind}" for kind in KINDS for name in OF_KINDS), *OTHERS)
+NOT_CHANGES = tuple(name for name in METERS if name.startswith(("anisotropy", "holders", "wordnet")))
 ENOUGH = 0.8  # of a run's best evaluation: where it counts as learned
 
 
@@ -37,6 +51,25 @@ def ends(run: FinishedRun) -> dict[str, float]:
     """The mean share of points in each part, over all episodes of the last evaluations."""
     found = _parts(run)
     return {part: float(rows[:, 5].mean()) for part, rows in found.items()}
+
+
+def meters(run: FinishedRun) -> dict[str, float]:
+    """The run's meters at the end, means over its last evaluations, and before training those that are no changes.
+
+    Empty for a run that trained no language model, or was made before there were meters. A `UserError` if the file is
+    damaged.
+    """
+    try:
+        content = content_of(run.folder, "meters.csv")
+    except FileNotFoundError:
+        return {}
+    check_content("meters.csv", content, run.done)
+    steps, found = read_meters(content)
+    if not np.array_equal(steps, run.result.curve_steps):
+        raise UserError(f"run {run.id}: meters.csv is of other evaluations than episodes.csv")
+    known = {name: found[name] for name in METERS if name in found}
+    ends = {name: float(values[-run.config.headline_evaluations :].mean()) for name, values in known.items()}
+    return ends | {f"{name}_before": float(known[name][0]) for name in NOT_CHANGES if name in known}
 
 
 def measure(run: FinishedRun) -> Measures:
@@ -63,8 +96,13 @@ def steps_to_enough(steps: Array, curve: Array) -> float:
 def robustness(parts: Mapping[str, float], split: str) -> float:
     """The mean over a split's views but the original, divided by the original; NaN where there is nothing to divide."""
     original = parts.get(f"{split}/{ORIGINAL}", 0.0)
-    others = [share for part, share in parts.items() if part.startswith(f"{split}/") and part != f"{split}/{ORIGINAL}"]
-    return float(np.mean(others)) / original if others and original > 0 else math.nan
+    return others(parts, split) / original if original > 0 else math.nan
+
+
+def others(parts: Mapping[str, float], split: str) -> float:
+    """The mean over a split's views but the original; NaN where there are none."""
+    shares = [share for part, share in parts.items() if part.startswith(f"{split}/") and part != f"{split}/{ORIGINAL}"]
+    return float(np.mean(shares)) if shares else math.nan
 
 
 def _parts(run: FinishedRun) -> dict[str, Array]:

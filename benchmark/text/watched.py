@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,15 +29,20 @@ def load_policy(folder: Path, config: TextConfig) -> Policy:
     """The policy of the run in `folder`; a `UserError` if its checkpoint is not what was written."""
     if config.agent in UNTAUGHT:
         return UNTAUGHT_POLICIES[config.agent]
+    agent, _ = build_agent(config)
+    load_weights(agent, folder)
+    policy: Policy = agent.policy()
+    return policy
+
+
+def load_weights(agent: Any, folder: Path) -> None:
+    """Bring an agent to the checkpoint of the run in `folder`; a `UserError` if that is not what was written."""
     check_checkpoint(folder)
     tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
-    agent, _ = build_agent(config)
     try:
         agent.load(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
-    policy: Policy = agent.policy()
-    return policy
 
 
 @dataclass(frozen=True)

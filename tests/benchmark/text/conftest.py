@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from lamobench.benchmark.runs.tracks import Wanted
-from lamobench.benchmark.text import adaptations, track
+from lamobench.benchmark.text import adaptations, loop, track
 from lamobench.benchmark.text.config import TextConfig
+from lamobench.benchmark.text.meters import HOLDERS, Probes, probes_of
 from lamobench.benchmark.text.resolve import resolve
 from lamobench.datasets.games.words import meanings
 
@@ -41,6 +42,19 @@ def _few_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Distillation looks at ten glosses of a thousand."""
     known = meanings()
     monkeypatch.setattr(adaptations, "meanings", lambda: replace(known, glosses=known.glosses[:10]))
+
+
+@pytest.fixture(autouse=True)
+def _few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole runs are metered on two hundred texts of seven hundred."""
+    monkeypatch.setattr(loop, "probes_of", lambda task: few(probes_of(task)))
+
+
+def few(probes: Probes) -> Probes:
+    """Some of the texts, with pairs of the nouns that are left."""
+    nouns = tuple(dict.fromkeys((*(noun for one, other, _ in probes.pairs[::100] for noun in (one, other)), *HOLDERS)))
+    pairs = tuple((one, other, steps) for one, other, steps in probes.pairs if {one, other} <= set(nouns))
+    return replace(probes, glosses=probes.glosses[:20], nouns=nouns, pairs=pairs)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
+from lamobench.benchmark.runs.meters import meters_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
 from lamobench.benchmark.text.config import TextConfig
 from lamobench.benchmark.text.settings import PARTS
@@ -22,6 +23,21 @@ OUTCOMES: dict[str, tuple[list[float], dict[str, float]]] = {
         [0.25, 0.75, 1.0, 1.0],
         {"train/orig": 1.0, "train/paraphrase": 0.75, "train/shuffle": 0.25, "ood/orig": 0.5},
     ),
+    "drrn-top-k": (
+        [0.25, 0.5, 0.75, 1.0],
+        {"train/orig": 1.0, "train/paraphrase": 0.5, "train/shuffle": 0.5, "ood/orig": 0.25},
+    ),
+}
+# Of a run that trains its language model, at each evaluation; a seed adds a hundredth to the last.
+METERS = {
+    "cka_glosses": [1.0, 0.9, 0.8, 0.7],
+    "drift_glosses": [0.0, 0.1, 0.2, 0.3],
+    "cka_nouns": [1.0, 0.9, 0.6, 0.5],
+    "drift_nouns": [0.0, 0.2, 0.3, 0.4],
+    "neighbours_nouns": [1.0, 0.9, 0.7, 0.6],
+    "anisotropy_nouns": [0.25, 0.3, 0.4, 0.6],
+    "weight_change": [0.0, 0.01, 0.02, 0.03],
+    "holders_train": [0.5, 0.5, 0.4, 0.3],
 }
 # The same of methods that learn from recorded games.
 RECORDED: dict[str, tuple[list[float], dict[str, float]]] = {
@@ -80,6 +96,11 @@ def write_run(root: Path, method: str, seed: int) -> Path:
     (folder / "episodes.csv").write_text(episodes_csv(played))
     (folder / "stages.csv").write_text(f"{HEADER}\n{stages_csv(parts)}")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if config.adaptation != "fixed":
+        meters = [{name: METERS[name][place] for name in METERS} for place in range(len(STEPS))]
+        meters[-1] = {name: value + 0.01 * seed for name, value in meters[-1].items()}
+        lines = zip(STEPS, meters, strict=True)
+        (folder / "meters.csv").write_text("".join(meters_csv(step, row, header=step == 0) for step, row in lines))
     done = {"params_total": 1000, "params_trainable": 10, "train_seconds": 1.0, "simulator": "lamobench 0.1.0"}
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
     return folder

@@ -15,7 +15,7 @@ from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three methods with two seeds, ranked, with their archive."""
+    """Four methods with two seeds, ranked, with their archive."""
     root = tmp_path_factory.mktemp("text")
     for method in OUTCOMES:
         for seed in (0, 1):
@@ -45,20 +45,33 @@ def test_rows_by_hand(results: Path) -> None:
     assert not any("seconds" in column for column in fixed)
     assert [fixed[name] for name in CHOSEN] == ["", "0.001", ""]  # nothing of the language model is trained
     assert found["random"]["learning_rate"] == ""
+    assert fixed["cka_nouns"] == fixed["anisotropy_nouns_before"] == ""
+    tuned = found["drrn-top-k"]  # means of the last two evaluations, and of both seeds
+    assert float(tuned["cka_nouns"]) == pytest.approx(0.55 + 0.01 / 4, abs=1e-4)
+    assert float(tuned["anisotropy_nouns"]) == pytest.approx(0.5 + 0.01 / 4, abs=1e-4)
+    assert float(tuned["anisotropy_nouns_before"]) == 0.25
+    assert float(tuned["holders_train_low"]) < float(tuned["holders_train"]) < float(tuned["holders_train_high"])
+    assert "cka_nouns_before" not in tuned
+    assert tuned["wordnet"] == tuned["cross_entropy"] == ""
 
 
 def test_tables_have_a_line_for_each_split(results: Path) -> None:
     runs = finished(map(read_run, sorted((results.parent / "runs").iterdir())))
-    learning, viewed = tables(rows(group_runs(runs)))
+    learning, viewed, metered = tables(rows(group_runs(runs)))
     assert learning.startswith("tidy-medium (cpu profile, 2 seeds)\n")
-    assert [line.split("  ")[0] for line in learning.splitlines()[2:5]] == [
+    assert [line.split("  ")[0] for line in learning.splitlines()[2:6]] == [
         "fixed (gpt2-mini)",
+        "top-k (gpt2-mini)",
         "hash",
         "Random",
     ]
     lines = [line for line in viewed.splitlines() if " train " in line or " ood " in line]
-    assert len(lines) == 6
-    assert all(len(line) <= 100 for table in (learning, viewed) for line in table.splitlines())
+    assert len(lines) == 8
+    cells = [line.split() for line in metered.splitlines()[2:6]]
+    assert [line[0] for line in cells] == ["before", "nouns", "top-k", "nouns"]
+    assert cells[1] == ["nouns", "0.25", "0.50"]
+    assert cells[3][1:] == ["0.55", "0.35", "0.65", "0.50", "0.03", "0.35"]
+    assert all(len(line) <= 100 for table in (learning, viewed, metered) for line in table.splitlines())
 
 
 def test_the_archive_says_the_same(results: Path, tmp_path: Path) -> None:

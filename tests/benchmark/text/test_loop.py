@@ -9,12 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.runs.stages import read_stages
 from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.text import track
 from lamobench.benchmark.text.loop import Learning
-from lamobench.benchmark.text.measures import ends, measure
+from lamobench.benchmark.text.measures import METERS, NOT_CHANGES, ends, measure, meters
+from lamobench.benchmark.text.pairs import read_pairs
 from lamobench.benchmark.training.life import Life
+from lamobench.datasets.json_files import read_json
 from lamobench.tests.benchmark.text.conftest import Tiny, train
 
 METHODS = ("random", "gold", "drrn-fixed-random", "drrn-lora", "drrn-ewc")
@@ -38,9 +41,26 @@ def test_every_method_is_trained_and_measured(method: str, tiny: Tiny, tmp_path:
     assert len(stages) == 2 * len(config.parts)
     assert set(stages[:, 0]) == {20, 30}
     assert (run.done["params_trainable"] > 0) == method.startswith("drrn")
+    metered = meters(run)
+    assert bool(metered) == (run.folder / "meters.csv").exists() == (method in ("drrn-lora", "drrn-ewc"))
+    assert set(metered) <= {*METERS, *(f"{name}_before" for name in NOT_CHANGES)}
     if method == "gold":
         assert set(ends(run).values()) == {1.0}
         assert found.robustness == 1.0
+    if method.startswith("drrn"):
+        told = read_json(run.folder / "transcript.json")
+        last = parse_episodes((run.folder / "episodes.csv").read_bytes())[-config.evaluation_episodes]
+        assert (told["share"], told["moves"]) == (pytest.approx(last.episode_return, abs=1e-4), last.length)
+        assert len(told["kept"]) == min(last.length, 60)
+        assert all(move["given"] in move["commands"] for move in told["kept"])
+        assert all(0 < sum(move["commands"].values()) <= 1.001 for move in told["kept"])
+    pairs = read_pairs(run)
+    assert (pairs is not None) == bool(metered)
+    if pairs is not None:
+        np.testing.assert_allclose(pairs.before.diagonal(), 1.0, atol=1e-5)
+        assert (pairs.rewarded <= pairs.read).all()
+        assert 0 < pairs.read.diagonal().max() <= config.steps
+        assert np.abs(pairs.rise).max() > 0
     again = track.play(run.folder, config, "cpu", "", 5, 3)
     assert [played.seed for played in again] == [0, 1, 2]
 
@@ -69,7 +89,9 @@ def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
     np.random.seed(123)  # noqa: NPY002
     cut = train(config, tmp_path / "cut")
     whole = train(config, tmp_path / "whole")
-    for name in ("episodes.csv", "stages.csv"):
+    trained = ["meters.csv", "pairs.csv"] if method == "drrn-distill" else []
+    names = ["episodes.csv", "stages.csv", "transcript.json", *trained]
+    for name in names:
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
     assert without_seconds(cut) == without_seconds(whole)
     ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))

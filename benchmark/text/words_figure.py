@@ -1,0 +1,129 @@
+"""Words of the games in two dimensions, before training and after: the paper's figure, with axes that stand still.
+
+The plane is that of the first two principal components of the words' vectors before training, of length 1 each; what
+became of them is put into the same plane. Shapes: W words, D width of a vector.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ...baselines.text.drrn import DRRN
+from ...datasets.errors import UserError
+from ...datasets.games.house import ROOM_OF, ROOMS, THINGS, noun_of
+from ...datasets.trajectories import Array
+from ..figures.card import GRID, INK, MUTED, Grid, card_of_panels
+from ..lm.sentences import SentenceEncoder
+from ..scores.run import FinishedRun
+from .build import build_agent
+from .config import text_config
+from .degeneration import FinishedArm
+from .pairs import Pairs, read_pairs
+from .watched import load_weights
+
+RISEN = 6  # pairs that are joined by a line
+KINDS = {"thing": "#0B4F9E", "place": "#CC3311", "other word": "#8A8F98"}
+PANEL_HEIGHT = 3.3  # inches
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words in the plane."""
+
+    nouns: tuple[str, ...]  # W
+    before: Array  # (W, 2)
+    after: Array  # (W, 2)
+    risen: tuple[tuple[int, int], ...]  # the pairs whose cosine rose most
+
+
+def words_of(run: FinishedRun, nouns: Sequence[str]) -> Words:
+    """Some of the nouns that a run read; a `UserError` if it trained no language model, or has no checkpoint."""
+    config = text_config(run.config)
+    pairs = read_pairs(run)
+    if pairs is None:
+        raise UserError(f"run {run.id} trained no language model: its words stand where they were")
+    agent, _ = build_agent(config)
+    untouched = _vectors(agent, nouns)
+    load_weights(agent, run.folder)
+    return Words(tuple(nouns), *in_plane(untouched, _vectors(agent, nouns)), risen_most(pairs, nouns))
+
+
+@torch.no_grad()
+def _vectors(agent: DRRN, nouns: Sequence[str]) -> Array:
+    """The vectors (W, D) of nouns, of length 1."""
+    assert isinstance(agent.encoder, SentenceEncoder)
+    return np.asarray(F.normalize(agent.encoder.encode(nouns).double(), dim=1))
+
+
+def in_plane(untouched: Array, trained: Array) -> tuple[Array, Array]:
+    """Both sets of vectors (W, D) in the plane of the first two principal components of the untouched ones, (W, 2)."""
+    middle = untouched.mean(0)
+    _, _, directions = np.linalg.svd(untouched - middle, full_matrices=False)
+    plane = directions[:2].T
+    plane = plane * np.where(plane[np.abs(plane).argmax(0), range(2)] < 0, -1.0, 1.0)  # which of two signs is chance
+    return (untouched - middle) @ plane, (trained - middle) @ plane
+
+
+def risen_most(pairs: Pairs, nouns: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """The numbers among `nouns` of the pairs whose cosine rose most."""
+    places = [pairs.nouns.index(noun) for noun in nouns]
+    first, second = np.triu_indices(len(nouns), 1)
+    order = np.argsort(-pairs.rise[np.ix_(places, places)][first, second], kind="stable")[:RISEN]
+    return tuple(zip(first[order].tolist(), second[order].tolist(), strict=True))
+
+
+def words_figure(shown: Mapping[str, Words], task: str, path: Path) -> None:
+    """Write a PNG: words before training, then after it as each of the runs has it, by what the panel is called."""
+    first = next(iter(shown.values()))
+    last = list(shown.values())[-1]
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=colour, label=kind, markersize=4.5)
+        for kind, colour in KINDS.items()
+    ]
+    about = (
+        f"{len(first.nouns)} nouns that training read. Both axes are principal components of their vectors before "
+        "training, in every panel; every vector has length 1. Joined: the "
+        f"{RISEN} pairs whose cosine rose most; before training, those of the last panel."
+    )
+    grid = Grid(1 + len(shown), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.03, shared=True)
+    with card_of_panels(path, f"{task}: words before and after", about, handles, grid) as panels:
+        _draw_words(panels[0], "Before training", first.nouns, first.before, last.risen)
+        for axes, (title, words) in zip(panels[1:], shown.items(), strict=True):
+            _draw_words(axes, title, words.nouns, words.after, words.risen)
+
+
+def _draw_words(axes: Axes, title: str, nouns: Sequence[str], places: Array, joined: Sequence[tuple[int, int]]) -> None:
+    for one, other in joined:
+        axes.plot(*places[[one, other]].T, color=MUTED, linewidth=0.8, zorder=1)
+    axes.scatter(places[:, 0], places[:, 1], s=9, c=[KINDS[kind_of(noun)] for noun in nouns], linewidth=0, zorder=2)
+    for number in {number for pair in joined for number in pair}:
+        axes.annotate(
+            nouns[number], places[number], xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=3
+        )
+    axes.set_title(title)
+    axes.tick_params(labelbottom=True)
+    axes.margins(x=0.12)
+    axes.grid(color=GRID)
+
+
+def kind_of(noun: str) -> str:
+    """The kind of a noun: a thing of the house, a place in it, or another word."""
+    if noun in {noun_of(name) for name in THINGS}:
+        return "thing"
+    return "place" if noun in {*ROOM_OF, *ROOMS} else "other word"
+
+
+def words_at_rates(every: Sequence[FinishedArm]) -> dict[str, Words]:
+    """The words of the first method that trains a language model, at each learning rate, of the first seed."""
+    trained = [finished for finished in every if finished.arm.trains]
+    own = [finished for finished in trained if finished.arm.method == trained[0].arm.method]
+    runs = {f"After, at a rate of {finished.arm.rate:g}": finished.group.runs[0] for finished in own}
+    read = [pairs.nouns for run in runs.values() if (pairs := read_pairs(run)) is not None]
+    nouns = [noun for noun in read[0] if all(noun in known for known in read)] if read else []
+    return {title: words_of(run, nouns) for title, run in runs.items()} if len(nouns) > 2 else {}

@@ -1,0 +1,142 @@
+"""Meters of degeneration: by hand, beside plain loops, and on an encoder whose weights are moved."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from lamobench.baselines.text.drrn import trained_weights
+from lamobench.benchmark.lm.sentences import SentenceEncoder, load_sentence_encoder
+from lamobench.benchmark.lm.tuned_sentences import train_all, train_top, train_updates
+from lamobench.benchmark.runs.meters import meters_csv, read_meters
+from lamobench.benchmark.text.measures import METERS
+from lamobench.benchmark.text.meters import (
+    HOLDERS,
+    Meters,
+    Probes,
+    holder_rank,
+    path_correlation,
+    probes_of,
+    right_holders,
+    things_by_split,
+)
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.games.families import make_games
+from lamobench.datasets.games.house import THINGS
+from lamobench.datasets.games.tasks import find_game_task
+from lamobench.datasets.games.words import meanings
+from lamobench.tests.benchmark.text.conftest import few
+
+TASK = find_game_task("tidy-medium")
+
+
+@pytest.fixture
+def encoder(tiny_gpt2: Path) -> SentenceEncoder:
+    return load_sentence_encoder(str(tiny_gpt2))
+
+
+def test_ranks_by_hand() -> None:
+    things = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    holders = torch.tensor([[1.0, 0.1], [1.0, 0.9], [0.0, 1.0]])
+    right = torch.tensor([[True, False, False], [True, False, False], [True, False, True]])
+    assert holder_rank(things, holders, right) == pytest.approx((1 / 1 + 1 / 3 + 1 / 2) / 3)
+    assert holder_rank(5.0 * things, 0.1 * holders, right) == holder_rank(things, holders, right)
+    same = torch.ones(3, 2)
+    assert holder_rank(same, same, torch.eye(3) > 0) == pytest.approx(1 / 2)  # the middle of three places
+
+
+def test_ranks_are_those_of_a_plain_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    things = list(THINGS.values())
+    ours = torch.randn(len(things), 7, generator=generator)
+    theirs = torch.randn(len(HOLDERS), 7, generator=generator)
+    ranks = []
+    for thing, vector in zip(things, ours, strict=True):
+        near = [float(torch.cosine_similarity(vector, holder, dim=0)) for holder in theirs]
+        ordered = [HOLDERS[place] for place in np.argsort(near)[::-1]]
+        ranks.append(1 + min(ordered.index(place) for place in thing.places))
+    assert holder_rank(ours, theirs, right_holders(things)) == pytest.approx(np.mean(1 / np.array(ranks)))
+
+
+def test_things_stand_in_the_split_that_shows_them_first() -> None:
+    found = things_by_split(TASK)
+    assert set(found) == {"train", "valid", "ood"}
+    games = make_games("tidy-medium", "train", 5)
+    assert {thing.name for thing in found["train"]} == {
+        thing.name
+        for game in games
+        for thing in game.house.things  # type: ignore[attr-defined]
+    }
+    assert all(thing.seen for thing in found["valid"])
+    assert {thing.name for thing in found["ood"]} == {name for name, thing in THINGS.items() if not thing.seen}
+    assert sum(map(len, found.values())) == len(THINGS)
+    (elsewhere,) = things_by_split(find_game_task("cave-start")).items()
+    assert elsewhere == ("ood", tuple(THINGS.values()))
+
+
+def test_nouns_that_are_as_near_as_in_wordnet_correlate() -> None:
+    line = Probes((), ("a", "b", "c", "d"), (("a", "b", 1), ("a", "c", 2), ("a", "d", 7)), {})
+    angles = torch.tensor([0.0, 0.1, 0.2, 0.3])
+    vectors = torch.stack([angles.cos(), angles.sin()], 1)
+    assert path_correlation(vectors, line) == pytest.approx(1.0)
+    assert path_correlation(vectors[[0, 3, 2, 1]], line) == pytest.approx(-1.0)
+    assert path_correlation(torch.ones(4, 2), line) == 0.0
+    probes = few(probes_of(TASK))
+    drawn = torch.randn(len(probes.nouns), 5, generator=torch.Generator().manual_seed(0))
+    near = [
+        float(torch.cosine_similarity(*(drawn[probes.nouns.index(noun)] for noun in pair), dim=0))
+        for *pair, _ in probes.pairs
+    ]
+    steps = [steps for *_, steps in probes.pairs]
+    assert path_correlation(drawn, probes) == pytest.approx(-spearmanr(near, steps).statistic)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [train_all, lambda encoder: train_top(encoder, 1), lambda encoder: train_updates(encoder, 2, 8.0)],
+    ids=["full", "top", "lora"],
+)
+def test_what_stands_still_has_not_changed_and_what_moves_has(
+    prepare: Callable[[SentenceEncoder], None], encoder: SentenceEncoder
+) -> None:
+    prepare(encoder)
+    before = {name: weight.detach().clone() for name, weight in encoder.model.named_parameters()}
+    meters = Meters(encoder, few(probes_of(TASK)))
+    still = meters.measure()
+    assert set(still) == set(METERS)
+    assert [still[name] for name in ("weight_change", "cross_entropy")] == [0.0, 0.0]
+    for kind in ("glosses", "nouns"):
+        assert still[f"cka_{kind}"] == pytest.approx(1.0)
+        assert still[f"drift_{kind}"] == pytest.approx(0.0, abs=1e-6)
+        assert still[f"neighbours_{kind}"] == 1.0
+    with torch.no_grad():
+        for place, weight in enumerate(trained_weights(encoder).values()):
+            weight += torch.randn(weight.shape, generator=torch.Generator().manual_seed(place))
+    moved = meters.measure()
+    for kind in ("glosses", "nouns"):
+        assert moved[f"cka_{kind}"] < 1.0
+        assert moved[f"neighbours_{kind}"] < 1.0
+        assert moved[f"drift_{kind}"] > 0.0
+    assert moved["cross_entropy"] != 0.0
+    if not any("lora_" in name for name in before):
+        after = dict(encoder.model.named_parameters())
+        apart = sum(float((after[name] - weight).detach().double().square().sum()) for name, weight in before.items())
+        norm = sum(float(weight.double().square().sum()) for weight in before.values())
+        assert moved["weight_change"] == pytest.approx((apart / norm) ** 0.5, rel=1e-4)
+
+
+def test_glosses_are_none_that_distillation_holds() -> None:
+    assert not set(probes_of(TASK).glosses) & set(meanings().glosses)
+
+
+def test_a_file_of_meters_round_trips_and_a_damaged_one_is_a_line() -> None:
+    content = meters_csv(0, {"a": 1.0, "b": 0.1}, header=True) + meters_csv(10, {"a": 1 / 3, "b": -2.0}, header=False)
+    steps, found = read_meters(content.encode())
+    assert steps.tolist() == [0, 10]
+    assert {name: values.tolist() for name, values in found.items()} == {"a": [1.0, 1 / 3], "b": [0.1, -2.0]}
+    for damaged in (content[:-1], content.replace("0.1", "nan"), content.replace("step", "stop"), ""):
+        with pytest.raises(UserError, match=r"meters\.csv"):
+            read_meters(damaged.encode())
