@@ -144,8 +144,25 @@ def test_tasks_in_stages_have_five_seeds_unless_others_are_named() -> None:
     assert demo[demo.index("--methods") + 1 : demo.index("--runs")] == ["finetune", "finetune-bc", "frozen"]
 
 
+def test_nethack_is_recorded_before_it_is_learned() -> None:
+    for target, games, seeds in (
+        ("nethack-lite", "nethack-autoascend", ["0", "1", "2", "3", "4"]),
+        ("nethack-probe", "nethack-autoascend-pilot", ["0", "1"]),
+    ):
+        record, sweep, board = would_run(target)
+        assert record == ["data", "record", games]
+        assert "nethack-lite" in sweep
+        assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == seeds
+        assert (f"environment.recording={games}" in sweep) == (target == "nethack-probe")
+        assert board[board.index("--output") + 1] == f"results/finetune/{target}"
+
+
 def test_long_targets_say_first_what_they_take() -> None:
-    for target, price in (("robotic-sequence", "five hours"), ("robotic-sequence-2", "three minutes")):
+    for target, price in (
+        ("robotic-sequence", "five hours"),
+        ("robotic-sequence-2", "three minutes"),
+        ("nethack-lite", "an hour"),
+    ):
         done = subprocess.run(
             ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
         )
