@@ -1,7 +1,7 @@
 """Text games: our own beside TextWorldExpress and TextWorld, where they are installed.
 
 TextWorld plays the same house, and tells the commands that it takes at every move; TextWorldExpress plays a game of the
-same kind, of three things in a room. Its work is done by another process, of which the clock "cpu" sees nothing: by that
+same kind, of three things in a room. Another process does its work, of which the clock "cpu" sees nothing: by that
 clock it is left out.
 """
 
