@@ -131,7 +131,7 @@ $(EVERY_GAME): setup
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo
-	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --runs runs/text-demo
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --budget view_episodes=25 --runs runs/text-demo
 	@$(BIN)/lamobench leaderboard --runs runs/text-demo --output results/text/demo --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv
