@@ -154,7 +154,7 @@ tidy-medium-recorded: setup ## text games that others played: cloning and LaMo o
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo
-	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --runs runs/text-demo
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --budget view_episodes=25 --runs runs/text-demo
 	@$(BIN)/lamobench leaderboard --runs runs/text-demo --output results/text/demo --archive
 
 degeneration: setup ## what fine-tuning makes of a language model, in every way at three rates, beside the score: results/text/degeneration (says first how many hours)

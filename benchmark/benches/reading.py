@@ -37,8 +37,11 @@ class PaddedEncoder(SentenceEncoder):
 
 
 def text_update(settings: Settings, scratch: Path) -> list[Row]:
-    """An update of 16 transitions of tidy-medium, where the last two layers of the language model learn."""
-    model = "minilm" if at_hand("minilm") else "gpt2-mini"
+    """An update on tidy-medium, where the last two layers of each language model at hand learn."""
+    return [_text_update(settings, model) for model in ("gpt2-mini", "minilm") if at_hand(model)]
+
+
+def _text_update(settings: Settings, model: str) -> Row:
     ours = make_agent(load_sentence_encoder(model))
     loaded = load_sentence_encoder(model)
     padded = PaddedEncoder(loaded.model, loaded.tokenizer)
@@ -48,12 +51,12 @@ def text_update(settings: Settings, scratch: Path) -> list[Row]:
     assert abs(losses[0] - losses[1]) < SAME
     rounds = in_turn(settings, updates(ours, forget=False), updates(plain, forget=True))
     what = f"update of {BATCH} transitions, {model}, {LAYERS} layers trained"
-    return [faster(what, "every sentence read again, padded", rounds, TIMES)]
+    return faster(what, "every sentence read again, padded", rounds, TIMES)
 
 
 def at_hand(model: str) -> bool:
-    """Tell if a packaged language model is installed."""
-    return importlib.util.find_spec(PACKAGED[model].module) is not None
+    """Tell if a language model ships with the suite, or its package is installed."""
+    return model not in PACKAGED or importlib.util.find_spec(PACKAGED[model].module) is not None
 
 
 def make_agent(encoder: SentenceEncoder) -> DRRN:

@@ -8,7 +8,7 @@ from lamobench.benchmark.benches.harness import Settings
 
 def test_an_update_is_measured_beside_one_that_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have the same loss, or the measurement would stop."""
-    monkeypatch.setattr(reading, "at_hand", lambda model: False)
+    monkeypatch.setattr(reading, "at_hand", lambda model: model == "gpt2-mini")
     monkeypatch.setattr(reading, "MOVES", 20)
     monkeypatch.setattr(reading, "BATCH", 4)
     (row,) = reading.text_update(Settings(clock="cpu", rounds=1, seconds=1e-4), tmp_path)
