@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PRINTED = {
     "method": "method",
-    "learning_rate": "rate",
+    "encoder_learning_rate": "rate",
     "seeds": "seeds",
     "train/orig": "score",
     "robustness": "robust",

@@ -104,6 +104,7 @@ def target_data() -> dict[str, tuple[str, ...]]:
         **dict.fromkeys(("ablation", "cpu-results"), tuple(TABLE.values())),
         "ablation-lamo": ("reacher2d-medium-large", "kitchen-complete"),
         "faults": ("reacher2d-medium-large", "kitchen-complete", "breakout-medium"),
+        "tidy-medium-recorded": ("tidy-medium-mixed",),
     }
 
 
@@ -111,8 +112,9 @@ def _targets() -> list[dict[str, Any]]:
     """One row a make target: what it would need that is not here yet."""
     from ...datasets.catalog import status
     from ...datasets.entries import Recorded
+    from ...datasets.games.recordings import status as status_of_games
 
-    ready = {row["dataset"] for row in status() if row["state"] == "ready"}
+    ready = {row["dataset"] for row in (*status(), *status_of_games()) if row["state"] == "ready"}
     rows = []
     for target, datasets in target_data().items():
         missing = [dataset for dataset in datasets if dataset not in ready]

@@ -50,7 +50,7 @@ def _place(row: Row) -> dict[str, Value]:
     run = row.first
     trains = bool(row.runs[0].files.get(PAIRS))
     rate = run.policy.get("encoder_learning_rate") if trains else None
-    return {"task": run.task, "method": run.method, "learning_rate": rate, "lm": run.lm, "seeds": len(row.runs)}
+    return {"task": run.task, "method": run.method, "encoder_learning_rate": rate, "lm": run.lm, "seeds": len(row.runs)}
 
 
 def _pairs(row: Row) -> Iterator[tuple[list[str], Matrices]]:

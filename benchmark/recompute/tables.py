@@ -210,7 +210,7 @@ _LEADERBOARD_FORMATS = {
 _PLACE = ("profile", "source", "fraction", "datasets", "method", "lm")
 _AGGREGATES = (*_PLACE, "variant")
 _METHOD = ("profile", "method", "lm")
-_ARM = ("task", "method", "learning_rate", "lm")
+_ARM = ("task", "method", "encoder_learning_rate", "lm")
 
 TABLES = {
     "leaderboard.csv": Table(

@@ -67,7 +67,7 @@ class FinishedArm:
     def place(self) -> dict[str, Any]:
         """The columns that tell its rows from others'."""
         config = self.group.config
-        own = {"task": config.task, "method": self.arm.method, "learning_rate": self.arm.rate}
+        own = {"task": config.task, "method": self.arm.method, RATE: self.arm.rate}
         return own | {"lm": config.lm, "seeds": len(self.group.runs)}
 
 

@@ -92,8 +92,8 @@ def _size(rate: float | None, rates: Sequence[float]) -> float:
 
 def _draw_rewinds(axes: Axes, rows: Sequence[Mapping[str, Any]], rates: Sequence[float], name: str) -> None:
     """A line for each arm: per cent of points, or of neighbours lost, over alpha."""
-    for method, rate in dict.fromkeys((row["method"], row["learning_rate"]) for row in rows):
-        own = [row for row in rows if (row["method"], row["learning_rate"]) == (method, rate)]
+    for method, rate in dict.fromkeys((row["method"], row["encoder_learning_rate"]) for row in rows):
+        own = [row for row in rows if (row["method"], row["encoder_learning_rate"]) == (method, rate)]
         values = [100.0 * (1.0 - row[name] if name == LOST else row[name]) for row in own]
         line = method_line(method, "", [row["alpha"] for row in own], values)
         line.set(markersize=0.8 * _size(rate, rates), linewidth=1.3)

@@ -15,13 +15,14 @@ from ..scores.run import FinishedRun
 from ..scores.tuning import Trial, check_tuning_seeds
 from .config import ADAPTATION
 from .measures import measure
-from .resolve import at_hand, resolve
+from .resolve import CONTINUES, at_hand, resolve
 from .settings import PARTS
 
 UNSEEN = {"view_episodes": 1, "headline_evaluations": 1}  # values are chosen by the learning curve alone
 STILL = ("drrn-hash", "drrn-glove", "drrn-fixed")
 HELD = ("drrn-l2-init", "drrn-distill", "drrn-ewc")
-TRAINED = tuple(name for name, parts in PARTS.items() if parts.adaptation != "fixed")
+TRAINED = tuple(name for name, parts in PARTS.items() if parts.adaptation != "fixed" and parts.agent != CONTINUES)
+ACTORS = ("actor-critic-hash", "actor-critic-fixed")  # their weight of the entropy does what others' temperature does
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Knob:
 
 KNOBS = {
     "temperature": Knob((0.05, 0.1, 0.2, 0.3), STILL),
-    "learning_rate": Knob((3e-4, 1e-3, 3e-3), STILL),
+    "learning_rate": Knob((3e-4, 1e-3, 3e-3), STILL + ACTORS),
+    "entropy": Knob((0.01, 0.03, 0.1), ACTORS),
     "encoder_learning_rate": Knob((1e-5, 1e-4, 1e-3), TRAINED),
     f"{ADAPTATION}.coefficient": Knob((0.1, 1.0, 10.0), HELD),
 }

@@ -36,7 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, home: Path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(families.FAMILIES, "tidy-easy", replace(families.FAMILIES["tidy-easy"], move_limit=8))
         patch.setattr(resolve, "parts_of", lambda task: PARTS)
-        patch.setitem(settings.PROFILES, "cpu", replace(settings.PROFILES["cpu"], policy=SMALL))
+        patch.setitem(settings.PROFILES, "cpu", replace(settings.PROFILES["cpu"], policies={"drrn": SMALL}))
         for module in (loop, rewind):
             patch.setattr(module, "probes_of", lambda task: few(probes_of(task)))
         command = ["degeneration", "tidy-easy", "--methods", "random", "drrn-fixed", "drrn-top-k", "--jobs", "1"]
@@ -65,7 +65,7 @@ def table(study: Path, name: str) -> list[dict[str, str]]:
 
 def test_there_is_a_row_for_each_method_and_rate(study: Path) -> None:
     rows = table(study, "degeneration")
-    assert [(row["method"], row["learning_rate"]) for row in rows] == [
+    assert [(row["method"], row["encoder_learning_rate"]) for row in rows] == [
         ("random", ""),
         ("drrn-fixed", ""),
         ("drrn-top-k", "0.0001"),
@@ -77,7 +77,7 @@ def test_there_is_a_row_for_each_method_and_rate(study: Path) -> None:
     assert rows[1]["neighbours_nouns"] == rows[1]["pull"] == ""
     assert all(-1.0 <= float(row["pull"]) <= 1.0 for row in rows[2:] if row["pull"])
     assert {path.name for path in (study / "out").iterdir()} >= {"degeneration.png", "words.png", "risen.csv"}
-    risen = [row for row in table(study, "risen") if row["learning_rate"] == "0.1"]
+    risen = [row for row in table(study, "risen") if row["encoder_learning_rate"] == "0.1"]
     rises = [float(row["rise"]) for row in risen]
     assert rises == sorted(rises, reverse=True)
     assert rises[0] > 0

@@ -79,7 +79,12 @@ def test_every_method_is_every_method_that_can_be_trained_here(
     assert {"random", "gold", "drrn-hash", "drrn-fixed", "drrn-top-k"} <= set(left)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("left out: drrn-glove; word vectors 'glove' is not on this machine; type: pip install")
-    assert {run.method for run in resolve(replace(asked, choices={}))} == {"random", "gold", "drrn-hash"}
+    assert {run.method for run in resolve(replace(asked, choices={}))} == {
+        "random",
+        "gold",
+        "drrn-hash",
+        "actor-critic-hash",
+    }
     said = capsys.readouterr().err.splitlines()
     assert [line.partition("; ")[2][:24] for line in said] == ["word vectors 'glove' is ", "language model 'minilm' "]
     with pytest.raises(UserError, match=r"unknown language model 'no-such'"):

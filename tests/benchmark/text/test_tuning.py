@@ -20,11 +20,14 @@ ASKED = Wanted("tidy-easy", (), (1000,), choices={"lm": "gpt2-mini"})
 
 
 def test_every_setting_has_the_profiles_value_among_others() -> None:
-    methods = ("drrn-hash", "drrn-distill")
-    (hashed, held) = resolve(replace(ASKED, methods=methods))
-    for name, knob in KNOBS.items():
-        assert held.policy[name] in knob.values
+    for knob in KNOBS.values():
         assert set(knob.methods) <= set(PARTS)
+    methods = ("drrn-hash", "drrn-distill", "actor-critic-hash")
+    (hashed, held, actor) = resolve(replace(ASKED, methods=methods))
+    for name, knob in KNOBS.items():
+        chosen_of = held if held.method in knob.methods or "drrn-hash" in knob.methods else actor
+        assert chosen_of.policy[name] in knob.values
+    assert actor.policy["learning_rate"] in KNOBS["learning_rate"].values
     assert len(KNOBS["encoder_learning_rate"].values) == 3
     assert hashed.policy["temperature"] == held.policy["temperature"]
 

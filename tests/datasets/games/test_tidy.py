@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from lamobench.datasets.games.families import TUNING_GAMES
 from lamobench.datasets.games.house import THINGS
 from lamobench.datasets.games.tidy import Tidy
 from lamobench.datasets.games.tidy_plans import OTHER, SIZES, TRAINING, Plan, plan_of, plans
@@ -60,8 +61,8 @@ def test_the_last_move_can_win() -> None:
 def test_games_differ_and_have_their_sizes(level: str) -> None:
     seen = plans(level, True)
     unseen = plans(level, False)
-    assert (len(seen), len(unseen)) == (TRAINING + OTHER, OTHER)
-    assert len({*seen, *unseen}) == TRAINING + 2 * OTHER
+    assert (len(seen), len(unseen)) == (TRAINING + OTHER + TUNING_GAMES, OTHER)
+    assert len({*seen, *unseen}) == TRAINING + 2 * OTHER + TUNING_GAMES
     numbers, rooms = SIZES[level]
     assert {len(plan.things) for plan in (*seen, *unseen)} == set(numbers)
     assert {len(plan.rooms) for plan in (*seen, *unseen)} == {rooms}
