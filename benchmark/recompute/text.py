@@ -29,6 +29,7 @@ CHANGES = (
 LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_valid", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 
+AMOUNTS = ("steps_to_80", "moves", "robustness")
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
 
 Value = str | int | float | None
@@ -121,7 +122,9 @@ def _meters(content: bytes, last: int) -> Measures:
 
 
 def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
-    """The columns of a mean over the values that are known, and its interval."""
+    """The columns of a mean over the values that are known, and its interval, cut to what it can be."""
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    least, most = (0.0, 1.0) if name in (*PARTS, "area", "best") else (0.0 if name in AMOUNTS else -math.inf, math.inf)
+    low, high = np.clip((found.low, found.high), least, most)
+    return {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -51,6 +51,10 @@ MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+SHARE = (0.0, 1.0)
+AMOUNT = (0.0, math.inf)
+# What measures can be, to which their intervals are cut; a split in a view is a share of points.
+BOUNDS = {"area": SHARE, "best": SHARE, "steps_to_80": AMOUNT, "moves": AMOUNT, "robustness": AMOUNT}
 LEARNING = (
     "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
     "interval. gain: in area on the hash, seed by seed. *: its interval lies above or below 0. 80 %: steps until an "
@@ -155,10 +159,12 @@ def _chosen(group: Group) -> dict[str, Any]:
 
 
 def columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
-    """The mean of values, but for those that are not there, and its interval."""
+    """The mean of values, but for those that are not there, and its interval, cut to what the measure can be."""
     known = np.array([value for value in values if math.isfinite(value)])
     found = estimate({"": known}, mean) if len(known) else UNKNOWN
-    cells = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    bounds = SHARE if "/" in name else BOUNDS.get(name, (-math.inf, math.inf))
+    low, high = np.clip((found.low, found.high), *bounds)
+    cells = {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return {column: None if math.isnan(value) else value for column, value in cells.items()}
 
 
