@@ -113,7 +113,7 @@ PARTS = {
             search_data=tuple(DATA),
             rewound=3,
         ),
-        # A run costs minutes: fewer seeds, half the steps, and a search on one data set.
+        # A run costs minutes: fewer seeds, and half the steps.
         Part(
             "smollm2",
             (*_CONTROLS, _LANGUAGE, Arm("dt-matched", "DT, size-matched", "dt-matched")),
@@ -122,7 +122,7 @@ PARTS = {
             evaluations=2,
             episodes=5,
             search_steps=150,
-            search_data=("kitchen-complete",),
+            search_data=tuple(DATA),
             rewound=1,
             precision="bfloat16",
             cached_context=True,
