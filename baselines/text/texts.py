@@ -129,17 +129,12 @@ def make_sequences(texts: Texts, numbers: Sequence[int]) -> tuple[list[int], Seq
 
 
 class PieceVectors:
-    """Vectors of pieces under weights that stand still: each is computed once."""
+    """Vectors of pieces under weights that stand still: each is computed once, beside others that are new with it."""
 
-    def __init__(self, texts: Texts, compute: Callable[[Sequence[str]], Tensor], *, one_by_one: bool) -> None:
-        """`compute`: the vectors (P, D) of pieces. `one_by_one`: each by itself.
-
-        A network's output for a piece can depend, in its last bits, on what is computed beside it. By itself it can't:
-        then it doesn't matter what is known already, and a run that goes on has the vectors that it had.
-        """
+    def __init__(self, texts: Texts, compute: Callable[[Sequence[str]], Tensor]) -> None:
+        """`compute`: the vectors (P, D) of pieces."""
         self.texts = texts
         self.compute = compute
-        self.one_by_one = one_by_one
         self.clear()
 
     def clear(self) -> None:
@@ -150,9 +145,8 @@ class PieceVectors:
     @torch.no_grad()
     def __call__(self, pieces: Sequence[int]) -> Tensor:
         """Return the vectors (1 + P, D) of different pieces, behind a row of zeros."""
-        new = [piece for piece in pieces if piece not in self.places]
-        for group in [[piece] for piece in new] if self.one_by_one else filter(None, [new]):
-            self._add(group)
+        if new := [piece for piece in pieces if piece not in self.places]:
+            self._add(new)
         return self.table[torch.tensor([0, *(self.places[piece] for piece in pieces)])]
 
     def _add(self, pieces: Sequence[int]) -> None:

@@ -47,6 +47,9 @@ class RecordedGames:
         rows = rng.integers(len(self.examples), size=self.agent.config.batch_size)
         return [self.agent.update([self.examples[row] for row in rows], rng)]
 
+    def forget(self) -> None:
+        """Forget nothing: all that is known is the recording."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Nothing: a recording is a file."""
         return {}

@@ -13,7 +13,7 @@ from ..lm.checkpoints import check_at_hand, model_type
 from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
 from ..runs.changes import changed
-from ..runs.config import MOST
+from ..runs.config import MOST, PRECISIONS
 from ..runs.methods import look_up, methods_of
 from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
@@ -35,9 +35,10 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
             raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
     if line := missing(task.family.name):
         raise UserError(line)
-    others = sorted(set(wanted.choices) - {"lm"})
+    others = sorted(set(wanted.choices) - {"lm", "precision"})
     if others:
         raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(others)}")
+    choose("precision", _precision(wanted), PRECISIONS)
     methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
@@ -83,13 +84,12 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
     lm = _language_model(wanted, parts)
     policy = _policy(wanted, method, budget)
     recording = recording_of(task, policy) if look_up(method).recorded else None
-    changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
         task=task.name,
         method=method,
-        profile=f"{wanted.profile} (changed)" if changes else wanted.profile,
+        profile=_named_profile(wanted),
         seed=seed,
-        precision="float32",
+        precision=_precision(wanted),
         batch_size=policy.get("batch_size", 1),
         **asdict(budget),
         policy=policy,
@@ -105,6 +105,18 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
         dataset=recording.name if recording else "",
         dataset_hash=recording.sha256 if recording else "",
     )
+
+
+def _precision(wanted: Wanted) -> str:
+    """The precision of the language model's products; methods without one have its name, and no use for it."""
+    return str(wanted.choices.get("precision", PRECISIONS[0]))
+
+
+def _named_profile(wanted: Wanted) -> str:
+    """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
+    changes = [_precision(wanted)] if _precision(wanted) != PRECISIONS[0] else []
+    changes += ["changed"] if wanted.budget or wanted.steps or wanted.settings else []
+    return f"{wanted.profile} ({', '.join(changes)})" if changes else wanted.profile
 
 
 def _language_model(wanted: Wanted, parts: Parts) -> str:

@@ -69,11 +69,26 @@ class StoppedError(Exception):
     """The run is cut short here."""
 
 
-@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill", "actor-critic-top-k"])
+@pytest.mark.parametrize(
+    ("method", "family", "precision"),
+    [
+        ("drrn-hash", "tiny_gpt2", "float32"),
+        ("drrn-fixed", "tiny_gpt2", "float32"),
+        ("drrn-distill", "tiny_gpt2", "float32"),
+        ("actor-critic-top-k", "reading_bert", "bfloat16"),
+    ],
+)
 def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
-    method: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    family: str,
+    precision: str,
+    tiny: Tiny,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    config = tiny(method)
+    layers = {"adaptation.layers": 1} if family == "reading_bert" else {}  # what lies below is kept
+    config = tiny(method, lm=request.getfixturevalue(family), precision=precision, **layers)
     settle = Life.settle
 
     def stop(life: Life) -> None:
