@@ -128,6 +128,31 @@ def make_sequences(texts: Texts, numbers: Sequence[int]) -> tuple[list[int], Seq
     return list(rows), found
 
 
+class VectorTable:
+    """Vectors (D,) by number, one behind the other in a tensor that doubles where it is full."""
+
+    def __init__(self, width: int) -> None:
+        self.places: dict[int, int] = {}
+        self.vectors = torch.zeros(256, width)  # the first stands for nothing, and stays 0
+
+    def lacking(self, numbers: Iterable[int]) -> list[int]:
+        """Those of some numbers that have no vector, each once."""
+        return [number for number in dict.fromkeys(numbers) if number not in self.places]
+
+    def add(self, numbers: Sequence[int], vectors: Tensor) -> None:
+        """Add the vectors (N, D) of different numbers that were lacking."""
+        start = len(self.places) + 1
+        end = start + len(numbers)
+        while end > len(self.vectors):
+            self.vectors = torch.cat([self.vectors, torch.zeros_like(self.vectors)])
+        self.vectors[start:end] = vectors
+        self.places |= {number: start + place for place, number in enumerate(numbers)}
+
+    def rows(self, numbers: Iterable[int]) -> Tensor:
+        """The vectors (N, D) of numbers, any of them as often as it stands there."""
+        return self.vectors[torch.tensor([self.places[number] for number in numbers], dtype=torch.int64)]
+
+
 class PieceVectors:
     """Vectors of pieces under weights that stand still: each is computed once, beside others that are new with it."""
 
@@ -139,20 +164,11 @@ class PieceVectors:
 
     def clear(self) -> None:
         """Forget all vectors, since the weights moved."""
-        self.places: dict[int, int] = {}
-        self.table = torch.zeros(256, self.texts.encoder.width)
+        self.known = VectorTable(self.texts.encoder.width)
 
     @torch.no_grad()
     def __call__(self, pieces: Sequence[int]) -> Tensor:
         """Return the vectors (1 + P, D) of different pieces, behind a row of zeros."""
-        if new := [piece for piece in pieces if piece not in self.places]:
-            self._add(new)
-        return self.table[torch.tensor([0, *(self.places[piece] for piece in pieces)])]
-
-    def _add(self, pieces: Sequence[int]) -> None:
-        start = len(self.places) + 1
-        end = start + len(pieces)
-        while end > len(self.table):
-            self.table = torch.cat([self.table, torch.zeros_like(self.table)])
-        self.table[start:end] = self.compute(self.texts.names(pieces))
-        self.places |= {piece: start + number for number, piece in enumerate(pieces)}
+        if new := self.known.lacking(pieces):
+            self.known.add(new, self.compute(self.texts.names(new)))
+        return torch.cat([self.known.vectors[:1], self.known.rows(pieces)])
