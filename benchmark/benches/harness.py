@@ -36,7 +36,7 @@ class KilledError(RuntimeError):
 class Settings:
     """The settings of a measurement."""
 
-    clock: str = "wall"  # "wall", or "cpu": processor seconds of this process and its children, for a machine that others use too
+    clock: str = "wall"  # "wall", or "cpu": processor seconds, children's too, for a machine that others use as well
     threads: int = 1  # of PyTorch's
     rounds: int = 5
     seconds: float = 0.3  # of a block, at least

@@ -2,8 +2,9 @@
 
 Where LaMo (Shi et al. 2024, arXiv 2310.20587) embeds returns, observations and actions as vectors, all three are words
 here: one sequence of tokens (`prompts.py`), read by the language model as it reads any text, with low-rank updates as
-the only thing that is trained. A command's score is how likely its words are to follow, a mean over its tokens as in
-Brown et al. 2020 (arXiv 2005.14165, Section 2.4), and the policy is the softmax over those that the game takes.
+the only thing that is trained. A command's score is the log probability that its words follow, and the policy is the
+softmax over those that the game takes, as in Carta et al. 2023 (arXiv 2302.02662, Section 3.2). A mean over a command's
+tokens would be no probability: where commands differ in one token of eight, it hardly tells them apart.
 Shapes: L tokens of a prompt, C commands, M tokens of the longest, D width.
 """
 
@@ -140,15 +141,15 @@ class TextLaMo:
         return [self._probabilities(episode) for episode in episodes]
 
     def scores(self, prompt: Sequence[int], commands: Sequence[Sequence[int]]) -> Tensor:
-        """The mean (C,) over each command's tokens of their log probability behind the prompt's, divided by T."""
+        """The log probability (C,) of each command's tokens behind the prompt's, divided by T."""
         words = pad_sequence([torch.tensor(command) for command in commands], batch_first=True)  # (C, M)
         lengths = torch.tensor([len(command) for command in commands])
         there = torch.arange(words.shape[1]) < lengths[:, None]  # (C, M)
         with autocast(self.precision, "cpu"):
             logits = self._logits(self._before(prompt, words)[there]).float()
         errors = F.cross_entropy(logits, words[there], reduction="none")
-        means = -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors) / lengths
-        return means / self.config.temperature
+        logs = -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors)
+        return logs / self.config.temperature
 
     def _before(self, prompt: Sequence[int], words: Tensor) -> Tensor:
         """The hidden states (C, M, D) that commands' tokens (C, M) are predicted from."""
