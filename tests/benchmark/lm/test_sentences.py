@@ -93,6 +93,7 @@ def test_bfloat16_is_near_and_leaves_what_is_exact_alone(family: str, request: p
     assert rounded.dtype == torch.float32
     assert 1e-6 < float((rounded - exact).norm() / exact.norm()) < 0.03
     torch.testing.assert_close(encoder.exact(PIECES), exact, atol=1e-5, rtol=1e-4)
+    assert torch.equal(encoder.encode(PIECES), rounded)
 
 
 @torch.no_grad()
@@ -129,6 +130,10 @@ def test_what_is_kept_of_the_layers_below_changes_nothing(layers: int, reading_b
         torch.testing.assert_close(split(PIECES), whole(PIECES), atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(split.encode(["axis"]), whole(["axis"]), atol=1e-6, rtol=1e-5)
     assert sorted(split.outputs) == (sorted(PIECES) if layers == 1 else [])  # of `forward` alone
+    split.outputs.clear()
+    split.remember(PIECES)
+    assert sorted(split.outputs) == (sorted(PIECES) if layers == 1 else [])
+    torch.testing.assert_close(split(PIECES), whole(PIECES), atol=1e-6, rtol=1e-5)
     for encoder in (whole, split):
         encoder(PIECES).square().sum().backward()
     theirs = dict(whole.named_parameters())
