@@ -99,5 +99,5 @@ def _mixed(attention: Any, heads: Tensor, bucket: Bucket) -> Tensor:
     if bucket.padding is not None:
         scores = scores.masked_fill(bucket.padding, -torch.inf)
     weights = attention.dropout(scores.softmax(-1))
-    mixed = (weights @ value).transpose(1, 2).reshape(sentences * longest, -1)
+    mixed: Tensor = (weights @ value).transpose(1, 2).reshape(sentences * longest, -1)
     return mixed if bucket.padding is None else mixed.index_select(0, bucket.places)
