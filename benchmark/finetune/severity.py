@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
 from ...datasets.counts import count_range
@@ -19,9 +18,9 @@ from ..figures.curves import method_line
 from ..runs.methods import look_up
 from ..runs.store import run_folder
 from ..runs.tracks import Wanted
-from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.collect import read_finished
 from ..scores.labels import label, method_order
+from ..scores.measured import columns
 from .config import FinetuneConfig
 from .measures import BOUNDS, Measures, measure
 from .resolve import methods_for, resolve
@@ -91,16 +90,8 @@ def _row(point: Point, measured: Sequence[Measures]) -> dict[str, Any]:
         "seeds": len(measured),
     }
     for name in MEASURED:
-        found = _estimate(name, [getattr(one, name) for one in measured])
-        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
-
-
-def _estimate(name: str, values: Sequence[float]) -> Estimate:
-    """The mean and its interval, which is cut to what the measure can be."""
-    found = estimate({"": np.asarray(values)}, mean)
-    low, high = np.clip((found.low, found.high), *BOUNDS[name])
-    return Estimate(found.value, float(low), float(high))
+        row |= columns(name, [getattr(one, name) for one in measured], BOUNDS[name])
+    return row
 
 
 def severity_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
