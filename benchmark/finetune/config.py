@@ -42,13 +42,6 @@ class FinetuneConfig(RunConfig):
         given = self.settings_of(ENVIRONMENT)
         return task.with_options(changed(task.options, given, "setting of the environment"))
 
-    def settings_of(self, prefix: str) -> dict[str, Any]:
-        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
-        if not prefix:
-            return {name: value for name, value in self.policy.items() if "." not in name}
-        start = f"{prefix}."
-        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
-
 
 def finetune_config(config: RunConfig) -> FinetuneConfig:
     """The configuration; a `UserError` if it is of another track."""

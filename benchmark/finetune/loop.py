@@ -19,8 +19,7 @@ from ...baselines.online.sac import SAC
 from ...baselines.online.sequences import SequenceMemory
 from ...baselines.online.transitions import Transitions
 from ...datasets.environments.nethack_lite import NetHackLite
-from ...datasets.errors import UserError
-from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
+from ..runs.checkpoint import Progress, restore, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
@@ -104,16 +103,11 @@ class Finetuning(Life):
 
     def load(self) -> Progress:
         """Bring agent, environments and random states to the checkpoint's."""
-        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
-        try:
-            self.agent.load(tensors)
-            self.rounds.load(tensors)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
-                f"delete {self.folder} to start that run again"
-            ) from None
-        return progress
+        return restore(self.checkpoint, self.rng, self._bring)
+
+    def _bring(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.agent.load(tensors)
+        self.rounds.load(tensors)
 
     def start(self) -> None:
         """Evaluate before the first round."""

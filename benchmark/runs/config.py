@@ -71,6 +71,13 @@ class RunConfig:
         """The share of the data, where runs are listed; empty where there is no such choice."""
         return ""
 
+    def settings_of(self, prefix: str) -> dict[str, Any]:
+        """The settings whose names begin with "PREFIX.", by the rest of their names; "": those without a prefix."""
+        if not prefix:
+            return {name: value for name, value in self.policy.items() if "." not in name}
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
+
     def choices(self) -> list[tuple[str, Sequence[str], Collection[str]]]:
         """Fields that hold names: the field, the names it holds, and the names it may hold."""
         return [("precision", [self.precision], PRECISIONS)]

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from ...baselines.text.drrn import DRRN
-from ...datasets.errors import UserError
 from ...datasets.games.game import Game
 from ...datasets.storage import write_json, write_text
 from ..lm.sentences import SentenceEncoder
-from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
+from ..runs.checkpoint import Progress, restore, write_checkpoint
 from ..runs.episodes import HEADER, Episode, episodes_csv
 from ..runs.layout import PAIRS, TRANSCRIPT
 from ..runs.meters import meters_csv
@@ -61,15 +60,7 @@ class Playing(Life):
 
     def load(self) -> Progress:
         """Bring agent, games and random state to the checkpoint's."""
-        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
-        try:
-            self.bring(tensors)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
-                f"delete {self.folder} to start that run again"
-            ) from None
-        return progress
+        return restore(self.checkpoint, self.rng, self.bring)
 
     def start(self) -> None:
         """Evaluate before the first step."""
