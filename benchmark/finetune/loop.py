@@ -81,19 +81,18 @@ class Finetuning(Life):
         retention = build_retention(config)
         generator = torch.Generator().manual_seed(config.seed)
         retention.prepare(agent.actor, self.memory, generator)
+        shared = (self.environment, retention, self.rng, config.environments)
         if isinstance(agent, Reinforce):
-            return ReinforceRounds(agent, self.environment, retention, config.environments, self.rng)
+            return ReinforceRounds(agent, *shared)
         if isinstance(agent, SAC):
             assert isinstance(self.memory, Transitions)
             buffer = ReplayBuffer(agent.config.capacity, spec_of(self.environment))
             retention.seed(buffer, self.memory)
-            rest = (buffer, config.environments, config.rollout_steps, self._explored(), self.rng)
-            return SACRounds(agent, self.environment, retention, *rest)
-        assert isinstance(agent, PPO)
+            return SACRounds(agent, *shared, config.rollout_steps, buffer, self._explored())
         if isinstance(agent, RecurrentPPO):
-            size = (config.environments, config.rollout_steps)
-            return RecurrentRounds(agent, self.environment, retention, *size, self.rng)
-        return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
+            return RecurrentRounds(agent, *shared, config.rollout_steps)
+        assert isinstance(agent, PPO)
+        return PPORounds(agent, *shared, config.rollout_steps)
 
     def _explored(self) -> torch.Tensor:
         """A mask (K,) of the stages that the agent knows nothing of."""
