@@ -32,8 +32,13 @@ class FinetuneConfig(RunConfig):
     environments: Number  # side by side
     rollout_steps: Number  # most steps of each in a round
     pretraining_seed: Annotated[int, Bounds(0, 2**32 - 1)]
-    pretrained_hash: str  # SHA-256 of the file that holds pi*
+    pretrained_hash: str  # SHA-256 of the file that holds pi*; "" in a plan, where that was not made yet
     data_hash: str  # of the demonstrations that pi* was cloned from; "" where it learned by itself
+
+    @property
+    def unmade(self) -> str:
+        """Its pi*, if the run was planned without it."""
+        return "" if self.pretrained_hash else f"pi* of {self.task}, seed {self.pretraining_seed}"
 
     @property
     def staged_task(self) -> StagedTask:

@@ -1,6 +1,6 @@
 """Filling in every number of a fine-tuning run, from what a user asks for.
 
-Resolving makes the policies pi* that are not there yet, since their hashes are part of a run's id.
+Resolving makes the policies pi* that are not there yet, since their hashes are part of a run's id. A plan makes none.
 """
 
 import importlib.metadata
@@ -14,20 +14,11 @@ from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.errors import UserError, choose
 from ..runs.changes import changed
 from ..runs.methods import methods_of
-from ..runs.requests import (
-    budget_changes,
-    by_prefix,
-    check_choices,
-    check_counts,
-    check_even,
-    check_seeds,
-    named_profile,
-    prefixed,
-)
+from ..runs.requests import asked_budget, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.tracks import Wanted
 from .build import AGENTS, build_agent, build_environment, build_retention, pretraining_of, retention_name, spec_of
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
-from .pretrained import pretrained
+from .pretrained import path_of, pretrained
 from .settings import SETTINGS, Budget
 
 
@@ -35,8 +26,7 @@ def resolve(wanted: Wanted) -> list[FinetuneConfig]:
     """Every method with every seed, each with the policy pi* of that seed; a `UserError` for what does not fit."""
     task = find_staged_task(wanted.subject)
     choose("profile", wanted.profile, [SETTINGS[task.name].profile], "tasks in stages have one")
-    check_choices(wanted)
-    check_seeds(wanted.seeds)
+    check_wanted(wanted)
     known = methods_for(task.name)
     runs = []
     for method in wanted.methods or known:
@@ -45,9 +35,14 @@ def resolve(wanted: Wanted) -> list[FinetuneConfig]:
         own = pretraining_of(open_ended).seed
         for seed in wanted.seeds:
             begun = replace(open_ended, seed=seed, pretraining_seed=seed if own is None else own)
-            found = pretrained(begun)
-            runs.append(replace(begun, pretrained_hash=found.hash, data_hash=found.data_hash))
+            runs.append(begun if wanted.plan and not path_of(begun).exists() else _with_pretrained(begun))
     return runs
+
+
+def _with_pretrained(begun: FinetuneConfig) -> FinetuneConfig:
+    """The configuration with the hashes of its pi*, which is made if it is not there yet."""
+    found = pretrained(begun)
+    return replace(begun, pretrained_hash=found.hash, data_hash=found.data_hash)
 
 
 def methods_for(task: str) -> list[str]:
@@ -68,10 +63,7 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     """A configuration in which the seed, and what follows from it, is still open."""
     task = find_staged_task(wanted.subject)
     settings = SETTINGS[wanted.subject]
-    evaluations = settings.budget.steps // settings.budget.evaluate_every
-    budget = changed(settings.budget, budget_changes(wanted, evaluations), "budget")
-    check_counts(budget)
-    check_even(budget.steps, budget.evaluate_every)
+    budget = asked_budget(wanted, settings.budget)
     given = by_prefix(wanted.settings, (RETENTION, ENVIRONMENT, PRETRAINING))
     agent = changed(AGENTS[settings.agent](), settings.policy, "setting")
     agent = changed(agent, given[""], f"setting of {settings.agent}")

@@ -62,7 +62,9 @@ class Point:
     runs: tuple[FinetuneConfig, ...]
 
 
-def points(knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int = 0) -> list[Point]:
+def points(
+    knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int = 0, plan: bool = False
+) -> list[Point]:
     """Every value of every knob with every method; none named means all. A `UserError` for unknown names."""
     found = []
     for name in knobs or KNOBS:
@@ -71,7 +73,7 @@ def points(knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             choose(f"method of {knob.task}", method, methods_for(knob.task))
             for value in knob.values:
                 settings = {f"environment.{knob.option}": value}
-                wanted = Wanted(knob.task, (method,), tuple(seeds), steps=steps, settings=settings)
+                wanted = Wanted(knob.task, (method,), tuple(seeds), steps=steps, settings=settings, plan=plan)
                 found.append(Point(knob, value, method, tuple(resolve(wanted))))
     return found
 

@@ -62,6 +62,11 @@ class RunConfig:
         return {}
 
     @property
+    def unmade(self) -> str:
+        """What the run begins with, if it was planned before that was made; its id is another one then."""
+        return ""
+
+    @property
     def ranked_targets(self) -> list[float]:
         """The target returns of which the best score is a run's: only the first, unless a track says otherwise."""
         return self.target_returns[:1]

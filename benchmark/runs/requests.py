@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...datasets.errors import UserError, choose
+from .changes import changed
 from .config import MOST
 from .tracks import Wanted
 
@@ -15,8 +16,9 @@ def check_seeds(seeds: Sequence[int]) -> None:
             raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
 
 
-def check_choices(wanted: Wanted, known: Collection[str] = ()) -> None:
-    """Refuse choices of a data set's runs other than those that are `known`, with a `UserError`."""
+def check_wanted(wanted: Wanted, known: Collection[str] = ()) -> None:
+    """Refuse, with a `UserError`, seeds out of range, and choices of a data set's runs but for those `known`."""
+    check_seeds(wanted.seeds)
     if others := sorted(set(wanted.choices) - set(known)):
         raise UserError(f"'{wanted.subject}' is no data set: it has no choice of {', '.join(others)}")
 
@@ -33,12 +35,6 @@ def check_counts(budget: Any) -> None:
             raise UserError(f"{name} is {value}; give 1 to {MOST}")
 
 
-def check_even(steps: int, evaluate_every: int) -> None:
-    """Refuse, with a `UserError`, evaluations the last of which does not fall on the last step."""
-    if steps % evaluate_every:
-        raise UserError(f"steps {steps} must be a multiple of evaluate_every {evaluate_every}")
-
-
 def spread(steps: int, evaluations: int, whose: str = "") -> dict[str, int]:
     """The fields of a budget with as many evaluations over other steps; `whose` they are, for the `UserError`."""
     if steps < 1 or steps % evaluations:
@@ -49,10 +45,17 @@ def spread(steps: int, evaluations: int, whose: str = "") -> dict[str, int]:
     return {"steps": steps, "evaluate_every": steps // evaluations}
 
 
-def budget_changes(wanted: Wanted, evaluations: int) -> dict[str, Any]:
-    """The fields of the budget that were asked for; other steps have as many evaluations."""
-    spread_out = spread(wanted.steps, evaluations) if wanted.steps else {}
-    return spread_out | dict(wanted.budget)
+def asked_budget(wanted: Wanted, usual: Any) -> Any:
+    """The usual budget, a dataclass of counts, with what was asked for; other steps have as many evaluations.
+
+    A `UserError` for what is no count, and where the last evaluation does not fall on the last step.
+    """
+    spread_out = spread(wanted.steps, usual.steps // usual.evaluate_every) if wanted.steps else {}
+    budget = changed(usual, spread_out | dict(wanted.budget), "budget")
+    check_counts(budget)
+    if budget.steps % budget.evaluate_every:
+        raise UserError(f"steps {budget.steps} must be a multiple of evaluate_every {budget.evaluate_every}")
+    return budget
 
 
 def by_prefix(settings: Mapping[str, Any], prefixes: Collection[str]) -> dict[str, dict[str, Any]]:

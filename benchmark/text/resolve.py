@@ -12,18 +12,8 @@ from ...datasets.games.tasks import GameTask, find_game_task
 from ..lm.checkpoints import check_at_hand, model_type
 from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
-from ..runs.changes import changed
 from ..runs.methods import look_up, methods_of
-from ..runs.requests import (
-    budget_changes,
-    by_prefix,
-    check_choices,
-    check_counts,
-    check_even,
-    check_seeds,
-    named_profile,
-    prefixed,
-)
+from ..runs.requests import asked_budget, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
@@ -39,10 +29,9 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
     """Every method with every seed; a `UserError` for what does not fit, or is not at hand."""
     task = find_game_task(wanted.subject)
     choose("profile", wanted.profile, list(PROFILES))
-    check_seeds(wanted.seeds)
     if line := missing(task.family.name):
         raise UserError(line)
-    check_choices(wanted, known=("lm",))
+    check_wanted(wanted, known=("lm",))
     methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
@@ -145,9 +134,7 @@ def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
 
 def _budget(wanted: Wanted, budget: Budget) -> Budget:
     """The budget with what was asked for; other steps have as many evaluations."""
-    found: Budget = changed(budget, budget_changes(wanted, budget.steps // budget.evaluate_every), "budget")
-    check_counts(found)
-    check_even(found.steps, found.evaluate_every)
+    found: Budget = asked_budget(wanted, budget)
     evaluations = found.steps // found.evaluate_every + 1
     if found.headline_evaluations >= evaluations:
         raise UserError(
