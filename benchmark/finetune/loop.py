@@ -205,7 +205,6 @@ class Finetuning(Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         counted = [(parameter.numel(), parameter.requires_grad) for parameter in self.agent.parameters()]
         counts = {
             "params_total": sum(size for size, _ in counted),

@@ -149,7 +149,6 @@ class Training(Learner, Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         self.write_done(parameter_counts(self.policy), simulator_version(find_task(self.config.task)), self.device)
 
 

@@ -131,7 +131,6 @@ class Playing(Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         self.write_done(self.counts(), f"lamobench {version('lamobench')}", torch.device("cpu"))
 
 
