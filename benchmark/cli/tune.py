@@ -41,7 +41,7 @@ class Tune:
     runs: Path = Path("runs/tuning")
     """Folder of the runs."""
     output: Path | None = None
-    """File for the table; none given: results/TRACK/tuning.csv."""
+    """File for the table; none given: results/TRACK/TASK/tuning.csv."""
     study: Study = field(default_factory=Study)
 
     def run(self) -> None:
@@ -52,7 +52,7 @@ class Tune:
         from ..scores.tuning import tuning_rows
 
         track = _tunable(self.task)
-        output = self.output or Path("results") / track.name / "tuning.csv"
+        output = self.output or Path("results") / track.name / self.task / "tuning.csv"
         check_study(self.study, output)
         check_seeds(self.seeds)
         tuning = imported(track.tuning)

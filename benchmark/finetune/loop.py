@@ -28,7 +28,7 @@ from ..training.learner import Tally
 from ..training.life import Life, Report
 from .build import build_agent, build_environment, build_retention, spec_of
 from .config import CONTROL, FinetuneConfig
-from .evaluation import StageEpisodes, evaluation_seeds, play
+from .evaluation import StageEpisodes, evaluation_seeds, play, play_and_split
 from .games import GameEpisodes, facts_of, play_games
 from .meters import meters
 from .pretrained import pretrained
@@ -178,13 +178,16 @@ class Finetuning(Life):
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def _played(self, actor: Actor, seeds: NDArray[np.int64]) -> tuple[StageEpisodes, list[StageEpisodes]]:
-        """Episodes of the whole task, and of each stage; a game that is begun at its start is the whole task."""
+        """Episodes of the whole task, and of each stage; a game that is begun at its start is the whole task.
+
+        The first stage is what the episodes of the whole task begin with.
+        """
         numbers = range(len(self.examined.stages))
         if isinstance(actor, RecurrentActor) and isinstance(self.examined, NetHackLite):
             games = [play_games(actor, self.examined, seeds, stage) for stage in numbers]
             return games[0], list(games)
-        full = play(actor, self.examined, seeds)
-        return full, [play(actor, self.examined, seeds, stage, only=True) for stage in numbers]
+        full, first = play_and_split(actor, self.examined, seeds)
+        return full, [first, *(play(actor, self.examined, seeds, stage, only=True) for stage in numbers[1:])]
 
     def _examined_actor(self) -> Actor:
         """The actor that is evaluated; for the control `rewind`, the actor on its way back to pi*."""

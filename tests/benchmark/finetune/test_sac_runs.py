@@ -57,6 +57,23 @@ def test_the_memory_of_pi_star_outlives_the_buffer(tiny: Tiny, tmp_path: Path) -
     assert (memory.stages == 1).all()
 
 
+def test_episodic_memory_keeps_what_plain_fine_tuning_forgets(tiny: Tiny, tmp_path: Path) -> None:
+    """One head for both stages, which look nearly alike: learning to go right is forgetting to go left."""
+    stages = {"environment__horizon": 24, "environment__pace": 0.07, "environment__signal": 0.2, "head_a_stage": False}
+    known = {f"pretraining__{name}": n for name, n in {"updates": 600, "episodes": 30, "memory": 400}.items()}
+    learning = {"start_steps": 0, "capacity": 2000, "batch_size": 64, "initial_temperature": 0.02}
+    seeds = np.arange(20)
+    for method, kept in (("finetune", False), ("finetune-em", True)):
+        config = tiny("reach", method, pretraining__critic_updates=400, **stages, **known, **learning)
+        training, _ = begun(config, tmp_path / method)
+        for number in range(40):
+            training._round(number)
+        environment = build_environment(config)
+        close, far = (play(training.agent.actor, environment, seeds, stage, only=True) for stage in (0, 1))
+        assert close.success.mean() > 0.9, method
+        assert (far.success.mean() > 0.9) == kept, method
+
+
 def test_a_buffer_that_is_all_memory_is_refused(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"a replay buffer of 150 steps, 1 of it memory, has no room .* smaller retent"):
         tiny("reach", "finetune-em", retention__share=1.0)
