@@ -37,7 +37,7 @@ class FinetuneConfig(RunConfig):
 
     @property
     def unmade(self) -> str:
-        """Its pi*, if the run was planned without it."""
+        """The name of its pi*, if the run was planned without it."""
         return "" if self.pretrained_hash else f"pi* of {self.task}, seed {self.pretraining_seed}"
 
     @property

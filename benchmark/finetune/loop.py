@@ -20,7 +20,7 @@ from ...baselines.online.sequences import SequenceMemory
 from ...baselines.online.transitions import Transitions
 from ...datasets.environments.nethack_lite import NetHackLite
 from ..runs.checkpoint import Progress, restore, write_checkpoint
-from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.episodes import HEADER, Episode, episode_lines
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
 from ..runs.store import write_logs
@@ -161,7 +161,7 @@ class Finetuning(Life):
             Episode(step, 0.0, number, int(seeds[number]), float(worth[number]), int(full.lengths[number]))
             for number in range(len(seeds))
         ]
-        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(rows)
         for stage, played in enumerate(stages):
             columns = zip(played.seeds, played.success, played.returns, played.lengths, strict=True)
             self.progress.stages += stages_csv(

@@ -56,7 +56,7 @@ def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) 
 def shorter_budget(data: str, method: str, profile: str, steps: int) -> dict[str, int]:
     """The budget's fields for other optimiser steps: the profile's evaluations are spread over them."""
     budget = budget_for(profile, find_dataset(data).task, method)
-    return spread(steps, budget.steps // budget.evaluate_every, whose=f"{method}'s ")
+    return spread(steps, budget.steps // budget.evaluate_every, method)
 
 
 def resolve(request: RunRequest) -> OfflineConfig:

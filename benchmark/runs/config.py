@@ -63,7 +63,7 @@ class RunConfig:
 
     @property
     def unmade(self) -> str:
-        """What the run begins with, if it was planned before that was made; its id is another one then."""
+        """The name of what the run begins with, if it was planned before that was made; its id is another one then."""
         return ""
 
     @property

@@ -35,8 +35,9 @@ def check_counts(budget: Any) -> None:
             raise UserError(f"{name} is {value}; give 1 to {MOST}")
 
 
-def spread(steps: int, evaluations: int, whose: str = "") -> dict[str, int]:
-    """The fields of a budget with as many evaluations over other steps; `whose` they are, for the `UserError`."""
+def spread(steps: int, evaluations: int, method: str = "") -> dict[str, int]:
+    """The fields of a budget with as many evaluations over other steps; the `UserError` names their `method`."""
+    whose = f"{method}'s " if method else ""
     if steps < 1 or steps % evaluations:
         raise UserError(
             f"--steps {steps} can't be spread over {whose}{evaluations} evaluations; give a multiple of {evaluations}, "

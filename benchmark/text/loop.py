@@ -15,7 +15,7 @@ from ...datasets.games.game import Game
 from ...datasets.storage import write_json, write_text
 from ..lm.sentences import SentenceEncoder
 from ..runs.checkpoint import Progress, restore, write_checkpoint
-from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.episodes import HEADER, Episode, episode_lines
 from ..runs.layout import PAIRS, TRANSCRIPT
 from ..runs.meters import meters_csv
 from ..runs.stages import HEADER as STAGES_HEADER
@@ -89,7 +89,7 @@ class Playing(Life):
             )
             for episode, (game, _) in enumerate(games)
         ]
-        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(rows)
         if number > config.steps // config.evaluate_every - config.headline_evaluations:
             self._examine(chooser, number)
         self.progress.evaluation_seconds += time.perf_counter() - started

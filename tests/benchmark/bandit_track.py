@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lamobench.benchmark.runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from lamobench.benchmark.runs.config import RunConfig
-from lamobench.benchmark.runs.episodes import COLUMNS, Episode, episodes_csv
+from lamobench.benchmark.runs.episodes import COLUMNS, Episode, episode_lines
 from lamobench.benchmark.runs.method import Method
 from lamobench.benchmark.runs.methods import look_up
 from lamobench.benchmark.runs.store import write_logs
@@ -103,7 +103,7 @@ class Pulling(Life):
         arm = int(self.means.argmax())
         draws = np.random.default_rng([self.config.seed, step]).random(self.config.evaluation_episodes)
         played = [Episode(step, 0.0, n, n, float(draw < CHANCES[arm]), 1) for n, draw in enumerate(draws)]
-        self.progress.episodes += episodes_csv(played).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(played)
 
     def write(self) -> None:
         tensors = {"policy.means": torch.from_numpy(self.means), "policy.pulls": torch.from_numpy(self.pulls)}

@@ -1,4 +1,4 @@
-"""What the tests of every track ask of a run that is cut short and begun again: it ends as one that was not."""
+"""The check that a run which is cut short and begun again ends as one that was not, for the tests of every track."""
 
 import json
 from collections.abc import Callable, Iterator
