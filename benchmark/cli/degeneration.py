@@ -118,6 +118,7 @@ class Degeneration:
             self.steps,
             budget=named_values("--budget", self.budget),
             choices=named_choices(self.lm, self.precision),
+            plan=self.plan,
         )
 
     def _draw_words(self, finished: "list[FinishedArm]") -> None:

@@ -43,7 +43,7 @@ class Tune:
     runs: Path = Path("runs/tuning")
     """Folder of the runs."""
     output: Path | None = None
-    """File for the table; none given: results/TRACK/tuning.csv."""
+    """File for the table; none given: results/TRACK/TASK/tuning.csv."""
     study: Study = field(default_factory=Study)
 
     def run(self) -> None:
@@ -54,7 +54,7 @@ class Tune:
         from ..scores.tuning import tuning_rows
 
         track = _tunable(self.task)
-        output = self.output or Path("results") / track.name / "tuning.csv"
+        output = self.output or Path("results") / track.name / self.task / "tuning.csv"
         check_study(self.study, output)
         check_seeds(self.seeds)
         tuning = imported(track.tuning)
@@ -65,6 +65,7 @@ class Tune:
             steps=self.steps,
             budget=named_values("--budget", self.budget),
             choices=named_choices(self.lm, self.precision),
+            plan=self.study.plan,
         )
         every = tuning.trials(wanted, self.setting, self.values)
         if not train_study([run for trial in every for run in trial.runs], self.task, self.runs, self.study):

@@ -1,11 +1,10 @@
 """Filling in every number of a fine-tuning run, from what a user asks for.
 
-Resolving makes the policies pi* that are not there yet, since their hashes are part of a run's id.
+Resolving makes the policies pi* that are not there yet, since their hashes are part of a run's id. A plan makes none.
 """
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,35 +13,20 @@ from ...baselines.online.sac import SAC
 from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.errors import UserError, choose
 from ..runs.changes import changed
-from ..runs.config import MOST
 from ..runs.methods import methods_of
+from ..runs.requests import asked_budget, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.tracks import Wanted
-from .build import (
-    AGENTS,
-    build_agent,
-    build_environment,
-    build_retention,
-    prefixed,
-    pretraining_of,
-    retention_name,
-    spec_of,
-)
+from .build import AGENTS, build_agent, build_environment, build_retention, pretraining_of, retention_name, spec_of
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
-from .pretrained import pretrained
+from .pretrained import path_of, pretrained
 from .settings import SETTINGS, Budget
-
-PREFIXES = (RETENTION, ENVIRONMENT, PRETRAINING)
 
 
 def resolve(wanted: Wanted) -> list[FinetuneConfig]:
     """Every method with every seed, each with the policy pi* of that seed; a `UserError` for what does not fit."""
     task = find_staged_task(wanted.subject)
     choose("profile", wanted.profile, [SETTINGS[task.name].profile], "tasks in stages have one")
-    if wanted.choices:
-        raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(sorted(wanted.choices))}")
-    for seed in wanted.seeds:
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    check_wanted(wanted)
     known = methods_for(task.name)
     runs = []
     for method in wanted.methods or known:
@@ -51,9 +35,14 @@ def resolve(wanted: Wanted) -> list[FinetuneConfig]:
         own = pretraining_of(open_ended).seed
         for seed in wanted.seeds:
             begun = replace(open_ended, seed=seed, pretraining_seed=seed if own is None else own)
-            found = pretrained(begun)
-            runs.append(replace(begun, pretrained_hash=found.hash, data_hash=found.data_hash))
+            runs.append(begun if wanted.plan and not path_of(begun).exists() else _with_pretrained(begun))
     return runs
+
+
+def _with_pretrained(begun: FinetuneConfig) -> FinetuneConfig:
+    """The configuration with the hashes of its pi*, which is made if it is not there yet."""
+    found = pretrained(begun)
+    return replace(begun, pretrained_hash=found.hash, data_hash=found.data_hash)
 
 
 def methods_for(task: str) -> list[str]:
@@ -74,18 +63,18 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     """A configuration in which the seed, and what follows from it, is still open."""
     task = find_staged_task(wanted.subject)
     settings = SETTINGS[wanted.subject]
-    budget = changed(settings.budget, _budget(wanted, settings.budget), "budget")
-    _check_budget(budget)
-    given = _by_prefix(wanted.settings)
+    budget = asked_budget(wanted, settings.budget)
+    given = by_prefix(wanted.settings, (RETENTION, ENVIRONMENT, PRETRAINING))
     agent = changed(AGENTS[settings.agent](), settings.policy, "setting")
     agent = changed(agent, given[""], f"setting of {settings.agent}")
     policy = asdict(agent)
-    policy |= prefixed(ENVIRONMENT, changed(task.options, given[ENVIRONMENT], "setting of the environment"))
-    policy |= prefixed(PRETRAINING, changed(settings.pretraining, given[PRETRAINING], "setting of pre-training"))
+    environment = changed(task.options, given[ENVIRONMENT], "setting of the environment")
+    pretraining = changed(settings.pretraining, given[PRETRAINING], "setting of pre-training")
+    policy |= prefixed(ENVIRONMENT, asdict(environment)) | prefixed(PRETRAINING, asdict(pretraining))
     config = FinetuneConfig(
         task=task.name,
         method=method,
-        profile=f"{wanted.profile} (changed)" if wanted.budget or wanted.settings or wanted.steps else wanted.profile,
+        profile=named_profile(wanted),
         seed=0,
         precision="float32",
         **_counts(budget),
@@ -97,9 +86,9 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
         pretrained_hash="",
         data_hash="",
     )
-    retention = build_retention(replace(config, policy=prefixed_values(RETENTION, settings.retention.get(method, {}))))
+    retention = build_retention(replace(config, policy=prefixed(RETENTION, settings.retention.get(method, {}))))
     own = changed(retention.config, given[RETENTION], f"setting of {method}")
-    policy |= prefixed(RETENTION, own)
+    policy |= prefixed(RETENTION, asdict(own))
     if method == "warm-up":
         policy[f"{CONTROL}.rounds"] = round(settings.warm_up * budget.steps)
     config = replace(config, policy=json.loads(json.dumps(policy)))  # as it will read in config.json
@@ -118,43 +107,6 @@ def _check_room(config: FinetuneConfig, capacity: int) -> None:
             f"a replay buffer of {capacity} steps, {share:g} of it memory, has no room for those of "
             f"{config.environments} environments; give a larger capacity or a smaller retention.share"
         )
-
-
-def prefixed_values(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, their names behind "PREFIX."."""
-    return {f"{prefix}.{name}": value for name, value in values.items()}
-
-
-def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Settings by prefix, "" for the agent; a `UserError` for a prefix that does not exist."""
-    found: dict[str, dict[str, Any]] = {"": {}, **{prefix: {} for prefix in PREFIXES}}
-    for name, value in settings.items():
-        prefix, dot, rest = name.rpartition(".")
-        if dot:
-            choose("kind of setting", prefix, list(PREFIXES), "settings of the agent have no prefix")
-        found[prefix][rest] = value
-    return found
-
-
-def _budget(wanted: Wanted, budget: Budget) -> dict[str, Any]:
-    """The fields of the budget that were asked for; other steps have as many evaluations."""
-    if not wanted.steps:
-        return dict(wanted.budget)
-    evaluations = budget.steps // budget.evaluate_every
-    if wanted.steps < 1 or wanted.steps % evaluations:
-        raise UserError(
-            f"--steps {wanted.steps} can't be spread over {evaluations} evaluations; give a multiple of {evaluations}, "
-            "or --budget steps=... with --budget evaluate_every=..."
-        )
-    return {"steps": wanted.steps, "evaluate_every": wanted.steps // evaluations} | dict(wanted.budget)
-
-
-def _check_budget(budget: Budget) -> None:
-    for name, value in vars(budget).items():
-        if not 1 <= value <= MOST:
-            raise UserError(f"{name} is {value}; give 1 to {MOST}")
-    if budget.steps % budget.evaluate_every:
-        raise UserError(f"steps {budget.steps} must be a multiple of evaluate_every {budget.evaluate_every}")
 
 
 def _counts(budget: Budget) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class ReachOptions:
 
     horizon: int = 12
     pace: float = 0.2
+    signal: float = 0.0  # what tells the stages apart in an observation; 0: no number does
 
 
 class Reach(StagedEnvironment):
@@ -32,10 +33,11 @@ class Reach(StagedEnvironment):
 
     place: NDArray[np.float64]  # (E,)
 
-    def __init__(self, horizon: int, pace: float) -> None:
+    def __init__(self, horizon: int, pace: float, signal: float) -> None:
         self.horizon = horizon
         self.pace = pace
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.signal = signal
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3 if signal else 2,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def allocate(self, environments: int) -> None:
@@ -50,7 +52,10 @@ class Reach(StagedEnvironment):
         return np.where(away < NEAR, 2.0, -away).astype(np.float32), away < NEAR
 
     def observe(self) -> Floats:
-        return np.stack([self.place, self.elapsed / self.horizon], axis=1).astype(np.float32)
+        seen = [self.place, self.elapsed / self.horizon]
+        if self.signal:
+            seen.append(np.where(self.stage == 0, -self.signal, self.signal))
+        return np.stack(seen, axis=1).astype(np.float32)
 
     def expert(self) -> Floats:
         return np.clip((GOALS[self.stage] - self.place)[:, None] / self.pace, -1, 1).astype(np.float32)

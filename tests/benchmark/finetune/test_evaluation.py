@@ -8,7 +8,8 @@ from lamobench.baselines.online.actors import Actor
 from lamobench.baselines.online.networks import NetworkConfig
 from lamobench.baselines.online.transitions import StagedSpec, Transitions
 from lamobench.benchmark.finetune import track
-from lamobench.benchmark.finetune.evaluation import evaluation_seeds, play
+from lamobench.benchmark.finetune.build import build_agent, build_environment, spec_of
+from lamobench.benchmark.finetune.evaluation import evaluation_seeds, play, play_and_split
 from lamobench.benchmark.finetune.meters import meters
 from lamobench.benchmark.finetune.rewind import between
 from lamobench.datasets.environments.apple_retrieval import AppleRetrieval
@@ -47,6 +48,31 @@ def test_far_is_measured_though_it_is_never_reached() -> None:
     assert not play(homeward, environment, np.arange(3)).success.any()
     assert not play(homeward, environment, np.arange(3), 0, only=True).success.any()
     assert play(homeward, environment, np.arange(3), 1, only=True).success.all()
+
+
+@pytest.mark.parametrize("task", ["apple-retrieval", "grid-relay", "reach"])
+def test_the_first_stage_of_whole_episodes_is_that_stage_alone(task: str, tiny: Tiny) -> None:
+    """Side by side with choices that are drawn, or one after the other."""
+    config = tiny(task)
+    environment = build_environment(config)
+    agent = build_agent(config, spec_of(environment), 0)
+    seeds = np.arange(12)
+    whole, first = play_and_split(agent.actor, environment, seeds)
+    alone = play(agent.actor, environment, seeds, 0, only=True)
+    again = play(agent.actor, environment, seeds)
+    for part, expected in ((first, alone), (whole, again)):
+        for name, values in vars(part).items():
+            np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)
+    assert (first.lengths <= whole.lengths).all()
+
+
+def test_the_first_stage_by_hand() -> None:
+    environment = AppleRetrieval(distance=4, signal=1.0, horizon=12)
+    whole, first = play_and_split(walker(-50.0, 0.0), environment, np.arange(3))
+    assert whole.lengths.tolist() == [8, 8, 8]
+    assert first.lengths.tolist() == [4, 4, 4]
+    assert first.returns.tolist() == [4.0, 4.0, 4.0]
+    assert first.success.all()
 
 
 def test_episodes_are_the_same_from_the_same_seeds() -> None:

@@ -11,7 +11,6 @@ import minari
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lamobench.baselines.online.sac import SAC
 from lamobench.benchmark.finetune import track
@@ -27,7 +26,8 @@ from lamobench.datasets.environments.stages import StagedEnvironment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording.experts import Expert, minari_id_of, recorded
 from lamobench.datasets.sources.recorded import minari_root
-from lamobench.tests.benchmark.finetune.conftest import Tiny
+from lamobench.tests.benchmark.cut_short import assert_same_run
+from lamobench.tests.benchmark.finetune.conftest import Tiny, train
 from lamobench.tests.benchmark.finetune.reach import Reach
 from lamobench.tests.datasets.environments.meta_world import needs_meta_world
 
@@ -55,6 +55,23 @@ def test_the_memory_of_pi_star_outlives_the_buffer(tiny: Tiny, tmp_path: Path) -
     for name, column in vars(memory.rows(slice(0, 30))).items():
         np.testing.assert_array_equal(rounds.buffer.columns[name][:30], column.numpy())
     assert (memory.stages == 1).all()
+
+
+def test_episodic_memory_keeps_what_plain_fine_tuning_forgets(tiny: Tiny, tmp_path: Path) -> None:
+    """One head for both stages, which look nearly alike: learning to go right is forgetting to go left."""
+    stages = {"environment__horizon": 24, "environment__pace": 0.07, "environment__signal": 0.2, "head_a_stage": False}
+    known = {f"pretraining__{name}": n for name, n in {"updates": 600, "episodes": 30, "memory": 400}.items()}
+    learning = {"start_steps": 0, "capacity": 2000, "batch_size": 64, "initial_temperature": 0.02}
+    seeds = np.arange(20)
+    for method, kept in (("finetune", False), ("finetune-em", True)):
+        config = tiny("reach", method, pretraining__critic_updates=400, **stages, **known, **learning)
+        training, _ = begun(config, tmp_path / method)
+        for number in range(40):
+            training._round(number)
+        environment = build_environment(config)
+        close, far = (play(training.agent.actor, environment, seeds, stage, only=True) for stage in (0, 1))
+        assert close.success.mean() > 0.9, method
+        assert (far.success.mean() > 0.9) == kept, method
 
 
 def test_a_buffer_that_is_all_memory_is_refused(tiny: Tiny) -> None:
@@ -236,13 +253,7 @@ def test_a_run_that_was_killed_goes_on_bitwise(tiny: Tiny, tmp_path: Path) -> No
     assert run("killed", "kill") == -signal.SIGKILL
     assert not (tmp_path / "killed" / config.id / "done.json").exists()
     assert run("killed", "go on") == 0
-    assert track.train((config,), tmp_path / "whole", "cpu", lambda *_: None, print) == {}
-    killed, whole = (tmp_path / name / config.id for name in ("killed", "whole"))
-    for name in ("episodes.csv", "stages.csv"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()
-    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (killed, whole))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert_same_run(tmp_path / "killed" / config.id, train(config, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize(
