@@ -90,7 +90,7 @@ class SentenceEncoder(nn.Module):
         for group in self._groups(pieces) if self.below else []:
             packed = self._packed(group)
             hidden = self._read_below(group, packed)
-            self.outputs |= dict(zip(group, hidden.split(packed.lengths.tolist()), strict=True))
+            self.outputs |= dict(zip(group, torch.split(hidden, packed.lengths.tolist()), strict=True))
 
     @property
     def reads_both_ways(self) -> bool:
