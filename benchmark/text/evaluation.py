@@ -1,6 +1,6 @@
-"""Episodes of an evaluation: of one split of a task's games, seen in one view.
+"""Episodes of an evaluation: of a split of a task's games, seen in a view, or in several views side by side.
 
-Shapes: E episodes, all side by side.
+Shapes: E episodes.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,9 @@ from .collecting import draw
 EVALUATION = 2  # tells the stream of an evaluation's choices from others of a run
 
 Policy = Callable[[Sequence[OpenEpisode]], list[Tensor]]  # probabilities (C,) of the commands that each has now
-Chooser = Callable[[Sequence[OpenEpisode], np.random.Generator], list[int]]
+# The commands of each sitting's episodes, each sitting with its own stream.
+Chooser = Callable[[Sequence[Sequence[OpenEpisode]], Sequence[np.random.Generator]], list[list[int]]]
+ChooseOne = Callable[[Sequence[OpenEpisode], np.random.Generator], list[int]]
 Watch = Callable[[Sequence[OpenEpisode], Sequence[Tensor], Sequence[int]], None]
 
 
@@ -32,12 +34,37 @@ class Played:
     moves: NDArray[np.int64]  # (E,)
 
 
+@dataclass(frozen=True)
+class Sitting:
+    """Games, none of which may stand twice in the list, as a view shows them; choices are drawn from `rng`."""
+
+    games: Sequence[Game]
+    view: str
+    rng: np.random.Generator
+
+
 def play(choose: Chooser, games: Sequence[Game], view: str, rng: np.random.Generator) -> Played:
-    """Play an episode of each game, none of which may stand twice in the list, as the view shows it."""
-    episodes = [begin(game, view) for game in games]
-    while going := [episode for episode in episodes if goes_on(episode)]:
-        for episode, choice in zip(going, choose(going, rng), strict=True):
-            take(episode, choice)
+    """Play an episode of each game of one sitting."""
+    (played,) = play_side_by_side(choose, [Sitting(games, view, rng)])
+    return played
+
+
+def play_side_by_side(choose: Chooser, sittings: Sequence[Sitting]) -> list[Played]:
+    """Play an episode of each game of every sitting, a move of all of them at a time.
+
+    So a language model reads what is new to it in large batches, which use its weights once for many sentences. The
+    choices of a sitting depend on none of the others, but for rounding.
+    """
+    tables = [[begin(game, sitting.view) for game in sitting.games] for sitting in sittings]
+    rngs = [sitting.rng for sitting in sittings]
+    while any(going := [[episode for episode in table if goes_on(episode)] for table in tables]):
+        for episodes, choices in zip(going, choose(going, rngs), strict=True):
+            for episode, choice in zip(episodes, choices, strict=True):
+                take(episode, choice)
+    return [_outcome(table) for table in tables]
+
+
+def _outcome(episodes: Sequence[OpenEpisode]) -> Played:
     ends = [episode.scenes[-1] for episode in episodes]
     return Played(
         np.array([scene.score / scene.maximum for scene in ends]),
@@ -64,24 +91,34 @@ def take(episode: OpenEpisode, choice: int) -> None:
     episode.chosen.append(choice)
 
 
+def apart(choose: ChooseOne) -> Chooser:
+    """A chooser that looks at one sitting after the other."""
+    return lambda tables, rngs: [choose(episodes, rng) for episodes, rng in zip(tables, rngs, strict=True)]
+
+
 def by_policy(policy: Policy, watch: Watch | None = None) -> Chooser:
     """Commands drawn with the policy's probabilities; `watch` is told of episodes, probabilities and choices."""
 
-    def choose(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
-        found = policy(episodes)
-        choices = [draw(probabilities, rng) for probabilities in found]
-        if watch is not None:
-            watch(episodes, found, choices)
-        return choices
+    def choose(tables: Sequence[Sequence[OpenEpisode]], rngs: Sequence[np.random.Generator]) -> list[list[int]]:
+        every = iter(policy([episode for episodes in tables for episode in episodes]))
+        chosen = []
+        for episodes, rng in zip(tables, rngs, strict=True):
+            found = [next(every) for _ in episodes]
+            chosen.append([draw(probabilities, rng) for probabilities in found])
+            if watch is not None:
+                watch(episodes, found, chosen[-1])
+        return chosen
 
     return choose
 
 
+@apart
 def at_random(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
     """Any command, each as likely."""
     return [int(rng.integers(len(episode.scenes[-1].commands))) for episode in episodes]
 
 
+@apart
 def by_expert(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
     """Commands of players who know the games; at random where they know no more."""
     choices = []

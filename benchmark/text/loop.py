@@ -27,6 +27,7 @@ from .build import build_agent, count_parameters, split_games, training_games
 from .collecting import PlayedGames
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+from .examination import examine
 from .meters import Meters, probes_of
 from .pairs import pairs_csv
 from .recorded import RecordedGames, recorded_episodes
@@ -95,20 +96,19 @@ class Playing(Life):
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def _examine(self, chooser: Chooser, number: int) -> None:
-        for part, (split, view) in enumerate(self.config.views):
-            games = split_games(self.config.game_task, split, self.config.view_episodes)
-            played = self._play(chooser, games, view, number, part)
+        for found in examine(chooser, self.config, number, range(len(self.config.parts))):
+            played = found.played
             rows = [
                 StageEpisode(
                     self.progress.step,
-                    part,
+                    found.part,
                     episode,
                     game,
                     int(played.won[episode]),
                     float(played.shares[episode]),
                     int(played.moves[episode]),
                 )
-                for episode, (game, _) in enumerate(games)
+                for episode, game in enumerate(found.games)
             ]
             self.progress.stages += stages_csv(rows)
 

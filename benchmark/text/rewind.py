@@ -10,8 +10,6 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ...baselines.text.drrn import DRRN
 from ...datasets.errors import UserError
 from ...datasets.games.families import SPLITS
@@ -23,9 +21,10 @@ from ..runs.episodes import read_numbers
 from ..runs.layout import ENCODER_REWIND
 from ..runs.records import content_of
 from ..runs.store import hold
-from .build import build_agent, split_games
+from .build import build_agent
 from .config import TextConfig
-from .evaluation import EVALUATION, by_policy, play
+from .evaluation import by_policy
+from .examination import examine
 from .meters import Meters, probes_of
 from .watched import load_weights
 
@@ -58,14 +57,9 @@ def rewind(folder: Path, config: TextConfig, alphas: Sequence[float] = ALPHAS) -
 def _shares(agent: DRRN, config: TextConfig) -> dict[str, float]:
     """The mean share of points on the games that were learned from, in each view, as the last evaluation has it."""
     number = config.steps // config.evaluate_every
-    chooser = by_policy(agent.policy())
-    shares = {}
-    for part, (split, view) in enumerate(config.views):
-        if split == SPLITS[0]:
-            games = [game for _, game in split_games(config.game_task, split, config.view_episodes)]
-            rng = np.random.default_rng([config.seed, number, part, EVALUATION])
-            shares[config.parts[part]] = float(play(chooser, games, view, rng).shares.mean())
-    return shares
+    learned = [part for part, (split, _) in enumerate(config.views) if split == SPLITS[0]]
+    found = examine(by_policy(agent.policy()), config, number, learned)
+    return {config.parts[each.part]: float(each.played.shares.mean()) for each in found}
 
 
 def _as_csv(rows: Sequence[Mapping[str, float]]) -> str:

@@ -1,14 +1,17 @@
 """Episodes of an evaluation, on a game whose moves are known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lamobench.baselines.text.replay import Replay
 from lamobench.benchmark.text.collecting import Collector, draw
-from lamobench.benchmark.text.evaluation import at_random, by_expert, play
+from lamobench.benchmark.text.evaluation import Sitting, apart, at_random, by_expert, by_policy, play, play_side_by_side
 from lamobench.datasets.games.game import Game, Scene
+from lamobench.datasets.games.players import OpenEpisode
 from lamobench.tests.baselines.text.conftest import Make, make
 
 __all__ = ["make"]
@@ -40,10 +43,31 @@ class Corridor:
 def test_episodes_side_by_side_end_each_by_itself() -> None:
     games: list[Game] = [Corridor("a"), Corridor("b"), Corridor("c")]
     script = iter([[1, 0, 1], [1, 1]])
-    played = play(lambda episodes, rng: next(script), games, "orig", np.random.default_rng(0))
+    played = play(apart(lambda episodes, rng: next(script)), games, "orig", np.random.default_rng(0))
     assert played.shares.tolist() == [1.0, 0.0, 1.0]
     assert played.won.tolist() == [True, False, True]
     assert played.moves.tolist() == [2, 1, 2]
+
+
+def test_sittings_side_by_side_are_those_one_after_the_other() -> None:
+    asked: list[int] = []
+
+    def policy(episodes: Sequence[OpenEpisode]) -> list[Tensor]:
+        asked.append(len(episodes))
+        return [torch.tensor([0.4, 0.6]) for _ in episodes]
+
+    def sittings() -> list[Sitting]:
+        games: list[list[Game]] = [[Corridor(f"{place} {number}") for number in range(place + 2)] for place in range(3)]
+        return [Sitting(own, "orig", np.random.default_rng(place)) for place, own in enumerate(games)]
+
+    for choose in (by_policy(policy), at_random, by_expert):
+        together = play_side_by_side(choose, sittings())
+        alone = [play(choose, each.games, each.view, each.rng) for each in sittings()]
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(one.shares, other.shares)
+            np.testing.assert_array_equal(one.moves, other.moves)
+    assert asked[0] == 2 + 3 + 4  # those of all sittings at once
+    assert len({tuple(played.shares) for played in together}) > 1
 
 
 def test_experts_win_and_chance_is_drawn_from_its_stream() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
 from lamobench.benchmark.text.adaptations import Updates
-from lamobench.benchmark.text.evaluation import play
+from lamobench.benchmark.text.evaluation import apart, play
 from lamobench.benchmark.text.lamo import TextLaMo, TextLaMoConfig, load_text_lamo
 from lamobench.benchmark.text.prompts import Prompts
 from lamobench.datasets.games.game import Game, Scene
@@ -138,7 +138,7 @@ def test_games_that_end_do_not_disturb_the_others(agent: TextLaMo) -> None:
         return next(script)
 
     games: list[Game] = [Corridor(name) for name in "abc"]  # two of which end where no command is left
-    assert play(choose, games, "orig", np.random.default_rng(0)).moves.tolist() == [1, 2, 1]
+    assert play(apart(choose), games, "orig", np.random.default_rng(0)).moves.tolist() == [1, 2, 1]
     assert offered == [[2, 2, 2], [2]]
 
 
