@@ -96,10 +96,10 @@ def read(path: Path) -> Pretrained:
         tensors = load_file(path)
         kind = SequenceMemory if "memory.screens" in tensors else Transitions
         memory = kind(**{field.name: tensors[f"memory.{field.name}"] for field in fields(kind)})
-    except (OSError, SafetensorError, KeyError) as error:
+        data_hash = bytes(tensors["data_hash"].tolist()).hex()
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} can't be read ({error}); delete it, and it is made anew") from None
     weights = {name: tensor for name, tensor in tensors.items() if name.startswith(PARTS)}
-    data_hash = bytes(tensors["data_hash"].tolist()).hex()
     return Pretrained(weights, memory, file_hash(path), data_hash)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.config import FinetuneConfig
@@ -123,6 +124,12 @@ def test_a_pi_star_that_can_t_be_read_is_told(tiny: Tiny, change_home: Callable[
     config: FinetuneConfig = tiny()
     path_of(config).write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"can't be read .* delete it, and it is made anew"):
+        pretrained(config)
+    path_of(config).unlink()
+    pretrained(config)
+    tensors = load_file(path_of(config))
+    save_file({name: tensor for name, tensor in tensors.items() if name != "data_hash"}, path_of(config))
+    with pytest.raises(UserError, match=r"can't be read \('data_hash'\)"):
         pretrained(config)
 
 
