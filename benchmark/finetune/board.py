@@ -19,7 +19,7 @@ from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
 from ..terminal import table_lines, wrapped
 from .figure import curves_figure
-from .measures import BOUNDS, Measures, forward_transfer, measure
+from .measures import Measures, bounds_of, forward_transfer, measure
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -91,6 +91,7 @@ def _place(group: Group) -> Place:
 
 def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mapping[int, Measures]]) -> dict[str, Any]:
     config = group.config
+    scored = find_staged_task(config.task).scored
     row: dict[str, Any] = {
         "task": config.task,
         "method": config.method,
@@ -101,7 +102,7 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
     }
     for name in MEASURES:
         values = np.array([getattr(found, name) for found in own.values()])
-        row |= _columns(name, _estimate(values[np.isfinite(values)]))
+        row |= _columns(name, _estimate(values[np.isfinite(values)]), scored)
     row["recovered"] = int(np.isfinite([found.recovery_step for found in own.values()]).sum())
     area = {seed: found.area for seed, found in own.items()}
     transfer = _paired(area, methods.get(SCRATCH, {}), forward_transfer)
@@ -111,7 +112,7 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         "area_gain": gain if config.method != PLAIN else _NOTHING,
     }
     for name, found in compared.items():
-        row |= _columns(name, found)
+        row |= _columns(name, found, scored)
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
 
 
@@ -131,9 +132,9 @@ def _estimate(values: Any) -> Estimate:
     return estimate({"": values}, mean) if len(values) else _NOTHING
 
 
-def _columns(name: str, found: Estimate) -> dict[str, float | None]:
+def _columns(name: str, found: Estimate, scored: bool) -> dict[str, float | None]:
     """A measure and its interval, which is cut to what the measure can be."""
-    low, high = np.clip((found.low, found.high), *BOUNDS.get(name, (-math.inf, math.inf)))
+    low, high = np.clip((found.low, found.high), *bounds_of(name, scored=scored))
     ends = {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return {column: None if math.isnan(value) else value for column, value in ends.items()}
 

@@ -22,7 +22,16 @@ BOUNDS = {
     **dict.fromkeys(("far_before", "far_least", "close_end", "far_end", "full_end", "area"), (0.0, 1.0)),
     **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
 }
+WITHOUT_END = (-math.inf, math.inf)
 BACK = 0.05  # FAR is recovered where it is so little below what it was before
+
+
+def bounds_of(name: str, *, scored: bool) -> tuple[float, float]:
+    """The least and the most that a measure can be. Of points, a policy may have more than the expert."""
+    least, most = BOUNDS.get(name, WITHOUT_END)
+    if not scored:
+        return least, most
+    return (0.0, math.inf) if least == 0.0 else WITHOUT_END
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from ...baselines.online.retention import RETENTIONS
 from ...baselines.online.sac import SAC
 from ...datasets.environments.staged_tasks import find_staged_task
+from ...datasets.environments.stages import StagedEnvironment
 from ...datasets.errors import UserError, choose
 from ..runs.changes import changed
 from ..runs.config import MOST
@@ -29,9 +30,13 @@ from .build import (
 )
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
 from .pretrained import pretrained
-from .settings import SETTINGS, Budget
+from .settings import SETTINGS, Budget, RecordedPretrainingConfig
 
 PREFIXES = (RETENTION, ENVIRONMENT, PRETRAINING)
+LONGEST = 1_000_000  # steps of an episode
+MOST_COLLECTED = 1_000_000  # steps of a round
+# The only form of the Fisher information that there is of continuous actions, and of a policy that remembers.
+ESTIMATES = {"sac": "exact", "recurrent-ppo": "batch"}
 
 
 def resolve(wanted: Wanted) -> list[FinetuneConfig]:
@@ -103,11 +108,35 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     if method == "warm-up":
         policy[f"{CONTROL}.rounds"] = round(settings.warm_up * budget.steps)
     config = replace(config, policy=json.loads(json.dumps(policy)))  # as it will read in config.json
-    built = build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
+    environment = build_environment(config)  # whatever does not fit is found here
+    built = build_agent(config, spec_of(environment), 0)
     if isinstance(built, SAC):
         _check_room(config, built.config.capacity)
-    pretraining_of(config)
+    _check_length(environment)
+    _check_parts(config)
     return config
+
+
+def _check_length(environment: StagedEnvironment) -> None:
+    """Refuse episodes whose steps would not fit into memory."""
+    if environment.longest > LONGEST:
+        raise UserError(
+            f"an episode may have {environment.longest} steps; give a smaller environment.horizon: {LONGEST} steps in "
+            "all stages together are the most"
+        )
+
+
+def _check_parts(config: FinetuneConfig) -> None:
+    """Refuse ways to make pi*, and to retain it, that are not for the agent: they would fail after minutes or hours."""
+    pretraining = pretraining_of(config)
+    if isinstance(pretraining, RecordedPretrainingConfig) and not pretraining.noise:
+        raise UserError("pretraining.noise is empty; give a strength or more, e.g. [0.0, 0.1, 0.2]")
+    if pretraining.kind == "learning" and config.agent != "reinforce":
+        raise UserError(f"pretraining.kind is 'learning', and {config.agent} has only been cloned; give cloning")
+    estimate = config.settings_of(RETENTION).get("estimate")
+    wanted = ESTIMATES.get(config.agent, estimate)
+    if estimate != wanted and estimate is not None:
+        raise UserError(f"retention.estimate is '{estimate}', which {config.agent} does not have; give {wanted}")
 
 
 def _check_room(config: FinetuneConfig, capacity: int) -> None:
@@ -153,6 +182,11 @@ def _check_budget(budget: Budget) -> None:
     for name, value in vars(budget).items():
         if not 1 <= value <= MOST:
             raise UserError(f"{name} is {value}; give 1 to {MOST}")
+    if (collected := budget.environments * budget.rollout_steps) > MOST_COLLECTED:
+        raise UserError(
+            f"{budget.environments} environments and rollout_steps {budget.rollout_steps} make rounds of {collected} "
+            f"steps; give at most {MOST_COLLECTED} together"
+        )
     if budget.steps % budget.evaluate_every:
         raise UserError(f"steps {budget.steps} must be a multiple of evaluate_every {budget.evaluate_every}")
 
