@@ -89,7 +89,7 @@ class _Outcomes:
         self.over |= ended
 
     def episodes(self) -> StageEpisodes:
-        """What there is, when all are over."""
+        """The outcomes, when all are over."""
         return StageEpisodes(self.seeds, self.success, self.returns, self.lengths)
 
 

@@ -30,7 +30,7 @@ OUTCOMES = {
 
 
 def test_only_shares_of_successes_have_a_most() -> None:
-    """Of NetHack's points a policy may have more than the expert, and an interval must not be cut there."""
+    """A policy may have more of NetHack's points than the expert, and an interval must not be cut there."""
     assert find_track("finetune").range_of("grid-relay") == (0, 100)
     assert find_track("finetune").range_of("nethack-lite") == (0, math.inf)
     assert bounds_of("area", scored=False) == (0.0, 1.0)
