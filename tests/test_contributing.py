@@ -145,8 +145,8 @@ class LinearCloning(Policy):
     def optimizer_settings(self):
         return OptimizerSettings([{"params": list(self.parameters()), "lr": self.config.learning_rate}])
 ''',
-    "benchmark/runs/methods.py": """
-METHODS.register(
+    "benchmark/runs/method_tables/offline.py": """
+ROWS.append(
     Method(
         "linear",
         "Linear cloning",

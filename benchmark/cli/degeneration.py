@@ -116,6 +116,7 @@ class Degeneration:
             self.steps,
             budget=named_values("--budget", self.budget),
             choices={"lm": self.lm} if self.lm else {},
+            plan=self.plan,
         )
 
     def _draw_words(self, finished: "list[FinishedArm]") -> None:

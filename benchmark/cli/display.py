@@ -20,7 +20,7 @@ from ...datasets.own_datasets import own_tasks
 from ...datasets.tasks import TASKS, Task
 from ...datasets.trajectories import Trajectories
 from ..sweep.plan import Plan, plan_rows, source_of_estimate
-from ..terminal import Right, cell, described, duration, progress_bar, table_lines
+from ..terminal import Right, cell, described, duration, progress_bar, table_lines, wrapped
 
 if TYPE_CHECKING:
     from ...datasets.recording.actors import Players
@@ -202,6 +202,8 @@ def print_plan(plan: Plan, subject: str, root: Path, slots: int) -> None:
         print(f"damaged: {run}: {problem}; its folder will be set aside, and the run starts anew")
     if len(plan.damaged) > SHOWN_DAMAGES:
         print(f"damaged: {len(plan.damaged) - SHOWN_DAMAGES} more")
+    if unmade := dict.fromkeys(run.unmade for run in plan.runs if run.unmade):
+        print("\n".join(wrapped(f"made first: {'; '.join(sorted(unmade))}")))
     if plan.jobs:
         print("to do / to resume / done:")
         print("\n".join(f"  {line}" for line in table_lines(plan_rows(plan))))

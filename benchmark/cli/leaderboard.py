@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from ...datasets.errors import UserError, choose
-from ..runs.methods import METHODS
+from ..runs.methods import methods_of
+from ..runs.tracks import BEFORE_TRACKS
 from ..terminal import print_rows, wrapped
 from .options import RUNS
 
@@ -101,7 +102,8 @@ class Fractions:
     data: tuple[str, ...] = ()
     """Data sets to show; none given: all that methods were run on at two fractions or more."""
     methods: Annotated[
-        tuple[str, ...], arg(help=f"Methods, any of {', '.join(METHODS)}; none given: all that were run.")
+        tuple[str, ...],
+        arg(help=f"Methods, any of {', '.join(methods_of(BEFORE_TRACKS))}; none given: all that were run."),
     ] = ()
     fractions: tuple[float, ...] = ()
     """Shares of whole episodes; none given: all that were run."""
@@ -131,7 +133,7 @@ class Fractions:
             check_folder(root)
         names = {find_dataset(name).name for name in self.data}
         for name in self.methods:
-            choose("method", name, list(METHODS))
+            choose("method", name, methods_of(BEFORE_TRACKS), "only runs on data sets have a share of the data")
         runs = collect(*self.runs)
         stand = standings(_chosen(pools(runs), names, self))
         figure = self.output.with_suffix(".png")

@@ -13,7 +13,7 @@ from ...datasets.errors import UserError, choose
 from ..runs.methods import METHODS
 from ..terminal import cell, print_rows
 from .leaderboard import tell_left_out
-from .options import RUNS
+from .options import METHODS_BY_TRACK, RUNS
 
 FEW = 3  # pairs whose spread is hardly known
 READING = """could see: a true difference of that size would be told from zero in 80 % of experiments of so many seeds,
@@ -29,9 +29,7 @@ class Power:
     """Folders of runs; those inside them count too."""
     effect: float = 5.0
     """True difference that is to be seen, in points of score."""
-    method: Annotated[str, arg(help=f"Method that is compared with every other one, one of {', '.join(METHODS)}.")] = (
-        "lamo"
-    )
+    method: Annotated[str, arg(help=f"Method that is compared with every other one. {METHODS_BY_TRACK}.")] = "lamo"
     json: bool = False
     """Print the rows as JSON instead of a table."""
 

@@ -38,7 +38,7 @@ class Severity:
 
         check_study(self.study, self.output)
         check_seeds(self.seeds)
-        every = points(self.knobs, self.methods, self.seeds, self.steps)
+        every = points(self.knobs, self.methods, self.seeds, self.steps, self.study.plan)
         runs = [run for point in every for run in point.runs]
         if not train_study(runs, f"{len(every)} points", self.runs, self.study):
             return

@@ -83,6 +83,7 @@ def wanted(command: Sweep) -> "Wanted":
         named_values("--budget", options.budget),
         named_values("--set", options.set),
         choices,
+        command.plan,
     )
 
 

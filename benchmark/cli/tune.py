@@ -63,6 +63,7 @@ class Tune:
             steps=self.steps,
             budget=named_values("--budget", self.budget),
             choices={"lm": self.lm} if self.lm else {},
+            plan=self.study.plan,
         )
         every = tuning.trials(wanted, self.setting, self.values)
         if not train_study([run for trial in every for run in trial.runs], self.task, self.runs, self.study):

@@ -1,6 +1,5 @@
 """Building the parts of a run from its configuration: environment, agent, retention."""
 
-from dataclasses import asdict
 from typing import Any
 
 from gymnasium.spaces import Discrete
@@ -79,8 +78,3 @@ def pretraining_of(config: FinetuneConfig) -> AnyPretraining:
         SETTINGS[config.task].pretraining, config.settings_of(PRETRAINING), "setting of pre-training"
     )
     return found
-
-
-def prefixed(prefix: str, settings: Any) -> dict[str, Any]:
-    """The fields of a dataclass, their names behind "PREFIX."."""
-    return {f"{prefix}.{name}": value for name, value in asdict(settings).items()}

@@ -164,7 +164,7 @@ def warm_up_critic(
 ) -> None:
     """Let the critic learn what the clone is worth, from `size` = (environments, steps) of play a round."""
     rng = np.random.default_rng([seed, recipe.critic_rounds])
-    rounds = RecurrentRounds(agent, environment, Retention(RetentionConfig()), *size, rng)
+    rounds = RecurrentRounds(agent, environment, Retention(RetentionConfig()), rng, *size)
     for _ in range(recipe.critic_rounds):
         rounds.warm_up()
 

@@ -32,8 +32,13 @@ class FinetuneConfig(RunConfig):
     environments: Number  # side by side
     rollout_steps: Number  # most steps of each in a round
     pretraining_seed: Annotated[int, Bounds(0, 2**32 - 1)]
-    pretrained_hash: str  # SHA-256 of the file that holds pi*
+    pretrained_hash: str  # SHA-256 of the file that holds pi*; "" in a plan, where that was not made yet
     data_hash: str  # of the demonstrations that pi* was cloned from; "" where it learned by itself
+
+    @property
+    def unmade(self) -> str:
+        """The name of its pi*, if the run was planned without it."""
+        return "" if self.pretrained_hash else f"pi* of {self.task}, seed {self.pretraining_seed}"
 
     @property
     def staged_task(self) -> StagedTask:
@@ -41,13 +46,6 @@ class FinetuneConfig(RunConfig):
         task = find_staged_task(self.task)
         given = self.settings_of(ENVIRONMENT)
         return task.with_options(changed(task.options, given, "setting of the environment"))
-
-    def settings_of(self, prefix: str) -> dict[str, Any]:
-        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
-        if not prefix:
-            return {name: value for name, value in self.policy.items() if "." not in name}
-        start = f"{prefix}."
-        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
 
 
 def finetune_config(config: RunConfig) -> FinetuneConfig:

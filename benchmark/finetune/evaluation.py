@@ -89,7 +89,7 @@ class _Outcomes:
         self.over |= ended
 
     def episodes(self) -> StageEpisodes:
-        """The outcomes, when all are over."""
+        """The episodes, when all are over."""
         return StageEpisodes(self.seeds, self.success, self.returns, self.lengths)
 
 

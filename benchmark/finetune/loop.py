@@ -19,9 +19,8 @@ from ...baselines.online.sac import SAC
 from ...baselines.online.sequences import SequenceMemory
 from ...baselines.online.transitions import Transitions
 from ...datasets.environments.nethack_lite import NetHackLite
-from ...datasets.errors import UserError
-from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
-from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.checkpoint import Progress, restore, write_checkpoint
+from ..runs.episodes import HEADER, Episode, episode_lines
 from ..runs.stages import HEADER as STAGES_HEADER
 from ..runs.stages import StageEpisode, stages_csv
 from ..runs.store import write_logs
@@ -82,19 +81,18 @@ class Finetuning(Life):
         retention = build_retention(config)
         generator = torch.Generator().manual_seed(config.seed)
         retention.prepare(agent.actor, self.memory, generator)
+        shared = (self.environment, retention, self.rng, config.environments)
         if isinstance(agent, Reinforce):
-            return ReinforceRounds(agent, self.environment, retention, config.environments, self.rng)
+            return ReinforceRounds(agent, *shared)
         if isinstance(agent, SAC):
             assert isinstance(self.memory, Transitions)
             buffer = ReplayBuffer(agent.config.capacity, spec_of(self.environment))
             retention.seed(buffer, self.memory)
-            rest = (buffer, config.environments, config.rollout_steps, self._explored(), self.rng)
-            return SACRounds(agent, self.environment, retention, *rest)
-        assert isinstance(agent, PPO)
+            return SACRounds(agent, *shared, config.rollout_steps, buffer, self._explored())
         if isinstance(agent, RecurrentPPO):
-            size = (config.environments, config.rollout_steps)
-            return RecurrentRounds(agent, self.environment, retention, *size, self.rng)
-        return PPORounds(agent, self.environment, retention, config.environments, config.rollout_steps, self.rng)
+            return RecurrentRounds(agent, *shared, config.rollout_steps)
+        assert isinstance(agent, PPO)
+        return PPORounds(agent, *shared, config.rollout_steps)
 
     def _explored(self) -> torch.Tensor:
         """A mask (K,) of the stages that the agent knows nothing of."""
@@ -104,16 +102,11 @@ class Finetuning(Life):
 
     def load(self) -> Progress:
         """Bring agent, environments and random states to the checkpoint's."""
-        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
-        try:
-            self.agent.load(tensors)
-            self.rounds.load(tensors)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
-                f"delete {self.folder} to start that run again"
-            ) from None
-        return progress
+        return restore(self.checkpoint, self.rng, self._bring)
+
+    def _bring(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.agent.load(tensors)
+        self.rounds.load(tensors)
 
     def start(self) -> None:
         """Evaluate before the first round."""
@@ -168,7 +161,7 @@ class Finetuning(Life):
             Episode(step, 0.0, number, int(seeds[number]), float(worth[number]), int(full.lengths[number]))
             for number in range(len(seeds))
         ]
-        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(rows)
         for stage, played in enumerate(stages):
             columns = zip(played.seeds, played.success, played.returns, played.lengths, strict=True)
             self.progress.stages += stages_csv(
@@ -215,7 +208,6 @@ class Finetuning(Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         counted = [(parameter.numel(), parameter.requires_grad) for parameter in self.agent.parameters()]
         counts = {
             "params_total": sum(size for size, _ in counted),

@@ -234,7 +234,7 @@ def learn(
     """Train pi* on the stages by itself, as a run would learn the whole task."""
     assert isinstance(agent, Reinforce)
     rng = np.random.default_rng([config.pretraining_seed, *stages])
-    rounds = ReinforceRounds(agent, environment, Retention(RetentionConfig()), config.environments, rng, stages[0])
+    rounds = ReinforceRounds(agent, environment, Retention(RetentionConfig()), rng, config.environments, stages[0])
     for _ in range(recipe.updates):
         rounds.learn()
 

@@ -3,16 +3,16 @@
 Shapes: E environments, T steps, S bytes of an observation, W width of its encoding, H width of the memory.
 """
 
-import numpy as np
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ...baselines.online.nethack_networks import RecurrentActor
 from ...baselines.online.ppo import Rollout
 from ...baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
-from ...baselines.online.retention import Kickstarting, Retention
+from ...baselines.online.retention import Kickstarting
 from ...baselines.online.sequences import Sequences
-from ...datasets.environments.stages import StagedEnvironment
 from .rounds import PPORounds
 
 STATES = "random.states"
@@ -20,24 +20,17 @@ TEACHER_STATES = "random.teacher_states"
 BEGINS = "random.begins"
 
 
+@dataclass
 class RecurrentRounds(PPORounds):
     """Rollouts of one length, whose memories go on from one to the next; pi* looks on where it is asked."""
 
     agent: RecurrentPPO
 
-    def __init__(
-        self,
-        agent: RecurrentPPO,
-        environment: StagedEnvironment,
-        retention: Retention,
-        environments: int,
-        steps: int,
-        rng: np.random.Generator,
-    ) -> None:
-        super().__init__(agent, environment, retention, environments, steps, rng)
-        self.states = agent.actor.first_states(environments)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.states = self.agent.actor.first_states(self.environments)
         self.teacher_states = self.states.clone()
-        self.begins = torch.ones(environments, dtype=torch.bool)
+        self.begins = torch.ones(self.environments, dtype=torch.bool)
 
     @torch.no_grad()
     def collect(self) -> Rollout:

@@ -3,49 +3,34 @@
 Shapes: E environments, S observation, K stages.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...baselines.online.agent import Info
 from ...baselines.online.replay import ReplayBuffer
-from ...baselines.online.retention import Retention
 from ...baselines.online.sac import SAC
 from ...baselines.online.transitions import Transitions
-from ...datasets.environments.stages import StagedEnvironment
 from .rounds import MOST_SEEDS, Round, Rounds, environment_tensors, load_environment, remembered_examples
 
 BUFFER = "random.replay."  # begins the names of its rows in a checkpoint
 COLLECTED = "random.collected"  # environment steps so far
 
 
+@dataclass
 class SACRounds(Rounds):
-    """Steps in the environments, then SAC's updates on what the buffer holds."""
+    """Steps in the environments, then SAC's updates on what the buffer holds; `rng` draws minibatches too."""
 
-    def __init__(
-        self,
-        agent: SAC,
-        environment: StagedEnvironment,
-        retention: Retention,
-        buffer: ReplayBuffer,
-        environments: int,
-        steps: int,
-        explored: Tensor,
-        rng: np.random.Generator,
-    ) -> None:
-        """`steps` of each environment are a round; `explored` (K,) bool are the stages of the first, random actions.
+    agent: SAC
+    steps: int  # of each environment in a round
+    buffer: ReplayBuffer
+    explored: Tensor  # (K,) bool, the stages in which the first actions are random
 
-        The run's own `rng` draws seeds and minibatches.
-        """
-        self.agent: SAC = agent
-        self.environment = environment
-        self.retention = retention
-        self.buffer = buffer
-        self.steps = steps
-        self.explored = explored
-        self.rng = rng
+    def __post_init__(self) -> None:
         self.collected = 0
-        self.observations = environment.reset(rng.integers(MOST_SEEDS, size=environments))
+        self.observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments))
 
     def learn(self) -> Round:
         """Collect, then take as many updates as `updates_per_step` says, once there is enough to learn from."""

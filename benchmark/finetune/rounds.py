@@ -30,10 +30,15 @@ class Round:
     gradient_examples: int  # steps that a gradient was computed of, each time it was; those of a memory included
 
 
+@dataclass
 class Rounds(ABC):
     """An agent in its environments."""
 
     agent: Agent
+    environment: StagedEnvironment
+    retention: Retention
+    rng: np.random.Generator  # the run's own, which draws seeds
+    environments: int  # side by side
 
     @abstractmethod
     def learn(self) -> Round:
@@ -52,25 +57,12 @@ class Rounds(ABC):
         raise NotImplementedError(f"a {type(self.agent).__name__} has nothing beside its actor")
 
 
+@dataclass
 class ReinforceRounds(Rounds):
     """Whole episodes, as many as there are environments, and one step of gradient descent."""
 
-    def __init__(
-        self,
-        agent: Reinforce,
-        environment: StagedEnvironment,
-        retention: Retention,
-        environments: int,
-        rng: np.random.Generator,
-        stage: int = 0,
-    ) -> None:
-        """Episodes begin at `stage`; `rng`, the run's own, draws their seeds."""
-        self.agent: Reinforce = agent
-        self.environment = environment
-        self.retention = retention
-        self.environments = environments
-        self.rng = rng
-        self.stage = stage
+    agent: Reinforce
+    stage: int = 0  # in which episodes begin
 
     def learn(self) -> Round:
         """Play the episodes and take one step."""
@@ -102,24 +94,15 @@ class ReinforceRounds(Rounds):
         return Episodes(*(torch.from_numpy(np.stack(column, 1)) for column in zip(*columns, strict=True)))
 
 
+@dataclass
 class PPORounds(Rounds):
     """Rollouts of one length, and PPO's passes over each; episodes go on from one rollout to the next."""
 
-    def __init__(
-        self,
-        agent: PPO,
-        environment: StagedEnvironment,
-        retention: Retention,
-        environments: int,
-        steps: int,
-        rng: np.random.Generator,
-    ) -> None:
-        """`steps` of each environment are a rollout; `rng`, the run's own, draws the seeds with which they begin."""
-        self.agent: PPO = agent
-        self.environment = environment
-        self.retention = retention
-        self.steps = steps
-        self.observations = environment.reset(rng.integers(MOST_SEEDS, size=environments))
+    agent: PPO
+    steps: int  # of each environment in a rollout
+
+    def __post_init__(self) -> None:
+        self.observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments))
 
     def learn(self) -> Round:
         """Collect a rollout and learn from it."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
 from ...datasets.counts import count_range
@@ -19,9 +18,9 @@ from ..figures.curves import method_line
 from ..runs.methods import look_up
 from ..runs.store import run_folder
 from ..runs.tracks import Wanted
-from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.collect import read_finished
 from ..scores.labels import label, method_order
+from ..scores.measured import columns
 from .config import FinetuneConfig
 from .measures import BOUNDS, Measures, measure
 from .resolve import methods_for, resolve
@@ -63,7 +62,9 @@ class Point:
     runs: tuple[FinetuneConfig, ...]
 
 
-def points(knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int = 0) -> list[Point]:
+def points(
+    knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int = 0, plan: bool = False
+) -> list[Point]:
     """Every value of every knob with every method; none named means all. A `UserError` for unknown names."""
     found = []
     for name in knobs or KNOBS:
@@ -72,7 +73,7 @@ def points(knobs: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             choose(f"method of {knob.task}", method, methods_for(knob.task))
             for value in knob.values:
                 settings = {f"environment.{knob.option}": value}
-                wanted = Wanted(knob.task, (method,), tuple(seeds), steps=steps, settings=settings)
+                wanted = Wanted(knob.task, (method,), tuple(seeds), steps=steps, settings=settings, plan=plan)
                 found.append(Point(knob, value, method, tuple(resolve(wanted))))
     return found
 
@@ -91,16 +92,8 @@ def _row(point: Point, measured: Sequence[Measures]) -> dict[str, Any]:
         "seeds": len(measured),
     }
     for name in MEASURED:
-        found = _estimate(name, [getattr(one, name) for one in measured])
-        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
-
-
-def _estimate(name: str, values: Sequence[float]) -> Estimate:
-    """The mean and its interval, which is cut to what the measure can be."""
-    found = estimate({"": np.asarray(values)}, mean)
-    low, high = np.clip((found.low, found.high), *BOUNDS[name])
-    return Estimate(found.value, float(low), float(high))
+        row |= columns(name, [getattr(one, name) for one in measured], BOUNDS[name])
+    return row
 
 
 def severity_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -14,7 +14,7 @@ from ...baselines.policy import OptimizerSettings, Policy, Sampler
 from ...datasets.catalog import find_task
 from ...datasets.environments.simulators import simulator_version
 from ..runs.checkpoint import Progress, load_checkpoint, save_checkpoint, trained_tensors
-from ..runs.episodes import HEADER, episodes_csv
+from ..runs.episodes import HEADER, episode_lines
 from ..runs.store import note_on_terminal, run_folder, write_logs
 from ..training.devices import choose_device
 from ..training.learner import Learner, Schedule, Tally, autocast
@@ -126,7 +126,7 @@ class Training(Learner, Life):
         for name, value in held_out.items():
             if not math.isfinite(value):
                 self.fail(f"after step {self.progress.step} {name} is {value}")
-        self.progress.episodes += episodes_csv(episodes).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(episodes)
         self.progress.metrics[-1] |= diagnostics | held_out
         self.progress.evaluation_seconds += time.perf_counter() - started
 
@@ -149,7 +149,6 @@ class Training(Learner, Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         self.write_done(parameter_counts(self.policy), simulator_version(find_task(self.config.task)), self.device)
 
 

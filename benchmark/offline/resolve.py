@@ -16,8 +16,9 @@ from ...datasets.fractions import SELECTIONS
 from ...datasets.tasks import Task
 from ...datasets.trajectories import Trajectories
 from ..runs.changes import changed
-from ..runs.config import MOST, PRECISIONS
+from ..runs.config import PRECISIONS
 from ..runs.methods import METHODS, find_method, methods_of
+from ..runs.requests import check_counts, check_seeds, spread
 from .config import OfflineConfig
 from .faults import FAULTS, check_legacy
 from .hyperparameters import DEFAULT_CORPUS, DEFAULT_LANGUAGE_MODEL, budget_for, overrides_for
@@ -55,13 +56,7 @@ def grid(request: RunRequest, fractions: Sequence[float], seeds: Sequence[int]) 
 def shorter_budget(data: str, method: str, profile: str, steps: int) -> dict[str, int]:
     """The budget's fields for other optimiser steps: the profile's evaluations are spread over them."""
     budget = budget_for(profile, find_dataset(data).task, method)
-    evaluations = budget.steps // budget.evaluate_every
-    if steps < 1 or steps % evaluations:
-        raise UserError(
-            f"--steps {steps} can't be spread over {method}'s {evaluations} evaluations; give a multiple of "
-            f"{evaluations}, or --budget steps=... with --budget evaluate_every=..."
-        )
-    return {"steps": steps, "evaluate_every": steps // evaluations}
+    return spread(steps, budget.steps // budget.evaluate_every, method)
 
 
 def resolve(request: RunRequest) -> OfflineConfig:
@@ -74,9 +69,7 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
     from ..lm.checkpoints import control_hash  # PyTorch, only once a run is really asked for
     from .faulty_data import faulty_subset
 
-    for _, seed in choices:
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    check_seeds([seed for _, seed in choices])
     shared, trajectories, lm_files = _shared(request)
     weights = METHODS[shared.method].weights
     task = find_task(shared.task)
@@ -211,9 +204,7 @@ def _named_profile(request: RunRequest) -> str:
 
 
 def _check_budget(budget: Budget) -> None:
-    for name, value in vars(budget).items():
-        if not 1 <= value <= MOST:
-            raise UserError(f"{name} is {value}; give 1 to {MOST}")
+    check_counts(budget)
     if budget.batch_size % budget.accumulation:
         raise UserError(f"batch_size {budget.batch_size} can't be computed in {budget.accumulation} equal parts")
     evaluations = budget.steps // budget.evaluate_every

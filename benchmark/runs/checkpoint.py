@@ -5,7 +5,7 @@ log can't disagree. It holds only what training changes; a frozen base model is 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,22 @@ def read_checkpoint(path: Path, rng: np.random.Generator) -> tuple[dict[str, Ten
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     return tensors, Progress(**{name: state[name] for name in Progress.__dataclass_fields__ if name in state})
+
+
+def restore(path: Path, rng: np.random.Generator, bring: Callable[[dict[str, Tensor]], None]) -> Progress:
+    """Read what `write_checkpoint` wrote, and `bring` what is trained to its tensors; restores `rng` too.
+
+    A `UserError` where they are not those that it wants.
+    """
+    tensors, progress = read_checkpoint(path, rng)
+    try:
+        bring(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"checkpoint {path} holds other tensors than this run has ({error}); "
+            f"delete {path.parent} to start that run again"
+        ) from None
+    return progress
 
 
 def load_checkpoint(

@@ -62,6 +62,11 @@ class RunConfig:
         return {}
 
     @property
+    def unmade(self) -> str:
+        """The name of what the run begins with, if it was planned before that was made; its id is another one then."""
+        return ""
+
+    @property
     def ranked_targets(self) -> list[float]:
         """The target returns of which the best score is a run's: only the first, unless a track says otherwise."""
         return self.target_returns[:1]
@@ -70,6 +75,13 @@ class RunConfig:
     def share(self) -> str:
         """The share of the data, where runs are listed; empty where there is no such choice."""
         return ""
+
+    def settings_of(self, prefix: str) -> dict[str, Any]:
+        """The settings whose names begin with "PREFIX.", by the rest of their names; "": those without a prefix."""
+        if not prefix:
+            return {name: value for name, value in self.policy.items() if "." not in name}
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
 
     def choices(self) -> list[tuple[str, Sequence[str], Collection[str]]]:
         """Fields that hold names: the field, the names it holds, and the names it may hold."""

@@ -29,10 +29,13 @@ class Episode:
 
 def episodes_csv(episodes: Sequence[Episode]) -> str:
     """The content of `episodes.csv`."""
+    return f"{HEADER}\n{episode_lines(episodes)}"
+
+
+def episode_lines(episodes: Sequence[Episode]) -> str:
+    """The lines of `episodes.csv` for some episodes, without its header."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(astuple(episode) for episode in episodes)
+    csv.writer(text, lineterminator="\n").writerows(astuple(episode) for episode in episodes)
     return text.getvalue()
 
 

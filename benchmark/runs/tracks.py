@@ -39,6 +39,7 @@ class Wanted:
     budget: Mapping[str, Any] = field(default_factory=dict)  # of steps and evaluations
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the method
     choices: Mapping[str, Any] = field(default_factory=dict)  # of the track's own
+    plan: bool = False  # whether the runs are only to be planned: nothing is trained, not even what they begin with
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from ...datasets.storage import write_rows, write_text
 from ..terminal import table_lines, wrapped
 from .aggregates import METRICS, Estimate
 from .labels import label, with_named_model
+from .measured import estimate_columns
 from .power import Spread
 from .standings import Comparison, Standing
 from .statistics import known
@@ -31,7 +32,11 @@ def standing_rows(standings: Sequence[Standing]) -> list[dict[str, Any]]:
     return [
         _where(standing)
         | {"method": standing.method, "lm": standing.lm, "variant": standing.variant, "seeds": standing.seeds}
-        | {key: value for metric in METRICS for key, value in _columns(metric, standing.metrics[metric]).items()}
+        | {
+            key: value
+            for metric in METRICS
+            for key, value in estimate_columns(metric, standing.metrics[metric]).items()
+        }
         for standing in standings
     ]
 
@@ -41,9 +46,9 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     return [
         _where(met)
         | {"method": met.method, "lm": met.lm, "other": met.other, "other_lm": met.other_lm, "pairs": met.pairs}
-        | _columns("difference", met.difference)
+        | estimate_columns("difference", met.difference)
         | {"detectable": known(met.spread.detectable)}
-        | _columns("probability", met.probability)
+        | estimate_columns("probability", met.probability)
         for met in comparisons
     ]
 
@@ -56,7 +61,7 @@ def power_rows(comparisons: Sequence[Comparison], effect: float) -> list[dict[st
     return [
         _where(met)
         | {"method": met.method, "lm": met.lm, "other": met.other, "other_lm": met.other_lm, "pairs": met.pairs}
-        | _columns("difference", met.difference)
+        | estimate_columns("difference", met.difference)
         | _in_spread("detectable", met.spread, lambda spread: spread.detectable)
         | {"effect": effect}
         | _in_spread("pairs_needed", met.spread, lambda spread: spread.pairs_needed(effect))
@@ -112,11 +117,6 @@ def _where(row: Standing | Comparison) -> dict[str, Any]:
 def _in_spread(name: str, spread: Spread, measure: Callable[[Spread], float]) -> dict[str, float | None]:
     low, high = spread.interval()
     return {f"{name}{end}": known(measure(at)) for end, at in {"": spread, "_low": low, "_high": high}.items()}
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
-    ends = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
-    return {f"{name}{end}": known(value) for end, value in ends.items()}
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 A setting that is chosen on the runs for which it is reported looks better than it is.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from ...datasets.errors import UserError
 from ..runs.config import RunConfig
 from ..runs.store import run_folder
 from ..runs.tracks import Wanted
-from .aggregates import estimate, mean
 from .collect import read_finished
+from .measured import columns
 from .run import FinishedRun
 
 FIRST_SEED = 1000  # of those that are for tuning; reported ones are below
@@ -64,14 +63,11 @@ def tuning_rows(every: Sequence[Trial], root: Path, tuning: Tuning) -> list[dict
 
 
 def _row(trial: Trial, areas: np.ndarray) -> dict[str, Any]:
-    found = estimate({"": areas}, mean)
     return {
         "task": trial.runs[0].task,
         "method": trial.method,
         "setting": trial.setting,
         "value": trial.value,
         "seeds": len(areas),
-        "area": found.value,
-        "area_low": None if math.isnan(found.low) else found.low,
-        "area_high": None if math.isnan(found.high) else found.high,
+        **columns("area", areas.tolist()),
     }

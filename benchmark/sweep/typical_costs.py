@@ -1,12 +1,13 @@
 """Typical costs of steps and evaluations where nothing was measured yet: by the methods' rows, and by simulator."""
 
-from ..runs.methods import Cost, look_up
+from ..runs.method import Cost
+from ..runs.methods import look_up
 from ..runs.tracks import Scored, find_track
 
 AT_A_TIME = 64  # episodes that an evaluation plays side by side, at most: `rollout.rollout`'s default
 
 
-# Milliseconds of an environment's step, by task; measured as the methods' costs (`runs/methods.py`).
+# Milliseconds of an environment's step, by task; measured as the methods' costs (`runs/method_tables/`).
 SIMULATION = {
     "reacher2d": 0.12,
     "hopper": 0.173,

@@ -10,17 +10,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...datasets.counts import count_range
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
-from ..scores.aggregates import Estimate, estimate, mean
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
+from ..scores.measured import UNBOUNDED, columns, difference, percent, whole, with_interval
+from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
 from .config import text_config
-from .figure import games_figure, task_and_data
+from .figure import games_figure
 from .measures import (
     KINDS,
     METERS,
@@ -37,8 +35,6 @@ from .measures import (
 
 __all__ = ["draw", "rows", "tables"]
 
-Place = tuple[str, str, str, str]  # what is compared is compared within one: task, data, profile, variant
-Name = tuple[str, str]  # of a row in it: method, language model
 NARROW = {
     "paraphrase": "para",
     "synonyms": "syn",
@@ -50,7 +46,6 @@ NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compar
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
-UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 SHARE = (0.0, 1.0)
 AMOUNT = (0.0, math.inf)
 # What measures can be, to which their intervals are cut; a split in a view is a share of points.
@@ -80,47 +75,29 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     places: dict[Place, dict[int, float]] = {}
     for group in groups:
         if group.config.method in NO_MEANING:
-            places[_place(group)] = {seed: found.area for seed, found in measured[id(group)].items()}
-    ordered = sorted(groups, key=lambda group: (_place(group), method_order(group.config.method), group.config.lm))
-    return [_row(group, measured[id(group)], places.get(_place(group), {})) for group in ordered]
+            places[place_of(group)] = {seed: found.area for seed, found in measured[id(group)].items()}
+    ordered = sorted(groups, key=lambda group: (place_of(group), method_order(group.config.method), group.config.lm))
+    return [_row(group, measured[id(group)], places.get(place_of(group), {})) for group in ordered]
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Tables for each task, profile and variant: how it was learned, every split and view, trained language models."""
-    places: dict[Place, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        places.setdefault((row["task"], row["dataset"], row["profile"], row["variant"]), []).append(row)
-    for (task, dataset, profile, variant), own in places.items():
-        name = task_and_data(task, dataset)
-        detail = f", {variant}" if variant else ""
-        title = f"{name} ({profile} profile{detail}, {count_range([row['seeds'] for row in own], 'seed')})"
+    for place, own in rows_by_place(rows).items():
         best_first = sorted(own, key=lambda row: -row["area"])
-        yield "\n".join([title, *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
+        yield "\n".join([place.heading(own), *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
-        yield "\n".join([f"{name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
+        yield "\n".join([f"{place.name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
         if metered := [row for row in best_first if row["weight_change"] is not None]:
             models = {row["lm"]: row for row in metered}
             lines = [line for lm, row in models.items() for line in _metered(row, f"before ({lm})", "_before")]
             lines += [line for row in metered for line in _metered(row, short_label(row["method"], row["lm"]))]
-            yield "\n".join([f"{name}: what became of the language model", *table_lines(lines), *wrapped(DEGENERATION)])
+            title = f"{place.name}: what became of the language model"
+            yield "\n".join([title, *table_lines(lines), *wrapped(DEGENERATION)])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
     """Learning curves and scores in every view, a figure for each task, profile and variant."""
-    places: dict[Place, list[Group]] = {}
-    for group in groups:
-        places.setdefault(_place(group), []).append(group)
-    names = []
-    for (task, dataset, profile, variant), own in sorted(places.items()):
-        alone = len([place for place in places if place[:2] == (task, dataset)]) == 1
-        detail = "" if alone else "-".join(filter(None, ("", profile, variant))).replace(" ", "_")
-        names.append(f"{task_and_data(task, dataset)}{detail}.png")
-        games_figure(own, folder / names[-1])
-    return names
-
-
-def _place(group: Group) -> Place:
-    return group.config.task, group.data.dataset, group.config.profile, group.variant
+    return draw_places(groups, folder, games_figure)
 
 
 def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float]) -> dict[str, Any]:
@@ -138,14 +115,14 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         "params_trainable": group.runs[0].done["params_trainable"],
     }
     for name in MEASURES:
-        row |= columns(name, [getattr(found, name) for found in own.values()])
+        row |= columns(name, [getattr(found, name) for found in own.values()], BOUNDS.get(name, UNBOUNDED))
     paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
     row |= columns("area_gain", paired if config.method not in NO_MEANING else [])
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:
             part = f"{split}/{view}"
-            row |= columns(part, [found[part] for found in shares if part in found])
+            row |= columns(part, [found[part] for found in shares if part in found], SHARE)
     metered = [meters(run) for run in group.runs]
     for name in METERED:
         row |= columns(name, [found[name] for found in metered if name in found])
@@ -158,28 +135,17 @@ def _chosen(group: Group) -> dict[str, Any]:
     return {name: None if still and name.startswith("encoder_") else group.config.policy.get(name) for name in CHOSEN}
 
 
-def columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
-    """The mean of values, but for those that are not there, and its interval, cut to what the measure can be."""
-    known = np.array([value for value in values if math.isfinite(value)])
-    found = estimate({"": known}, mean) if len(known) else UNKNOWN
-    bounds = SHARE if "/" in name else BOUNDS.get(name, (-math.inf, math.inf))
-    low, high = np.clip((found.low, found.high), *bounds)
-    cells = {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}
-    return {column: None if math.isnan(value) else value for column, value in cells.items()}
-
-
 def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as a line of the first table."""
-    gain = "" if row["area_gain"] is None else _with_interval(row, "area_gain") + _mark(row)
     return {
         "method": short_label(row["method"], row["lm"]),
-        "end": _percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
-        "best": _percent(row["best"]),
-        "area": _with_interval(row, "area"),
-        "gain": gain,
-        "80 %": _whole(row["steps_to_80"]),
-        "moves": _whole(row["moves"]),
-        "CPU s": _whole(row["cpu_seconds"]),
+        "end": percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
+        "best": percent(row["best"]),
+        "area": with_interval(row, "area"),
+        "gain": difference(row, "area_gain"),
+        "80 %": whole(row["steps_to_80"]),
+        "moves": whole(row["moves"]),
+        "CPU s": whole(row["cpu_seconds"]),
         "trained": f"{row['params_trainable'] / 1e6:.2f} M" if row["params_trainable"] else "",
     }
 
@@ -190,9 +156,9 @@ def _viewed(row: Mapping[str, Any]) -> list[dict[str, str]]:
     for split in SPLITS:
         shares = {part: row[part] for view in VIEWS if row[part := f"{split}/{view}"] is not None}
         if shares:
-            cells = {NARROW.get(view, view): _percent(shares.get(f"{split}/{view}")) for view in VIEWS}
+            cells = {NARROW.get(view, view): percent(shares.get(f"{split}/{view}")) for view in VIEWS}
             kept = robustness(shares, split)
-            robust = "" if math.isnan(kept) else _percent(kept)
+            robust = "" if math.isnan(kept) else percent(kept)
             name = short_label(row["method"], row["lm"]) if not lines else ""
             lines.append({"method": name, "games": split, **cells, "robust": robust})
     return lines
@@ -210,23 +176,3 @@ def _metered(row: Mapping[str, Any], name: str, ending: str = "") -> list[dict[s
 
 def _meter(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f}"
-
-
-def _whole(number: float | None) -> str:
-    return "" if number is None else f"{number:.0f}"
-
-
-def _with_interval(row: Mapping[str, Any], name: str) -> str:
-    ends = [row[f"{name}{end}"] for end in ("_low", "_high")]
-    interval = "" if None in ends else f" [{_percent(ends[0])}, {_percent(ends[1])}]"
-    return f"{_percent(row[name])}{interval}"
-
-
-def _mark(row: Mapping[str, Any]) -> str:
-    low = row["area_gain_low"]
-    high = row["area_gain_high"]
-    return " *" if low is not None and (low > 0 or high < 0) else ""

@@ -37,13 +37,6 @@ class TextConfig(RunConfig):
         """The task."""
         return find_game_task(self.task)
 
-    def settings_of(self, prefix: str) -> dict[str, object]:
-        """The settings whose names begin with "PREFIX.", by the rest of their names; "": the agent's own."""
-        if not prefix:
-            return {name: value for name, value in self.policy.items() if "." not in name}
-        start = f"{prefix}."
-        return {name[len(start) :]: value for name, value in self.policy.items() if name.startswith(start)}
-
 
 def split_and_view(part: str) -> tuple[str, str]:
     """The two halves of a part's name."""

@@ -19,9 +19,10 @@ from ..runs.store import run_folder
 from ..runs.tracks import Wanted
 from ..scores.collect import read_finished
 from ..scores.leaderboard import Group, group_runs
+from ..scores.measured import columns
 from ..scores.run import FinishedRun
 from ..sweep.typical_costs import typical_evaluation
-from .board import columns, rows
+from .board import rows
 from .config import TextConfig, text_config
 from .measures import METERS, others
 from .mechanism import LEVEL, Pull, pull

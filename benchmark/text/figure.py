@@ -16,15 +16,11 @@ from ..figures.spread import draw_seeds
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
+from ..scores.places import place_of
 from .measures import ends
 
 SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games", "ood": "New games, unseen objects"}
 PANEL_HEIGHT = 2.5  # inches
-
-
-def task_and_data(task: str, dataset: str) -> str:
-    """The name of what was learned: the task, and of recorded games their player, as in "tidy-medium-40-mixed"."""
-    return task if dataset == task else f"{task}-{dataset.rpartition('-')[2]}"
 
 
 def games_figure(groups: Sequence[Group], path: Path) -> None:
@@ -41,7 +37,7 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
         f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Small dots: "
         "single seeds. Bars: lowest to highest seed."
     )
-    name = task_and_data(ordered[0].config.task, ordered[0].data.dataset)
+    name = place_of(ordered[0]).name
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
     grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, f"{name}: learning, and other words", about, handles, grid) as panels:

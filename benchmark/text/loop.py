@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from ...baselines.text.drrn import DRRN
-from ...datasets.errors import UserError
 from ...datasets.games.game import Game
 from ...datasets.storage import write_json, write_text
 from ..lm.sentences import SentenceEncoder
-from ..runs.checkpoint import Progress, read_checkpoint, write_checkpoint
-from ..runs.episodes import HEADER, Episode, episodes_csv
+from ..runs.checkpoint import Progress, restore, write_checkpoint
+from ..runs.episodes import HEADER, Episode, episode_lines
 from ..runs.layout import PAIRS, TRANSCRIPT
 from ..runs.meters import meters_csv
 from ..runs.stages import HEADER as STAGES_HEADER
@@ -61,15 +60,7 @@ class Playing(Life):
 
     def load(self) -> Progress:
         """Bring agent, games and random state to the checkpoint's."""
-        tensors, progress = read_checkpoint(self.checkpoint, self.rng)
-        try:
-            self.bring(tensors)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"checkpoint {self.checkpoint} holds other tensors than this run has ({error}); "
-                f"delete {self.folder} to start that run again"
-            ) from None
-        return progress
+        return restore(self.checkpoint, self.rng, self.bring)
 
     def start(self) -> None:
         """Evaluate before the first step."""
@@ -98,7 +89,7 @@ class Playing(Life):
             )
             for episode, (game, _) in enumerate(games)
         ]
-        self.progress.episodes += episodes_csv(rows).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(rows)
         if number > config.steps // config.evaluate_every - config.headline_evaluations:
             self._examine(chooser, number)
         self.progress.evaluation_seconds += time.perf_counter() - started
@@ -140,7 +131,6 @@ class Playing(Life):
 
     def finish(self) -> None:
         """Write `done.json`, which makes the run count."""
-        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         self.write_done(self.counts(), f"lamobench {version('lamobench')}", torch.device("cpu"))
 
 

@@ -27,7 +27,8 @@ from ..report.marks import (
 )
 from ..report.parts import Moment, Passage, Table
 from ..report.training import learning_curve
-from .board import columns, rows
+from ..scores.measured import columns
+from .board import rows
 from .config import text_config
 from .figure import SPLIT_TITLES
 from .measures import ORIGINAL, ends, meters

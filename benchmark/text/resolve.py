@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,9 +12,8 @@ from ...datasets.games.tasks import GameTask, find_game_task
 from ..lm.checkpoints import check_at_hand, model_type
 from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
-from ..runs.changes import changed
-from ..runs.config import MOST
 from ..runs.methods import look_up, methods_of
+from ..runs.requests import asked_budget, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
@@ -30,14 +29,9 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
     """Every method with every seed; a `UserError` for what does not fit, or is not at hand."""
     task = find_game_task(wanted.subject)
     choose("profile", wanted.profile, list(PROFILES))
-    for seed in wanted.seeds:
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
     if line := missing(task.family.name):
         raise UserError(line)
-    others = sorted(set(wanted.choices) - {"lm"})
-    if others:
-        raise UserError(f"'{task.name}' is no data set: it has no choice of {', '.join(others)}")
+    check_wanted(wanted, known=("lm",))
     methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
@@ -83,11 +77,10 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
     lm = _language_model(wanted, parts)
     policy = _policy(wanted, method, budget)
     recording = recording_of(task, policy) if look_up(method).recorded else None
-    changes = wanted.budget or wanted.steps or wanted.settings
     return TextConfig(
         task=task.name,
         method=method,
-        profile=f"{wanted.profile} (changed)" if changes else wanted.profile,
+        profile=named_profile(wanted),
         seed=seed,
         precision="float32",
         batch_size=policy.get("batch_size", 1),
@@ -129,51 +122,23 @@ def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
         return {}
     profile = PROFILES[wanted.profile]
     chosen = profile.policies.get(parts.agent, {}) | profile.chosen.get(method, {})
-    given = _by_prefix(chosen | dict(wanted.settings))
+    given = by_prefix(chosen | dict(wanted.settings), [ADAPTATION])
     settings = agent_settings(method, given[""])
     if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
         settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))
     adaptation = asdict(adaptation_settings(parts.adaptation, given[ADAPTATION]))
-    policy = asdict(settings) | {f"{ADAPTATION}.{name}": value for name, value in adaptation.items()}
+    policy = asdict(settings) | prefixed(ADAPTATION, adaptation)
     found: dict[str, Any] = json.loads(json.dumps(policy))
-    return found
-
-
-def _by_prefix(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Settings by what they are of: "" for the agent; a `UserError` for a prefix that there isn't."""
-    found: dict[str, dict[str, Any]] = {"": {}, ADAPTATION: {}}
-    for name, value in settings.items():
-        prefix, dot, rest = name.rpartition(".")
-        if dot:
-            choose("kind of setting", prefix, [ADAPTATION], "settings of the agent have no prefix")
-        found[prefix][rest] = value
     return found
 
 
 def _budget(wanted: Wanted, budget: Budget) -> Budget:
     """The budget with what was asked for; other steps have as many evaluations."""
-    found: Budget = changed(budget, _changes(wanted, budget), "budget")
-    for name, value in vars(found).items():
-        if not 1 <= value <= MOST:
-            raise UserError(f"{name} is {value}; give 1 to {MOST}")
+    found: Budget = asked_budget(wanted, budget)
     evaluations = found.steps // found.evaluate_every + 1
-    if found.steps % found.evaluate_every:
-        raise UserError(f"steps {found.steps} must be a multiple of evaluate_every {found.evaluate_every}")
     if found.headline_evaluations >= evaluations:
         raise UserError(
             f"headline_evaluations is {found.headline_evaluations}, and {evaluations - 1} follow the first step; "
             "give as many or fewer"
         )
     return found
-
-
-def _changes(wanted: Wanted, budget: Budget) -> dict[str, Any]:
-    if not wanted.steps:
-        return dict(wanted.budget)
-    evaluations = budget.steps // budget.evaluate_every
-    if wanted.steps < 1 or wanted.steps % evaluations:
-        raise UserError(
-            f"--steps {wanted.steps} can't be spread over {evaluations} evaluations; give a multiple of {evaluations}, "
-            "or --budget steps=... with --budget evaluate_every=..."
-        )
-    return {"steps": wanted.steps, "evaluate_every": wanted.steps // evaluations} | dict(wanted.budget)

@@ -15,7 +15,7 @@ PUBLISHED = "gruppi2024"
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a method; which weights its encoder has stands in its row of `runs/methods.py`."""
+    """The parts of a method; which weights its encoder has stands in its row of `runs/method_tables/text.py`."""
 
     agent: str  # a kind of agents with the same settings; "random" and "gold" learn nothing
     encoder: str = ""  # "hash", "glove", or "lm", the language model

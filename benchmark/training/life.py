@@ -24,7 +24,7 @@ from ..runs.checkpoint import Progress
 from ..runs.config import RunConfig
 from ..runs.damage import sizes_and_hashes
 from ..runs.layout import CHECKPOINT
-from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure
+from ..runs.store import is_done, note_on_terminal, open_run, run_folder, set_damaged_aside, write_failure, write_logs
 from .memory import keep_freed_memory, memory_line
 
 LOG_EVERY = 100  # steps; metrics stay on the device in between, and checkpoints are only taken at these steps
@@ -141,7 +141,8 @@ class Life(ABC):
         self.saved_at = time.monotonic()
 
     def write_done(self, parameters: Mapping[str, int], simulator: str, device: torch.device) -> None:
-        """Write `done.json`: `params_total` and `params_trainable`, and what every run notes."""
+        """Write the logs, then `done.json`: `params_total` and `params_trainable`, and what every run notes."""
+        write_logs(self.folder, self.progress)  # a kill may have come between the last checkpoint and its logs
         facts: dict[str, Any] = {
             **parameters,
             "train_seconds": round(self.progress.train_seconds, 3),

@@ -4,7 +4,7 @@ The tests put it where Python finds it, with entry points beside it; nothing of 
 mean reward of each arm, and pulls the better one but for one pull in ten. A run takes milliseconds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,13 +15,17 @@ from torch import Tensor
 
 from lamobench.benchmark.runs.checkpoint import Progress, read_checkpoint, write_checkpoint
 from lamobench.benchmark.runs.config import RunConfig
-from lamobench.benchmark.runs.episodes import COLUMNS, Episode, episodes_csv
-from lamobench.benchmark.runs.methods import Method, look_up
-from lamobench.benchmark.runs.store import run_folder, write_logs
+from lamobench.benchmark.runs.episodes import COLUMNS, Episode, episode_lines
+from lamobench.benchmark.runs.method import Method
+from lamobench.benchmark.runs.methods import look_up
+from lamobench.benchmark.runs.store import write_logs
 from lamobench.benchmark.runs.tracks import Job, Note, Played, Tell, Track, Wanted
 from lamobench.benchmark.training.devices import choose_device
-from lamobench.benchmark.training.life import Life, Report, opened
+from lamobench.benchmark.training.life import Life, Report
+from lamobench.benchmark.training.plain_track import groups, train_each
 from lamobench.datasets.errors import UserError, choose
+
+__all__ = ["groups"]  # a part of the track that it has as it is
 
 CHANCES = (0.2, 0.8)  # of a reward of 1
 
@@ -99,7 +103,7 @@ class Pulling(Life):
         arm = int(self.means.argmax())
         draws = np.random.default_rng([self.config.seed, step]).random(self.config.evaluation_episodes)
         played = [Episode(step, 0.0, n, n, float(draw < CHANCES[arm]), 1) for n, draw in enumerate(draws)]
-        self.progress.episodes += episodes_csv(played).split("\n", 1)[1]
+        self.progress.episodes += episode_lines(played)
 
     def write(self) -> None:
         tensors = {"policy.means": torch.from_numpy(self.means), "policy.pulls": torch.from_numpy(self.pulls)}
@@ -110,8 +114,12 @@ class Pulling(Life):
         return "explore more"
 
     def finish(self) -> None:
-        write_logs(self.folder, self.progress)
         self.write_done({"params_total": 2, "params_trainable": 2}, "bandit 1.0", torch.device("cpu"))
+
+
+def bandit_config(config: RunConfig) -> BanditConfig:
+    assert isinstance(config, BanditConfig)
+    return config
 
 
 def resolve(wanted: Wanted) -> Sequence[BanditConfig]:
@@ -140,25 +148,7 @@ def resolve(wanted: Wanted) -> Sequence[BanditConfig]:
 
 def train(job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str, str]:
     choose_device(device)
-    failed = {}
-    for run in job:
-        assert isinstance(run, BanditConfig)
-
-        def make(folder: Path, run: BanditConfig = run) -> Pulling:
-            return Pulling(run, folder, lambda done, total: tell(run.id, done, total))
-
-        try:
-            with opened(run, root, make, True, note) as pulling:
-                if pulling is not None:
-                    pulling.live()
-        except UserError as error:
-            failed[run.id] = str(error)
-        assert run_folder(root, run).is_dir()
-    return failed
-
-
-def groups(runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
-    return [(run,) for run in runs]
+    return train_each(map(bandit_config, job), root, tell, note, Pulling)
 
 
 def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int, episodes: int) -> list[Played]:

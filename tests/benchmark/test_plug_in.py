@@ -18,9 +18,12 @@ import torch
 
 from lamobench.benchmark.finetune import track as finetune
 from lamobench.benchmark.offline import track as offline
-from lamobench.benchmark.runs.methods import METHODS, Method, find_method
+from lamobench.benchmark.runs.method import Method
+from lamobench.benchmark.runs.methods import METHODS, find_method
 from lamobench.benchmark.runs.tracks import TRACKS, Track, Wanted, Work, find_track
+from lamobench.benchmark.text import track as text
 from lamobench.datasets.errors import UserError
+from lamobench.tests.benchmark.cut_short import assert_same_run
 
 PACKAGE = Path(__file__).with_name("bandit_track.py")
 PROGRAM = "from lamobench.benchmark.cli.program import main; main()"
@@ -100,9 +103,7 @@ def test_a_killed_run_of_another_track_goes_on_to_the_same_numbers(installed: di
     process.wait()
     run(installed, tmp_path, *sweep("killed", steps))
     for whole in (tmp_path / "whole").glob("two-armed*"):
-        killed = tmp_path / "killed" / whole.name
-        assert (killed / "episodes.csv").read_bytes() == (whole / "episodes.csv").read_bytes()
-        assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+        assert_same_run(tmp_path / "killed" / whole.name, whole)
 
 
 def test_a_package_that_is_gone_leaves_runs_that_say_so(installed: dict[str, str], tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_rows_are_registered_once() -> None:
         find_track("others")
 
 
-@pytest.mark.parametrize("track", [offline, finetune])
+@pytest.mark.parametrize("track", [offline, finetune, text])
 def test_a_track_has_everything_that_the_harness_asks_of_one(track: ModuleType) -> None:
     asked = {name: work for name, work in vars(Work).items() if callable(work) and not name.startswith("_")}
     assert set(asked) == set(track.__all__)

@@ -71,7 +71,7 @@ def relay_run() -> tuple[Update, Update]:
     theirs, _ = online_counterparts.ppo_in(
         online_counterparts.Walkers(GridRelay(), np.arange(WALKERS)), agent, ROUND, agent.config.learning_rate
     )
-    rounds = PPORounds(agent, GridRelay(), NOTHING, WALKERS, ROUND, np.random.default_rng(0))
+    rounds = PPORounds(agent, GridRelay(), NOTHING, np.random.default_rng(0), WALKERS, ROUND)
     return rounds.learn, lambda: theirs.learn(ROUND * WALKERS, log_interval=None, reset_num_timesteps=False)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from lamobench.baselines.text.drrn import DRRN, DRRNConfig
 from lamobench.baselines.text.encoders import Encoder, HashEncoder
 from lamobench.baselines.text.network import CommandNetwork
+from lamobench.baselines.text.replay import Transition
 from lamobench.baselines.text.texts import PieceVectors, State, Texts
 from lamobench.datasets.games.game import Scene
 
@@ -57,6 +59,37 @@ def alone(agent: Any, network: CommandNetwork, state: State, command: int) -> Te
         read(network.command, command),
     ]
     return network.score(torch.cat(texts)).detach()  # type: ignore[no-any-return]
+
+
+SCENES = (
+    scene("a dark room", "", "go on", "look"),
+    scene("a dark room", "a lamp", "go", "drop the lamp", "look"),
+    scene("", "a lamp", "look"),
+)
+RNG = np.random.default_rng(0)  # nothing is drawn from it
+
+
+def steps_on(agent: Any) -> list[Transition]:
+    """A step to each of the later scenes, one to a game's end, and one to where there are no commands."""
+    first, second, third = (agent.texts.state(each) for each in SCENES)
+    over = agent.texts.state(scene("done", "", over=True))
+    return [
+        Transition(first, first.commands[0], 1.0, second, False),
+        Transition(second, second.commands[1], 2.0, third, False),
+        Transition(second, second.commands[1], 3.0, over, True),
+        Transition(third, third.commands[0], 4.0, State(third.observation, third.inventory, ()), False),
+    ]
+
+
+def after_learning_which_pays(agent: Any, updates: int) -> list[float]:
+    """The agent's policy after so many updates on a room's three commands, the second of which pays."""
+    room = agent.texts.state(scene("a dark room", "", "go on", "look", "wait"))
+    over = agent.texts.state(scene("done", "", over=True))
+    steps = [Transition(room, command, float(command == room.commands[1]), over, True) for command in room.commands]
+    for _ in range(updates):
+        agent.update(steps, RNG)
+    found: list[float] = agent.probabilities(room).tolist()
+    return found
 
 
 @pytest.fixture

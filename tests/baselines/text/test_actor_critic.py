@@ -9,10 +9,7 @@ from lamobench.baselines.text.encoders import HashEncoder
 from lamobench.baselines.text.network import log_policy
 from lamobench.baselines.text.replay import Transition
 from lamobench.baselines.text.texts import PieceVectors, State, Texts
-from lamobench.tests.baselines.text.conftest import alone, scene
-from lamobench.tests.baselines.text.test_drrn import SCENES
-
-RNG = np.random.default_rng(0)  # nothing is drawn from it
+from lamobench.tests.baselines.text.conftest import SCENES, after_learning_which_pays, alone, steps_on
 
 
 def make(**settings: float) -> ActorCritic:
@@ -30,14 +27,8 @@ def policy_and_values(agent: ActorCritic, network: torch.nn.Module, state: State
 
 def test_losses_by_hand() -> None:
     agent = make(discount=0.5, entropy=0.25, temperature=0.5)
-    first, second, third = (agent.texts.state(each) for each in SCENES)
-    over = agent.texts.state(scene("done", "", over=True))
-    steps = [
-        Transition(first, first.commands[0], 1.0, second, False),
-        Transition(second, second.commands[1], 2.0, third, False),
-        Transition(second, second.commands[2], 3.0, over, True),
-        Transition(third, third.commands[0], 4.0, State(third.observation, third.inventory, ()), False),
-    ]
+    _, second, third = (agent.texts.state(each) for each in SCENES)
+    steps = steps_on(agent)
     with torch.no_grad():
         agent.network.score[2].bias += torch.tensor([0.0, 10.0])  # the target does not move along
     expected = []
@@ -82,10 +73,4 @@ def test_the_policies_of_one_state_and_of_many_are_the_same() -> None:
 
 
 def test_it_learns_which_command_pays() -> None:
-    agent = make(hidden=16)
-    room = agent.texts.state(scene("a dark room", "", "go on", "look", "wait"))
-    over = agent.texts.state(scene("done", "", over=True))
-    steps = [Transition(room, command, float(command == room.commands[1]), over, True) for command in room.commands]
-    for _ in range(80):
-        agent.update(steps, RNG)
-    assert float(agent.probabilities(room)[1]) > 0.9
+    assert after_learning_which_pays(make(hidden=16), 80)[1] > 0.9

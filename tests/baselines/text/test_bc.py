@@ -8,10 +8,7 @@ from lamobench.baselines.text.bc import Choice, TextBC, TextBCConfig
 from lamobench.baselines.text.encoders import HashEncoder
 from lamobench.baselines.text.texts import PieceVectors, Texts
 from lamobench.datasets.games.players import Episode, OpenEpisode
-from lamobench.tests.baselines.text.conftest import alone, scene
-from lamobench.tests.baselines.text.test_drrn import SCENES
-
-RNG = np.random.default_rng(0)  # nothing is drawn from it
+from lamobench.tests.baselines.text.conftest import RNG, SCENES, alone, scene
 
 
 def make(seed: int = 0, **settings: float) -> TextBC:

@@ -7,14 +7,8 @@ import torch
 from lamobench.baselines.text.drrn import DRRN
 from lamobench.baselines.text.replay import Transition
 from lamobench.baselines.text.texts import State, make_batch
-from lamobench.tests.baselines.text.conftest import Make, alone, scene
+from lamobench.tests.baselines.text.conftest import RNG, SCENES, Make, after_learning_which_pays, alone, steps_on
 
-SCENES = (
-    scene("a dark room", "", "go on", "look"),
-    scene("a dark room", "a lamp", "go", "drop the lamp", "look"),
-    scene("", "a lamp", "look"),
-)
-RNG = np.random.default_rng(0)  # nothing is drawn from it
 both = pytest.mark.parametrize("letters", [False, True])
 
 
@@ -42,14 +36,8 @@ def test_a_batch_gives_what_text_by_text_gives(make: Make, letters: bool) -> Non
 
 def test_targets_by_hand(make: Make) -> None:
     agent = make(discount=0.5)
-    first, second, third = (agent.texts.state(each) for each in SCENES)
-    over = agent.texts.state(scene("done", "", over=True))
-    steps = [
-        Transition(first, first.commands[0], 1.0, second, False),
-        Transition(second, second.commands[1], 2.0, third, False),
-        Transition(second, second.commands[1], 3.0, over, True),
-        Transition(third, third.commands[0], 4.0, State(third.observation, third.inventory, ()), False),
-    ]
+    _, second, third = (agent.texts.state(each) for each in SCENES)
+    steps = steps_on(agent)
     with torch.no_grad():
         agent.network.score[2].bias += 10.0  # the target does not move along
         best = [
@@ -104,9 +92,4 @@ def test_an_agent_that_is_loaded_goes_on_as_the_other(make: Make, letters: bool)
 
 def test_it_learns_which_command_pays(make: Make) -> None:
     agent = make(hidden=16, learning_rate=0.01, temperature=0.1)
-    room = agent.texts.state(scene("a dark room", "", "go on", "look", "wait"))
-    over = agent.texts.state(scene("done", "", over=True))
-    steps = [Transition(room, command, float(command == room.commands[1]), over, True) for command in room.commands]
-    for _ in range(60):
-        agent.update(steps, RNG)
-    assert float(agent.probabilities(room)[1]) > 0.9
+    assert after_learning_which_pays(agent, 60)[1] > 0.9

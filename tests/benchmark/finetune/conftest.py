@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lamobench.benchmark.finetune import settings
+from lamobench.benchmark.finetune import settings, track
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.resolve import resolve
 from lamobench.benchmark.runs.tracks import Wanted
@@ -74,3 +74,9 @@ def tiny() -> Tiny:
         return config
 
     return make
+
+
+def train(config: FinetuneConfig, root: Path) -> Path:
+    """Train a run; its folder."""
+    assert track.train((config,), root, "cpu", lambda *_: None, print) == {}
+    return root / config.id

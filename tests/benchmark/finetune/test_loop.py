@@ -1,6 +1,6 @@
 """Whole runs with tiny budgets: what every method does, and that a run which is cut short goes on bitwise."""
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from lamobench.benchmark.finetune import track
-from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.loop import Finetuning
 from lamobench.benchmark.finetune.measures import measure
 from lamobench.benchmark.finetune.resolve import methods_for
 from lamobench.benchmark.runs.stages import success_by_stage
 from lamobench.benchmark.scores.collect import read_finished, read_run
-from lamobench.benchmark.training.life import Life
 from lamobench.datasets.environments.grid_relay import GridRelay
 from lamobench.datasets.environments.stages import StagedEnvironment
-from lamobench.tests.benchmark.finetune.conftest import Tiny
+from lamobench.tests.benchmark.cut_short import assert_goes_on, rows_of
+from lamobench.tests.benchmark.finetune.conftest import Tiny, train
 
 TASKS = ("apple-retrieval", "grid-relay", "reach")
 METHODS = [
@@ -27,16 +26,6 @@ METHODS = [
     *(("reach", method) for method in methods_for("robotic-sequence-2")),
 ]
 every = pytest.mark.parametrize("task", TASKS)
-
-
-def train(config: FinetuneConfig, root: Path) -> Path:
-    assert track.train((config,), root, "cpu", lambda *_: None, print) == {}
-    return root / config.id
-
-
-def without_seconds(folder: Path) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
 
 
 @pytest.mark.parametrize(("task", "method"), METHODS)
@@ -49,46 +38,19 @@ def test_every_method_is_trained_and_measured(task: str, method: str, tiny: Tiny
     assert 0 <= found.far_least <= 1
     assert (found.environment_steps == 0) == (method == "frozen")
     assert (found.gradient_examples == 0) == (method == "frozen")
-    last = without_seconds(run.folder)[-1]
+    last = rows_of(run.folder)[-1]
     assert (
         last["kl_to_pretrained"] >= 0 if method != "frozen" else last["kl_to_pretrained"] == pytest.approx(0, abs=1e-6)
     )
 
 
-class StoppedError(Exception):
-    """The run is cut short here."""
-
-
 @every
-def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
-    task: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(task: str, tiny: Tiny, tmp_path: Path) -> None:
     config = tiny(task, "finetune-bc", retention__batch_size=7)
-    whole = train(config, tmp_path / "whole")
-    settle = Life.settle
-
-    def stop(life: Life) -> None:
-        settle(life)
-        if life.progress.step == 2:
-            raise StoppedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Life, "settle", stop)
-        with pytest.raises(StoppedError):
-            track.train((config,), tmp_path / "cut", "cpu", lambda *_: None, print)
-    torch.manual_seed(123)  # what a run draws doesn't come from there
-    np.random.seed(123)  # noqa: NPY002
-    cut = train(config, tmp_path / "cut")
-    for name in ("episodes.csv", "stages.csv"):
-        assert (cut / name).read_bytes() == (whole / name).read_bytes()
-    assert without_seconds(cut) == without_seconds(whole)
-    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        assert torch.equal(tensor, theirs[name]), name
-    environment = {name for name in ours if name.startswith("random.environment.")}
+    kept = load_file(assert_goes_on(partial(train, config), tmp_path, 2) / "checkpoint.safetensors")
+    environment = {name for name in kept if name.startswith("random.environment.")}
     assert bool(environment) == (task != "apple-retrieval")  # REINFORCE begins every round anew
-    assert ("random.replay.rewards" in ours) == (task == "reach")
+    assert ("random.replay.rewards" in kept) == (task == "reach")
 
 
 @every

@@ -1,16 +1,15 @@
 """Whole runs of a policy that remembers, on a few games that were recorded here by a player that knows nothing."""
 
 import bz2
-import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lamobench.baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
 from lamobench.benchmark.finetune import track
@@ -22,7 +21,6 @@ from lamobench.benchmark.finetune.recurrent_rounds import RecurrentRounds
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.scores.collect import read_finished
-from lamobench.benchmark.training.life import Life
 from lamobench.datasets import nethack_recordings
 from lamobench.datasets.environments.nethack_game import SPACES, Game
 from lamobench.datasets.errors import UserError
@@ -31,6 +29,8 @@ from lamobench.datasets.recording import autoascend, nethack
 from lamobench.datasets.recording.nethack import record_games
 from lamobench.datasets.sources.nethack import game_files
 from lamobench.datasets.sources.ttyrec import ENDING
+from lamobench.tests.benchmark.cut_short import StoppedError, assert_goes_on, rows_of
+from lamobench.tests.benchmark.finetune.conftest import train
 from lamobench.tests.datasets.environments.nethack import needs_nethack
 
 needs_nethack()
@@ -80,16 +80,6 @@ def tiny(method: str = "finetune", seed: int = 0, **changes: Any) -> FinetuneCon
     given = SETTINGS | {name.replace("__", "."): value for name, value in changes.items()}
     (config,) = resolve(Wanted("nethack-lite", (method,), (seed,), budget=BUDGET, settings=given))
     return config
-
-
-def train(config: FinetuneConfig, root: Path) -> Path:
-    assert track.train((config,), root, "cpu", lambda *_: None, print) == {}
-    return root / config.id
-
-
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]
 
 
 def test_the_methods_are_those_that_apply() -> None:
@@ -147,36 +137,9 @@ def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.Monkey
     assert other.pretrained_hash != own.pretrained_hash
 
 
-class StoppedError(Exception):
-    """The run is cut short here."""
-
-
 @pytest.mark.parametrize("method", ["finetune-ks", "scratch"])
-def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny(method)
-    whole = train(config, tmp_path / "whole")
-    settle = Life.settle
-
-    def stop(life: Life) -> None:
-        settle(life)
-        if life.progress.step == 2:
-            raise StoppedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Life, "settle", stop)
-        with pytest.raises(StoppedError):
-            train(config, tmp_path / "cut")
-    torch.manual_seed(123)  # what a run draws doesn't come from there
-    cut = train(config, tmp_path / "cut")
-    for name in ("episodes.csv", "stages.csv"):
-        assert (cut / name).read_bytes() == (whole / name).read_bytes()
-    assert rows_of(cut) == rows_of(whole)
-    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        assert torch.equal(tensor, theirs[name]), name
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(method: str, tmp_path: Path) -> None:
+    assert_goes_on(partial(train, tiny(method)), tmp_path, 2)
 
 
 def test_the_encoder_stays_as_pi_star_has_it_but_from_scratch(tmp_path: Path) -> None:

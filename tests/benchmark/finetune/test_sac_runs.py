@@ -11,7 +11,6 @@ import minari
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lamobench.baselines.online.sac import SAC
 from lamobench.benchmark.finetune import track
@@ -27,7 +26,8 @@ from lamobench.datasets.environments.stages import StagedEnvironment
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording.experts import Expert, minari_id_of, recorded
 from lamobench.datasets.sources.recorded import minari_root
-from lamobench.tests.benchmark.finetune.conftest import Tiny
+from lamobench.tests.benchmark.cut_short import assert_same_run
+from lamobench.tests.benchmark.finetune.conftest import Tiny, train
 from lamobench.tests.benchmark.finetune.reach import Reach
 from lamobench.tests.datasets.environments.meta_world import needs_meta_world
 
@@ -253,13 +253,7 @@ def test_a_run_that_was_killed_goes_on_bitwise(tiny: Tiny, tmp_path: Path) -> No
     assert run("killed", "kill") == -signal.SIGKILL
     assert not (tmp_path / "killed" / config.id / "done.json").exists()
     assert run("killed", "go on") == 0
-    assert track.train((config,), tmp_path / "whole", "cpu", lambda *_: None, print) == {}
-    killed, whole = (tmp_path / name / config.id for name in ("killed", "whole"))
-    for name in ("episodes.csv", "stages.csv"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()
-    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (killed, whole))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert_same_run(tmp_path / "killed" / config.id, train(config, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,7 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import severity
-from lamobench.benchmark.finetune.board import _columns
 from lamobench.benchmark.finetune.severity import KNOBS, points, severity_figure
-from lamobench.benchmark.scores.aggregates import Estimate
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
 
@@ -63,16 +61,3 @@ def test_the_figure_shows_every_knob(tmp_path: Path) -> None:
     everything, one = (matplotlib.image.imread(tmp_path / name) for name in ("all.png", "one.png"))
     assert everything.shape == one.shape
     assert not np.array_equal(everything, one)
-
-
-def test_intervals_of_shares_end_where_shares_do() -> None:
-    assert _columns("full_end", Estimate(0.2, -0.1, 1.3)) == {
-        "full_end": 0.2,
-        "full_end_low": 0.0,
-        "full_end_high": 1.0,
-    }
-    assert _columns("forgetting", Estimate(-0.9, -1.2, 0.1))["forgetting_low"] == -1.0
-    assert _columns("environment_steps", Estimate(5.0, -1.0, 11.0))["environment_steps_low"] == -1.0
-    assert _columns("area", Estimate(0.5, float("nan"), float("nan")))["area_low"] is None
-    found = severity._estimate("far_least", [0.0, 0.1, 0.0, 0.9])
-    assert 0.0 == found.low < found.value < found.high <= 1.0

@@ -76,7 +76,9 @@ def test_permuted_keeps_the_values_of_each_tensor(checkpoint: Path) -> None:
 
 def test_random_keeps_mean_and_std_of_each_tensor(checkpoint: Path) -> None:
     pretrained = tensors(load_language_model(str(checkpoint)))
-    for name, tensor in tensors(load_language_model(str(checkpoint), "random")).items():
+    control = tensors(load_language_model(str(checkpoint), "random"))
+    assert control.keys() == pretrained.keys() != set()
+    for name, tensor in control.items():
         std, mean = torch.std_mean(pretrained[name], correction=0)
         error = 5 * std / math.sqrt(tensor.numel())
         assert abs(tensor.mean() - mean) < error, name

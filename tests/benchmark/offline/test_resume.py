@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors import safe_open
-from torch import Tensor
 
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
@@ -19,34 +16,11 @@ from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.checkpoint import save_checkpoint
 from lamobench.benchmark.runs.store import run_folder
 from lamobench.benchmark.training import life
+from lamobench.tests.benchmark.cut_short import assert_same_run, rows_of
 
 METHODS = ["bc", "cql", "dt", "lamo", "lamo-random", "lamo-permuted", "lamo-initialised"]
 STOPPED = ["iql", "td3-bc", "rebrac", "rvs"]
 BUDGET = {"steps": 60, "evaluate_every": 20}
-TIMES = ("seconds", "train_seconds", "evaluation_seconds")  # what no two runs share
-
-
-def contents(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], str, list[dict[str, Any]]]:
-    """Tensors and state of the last checkpoint, episodes.csv and metrics.jsonl, without times."""
-    with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = without_times(json.loads(file.metadata()["state"]))
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return tensors, state, (folder / "episodes.csv").read_text(), [without_times(row) for row in rows]
-
-
-def without_times(row: dict[str, Any]) -> dict[str, Any]:
-    row = {name: value for name, value in row.items() if name not in TIMES}
-    return row | {"metrics": [without_times(r) for r in row["metrics"]]} if "metrics" in row else row
-
-
-def assert_same_run(folder: Path, expected: Path) -> None:
-    tensors, *rest = contents(folder)
-    expected_tensors, *expected_rest = contents(expected)
-    assert tensors.keys() == expected_tensors.keys()
-    for name, tensor in expected_tensors.items():
-        assert torch.equal(tensors[name], tensor), name
-    assert rest == expected_rest
 
 
 @pytest.fixture
@@ -77,7 +51,7 @@ def test_killed_runs_end_as_if_nothing_had_happened(configs: dict[str, OfflineCo
         assert (killed / "checkpoint.safetensors").exists()
         loop.train(config, tmp_path / "killed", "cpu")
         undisturbed = loop.train(config, tmp_path / "undisturbed", "cpu")
-        assert len(contents(undisturbed)[3]) == 12, method
+        assert len(rows_of(undisturbed)) == 12, method
         assert_same_run(killed, undisturbed)
 
 

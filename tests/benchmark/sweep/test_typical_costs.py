@@ -2,7 +2,8 @@ from dataclasses import astuple
 
 import pytest
 
-from lamobench.benchmark.runs.methods import METHODS, UNKNOWN, find_method, methods_of
+from lamobench.benchmark.runs.method import UNKNOWN
+from lamobench.benchmark.runs.methods import METHODS, find_method, methods_of
 from lamobench.benchmark.sweep.typical_costs import (
     AT_A_TIME,
     SIMULATION,

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
 
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.tracks import Wanted
@@ -18,12 +18,11 @@ from lamobench.benchmark.text.loop import Learning
 from lamobench.benchmark.text.measures import measure
 from lamobench.benchmark.text.recorded import recorded_episodes
 from lamobench.benchmark.text.resolve import listed_methods, resolve
-from lamobench.benchmark.training.life import Life
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.games.families import FAMILIES
 from lamobench.datasets.games.recordings import path_of, record
+from lamobench.tests.benchmark.cut_short import assert_goes_on
 from lamobench.tests.benchmark.text.conftest import train
-from lamobench.tests.benchmark.text.test_loop import StoppedError, without_seconds
 
 BUDGET = {
     "steps": 4,
@@ -82,29 +81,9 @@ def test_only_the_games_of_the_task_are_learned_from(cloning: Tiny) -> None:
 
 @pytest.mark.usefixtures("short_games")
 @pytest.mark.parametrize("method", ["text-bc-fixed", "text-lamo"])
-def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
-    method: str, cloning: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(method: str, cloning: Tiny, tmp_path: Path) -> None:
     config = cloning(method)
-    settle = Life.settle
-
-    def stop(life: Life) -> None:
-        settle(life)
-        if life.progress.step == 2:
-            raise StoppedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Life, "settle", stop)
-        with pytest.raises(StoppedError):
-            track.train((config,), tmp_path / "cut", "cpu", lambda *_: None, print)
-    cut = train(config, tmp_path / "cut")
-    whole = train(config, tmp_path / "whole")
-    for name in ("episodes.csv", "stages.csv"):
-        assert (cut / name).read_bytes() == (whole / name).read_bytes()
-    assert without_seconds(cut) == without_seconds(whole)
-    ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (cut, whole))
-    assert ours.keys() == theirs.keys()
-    assert all((tensor == theirs[name]).all() for name, tensor in ours.items())
+    whole = assert_goes_on(partial(train, config), tmp_path, 2)
     run = read_finished(whole)
     assert (run.data.dataset, run.data.dataset_hash) == (config.dataset, config.dataset_hash)
     assert measure(run).moves >= 1

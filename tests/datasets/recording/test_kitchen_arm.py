@@ -48,7 +48,9 @@ def test_entry_postures_reach_their_places_inside_the_joints_ranges_and_touch_no
     model = env.unwrapped.model
     data = mujoco.MjData(model)
     site = model.site("end_effector").id
-    for name, posture in entry_postures(model).items():
+    postures = entry_postures(model)
+    assert postures.keys() == ENTRIES.keys()
+    for name, posture in postures.items():
         data.qpos[:ARM] = posture
         mujoco.mj_forward(model, data)
         point, yaw = ENTRIES[name]

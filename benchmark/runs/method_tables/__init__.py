@@ -1,0 +1,1 @@
+"""The rows of all methods, a table for each track (`methods.py`)."""

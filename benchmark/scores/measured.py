@@ -1,0 +1,58 @@
+"""Measures in rows of a track's own leaderboard: three columns each, and how tables show them.
+
+A measure is the mean over seeds in the column of its name, with its 95 % interval in NAME_low and NAME_high.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .aggregates import Estimate, estimate, mean
+from .statistics import known
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+UNBOUNDED = (-math.inf, math.inf)
+
+
+def columns(name: str, values: Iterable[float], bounds: tuple[float, float] = UNBOUNDED) -> dict[str, float | None]:
+    """The columns of a measure with these values, one a seed; its interval is cut to `bounds`.
+
+    Values that are not finite are left out. None stands for what is unknown.
+    """
+    finite = np.array([value for value in values if math.isfinite(value)])
+    found = estimate({"": finite}, mean) if len(finite) else UNKNOWN
+    low, high = np.clip((found.low, found.high), *bounds)
+    return estimate_columns(name, Estimate(found.value, float(low), float(high)))
+
+
+def estimate_columns(name: str, found: Estimate) -> dict[str, float | None]:
+    """The columns of an estimate; None stands for what is unknown."""
+    return {name: known(found.value), f"{name}_low": known(found.low), f"{name}_high": known(found.high)}
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, to the whole; empty for None."""
+    return "" if share is None else str(round(100 * share))
+
+
+def whole(number: float | None) -> str:
+    """A number to the whole; empty for None."""
+    return "" if number is None else f"{number:.0f}"
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """A measure that is a share, in per cent, and its interval if it has one; empty if it is unknown."""
+    low = row[f"{name}_low"]
+    high = row[f"{name}_high"]
+    interval = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
+    return percent(row[name]) + interval
+
+
+def difference(row: Mapping[str, Any], name: str) -> str:
+    """The same of a difference, with a star if its interval does not hold 0."""
+    low = row[f"{name}_low"]
+    high = row[f"{name}_high"]
+    apart = low is not None and (low > 0 or high < 0)
+    return with_interval(row, name) + (" *" if apart else "")

@@ -1,0 +1,64 @@
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lamobench.benchmark.scores.aggregates import Estimate
+from lamobench.benchmark.scores.measured import columns, difference, estimate_columns, percent, with_interval
+from lamobench.benchmark.scores.places import Place, draw_places, rows_by_place
+
+
+def test_columns_are_the_mean_and_its_interval_cut_to_what_the_measure_can_be() -> None:
+    found = columns("far", [0.0, 0.1, 0.0, 0.9], (0.0, 1.0))
+    assert list(found) == ["far", "far_low", "far_high"]
+    assert found["far"] == 0.25
+    assert found["far_low"] == 0.0
+    assert 0.25 < (found["far_high"] or 0.0) <= 1.0
+    assert (columns("far", [0.0, 0.1, 0.0, 0.9])["far_low"] or 0.0) < 0.0
+
+
+def test_what_is_not_finite_is_left_out_and_what_is_unknown_is_none() -> None:
+    assert columns("steps", [4.0, math.nan, 8.0])["steps"] == 6.0
+    assert columns("steps", [4.0, math.nan]) == {"steps": 4.0, "steps_low": None, "steps_high": None}
+    assert columns("steps", [math.nan]) == {"steps": None, "steps_low": None, "steps_high": None}
+    assert estimate_columns("x", Estimate(1.0, math.nan, 2.0)) == {"x": 1.0, "x_low": None, "x_high": 2.0}
+
+
+def test_cells_show_shares_in_per_cent() -> None:
+    row = {"gain": 0.261, "gain_low": 0.1, "gain_high": 0.4}
+    assert with_interval(row, "gain") == "26 [10, 40]"
+    assert difference(row, "gain") == "26 [10, 40] *"
+    assert difference(row | {"gain_low": -0.1}, "gain") == "26 [-10, 40]"
+    assert difference(row | {"gain_low": -0.4, "gain_high": -0.1}, "gain").endswith(" *")
+    assert difference(row | {"gain_low": None, "gain_high": None}, "gain") == "26"
+    assert difference(dict.fromkeys(row), "gain") == ""
+    assert percent(-0.001) == "0"
+
+
+def group(task: str, dataset: str, variant: str = "") -> Any:
+    config = SimpleNamespace(task=task, profile="cpu")
+    return SimpleNamespace(config=config, data=SimpleNamespace(dataset=dataset), variant=variant)
+
+
+def test_a_place_is_named_by_its_task_and_data() -> None:
+    rows = [
+        {"task": "relay", "profile": "cpu", "variant": "", "seeds": 2},
+        {"task": "relay", "profile": "cpu", "variant": "steps=4", "seeds": 3},
+        {"task": "tidy", "dataset": "games-mixed", "profile": "cpu", "variant": "", "seeds": 3},
+        {"task": "relay", "profile": "cpu", "variant": "", "seeds": 3},
+    ]
+    found = rows_by_place(rows)
+    assert [place.heading(own) for place, own in found.items()] == [
+        "relay (cpu profile, 2 to 3 seeds)",
+        "relay (cpu profile, steps=4, 3 seeds)",
+        "tidy-mixed (cpu profile, 3 seeds)",
+    ]
+    assert found[Place("relay", "relay", "cpu", "")] == [rows[0], rows[3]]
+
+
+def test_a_figure_is_named_in_full_where_there_are_several_of_a_task(tmp_path: Path) -> None:
+    groups = [group("tidy", "tidy"), group("relay", "relay", "lr=1"), group("relay", "relay"), group("relay", "relay")]
+    drawn: list[tuple[int, str]] = []
+    names = draw_places(groups, tmp_path, lambda own, path: drawn.append((len(own), path.name)))
+    assert names == ["relay-cpu.png", "relay-cpu-lr=1.png", "tidy.png"]
+    assert drawn == [(2, "relay-cpu.png"), (1, "relay-cpu-lr=1.png"), (1, "tidy.png")]
