@@ -124,6 +124,14 @@ def test_what_was_cloned_so_far_is_read_only_if_it_is_whole(tmp_path: Path) -> N
         cloning.clone_games(agent, game_files(NAME), pretraining_of(config), 0, tmp_path / "part")
 
 
+def test_without_a_way_to_far_nothing_is_cloned(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamobench.benchmark.finetune import cloning
+
+    monkeypatch.setattr(cloning, "clone_games", lambda *_: pytest.fail("it was cloned"))
+    with pytest.raises(UserError, match=r"no game of 'nethack-wandering' comes to dungeon level 9"):
+        tiny(environment__far_level=9)
+
+
 def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = home / "elsewhere" / "one"
     folder.mkdir(parents=True)
