@@ -47,7 +47,7 @@ READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo degeneration tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay grid-relay-cloned robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo degeneration tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -92,13 +92,14 @@ $(EVERY_TASK): setup
 
 apple-retrieval: ## fine-tune a policy that knows the way back, by every method with five seeds, and say what it forgets
 grid-relay: ## the same of a network that knows a maze, and not the room before it
+grid-relay-cloned: ## the same of one that knows both, a little wrong
 
 robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: three processor hours
 robotic-sequence: ## the same of the paper's four tasks, at its size: days; says first what that takes
 
 nethack-lite: ## NetHack: fine-tune a clone of a bot, by every method with five seeds; says first what that takes
 
-IN_STAGES := apple-retrieval grid-relay robotic-sequence-2 robotic-sequence nethack-lite
+IN_STAGES := apple-retrieval grid-relay grid-relay-cloned robotic-sequence-2 robotic-sequence nethack-lite
 $(IN_STAGES) forgetting: SEEDS = 0 1 2 3 4
 robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.

@@ -1,7 +1,7 @@
 """Budgets, agents and pre-training of each task, and the coefficient of each retention there. Light: no heavy imports.
 
-Coefficients are those of pilots with another implementation; `lamobench tune` chooses among others, on seeds that are
-not reported.
+Where a task has `tried`, coefficients are what `lamobench tune` chose of these, on seeds that are not reported;
+elsewhere those of pilots with another implementation.
 """
 
 from dataclasses import dataclass, field, replace
@@ -88,6 +88,8 @@ class TaskSettings:
     pretraining: AnyPretraining
     policy: dict[str, Any] = field(default_factory=dict)  # of the agent, where not its own defaults
     retention: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
+    # Coefficients among which `lamobench tune` chose, by method; none: a tenth, one and ten times the method's.
+    tried: dict[str, tuple[float, ...]] = field(default_factory=dict)
     warm_up: float = 0.0  # share of the rounds of `warm-up` in which the actor rests
     profile: str = PROFILE  # the only one of the task
 
@@ -126,9 +128,16 @@ SETTINGS = {
         policy={"learning_rate": 5e-3},
         retention={
             "finetune-bc": {"coefficient": 100.0},
-            "finetune-ks": {"coefficient": 10.0, "decay": 1.0},
-            "finetune-ewc": {"coefficient": 100.0},
-            "finetune-l2-init": {"coefficient": 1.0},
+            "finetune-ks": {"coefficient": 0.3, "decay": 1.0},
+            "finetune-ewc": {"coefficient": 10.0},
+            "finetune-l2-init": {"coefficient": 1e-3},
+        },
+        # Three values at first; those at the lower end got two more below it.
+        tried={
+            "finetune-bc": (10.0, 100.0, 1000.0),
+            "finetune-ks": (0.1, 0.3, 1.0, 10.0, 100.0),
+            "finetune-ewc": (1.0, 3.0, 10.0, 100.0, 1000.0),
+            "finetune-l2-init": (1e-3, 0.01, 0.1, 1.0, 10.0),
         },
     ),
     "grid-relay": _RELAY,

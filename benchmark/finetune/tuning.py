@@ -14,7 +14,7 @@ from .resolve import methods_for, resolve
 from .settings import SETTINGS
 
 COEFFICIENT = f"{RETENTION}.coefficient"
-FACTORS = (0.1, 1.0, 10.0)  # what is tried, in units of the coefficient of `settings.py`
+FACTORS = (0.1, 1.0, 10.0)  # tried where `settings.py` names no values, in units of its coefficient
 
 
 def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]:
@@ -27,11 +27,16 @@ def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]
         choose("method with a coefficient", method, known)
     found = []
     for method in wanted.methods or known:
-        usual = float(SETTINGS[task].retention[method]["coefficient"])
-        for value in values or [float(f"{factor * usual:.4g}") for factor in FACTORS]:
+        for value in values or _values(task, method):
             asked = replace(wanted, methods=(method,), settings={**wanted.settings, COEFFICIENT: value})
             found.append(Trial(method, COEFFICIENT, value, tuple(resolve(asked))))
     return found
+
+
+def _values(task: str, method: str) -> Sequence[float]:
+    """The coefficients of a method that are tried on a task."""
+    usual = float(SETTINGS[task].retention[method]["coefficient"])
+    return SETTINGS[task].tried.get(method) or [float(f"{factor * usual:.4g}") for factor in FACTORS]
 
 
 def area(run: FinishedRun) -> float:

@@ -31,6 +31,7 @@ from .statistics import (
     over_tasks,
 )
 from .text import text_rows
+from .tuning import tuning_rows
 
 REFERENCE = "lamo"
 
@@ -231,5 +232,6 @@ TABLES = {
     "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
     "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
     "text.csv": Table(("task", "dataset", "method", "lm", "profile", "variant"), text_rows),
+    "tuning.csv": Table(("task", "method", "setting", "value"), tuning_rows, whole=False),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

@@ -18,6 +18,7 @@ from .collect import read_finished
 from .measured import columns
 from .run import FinishedRun
 
+SHARE = (0.0, 1.0)  # what an area can be
 FIRST_SEED = 1000  # of those that are for tuning; reported ones are below
 
 
@@ -69,5 +70,5 @@ def _row(trial: Trial, areas: np.ndarray) -> dict[str, Any]:
         "setting": trial.setting,
         "value": trial.value,
         "seeds": len(areas),
-        **columns("area", areas.tolist()),
+        **columns("area", areas.tolist(), SHARE),
     }

@@ -161,6 +161,15 @@ def test_a_clone_does_what_it_was_shown(tiny: Tiny) -> None:
     assert (found.memory.stages == 1).all()
 
 
+def test_what_was_chosen_is_among_what_is_tried() -> None:
+    for settings in SETTINGS.values():
+        for method, values in settings.tried.items():
+            assert settings.retention[method]["coefficient"] in values
+    tried = [trial.value for trial in trials(Wanted("apple-retrieval", ("finetune-ewc",), (1000,)), "", ())]
+    assert tried == [1.0, 3.0, 10.0, 100.0, 1000.0]
+    assert [trial.value for trial in trials(Wanted("grid-relay", ("finetune-bc",), (1000,)), "", ())] == [0.01, 0.1, 1]
+
+
 def test_tuning_has_seeds_of_its_own() -> None:
     with pytest.raises(UserError, match="seed 3 is for reported runs; seeds for tuning are 1000 and above"):
         trials(Wanted("grid-relay", seeds=(1000, 3)), "", ())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.cli.main import parse
+from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.text import settings
@@ -88,6 +89,16 @@ def test_the_command_chooses_the_largest_area(tmp_path: Path, capsys: pytest.Cap
     assert float(chosen["area"]) == max(float(row["area"]) for row in rows)
     runs = map(read_config, (tmp_path / "runs").glob("tidy-easy-tuning-*"))
     assert {run.policy["temperature"] for run in runs} == {0.1, 5.0}
+    rank = ["leaderboard", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path), "--no-figures", "--archive"]
+    parse(rank).run()
+    (proven,) = [checked for checked in check_folder(tmp_path) if checked.path.name == "tuning.csv"]
+    assert (proven.rows, proven.faults) == (2, ())
+    other = (
+        (tmp_path / "tuning.csv").read_text().replace("True", "once").replace("False", "True").replace("once", "False")
+    )
+    (tmp_path / "tuning.csv").write_text(other)
+    (disproved,) = [checked for checked in check_folder(tmp_path) if checked.path.name == "tuning.csv"]
+    assert len(disproved.faults) == 2
 
 
 def test_a_choice_is_of_its_method_alone(monkeypatch: pytest.MonkeyPatch) -> None:
