@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.loop import train
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.damage import sizes_and_hashes
+from lamobench.benchmark.runs.methods import methods_of
 from lamobench.benchmark.runs.store import open_run
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.conftest import later_settings
@@ -181,6 +183,18 @@ def test_mistakes(two_data_sets: Path, arguments: tuple[str, ...], message: str)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (two_data_sets / "results").exists()
+
+
+def test_fractions_name_the_methods_of_data_sets_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(["fractions", "--help"])
+    text = re.sub(r"[\s│]", "", capsys.readouterr().out)
+    assert "lamo,lamo-random," in text
+    assert not [name for name in methods_of("finetune") + methods_of("text") if f",{name}," in text]
+    with pytest.raises(
+        UserError, match=r"unknown method 'drrn-hash'.*; only runs on data sets have a share of the data"
+    ):
+        cli.parse(["fractions", "--methods", "drrn-hash"]).run()
 
 
 def test_runs_of_another_length_than_the_profile_s_are_found(

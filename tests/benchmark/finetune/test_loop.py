@@ -19,6 +19,7 @@ from lamobench.datasets.environments.grid_relay import GridRelay
 from lamobench.datasets.environments.stages import StagedEnvironment
 from lamobench.tests.benchmark.cut_short import assert_goes_on, rows_of
 from lamobench.tests.benchmark.finetune.conftest import Tiny, train
+from lamobench.tests.benchmark.finetune.reach import Reach
 
 TASKS = ("apple-retrieval", "grid-relay", "reach")
 METHODS = [
@@ -94,17 +95,18 @@ def test_warm_up_moves_the_critic_alone_at_first(tiny: Tiny, tmp_path: Path) -> 
     assert moved[2] >= {"actor", "critic"}
 
 
+@pytest.mark.parametrize(("task", "environment"), [("grid-relay", GridRelay), ("reach", Reach)])
 def test_a_reward_that_is_not_a_number_stops_the_run_with_a_line(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str, environment: type[StagedEnvironment], tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = tiny()
-    move = GridRelay.move
+    config = tiny(task)
+    move = environment.move
 
     def spoiled(self: StagedEnvironment, actions: Any) -> Any:
-        rewards, success = move(self, actions)  # type: ignore[arg-type]
+        rewards, success = move(self, actions)
         return rewards * np.float32("nan"), success
 
-    monkeypatch.setattr(GridRelay, "move", spoiled)
+    monkeypatch.setattr(environment, "move", spoiled)
     (line,) = track.train((config,), tmp_path, "cpu", lambda *_: None, print).values()
     assert "became nan in steps 1 to 2" in line
     assert "no longer finite" not in line
