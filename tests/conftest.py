@@ -172,6 +172,28 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def reading_bert(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT with a tokenizer of a few words."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    folder = Path(shutil.copytree(tiny_bert, tmp_path_factory.mktemp("reading") / "bert"))
+    words = [
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *["a", "array", "axis", "each", "given", "in", "is", "mean", "of", "shape", "the", "value"],
+    ]
+    tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
 @pytest.fixture
 def tiny_settings(english: Path) -> dict[str, dict[str, Any]]:
     """Settings for each method that make it as small as it gets. The language loss of LaMo is on."""

@@ -75,7 +75,7 @@ class DRRN:
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.tuned = trained_weights(encoder)
         self.target_tuned = _copies(self.tuned)
-        self.vectors = PieceVectors(self.texts, self._encode_with_target, one_by_one=True) if self.tuned else vectors
+        self.vectors = PieceVectors(self.texts, self._encode_with_target) if self.tuned else vectors
         self.updates = 0
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
         if self.tuned:
@@ -125,8 +125,17 @@ class DRRN:
     def copy_to_target(self) -> None:
         """Bring the target to the network's weights, and to the encoder's."""
         self.target.load_state_dict(self.network.state_dict())
+        for name, weight in self.target_tuned.items():
+            weight.copy_(self.tuned[name])
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what the target's encoder read.
+
+        What it says of a sentence depends, in its last bits, on what is computed beside it. A run that goes on from
+        here has forgotten everything; so must one that was never cut short, to have the same vectors.
+        """
         if self.tuned:
-            self.target_tuned = _copies(self.tuned)
             self.vectors.clear()
 
     @torch.no_grad()
@@ -141,7 +150,7 @@ class DRRN:
 
     def policy(self) -> StillPolicy:
         """The policy as it is now, of texts as the encoder reads them now; it holds until the agent learns."""
-        vectors = PieceVectors(self.texts, self.encoder.encode, one_by_one=False) if self.tuned else self.vectors
+        vectors = PieceVectors(self.texts, self.encoder.encode) if self.tuned else self.vectors
         return StillPolicy(self.network, self.texts, vectors, self.preferences)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -159,8 +168,7 @@ class DRRN:
                 tensor.copy_(tensors[f"policy.{name}"])
         self.updates = int(tensors["random.updates"])
         load_moments(self.optimizer, tensors, ADAM)
-        if self.tuned:
-            self.vectors.clear()
+        self.forget()
 
     def _weights(self) -> dict[str, Tensor]:
         """Every tensor that training changes, as it is, by name."""
@@ -176,7 +184,8 @@ class DRRN:
         """Vectors (1 + P, D), with gradients of the encoder's trained weights."""
         if not self._trains_encoder():
             return self.vectors(pieces)
-        vectors = self.encoder.encode(self.texts.names(pieces))
+        assert isinstance(self.encoder, nn.Module)
+        vectors: Tensor = self.encoder(self.texts.names(pieces))
         return torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
 
     def _trains_encoder(self) -> bool:

@@ -51,6 +51,7 @@ class Distillation(Retention):
 
     def __init__(self, encoder: Encoder, sentences: Sequence[str], coefficient: float, batch_size: int) -> None:
         """`sentences` (M) are those of which vectors are held, a batch in each update."""
+        assert isinstance(encoder, nn.Module)  # as every encoder is that is trained
         self.encoder = encoder
         self.sentences = sentences
         self.coefficient = coefficient
@@ -62,7 +63,7 @@ class Distillation(Retention):
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the term, of sentences drawn with replacement."""
         rows = rng.integers(len(self.sentences), size=self.batch_size)
-        found = self.encoder.encode([self.sentences[row] for row in rows])
+        found: Tensor = self.encoder([self.sentences[row] for row in rows])
         apart = (found - self.vectors[torch.from_numpy(rows)]).square().sum(1).mean()
         return self.coefficient * apart / self.scale
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...datasets.games.players import OpenEpisode
 from .network import CommandNetwork, read
-from .texts import PieceVectors, State, Texts, make_sequences
+from .texts import PieceVectors, State, Texts, VectorTable, make_sequences
 
 
 class ReadTexts:
@@ -19,18 +19,16 @@ class ReadTexts:
     def __init__(self, reader: "StillPolicy", network: nn.GRU) -> None:
         self.reader = reader
         self.network = network
-        self.places: dict[int, int] = {}
-        self.outputs = torch.zeros(0, network.hidden_size)
+        self.known = VectorTable(network.hidden_size)
 
     def __call__(self, texts: Iterable[int]) -> Tensor:
         """Return (N, H) of texts by number, any of them as often as it stands there."""
         wanted = list(texts)
-        if new := [text for text in dict.fromkeys(wanted) if text not in self.places]:
+        if new := self.known.lacking(wanted):
             pieces, sequences = make_sequences(self.reader.texts, new)
             projected = self.reader.network.project(self.reader.vectors(pieces))
-            self.places |= {text: len(self.places) + number for number, text in enumerate(new)}
-            self.outputs = torch.cat([self.outputs, read(self.network, projected, sequences)])
-        return self.outputs[torch.tensor([self.places[text] for text in wanted], dtype=torch.int64)]
+            self.known.add(new, read(self.network, projected, sequences))
+        return self.known.rows(wanted)
 
 
 class StillPolicy:

@@ -128,37 +128,47 @@ def make_sequences(texts: Texts, numbers: Sequence[int]) -> tuple[list[int], Seq
     return list(rows), found
 
 
+class VectorTable:
+    """Vectors (D,) by number, one behind the other in a tensor that doubles where it is full."""
+
+    def __init__(self, width: int) -> None:
+        self.places: dict[int, int] = {}
+        self.vectors = torch.zeros(256, width)  # the first stands for nothing, and stays 0
+
+    def lacking(self, numbers: Iterable[int]) -> list[int]:
+        """Those of some numbers that have no vector, each once."""
+        return [number for number in dict.fromkeys(numbers) if number not in self.places]
+
+    def add(self, numbers: Sequence[int], vectors: Tensor) -> None:
+        """Add the vectors (N, D) of different numbers that were lacking."""
+        start = len(self.places) + 1
+        end = start + len(numbers)
+        while end > len(self.vectors):
+            self.vectors = torch.cat([self.vectors, torch.zeros_like(self.vectors)])
+        self.vectors[start:end] = vectors
+        self.places |= {number: start + place for place, number in enumerate(numbers)}
+
+    def rows(self, numbers: Iterable[int]) -> Tensor:
+        """The vectors (N, D) of numbers, any of them as often as it stands there."""
+        return self.vectors[torch.tensor([self.places[number] for number in numbers], dtype=torch.int64)]
+
+
 class PieceVectors:
-    """Vectors of pieces under weights that stand still: each is computed once."""
+    """Vectors of pieces under weights that stand still: each is computed once, beside others that are new with it."""
 
-    def __init__(self, texts: Texts, compute: Callable[[Sequence[str]], Tensor], *, one_by_one: bool) -> None:
-        """`compute`: the vectors (P, D) of pieces. `one_by_one`: each by itself.
-
-        A network's output for a piece can depend, in its last bits, on what is computed beside it. By itself it can't:
-        then it doesn't matter what is known already, and a run that goes on has the vectors that it had.
-        """
+    def __init__(self, texts: Texts, compute: Callable[[Sequence[str]], Tensor]) -> None:
+        """`compute`: the vectors (P, D) of pieces."""
         self.texts = texts
         self.compute = compute
-        self.one_by_one = one_by_one
         self.clear()
 
     def clear(self) -> None:
         """Forget all vectors, since the weights moved."""
-        self.places: dict[int, int] = {}
-        self.table = torch.zeros(256, self.texts.encoder.width)
+        self.known = VectorTable(self.texts.encoder.width)
 
     @torch.no_grad()
     def __call__(self, pieces: Sequence[int]) -> Tensor:
         """Return the vectors (1 + P, D) of different pieces, behind a row of zeros."""
-        new = [piece for piece in pieces if piece not in self.places]
-        for group in [[piece] for piece in new] if self.one_by_one else filter(None, [new]):
-            self._add(group)
-        return self.table[torch.tensor([0, *(self.places[piece] for piece in pieces)])]
-
-    def _add(self, pieces: Sequence[int]) -> None:
-        start = len(self.places) + 1
-        end = start + len(pieces)
-        while end > len(self.table):
-            self.table = torch.cat([self.table, torch.zeros_like(self.table)])
-        self.table[start:end] = self.compute(self.texts.names(pieces))
-        self.places |= {piece: start + number for number, piece in enumerate(pieces)}
+        if new := self.known.lacking(pieces):
+            self.known.add(new, self.compute(self.texts.names(new)))
+        return torch.cat([self.known.vectors[:1], self.known.rows(pieces)])

@@ -1,8 +1,7 @@
 """Text games: our own beside TextWorldExpress and TextWorld, where they are installed.
 
 TextWorld plays the same house, and tells the commands that it takes at every move; TextWorldExpress plays a game of the
-same kind, of three things in a room. Another process does its work. The clock "cpu" does not see that process, so by
-this clock it is left out.
+same kind, of three things in a room, in a process of its own, whose seconds count too.
 """
 
 import importlib.util
@@ -28,7 +27,7 @@ def game_steps(settings: Settings, scratch: Path) -> list[Row]:
     rows = [_own_speed(settings, level) for level in ("medium", "hard")]
     what = f"{MOVES} random moves, tidy-medium"
     ours = random_moves(make_games("tidy-medium", "train", GAMES))
-    if settings.clock != "cpu" and not missing("twc-medium"):
+    if not missing("twc-medium"):
         theirs = random_moves(make_games("twc-medium", "train", GAMES))
         rows.append(faster(what, "TextWorldExpress, twc-medium", in_turn(settings, ours, theirs), None))
     if importlib.util.find_spec("textworld"):

@@ -164,7 +164,7 @@ def _line(row: Mapping[str, str]) -> str:
 
 def machine(rows: Sequence[Mapping[str, Any]]) -> str:
     """The machine and the settings that some rows were measured with, in a sentence."""
-    clocks = {"cpu": "seconds of the process itself", "wall": "seconds that passed"}
+    clocks = {"cpu": "processor seconds", "wall": "seconds that passed"}
     found = " or ".join(clocks[clock] for clock in sorted({str(row["clock"]) for row in rows}))
     threads, rounds = (_range({int(row[key]) for row in rows}) for key in ("threads", "rounds"))
     processors, versions = ({str(row[key]) for row in rows} for key in here())

@@ -26,7 +26,8 @@ class Bench:
     only: tuple[str, ...] = ()
     """Measurements, by their names in the table's first column; none given: all of them."""
     clock: str = "wall"
-    """Clock: wall, or cpu, which counts the seconds of this process alone, for a machine that others use too."""
+    """Clock: wall, or cpu, which counts processor seconds of this process and those that it started, for a machine that
+    others use too."""
     threads: int = 1
     """Threads of PyTorch. A run of a sweep has one. Measurements with other numbers of threads stay in the table."""
     rounds: int = 5

@@ -12,7 +12,7 @@ from ...datasets.errors import UserError
 from ..runs.tracks import Wanted, track_of
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration, print_rows
-from .options import Plan, check_seeds, check_workers, named_values
+from .options import Plan, check_seeds, check_workers, named_choices, named_values
 from .sweep import train_all
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Degeneration:
     """Steps, with as many evaluations as the task has; 0: the task's own."""
     budget: UseAppendAction[tuple[str, ...]] = ()
     """Field of the budget as NAME=VALUE, e.g. --budget view_episodes=10; may be repeated."""
+    precision: str = "float32"
+    """Precision of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     jobs: int = 0
     """Runs at a time; 0: one a core."""
     runs: Path = Path("runs/degeneration")
@@ -115,7 +117,7 @@ class Degeneration:
             self.profile,
             self.steps,
             budget=named_values("--budget", self.budget),
-            choices={"lm": self.lm} if self.lm else {},
+            choices=named_choices(self.lm, self.precision),
             plan=self.plan,
         )
 

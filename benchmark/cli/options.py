@@ -102,6 +102,11 @@ def own_choices(options: RunOptions) -> dict[str, Any]:
     return {name: value for name in own if (value := getattr(options, name)) != getattr(defaults, name)}
 
 
+def named_choices(lm: str, precision: str) -> dict[str, Any]:
+    """The choices of a language model and a precision, where they are not the track's own, as of `own_choices`."""
+    return own_choices(RunOptions(lm=lm, precision=precision))
+
+
 def named_values(option: str, given: Sequence[str]) -> dict[str, Any]:
     """Values by name of an option that may be repeated; a `UserError` for one that is not NAME=VALUE."""
     return dict(_named_value(option, text) for text in given)

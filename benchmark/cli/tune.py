@@ -8,7 +8,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from ...datasets.errors import UserError
 from ..terminal import print_rows
-from .options import Study, check_seeds, named_values
+from .options import Study, check_seeds, named_choices, named_values
 from .sweep import check_study, train_study
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Tune:
     """Steps, with as many evaluations as the task has; 0: the profile's."""
     budget: UseAppendAction[tuple[str, ...]] = ()
     """Field of the budget as NAME=VALUE, e.g. --budget evaluation_episodes=10; may be repeated."""
+    precision: str = "float32"
+    """Precision of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     runs: Path = Path("runs/tuning")
     """Folder of the runs."""
     output: Path | None = None
@@ -62,7 +64,7 @@ class Tune:
             self.seeds,
             steps=self.steps,
             budget=named_values("--budget", self.budget),
-            choices={"lm": self.lm} if self.lm else {},
+            choices=named_choices(self.lm, self.precision),
             plan=self.study.plan,
         )
         every = tuning.trials(wanted, self.setting, self.values)

@@ -1,9 +1,9 @@
 """A language model as an encoder of sentences: the vector of a sentence is the mean of its tokens' last hidden states.
 
-Shapes: P sentences, L tokens of the longest in a group, D width.
+Shapes: P sentences, T tokens of them all, L of the longest in a group, D width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,11 +13,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ...baselines.text.encoders import fitting, sentences
 from ...datasets.corpora import END_OF_TEXT
+from ..training.devices import autocast
+from .bert import Packed, embed, pack, read_tokens
 from .checkpoints import load_language_model, load_tokenizer
 from .families import family_of, positions_of
 
 MOST_TOKENS = 128  # of a sentence; all-MiniLM-L6-v2's tokenizer cuts there
-GROUP = 32  # sentences that are computed side by side
+GROUP_TOKENS = 1024  # that are computed side by side: more of them leave the processor's cache
 
 
 class SentenceEncoder(nn.Module):
@@ -26,17 +28,22 @@ class SentenceEncoder(nn.Module):
     An encoder (BERT, RoBERTa) reads both ways, and the mean is over all of its tokens, as sentence-transformers has it.
     A model that predicts words reads forwards, from the token that ends texts: whatever stands first there draws the
     attention of what follows and means nothing, so the mean leaves it out.
+
+    Vectors are float32, whatever precision they are computed in.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, precision: str = "float32") -> None:
+        """`precision` is of matrix products: "float32", or "bfloat16" autocast."""
         super().__init__()
         self.model = model.requires_grad_(False)
         self.tokenizer = tokenizer
+        self.precision = precision
+        self.family = family_of(model)
         self.width = int(model.config.hidden_size)
         self.first = first_token(model, tokenizer)  # empty where the tokenizer adds its own
         self.most = min(MOST_TOKENS, positions_of(model.config))
         self.ids: dict[str, list[int]] = {}  # of sentences that were read
-        self.below = 0  # layers of an encoder whose outputs are kept, since nothing up to there is trained
+        self.below = 0  # layers of an encoder that `forward` keeps the outputs of, since nothing up to there is trained
         self.outputs: dict[str, Tensor] = {}  # these
 
     @property
@@ -54,16 +61,41 @@ class SentenceEncoder(nn.Module):
         return [part for sentence in sentences(text) for part in fitting(sentence, self._fits)]
 
     def encode(self, pieces: Sequence[str]) -> Tensor:
-        """The vectors (P, D) of sentences."""
-        return self(pieces)  # type: ignore[no-any-return]
+        """The vectors (P, D) of sentences, of which nothing is kept."""
+        with autocast(self.precision, "cpu"):
+            return self._in_groups(pieces, self._packed_means if self.reads_both_ways else self._padded_means)
 
     def forward(self, pieces: Sequence[str]) -> Tensor:
-        """The vectors (P, D); sentences of nearly one length are computed side by side."""
-        order = sorted(range(len(pieces)), key=lambda place: len(self.tokens(pieces[place])))
-        vectors = [self._means([pieces[place] for place in group]) for group in _groups(order)]
-        places = torch.empty(len(order), dtype=torch.int64)
-        places[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(vectors)[places]
+        """The vectors (P, D) of sentences that come again and again, which makes the layers `below` worth keeping."""
+        if not self.below:
+            return self.encode(pieces)
+        with autocast(self.precision, "cpu"):
+            return self._in_groups(pieces, self._means_from_below)
+
+    def exact(self, pieces: Sequence[str]) -> Tensor:
+        """The same in float32, whatever the encoder's precision."""
+        precision = self.precision
+        self.precision = "float32"
+        try:
+            return self(pieces)  # type: ignore[no-any-return]
+        finally:
+            self.precision = precision
+
+    @torch.no_grad()
+    def remember(self, pieces: Sequence[str]) -> None:
+        """Keep what the layers `below` make of sentences, computed side by side, which is several times as fast.
+
+        What is kept depends in its last bits on what is beside it, so all that read these sentences have to begin so.
+        """
+        for group in self._groups(pieces) if self.below else []:
+            packed = self._packed(group)
+            hidden = self._read_below(group, packed)
+            self.outputs |= dict(zip(group, torch.split(hidden, packed.lengths.tolist()), strict=True))
+
+    @property
+    def reads_both_ways(self) -> bool:
+        """Tell an encoder from a model that predicts words."""
+        return not self.family.predicts_words
 
     def tokens(self, piece: str) -> list[int]:
         """The numbers of a sentence's tokens, with those that the model expects around it."""
@@ -76,47 +108,85 @@ class SentenceEncoder(nn.Module):
     def _fits(self, text: str) -> bool:
         return len(self.tokens(text)) <= self.most
 
-    def _means(self, pieces: Sequence[str]) -> Tensor:
-        """The means (P, D) over each sentence's tokens."""
-        ids = [torch.tensor(self.tokens(piece)[: self.most]) for piece in pieces]
-        lengths = torch.tensor([len(each) for each in ids])
-        present = torch.arange(int(lengths.max())) < lengths[:, None]  # (P, L)
-        hidden = self._top(pieces, present) if self.below else self._last_hidden(ids, present)
-        meant = present.clone()
-        meant[:, : len(self.first)] = False
-        meant[lengths == len(self.first), 0] = True  # a text without tokens of its own
-        weights = meant.float() / meant.sum(1, keepdim=True)
-        return torch.einsum("pl,pld->pd", weights, hidden)
+    def _seen(self, piece: str) -> list[int]:
+        """The tokens of a sentence that the model sees."""
+        return self.tokens(piece)[: self.most]
 
-    def _last_hidden(self, ids: Sequence[Tensor], present: Tensor) -> Tensor:
-        """The last hidden states (P, L, D)."""
-        padded = pad_sequence(list(ids), batch_first=True)  # (P, L)
-        hidden: Tensor = self.base(padded, attention_mask=present.long()).last_hidden_state
-        return hidden
+    def _in_groups(self, pieces: Sequence[str], means: Callable[[Sequence[str]], Tensor]) -> Tensor:
+        """The `means` (P, D) of sentences; those of nearly one length are computed side by side."""
+        order = sorted(range(len(pieces)), key=lambda place: len(self._seen(pieces[place])))
+        vectors = [means(group).float() for group in self._groups([pieces[place] for place in order])]
+        places = torch.empty(len(order), dtype=torch.int64)
+        places[torch.tensor(order)] = torch.arange(len(order))
+        return torch.cat(vectors)[places]
 
-    def _top(self, pieces: Sequence[str], present: Tensor) -> Tensor:
-        """The last hidden states (P, L, D), from what is known of the layers below."""
-        hidden = pad_sequence([self._below(piece) for piece in pieces], batch_first=True)
-        for block in blocks_of(self.model)[self.below :]:
-            hidden = block(hidden, present[:, None, None])
-        return hidden
+    def _groups(self, pieces: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Sentences in groups of `GROUP_TOKENS`, or of one sentence that is longer."""
+        group: list[str] = []
+        tokens = 0
+        for piece in pieces:
+            length = len(self._seen(piece))
+            if group and tokens + length > GROUP_TOKENS:
+                yield group
+                group = []
+                tokens = 0
+            group.append(piece)
+            tokens += length
+        yield group
+
+    def _packed(self, pieces: Sequence[str]) -> Packed:
+        return pack([len(self._seen(piece)) for piece in pieces])
+
+    def _packed_means(self, pieces: Sequence[str]) -> Tensor:
+        """The means (P, D) of an encoder's last hidden states over all tokens."""
+        packed = self._packed(pieces)
+        return packed.means(read_tokens(blocks_of(self.model), self._embedded(pieces, packed), packed))
+
+    def _means_from_below(self, pieces: Sequence[str]) -> Tensor:
+        """The same, from what is known of the layers below."""
+        known = torch.cat([self._below(piece) for piece in pieces])
+        packed = self._packed(pieces)
+        return packed.means(read_tokens(blocks_of(self.model)[self.below :], known, packed))
 
     @torch.no_grad()
     def _below(self, piece: str) -> Tensor:
         """The hidden states (L, D) of a sentence behind the layers that stand still, by itself."""
         known = self.outputs.get(piece)
         if known is None:
-            hidden = self.base.embeddings(torch.tensor([self.tokens(piece)[: self.most]]))
-            for block in blocks_of(self.model)[: self.below]:
-                hidden = block(hidden)
-            known = self.outputs[piece] = hidden[0]
+            known = self.outputs[piece] = self._read_below([piece], self._packed([piece]))
         return known
 
+    def _read_below(self, pieces: Sequence[str], packed: Packed) -> Tensor:
+        """The hidden states (T, D) behind the layers that stand still, in float32: they are computed once."""
+        with autocast("float32", "cpu"):
+            return read_tokens(blocks_of(self.model)[: self.below], self._embedded(pieces, packed), packed)
 
-def load_sentence_encoder(name: str, weights: str = "pretrained", seed: int = 0) -> SentenceEncoder:
+    def _embedded(self, pieces: Sequence[str], packed: Packed) -> Tensor:
+        """The embeddings (T, D) of an encoder's tokens."""
+        ids = torch.tensor([number for piece in pieces for number in self._seen(piece)])
+        return embed(self.base, ids, packed, self.family.unused_positions(self.model.config))
+
+    def _padded_means(self, pieces: Sequence[str]) -> Tensor:
+        """The means (P, D) of the last hidden states of a model that predicts words, but for its first token's."""
+        ids = [torch.tensor(self._seen(piece)) for piece in pieces]
+        lengths = torch.tensor([len(each) for each in ids])
+        present = torch.arange(int(lengths.max())) < lengths[:, None]  # (P, L)
+        padded = pad_sequence(ids, batch_first=True)  # (P, L)
+        hidden: Tensor = self.base(padded, attention_mask=present.long()).last_hidden_state
+        meant = present.clone()
+        meant[:, : len(self.first)] = False
+        meant[lengths == len(self.first), 0] = True  # a text without tokens of its own
+        weights = meant.float() / meant.sum(1, keepdim=True)
+        return torch.einsum("pl,pld->pd", weights, hidden)
+
+
+def load_sentence_encoder(
+    name: str, weights: str = "pretrained", seed: int = 0, precision: str = "float32"
+) -> SentenceEncoder:
     """The language model `name` as an encoder; raises `UserError` as `load_language_model` does."""
     tokenizer = load_tokenizer(name)
-    return SentenceEncoder(load_language_model(name, weights, seed, attention="sdpa", both_ways=True), tokenizer)
+    attention = "sdpa" if precision == "float32" else "eager"  # the fused kernel's way back is very slow in bfloat16
+    return SentenceEncoder(load_language_model(name, weights, seed, attention, both_ways=True), tokenizer, precision)
 
 
 def first_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -132,8 +202,3 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     found = model.base_model.get_submodule(family_of(model).blocks)
     assert isinstance(found, nn.ModuleList)
     return found
-
-
-def _groups(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), GROUP):
-        yield numbers[start : start + GROUP]

@@ -6,7 +6,7 @@ from .sentences import SentenceEncoder, blocks_of
 
 
 def train_top(encoder: SentenceEncoder, layers: int) -> None:
-    """Let the last so many layers learn; what an encoder's layers below them give is computed once for each sentence.
+    """Let the last so many layers learn; what an encoder's layers below them give is kept of sentences that come again.
 
     A `UserError` if the model has fewer.
     """
@@ -17,7 +17,7 @@ def train_top(encoder: SentenceEncoder, layers: int) -> None:
         )
     for block in blocks[len(blocks) - layers :]:
         block.requires_grad_(True)
-    if not encoder.first:
+    if encoder.reads_both_ways:
         encoder.below = len(blocks) - layers
 
 

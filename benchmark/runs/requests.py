@@ -5,7 +5,7 @@ from typing import Any
 
 from ...datasets.errors import UserError, choose
 from .changes import changed
-from .config import MOST
+from .config import MOST, PRECISIONS
 from .tracks import Wanted
 
 
@@ -25,7 +25,14 @@ def check_wanted(wanted: Wanted, known: Collection[str] = ()) -> None:
 
 def named_profile(wanted: Wanted) -> str:
     """The profile's name, and whether anything of it was changed: such runs are rows of their own."""
-    return f"{wanted.profile} (changed)" if wanted.budget or wanted.settings or wanted.steps else wanted.profile
+    changes = [asked_precision(wanted)] if asked_precision(wanted) != PRECISIONS[0] else []
+    changes += ["changed"] if wanted.budget or wanted.settings or wanted.steps else []
+    return f"{wanted.profile} ({', '.join(changes)})" if changes else wanted.profile
+
+
+def asked_precision(wanted: Wanted) -> str:
+    """The precision of matrix products that was asked for, or float32; a `UserError` for one that there is not."""
+    return choose("precision", str(wanted.choices.get("precision", PRECISIONS[0])), PRECISIONS)
 
 
 def check_counts(budget: Any) -> None:

@@ -12,6 +12,7 @@ from ...datasets.games.families import content_hash, make_games
 from ...datasets.games.game import Game
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.views import VIEWS, ViewedGame
+from ..lm.adapters import use_fast_layers
 from ..lm.checkpoints import model_hash
 from ..lm.glove import glove_hash, load_glove
 from ..lm.sentences import SentenceEncoder, load_sentence_encoder
@@ -65,7 +66,7 @@ def encoder_hash(encoder: str, lm: str, weights: str, seed: int) -> str:
 def build_encoder(config: TextConfig) -> Encoder:
     """The run's encoder, as it begins."""
     if config.encoder == "lm":
-        return load_sentence_encoder(config.lm, look_up(config.method).weights, config.seed)
+        return load_sentence_encoder(config.lm, look_up(config.method).weights, config.seed, config.precision)
     if config.encoder == "glove":
         return load_glove(look_up(config.method).weights, config.seed)
     return HashEncoder()
@@ -95,17 +96,17 @@ def build_agent(config: TextConfig) -> tuple[Any, Encodings | None]:
     settings = agent_settings(config.method, config.settings_of(""))
     if agent is TextLaMo:
         updates = adaptation_settings(config.adaptation, config.settings_of(ADAPTATION))
-        return load_text_lamo(settings, updates, config.lm, look_up(config.method).weights, config.seed), None
+        weights = look_up(config.method).weights
+        return load_text_lamo(settings, updates, config.lm, weights, config.seed, config.precision), None
     encoder = build_encoder(config)
     texts = Texts(encoder)
     if not isinstance(encoder, SentenceEncoder):
-        return agent(settings, encoder, PieceVectors(texts, encoder.encode, one_by_one=False), config.seed), None
-    if config.adaptation == "fixed":
-        encodings = Encodings(encoder, config.lm_hash)
-        return agent(settings, encoder, PieceVectors(texts, encodings, one_by_one=True), config.seed), encodings
+        return agent(settings, encoder, PieceVectors(texts, encoder.encode), config.seed), None
     retention = adapt(encoder, config)
-    vectors = PieceVectors(texts, encoder.encode, one_by_one=True)
-    return agent(settings, encoder, vectors, config.seed, retention), None
+    if config.adaptation == "fixed":
+        encodings = Encodings(encoder, config.lm_hash, config.precision)
+        return agent(settings, encoder, PieceVectors(texts, encodings), config.seed), encodings
+    return agent(settings, encoder, PieceVectors(texts, encoder.encode), config.seed, retention), None
 
 
 def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
@@ -114,6 +115,7 @@ def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
     given = adaptation_settings(config.adaptation, config.settings_of(ADAPTATION))
     with first_weights(config.seed):
         row.prepare(encoder, given)
+    use_fast_layers(encoder.model)
     return row.retain(encoder, given, config.seed)
 
 

@@ -57,6 +57,10 @@ class PlayedGames:
             measured.append(self.agent.update(self.replay.sample(rng, settings.batch_size), rng))
         return measured
 
+    def forget(self) -> None:
+        """Forget what a run that goes on from here would not know."""
+        self.agent.forget()
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all choices so far."""
         return self.collector.tensors()

@@ -1,7 +1,7 @@
 """Vectors of sentences under a language model that stands still, kept for all runs in `$LAMOBENCH_HOME/encodings`.
 
-A folder for each model, by the hash of its weights. A process that met new sentences adds a file; nothing is changed,
-so any number of processes can read and write. A file's name is the hash of its content.
+A folder for each model and precision, by the hash of its weights. A process that met new sentences adds a file; nothing
+is changed, so any number of processes can read and write. A file's name is the hash of its content.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.storage import home, whole_file
 
-FORMAT = 1  # raise it when the same weights give other vectors
+FORMAT = 2  # raise it when the same weights give other vectors
 DIGEST = 16  # bytes of a sentence's BLAKE2b hash
 MOST = 512 * MB  # of a file
 
@@ -27,10 +27,11 @@ MOST = 512 * MB  # of a file
 class Encodings:
     """The vectors (D,) of sentences: read from the disk, or computed one by one."""
 
-    def __init__(self, encoder: Encoder, weights_hash: str) -> None:
-        """`weights_hash` tells the encoder from all others."""
+    def __init__(self, encoder: Encoder, weights_hash: str, precision: str = "float32") -> None:
+        """`weights_hash` and the precision of its products tell the encoder from all others."""
         self.encoder = encoder
-        self.folder = home() / "encodings" / f"{weights_hash[:32]}-{FORMAT}"
+        kind = "" if precision == "float32" else f"-{precision}"
+        self.folder = home() / "encodings" / f"{weights_hash[:32]}-{FORMAT}{kind}"
         self.known: dict[bytes, Tensor] = {}
         self.added: dict[bytes, Tensor] = {}
         for path in sorted(self.folder.glob("*.safetensors")):

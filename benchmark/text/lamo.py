@@ -2,8 +2,9 @@
 
 Where LaMo (Shi et al. 2024, arXiv 2310.20587) embeds returns, observations and actions as vectors, all three are words
 here: one sequence of tokens (`prompts.py`), read by the language model as it reads any text, with low-rank updates as
-the only thing that is trained. A command's score is how likely its words are to follow, a mean over its tokens as in
-Brown et al. 2020 (arXiv 2005.14165, Section 2.4), and the policy is the softmax over those that the game takes.
+the only thing that is trained. A command's score is the log probability that its words follow, and the policy is the
+softmax over those that the game takes, as in Carta et al. 2023 (arXiv 2302.02662, Section 3.2). A mean over a command's
+tokens would be no probability: where commands differ in one token of eight, it hardly tells them apart.
 Shapes: L tokens of a prompt, C commands, M tokens of the longest, D width.
 """
 
@@ -26,6 +27,7 @@ from ..lm.adapters import add_lora, use_fast_layers
 from ..lm.checkpoints import load_language_model, load_tokenizer
 from ..lm.families import as_backbone, positions_of
 from ..lm.sentences import blocks_of, first_token
+from ..training.devices import autocast
 from .prompts import Prompts
 
 ADAM = "optimizer.adam"
@@ -79,9 +81,19 @@ class LearnedPast:
 class TextLaMo:
     """The agent: a language model with low-rank updates, its tokenizer, and an optimiser."""
 
-    def __init__(self, config: TextLaMoConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-        """`model` has its updates already; nothing else of it is trained. It predicts words."""
+    def __init__(
+        self,
+        config: TextLaMoConfig,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        precision: str = "float32",
+    ) -> None:
+        """`model` has its updates already; nothing else of it is trained. It predicts words.
+
+        `precision` is of matrix products: "float32", or "bfloat16" autocast.
+        """
         self.config = config
+        self.precision = precision
         self.model: Any = model
         self.backbone = as_backbone(model)
         self.layers = len(blocks_of(model))
@@ -129,18 +141,23 @@ class TextLaMo:
         return [self._probabilities(episode) for episode in episodes]
 
     def scores(self, prompt: Sequence[int], commands: Sequence[Sequence[int]]) -> Tensor:
-        """The mean (C,) over each command's tokens of their log probability behind the prompt's, divided by T."""
-        past = LearnedPast(self.layers)
-        last = self.backbone.extend(self._embedded(torch.tensor([prompt])), past, NEWEST)  # (1, 1, D)
-        past.repeat(len(commands))
+        """The log probability (C,) of each command's tokens behind the prompt's, divided by T."""
         words = pad_sequence([torch.tensor(command) for command in commands], batch_first=True)  # (C, M)
-        hidden = self.backbone.extend(self._embedded(words), past)  # (C, M, D)
-        before = torch.cat([last.expand(len(commands), 1, -1), hidden[:, :-1]], 1)
         lengths = torch.tensor([len(command) for command in commands])
         there = torch.arange(words.shape[1]) < lengths[:, None]  # (C, M)
-        errors = F.cross_entropy(self._logits(before[there]), words[there], reduction="none")
-        means = -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors) / lengths
-        return means / self.config.temperature
+        with autocast(self.precision, "cpu"):
+            logits = self._logits(self._before(prompt, words)[there]).float()
+        errors = F.cross_entropy(logits, words[there], reduction="none")
+        logs = -errors.new_zeros(len(commands)).index_add(0, there.nonzero()[:, 0], errors)
+        return logs / self.config.temperature
+
+    def _before(self, prompt: Sequence[int], words: Tensor) -> Tensor:
+        """The hidden states (C, M, D) that commands' tokens (C, M) are predicted from."""
+        past = LearnedPast(self.layers)
+        last = self.backbone.extend(self._embedded(torch.tensor([prompt])), past, NEWEST)  # (1, 1, D)
+        past.repeat(len(words))
+        hidden = self.backbone.extend(self._embedded(words), past)  # (C, M, D)
+        return torch.cat([last.expand(len(words), 1, -1), hidden[:, :-1]], 1)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that training changes: updates and moments."""
@@ -181,7 +198,9 @@ class TextLaMo:
         return logits
 
 
-def load_text_lamo(settings: TextLaMoConfig, updates: Any, lm: str, weights: str, seed: int) -> TextLaMo:
+def load_text_lamo(
+    settings: TextLaMoConfig, updates: Any, lm: str, weights: str, seed: int, precision: str = "float32"
+) -> TextLaMo:
     """The agent with first weights of its seed; `updates` are `adaptations.Updates`.
 
     Raises `UserError` as `load_language_model` does.
@@ -189,4 +208,4 @@ def load_text_lamo(settings: TextLaMoConfig, updates: Any, lm: str, weights: str
     model = load_language_model(lm, weights, seed)
     with first_weights(seed):
         add_lora(model, "separate", updates.rank, updates.alpha, dropout=0.0, targets=settings.lora_targets)
-    return TextLaMo(settings, model, load_tokenizer(lm))
+    return TextLaMo(settings, model, load_tokenizer(lm), precision)

@@ -140,6 +140,9 @@ class Experience(Protocol):
     def step(self, number: int, rng: np.random.Generator) -> list[dict[str, Tensor]]:
         """Take step `number`, counted from 1, and learn as far as it is due; what was measured."""
 
+    def forget(self) -> None:
+        """Forget what a run that goes on from here would not know."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint holds of it."""
 
@@ -191,9 +194,10 @@ class Learning(Playing):
         self.experience.load(tensors)
 
     def advance(self, steps: int) -> None:
-        """Take some steps."""
+        """Take some steps; a checkpoint may have been written before them."""
         started = time.perf_counter()
         cpu = time.process_time()
+        self.experience.forget()
         tally = Tally({})
         before = self.progress.metrics[-1] if self.progress.metrics else {}
         for number in range(self.progress.step + 1, self.progress.step + steps + 1):

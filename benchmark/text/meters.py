@@ -75,6 +75,7 @@ class Meters:
         self.encoder = encoder
         self.probes = probes
         self.rows = {text: row for row, text in enumerate(probes.texts)}
+        encoder.remember(probes.texts)
         self.base = self._vectors()
         self.distance = WeightDistance(encoder.model)
         self.norm = math.sqrt(sum(float(weight.detach().double().square().sum()) for weight in own_weights(encoder)))
@@ -109,8 +110,8 @@ class Meters:
 
     @torch.no_grad()
     def _vectors(self) -> Tensor:
-        """The vectors (texts, D) of all texts."""
-        return self.encoder.encode(self.probes.texts)
+        """The vectors (texts, D) of all texts, so exact that rounding is no drift."""
+        return self.encoder.exact(self.probes.texts)
 
     def _rows(self, texts: Sequence[str]) -> list[int]:
         return [self.rows[text] for text in texts]

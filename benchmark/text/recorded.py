@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ...datasets.errors import UserError
+from ...datasets.games.families import make_games
 from ...datasets.games.players import Episode
 from ...datasets.games.recordings import Recording, load
 from ...datasets.games.tasks import GameTask
@@ -30,7 +31,7 @@ def recorded_episodes(config: TextConfig) -> list[Episode]:
             f"'{recording.name}' holds other games than run {config.id} began with; put those back: "
             f"lamobench data record {recording.name} --force"
         )
-    known = {f"{task.family.name}/train/{number}" for number in range(task.games)}
+    known = {game.name for game in make_games(task.family.name, "train", task.games)}
     return [episode for episode in recording.episodes if episode.game in known]
 
 
@@ -46,6 +47,9 @@ class RecordedGames:
         """Learn from moves drawn with replacement; what that measured."""
         rows = rng.integers(len(self.examples), size=self.agent.config.batch_size)
         return [self.agent.update([self.examples[row] for row in rows], rng)]
+
+    def forget(self) -> None:
+        """Forget nothing: all that is known is the recording."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Nothing: a recording is a file."""

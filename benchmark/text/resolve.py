@@ -13,7 +13,7 @@ from ..lm.checkpoints import check_at_hand, model_type
 from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
 from ..runs.methods import look_up, methods_of
-from ..runs.requests import asked_budget, by_prefix, check_wanted, named_profile, prefixed
+from ..runs.requests import asked_budget, asked_precision, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.store import note_on_terminal
 from ..runs.tracks import Wanted
 from .build import adaptation_settings, agent_settings, encoder_hash, games_hash, parts_of
@@ -31,7 +31,7 @@ def resolve(wanted: Wanted) -> list[TextConfig]:
     choose("profile", wanted.profile, list(PROFILES))
     if line := missing(task.family.name):
         raise UserError(line)
-    check_wanted(wanted, known=("lm",))
+    check_wanted(wanted, known=("lm", "precision"))
     methods = wanted.methods or at_hand(listed_methods(), wanted)
     for method in methods:
         choose(f"method of {task.name}", method, methods_of("text"))
@@ -82,7 +82,7 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
         method=method,
         profile=named_profile(wanted),
         seed=seed,
-        precision="float32",
+        precision=asked_precision(wanted),  # of a language model; methods without one have its name, and no use for it
         batch_size=policy.get("batch_size", 1),
         **asdict(budget),
         policy=policy,

@@ -15,13 +15,14 @@ from ..scores.run import FinishedRun
 from ..scores.tuning import Trial, check_tuning_seeds
 from .config import ADAPTATION
 from .measures import measure
-from .resolve import CONTINUES, at_hand, resolve
+from .resolve import CONTINUES, at_hand, listed_methods, resolve
 from .settings import PARTS
 
 UNSEEN = {"view_episodes": 1, "headline_evaluations": 1}  # values are chosen by the learning curve alone
 STILL = ("drrn-hash", "drrn-glove", "drrn-fixed")
 HELD = ("drrn-l2-init", "drrn-distill", "drrn-ewc")
 TRAINED = tuple(name for name, parts in PARTS.items() if parts.adaptation != "fixed" and parts.agent != CONTINUES)
+RECORDED = ("text-bc-hash", "text-bc-fixed", "text-lamo")  # chosen for where they are named, as all that is recorded
 ACTORS = ("actor-critic-hash", "actor-critic-fixed")  # their weight of the entropy does what others' temperature does
 
 
@@ -35,7 +36,7 @@ class Knob:
 
 KNOBS = {
     "temperature": Knob((0.05, 0.1, 0.2, 0.3), STILL),
-    "learning_rate": Knob((3e-4, 1e-3, 3e-3), STILL + ACTORS),
+    "learning_rate": Knob((3e-4, 1e-3, 3e-3), STILL + ACTORS + RECORDED),
     "entropy": Knob((0.01, 0.03, 0.1), ACTORS),
     "encoder_learning_rate": Knob((1e-5, 1e-4, 1e-3), TRAINED),
     f"{ADAPTATION}.coefficient": Knob((0.1, 1.0, 10.0), HELD),
@@ -83,13 +84,14 @@ def _on_tuning_games(wanted: Wanted, setting: str, values: Sequence[float]) -> W
 
 
 def _tuned_methods(wanted: Wanted, setting: str) -> Mapping[str, Sequence[str]]:
-    """The methods that each setting is chosen for: its own, if they were asked for, or else can be trained here.
+    """The methods that each setting is chosen for: its own, if they were asked for, or else play and are at hand.
 
     A setting and methods that were named together are taken as they are.
     """
     if setting and wanted.methods:
         return {setting: wanted.methods}
     tuned = {name: KNOBS[name].methods for name in ([setting] if setting else KNOBS)}
-    every = list(dict.fromkeys(method for methods in tuned.values() for method in methods))
+    listed = listed_methods()
+    every = list(dict.fromkeys(method for methods in tuned.values() for method in methods if method in listed))
     chosen = wanted.methods or at_hand(every, wanted)
     return {name: [method for method in methods if method in chosen] for name, methods in tuned.items()}

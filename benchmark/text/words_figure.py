@@ -58,7 +58,7 @@ def words_of(run: FinishedRun, nouns: Sequence[str]) -> Words:
 def _vectors(agent: DRRN, nouns: Sequence[str]) -> Array:
     """The vectors (W, D) of nouns, of length 1."""
     assert isinstance(agent.encoder, SentenceEncoder)
-    return np.asarray(F.normalize(agent.encoder.encode(nouns).double(), dim=1))
+    return np.asarray(F.normalize(agent.encoder.exact(nouns).double(), dim=1))
 
 
 def in_plane(untouched: Array, trained: Array) -> tuple[Array, Array]:

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from ...baselines.policy import OptimizerSettings, Policy
 from ..runs.config import RunConfig
+from . import devices
 
 
 def autocast(config: RunConfig, device: torch.device) -> torch.autocast:
     """The precision that a run trains and is evaluated in, as a context."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+    return devices.autocast(config.precision, device.type)
 
 
 @dataclass

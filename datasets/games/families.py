@@ -76,7 +76,7 @@ TUNING_FAMILIES = {
     if family.games["train"] >= TUNING_GAMES
 }
 # The family and the player of each data set of recorded games (`recordings.py`), by its name.
-RECORDINGS = {f"{family}-{grade}": (family, grade) for family in FAMILIES for grade in GRADES}
+RECORDINGS = {f"{family}-{grade}": (family, grade) for family in (*FAMILIES, *TUNING_FAMILIES) for grade in GRADES}
 
 
 def find_family(name: str) -> Family:

@@ -137,8 +137,10 @@ def _shown_scores(last: Scene, scene: Scene) -> str:
 
 
 def status() -> list[dict[str, Any]]:
-    """One row for each recording, with the keys of `catalog.status`."""
-    return [_status_row(name, find_family(family)) for name, (family, _) in RECORDINGS.items()]
+    """One row for each recording, with the keys of `catalog.status`; of games for tuning, for those that are here."""
+    families = {name: find_family(family) for name, (family, _) in RECORDINGS.items()}
+    shown = {name: family for name, family in families.items() if not family.tuning or path_of(name).is_file()}
+    return [_status_row(name, family) for name, family in shown.items()]
 
 
 def _status_row(name: str, family: Family) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from .game import Scene
 from .twc_java import new_engine
 
 SIZES = {"easy": (1, 1), "medium": (1, 3), "hard": (2, 4)}  # rooms and things; four are the most that the game allows
-# Its folds have no new games of the things of training: they are seeds of the training fold that come later. Of many
-# seeds the easy level makes one game: those for tuning begin like no other, at every level.
-SEEDS = {"train": ("train", 0), "valid": ("train", 500), "tuning": ("train", 856), "ood": ("test", 20_000)}
+# Its folds have no new games of the things of training: those are other seeds of the training fold.
+FOLDS = {"train": "train", "valid": "train", "tuning": "train", "ood": "test"}
+SEEDS = Path(__file__).with_name("tables") / "twc_seeds.json"  # of each split; `twc_seeds.py` says how they are chosen
 TASK = "Put every misplaced thing where it belongs."
 EMPTY = "Your inventory is currently empty."
 EXIT = re.compile(r"To the (\w+) you see the ([\w ]+)")
@@ -29,8 +29,15 @@ ALONE = re.compile(r"(?:see|also) an? (?P<thing>[\w -]+)\.?$")
 
 def make(family: Family, split: str, number: int) -> "Twc":
     """Game `number` of a split, from 0 on."""
-    fold, first = SEEDS[split]
-    return Twc(f"{family.name}/{split}/{number}", family.level, fold, first + number, family.move_limit)
+    seed = seeds(family.level)[split][number]
+    return Twc(f"{family.name}/{split}/{number}", family.level, FOLDS[split], seed, family.move_limit)
+
+
+@lru_cache
+def seeds(level: str) -> dict[str, list[int]]:
+    """The seed of each game of a level, by split."""
+    found: dict[str, list[int]] = read_json(SEEDS)["seeds"][level]
+    return found
 
 
 class Twc:

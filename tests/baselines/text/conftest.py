@@ -99,6 +99,6 @@ def make() -> Make:
     def agent(*, letters: bool = False, seed: int = 0, **settings: float) -> DRRN:
         encoder: Encoder = Letters() if letters else HashEncoder()
         config = DRRNConfig(**({"hidden": 4, "learning_rate": 0.01} | settings))  # type: ignore[arg-type]
-        return DRRN(config, encoder, PieceVectors(Texts(encoder), encoder.encode, one_by_one=False), seed)
+        return DRRN(config, encoder, PieceVectors(Texts(encoder), encoder.encode), seed)
 
     return agent

@@ -15,7 +15,7 @@ from lamobench.tests.baselines.text.conftest import SCENES, after_learning_which
 def make(**settings: float) -> ActorCritic:
     encoder = HashEncoder()
     config = ActorCriticConfig(**({"hidden": 4, "learning_rate": 0.01} | settings))  # type: ignore[arg-type]
-    return ActorCritic(config, encoder, PieceVectors(Texts(encoder), encoder.encode, one_by_one=False), seed=0)
+    return ActorCritic(config, encoder, PieceVectors(Texts(encoder), encoder.encode), seed=0)
 
 
 def policy_and_values(agent: ActorCritic, network: torch.nn.Module, state: State) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from lamobench.tests.baselines.text.conftest import RNG, SCENES, alone, scene
 def make(seed: int = 0, **settings: float) -> TextBC:
     encoder = HashEncoder()
     config = TextBCConfig(**({"hidden": 4, "learning_rate": 0.01} | settings))  # type: ignore[arg-type]
-    return TextBC(config, encoder, PieceVectors(Texts(encoder), encoder.encode, one_by_one=False), seed)
+    return TextBC(config, encoder, PieceVectors(Texts(encoder), encoder.encode), seed)
 
 
 def test_the_loss_by_hand() -> None:

@@ -28,6 +28,9 @@ class Linear(nn.Module):
         return [text]
 
     def encode(self, pieces: Sequence[str]) -> Tensor:
+        return self(pieces)  # type: ignore[no-any-return]
+
+    def forward(self, pieces: Sequence[str]) -> Tensor:
         return torch.tensor([[float(len(piece)), 1.0] for piece in pieces]) @ self.matrix.T
 
 

@@ -31,7 +31,7 @@ def test_a_game_that_is_over_has_no_commands() -> None:
     assert len(batch.state_of) == len(batch.commands.rows) == 0
 
 
-def test_vectors_are_computed_once_and_each_by_itself_where_that_is_asked_for() -> None:
+def test_vectors_are_computed_once_and_side_by_side() -> None:
     asked: list[list[str]] = []
     encoder = HashEncoder()
 
@@ -41,15 +41,15 @@ def test_vectors_are_computed_once_and_each_by_itself_where_that_is_asked_for() 
 
     texts = Texts(encoder)
     numbers = [texts.number(name) for name in ("one", "two", "three")]
-    vectors = PieceVectors(texts, compute, one_by_one=True)  # type: ignore[arg-type]
+    vectors = PieceVectors(texts, compute)  # type: ignore[arg-type]
     found = vectors(numbers[:2])
     assert found[0].eq(0).all()
     assert torch.equal(found[1:], encoder.encode(["one", "two"]))
     assert torch.equal(vectors([2, 0])[1:], encoder.encode(["three", "one"]))
-    assert asked == [["one"], ["two"], ["three"]]
+    assert asked == [["one", "two"], ["three"]]
     vectors.clear()
     vectors([0])
-    assert len(asked) == 4
+    assert asked[2:] == [["one"]]
 
 
 def test_the_table_of_vectors_grows() -> None:
@@ -57,5 +57,5 @@ def test_the_table_of_vectors_grows() -> None:
     texts = Texts(encoder)
     names = [f"text {number}" for number in range(700)]
     numbers = [texts.number(name) for name in names]
-    vectors = PieceVectors(texts, encoder.encode, one_by_one=False)
+    vectors = PieceVectors(texts, encoder.encode)
     assert torch.equal(vectors(numbers)[1:], encoder.encode(names))

@@ -1,34 +1,21 @@
 """Sentences as language models see them: against transformers, one by one, too long, empty of tokens."""
 
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
-from transformers import BertModel
+from torch import Tensor
+from transformers import BertModel, RobertaModel
 
+from lamobench.benchmark.lm.adapters import use_fast_layers
+from lamobench.benchmark.lm.bert import embed, pack, read_tokens
 from lamobench.benchmark.lm.checkpoints import load_language_model
 from lamobench.benchmark.lm.sentences import load_sentence_encoder
 from lamobench.benchmark.lm.tuned_sentences import train_top
 from lamobench.datasets.errors import UserError
 
 PIECES = ["the mean of the array", "a value", "each axis is given in the shape of the array", "a"]
-
-
-@pytest.fixture
-def reading_bert(tiny_bert: Path, tmp_path: Path) -> Path:
-    """The tiny BERT with a tokenizer of a few words."""
-    folder = Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
-    words = ["[UNK]", "[CLS]", "[SEP]", *sorted({word for piece in PIECES for word in piece.split()})]
-    tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 @torch.no_grad()
@@ -67,6 +54,48 @@ def test_side_by_side_is_one_by_one(family: str, request: pytest.FixtureRequest)
     torch.testing.assert_close(encoder.encode(many), apart, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", [BertModel, RobertaModel])
+def test_sentences_without_padding_are_as_transformers_reads_them_alone(family: Any) -> None:
+    config = family.config_class(
+        vocab_size=50,
+        hidden_size=12,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=20,
+        max_position_embeddings=30,
+        pad_token_id=1,
+    )
+    model = family(config, add_pooling_layer=False).eval()
+    first = 2 if family is RobertaModel else 0  # RoBERTa counts positions from behind its padding's
+    generator = torch.Generator().manual_seed(0)
+    lengths = [1, 2, 2, *range(3, 20), *[20] * 20]  # buckets with padding and without
+    sentences = [torch.randint(2, 50, (length,), generator=generator) for length in lengths]
+    weight = model.encoder.layer[0].attention.self.query.weight
+
+    def gradient(vectors: Tensor) -> Tensor:
+        return torch.autograd.grad(vectors.square().sum(), weight)[0]
+
+    packed = pack(lengths)
+    found = packed.means(read_tokens(model.encoder.layer, embed(model, torch.cat(sentences), packed, first), packed))
+    apart = torch.stack([model(sentence[None]).last_hidden_state[0].mean(0) for sentence in sentences])
+    torch.testing.assert_close(found, apart, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(gradient(found), gradient(apart), atol=1e-4, rtol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", ["reading_bert", "tiny_gpt2"])
+def test_bfloat16_is_near_and_leaves_what_is_exact_alone(family: str, request: pytest.FixtureRequest) -> None:
+    folder = str(request.getfixturevalue(family))
+    exact = load_sentence_encoder(folder).encode(PIECES)
+    encoder = load_sentence_encoder(folder, precision="bfloat16")
+    use_fast_layers(encoder.model)
+    rounded = encoder.encode(PIECES)
+    assert rounded.dtype == torch.float32
+    assert 1e-6 < float((rounded - exact).norm() / exact.norm()) < 0.03
+    torch.testing.assert_close(encoder.exact(PIECES), exact, atol=1e-5, rtol=1e-4)
+    assert torch.equal(encoder.encode(PIECES), rounded)
+
+
 @torch.no_grad()
 def test_a_sentence_longer_than_the_model_sees_becomes_parts(tiny_gpt2: Path) -> None:
     encoder = load_sentence_encoder(str(tiny_gpt2))
@@ -98,9 +127,15 @@ def test_what_is_kept_of_the_layers_below_changes_nothing(layers: int, reading_b
     train_top(split, layers)
     assert split.below == 2 - layers
     for _ in range(2):  # the second time from memory
-        torch.testing.assert_close(split.encode(PIECES), whole.encode(PIECES), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(split(PIECES), whole(PIECES), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(split.encode(["axis"]), whole(["axis"]), atol=1e-6, rtol=1e-5)
+    assert sorted(split.outputs) == (sorted(PIECES) if layers == 1 else [])  # of `forward` alone
+    split.outputs.clear()
+    split.remember(PIECES)
+    assert sorted(split.outputs) == (sorted(PIECES) if layers == 1 else [])
+    torch.testing.assert_close(split(PIECES), whole(PIECES), atol=1e-6, rtol=1e-5)
     for encoder in (whole, split):
-        encoder.encode(PIECES).square().sum().backward()
+        encoder(PIECES).square().sum().backward()
     theirs = dict(whole.named_parameters())
     for name, weight in split.named_parameters():
         assert (weight.grad is None) == (theirs[name].grad is None) == (not weight.requires_grad)

@@ -38,5 +38,6 @@ def test_settings_are_taken_apart_by_prefix_and_put_together_again() -> None:
 
 def test_a_profile_says_whether_anything_of_it_was_changed() -> None:
     assert named_profile(Wanted("a task")) == "cpu"
+    assert named_profile(Wanted("a task", steps=5, choices={"precision": "bfloat16"})) == "cpu (bfloat16, changed)"
     for changed in (Wanted("a task", steps=8), Wanted("a task", budget={"a": 1}), Wanted("a task", settings={"b": 2})):
         assert named_profile(changed) == "cpu (changed)"

@@ -61,8 +61,15 @@ def few(probes: Probes) -> Probes:
 def tiny(tiny_gpt2: Path) -> Tiny:
     """A configuration of a second: of a method, with settings changed."""
 
-    def make(method: str = "drrn-hash", seed: int = 0, task: str = "tidy-easy", **settings: Any) -> TextConfig:
-        choices = {"lm": str(tiny_gpt2)}
+    def make(
+        method: str = "drrn-hash",
+        seed: int = 0,
+        task: str = "tidy-easy",
+        lm: Path = tiny_gpt2,
+        precision: str = "float32",
+        **settings: Any,
+    ) -> TextConfig:
+        choices = {"lm": str(lm), "precision": precision}
         (config,) = resolve(
             Wanted(task, (method,), (seed,), budget=BUDGET, settings=SETTINGS | settings, choices=choices)
         )

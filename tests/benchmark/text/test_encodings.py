@@ -50,7 +50,8 @@ def test_runs_share_what_each_of_them_met() -> None:
     assert torch.equal(Encodings(encoder, "shared")(PIECES), HashEncoder().encode(PIECES))
     assert encoder.encoded == []
     Encodings(encoder, "other weights")(PIECES[:1])
-    assert encoder.encoded == PIECES[:1]
+    Encodings(encoder, "shared", "bfloat16")(PIECES[:1])
+    assert encoder.encoded == PIECES[:1] * 2
 
 
 def test_a_damaged_file_is_one_line() -> None:

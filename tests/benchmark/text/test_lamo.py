@@ -43,13 +43,13 @@ def load(folder: Path, weights: str = "pretrained", **settings: float) -> TextLa
     return load_text_lamo(config, Updates(rank=2, alpha=4.0), str(folder), weights, seed=0)
 
 
-def mean_log_probability(agent: TextLaMo, prompt: Sequence[int], command: Sequence[int]) -> float:
-    """The mean log probability of a command's tokens behind a prompt's, in one pass of transformers' own."""
+def log_probability(agent: TextLaMo, prompt: Sequence[int], command: Sequence[int]) -> float:
+    """The log probability of a command's tokens behind a prompt's, in one pass of transformers' own."""
     ids = torch.tensor([[*prompt, *command]])
     with torch.no_grad():
         logits: Tensor = type(agent.model).forward(agent.model, input_ids=ids, use_cache=False).logits[0]
     logs = logits.double().log_softmax(-1)
-    return float(np.mean([float(logs[len(prompt) - 1 + place, word]) for place, word in enumerate(command)]))
+    return sum(float(logs[len(prompt) - 1 + place, word]) for place, word in enumerate(command))
 
 
 def test_a_prompt_is_the_moves_in_order() -> None:
@@ -79,7 +79,7 @@ def test_scores_and_loss_are_those_of_transformers_own_pass(agent: TextLaMo) -> 
     assert (first.chosen, second.chosen) == (1, 0)
     errors = []
     for move in (first, second):
-        expected = [mean_log_probability(agent, move.prompt, command) / 0.2 for command in move.commands]
+        expected = [log_probability(agent, move.prompt, command) / 0.2 for command in move.commands]
         np.testing.assert_allclose(agent.scores(move.prompt, move.commands).detach().numpy(), expected, rtol=1e-4)
         errors.append(np.log(np.exp(expected).sum()) - expected[move.chosen])
     assert float(agent.loss([first, second]).detach()) == pytest.approx(np.mean(errors), rel=1e-4)
@@ -95,7 +95,7 @@ def test_gradients_flow_through_the_prompt(agent: TextLaMo) -> None:
     tokens = torch.tensor([[*move.prompt, *command]])
     hidden = agent.backbone(agent.model.get_input_embeddings()(tokens))[:, len(move.prompt) - 1 : -1]
     logs = agent.model.get_output_embeddings()(hidden)[0].log_softmax(-1)
-    (logs[range(len(command)), list(command)].mean() / 0.2).backward()
+    (logs[range(len(command)), list(command)].sum() / 0.2).backward()
     theirs = [weight.grad for weight in agent.parameters if weight.grad is not None]
     assert len(ours) == len(agent.parameters)
     for one, other in zip(ours, theirs, strict=True):
@@ -152,6 +152,36 @@ def test_it_learns_to_do_what_leads_to_the_wanted_return(tiny_gpt2: Path) -> Non
         agent.update(examples, rng)
     (policy,) = agent([OpenEpisode(Corridor("a"), [room], [])])
     assert float(policy[1]) > 0.9
+
+
+def test_commands_that_differ_in_one_word_of_many_are_told_apart(tiny_gpt2: Path) -> None:
+    """A recording of four moves is learned by heart, certainly and soon."""
+    agent = load(tiny_gpt2, learning_rate=0.02)
+    given = [f"return the {word} of each array in the given shape to the mean" for word in ("axis", "sum", "value")]
+    end = scene("is", "", over=True, score=2.0)
+    chosen = (0, 1, 2, 1)
+    rooms = [scene(f"the {word}", "", *given) for word in ("mean", "shape", "array", "given")]
+    examples = agent.examples(
+        [Episode("a", (room, end), (choice,)) for room, choice in zip(rooms, chosen, strict=True)]
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        agent.update(examples, rng)
+    policies = agent([OpenEpisode(Corridor("a"), [room], []) for room in rooms])
+    assert [int(policy.argmax()) for policy in policies] == list(chosen)
+    assert min(float(policy[choice]) for policy, choice in zip(policies, chosen, strict=True)) > 0.95
+
+
+def test_bfloat16_is_near(tiny_gpt2: Path) -> None:
+    exact, rounded = (
+        load_text_lamo(TextLaMoConfig(), Updates(rank=2, alpha=4.0), str(tiny_gpt2), "pretrained", 0, precision)
+        for precision in ("float32", "bfloat16")
+    )
+    _, move = exact.examples([EPISODE])
+    found = [agent.scores(move.prompt, move.commands).detach() for agent in (exact, rounded)]
+    assert found[1].dtype == torch.float32
+    assert not torch.equal(*found)
+    torch.testing.assert_close(found[1], found[0], rtol=0.02, atol=0.05)
 
 
 def test_controls_begin_with_other_weights(tiny_gpt2: Path) -> None:

@@ -58,9 +58,21 @@ def test_every_method_is_trained_and_measured(method: str, tiny: Tiny, tmp_path:
     assert [played.seed for played in again] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("method", ["drrn-hash", "drrn-fixed", "drrn-distill", "actor-critic-top-k"])
-def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(method: str, tiny: Tiny, tmp_path: Path) -> None:
-    whole = assert_goes_on(partial(train, tiny(method)), tmp_path, 10)
+@pytest.mark.parametrize(
+    ("method", "family", "precision"),
+    [
+        ("drrn-hash", "tiny_gpt2", "float32"),
+        ("drrn-fixed", "tiny_gpt2", "float32"),
+        ("drrn-distill", "tiny_gpt2", "float32"),
+        ("actor-critic-top-k", "reading_bert", "bfloat16"),
+    ],
+)
+def test_a_run_that_is_cut_short_goes_on_to_the_same_numbers(
+    method: str, family: str, precision: str, tiny: Tiny, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    layers = {"adaptation.layers": 1} if family == "reading_bert" else {}  # what lies below is kept
+    config = tiny(method, lm=request.getfixturevalue(family), precision=precision, **layers)
+    whole = assert_goes_on(partial(train, config), tmp_path, 10)
     metered = {"meters.csv", "pairs.csv"} if method == "drrn-distill" else set()
     assert {"transcript.json", "stages.csv", *metered} <= {path.name for path in whole.iterdir()}
 

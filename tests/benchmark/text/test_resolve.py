@@ -33,11 +33,27 @@ def test_the_language_model_is_named_and_hashed() -> None:
     assert unread.lm_hash == ""
 
 
+def test_a_precision_makes_another_run_and_says_so() -> None:
+    asked = Wanted("tidy-easy", ("drrn-fixed",), (0,), choices={"lm": "gpt2-mini"})
+    (plain,) = resolve(asked)
+    (same,) = resolve(replace(asked, choices=asked.choices | {"precision": "float32"}))
+    (rounded,) = resolve(replace(asked, choices=asked.choices | {"precision": "bfloat16"}))
+    (changed,) = resolve(replace(asked, choices=asked.choices | {"precision": "bfloat16"}, steps=10))
+    assert (plain.id, plain.precision, plain.profile) == (same.id, "float32", "cpu")
+    assert (rounded.precision, rounded.profile, changed.profile) == (
+        "bfloat16",
+        "cpu (bfloat16)",
+        "cpu (bfloat16, changed)",
+    )
+    assert rounded.id != plain.id
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
         ({"methods": ("lamo",)}, r"unknown method of tidy-easy 'lamo'"),
         ({"profile": "paper"}, r"unknown profile 'paper'"),
+        ({"choices": {"precision": "float16"}}, r"unknown precision 'float16'"),
         ({"seeds": (-1,)}, r"seed -1 is out of range"),
         ({"choices": {"source": "d4rl"}}, r"'tidy-easy' is no data set: it has no choice of source"),
         ({"settings": {"temprature": 1}}, r"unknown setting of drrn 'temprature'; did you mean 'temperature'"),

@@ -12,10 +12,13 @@ from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.text import settings
+from lamobench.benchmark.text.config import TextConfig
+from lamobench.benchmark.text.recorded import recorded_episodes
 from lamobench.benchmark.text.resolve import resolve
 from lamobench.benchmark.text.settings import PARTS, PROFILES
 from lamobench.benchmark.text.tuning import KNOBS, trials
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.games.recordings import record
 
 ASKED = Wanted("tidy-easy", (), (1000,), choices={"lm": "gpt2-mini"})
 
@@ -48,6 +51,23 @@ def test_trials_are_on_tuning_games_with_one_setting_changed() -> None:
     assert all(trial.runs[0].games_hash != reported.games_hash for trial in found)  # type: ignore[attr-defined]
     (other,) = trials(replace(ASKED, methods=("drrn-hash",)), "target_every", (50,))
     assert other.runs[0].policy["target_every"] == 50
+
+
+def test_what_learns_from_recorded_games_is_tuned_on_recorded_tuning_games() -> None:
+    asked = replace(ASKED, methods=("text-bc-hash", "text-lamo"))
+    with pytest.raises(UserError, match="type: lamobench data record tidy-easy-tuning-mixed"):
+        trials(asked, "", ())
+    recorded = record("tidy-easy-tuning-mixed")
+    found = trials(asked, "", ())
+    assert [(trial.method, trial.value) for trial in found] == [
+        (method, value) for method in asked.methods for value in (3e-4, 1e-3, 3e-3)
+    ]
+    for trial in found:
+        (run,) = trial.runs
+        assert isinstance(run, TextConfig)
+        assert (run.dataset, run.dataset_hash) == (recorded.name, recorded.sha256)
+        assert recorded_episodes(run) == list(recorded.episodes)
+    assert {trial.method for trial in trials(ASKED, "learning_rate", ())}.isdisjoint(asked.methods)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.games import cave
+from lamobench.datasets.games import cave, twc, twc_seeds
 from lamobench.datasets.games.families import (
     FAMILIES,
     SPLITS,
@@ -137,18 +137,31 @@ def test_training_sets_are_nested() -> None:
     assert few[4].reset() == many[4].reset()
 
 
+def opening(game: Game) -> tuple[str, str, tuple[str, ...]]:
+    """All that is read of a game before the first move."""
+    scene = game.reset()
+    return scene.observation, scene.inventory, scene.commands
+
+
+def test_seeds_of_twc_are_those_that_are_chosen() -> None:
+    at_hand("twc-easy")
+    assert twc_seeds.choose_seeds("easy") == twc.seeds("easy")
+
+
 @pytest.mark.parametrize("name", TUNING_FAMILIES)
 def test_settings_are_chosen_on_games_that_are_for_nothing_else(name: str) -> None:
     at_hand(name)
     base = FAMILIES[name.removesuffix("-tuning")]
     own = make_games(name, "train", TUNING_GAMES)
-    begun = {game.reset().observation for game in own}
+    begun = {opening(game) for game in own}
     if base.name == "cave-start":  # its games begin alike, and differ in luck
         assert len({seed for seeds in cave.SEEDS.values() for seed in seeds}) == 15
     else:
         every = [game for split, count in base.games.items() for game in make_games(base.name, split, count)]
+        apart = {opening(game) for game in every}
+        assert len(apart) == len(every)  # no split has a game of another, or one twice
         assert len(begun) == TUNING_GAMES
-        assert not begun & {game.reset().observation for game in every}
+        assert not begun & apart
     for game in own:
         scene = game.reset()
         while not scene.over:
