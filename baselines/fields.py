@@ -19,3 +19,5 @@ Seed = Annotated[int, Bounds(0, 2**32 - 1)]
 Amount = Annotated[float, Bounds(0.0)]  # a rate, a weight, a limit
 Positive = Annotated[float, Bounds(1e-12)]  # what may be small but not zero
 Share = Annotated[float, Bounds(0.0, 1.0)]  # a probability, a part of a whole
+Environments = Annotated[int, Bounds(1, 1000)]  # side by side, each with a state of its own
+Episodes = Annotated[int, Bounds(1, 10_000)]  # of an evaluation, played side by side too

@@ -12,6 +12,8 @@ def choose(kind: str, given: str, valid: list[str], hint: str = "") -> str:
     """Return `given` if it is among `valid`; otherwise raise a `UserError` that names the valid ones, closest first."""
     if given in valid:
         return given
+    if not valid:
+        raise UserError(f"unknown {kind} '{given}': there are none{'; ' + hint if hint else ''}")
     from difflib import get_close_matches
 
     close = get_close_matches(given, valid, n=1, cutoff=0.5)

@@ -178,11 +178,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, csv_text(rows[0], cells))
 
 
-def check_folder(path: Path) -> None:
-    """Raise a `UserError` if `path`, where a folder is or is to be, is a file or lies below one."""
+def check_folder(path: Path, wanted: str = "a folder of runs, e.g. --runs runs") -> None:
+    """Raise a `UserError` if `path`, where the folder that is `wanted` is or is to be, is a file or lies below one."""
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
-            raise UserError(f"'{part}' is a file and no folder; give a folder of runs, e.g. --runs runs")
+            raise UserError(f"'{part}' is a file and no folder; give {wanted}")
 
 
 def check_csv(path: Path) -> None:

@@ -6,6 +6,7 @@ Shapes: N seeds, B batch, S observation, A action, K stages.
 import torch
 from torch import Tensor, nn
 
+from ...datasets.errors import UserError
 from .distributions import Categorical, Distribution, SquashedGaussian
 from .networks import NetworkConfig, StackedNetwork
 from .transitions import StagedSpec
@@ -26,6 +27,9 @@ class Actor(nn.Module):
         log_std_range: tuple[float, float] = (-5.0, 2.0),
     ) -> None:
         super().__init__()
+        low, high = log_std_range
+        if not low < high:
+            raise UserError(f"log_std_range is [{low:g}, {high:g}]; give two numbers, the lower one first")
         self.discrete = spec.discrete
         self.log_std_range = log_std_range
         self.seeds = seeds

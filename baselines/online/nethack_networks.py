@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...datasets.environments import nethack_screens as layout
+from ...datasets.errors import UserError
 from ..fields import Count, Positive
 from .actors import Actor
 from .distributions import Categorical
@@ -41,7 +42,7 @@ class ScreenEncoder(nn.Module):
         super().__init__()
         side = config.crop - 4  # two convolutions take two cells each
         if side < 1 or config.crop % 2 == 0:
-            raise ValueError(f"crop is {config.crop}; expected an odd number, 5 or more")
+            raise UserError(f"crop is {config.crop}; give an odd number, 5 or more")
         symbol = config.symbol_width
         self.config = config
         self.characters = nn.Embedding(256, symbol)

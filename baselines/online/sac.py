@@ -8,13 +8,13 @@ Shapes: B batch, S observation, A action, K stages.
 import copy
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..fields import Amount, Count, Delay, Positive, Share
+from ..fields import Amount, Bounds, Count, Delay, Positive, Share
 from ..networks import UpdateCount, move_towards
 from .actors import Actor
 from .agent import Agent, Info, first_weights
@@ -38,10 +38,10 @@ class SACConfig(NetworkConfig):
     initial_temperature: Positive = 1.0  # of every stage; Continual World
     target_entropy: float | None = None  # None: -A; the second paper
     batch_size: Count = 128  # Appendix B.3
-    capacity: Count = 100_000  # of the replay buffer, in steps; Appendix B.3
+    capacity: Annotated[int, Bounds(1, 10_000_000)] = 100_000  # of the replay buffer, in steps; Appendix B.3
     start_steps: Delay = 10_000  # first steps, whose actions are drawn uniformly; Continual World
     update_after: Delay = 1000  # steps before the first update; Continual World
-    updates_per_step: Positive = 1.0  # Continual World: 50 after every 50 steps
+    updates_per_step: Annotated[float, Bounds(1e-12, 1000.0)] = 1.0  # Continual World: 50 after every 50 steps
     # Bounds of the log standard deviation, clamped in the policy. Continual World: -20 and 2. A clone of a scripted
     # player reaches -20, where a divergence is practically infinite.
     log_std_range: tuple[float, float] = (-5.0, 2.0)

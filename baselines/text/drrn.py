@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..fields import Amount, Count, Delay, Positive, Share
+from ..fields import Amount, Count, Delay, Environments, Positive, Share
 from ..online.agent import first_weights
 from ..optimizers import load_moments, moments
 from .encoders import Encoder
@@ -40,7 +40,7 @@ class DRRNConfig:
     hidden: Count = 128  # H
     gradient_clip: Amount = 5.0  # norm of all gradients together
     batch_size: Count = 64
-    environments: Count = 8  # games at a time, a step of each in turn
+    environments: Environments = 8  # games at a time, a step of each in turn
     update_every: Count = 8  # environment steps; there: one of each of 8 games
     replay: Count = 10_000  # transitions that are kept
     best_share: Share = 0.5  # of a batch, from the best episodes

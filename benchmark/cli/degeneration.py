@@ -82,7 +82,7 @@ class Degeneration:
         )
         from ..text.degeneration_figure import degeneration_figure
 
-        check_folder(self.output)
+        check_folder(self.output, "a folder for tables, e.g. --output results/text/degeneration")
         check_workers(self.jobs, threads=1)
         check_seeds(self.seeds)
         every = arms(self._wanted(), self.rates)

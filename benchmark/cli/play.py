@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from ...datasets.counts import count
-from ...datasets.errors import UserError
+from ...datasets.errors import UserError, choose
 from ..terminal import Right, aligned, progress_bar, wrapped
 
 if TYPE_CHECKING:
@@ -69,9 +69,13 @@ class Play:
 
 def _game(command: Play, family: str) -> "Game":
     """The game that is asked for, as the view shows it; a `UserError` if there is none."""
-    from ...datasets.games.families import make_games
+    from ...datasets.games.families import find_family, make_games
     from ...datasets.games.views import ViewedGame
 
+    games = find_family(family).games
+    most = games[choose(f"split of {family}", command.split, list(games))]
+    if not 0 <= command.number < most:
+        raise UserError(f"{family} has no game {command.number} in {command.split}; give 0 to {most - 1}")
     return ViewedGame(make_games(family, command.split, command.number + 1)[-1], command.view)
 
 

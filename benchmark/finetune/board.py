@@ -15,11 +15,11 @@ from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.trajectories import Array
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..scores.measured import UNBOUNDED, columns, difference, percent, whole, with_interval
+from ..scores.measured import columns, difference, percent, whole, with_interval
 from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
 from .figure import curves_figure
-from .measures import BOUNDS, Measures, forward_transfer, measure
+from .measures import Measures, bounds_of, forward_transfer, measure
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -75,6 +75,7 @@ def draw(groups: Sequence[Group], folder: Path) -> list[str]:
 
 def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mapping[int, Measures]]) -> dict[str, Any]:
     config = group.config
+    scored = find_staged_task(config.task).scored
     row: dict[str, Any] = {
         "task": config.task,
         "method": config.method,
@@ -84,14 +85,14 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         "seeds": len(own),
     }
     for name in MEASURES:
-        row |= columns(name, [getattr(found, name) for found in own.values()], BOUNDS.get(name, UNBOUNDED))
+        row |= columns(name, [getattr(found, name) for found in own.values()], bounds_of(name, scored=scored))
     row["recovered"] = int(np.isfinite([found.recovery_step for found in own.values()]).sum())
     area = {seed: found.area for seed, found in own.items()}
     for name, (reference, compare) in COMPARED.items():
         other = methods.get(reference, {}) if config.method != reference else {}
         seeds = sorted(area.keys() & other.keys())
         values = compare([area[seed] for seed in seeds], [other[seed].area for seed in seeds])
-        row |= columns(name, values, BOUNDS.get(name, UNBOUNDED))
+        row |= columns(name, values, bounds_of(name, scored=scored))
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
 
 

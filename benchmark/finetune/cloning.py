@@ -94,6 +94,8 @@ class GameStreams:
                 begins[0] = first
                 first = False
                 yield screens.observations(), begins, self.actions[pressed]
+            if not passed:
+                raise UserError(f"{path} holds no keys, and there is nothing to clone; take it out of its folder")
 
 
 def clone_games(agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingConfig, seed: int, part: Path) -> None:

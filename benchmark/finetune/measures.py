@@ -13,6 +13,7 @@ from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.records import check_content, content_of, read_metrics
 from ..runs.stages import means_by_stage
+from ..scores.measured import UNBOUNDED
 from ..scores.run import FinishedRun
 from .config import finetune_config
 
@@ -23,6 +24,14 @@ BOUNDS = {
     **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
 }
 BACK = 0.05  # FAR is recovered where it is so little below what it was before
+
+
+def bounds_of(name: str, *, scored: bool) -> tuple[float, float]:
+    """The least and the most that a measure can be. Of points, a policy may have more than the expert."""
+    least, most = BOUNDS.get(name, UNBOUNDED)
+    if not scored:
+        return least, most
+    return (0.0, math.inf) if least == 0.0 else UNBOUNDED
 
 
 @dataclass(frozen=True)

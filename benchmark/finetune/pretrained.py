@@ -96,10 +96,10 @@ def read(path: Path) -> Pretrained:
         tensors = load_file(path)
         kind = SequenceMemory if "memory.screens" in tensors else Transitions
         memory = kind(**{field.name: tensors[f"memory.{field.name}"] for field in fields(kind)})
-    except (OSError, SafetensorError, KeyError) as error:
+        data_hash = bytes(tensors["data_hash"].tolist()).hex()
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} can't be read ({error}); delete it, and it is made anew") from None
     weights = {name: tensor for name, tensor in tensors.items() if name.startswith(PARTS)}
-    data_hash = bytes(tensors["data_hash"].tolist()).hex()
     return Pretrained(weights, memory, file_hash(path), data_hash)
 
 
@@ -135,13 +135,14 @@ def make_from_games(
 ) -> tuple[Memory, str]:
     """Clone recorded games, and let the critic learn from play of the clone; memory, and the hash of the games."""
     from ...datasets.environments.nethack_lite import NetHackLite
-    from ...datasets.sources.nethack import game_files, hash_of
+    from ...datasets.sources.nethack import game_files, hash_of, prefixes
     from .cloning import clone_games, remembered_games, warm_up_critic
 
     assert isinstance(agent, RecurrentPPO)
     assert isinstance(environment, NetHackLite)
     recording = recipe.recording or environment.recording
     files = game_files(recording)
+    prefixes(environment.recording, environment.far_level)  # if FAR has no beginning, that is said before the cloning
     seed = config.pretraining_seed
     print(f"making pi* of {config.task}, seed {seed}: this takes long, once, and goes on if stopped", file=sys.stderr)
     part = path.with_suffix(".part")

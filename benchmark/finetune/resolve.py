@@ -19,7 +19,12 @@ from ..runs.tracks import Wanted
 from .build import AGENTS, build_agent, build_environment, build_retention, pretraining_of, retention_name, spec_of
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
 from .pretrained import path_of, pretrained
-from .settings import SETTINGS, Budget
+from .settings import SETTINGS, Budget, RecordedPretrainingConfig
+
+LONGEST = 1_000_000  # steps of an episode
+MOST_COLLECTED = 1_000_000  # steps of a round
+# The only form of the Fisher information that there is of continuous actions, and of a policy that remembers.
+ESTIMATES = {"sac": "exact", "recurrent-ppo": "batch"}
 
 
 def resolve(wanted: Wanted) -> list[FinetuneConfig]:
@@ -64,6 +69,7 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     task = find_staged_task(wanted.subject)
     settings = SETTINGS[wanted.subject]
     budget = asked_budget(wanted, settings.budget)
+    _check_round(budget)
     given = by_prefix(wanted.settings, (RETENTION, ENVIRONMENT, PRETRAINING))
     agent = changed(AGENTS[settings.agent](), settings.policy, "setting")
     agent = changed(agent, given[""], f"setting of {settings.agent}")
@@ -92,11 +98,35 @@ def _without_seed(wanted: Wanted, method: str) -> FinetuneConfig:
     if method == "warm-up":
         policy[f"{CONTROL}.rounds"] = round(settings.warm_up * budget.steps)
     config = replace(config, policy=json.loads(json.dumps(policy)))  # as it will read in config.json
-    built = build_agent(config, spec_of(build_environment(config)), 0)  # whatever does not fit is found here
-    if isinstance(built, SAC):
-        _check_room(config, built.config.capacity)
-    pretraining_of(config)
+    _check_fit(config)
     return config
+
+
+def _check_fit(config: FinetuneConfig) -> None:
+    """Refuse settings that do not fit together before pi* is made, which may take hours."""
+    environment = build_environment(config)
+    agent = build_agent(config, spec_of(environment), 0)
+    if isinstance(agent, SAC):
+        _check_room(config, agent.config.capacity)
+    if environment.longest > LONGEST:
+        raise UserError(
+            f"an episode may have {environment.longest} steps; give a smaller environment.horizon: {LONGEST} steps in "
+            "all stages together are the most"
+        )
+    _check_parts(config)
+
+
+def _check_parts(config: FinetuneConfig) -> None:
+    """Refuse ways to make pi*, and to retain it, that are not for the agent."""
+    pretraining = pretraining_of(config)
+    if isinstance(pretraining, RecordedPretrainingConfig) and not pretraining.noise:
+        raise UserError("pretraining.noise is empty; give a strength or more, e.g. [0.0, 0.1, 0.2]")
+    if pretraining.kind == "learning" and config.agent != "reinforce":
+        raise UserError(f"pretraining.kind is 'learning', and {config.agent} has only been cloned; give cloning")
+    estimate = config.settings_of(RETENTION).get("estimate")
+    wanted = ESTIMATES.get(config.agent, estimate)
+    if estimate != wanted and estimate is not None:
+        raise UserError(f"retention.estimate is '{estimate}', which {config.agent} does not have; give {wanted}")
 
 
 def _check_room(config: FinetuneConfig, capacity: int) -> None:
@@ -106,6 +136,15 @@ def _check_room(config: FinetuneConfig, capacity: int) -> None:
         raise UserError(
             f"a replay buffer of {capacity} steps, {share:g} of it memory, has no room for those of "
             f"{config.environments} environments; give a larger capacity or a smaller retention.share"
+        )
+
+
+def _check_round(budget: Budget) -> None:
+    """Refuse rounds whose steps would not fit into memory."""
+    if (collected := budget.environments * budget.rollout_steps) > MOST_COLLECTED:
+        raise UserError(
+            f"{budget.environments} environments and rollout_steps {budget.rollout_steps} make rounds of {collected} "
+            f"steps; give at most {MOST_COLLECTED} together"
         )
 
 

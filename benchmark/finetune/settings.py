@@ -7,7 +7,7 @@ elsewhere those of pilots with another implementation.
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ...baselines.fields import Amount, Count, Delay, Positive, Seed, Share
+from ...baselines.fields import Amount, Count, Delay, Environments, Episodes, Positive, Seed, Share
 
 PROFILE = "cpu"  # of a task whose published size is too large: the size that this suite gives it
 
@@ -18,8 +18,8 @@ class Budget:
 
     steps: Count  # rounds
     evaluate_every: Count  # rounds between evaluations; there is one before the first round too
-    evaluation_episodes: Count  # of the whole task, and of each stage by itself
-    environments: Count  # side by side
+    evaluation_episodes: Episodes  # of the whole task, and of each stage by itself
+    environments: Environments
     rollout_steps: Count  # most steps of each in a round
 
 
@@ -66,7 +66,7 @@ class GamePretrainingConfig:
     kind: Literal["games"] = "games"
     recording: str = ""  # the games: a recording's name, or a folder that NLE wrote; "": those of the environment
     updates: Count = 8000  # of the policy, each of `streams` * `sequence` steps
-    streams: Count = 16  # games side by side
+    streams: Environments = 16  # games side by side
     sequence: Count = 32  # steps of each in an update; the paper's
     learning_rate: Positive = 1e-3  # by Adam
     gradient_clip: Positive = 4.0  # largest norm of all gradients together; the paper's

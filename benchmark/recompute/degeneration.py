@@ -69,6 +69,8 @@ def _matrices(run: Run, content: bytes) -> tuple[list[str], Matrices]:
             pair = [nouns.index(line["one"]), nouns.index(line["other"])]
             for name, matrix in found.items():
                 matrix[pair, pair[::-1]] = float(line[name])
+        if not all(np.isfinite(matrix).all() for matrix in found.values()):
+            raise ValueError("it holds numbers that are not finite")
     except (KeyError, ValueError) as error:
         raise UserError(f"{PAIRS} of run {run.id} can't be read ({type(error).__name__}: {error})") from None
     return nouns, found
@@ -146,6 +148,8 @@ _LEVELS = {"before": "cosine_before", "read": "read", "rewarded": "rewarded"}
 def _taken_back(row: Row) -> list[dict[str, Value]]:
     files = [(run, run.files[ENCODER_REWIND]) for run in row.runs if ENCODER_REWIND in run.files]
     curves = [_curve(run, content) for run, content in files]
+    if len({len(curve) for curve in curves}) > 1:
+        raise UserError(f"{ENCODER_REWIND} of the runs of {row.first.method} have points at other alphas")
     found: list[dict[str, Value]] = []
     for points in zip(*curves, strict=True):
         made: dict[str, Value] = {"alpha": points[0]["alpha"]}
@@ -160,7 +164,10 @@ def _taken_back(row: Row) -> list[dict[str, Value]]:
 def _curve(run: Run, content: bytes) -> list[dict[str, float]]:
     try:
         lines = csv.DictReader(io.StringIO(content.decode("utf-8")))
-        return [{name: float(value) for name, value in line.items()} for line in lines]
+        found = [{name: float(value) for name, value in line.items()} for line in lines]
+        if lacking := [name for name in ("alpha", f"{LEARNED}/{PLAIN}") for point in found if name not in point]:
+            raise ValueError(f"it has no {lacking[0]}")
+        return found
     except (TypeError, ValueError) as error:
         raise UserError(f"{ENCODER_REWIND} of run {run.id} can't be read ({error})") from None
 

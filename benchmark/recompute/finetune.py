@@ -45,7 +45,8 @@ def finetune_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         scratch = _pairs(ours, {} if method == "scratch" else areas.get((*place, "scratch"), {}))
         plain = _pairs(ours, {} if method == "finetune" else areas.get((*place, "finetune"), {}))
         transfer = [(a - b) / (1.0 - b) for a, b in scratch if b < 1.0]  # arXiv 2402.02868, Appendix B.3
-        compared = _ends("forward_transfer", transfer) | _ends("area_gain", [a - b for a, b in plain])
+        scored = _scored(row.first)
+        compared = _ends("forward_transfer", transfer, scored) | _ends("area_gain", [a - b for a, b in plain], scored)
         found.append(_row(row, list(seeds.values())) | compared)
     return found
 
@@ -60,7 +61,7 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
         "recovered": sum(math.isfinite(each["recovery_step"]) for each in measures),
     }
     for name in measures[0]:
-        columns |= _ends(name, [each[name] for each in measures if math.isfinite(each[name])])
+        columns |= _ends(name, [each[name] for each in measures if math.isfinite(each[name])], _scored(run))
     return columns
 
 
@@ -120,9 +121,14 @@ def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[tuple
     return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def _ends(name: str, values: Sequence[float]) -> dict[str, Value]:
+def _scored(run: Run) -> bool:
+    """Tell whether points are counted, of which a policy may have more than the expert."""
+    return bool(find_track(run.track).find_task(run.task).scored)  # type: ignore[attr-defined]
+
+
+def _ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
-    least = 0.0 if name in SHARES else -1.0 if name in DIFFERENCES else -math.inf
-    most = 1.0 if name in SHARES + DIFFERENCES else math.inf
+    least = 0.0 if name in SHARES else -1.0 if name in DIFFERENCES and not scored else -math.inf
+    most = 1.0 if name in SHARES + DIFFERENCES and not scored else math.inf
     low, high = (end if math.isnan(end) else min(max(end, least), most) for end in (found.low, found.high))
     return {name: found.value, f"{name}_low": low, f"{name}_high": high}

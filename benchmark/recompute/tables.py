@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from ...datasets.trajectories import Array
+from ..runs.tracks import find_track
 from .degeneration import degeneration_rows, rewind_rows, risen_rows
 from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
@@ -88,7 +89,10 @@ def _leaderboard_row(row: Row) -> dict[str, Value]:
 def _mean_of(row: Row) -> tuple[Estimate, int]:
     """The mean score of a row's episodes, its interval cut to what a score can be, and how many seeds lie far below."""
     found, below = leaderboard_mean(row.episodes)
-    low, high = np.clip((found.low, found.high), *_SCORE_RANGE.get(row.first.track, (-math.inf, math.inf)))
+    least, most = _SCORE_RANGE.get(row.first.track, (-math.inf, math.inf))
+    if getattr(find_track(row.first.track).find_task(row.first.task), "scored", False):
+        most = math.inf  # points, of which the expert's are 100
+    low, high = np.clip((found.low, found.high), least, most)
     return Estimate(found.value, float(low), float(high)), below
 
 
@@ -227,7 +231,7 @@ TABLES = {
     "degeneration.csv": Table(_ARM, degeneration_rows),
     "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
     "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
-    "text.csv": Table(("task", "method", "lm", "profile", "variant"), text_rows),
+    "text.csv": Table(("task", "dataset", "method", "lm", "profile", "variant"), text_rows),
     "tuning.csv": Table(("task", "method", "setting", "value"), tuning_rows, whole=False),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

@@ -48,7 +48,9 @@ def _fitted(name: str, value: Any, field_type: Any) -> Any:
         case (origin, kinds) if origin in (UnionType, Union):
             (inner,) = (kind for kind in kinds if kind is not NoneType)
             return None if value is None else _fitted(name, value, inner)
-        case (origin, (inner, *_)) if origin is tuple and isinstance(value, list | tuple):
+        case (origin, (inner, *rest)) if origin is tuple and isinstance(value, list | tuple):
+            if rest != [...] and len(value) != 1 + len(rest):
+                raise TypeError
             return tuple(_fitted(name, part, inner) for part in value)
     if field_type is float and type(value) is int:
         value = float(value)

@@ -40,22 +40,19 @@ def read_stages(content: bytes) -> Array:
     return read_numbers("stages.csv", HEADER, content)
 
 
-def success_by_stage(content: bytes) -> tuple[Array, Array]:
-    """Steps (V,) of the evaluations, and the share of successes (V, K) in each of K stages, as `means_by_stage`."""
-    return means_by_stage(content, "success")
-
-
 def means_by_stage(content: bytes, column: str) -> tuple[Array, Array]:
     """Steps (V,) of the evaluations, and the mean of a column (V, K), "success" or "return", in each of K stages.
 
     A `UserError` unless each evaluation has as many episodes of every stage.
     """
     table = read_stages(content)
+    if table[:, 1].min() < 0 or table[:, 1].max() >= len(table):
+        raise UserError("stages.csv has stages below 0, or more of them than rows")
     steps, places = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
     stages = int(table[:, 1].max()) + 1
     cells = places * stages + table[:, 1].astype(np.int64)
     counts = np.bincount(cells, minlength=len(steps) * stages)
-    if (table[:, 1] < 0).any() or (counts != counts[0]).any():
+    if (counts != counts[0]).any():
         raise UserError("stages.csv must hold as many episodes of each stage in every evaluation")
     sums = np.bincount(cells, table[:, HEADER.split(",").index(column)], minlength=len(steps) * stages)
     return steps, (sums / counts[0]).reshape(len(steps), stages)

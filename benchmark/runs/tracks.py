@@ -6,6 +6,7 @@ A track is a folder above the harness. Sweeps, sharing and the report reach it t
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ...datasets.trajectories import Array  # imports NumPy, which would slow down the help
 
 BEFORE_TRACKS = "offline"  # the track of runs that name none
+NEAR = 0.8  # of two names: few letters are others (difflib's ratio)
 
 Job = tuple[RunConfig, ...]  # the work of a worker at a time: one run, or seeds that are trained in one pass
 Tell = Callable[[str, int, int], None]  # called with (run id, steps done, steps in all)
@@ -127,6 +129,11 @@ class Track:
         task: Scored = imported(self.tasks)(name)
         return task
 
+    def range_of(self, task: str) -> tuple[float, float]:
+        """The least and the most that a score of a task can be; of one in points, more than 100 too."""
+        low, high = self.score_range
+        return low, math.inf if getattr(self.find_task(task), "scored", False) else high
+
     def open(self) -> Work:
         """Import the module that does its work."""
         work: Work = imported(self.work)
@@ -194,10 +201,20 @@ def find_track(name: str) -> Track:
 
 
 def track_of(subject: str) -> Track:
-    """The track of what a user names to train on."""
+    """The track of what a user names to train on; what no track lists is a data set.
+
+    A `UserError` for what is none, and is almost the name of something else.
+    """
     for track in TRACKS.values():
         if subject in (*track.subjects, *track.unlisted) or (track.prefix and subject.startswith(track.prefix)):
             return track
+    if meant := get_close_matches(subject, [name for track in TRACKS.values() for name in track.subjects], 1, NEAR):
+        from ...datasets.catalog import find_dataset
+
+        try:
+            find_dataset(subject)
+        except UserError:
+            raise UserError(f"unknown task '{subject}'; did you mean '{meant[0]}'?") from None
     return TRACKS[BEFORE_TRACKS]
 
 

@@ -154,10 +154,10 @@ def leaderboard_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def summaries_of(groups: Sequence[Group]) -> list[Summary]:
-    """Statistics of each group's scores; an interval is cut to what a score of its track can be."""
+    """Statistics of each group's scores; an interval is cut to what a score of its task can be."""
     summaries = summarise_all([group.headline_scores for group in groups])
     return [
-        summary.within(*find_track(group.config.track).score_range)
+        summary.within(*find_track(group.config.track).range_of(group.config.task))
         for group, summary in zip(groups, summaries, strict=True)
     ]
 

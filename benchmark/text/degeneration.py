@@ -5,7 +5,7 @@ mechanism; further tables have the pairs of nouns that rose most, and runs that 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from .resolve import resolve
 from .rewind import ALPHA, ALPHAS, read_rewind, rewind
 from .settings import PARTS
 
-RATES = (1e-5, 1e-4, 1e-3)
 # What is compared unless methods are named; `drrn-full` costs the most, and is for whoever can afford it.
 METHODS = (
     "random",
@@ -87,21 +86,11 @@ def arms(wanted: Wanted, rates: Sequence[float]) -> list[Arm]:
 
 def _runs(wanted: Wanted, method: str, rate: float | None) -> tuple[TextConfig, ...]:
     """The runs of an arm; at a rate that is the profile's own, those that any sweep has."""
-    plain = Wanted(
-        wanted.subject,
-        (method,),
-        wanted.seeds,
-        wanted.profile,
-        wanted.steps,
-        wanted.budget,
-        wanted.settings,
-        wanted.choices,
-    )
+    plain = replace(wanted, methods=(method,))
     found = resolve(plain)
     if rate is None or found[0].policy[RATE] == rate:
         return tuple(found)
-    settings = {**wanted.settings, RATE: rate}
-    return tuple(resolve(Wanted(**{**vars(plain), "settings": settings})))
+    return tuple(resolve(replace(plain, settings={**wanted.settings, RATE: rate})))
 
 
 def rewind_seconds(every: Sequence[Arm]) -> float:

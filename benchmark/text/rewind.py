@@ -25,11 +25,13 @@ from .build import build_agent
 from .config import TextConfig
 from .evaluation import by_policy
 from .examination import examine
+from .measures import ORIGINAL
 from .meters import Meters, probes_of
 from .watched import load_weights
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ALPHA = "alpha"
+LEARNED = f"{SPLITS[0]}/{ORIGINAL}"
 
 
 def rewind(folder: Path, config: TextConfig, alphas: Sequence[float] = ALPHAS) -> None:
@@ -75,4 +77,7 @@ def read_rewind(folder: Path) -> dict[str, Array]:
     content = content_of(folder, ENCODER_REWIND)
     first = content.partition(b"\n")[0].decode("utf-8", "replace")
     table = read_numbers(ENCODER_REWIND, first if first.startswith(f"{ALPHA},") else ALPHA, content)
-    return dict(zip(first.split(","), table.T, strict=True))
+    columns = dict(zip(first.split(","), table.T, strict=True))
+    if LEARNED not in columns:
+        raise UserError(f"{folder / ENCODER_REWIND} has no column {LEARNED}; delete it, and it is measured again")
+    return columns

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...baselines.fields import Count
+from ...baselines.fields import Count, Episodes
 from ...datasets.games.tasks import FEW, GameTask
 
 LANGUAGE_MODEL = "minilm"  # unless --lm names another
@@ -52,8 +52,8 @@ class Budget:
 
     steps: Count  # of all games together; of recorded games, of the optimiser
     evaluate_every: Count  # steps between evaluations; there is one before the first step too
-    evaluation_episodes: Count  # on the games it learns from, as they are
-    view_episodes: Count  # of each split in each view, in the last evaluations
+    evaluation_episodes: Episodes  # on the games it learns from, as they are
+    view_episodes: Episodes  # of each split in each view, in the last evaluations
     headline_evaluations: Count = 3  # of these; Q-learning goes up and down
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import UserError
 from .stages import Actions, Flags, Floats, Rows, StagedEnvironment
 
+MOST_SIGNAL = 1e6
 LEFT = 0
 RIGHT = 1
 
@@ -40,8 +41,8 @@ class AppleRetrieval(StagedEnvironment):
             raise UserError(
                 f"an apple {distance} steps away can't be fetched in {horizon} steps; give it 1 to {horizon // 2}"
             )
-        if not 0 < signal < np.inf:
-            raise UserError(f"signal is {signal}; expected a positive number")
+        if not 0 < signal <= MOST_SIGNAL:
+            raise UserError(f"signal is {signal}; expected a positive number, {MOST_SIGNAL:g} at most")
         self.distance = distance
         self.signal = np.float32(signal)
         self.horizon = horizon

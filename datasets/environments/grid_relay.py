@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from .apple_retrieval import MOST_SIGNAL
 from .stages import Actions, Flags, Floats, Rows, StagedEnvironment
 
 SIDE = 9  # cells along a room
@@ -52,8 +53,8 @@ class GridRelay(StagedEnvironment):
         """Raise a `UserError` unless there is a goal, the signal is not negative, and there is time for a step."""
         if goals < 1 or horizon < 1:
             raise UserError(f"goals is {goals} and horizon {horizon}; expected 1 or more of each")
-        if not 0 <= signal < np.inf:
-            raise UserError(f"signal is {signal}; expected 0 or more")
+        if not 0 <= signal <= MOST_SIGNAL:
+            raise UserError(f"signal is {signal}; expected 0 to {MOST_SIGNAL:g}")
         self.goals = goals
         self.signal = np.float32(signal)
         self.horizon = horizon

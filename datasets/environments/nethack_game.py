@@ -24,7 +24,6 @@ CHARACTER = "mon-hum-neu-mal"
 BIRTHDAY = 1_577_836_800  # seconds since 1970 at which every game begins: 2020
 ENDLESS = 10**9  # steps: the length of a game is the caller's
 MOST_SEEDS = 2**31
-ESCAPE = 27
 SPACES = ("tty_chars", "tty_colors", "tty_cursor", "blstats")
 
 

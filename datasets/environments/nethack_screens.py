@@ -61,11 +61,15 @@ def numbers_of(characters: Bytes) -> NDArray[np.int32]:
     numbers = np.zeros(NUMBERS, np.int32)
     line = characters[BOTTOM:].tobytes()
     for label, first, second in FOUND.findall(line):
-        numbers[PLACES[label]] = min(int(first), LARGEST)
+        numbers[PLACES[label]] = _cut(first)
         if second and (place := PLACES.get(label + b"/")) is not None:
-            numbers[place] = min(int(second), LARGEST)
+            numbers[place] = _cut(second)
     numbers[-1] = sum(1 << bit for bit, name in enumerate(CONDITIONS) if name in line)
     return numbers
+
+
+def _cut(digits: bytes) -> int:
+    return max(-LARGEST, min(int(digits), LARGEST))
 
 
 def numbers_in(observations: Bytes) -> NDArray[np.int32]:

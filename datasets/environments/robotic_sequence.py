@@ -178,6 +178,10 @@ class RoboticSequence(StagedEnvironment):
 
 def check_known(stages: tuple[str, ...], known: tuple[int, ...]) -> None:
     """Raise a `UserError` unless the numbers `known` are of some of the stages, and not of all."""
+    if len(stages) < 2:
+        raise UserError(
+            f"stages are {list(stages)}; give two tasks or more, the last of which a policy can know before"
+        )
     everyone = range(len(stages))
     if not (set(known) < set(everyone)) or not known or len(set(known)) != len(known):
         raise UserError(

@@ -213,27 +213,38 @@ def _own_scores(episode: Episode) -> dict[str, list[float]]:
 
 
 def _unpacked(content: dict[str, Any]) -> Iterator[Episode]:
-    texts = content["texts"]
+    if not content["episodes"]:
+        raise ValueError("it holds no episodes")
     for packed in content["episodes"]:
         check_fields(packed, EPISODE, {OWN: list[float]})
-        rows = [*packed["moves"], packed["end"]]
-        last = len(rows) - 1
-        own = packed.get(OWN, [None] * len(rows))
-        scenes = tuple(
-            Scene(
-                observation=texts[observation],
-                inventory=texts[inventory],
-                commands=tuple(texts[number] for number in commands),
-                score=score,
-                maximum=packed["maximum"],
-                moves=moves,
-                over=moves == last,
-                won=moves == last and won,
-                own_score=own[moves],
-            )
-            for moves, (observation, inventory, commands, score, won) in enumerate(rows)
+        if packed["maximum"] <= 0:
+            raise ValueError(f"a game's maximum is {packed['maximum']}")
+        scenes = tuple(_scenes(packed, content["texts"]))
+        chosen = tuple(row[-1] for row in packed["moves"])
+        if any(not 0 <= index < len(scene.commands) for scene, index in zip(scenes, chosen, strict=False)):
+            raise ValueError("a command was given that there was not")
+        yield Episode(packed["game"], scenes, chosen)
+
+
+def _scenes(packed: dict[str, Any], texts: Sequence[str]) -> Iterator[Scene]:
+    """The scenes of an episode in which numbers stand for texts."""
+    rows = [*packed["moves"], packed["end"]]
+    last = len(rows) - 1
+    own = packed.get(OWN, [None] * len(rows))
+    for moves, (observation, inventory, commands, score, won) in enumerate(rows):
+        if not isinstance(score, int | float):
+            raise ValueError(f"a score is {str(score)[:80]!r}")
+        yield Scene(
+            observation=texts[observation],
+            inventory=texts[inventory],
+            commands=tuple(texts[number] for number in commands),
+            score=score,
+            maximum=packed["maximum"],
+            moves=moves,
+            over=moves == last,
+            won=moves == last and won,
+            own_score=own[moves],
         )
-        yield Episode(packed["game"], scenes, tuple(row[-1] for row in packed["moves"]))
 
 
 def _as_text(content: dict[str, Any]) -> str:

@@ -113,6 +113,8 @@ def _check(content: dict[str, Any], games: tuple[RecordedGame, ...], name: str) 
     for game in games:
         if Path(game.file).name != game.file or not game.file.endswith(ENDING):
             raise ValueError(f"it names a file {game.file!r}")
+        if min(game.opening, game.steps, *game.arrivals) < 0 or max(game.arrivals, default=0) > game.steps:
+            raise ValueError(f"{game.file} has keys that can't be counted")
 
 
 def verify_games(name: str) -> NetHackGames:

@@ -23,7 +23,6 @@ from ..file_checks import MB, check_regular_file
 VERSION = 3
 ENDING = ".ttyrec3.bz2"
 HEAD = struct.Struct("<iiIB")
-TERMINAL = 0
 KEY = 1
 SCORE = 2
 LENGTHS = {KEY: 1, SCORE: 4}  # of the channels with one

@@ -86,7 +86,8 @@ def test_a_game_that_there_is_not_gets_one_line(
 ) -> None:
     for arguments, line in (
         (["tidy"], "unknown game 'tidy'"),
-        (["tidy-easy", "--number", "40"], "41 games of tidy-easy's split train were asked for"),
+        (["tidy-easy", "--number", "40"], "tidy-easy has no game 40 in train; give 0 to 39"),
+        (["tidy-easy", "--number", "-1"], "tidy-easy has no game -1 in train; give 0 to 39"),
         (["tidy-easy", "--view", "x"], "unknown view 'x'"),
         (["tidy-easy", "--split", "test"], "unknown split of tidy-easy 'test'"),
     ):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import tuning
 from lamobench.benchmark.finetune.config import FinetuneConfig
+from lamobench.benchmark.finetune.measures import bounds_of
 from lamobench.benchmark.finetune.tuning import COEFFICIENT
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
+from lamobench.benchmark.runs.tracks import find_track
 from lamobench.benchmark.scores.statistics import summarise
 from lamobench.benchmark.scores.tuning import Trial, tuning_rows
 
@@ -24,6 +27,15 @@ OUTCOMES = {
     "finetune-bc": ([0, 2, 4, 6, 6], [10, 10, 9, 10, 10]),
     "scratch": ([0, 0, 0, 0, 1], [0, 0, 0, 1, 1]),
 }
+
+
+def test_only_shares_of_successes_have_a_most() -> None:
+    """A policy may have more of NetHack's points than the expert, and an interval must not be cut there."""
+    assert find_track("finetune").range_of("grid-relay") == (0, 100)
+    assert find_track("finetune").range_of("nethack-lite") == (0, math.inf)
+    assert bounds_of("area", scored=False) == (0.0, 1.0)
+    assert bounds_of("area", scored=True) == (0.0, math.inf)
+    assert bounds_of("area_gain", scored=True) == bounds_of("cpu_seconds", scored=True) == (-math.inf, math.inf)
 
 
 def config_of(method: str, seed: int, coefficient: float = 0.1) -> FinetuneConfig:

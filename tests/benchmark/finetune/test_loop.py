@@ -13,7 +13,7 @@ from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.loop import Finetuning
 from lamobench.benchmark.finetune.measures import measure
 from lamobench.benchmark.finetune.resolve import methods_for
-from lamobench.benchmark.runs.stages import success_by_stage
+from lamobench.benchmark.runs.stages import means_by_stage
 from lamobench.benchmark.scores.collect import read_finished, read_run
 from lamobench.datasets.environments.grid_relay import GridRelay
 from lamobench.datasets.environments.stages import StagedEnvironment
@@ -117,7 +117,7 @@ def test_a_reward_that_is_not_a_number_stops_the_run_with_a_line(
 def test_stages_that_are_cut_short_are_damage(tiny: Tiny, tmp_path: Path) -> None:
     folder = train(tiny(), tmp_path)
     content = (folder / "stages.csv").read_bytes()
-    steps, success = success_by_stage(content)
+    steps, success = means_by_stage(content, "success")
     assert success.shape == (len(steps), 2)
     (folder / "stages.csv").write_bytes(content[:-4])
     assert "stages.csv has" in read_run(folder).problem

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lamobench.benchmark.finetune.measures import forward_transfer, recovery_step
-from lamobench.benchmark.runs.stages import HEADER, StageEpisode, read_stages, stages_csv, success_by_stage
+from lamobench.benchmark.runs.stages import HEADER, StageEpisode, means_by_stage, read_stages, stages_csv
 from lamobench.datasets.errors import UserError
 
 STEPS = np.array([0.0, 100.0, 200.0, 300.0, 400.0])
@@ -39,8 +39,8 @@ def rows(steps: tuple[int, ...] = (0, 10), stages: int = 2) -> list[StageEpisode
     ]
 
 
-def test_success_by_stage_by_hand() -> None:
-    steps, success = success_by_stage(f"{HEADER}\n{stages_csv(rows())}".encode())
+def test_means_by_stage_by_hand() -> None:
+    steps, success = means_by_stage(f"{HEADER}\n{stages_csv(rows())}".encode(), "success")
     assert steps.tolist() == [0, 10]
     np.testing.assert_allclose(success, [[0.0, 0.25], [0.25, 0.5]])
 
@@ -62,6 +62,13 @@ def test_stages_that_can_t_be_read_are_told(content: str) -> None:
         read_stages(content.encode())
 
 
+@pytest.mark.parametrize("stage", [-1, 10**15])
+def test_a_stage_that_can_t_be_is_told(stage: int) -> None:
+    """Room for that many stages is not asked for."""
+    with pytest.raises(UserError, match="stages below 0, or more of them than rows"):
+        means_by_stage(f"{HEADER}\n0,{stage},0,7,1,1,4\n".encode(), "success")
+
+
 def test_an_evaluation_that_lacks_an_episode_is_told() -> None:
     with pytest.raises(UserError, match="as many episodes of each stage"):
-        success_by_stage(f"{HEADER}\n{stages_csv(rows()[:-1])}".encode())
+        means_by_stage(f"{HEADER}\n{stages_csv(rows()[:-1])}".encode(), "success")

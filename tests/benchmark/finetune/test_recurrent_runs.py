@@ -1,5 +1,6 @@
 """Whole runs of a policy that remembers, on a few games that were recorded here by a player that knows nothing."""
 
+import bz2
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -27,6 +28,7 @@ from lamobench.datasets.nethack_recordings import NetHackRecording
 from lamobench.datasets.recording import autoascend, nethack
 from lamobench.datasets.recording.nethack import record_games
 from lamobench.datasets.sources.nethack import game_files
+from lamobench.datasets.sources.ttyrec import ENDING
 from lamobench.tests.benchmark.cut_short import StoppedError, assert_goes_on, rows_of
 from lamobench.tests.benchmark.finetune.conftest import train
 from lamobench.tests.datasets.environments.nethack import needs_nethack
@@ -122,6 +124,14 @@ def test_what_was_cloned_so_far_is_read_only_if_it_is_whole(tmp_path: Path) -> N
         cloning.clone_games(agent, game_files(NAME), pretraining_of(config), 0, tmp_path / "part")
 
 
+def test_without_a_way_to_far_nothing_is_cloned(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamobench.benchmark.finetune import cloning
+
+    monkeypatch.setattr(cloning, "clone_games", lambda *_: pytest.fail("it was cloned"))
+    with pytest.raises(UserError, match=r"no game of 'nethack-wandering' comes to dungeon level 9"):
+        tiny(environment__far_level=9)
+
+
 def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = home / "elsewhere" / "one"
     folder.mkdir(parents=True)
@@ -201,6 +211,14 @@ def test_cloning_that_was_stopped_goes_on_to_the_same_policy(tmp_path: Path, mon
     cloning.clone_games(again, game_files(NAME), recipe, 0, tmp_path / "cut")
     for name, tensor in whole.actor.state_dict().items():
         assert torch.equal(again.actor.state_dict()[name], tensor), name
+
+
+def test_a_game_without_keys_gets_a_line(tmp_path: Path) -> None:
+    """Nothing but such games would be read for ever."""
+    path = tmp_path / f"none{ENDING}"
+    path.write_bytes(bz2.compress(b""))
+    with pytest.raises(UserError, match="holds no keys"):
+        GameStreams([path], 1, 8, seed=0).batch()
 
 
 def test_streams_go_on_from_batch_to_batch_and_from_game_to_game(monkeypatch: pytest.MonkeyPatch) -> None:

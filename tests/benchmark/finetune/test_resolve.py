@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.config import FinetuneConfig
@@ -22,6 +23,9 @@ def test_the_track_is_known_by_its_tasks() -> None:
     assert {*find_track("finetune").subjects, "reach"} == set(STAGED_TASKS) == set(SETTINGS)  # reach is the tests' own
     assert track_of("grid-relay").name == "finetune"
     assert track_of("reacher2d-medium").name == "offline"
+    assert track_of("no such name").name == "offline"  # which names the data sets that there are
+    with pytest.raises(UserError, match=r"unknown task 'grid-rely'; did you mean 'grid-relay'\?"):
+        track_of("grid-rely")
 
 
 @pytest.mark.parametrize("task", STAGED_TASKS.values(), ids=list(STAGED_TASKS))
@@ -70,6 +74,18 @@ def test_settings_say_what_they_are_of(tiny: Tiny) -> None:
         (Wanted("grid-relay", settings={"environment.goals": 0}), "goals is 0"),
         (Wanted("grid-relay", settings={"learning_rate": -1}), "learning_rate is -1"),
         (Wanted("apple-retrieval", settings={"environment.distance": 80}), "can't be fetched in 100 steps"),
+        (Wanted("apple-retrieval", settings={"environment.signal": 1e39}), "signal is 1e.39; expected a positive num"),
+        (Wanted("apple-retrieval", settings={"environment.horizon": 10**12}), "an episode may have 1000000000000 st"),
+        (Wanted("grid-relay", budget={"environments": 10**9}), "environments is 1000000000; give 1 to 1000"),
+        (Wanted("grid-relay", budget={"evaluation_episodes": 10**9}), "evaluation_episodes is 1000000000; give 1 to"),
+        (Wanted("grid-relay", budget={"rollout_steps": 10**9}), "make rounds of 64000000000 steps; give at most"),
+        (Wanted("grid-relay", settings={"pretraining.kind": "learning"}), "ppo has only been cloned; give cloning"),
+        (Wanted("grid-relay", settings={"log_std_range": [2, -5]}), r"log_std_range is \[2, -5\]; give two numbers"),
+        (Wanted("grid-relay", settings={"log_std_range": [1]}), r"\[1\] is no value for log_std_range; give one like"),
+        (
+            Wanted("grid-relay", ("finetune",), settings={"retention.coefficient": 1}),
+            "unknown setting of finetune 'coefficient': there are none",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(wanted: Wanted, line: str) -> None:
@@ -123,6 +139,12 @@ def test_a_pi_star_that_can_t_be_read_is_told(tiny: Tiny, change_home: Callable[
     config: FinetuneConfig = tiny()
     path_of(config).write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"can't be read .* delete it, and it is made anew"):
+        pretrained(config)
+    path_of(config).unlink()
+    pretrained(config)
+    tensors = load_file(path_of(config))
+    save_file({name: tensor for name, tensor in tensors.items() if name != "data_hash"}, path_of(config))
+    with pytest.raises(UserError, match=r"can't be read \('data_hash'\)"):
         pretrained(config)
 
 

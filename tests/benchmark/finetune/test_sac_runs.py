@@ -248,7 +248,18 @@ def test_a_run_that_was_killed_goes_on_bitwise(tiny: Tiny, tmp_path: Path) -> No
             "unknown task of Meta-World 'pushwall'; did you mean 'push-wall'",
         ),
         (Wanted("robotic-sequence-2", settings={"environment.known": "[2]"}), r"known stages are \[2\] of 2 stages"),
+        (
+            Wanted("robotic-sequence-2", settings={"environment.stages": "[]"}),
+            r"stages are \[\]; give two tasks or more",
+        ),
         (Wanted("robotic-sequence-2", settings={"pretraining.noise": "[-1]"}), "noise is -1.0; give 0 or more"),
+        (Wanted("robotic-sequence-2", settings={"pretraining.noise": "[]"}), "noise is empty; give a strength or more"),
+        (Wanted("robotic-sequence-2", settings={"updates_per_step": 1e308}), "give 1e-12 to 1000"),
+        (Wanted("robotic-sequence-2", settings={"capacity": 10**12}), "give 1 to 1e"),
+        (
+            Wanted("robotic-sequence-2", ("finetune-ewc",), settings={"retention.estimate": "batch"}),
+            "retention.estimate is 'batch', which sac does not have; give exact",
+        ),
     ],
 )
 def test_sequences_that_make_no_sense_are_one_line(wanted: Wanted, line: str) -> None:

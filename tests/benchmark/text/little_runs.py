@@ -1,6 +1,7 @@
 """Finished runs on text games whose evaluations are written by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from lamobench.benchmark.runs.damage import sizes_and_hashes
@@ -74,9 +75,10 @@ def config_of(method: str, seed: int) -> TextConfig:
     )
 
 
-def write_run(root: Path, method: str, seed: int) -> Path:
+def write_run(root: Path, method: str, seed: int, dataset: str = "") -> Path:
     """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
     config = config_of(method, seed)
+    config = replace(config, dataset=dataset or config.dataset)
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))

@@ -109,5 +109,16 @@ def test_recorded_games_are_compared_among_themselves(tmp_path: Path) -> None:
     assert not any(check.faults for check in check_folder(tmp_path / "results"))
 
 
+def test_another_recording_is_another_row_of_a_method(tmp_path: Path) -> None:
+    for dataset in ("tidy-medium-mixed", "tidy-medium-expert"):
+        for seed in (0, 1):
+            write_run(tmp_path / "runs", "text-bc-hash", seed, dataset)
+    output = str(tmp_path / "results")
+    parse(["leaderboard", "--runs", str(tmp_path / "runs"), "--output", output, "--archive"]).run()
+    with (tmp_path / "results" / "text.csv").open() as file:
+        assert [row["dataset"] for row in csv.DictReader(file)] == ["tidy-medium-expert", "tidy-medium-mixed"]
+    assert not any(check.faults for check in check_folder(tmp_path / "results"))
+
+
 def runs_in(folder: Path) -> list[Path]:
     return sorted((folder / "runs").iterdir())

@@ -106,6 +106,12 @@ def test_taken_back_whole_is_what_it_was_and_not_at_all_what_it_became(study: Pa
         assert (run.folder / "rewind.csv").read_bytes() == before
 
 
+def test_a_curve_of_something_else_gets_a_line(tmp_path: Path) -> None:
+    (tmp_path / "rewind.csv").write_text("alpha,train/shuffle\n0.0,0.5\n")
+    with pytest.raises(UserError, match=r"rewind.csv has no column train/orig; delete it"):
+        read_rewind(tmp_path)
+
+
 def test_what_trained_nothing_can_t_be_taken_back(study: Path) -> None:
     (fixed, *_) = (study / "runs").glob("*fixed*")
     with pytest.raises(UserError, match="trained no language model"):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from lamobench.datasets.environments import nethack_game
-from lamobench.datasets.environments.nethack_game import ESCAPE, INSTALL, Game, keys
+from lamobench.datasets.environments.nethack_game import INSTALL, Game, keys
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
 from lamobench.tests.datasets.environments.nethack import needs_nethack
 
 STEPS = 300
+ESCAPE = 27
 
 
 def played(seed: int, level_seed: int | None = None, games: int = 0) -> str:

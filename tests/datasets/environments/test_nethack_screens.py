@@ -27,7 +27,8 @@ def test_what_a_menu_hides_is_zero() -> None:
 
 
 def test_a_number_that_is_too_large_is_cut() -> None:
-    assert numbers_of(screen("", "Dlvl:1 $:9999999999"))[NAMES.index("$")] == 2**31 - 1
+    seen = dict(zip(NAMES, numbers_of(screen("", "Dlvl:1 $:9999999999 HP:-9999999999(5)")).tolist(), strict=True))
+    assert (seen["$"], seen["HP"], seen["HP/"]) == (2**31 - 1, 1 - 2**31, 5)
 
 
 def test_an_observation_holds_a_screen_and_the_key_before_it() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,18 +152,43 @@ def test_a_damaged_file_gets_one_line(change: object, line: str) -> None:
     assert next(row for row in status() if row["dataset"] == name)["command"].endswith("--force")
 
 
-@pytest.mark.parametrize("number", [10**9, -(10**9)])
-def test_numbers_of_texts_that_there_are_not_get_one_line(number: int) -> None:
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda episode: episode["moves"][0].__setitem__(0, 10**9), "out of range"),
+        (lambda episode: episode["moves"][0].__setitem__(0, -(10**9)), "out of range"),
+        (lambda episode: episode["moves"][0].__setitem__(2, 5), "not iterable"),
+        (lambda episode: episode["moves"][0].__setitem__(3, "many"), "a score is 'many'"),
+        (lambda episode: episode["moves"][0].__setitem__(4, 999), "a command was given that there was not"),
+        (lambda episode: episode["moves"][0].__setitem__(4, -1), "a command was given that there was not"),
+        (lambda episode: episode["moves"][0].__setitem__(4, "a"), "not supported"),
+        (lambda episode: episode.__setitem__("maximum", 0), "a game's maximum is 0"),
+        (lambda episode: episode.__setitem__("end", [1]), "not enough values"),
+    ],
+)
+def test_what_no_game_can_be_gets_one_line(change: Callable[[dict[str, Any]], None], line: str) -> None:
     """A file that was changed with its hash put right is still looked at."""
     name = "tidy-easy-expert"
     record(name)
+    _rewrite(name, lambda content: change(content["episodes"][0]))
+    with pytest.raises(UserError, match=f"is damaged .*{line}"):
+        load(name)
+    assert next(row for row in status() if row["dataset"] == name)["state"] == "damaged"
+
+
+def test_a_recording_without_episodes_gets_one_line() -> None:
+    record("tidy-easy-expert")
+    _rewrite("tidy-easy-expert", lambda content: content.__setitem__("episodes", []))
+    with pytest.raises(UserError, match="it holds no episodes"):
+        load("tidy-easy-expert")
+
+
+def _rewrite(name: str, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(path_of(name).read_text())
-    content["episodes"][0]["moves"][0][0] = number
+    change(content)
     del content["sha256"]
     content["sha256"] = recordings._hash(content)
     path_of(name).write_text(json.dumps(content))
-    with pytest.raises(UserError, match="is damaged"):
-        load(name)
 
 
 def test_what_is_not_there_gets_one_line() -> None:

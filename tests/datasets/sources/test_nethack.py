@@ -68,6 +68,8 @@ def test_what_is_absent_or_damaged_gets_a_line(folder: Path) -> None:
         ({"games": index["games"][:1]}, "its games are not those"),
         ({"games": [index["games"][0] | {"file": f"../x{ENDING}"}, index["games"][1]]}, "it names a file '../x"),
         ({"games": [{"file": "x"}]}, "it has no '"),
+        ({"games": [index["games"][0] | {"opening": -1}, index["games"][1]]}, "keys that can't be counted"),
+        ({"games": [index["games"][0] | {"arrivals": [99]}, index["games"][1]]}, "keys that can't be counted"),
     ):
         write_json(folder / "games.json", index | change)
         with pytest.raises(UserError, match=line) as caught:
