@@ -24,12 +24,15 @@ def processor() -> str:
 
 
 def processor_seconds() -> float:
-    """Seconds that processors worked for this process and for those that it started and that still run.
+    """Seconds that processors worked for this process and for those that its first thread started and that still run.
 
-    Linux counts the others' in hundredths. Elsewhere they are left out.
+    Linux counts the others' in hundredths. Elsewhere they are left out. To look takes up to 0.2 ms, which count.
     """
-    children = {int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
-    return time.process_time() + sum(map(_seconds_of, children))
+    try:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    except OSError:
+        children = []
+    return time.process_time() + sum(_seconds_of(int(pid)) for pid in children)
 
 
 def _seconds_of(pid: int) -> float:
