@@ -48,7 +48,7 @@ class Leaderboard:
         """Write the files and print the table."""
         from ...datasets.storage import check_folder
         from ..scores.boards import has_board, write_boards
-        from ..scores.collect import collect, finished
+        from ..scores.collect import collect, finished, uncollected
         from ..scores.held_out_table import held_out_markdown, held_out_tables
         from ..scores.leaderboard import leaderboard, write_csv
         from ..scores.standing_tables import aggregates_table, write_aggregates, write_comparisons
@@ -57,13 +57,14 @@ class Leaderboard:
 
         for root in self.runs:
             check_folder(root)
-        runs = collect(*self.runs)
-        frame = leaderboard(runs)
-        found = pools(runs)
-        stand = standings(found)
-        write_csv(frame, self.output / "leaderboard.csv")
-        write_aggregates(stand, self.output / "aggregates.csv")
-        write_comparisons(comparisons(found), self.output / "comparisons.csv")
+        with uncollected():  # not inside `collect` alone: its runs are still there while they are ranked
+            runs = collect(*self.runs)
+            frame = leaderboard(runs)
+            found = pools(runs)
+            stand = standings(found)
+            write_csv(frame, self.output / "leaderboard.csv")
+            write_aggregates(stand, self.output / "aggregates.csv")
+            write_comparisons(comparisons(found), self.output / "comparisons.csv")
         written = ["leaderboard.csv", "aggregates.csv", "comparisons.csv"]
         tables, more = write_boards(runs, self.output, figures=self.figures)
         shown = [run for run in runs if not has_board(run)]

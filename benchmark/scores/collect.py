@@ -47,7 +47,7 @@ def collect(*roots: Path) -> list[Run]:
         folders = sorted(run_folders(root))
         if not folders:
             raise UserError(f"no runs in '{root}'; make some with `lamobench sweep`")
-        with _uncollected():
+        with uncollected():
             for run in map(read_run, folders):
                 known = runs.get(run.id)
                 if known is None or (run.status == "finished" and known.status != "finished"):
@@ -80,7 +80,7 @@ def unverified(runs: Sequence[Run]) -> list[str]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Pause the garbage collector, which goes through every run read so far again and again: none holds a cycle."""
     paused = gc.isenabled()
     gc.disable()
