@@ -111,6 +111,7 @@ class Finetuning(Life):
     def start(self) -> None:
         """Evaluate before the first round."""
         if self.progress.step == 0:
+            self.progress.metrics.append({"step": 0, "seconds": 0.0})
             self.evaluate()
 
     def advance(self, steps: int) -> None:
@@ -118,7 +119,7 @@ class Finetuning(Life):
         started = time.perf_counter()
         cpu = time.process_time()
         tally = Tally({})
-        before = self.progress.metrics[-1] if self.progress.metrics else {}
+        before = self.progress.metrics[-1]
         collected = int(before.get("environment_steps", 0))
         examples = int(before.get("gradient_examples", 0))
         for number in range(self.progress.step, self.progress.step + steps):
@@ -170,11 +171,10 @@ class Finetuning(Life):
                     for number, (seed, success, paid, length) in enumerate(columns)
                 ]
             )
-        if step:
-            self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.far)
-            for name, played in zip(self.examined.stages, stages, strict=True):
-                if isinstance(played, GameEpisodes):
-                    self.progress.metrics[-1] |= facts_of(played, name)
+        self.progress.metrics[-1] |= meters(actor, self.teacher.actor, self.far)
+        for name, played in zip(self.examined.stages, stages, strict=True):
+            if isinstance(played, GameEpisodes):
+                self.progress.metrics[-1] |= facts_of(played, name)
         self.progress.evaluation_seconds += time.perf_counter() - started
 
     def _played(self, actor: Actor, seeds: NDArray[np.int64]) -> tuple[StageEpisodes, list[StageEpisodes]]:

@@ -207,9 +207,9 @@ def read_metrics(folder: Path, last: int) -> list[Fields]:
 
 
 def check_rows(rows: Sequence[Any], last: int, name: str) -> list[Fields]:
-    """Check rows of metrics: objects of finite numbers, with steps that grow up to `last`."""
+    """Check rows of metrics: objects of finite numbers, with steps that grow up to `last`; 0 is before training."""
     steps: list[Any] = [row.get("step") if isinstance(row, dict) else None for row in rows]
-    if not all(type(step) is int and 0 < step <= last for step in steps) or steps != sorted(set(steps)):
+    if not all(type(step) is int and 0 <= step <= last for step in steps) or steps != sorted(set(steps)):
         raise UserError(f"{name} must hold one JSON object a line, with steps that grow up to {last}")
     number = of_kind(float)
     if not all(number(value) for row in rows for value in row.values()):

@@ -163,7 +163,7 @@ def _samples(folder: Path, run: RunConfig) -> list[_Sample]:
         return []
     except FileNotFoundError:
         row = last_row(folder)
-        return [_Sample(max(0.0, row["seconds"]) / row["step"], None)] if "seconds" in row else []
+        return [_Sample(max(0.0, row["seconds"]) / row["step"], None)] if row.get("step") and "seconds" in row else []
     evaluations = run.steps // run.evaluate_every
     known = "evaluation_seconds" in done and evaluations > 0 and typical > 0
     share = done["evaluation_seconds"] / typical / evaluations if known else None

@@ -39,10 +39,11 @@ def test_every_method_is_trained_and_measured(task: str, method: str, tiny: Tiny
     assert 0 <= found.far_least <= 1
     assert (found.environment_steps == 0) == (method == "frozen")
     assert (found.gradient_examples == 0) == (method == "frozen")
-    last = rows_of(run.folder)[-1]
-    assert (
-        last["kl_to_pretrained"] >= 0 if method != "frozen" else last["kl_to_pretrained"] == pytest.approx(0, abs=1e-6)
-    )
+    first, *_, last = rows_of(run.folder)
+    assert first["step"] == 0
+    assert (first["kl_to_pretrained"] > 1e-5) == (method == "scratch")
+    assert (last["kl_to_pretrained"] > 1e-6) == (method != "frozen")
+    assert "log_likelihood" in first
 
 
 @every
