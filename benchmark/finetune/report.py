@@ -9,15 +9,17 @@ import numpy as np
 
 from ...datasets.environments.staged_tasks import StagedTask
 from ...datasets.trajectories import Array
-from ..report.charts import Axes, Chart, curves_chart
-from ..report.contents import Setting
-from ..report.marks import MINUS
+from ..report.charts import Axes, Chart, curves_chart, curves_over_values
+from ..report.contents import Row, Setting
+from ..report.marks import MINUS, Curve
 from ..report.parts import Passage, Table
 from ..report.training import curve_of
+from ..scores.measured import columns
 from .board import rows, shown
-from .config import finetune_config
+from .config import ENVIRONMENT, finetune_config
 from .figure import PANELS
-from .measures import Curves, curves
+from .measures import BOUNDS, Curves, curves, measure
+from .severity import KNOBS, Knob
 
 __all__ = ["about", "charts", "passages", "table", "terms"]
 
@@ -47,7 +49,10 @@ def about(setting: Setting) -> str:
 
 
 def charts(setting: Setting) -> list[Chart]:
-    """FAR, CLOSE and FULL over training; of a task of more than two stages also each stage by itself."""
+    """FAR, CLOSE and FULL over training; of a task of more than two stages also each stage by itself.
+
+    Where an option of the task was set to several values, what was forgotten over these, too.
+    """
     found = {row.anchor: [curves(run) for run in row.runs] for row in setting.drawn}
     drawn = [_chart(setting, found, name, title, attrgetter(name)) for name, title in PANELS.items()]
     stages = _task(setting).stages
@@ -55,7 +60,7 @@ def charts(setting: Setting) -> list[Chart]:
         for place, name in enumerate(stages):
             success = partial(_success_in, place)
             drawn.append(_chart(setting, found, f"stage-{place}", f"Stage {place + 1}: {name}", success))
-    return drawn
+    return drawn + [chart for knob in KNOBS.values() if knob.task == setting.task for chart in _severity(setting, knob)]
 
 
 def table(setting: Setting) -> Table:
@@ -99,3 +104,33 @@ def _chart(
         lines.append(curve_of(row, rounds, 100.0 * np.stack([share(own) for own in found[row.anchor]])))
     axes = SCORED_AXES if _task(setting).scored else AXES
     return curves_chart(f"{name}-{setting.anchor}", title, axes, lines, PER_CENT)
+
+
+def _severity(setting: Setting, knob: Knob) -> list[Chart]:
+    """What was forgotten over the values of an option, of the methods that have several and differ in nothing else."""
+    name = f"{ENVIRONMENT}.{knob.option}"
+    lines: dict[str, list[Row]] = {}
+    for row in setting.rows:
+        if {part.partition("=")[0] for part in filter(None, row.variant.split(", "))} <= {name}:
+            lines.setdefault(row.method, []).append(row)
+    several = [own for own in lines.values() if len(own) > 1]
+    if not several:
+        return []
+    axes = Axes(knob.axis, "points of FAR forgotten", "method", lambda value: f"{knob.option} {value:g}")
+    seeds = [len(row.runs) for own in several for row in own]
+    over = [_over_values(name, own) for own in several]
+    return [curves_over_values(f"{knob.name}-{setting.anchor}", f"Forgetting over {knob.option}", axes, over, seeds)]
+
+
+def _over_values(option: str, own: list[Row]) -> Curve:
+    """A method's line: what it forgot, in points of FAR, over the values of an option."""
+    own = sorted(own, key=lambda row: float(row.runs[0].config.policy[option]))
+    forgotten = [[100.0 * measure(run).forgetting for run in row.runs] for row in own]
+    low, high = (100.0 * bound for bound in BOUNDS["forgetting"])
+    found = [columns("", values, (low, high)) for values in forgotten]
+    mean, lower, upper = (np.array([row[end] for row in found], float) for end in ("", "_low", "_high"))
+    seeds = np.full((max(map(len, forgotten)), len(own)), np.nan)
+    for place, values in enumerate(forgotten):
+        seeds[: len(values), place] = values
+    options = np.array([row.runs[0].config.policy[option] for row in own], float)
+    return Curve(own[0].label, own[0].method, options, mean, lower, upper, seeds)

@@ -1,6 +1,6 @@
 """The report's figures: each a drawing, a caption, and the same numbers as a table for whoever can't see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -105,26 +105,39 @@ def over_fractions(setting: Setting) -> Chart:
 
 
 def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
-    """A value over the share of the data, which is what `x` of the curves holds, with 95 % intervals.
+    """A value over the share of the data, which is what `x` of the curves holds, with 95 % intervals."""
+    axes = Axes("share of the data, %", quantity, "method", percent)
+    return curves_over_values(name, title, axes, curves, seeds, lambda share: f"{100 * share:g}")
+
+
+def curves_over_values(
+    name: str,
+    title: str,
+    axes: Axes,
+    curves: Sequence[Curve],
+    seeds: Sequence[int],
+    tick: Callable[[float], str] = "{:g}".format,
+) -> Chart:
+    """A quantity over a few values of another, all above 0, with 95 % intervals.
 
     They are bars, with the seeds' dots, where a row has fewer than six of `seeds`, else bands (`figures/spread.py`).
     """
     banded = has_band(seeds)
     right = room_for_labels(curves)
-    shares = sorted({share for curve in curves for share in curve.x.tolist()})
-    step = 0.0 if banded or max(seeds) == 1 else min(ASIDE, 0.7 * (right - LEFT) / (len(shares) * len(curves)))
+    values = sorted({value for curve in curves for value in curve.x.tolist()})
+    step = 0.0 if banded or max(seeds) == 1 else min(ASIDE, 0.7 * (right - LEFT) / (len(values) * len(curves)))
     edge = 6.0 + step * len(curves) / 2
-    x, ticks = svg.share_scale(shares, LEFT + edge, right - edge)
+    x, ticks = svg.log_scale(values, LEFT + edge, right - edge)
     y, y_ticks = svg.linear_scale(ends_of(curves), BOTTOM, TOP)
     parts = [
-        svg.y_axis(y, y_ticks, LEFT, right, quantity),
-        svg.x_axis(x, ticks, [f"{100 * tick:g}" for tick in ticks], BOTTOM, "share of the data, %", edge),
-        drawn_curves(side_by_side(curves, step), x, y, right, percent, "95 % interval", band if banded else bars),
+        svg.y_axis(y, y_ticks, LEFT, right, axes.y),
+        svg.x_axis(x, ticks, [tick(value) for value in ticks], BOTTOM, axes.x, edge),
+        drawn_curves(side_by_side(curves, step), x, y, right, axes.place, "95 % interval", band if banded else bars),
     ]
-    about = f"{listed(curves)} at {len(ticks)} shares of the data. The numbers are in the table below it."
-    rows = [[curve.label, *(_cell_at(share, curve) for share in shares)] for curve in curves]
+    about = f"{listed(curves)} at {len(ticks)} values. Across: {axes.x}. The numbers are in the table below it."
+    rows = [[curve.label, *(_cell_at(value, curve) for value in values)] for curve in curves]
     drawn = svg.drawing(name, HEIGHT, title, about, parts)
-    return Chart(title, drawn, ["method", *map(percent, shares)], rows)
+    return Chart(title, drawn, [axes.head, *map(axes.place, values)], rows)
 
 
 def about_figures(setting: Setting) -> str:
@@ -232,8 +245,8 @@ def _scores_of_seeds(rows: list[Row]) -> Array:
     return scores
 
 
-def _cell_at(share: float, curve: Curve) -> str:
-    (found,) = np.nonzero(curve.x == share)
+def _cell_at(place: float, curve: Curve) -> str:
+    (found,) = np.nonzero(curve.x == place)
     if not len(found):
         return ""
     value, low, high = (signed(float(values[found[0]])) for values in (curve.y, curve.low, curve.high))

@@ -53,12 +53,12 @@ def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: in
     return Scale(places[0], places[-1], start, end), places
 
 
-def share_scale(shares: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:
-    """A logarithmic scale over shares of the data, and a tick at each of them."""
-    low = min(shares)
-    high = max(shares)
+def log_scale(values: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:
+    """A logarithmic scale over values above 0, and a tick at each of them."""
+    low = min(values)
+    high = max(values)
     low, high = (low / 2, high * 2) if low == high else (low, high)
-    return Scale(low, high, start, end, logarithmic=True), sorted(shares)
+    return Scale(low, high, start, end, logarithmic=True), sorted(values)
 
 
 def number(value: float) -> str:

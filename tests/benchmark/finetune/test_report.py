@@ -9,6 +9,7 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import report as part
+from lamobench.benchmark.finetune.figure import PANELS
 from lamobench.benchmark.report.contents import Contents, read_contents
 from lamobench.benchmark.report.page import render_page
 from lamobench.benchmark.report.strips import read_strips
@@ -74,6 +75,31 @@ def test_stages_are_drawn_at_their_numbers(contents: Contents) -> None:
     assert [line[1].split()[0] for line in close.rows] == ["0.0", "10.0", "20.0", "30.0", "40.0"]
     assert full.rows[-1][1] == "25.0 (20.0 to 30.0)"
     assert part.about(setting) == "Its stages, one after the other: room (CLOSE), maze (FAR)."
+
+
+def test_what_is_forgotten_is_drawn_over_an_option_of_the_task(tmp_path: Path) -> None:
+    least = {"finetune": {1: 9, 2: 6, 8: 0}, "finetune-bc": {1: 10, 2: 10, 8: 9}}
+    for method, fell in least.items():
+        for goals, worst in fell.items():
+            for seed in (0, 1):
+                known = config_of(method, seed)
+                config = replace(known, profile="cpu (changed)", policy=known.policy | {"environment.goals": goals})
+                write_run(tmp_path, config, OUTCOMES[method][0], [10, worst, 10, 10, 10])
+    contents = read_contents(tmp_path)
+    (setting,) = contents.settings
+    *_, severity = part.charts(setting)
+    assert severity.title == "Forgetting over goals"
+    assert severity.head == ["method", "goals 1", "goals 2", "goals 8"]
+    means = {line[0]: [cell.split()[0] for cell in line[1:]] for line in severity.rows}
+    assert means == {"Fine-tuning": ["10.0", "40.0", "100.0"], "BC": ["0.0", "0.0", "10.0"]}
+    page = render_page(contents, read_strips(contents)[0])
+    assert "goals of the room" in page
+    assert Elements(page).found  # every tag is closed
+
+
+def test_a_single_value_of_an_option_is_no_figure(contents: Contents) -> None:
+    (setting,) = contents.settings
+    assert [chart.title for chart in part.charts(setting)] == list(PANELS.values())
 
 
 def test_the_table_says_what_was_forgotten(contents: Contents) -> None:

@@ -90,9 +90,9 @@ def test_scores_over_shares_stand_at_the_shares(setting: Setting) -> None:
 
 
 def test_a_share_axis_is_logarithmic() -> None:
-    scale, ticks = svg.share_scale([1.0, 0.01, 0.1], 0.0, 100.0)
+    scale, ticks = svg.log_scale([1.0, 0.01, 0.1], 0.0, 100.0)
     assert [scale(tick) for tick in ticks] == pytest.approx([0, 50, 100])
-    alone, ticks = svg.share_scale([0.1], 0.0, 100.0)
+    alone, ticks = svg.log_scale([0.1], 0.0, 100.0)
     assert [alone(tick) for tick in ticks] == pytest.approx([50])
 
 
