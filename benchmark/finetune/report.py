@@ -107,7 +107,7 @@ def _chart(
 
 
 def _severity(setting: Setting, knob: Knob) -> list[Chart]:
-    """What was forgotten over the values of an option, of the methods that have several and differ in nothing else."""
+    """Forgetting over the values of an option, for the methods that have several and differ in nothing else."""
     name = f"{ENVIRONMENT}.{knob.option}"
     lines: dict[str, list[Row]] = {}
     for row in setting.rows:
@@ -119,7 +119,8 @@ def _severity(setting: Setting, knob: Knob) -> list[Chart]:
     axes = Axes(knob.axis, "points of FAR forgotten", "method", lambda value: f"{knob.option} {value:g}")
     seeds = [len(row.runs) for own in several for row in own]
     over = [_over_values(name, own) for own in several]
-    return [curves_over_values(f"{knob.name}-{setting.anchor}", f"Forgetting over {knob.option}", axes, over, seeds)]
+    title = f"Forgetting over {knob.option}"
+    return [curves_over_values(f"{knob.name}-{setting.anchor}", title, axes, over, seeds, f"values of {knob.option}")]
 
 
 def _over_values(option: str, own: list[Row]) -> Curve:

@@ -107,7 +107,7 @@ def over_fractions(setting: Setting) -> Chart:
 def curves_over_shares(name: str, title: str, quantity: str, curves: Sequence[Curve], seeds: Sequence[int]) -> Chart:
     """A value over the share of the data, which is what `x` of the curves holds, with 95 % intervals."""
     axes = Axes("share of the data, %", quantity, "method", percent)
-    return curves_over_values(name, title, axes, curves, seeds, lambda share: f"{100 * share:g}")
+    return curves_over_values(name, title, axes, curves, seeds, "shares of the data", lambda share: f"{100 * share:g}")
 
 
 def curves_over_values(
@@ -116,9 +116,10 @@ def curves_over_values(
     axes: Axes,
     curves: Sequence[Curve],
     seeds: Sequence[int],
+    values_of: str,
     tick: Callable[[float], str] = "{:g}".format,
 ) -> Chart:
-    """A quantity over a few values of another, all above 0, with 95 % intervals.
+    """A quantity over a few values of another, which `values_of` names, all above 0, with 95 % intervals.
 
     They are bars, with the seeds' dots, where a row has fewer than six of `seeds`, else bands (`figures/spread.py`).
     """
@@ -134,7 +135,7 @@ def curves_over_values(
         svg.x_axis(x, ticks, [tick(value) for value in ticks], BOTTOM, axes.x, edge),
         drawn_curves(side_by_side(curves, step), x, y, right, axes.place, "95 % interval", band if banded else bars),
     ]
-    about = f"{listed(curves)} at {len(ticks)} values. Across: {axes.x}. The numbers are in the table below it."
+    about = f"{listed(curves)} at {len(ticks)} {values_of}. The numbers are in the table below it."
     rows = [[curve.label, *(_cell_at(value, curve) for value in values)] for curve in curves]
     drawn = svg.drawing(name, HEIGHT, title, about, parts)
     return Chart(title, drawn, [axes.head, *map(axes.place, values)], rows)
