@@ -36,6 +36,7 @@ PARTS = {
         f"drrn-{name}": Parts("drrn", "lm", name)
         for name in ("top-k", "lora", "full", "warm-head", "l2-init", "distill", "ewc")
     },
+    "drrn-top-k-random": Parts("drrn", "lm", "top-k"),
     "actor-critic-hash": Parts("actor-critic", "hash"),
     "actor-critic-fixed": Parts("actor-critic", "lm"),
     "actor-critic-top-k": Parts("actor-critic", "lm", "top-k"),
