@@ -197,15 +197,22 @@ def clone_recorded(agent: SAC, shown: Demonstrations, recipe: RecordedPretrainin
 def experts(
     environment: StagedEnvironment, recipe: PretrainingConfig, stages: tuple[int, ...], seed: int
 ) -> Demonstrations:
-    """The steps that pi* is cloned from: of its stages, which follow one another up to the last of the task."""
-    return demonstrate(
-        environment,
-        recipe.transitions,
-        seed,
-        stage=stages[0],
-        wandering=recipe.wandering,
-        mistaken=recipe.mistaken,
-    )
+    """The steps that pi* is cloned from: episodes from the beginning of each of its stages, equally many steps of each.
+
+    In random order where there are several stages.
+    """
+    share = -(-recipe.transitions // len(stages))
+    parts = [
+        demonstrate(
+            environment, share, [seed, number], stage=stage, wandering=recipe.wandering, mistaken=recipe.mistaken
+        )
+        for number, stage in enumerate(stages)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    mixed = np.random.default_rng([seed, len(parts)]).permutation(share * len(parts))[: recipe.transitions]
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(Demonstrations))
+    return Demonstrations(*(np.concatenate(column)[mixed] for column in columns))
 
 
 def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: int) -> None:

@@ -101,9 +101,16 @@ _RELAY = TaskSettings(
     policy={"learning_rate": 1e-3, "epochs": 4, "batch_size": 512, "entropy_weight": 0.01},
     retention={
         "finetune-bc": {"coefficient": 0.1, "batch_size": 512},
-        "finetune-ks": {"coefficient": 0.01, "decay": 1.0},
-        "finetune-ewc": {"coefficient": 10.0},
-        "finetune-l2-init": {"coefficient": 1e-3},
+        "finetune-ks": {"coefficient": 1e-3, "decay": 1.0},
+        "finetune-ewc": {"coefficient": 0.1},
+        "finetune-l2-init": {"coefficient": 1e-5},
+    },
+    # Three values at first; where the lowest was the best, two more below it.
+    tried={
+        "finetune-bc": (0.01, 0.1, 1.0),
+        "finetune-ks": (1e-4, 3e-4, 1e-3, 0.01, 0.1),
+        "finetune-ewc": (0.1, 0.3, 1.0, 10.0, 100.0),
+        "finetune-l2-init": (1e-5, 3e-5, 1e-4, 1e-3, 0.01),
     },
     warm_up=0.05,
 )

@@ -4,6 +4,7 @@ Shapes: B steps, S observation.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -40,7 +41,7 @@ class Demonstrations:
 def demonstrate(
     environment: StagedEnvironment,
     count: int,
-    seed: int,
+    seed: int | Sequence[int],
     *,
     stage: int = 0,
     wandering: float = 0.0,
@@ -48,11 +49,12 @@ def demonstrate(
 ) -> Demonstrations:
     """Let the environment's `expert` play `count` steps, in episodes that begin at `stage`.
 
+    Few steps are those of few episodes side by side, so that these get to the end of the stage.
     A share `wandering` of the steps taken is random, so that other states are seen too; the cloned action is still the
     expert's choice. A share `mistaken` of the cloned actions is random: an imperfect clone.
     """
     rng = np.random.default_rng(seed)
-    environments = min(SIDE_BY_SIDE, count)
+    environments = min(SIDE_BY_SIDE, max(1, count // environment.horizon))
     observations = environment.reset(rng.integers(MOST_SEEDS, size=environments), stage)
     rounds: list[tuple[NDArray[np.generic], ...]] = []
     for _ in range(-(-count // environments)):

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lamobench.benchmark.finetune import track
+from lamobench.benchmark.finetune.build import build_environment, pretraining_of
 from lamobench.benchmark.finetune.config import FinetuneConfig
-from lamobench.benchmark.finetune.pretrained import path_of, pretrained
+from lamobench.benchmark.finetune.pretrained import experts, path_of, pretrained
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.finetune.settings import SETTINGS
 from lamobench.benchmark.finetune.tuning import trials
@@ -44,6 +45,16 @@ def test_only_agents_with_a_critic_warm_one_up() -> None:
     assert every - set(methods_for("robotic-sequence-2")) == set()
     assert every - set(methods_for("grid-relay")) == {"finetune-em"}  # only SAC has a buffer
     assert every - set(methods_for("apple-retrieval")) == {"finetune-em", "warm-up"}
+
+
+def test_an_imperfect_clone_was_shown_every_stage_to_its_end() -> None:
+    (config,) = resolve(Wanted("grid-relay-cloned", ("frozen",), (0,), plan=True))
+    shown = experts(build_environment(config), pretraining_of(config), config.staged_task.trained, 0)
+    assert len(shown.stages) == 2000
+    for stage in (0, 1):
+        assert (shown.stages == stage).sum() > 600
+        assert ((shown.stages == stage) & (shown.rewards > 1 - 1e-6)).sum() > 15  # goals that were reached
+    assert len(set(shown.stages[:40])) == 2  # in no order
 
 
 def test_settings_say_what_they_are_of(tiny: Tiny) -> None:

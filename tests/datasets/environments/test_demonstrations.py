@@ -39,3 +39,9 @@ def test_the_hash_is_of_the_content() -> None:
 
 def test_fewer_steps_than_environments_are_as_many_as_were_asked_for() -> None:
     assert len(demonstrate(GridRelay(), 5, seed=0).actions) == 5
+
+
+def test_few_steps_are_of_episodes_that_come_to_the_end() -> None:
+    """Sixty-four of fifteen steps each would all be in the first half of the maze."""
+    shown = demonstrate(GridRelay(), 1000, seed=0, stage=MAZE)
+    assert (shown.rewards == 1).sum() > 20
