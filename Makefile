@@ -127,9 +127,10 @@ nethack-probe: setup ## does NetHack show forgetting at this size? Two hours of 
 	@$(SWEEP) nethack-lite --methods $(or $(METHODS),$(NETHACK_METHODS)) --set environment.recording=$(GAMES) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
-forgetting: setup ## how much is forgotten, the harder it is to remember, on the two small tasks: results/finetune/severity.csv and .png
+forgetting: setup ## how much is forgotten, the harder it is to remember, on the two small tasks: results/finetune/severity
 	@$(BIN)/lamobench severity --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) \
 	  $(if $(METHODS),--methods $(METHODS)) $(if $(STEPS),--steps $(STEPS))
+	@$(BIN)/lamobench leaderboard --runs runs/severity --output results/finetune/severity --archive --no-figures > /dev/null
 
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
 	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo

@@ -138,8 +138,9 @@ def test_tasks_in_stages_have_five_seeds_unless_others_are_named() -> None:
         sweep, _ = would_run(target, "SEEDS=7", "METHODS=frozen")
         assert sweep[sweep.index("--seeds") + 1 : sweep.index("--jobs")] == ["7"]
         assert sweep[sweep.index("--methods") + 1 : sweep.index("--runs")] == ["frozen"]
-    (severity,) = would_run("forgetting")
+    severity, board = would_run("forgetting")
     assert severity[severity.index("--seeds") + 1 : severity.index("--jobs")] == ["0", "1", "2", "3", "4"]
+    assert board[board.index("--output") + 1] == "results/finetune/severity"
     demo, _ = would_run("finetune-demo")
     assert demo[demo.index("--methods") + 1 : demo.index("--runs")] == ["finetune", "finetune-bc", "frozen"]
 

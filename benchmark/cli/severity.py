@@ -27,7 +27,7 @@ class Severity:
     """Rounds, with as many evaluations as the task has; 0: the task's own."""
     runs: Path = Path("runs/severity")
     """Folder of the runs."""
-    output: Path = Path("results/finetune/severity.csv")
+    output: Path = Path("results/finetune/severity/severity.csv")
     """File for the table; the figure stands beside it."""
     study: Study = field(default_factory=Study)
 

@@ -32,7 +32,7 @@ Measures = Mapping[str, float]  # of one run, by column
 def finetune_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of finetune.csv for each row of that track."""
     own = [row for row in rows if row.first.track == TRACK]
-    measured = [{run.seed: _measures(run, row) for run in row.runs} for row in own]
+    measured = [{run.seed: measures_of(run, row) for run in row.runs} for row in own]
     places = [(row.first.task, row.first.profile, row.variant) for row in own]
     areas = {
         (*place, row.first.method): {seed: each["area"] for seed, each in seeds.items()}
@@ -45,8 +45,8 @@ def finetune_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         scratch = _pairs(ours, {} if method == "scratch" else areas.get((*place, "scratch"), {}))
         plain = _pairs(ours, {} if method == "finetune" else areas.get((*place, "finetune"), {}))
         transfer = [(a - b) / (1.0 - b) for a, b in scratch if b < 1.0]  # arXiv 2402.02868, Appendix B.3
-        scored = _scored(row.first)
-        compared = _ends("forward_transfer", transfer, scored) | _ends("area_gain", [a - b for a, b in plain], scored)
+        scored = is_scored(row.first)
+        compared = ends("forward_transfer", transfer, scored) | ends("area_gain", [a - b for a, b in plain], scored)
         found.append(_row(row, list(seeds.values())) | compared)
     return found
 
@@ -61,11 +61,11 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
         "recovered": sum(math.isfinite(each["recovery_step"]) for each in measures),
     }
     for name in measures[0]:
-        columns |= _ends(name, [each[name] for each in measures if math.isfinite(each[name])], _scored(run))
+        columns |= ends(name, [each[name] for each in measures if math.isfinite(each[name])], is_scored(run))
     return columns
 
 
-def _measures(run: Run, row: Row) -> Measures:
+def measures_of(run: Run, row: Row) -> Measures:
     """The numbers of one run; a `UserError` if its files are of other evaluations."""
     try:
         task = find_track(run.track).find_task(run.task)
@@ -121,12 +121,13 @@ def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[tuple
     return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def _scored(run: Run) -> bool:
+def is_scored(run: Run) -> bool:
     """Tell whether points are counted, of which a policy may have more than the expert."""
     return bool(find_track(run.track).find_task(run.task).scored)  # type: ignore[attr-defined]
 
 
-def _ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
+def ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
+    """The columns of a measure with these values, one a seed: its mean and its interval, cut to what it can be."""
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
     least = 0.0 if name in SHARES else -1.0 if name in DIFFERENCES and not scored else -math.inf
     most = 1.0 if name in SHARES + DIFFERENCES and not scored else math.inf

@@ -18,6 +18,7 @@ from .language import ARM, language_rows, search_rows
 from .published import COLUMNS, published_columns
 from .rows import Row
 from .runs import Run
+from .severity import severity_rows
 from .statistics import (
     METRICS,
     UNKNOWN,
@@ -232,6 +233,7 @@ TABLES = {
     "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
     "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
     "text.csv": Table(("task", "dataset", "method", "lm", "profile", "variant"), text_rows),
+    "severity.csv": Table(("task", "option", "value", "method"), severity_rows, whole=False),
     "tuning.csv": Table(("task", "method", "setting", "value"), tuning_rows, whole=False),
     "fractions.csv": Table(_AGGREGATES, aggregate_rows, whole=False),
 }

@@ -24,13 +24,13 @@ def tuning_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         found
         for own in methods.values()
         for setting in sorted({name for row in own for name in row.first.settings if name.startswith(PREFIX)})
-        for trials in _alone(own, setting)
+        for trials in alone(own, setting)
         for found in _trial_rows(trials, setting)
     ]
 
 
-def _alone(rows: Sequence[Row], setting: str) -> list[list[Row]]:
-    """The rows that agree in all but one setting, where there are several."""
+def alone(rows: Sequence[Row], setting: str) -> list[list[Row]]:
+    """Return the rows that agree in all but one setting, where there are several."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         others: Mapping[str, Any] = {name: value for name, value in row.first.settings.items() if name != setting}

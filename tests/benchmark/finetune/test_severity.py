@@ -8,8 +8,10 @@ import pytest
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import severity
 from lamobench.benchmark.finetune.severity import KNOBS, points, severity_figure
+from lamobench.benchmark.recompute.check import check_folder
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.storage import write_rows
 
 
 def test_knobs_are_options_of_tasks_and_hold_what_the_task_has() -> None:
@@ -44,6 +46,14 @@ def test_a_little_sweep_ends_in_a_table_and_a_figure(
     assert rows[0]["forgetting_low"] == ""  # of one seed nothing is known
     assert "severity.png" in capsys.readouterr().out
     assert (tmp_path / "severity.png").exists()
+    parse(
+        ["leaderboard", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path), "--no-figures", "--archive"]
+    ).run()
+    assert {checked.path.name: checked.faults for checked in check_folder(tmp_path)}["severity.csv"] == ()
+    rows[1]["forgetting"] = "0.01"
+    write_rows(tmp_path / "severity.csv", rows)
+    (fault,) = next(checked.faults for checked in check_folder(tmp_path) if checked.path.name == "severity.csv")
+    assert fault.startswith("forgetting is 0.01, recomputed 0 (task apple-retrieval, option distance, value 20")
 
 
 def test_the_figure_shows_every_knob(tmp_path: Path) -> None:
