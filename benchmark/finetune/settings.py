@@ -152,6 +152,11 @@ SETTINGS = {
     "grid-relay-cloned": replace(
         _RELAY,
         pretraining=PretrainingConfig("cloning", updates=4000, transitions=2000, mistaken=0.1, memory=2000),
+        retention=_RELAY.retention
+        | {
+            "finetune-ks": {"coefficient": 0.01, "decay": 1.0},
+            "finetune-l2-init": {"coefficient": 3e-5},
+        },
     ),
     "robotic-sequence-2": TaskSettings(
         agent="sac",
