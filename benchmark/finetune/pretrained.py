@@ -104,7 +104,20 @@ def read(path: Path) -> Pretrained:
 
 
 def make(config: FinetuneConfig, path: Path) -> None:
-    """Train pi*, and write it with its memory."""
+    """Train pi* on one thread, and write it with its memory.
+
+    A sweep makes it before its workers begin, where PyTorch would take all cores. Its nets are too small for that: it
+    took ten times as long. And sums in another order are another pi*.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _make(config, path)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _make(config: FinetuneConfig, path: Path) -> None:
     environment = build_environment(config)
     recipe = pretraining_of(config)
     agent = build_agent(config, spec_of(environment), config.pretraining_seed)

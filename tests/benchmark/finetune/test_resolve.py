@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.build import build_environment, pretraining_of
 from lamobench.benchmark.finetune.config import FinetuneConfig
-from lamobench.benchmark.finetune.pretrained import experts, path_of, pretrained
+from lamobench.benchmark.finetune.pretrained import experts, make, path_of, pretrained
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.finetune.settings import SETTINGS
 from lamobench.benchmark.finetune.tuning import trials
@@ -55,6 +55,18 @@ def test_an_imperfect_clone_was_shown_every_stage_to_its_end() -> None:
         assert (shown.stages == stage).sum() > 600
         assert ((shown.stages == stage) & (shown.rewards > 1 - 1e-6)).sum() > 15  # goals that were reached
     assert len(set(shown.stages[:40])) == 2  # in no order
+
+
+def test_pi_star_is_made_on_one_thread(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny()
+    seen = []
+    made = "lamobench.benchmark.finetune.pretrained._make"
+    monkeypatch.setattr(made, lambda *_: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    make(config, tmp_path / "made")
+    seen.append(torch.get_num_threads())
+    torch.set_num_threads(1)
+    assert seen == [1, 2]
 
 
 def test_settings_say_what_they_are_of(tiny: Tiny) -> None:
