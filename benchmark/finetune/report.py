@@ -111,6 +111,8 @@ def _severity(setting: Setting, knob: Knob) -> list[Chart]:
     name = f"{ENVIRONMENT}.{knob.option}"
     lines: dict[str, list[Row]] = {}
     for row in setting.rows:
+        if not row.runs[0].config.policy.get(name, 0):
+            continue  # zero has no place on a logarithmic axis
         if {part.partition("=")[0] for part in filter(None, row.variant.split(", "))} <= {name}:
             lines.setdefault(row.method, []).append(row)
     several = [own for own in lines.values() if len(own) > 1]

@@ -80,7 +80,7 @@ def test_stages_are_drawn_at_their_numbers(contents: Contents) -> None:
 def test_what_is_forgotten_is_drawn_over_an_option_of_the_task(tmp_path: Path) -> None:
     least = {"finetune": {1: 9, 2: 6, 8: 0}, "finetune-bc": {1: 10, 2: 10, 8: 9}}
     for method, fell in least.items():
-        for goals, worst in fell.items():
+        for goals, worst in (fell | {0: 5}).items():  # no goals: left out of a logarithmic axis
             for seed in (0, 1):
                 known = config_of(method, seed)
                 config = replace(known, profile="cpu (changed)", policy=known.policy | {"environment.goals": goals})
