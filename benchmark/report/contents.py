@@ -16,6 +16,7 @@ from ..scores.collect import collect, finished, left_out
 from ..scores.labels import label, method_order, short_label, titles_of, with_named_model
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
+from ..scores.variants import base_values
 
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 DATA_SET = "data set"
@@ -90,6 +91,15 @@ class Setting:
     def drawn(self) -> list[Row]:
         """The rows that figures show: a page of variants would be a tangle of lines."""
         return [row for row in self.rows if not row.variant] or self.rows
+
+    @property
+    def base(self) -> list[str]:
+        """Settings of rows that are no variants, where variants have others, each as in "steps=20"."""
+        found: dict[str, None] = {}
+        for row in self.drawn:
+            alike = [r for r in self.rows if (r.method, r.values["lm"]) == (row.method, row.values["lm"]) and r.variant]
+            found |= dict.fromkeys(base_values(row.runs[0].settings, [other.runs[0].settings for other in alike]))
+        return sorted(found) if any(not row.variant for row in self.rows) else []
 
     @property
     def fractions(self) -> list[float]:
@@ -236,9 +246,15 @@ def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> 
     first = pairs[0][0]
     named = with_named_model((record["method"], record["lm"]) for record, _ in pairs)
     rows = [_row(record, group, taken, with_model=record["method"] in named) for record, group in pairs]
-    rows.sort(key=lambda row: (method_order(row.method), row.variant != "", row.title, row.fraction))
+    rows.sort(key=lambda row: (method_order(row.method), row.variant != "", _with_numbers(row.title), row.fraction))
     about = {name: str(first[name]) for name in ("track", "dataset", "task", "source", "profile", "dataset_hash")}
     return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)
+
+
+def _with_numbers(title: str) -> list[str | float]:
+    """A sorting key that puts "distance=5" before "distance=10"."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", title)
+    return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: bool) -> Row:

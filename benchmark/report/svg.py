@@ -22,6 +22,7 @@ LETTER = 6.2  # widest average letter at the label's size
 MARK = 8.0  # across a marker
 DOT = 1.7  # radius of a single seed's
 STROKE = 2.0
+HARDLY = 0.05  # of an axis
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Scale:
 
 
 def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: int = 5) -> tuple[Scale, list[float]]:
-    """A scale that ends on ticks and holds all finite values, and the ticks; it shows the zero where that is near."""
+    """A scale that holds all finite values, and its ticks; it shows the zero where that is near.
+
+    It ends on ticks, but where values pass a tick by less than `HARDLY` of the scale it ends with them.
+    """
     finite = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
     low = min(finite)
     high = max(finite)
@@ -50,7 +54,10 @@ def linear_scale(values: Iterable[float], start: float, end: float, *, ticks: in
         low = low - 1.0
         high = high + 1.0
     places = [float(tick) for tick in MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
-    return Scale(places[0], places[-1], start, end), places
+    hardly = HARDLY * (places[-1] - places[0])
+    first = low if places[0] < low and places[1] - low < hardly else places[0]
+    last = high if places[-1] > high and high - places[-2] < hardly else places[-1]
+    return Scale(first, last, start, end), [place for place in places if first <= place <= last]
 
 
 def log_scale(values: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:

@@ -41,6 +41,14 @@ def split_variants(groups: Sequence[Part]) -> list[dict[str, Part]]:
     ]
 
 
+def base_values(base: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings of a base in which others differ from it, each as in "steps=20", sorted; hashes are left out."""
+    names = {
+        name for other in others for name in {*base, *other} if _frozen(base.get(name)) != _frozen(other.get(name))
+    }
+    return [_part(name, base.get(name)) for name in sorted(names) if not name.endswith("_hash")]
+
+
 def _by_age(group: Part) -> dict[str, Part]:
     """The runs by the names of their outdated settings, "" first."""
     ages: dict[str, Part] = {}
@@ -95,10 +103,14 @@ def _frozen(value: Any) -> str:
 
 def _name(settings: Mapping[str, Any], base: Mapping[str, Any], names: Sequence[str], *, hashes: bool) -> str:
     return ", ".join(
-        f"{name.removeprefix('policy.')}={_shown(name, settings.get(name))}"
+        _part(name, settings.get(name))
         for name in names
         if _frozen(settings.get(name)) != _frozen(base.get(name)) and (hashes or not name.endswith("_hash"))
     )
+
+
+def _part(name: str, value: Any) -> str:
+    return f"{name.removeprefix('policy.')}={_shown(name, value)}"
 
 
 def _shown(name: str, value: Any) -> str:

@@ -105,6 +105,13 @@ def test_scales_hold_their_values(values: list[float]) -> None:
     assert scale(ticks[-1]) == pytest.approx(110.0)
 
 
+def test_a_scale_ends_with_values_that_hardly_pass_a_tick() -> None:
+    scale, ticks = svg.linear_scale([-0.4, 101.0], 0.0, 100.0)
+    assert (scale.low, scale.high) == (-0.4, 101.0)
+    assert ticks == [0.0, 25.0, 50.0, 75.0, 100.0]
+    assert svg.linear_scale([-8.0, 101.0], 0.0, 100.0)[1][0] <= -20.0
+
+
 @pytest.mark.parametrize("places", [[50.0] * 8, [0.0, 100.0], [99.0, 98.0, 97.0], [10.0, 12.0, 60.0, 61.0]])
 def test_labels_are_apart_in_order_and_inside(places: list[float]) -> None:
     spread = svg.spread(places, 0.0, 100.0, gap=12.0)

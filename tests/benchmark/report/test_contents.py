@@ -59,6 +59,21 @@ def test_variants_are_rows_but_not_drawn(runs_root: Path, write_run: WriteRun) -
     assert [row.title for row in setting.rows] == ["BC", "BC (hidden=7)"]
     assert [row.title for row in setting.drawn] == ["BC"]
     assert setting.methods == [("bc", "BC")]
+    assert setting.base == ["hidden=256"]
+
+
+def test_variants_are_in_the_order_of_their_numbers(runs_root: Path, write_run: WriteRun) -> None:
+    for hidden in (10, 256, 5):
+        write_run([[1.0]], headline_evaluations=1, policy={"hidden": hidden})
+    rows = read_contents(runs_root).rows
+    assert [row.title for row in rows] == ["BC", "BC (hidden=10)", "BC (hidden=256)"]
+
+
+def test_rows_that_differ_in_nothing_have_no_base_to_say(runs_root: Path, write_run: WriteRun) -> None:
+    write_run([[1.0]], method="bc", headline_evaluations=1)
+    write_run([[1.0]], method="dt", headline_evaluations=1, policy={"hidden": 7})
+    ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
+    assert setting.base == []
 
 
 def test_runs_that_have_no_mean_are_refused_and_the_others_shown(runs_root: Path, write_run: WriteRun) -> None:
