@@ -167,7 +167,7 @@ CPU["reacher2d"].budget["linear"] = Budget(4, 2, 2, 1, batch_size=4)
 }
 
 LANGUAGE_MODEL = {
-    "benchmark/lm/checkpoints.py": """
+    "benchmark/lm/published.py": """
 PUBLISHED["tiny"] = Repository("somebody/tiny", "0" * 40)
 """,
     "benchmark/lm/families.py": """

@@ -42,9 +42,9 @@ class LanguageModelFetch:
     def run(self) -> None:
         """Fetch, then say what there is."""
         from ...datasets import wikitext
-        from ..lm.checkpoints import PUBLISHED
         from ..lm.fetched import fetch_language_model, import_gguf
         from ..lm.packaged import PACKAGED, packaged_folder
+        from ..lm.published import PUBLISHED
 
         if [path.suffix for path in self.from_] == [".gguf"]:
             print_rows([import_gguf(self.name, self.from_[0], self.force)], self.json)

@@ -18,20 +18,15 @@ from transformers.utils import logging as transformers_logging
 
 from ...datasets.corpora import END_OF_TEXT
 from ...datasets.errors import UserError, choose
-from ...datasets.hub import Repository
 from ...datasets.storage import home
 from ...datasets.trajectories import Array
 from .checkpoint_folder import open_checkpoint, read_tensors, weight_files
 from .families import FAMILIES, family_of, positions_of
 from .packaged import PACKAGED, check_package, file_sha256, packaged_folder
+from .published import PUBLISHED
 from .tokenizer_files import read_tokenizer
 
 EMBEDDED = Path(__file__).parent / "models"  # models that ship with the package, each in a folder of its name
-PUBLISHED = {
-    "gpt2": Repository("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
-    "gpt2-medium": Repository("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
-}
-PUBLISHED_FAMILY = "gpt2"  # of all of these
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # of models in `$LAMOBENCH_HOME/models`
 MOST_SEEN = (
     1024  # tokens in a window of English that is scored: GPT-2's context; a Llama's logits of more take gigabytes

@@ -14,10 +14,11 @@ from ...datasets.errors import UserError
 from ...datasets.hub import Check, download_files, forget_downloads
 from ...datasets.json_files import parse_json
 from ...datasets.storage import home, plain_disk_errors
-from .checkpoints import EMBEDDED, NAME, PUBLISHED, PUBLISHED_FAMILY
+from .checkpoints import EMBEDDED, NAME
 from .converted import check_model, convert
 from .families import FAMILIES
 from .packaged import PACKAGED, check_content
+from .published import PUBLISHED, PUBLISHED_FAMILY
 
 
 def fetch_language_model(name: str, given: Sequence[Path] = (), force: bool = False) -> dict[str, Any]:

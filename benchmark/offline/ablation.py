@@ -20,9 +20,10 @@ from ..scores.collect import read_finished
 from ..scores.leaderboard import Group
 from ..scores.power import spread_of_episodes
 from ..scores.statistics import known, paired_difference, summarise
-from .build import check_language_model, config_class_of, policy_config
+from .build import config_class_of, policy_config
 from .config import OfflineConfig
 from .forgetting import LanguageChange, language_change
+from .language import check_language_model
 from .resolve import RunRequest, resolve
 
 BASE = "lamo"
@@ -122,7 +123,8 @@ def find_variants(names: Sequence[str], lm: str = EMBEDDED) -> tuple[list[Varian
 
 def _check_at_hand(variant: Variant, lm: str) -> None:
     """Raise a `UserError` unless the language model it would adapt, if any, is here and can be adapted that way."""
-    check_language_model(policy_config(variant.method, variant.settings), variant.lm or lm)
+    if METHODS[variant.method].weights:
+        check_language_model(policy_config(variant.method, variant.settings), variant.lm or lm)
 
 
 def plan(

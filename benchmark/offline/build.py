@@ -1,6 +1,5 @@
 """Build policies that are ready to train from configurations: the one place that knows every method's class."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +8,17 @@ import torch
 
 from ...baselines.policy import Policy, Spec
 from ...datasets.catalog import find_task, load
-from ...datasets.corpora import Corpus, check_length, load_corpus
 from ...datasets.environments.simulators import make_environment
 from ...datasets.errors import UserError
 from ...datasets.fractions import SELECTIONS, Subset
-from ...datasets.trajectories import Array, combine_hashes
+from ...datasets.trajectories import Array
 from ...datasets.windows import View, reward_rates
-from ..lm.checkpoints import load_language_model, load_tokenizer, model_hash, model_positions, model_type
-from ..lm.families import FAMILIES
-from ..lm.lamo import LaMo, LaMoConfig, check_trainable
 from ..runs.changes import changed
 from ..runs.methods import METHODS
 from ..runs.plugins import imported
 from .config import OfflineConfig
 from .faulty_data import faulty_subset, training_view
-from .faulty_model import faulty_language_model, faulty_policy
+from .faulty_policy import faulty_policy
 
 
 def config_class_of(method: str) -> type[Any]:
@@ -36,36 +31,6 @@ def policy_config(method: str, overrides: dict[str, Any]) -> Any:
     """The method's config dataclass with some fields changed."""
     config_class = config_class_of(method)
     return changed(config_class(), overrides, f"setting of {method}")
-
-
-def language_corpus(settings: Any, lm: str) -> Corpus | None:
-    """English to learn from or to measure with, in the tokens of `lm`; None for settings that read none.
-
-    A `UserError` if it is shorter than one of the blocks that are drawn from it.
-    """
-    if not isinstance(settings, LaMoConfig) or not settings.needs_english:
-        return None
-    corpus = load_corpus(settings.corpus, load_tokenizer(lm))
-    check_length(corpus, min(settings.language_length, model_positions(lm)), "--set language_length=")
-    return corpus
-
-
-def check_language_model(settings: Any, lm: str, legacy: Sequence[str] = ()) -> None:
-    """Raise a `UserError` if a method with these settings can't have the language model `lm`, or it is not at hand."""
-    if not isinstance(settings, LaMoConfig):
-        return
-    kind = model_type(lm)
-    check_trainable(kind, settings)
-    if "no-positions" in legacy and not FAMILIES[kind].positions:
-        raise UserError(
-            f"legacy 'no-positions': a language model of type '{kind}' has no position embeddings that could be left "
-            "out; give a GPT-2 as --lm"
-        )
-
-
-def corpus_hash(corpus: Corpus | None) -> str:
-    """SHA-256 of a corpus's content, empty for none; a part of a run's identity."""
-    return "" if corpus is None else combine_hashes({"train": corpus.train_sha256, "held_out": corpus.held_out_sha256})
 
 
 def drawn_subset(config: OfflineConfig) -> Subset:
@@ -153,28 +118,9 @@ def _build(config: OfflineConfig, facts: DataFacts, device: torch.device, *, pla
     spec = make_spec(config, facts)
     settings = policy_config(config.method, config.policy)
     if METHODS[config.method].weights:
-        corpus = None if plays_only else _corpus_of(config, settings)
-        policy: Policy = _build_lamo(config, settings, spec, corpus, device)
+        from .language import build_lamo  # Transformers take seconds to import, and most methods need none
+
+        policy: Policy = build_lamo(config, settings, spec, device, plays_only=plays_only)
     else:
         policy = imported(METHODS[config.method].policy)(settings, spec)
     return faulty_policy(policy, config.legacy).to(device)
-
-
-def _corpus_of(config: OfflineConfig, settings: LaMoConfig) -> Corpus | None:
-    corpus = language_corpus(settings, config.lm)
-    if corpus_hash(corpus) != config.corpus_hash:
-        raise UserError(f"corpus '{settings.corpus}' has changed since this run was configured; start the run anew")
-    return corpus
-
-
-def _build_lamo(
-    config: OfflineConfig, settings: LaMoConfig, spec: Spec, corpus: Corpus | None, device: torch.device
-) -> LaMo:
-    weights = METHODS[config.method].weights
-    if model_hash(config.lm, weights, config.seed) != config.lm_hash:
-        raise UserError(f"language model '{config.lm}' has changed since this run was configured; start the run anew")
-    # Transformers' kernel, for English and encoders: on a CPU the fused one's backward pass is fast in float32 and very
-    # slow under bfloat16 autocast. GPT-2 reads trajectories with our own (`lm/gpt2.py`).
-    attention = "eager" if device.type == "cpu" and config.precision == "bfloat16" else "sdpa"
-    language_model = load_language_model(config.lm, weights, config.seed, attention)
-    return LaMo(settings, spec, faulty_language_model(language_model, config.legacy), corpus)

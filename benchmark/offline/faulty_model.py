@@ -1,4 +1,4 @@
-"""Faults of the published code in its networks: see `faults.py`."""
+"""Faults of the published code in its language model: see `faults.py`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...baselines.policy import Policy
 from ..lm.families import family_of
 
 
@@ -29,11 +28,3 @@ def faulty_language_model(language_model: Any, legacy: Sequence[str]) -> Any:
             family_of(language_model).positions, NoPositions(language_model.config.hidden_size)
         )
     return language_model
-
-
-def faulty_policy(policy: Policy, legacy: Sequence[str]) -> Policy:
-    """The policy, with logits that go through tanh under `tanh-logits`; changed in place."""
-    if "tanh-logits" in legacy:
-        model: Any = policy.model
-        model.head = nn.Sequential(model.head, nn.Tanh())
-    return policy

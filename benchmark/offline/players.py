@@ -12,10 +12,9 @@ from ...datasets.catalog import find_task
 from ...datasets.errors import UserError
 from ...datasets.json_files import read_json
 from ...datasets.storage import write_json
-from ..lm.checkpoints import model_hash
 from ..runs.checkpoint import load_policy
 from ..runs.layout import CHECKPOINT, DATA_FACTS
-from ..runs.methods import METHODS, find_method
+from ..runs.methods import find_method
 from ..runs.records import HASHED, file_hash
 from .build import DataFacts, build_player, build_policy, data_facts, training_subset
 from .config import OfflineConfig
@@ -43,6 +42,8 @@ def with_language_model(config: OfflineConfig, lm: str) -> OfflineConfig:
         return config
     if not config.lm:
         raise UserError(f"run {config.id} has no language model; leave --lm out")
+    from .language import language_model_problem
+
     if problem := language_model_problem(config, lm):
         raise UserError(problem)
     return replace(config, lm=lm)
@@ -52,32 +53,7 @@ def untrained_player(folder: Path, config: OfflineConfig, device: torch.device) 
     """The policy of the run in `folder` as it was before training."""
     if not (folder / DATA_FACTS).is_file():
         return build_policy(config, training_subset(config), device)
-    if config.lm and (problem := language_model_problem(config, config.lm)):
-        raise UserError(problem)
-    return build_player(config, read_data_facts(folder, config), device)
-
-
-def language_model_problem(config: OfflineConfig, lm: str) -> str:
-    """Say why `lm` can't be the language model of a run, and what to type; empty if it is the one."""
-    try:
-        found = model_hash(lm, METHODS[config.method].weights, config.seed)
-    except UserError as error:
-        if not _is_path(lm):
-            return str(error)
-        return (
-            f"the run's language model was a folder elsewhere, '{Path(lm).name}'; bring it here and type: "
-            f"lamobench evaluate RUN --lm FOLDER (its hash is checked: {config.lm_hash[:16]}...)"
-        )
-    if found != config.lm_hash:
-        return (
-            f"language model '{lm}' here is another one than the run's: its hash is {found[:16]}..., expected "
-            f"{config.lm_hash[:16]}...; give --lm FOLDER with the run's own"
-        )
-    return ""
-
-
-def _is_path(lm: str) -> bool:
-    return "/" in lm or "\\" in lm
+    return build_player(with_language_model(config, config.lm), read_data_facts(folder, config), device)
 
 
 def write_data_facts(folder: Path, run: Path, config: OfflineConfig) -> None:

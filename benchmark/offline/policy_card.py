@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ...datasets.catalog import find_task
-from ..lm.checkpoints import PUBLISHED
+from ..lm.published import PUBLISHED
 from ..runs.episodes import parse_episodes
 from ..runs.methods import METHODS
 from ..runs.records import content_of, read_config, read_done

@@ -66,12 +66,10 @@ def resolve(request: RunRequest) -> OfflineConfig:
 
 def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> list[OfflineConfig]:
     """`resolve` for each of several (fraction, seed). What they share is looked up once: ten thousand take a second."""
-    from ..lm.checkpoints import control_hash  # PyTorch, only once a run is really asked for
-    from .faulty_data import faulty_subset
+    from .faulty_data import faulty_subset  # PyTorch, only once a run is really asked for
 
     check_seeds([seed for _, seed in choices])
     shared, trajectories, lm_files = _shared(request)
-    weights = METHODS[shared.method].weights
     task = find_task(shared.task)
     runs = []
     for fraction, seed in choices:
@@ -83,7 +81,7 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
             "data_seed": data_seed,
             "subset_hash": subset.hash,
             "episodes_in_subset": len(subset.episodes),
-            "lm_hash": control_hash(lm_files, weights, seed) if lm_files else "",
+            "lm_hash": _control_hash(lm_files, shared.method, seed) if lm_files else "",
             "seed": seed,
         }
         runs.append(replace(shared, **own))
@@ -92,8 +90,7 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
 
 def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
     """The part that doesn't depend on fraction and seed: a config that leaves them open, data, the model's hash."""
-    from ..lm.checkpoints import files_hash, model_shape
-    from .build import check_language_model, corpus_hash, language_corpus, policy_config
+    from .build import policy_config
 
     method = find_method(request.method)
     dataset = find_dataset(request.dataset)
@@ -110,14 +107,14 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
     overrides = overrides_for(request.profile, task.name, method.name)
     language_model = request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]
     if method.matched:
-        overrides = overrides | model_shape(language_model)
+        overrides = overrides | _model_shape(language_model)
     policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
     policy = _with_corpus(policy, request)
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
     _check_actions(request, trajectories, task)
     lm = language_model if method.weights else ""
-    check_language_model(policy, lm, legacy)
+    lm_files, english = _language_hashes(policy, lm, legacy) if lm else ("", "")
     config = OfflineConfig(
         dataset=dataset.name,
         task=task.name,
@@ -132,7 +129,7 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
         method=method.name,
         lm=lm,
         lm_hash="",
-        corpus_hash=corpus_hash(language_corpus(policy, lm)),
+        corpus_hash=english,
         profile=_named_profile(request),
         seed=0,
         precision=request.precision,
@@ -145,7 +142,28 @@ def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
         cached_context=request.cached_context,
         unit_actions=_unit_actions(trajectories, task, method.name),
     )
-    return config, trajectories, files_hash(lm) if lm else ""
+    return config, trajectories, lm_files
+
+
+def _language_hashes(policy: Any, lm: str, legacy: Sequence[str]) -> tuple[str, str]:
+    """The hashes of a language model's files and of the English that is read; a `UserError` if they can't be had."""
+    from ..lm.checkpoints import files_hash  # Transformers, which take seconds to import
+    from .language import check_language_model, corpus_hash, language_corpus
+
+    check_language_model(policy, lm, legacy)
+    return files_hash(lm), corpus_hash(language_corpus(policy, lm))
+
+
+def _control_hash(lm_files: str, method: str, seed: int) -> str:
+    from ..lm.checkpoints import control_hash
+
+    return control_hash(lm_files, METHODS[method].weights, seed)
+
+
+def _model_shape(language_model: str) -> dict[str, Any]:
+    from ..lm.checkpoints import model_shape
+
+    return model_shape(language_model)
 
 
 def _with_corpus(policy: Any, request: RunRequest) -> Any:

@@ -12,7 +12,7 @@ from ..runs.tracks import Job, Note, Tell, Wanted
 from . import together
 from .config import OfflineConfig
 from .loop import train as train_run
-from .players import language_model_problem, read_data_facts, write_data_facts
+from .players import read_data_facts, write_data_facts
 from .policy_card import policy_card as card
 from .resolve import RunRequest, grid, shorter_budget
 from .watched import draw, play
@@ -69,4 +69,8 @@ def check_published(folder: Path, config: OfflineConfig) -> None:
 
 def missing(config: OfflineConfig) -> str:
     """The language model, if the run has one that is not here."""
-    return language_model_problem(config, config.lm) if config.lm else ""
+    if not config.lm:
+        return ""
+    from .language import language_model_problem
+
+    return language_model_problem(config, config.lm)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lamobench.benchmark.lm.checkpoints import PUBLISHED, load_language_model, load_tokenizer
+from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
 from lamobench.benchmark.lm.fetched import FILES, fetch_language_model
+from lamobench.benchmark.lm.published import PUBLISHED
 from lamobench.datasets.errors import UserError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lamobench.benchmark.offline.build as build
+import lamobench.benchmark.offline.language as language
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.cli.sweep import train_all
 from lamobench.benchmark.lm.bits_per_byte import text_loss
@@ -38,8 +38,8 @@ TINY = {"context": 3}
 @pytest.fixture(autouse=True)
 def _little_english(english: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The text that forgetting is measured on is there at once; `docs` takes half a minute to make."""
-    genuine = build.load_corpus
-    monkeypatch.setattr(build, "load_corpus", lambda _, tokenizer: genuine(str(english), tokenizer))
+    genuine = language.load_corpus
+    monkeypatch.setattr(language, "load_corpus", lambda _, tokenizer: genuine(str(english), tokenizer))
 
 
 @pytest.fixture
@@ -203,10 +203,11 @@ def test_settings_reach_the_variants_that_have_them(request_: RunRequest) -> Non
 
 
 def test_without_a_panel_there_is_no_figure_and_one_each_for_two_fractions(
-    request_: RunRequest, tmp_path: Path
+    request_: RunRequest, tmp_path: Path, english: Path
 ) -> None:
     budget = [word for name, value in request_.budget.items() for word in ("--budget", f"{name}={value}")]
-    common = [*budget, "--seeds", "0", "--lm", request_.lm, "--set", "context=3", "--runs", str(tmp_path / "runs")]
+    common = [*budget, "--seeds", "0", "--lm", request_.lm, "--set", "context=3", "--text", str(english)]
+    common += ["--runs", str(tmp_path / "runs")]
     twice = ["ablation", "reacher2d-medium", "reacher2d-medium", "--fractions", "0.5", "1", "--jobs", "1"]
     parse([*twice, "--variants", "lamo", *common, "--output", str(tmp_path / "none")]).run()
     assert [path.name for path in (tmp_path / "none").iterdir()] == ["ablation_lamo.csv"]

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,3 +29,19 @@ def test_the_longest_episode_fits_whatever_the_fraction(longest: int, horizon: i
     )
     config: Any = SimpleNamespace(task="reacher2d", legacy=[])
     assert {data_facts(config, take_fraction(data, fraction, 0)).horizon for fraction in (0.25, 0.5, 1)} == {horizon}
+
+
+@pytest.mark.usefixtures("home")
+def test_a_method_without_a_language_model_does_not_wait_for_transformers() -> None:
+    program = """
+import sys
+import torch
+import lamobench.benchmark.offline.track
+from lamobench.benchmark.offline.build import build_policy, training_subset
+from lamobench.benchmark.offline.resolve import RunRequest, resolve
+config = resolve(RunRequest("reacher2d-medium", "bc"))
+build_policy(config, training_subset(config), torch.device("cpu"))
+print(*({"transformers", "peft"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == ""

@@ -20,7 +20,8 @@ from lamobench.benchmark.offline.build import build_policy, training_subset
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.offline.describe import describe_policy
 from lamobench.benchmark.offline.faults import cumulative_factor
-from lamobench.benchmark.offline.faulty_model import faulty_language_model, faulty_policy
+from lamobench.benchmark.offline.faulty_model import faulty_language_model
+from lamobench.benchmark.offline.faulty_policy import faulty_policy
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.episodes import parse_episodes
 from lamobench.benchmark.scores.collect import read_finished, with_one_target

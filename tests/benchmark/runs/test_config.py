@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.lm.lamo import LaMoConfig
-from lamobench.benchmark.offline import build
+from lamobench.benchmark.offline import language
 from lamobench.benchmark.offline.build import training_subset
 from lamobench.benchmark.offline.resolve import RunRequest, resolve
 from lamobench.benchmark.runs.changes import changed
@@ -68,8 +68,8 @@ def test_the_paper_s_profile_reads_the_paper_s_english(
     asked = replace(tiny_request("lamo", profile="paper"), settings={"language_length": 16, **english_read})
     with pytest.raises(UserError, match=r"corpus 'wikitext-103' is not on this machine; type: lamobench lm fetch"):
         resolve(asked)
-    genuine = build.load_corpus
-    monkeypatch.setattr(build, "load_corpus", lambda name, tokenizer: genuine(str(english), tokenizer))
+    genuine = language.load_corpus
+    monkeypatch.setattr(language, "load_corpus", lambda name, tokenizer: genuine(str(english), tokenizer))
     corpora = {profile: resolve(replace(asked, profile=profile)).policy["corpus"] for profile in ("paper", "cpu")}
     assert corpora == {"paper": "wikitext-103", "cpu": "docs"}
     named = resolve(replace(asked, settings=asked.settings | {"corpus": "docs"}))
