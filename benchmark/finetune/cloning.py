@@ -18,16 +18,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ...baselines.online.recurrent_ppo import RecurrentPPO
-from ...baselines.online.retention import Retention, RetentionConfig
 from ...baselines.online.sequences import SequenceMemory, Sequences
 from ...baselines.optimizers import load_moments, moments
 from ...datasets.environments.nethack_game import keys
-from ...datasets.environments.nethack_lite import DEEP, START, NetHackLite
+from ...datasets.environments.nethack_lite import DEEP, START
 from ...datasets.environments.nethack_screens import NAMES, SIZE, numbers_in
 from ...datasets.errors import UserError
 from ...datasets.sources.ttyrec import screens_of
 from ...datasets.storage import whole_file
-from .recurrent_rounds import RecurrentRounds
 from .settings import GamePretrainingConfig
 
 IGNORED = -1  # stands for a key that NLE has no action for
@@ -157,16 +155,6 @@ def _keep(part: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer, sta
     tensors |= moments(optimizer, "clone") | {"states": states.contiguous(), "done": torch.tensor(done)}
     with whole_file(part) as temporary:
         save_file(tensors, temporary)
-
-
-def warm_up_critic(
-    agent: RecurrentPPO, environment: NetHackLite, recipe: GamePretrainingConfig, size: tuple[int, int], seed: int
-) -> None:
-    """Let the critic learn what the clone is worth, from `size` = (environments, steps) of play a round."""
-    rng = np.random.default_rng([seed, recipe.critic_rounds])
-    rounds = RecurrentRounds(agent, environment, Retention(RetentionConfig()), rng, *size)
-    for _ in range(recipe.critic_rounds):
-        rounds.warm_up()
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import math
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +21,25 @@ from torch.nn import functional as F
 
 from ...baselines.online.agent import Agent
 from ...baselines.online.distributions import Categorical, SquashedGaussian
+from ...baselines.online.ppo import PPO
 from ...baselines.online.recurrent_ppo import RecurrentPPO
 from ...baselines.online.reinforce import Reinforce
 from ...baselines.online.retention import Memory, Retention, RetentionConfig
 from ...baselines.online.sac import SAC
 from ...baselines.online.sequences import SequenceMemory
 from ...baselines.online.transitions import Transitions
-from ...datasets.environments.demonstrations import Demonstrations, demonstrate
+from ...datasets.environments.demonstrations import Demonstrations
+from ...datasets.environments.staged_tasks import StagedTask
 from ...datasets.environments.stages import StagedEnvironment
 from ...datasets.errors import UserError
 from ...datasets.recording.experts import Expert, recorded
+from ...datasets.recording.shortest_ways import Ways, recorded_ways
 from ...datasets.storage import home, whole_file
 from ..runs.records import file_hash
 from .build import build_agent, build_environment, pretraining_of, spec_of
 from .config import FinetuneConfig
-from .rounds import ReinforceRounds
+from .recurrent_rounds import RecurrentRounds
+from .rounds import PPORounds, ReinforceRounds
 from .settings import GamePretrainingConfig, PretrainingConfig, RecordedPretrainingConfig
 
 PARTS = ("actor.", "critic.", "target_critic.")  # names of the tensors that an agent goes on with; counters begin anew
@@ -76,7 +81,7 @@ def path_of(config: FinetuneConfig) -> Path:
     recipe = {
         "task": config.task,
         "agent": config.agent,
-        "policy": {name: value for name, value in config.policy.items() if _decides(name)},
+        "policy": {name: value for name, value in config.policy.items() if _decides(name, value)},
         "environments": config.environments,
         "rollout_steps": config.rollout_steps,
         "version": config.version,
@@ -85,9 +90,10 @@ def path_of(config: FinetuneConfig) -> Path:
     return home() / "finetune" / f"{config.task}-s{config.pretraining_seed}-{digest[:12]}.safetensors"
 
 
-def _decides(name: str) -> bool:
+def _decides(name: str, value: Any) -> bool:
     """Check whether a setting decides what pi* is; its seed is told by the file's name anyway."""
-    return not name.startswith("retention.") and name != "pretraining.seed"
+    later = (name, value) in FinetuneConfig.later_settings.items()  # as it was before there was the choice
+    return not name.startswith("retention.") and name != "pretraining.seed" and not later
 
 
 def read(path: Path) -> Pretrained:
@@ -128,12 +134,14 @@ def _make(config: FinetuneConfig, path: Path) -> None:
     elif isinstance(recipe, RecordedPretrainingConfig):
         memory, data_hash = make_from_recording(agent, environment, recipe, config)
     elif recipe.kind == "cloning":
-        shown = experts(environment, recipe, stages, config.pretraining_seed)
+        shown = experts(environment, config.staged_task, recipe, config.pretraining_seed)
         clone(agent, shown, recipe, config.pretraining_seed)
+        warm_up_critic(agent, environment, recipe.critic_rounds, config)
         memory = transitions_of(shown, recipe.memory)
         data_hash = shown.hash
     else:
         learn(agent, environment, recipe, stages, config)
+        warm_up_critic(agent, environment, recipe.critic_rounds, config)
         memory = remembered(agent, environment, recipe.memory, stages, config)
         data_hash = ""
     tensors = {name: tensor for name, tensor in agent.state_dict().items() if name.startswith(PARTS)}
@@ -149,7 +157,7 @@ def make_from_games(
     """Clone recorded games, and let the critic learn from play of the clone; memory, and the hash of the games."""
     from ...datasets.environments.nethack_lite import NetHackLite
     from ...datasets.sources.nethack import game_files, hash_of, prefixes
-    from .cloning import clone_games, remembered_games, warm_up_critic
+    from .cloning import clone_games, remembered_games
 
     assert isinstance(agent, RecurrentPPO)
     assert isinstance(environment, NetHackLite)
@@ -161,7 +169,7 @@ def make_from_games(
     part = path.with_suffix(".part")
     clone_games(agent, files, recipe, seed, part)
     agent.freeze_encoder()
-    warm_up_critic(agent, environment, recipe, (config.environments, config.rollout_steps), seed)
+    warm_up_critic(agent, environment, recipe.critic_rounds, config)
     memory = remembered_games(agent, files, recipe, seed, environment.far_level)
     part.unlink(missing_ok=True)
     return memory, hash_of(recording)
@@ -207,18 +215,15 @@ def clone_recorded(agent: SAC, shown: Demonstrations, recipe: RecordedPretrainin
         optimizer.step()
 
 
-def experts(
-    environment: StagedEnvironment, recipe: PretrainingConfig, stages: tuple[int, ...], seed: int
-) -> Demonstrations:
-    """The steps that pi* is cloned from: episodes from the beginning of each of its stages, equally many steps of each.
+def experts(environment: StagedEnvironment, task: StagedTask, recipe: PretrainingConfig, seed: int) -> Demonstrations:
+    """The steps that pi* is cloned from: recorded from the beginning of each of its stages, equally many of each.
 
     In random order where there are several stages.
     """
+    stages = task.trained
     share = -(-recipe.transitions // len(stages))
     parts = [
-        demonstrate(
-            environment, share, [seed, number], stage=stage, wandering=recipe.wandering, mistaken=recipe.mistaken
-        )
+        recorded_ways(environment, task, Ways(share, recipe.wandering, recipe.mistaken, seed, number), stage)
         for number, stage in enumerate(stages)
     ]
     if len(parts) == 1:
@@ -243,6 +248,20 @@ def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: 
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+
+
+def warm_up_critic(agent: Agent, environment: StagedEnvironment, count: int, config: FinetuneConfig) -> None:
+    """Let the critic learn for some rounds what pi* is worth, from episodes that begin in its first stage."""
+    if not count:
+        return
+    if not isinstance(agent, PPO):
+        raise UserError(f"pretraining.critic_rounds is {count}, but {config.agent} has no critic; leave it out")
+    kind: type[PPORounds] = RecurrentRounds if isinstance(agent, RecurrentPPO) else PPORounds
+    rng = np.random.default_rng([config.pretraining_seed, count])
+    size = (config.environments, config.rollout_steps)
+    rounds = kind(agent, environment, Retention(RetentionConfig()), rng, *size, config.staged_task.trained[0])
+    for _ in range(count):
+        rounds.warm_up()
 
 
 def learn(

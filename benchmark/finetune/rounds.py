@@ -100,9 +100,11 @@ class PPORounds(Rounds):
 
     agent: PPO
     steps: int  # of each environment in a rollout
+    stage: int = 0  # in which episodes begin
 
     def __post_init__(self) -> None:
-        self.observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments))
+        seeds = self.rng.integers(MOST_SEEDS, size=self.environments)
+        self.observations = self.environment.reset(seeds, self.stage)
 
     def learn(self) -> Round:
         """Collect a rollout and learn from it."""

@@ -1,6 +1,6 @@
 """Steps of an expert in a task's stages, from which a policy can be cloned.
 
-Shapes: B steps, S observation.
+Shapes: B steps; of play side by side, T steps of E environments; S observation.
 """
 
 import hashlib
@@ -38,7 +38,27 @@ class Demonstrations:
         return digest.hexdigest()
 
 
-def demonstrate(
+@dataclass(frozen=True)
+class Play:
+    """Steps of environments side by side, and what the expert chose in each."""
+
+    observations: Floats  # (T, E, S)
+    actions: NDArray[np.int64]  # (T, E) that were taken
+    choices: NDArray[np.int64]  # (T, E) of the expert, or of an imperfect one
+    rewards: Floats  # (T, E)
+    next_observations: Floats  # (T, E, S) where the action led, before another stage or episode begins
+    stage_success: NDArray[np.bool_]  # (T, E)
+    stage_ended: NDArray[np.bool_]  # (T, E) by success or by time-out
+    episode_ended: NDArray[np.bool_]  # (T, E)
+    stages: NDArray[np.int64]  # (T, E)
+
+
+def side_by_side(environment: StagedEnvironment, count: int) -> int:
+    """The environments that play `count` steps: for few steps few, so that these get to the end of the stage."""
+    return min(SIDE_BY_SIDE, max(1, count // environment.horizon))
+
+
+def play(
     environment: StagedEnvironment,
     count: int,
     seed: int | Sequence[int],
@@ -46,25 +66,25 @@ def demonstrate(
     stage: int = 0,
     wandering: float = 0.0,
     mistaken: float = 0.0,
-) -> Demonstrations:
-    """Let the environment's `expert` play `count` steps, in episodes that begin at `stage`.
+) -> Play:
+    """Let the environment's `expert` play `count` steps or a few more, in episodes that begin at `stage`.
 
-    Few steps are those of few episodes side by side, so that these get to the end of the stage.
-    A share `wandering` of the steps taken is random, so that other states are seen too; the cloned action is still the
-    expert's choice. A share `mistaken` of the cloned actions is random: an imperfect clone.
+    A share `wandering` of the actions taken is random, so that other states are seen too. A share `mistaken` of the
+    expert's choices is random, whatever was taken: an imperfect expert.
     """
     rng = np.random.default_rng(seed)
-    environments = min(SIDE_BY_SIDE, max(1, count // environment.horizon))
+    environments = side_by_side(environment, count)
     observations = environment.reset(rng.integers(MOST_SEEDS, size=environments), stage)
     rounds: list[tuple[NDArray[np.generic], ...]] = []
     for _ in range(-(-count // environments)):
         expert = environment.expert()
-        step = environment.step(_with_random(expert, wandering, environment, rng))
+        taken = _with_random(expert, wandering, environment, rng)
+        step = environment.step(taken)
         chosen = _with_random(expert, mistaken, environment, rng)
-        dones = step.episode_ended.astype(np.float32)
-        rounds.append((observations, chosen, step.rewards, step.next_observations, dones, step.stages_before))
+        ends = (step.stage_success, step.stage_ended, step.episode_ended)
+        rounds.append((observations, taken, chosen, step.rewards, step.next_observations, *ends, step.stages_before))
         observations = step.observations
-    return Demonstrations(*(np.concatenate(column)[:count] for column in zip(*rounds, strict=True)))
+    return Play(*(np.stack(column) for column in zip(*rounds, strict=True)))
 
 
 def _with_random(

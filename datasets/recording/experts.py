@@ -3,29 +3,20 @@
 An episode is a stage, from its beginning to its success or its time-out. Shapes: B steps, S observation, A action.
 """
 
-import hashlib
-import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
-import minari
 import numpy as np
 from minari.data_collector import EpisodeBuffer
 from tqdm import tqdm
 
-from .. import storage
 from ..environments.demonstrations import Demonstrations
 from ..environments.staged_tasks import StagedTask
 from ..environments.stages import StagedEnvironment
-from ..sources.minari import read
-from ..sources.recorded import minari_root
 from ..trajectories import Trajectories
-from .collect import keep, with_room
 from .part import Part
+from .stage_recording import StageRecording
 
 ALGORITHM = "the environment's scripted expert, with white noise of one strength an episode"
 
@@ -44,58 +35,26 @@ def recorded(environment: StagedEnvironment, task: StagedTask, expert: Expert) -
 
     The environment is one of the task's; recordings are kept with all others, in `minari_root`.
     """
-    stages = task.trained
-    parts = [demonstrations_of(_stage_recording(environment, task, expert, stage), stage) for stage in stages]
+    parts = []
+    for stage in task.trained:
+        recording = recording_of(task, expert, stage)
+        found = recording.trajectories(environment, partial(_played, environment, expert, stage))
+        parts.append(demonstrations_of(found, stage))
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Demonstrations(*(np.concatenate(column) for column in columns))
 
 
-def minari_id_of(task: StagedTask, expert: Expert, stage: int) -> str:
-    """The Minari id of a stage's recording; all that decides what it holds is in it."""
-    recipe = json.dumps([asdict(task.options), asdict(expert), stage], sort_keys=True)
-    digest = hashlib.sha256(recipe.encode()).hexdigest()
-    return f"lamobench/{task.name}/{task.stages[stage]}-s{expert.seed}-{digest[:8]}-v0"
+def recording_of(task: StagedTask, expert: Expert, stage: int) -> StageRecording:
+    """The recording of a stage."""
+    return StageRecording(task, stage, asdict(expert), ALGORITHM, (task.simulator, "mujoco", "gymnasium"))
 
 
-def _stage_recording(environment: StagedEnvironment, task: StagedTask, expert: Expert, stage: int) -> Trajectories:
-    minari_id = minari_id_of(task, expert, stage)
-    name = minari_id.partition("/")[2]
-    with storage.plain_disk_errors():
-        if (minari_root() / minari_id).is_dir():
-            return read(minari_id, minari_root(), dataset=name, source="recorded")
-        write = partial(_write, environment, task, expert, stage, minari_id, minari_root())
-        return keep(minari_id, minari_root(), name, write)
-
-
-def _write(
-    environment: StagedEnvironment, task: StagedTask, expert: Expert, stage: int, minari_id: str, root: Path
-) -> None:
-    """Play, and let Minari write what was played to its current root, a folder in `root`."""
-    title = f"recording {task.stages[stage]}"
-    bar = tqdm(total=expert.episodes, desc=title, unit=" episodes", leave=False, disable=None)
-    with warnings.catch_warnings(), bar:
-        # Minari wants an address and a link from everyone; a recording on somebody's own machine has neither. The
-        # environment is no Gymnasium one, so none can be named.
-        warnings.simplefilter("ignore")
-        minari.create_dataset_from_buffers(
-            minari_id,
-            with_room(_played(environment, expert, stage, bar), root),
-            observation_space=environment.observation_space,
-            action_space=environment.action_space,
-            algorithm_name=ALGORITHM,
-            author="lamobench",
-            description=f"Stage {stage} of {task.name}: {task.stages[stage]}; seed {expert.seed}",
-            requirements=[f"{package}=={version(package)}" for package in (task.simulator, "mujoco", "gymnasium")],
-            data_format="hdf5",
-            jpeg_encoding=False,
-        )
-
-
-def _played(environment: StagedEnvironment, expert: Expert, stage: int, bar: tqdm) -> Iterator[EpisodeBuffer]:
+def _played(environment: StagedEnvironment, expert: Expert, stage: int) -> Iterator[EpisodeBuffer]:
     seeds = np.random.SeedSequence([expert.seed, stage]).generate_state(expert.episodes, np.uint64)
-    for number, seed in enumerate(seeds):
-        yield play_episode(environment, expert, stage, Part(int(seed), number, expert.episodes))
-        bar.update()
+    title = f"recording {environment.stages[stage]}"
+    bar = tqdm(seeds.tolist(), title, unit=" episodes", leave=False, disable=None)
+    for number, seed in enumerate(bar):
+        yield play_episode(environment, expert, stage, Part(seed, number, expert.episodes))
 
 
 def play_episode(environment: StagedEnvironment, expert: Expert, stage: int, part: Part) -> EpisodeBuffer:

@@ -11,7 +11,7 @@ What is not already an array a step becomes one, and the provenance's `origin` s
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,22 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
     if (episodes, start) != (found.num_episodes, found.num_steps):
         raise _miscounted(found, minari_id)
     return _noted(found, doubtful).check()
+
+
+def step_infos(minari_id: str, root: Path, names: Sequence[str]) -> dict[str, Array]:
+    """Whole numbers that a data set holds of each step in its `infos`, end to end (B,) int64, by their names.
+
+    Raises a `UserError` where an episode has another number of them.
+    """
+    found: dict[str, list[Array]] = {name: [] for name in names}
+    for episode in _episodes(_open(minari_id, root), root / minari_id):
+        for name, parts in found.items():
+            where = f"Minari data set '{minari_id}', episode {episode.id}: infos '{name}'"
+            values = np.asarray((episode.infos or {}).get(name, ()))
+            if values.shape != (len(episode.rewards),):
+                raise UserError(f"{where} have the shape {values.shape}, expected {(len(episode.rewards),)}; {AGAIN}")
+            parts.append(to_integers(values, np.int64, where))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def action_space(minari_id: str, root: Path) -> gymnasium.Space:

@@ -49,12 +49,20 @@ def test_only_agents_with_a_critic_warm_one_up() -> None:
 
 def test_an_imperfect_clone_was_shown_every_stage_to_its_end() -> None:
     (config,) = resolve(Wanted("grid-relay-cloned", ("frozen",), (0,), plan=True))
-    shown = experts(build_environment(config), pretraining_of(config), config.staged_task.trained, 0)
+    shown = experts(build_environment(config), config.staged_task, pretraining_of(config), 0)
     assert len(shown.stages) == 2000
     for stage in (0, 1):
         assert (shown.stages == stage).sum() > 600
         assert ((shown.stages == stage) & (shown.rewards > 1 - 1e-6)).sum() > 15  # goals that were reached
     assert len(set(shown.stages[:40])) == 2  # in no order
+
+
+def test_the_critic_of_pi_star_can_be_warmed_up(tiny: Tiny) -> None:
+    drawn, warm = (pretrained(tiny(pretraining__critic_rounds=rounds)).weights for rounds in (0, 2))
+    changed = {name.partition(".")[0] for name, tensor in drawn.items() if not torch.equal(tensor, warm[name])}
+    assert changed == {"critic"}
+    with pytest.raises(UserError, match="critic_rounds is 1, but reinforce has no critic; leave it out"):
+        pretrained(tiny("apple-retrieval", pretraining__critic_rounds=1))
 
 
 def test_pi_star_is_made_on_one_thread(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

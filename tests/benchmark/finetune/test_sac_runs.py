@@ -23,7 +23,7 @@ from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.datasets.environments.staged_tasks import RoboticSequenceOptions, find_staged_task
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.recording.experts import Expert, minari_id_of, recorded
+from lamobench.datasets.recording.experts import Expert, recorded, recording_of
 from lamobench.datasets.sources.recorded import minari_root
 from lamobench.tests.benchmark.cut_short import assert_same_run
 from lamobench.tests.benchmark.finetune.conftest import Tiny, train
@@ -153,7 +153,7 @@ def test_an_expert_is_recorded_once_as_minari_keeps_data(
     monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path))
     config = tiny("reach", pretraining__episodes=7)
     task = config.staged_task
-    minari_id = minari_id_of(task, Expert(7, (0.0, 0.1, 0.2), 0), stage=1)
+    minari_id = recording_of(task, Expert(7, (0.0, 0.1, 0.2), 0), stage=1).minari_id
     assert minari_id.startswith("lamobench/reach/left-s0-")
     data = minari.MinariDataset(minari_root() / minari_id / "data")
     assert data.total_episodes == 7
@@ -174,7 +174,7 @@ def test_recordings_of_other_plans_have_other_names() -> None:
     plans = [(task, Expert(5, (0.0,), 0)), (task, Expert(6, (0.0,), 0)), (task, Expert(5, (0.1,), 0))]
     plans.append((task.with_options(RoboticSequenceOptions(shift=0.1)), Expert(5, (0.0,), 0)))
     plans.append((task, Expert(5, (0.0,), 1)))
-    assert len({minari_id_of(*plan, stage=2) for plan in plans}) == 5
+    assert len({recording_of(*plan, stage=2).minari_id for plan in plans}) == 5
 
 
 def test_several_seeds_begin_with_one_pi_star(tiny: Tiny) -> None:
