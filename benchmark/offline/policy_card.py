@@ -110,56 +110,68 @@ ATARI = " Without sticky actions an Atari game has 30 different starts, so episo
 def policy_card(folder: Path, repository: str, files: Mapping[str, Facts]) -> str:
     """The card of the finished run in `folder`, for a repository of that name; Markdown with a YAML head."""
     config = read_config(folder)
-    done = read_done(folder)
-    run = read_finished(folder)
     assert isinstance(config, OfflineConfig)
+    listed = [f"| `{name}` | {facts['size']:,} | `{facts['sha256']}` |" for name, facts in sorted(files.items())]
+    values = vars(config) | _configured(config) | _played(folder, config) | _trained(read_done(folder))
+    return CARD.format(**values, repository=repository, files="\n".join(listed))
+
+
+def _configured(config: OfflineConfig) -> dict[str, Any]:
+    """The values of a card that the configuration says."""
     task = find_task(config.task)
     method = METHODS[config.method]
-    target = run.result.target_return
-    played = parse_episodes(content_of(folder, "episodes.csv"))
-    last = [e for e in played if e.step == config.steps and math.isclose(e.target_return, target)]
-    mean, half = _interval(np.array([e.episode_return for e in last]))
     low, high = task.reference_scores
-    values = vars(config) | {
-        "front_matter": front_matter(config, target, (mean, half), len(last)),
+    return {
         "title": method.title,
         "summary": method.summary[0].upper() + method.summary[1:],
         "share": "all" if config.fraction == 1 else f"{100 * config.fraction:g}%",
         "run": config.id,
-        "repository": repository,
-        "episodes": len(last),
-        "target": target,
-        "mean": mean,
-        "interval": _bracketed(mean - half, mean + half),
         "low": low,
         "high": high,
-        "score": task.normalise(mean),
-        "score_interval": _bracketed(task.normalise(mean - half), task.normalise(mean + half)),
         "headline": config.headline_evaluations,
-        "ranked": run.result.score,
-        "length": float(np.mean([e.length for e in last])),
         "starts": ATARI if task.frame_stack else "",
-        "curve": "\n".join(
-            f"| {step:,} | {score:.2f} |"
-            for step, score in zip(run.result.curve_steps, run.result.curve_scores, strict=True)
-        ),
         "needs": _needs(config),
         "command": _command(config),
-        "params_total": done["params_total"],
-        "params_trainable": done["params_trainable"],
-        "train_seconds": done["train_seconds"],
-        "machine": f" (device: {done['device']}, threads: {done['threads']})"
-        if {"device", "threads"} <= done.keys()
-        else "",
-        "torch": f", PyTorch {done['torch']}" if "torch" in done else "",
-        "simulator": done["simulator"],
         "language_model": _language_model(config),
         "legacy": f"| faults of the published code, put back | {', '.join(config.legacy)} |\n" if config.legacy else "",
         "settings": json.dumps(_shown(config.policy), sort_keys=True, indent=2),
         "limits": "\n".join(f"- {limit}" for limit in _limits(config)),
-        "files": "\n".join(f"| `{name}` | {f['size']:,} | `{f['sha256']}` |" for name, f in sorted(files.items())),
     }
-    return CARD.format(**values)
+
+
+def _played(folder: Path, config: OfflineConfig) -> dict[str, Any]:
+    """The values of a card that the run's evaluations say."""
+    result = read_finished(folder).result
+    normalise = find_task(config.task).normalise
+    episodes = parse_episodes(content_of(folder, "episodes.csv"))
+    last = [e for e in episodes if e.step == config.steps and math.isclose(e.target_return, result.target_return)]
+    mean, half = _interval(np.array([e.episode_return for e in last]))
+    curve = zip(result.curve_steps, result.curve_scores, strict=True)
+    return {
+        "front_matter": front_matter(config, result.target_return, (mean, half), len(last)),
+        "episodes": len(last),
+        "target": result.target_return,
+        "mean": mean,
+        "interval": _bracketed(mean - half, mean + half),
+        "score": normalise(mean),
+        "score_interval": _bracketed(normalise(mean - half), normalise(mean + half)),
+        "ranked": result.score,
+        "length": float(np.mean([e.length for e in last])),
+        "curve": "\n".join(f"| {step:,} | {score:.2f} |" for step, score in curve),
+    }
+
+
+def _trained(done: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a card that were noted at the end of training; runs of old lack some."""
+    on_a_machine = {"device", "threads"} <= done.keys()
+    return {
+        "params_total": done["params_total"],
+        "params_trainable": done["params_trainable"],
+        "train_seconds": done["train_seconds"],
+        "machine": f" (device: {done['device']}, threads: {done['threads']})" if on_a_machine else "",
+        "torch": f", PyTorch {done['torch']}" if "torch" in done else "",
+        "simulator": done["simulator"],
+    }
 
 
 def front_matter(config: OfflineConfig, target: float, spread: tuple[float, float], episodes: int) -> str:

@@ -17,6 +17,7 @@ from ...datasets.tasks import Task
 from ...datasets.trajectories import Trajectories
 from ..runs.changes import changed
 from ..runs.config import PRECISIONS
+from ..runs.method import Method
 from ..runs.methods import METHODS, find_method, methods_of
 from ..runs.requests import check_counts, check_seeds, spread
 from .config import OfflineConfig
@@ -90,26 +91,16 @@ def resolve_each(request: RunRequest, choices: Sequence[tuple[float, int]]) -> l
 
 def _shared(request: RunRequest) -> tuple[OfflineConfig, "Trajectories", str]:
     """The part that doesn't depend on fraction and seed: a config that leaves them open, data, the model's hash."""
-    from .build import policy_config
-
     method = find_method(request.method)
     dataset = find_dataset(request.dataset)
     task = find_task(dataset.task)
-    if method.track != OfflineConfig.track:
-        raise UserError(
-            f"method '{method.name}' is of track '{method.track}', and '{dataset.name}' is a data set; choose from: "
-            f"{', '.join(methods_of(OfflineConfig.track))}"
-        )
+    _check_track(method, dataset.name)
     choose("precision", request.precision, PRECISIONS)
     choose("selection", request.selection, list(SELECTIONS))
     budget = changed(budget_for(request.profile, task.name, method.name), request.budget, "budget")
     _check_budget(budget)
-    overrides = overrides_for(request.profile, task.name, method.name)
     language_model = request.lm or DEFAULT_LANGUAGE_MODEL[request.profile]
-    if method.matched:
-        overrides = overrides | _model_shape(language_model)
-    policy = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
-    policy = _with_corpus(policy, request)
+    policy = _policy(request, method, task, language_model)
     trajectories = load(dataset.name, request.source)
     legacy = check_legacy(request.legacy, task, method.name, discrete=trajectories.discrete)
     _check_actions(request, trajectories, task)
@@ -164,6 +155,26 @@ def _model_shape(language_model: str) -> dict[str, Any]:
     from ..lm.checkpoints import model_shape
 
     return model_shape(language_model)
+
+
+def _check_track(method: Method, dataset: str) -> None:
+    """Raise a `UserError` unless the method learns from data sets."""
+    if method.track != OfflineConfig.track:
+        raise UserError(
+            f"method '{method.name}' is of track '{method.track}', and '{dataset}' is a data set; choose from: "
+            f"{', '.join(methods_of(OfflineConfig.track))}"
+        )
+
+
+def _policy(request: RunRequest, method: Method, task: Task, language_model: str) -> Any:
+    """The settings of the method: its own, the profile's, those that were asked for."""
+    from .build import policy_config
+
+    overrides = overrides_for(request.profile, task.name, method.name)
+    if method.matched:
+        overrides = overrides | _model_shape(language_model)
+    given = changed(policy_config(method.name, overrides), request.settings, f"setting of {method.name}")
+    return _with_corpus(given, request)
 
 
 def _with_corpus(policy: Any, request: RunRequest) -> Any:

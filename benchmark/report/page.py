@@ -64,6 +64,48 @@ def render_page(
     contents: Contents, strips: Mapping[str, list[Strip]], rewinds: Mapping[str, list[Rewound]] = MappingProxyType({})
 ) -> str:
     """The page as text; `strips` are the pictures of each setting, by its anchor, `rewinds` the rewind curves."""
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
+    low, high = _range(contents)
+    together = overall(contents.runs)
+    parts = [(setting, part_of(setting)) for setting in contents.settings]
+    template = _environment().get_template("report.html")
+    return template.render(
+        contents=contents,
+        policy=_policy(style, FIRST_SCRIPT, script),
+        style=Markup(style),
+        first_script=Markup(FIRST_SCRIPT),
+        script=Markup(script),
+        marker_shapes=svg.marker_shapes(),
+        version=contents.rows[0].values["version"],
+        finished=max(contents.distinct("finished_at"), default=""),
+        tiles=_tiles(contents),
+        choices=_choices(contents),
+        glossary=[(name, title, METHODS[name].summary) for name, title in _methods(contents) if name in METHODS],
+        best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
+        tracks=_tracks(contents),
+        on_data=any(setting.on_data for setting in contents.settings),
+        kinds=_kinds(together.blocks),
+        subject=_subject(contents),
+        terms=terms_of(contents),
+        charts={setting.anchor: _charts(setting) for setting in contents.settings},
+        tables={setting.anchor: part and part.table(setting) for setting, part in parts},
+        passages={setting.anchor: part.passages(setting) if part else [] for setting, part in parts},
+        overall=together,
+        published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
+        own_scores=OWN_SCORES,
+        scored_by_themselves=_scored_by_themselves(contents),
+        strips=strips,
+        rewinds=rewinds,
+        rewind_charts=rewind_charts,
+        repeated=any(row.values["seeds"] > 1 for row in contents.rows),
+        low=low,
+        high=high,
+    )
+
+
+def _environment() -> Environment:
+    """Templates, and what they call."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -96,44 +138,7 @@ def render_page(
         "about_task": _about_task,
         "held_out_lines": held_out_lines,
     }
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8") + _method_colours()
-    low, high = _range(contents)
-    together = overall(contents.runs)
-    parts = [(setting, part_of(setting)) for setting in contents.settings]
-    text = environment.get_template("report.html").render(
-        contents=contents,
-        policy=_policy(style, FIRST_SCRIPT, script),
-        style=Markup(style),
-        first_script=Markup(FIRST_SCRIPT),
-        script=Markup(script),
-        marker_shapes=svg.marker_shapes(),
-        version=contents.rows[0].values["version"],
-        finished=max(contents.distinct("finished_at"), default=""),
-        tiles=_tiles(contents),
-        choices=_choices(contents),
-        glossary=[(name, title, METHODS[name].summary) for name, title in _methods(contents) if name in METHODS],
-        best={row.anchor for setting in contents.settings for row in _clearly_best(setting)},
-        tracks=_tracks(contents),
-        on_data=any(setting.on_data for setting in contents.settings),
-        kinds=_kinds(together.blocks),
-        subject=_subject(contents),
-        terms=terms_of(contents),
-        charts={setting.anchor: _charts(setting) for setting in contents.settings},
-        tables={setting.anchor: part and part.table(setting) for setting, part in parts},
-        passages={setting.anchor: part.passages(setting) if part else [] for setting, part in parts},
-        overall=together,
-        published_rows={setting.anchor: published_rows(setting) for setting in contents.settings},
-        own_scores=OWN_SCORES,
-        scored_by_themselves=_scored_by_themselves(contents),
-        strips=strips,
-        rewinds=rewinds,
-        rewind_charts=rewind_charts,
-        repeated=any(row.values["seeds"] > 1 for row in contents.rows),
-        low=low,
-        high=high,
-    )
-    return text
+    return environment
 
 
 def _method_colours() -> str:
