@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -142,9 +143,20 @@ def _loss_of_ids(model: PreTrainedModel, ids: Array) -> float:
     batch_size = min(8, max(1, MOST_LOGITS // (positions * vocabulary)))
     total = 0.0
     reach = WINDOWS * (positions - 1)
-    for start in tqdm(
-        range(0, len(ids) - 1, reach), desc="scoring", unit=f" {WINDOWS} windows", leave=False, disable=None
-    ):
-        part = ids[start : start + reach + 1]
-        total += held_out_loss(model, part, batch_size) * (len(part) - 1)
+    starts = range(0, len(ids) - 1, reach)
+    with fused_attention(model):
+        for start in tqdm(starts, desc="scoring", unit=f" {WINDOWS} windows", leave=False, disable=None):
+            part = ids[start : start + reach + 1]
+            total += held_out_loss(model, part, batch_size) * (len(part) - 1)
     return total / (len(ids) - 1)
+
+
+@contextmanager
+def fused_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let a model read with transformers' fused kernel meanwhile: where nothing is learned it is the fastest."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)

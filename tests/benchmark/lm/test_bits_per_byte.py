@@ -49,6 +49,15 @@ def test_every_token_of_the_file_is_scored_once(tiny_gpt2: Path, text: Path) -> 
     assert row["bits_per_byte"] == pytest.approx(expected * (len(ids) - 1) / math.log(2) / row["bytes"], rel=1e-5)
 
 
+def test_a_model_reads_with_the_fused_kernel_only_meanwhile(tiny_gpt2: Path, tiny_llama: Path) -> None:
+    for folder in (tiny_gpt2, tiny_llama):
+        model = load_language_model(str(folder))
+        with pytest.raises(KeyError), bits_per_byte.fused_attention(model):
+            assert model.config._attn_implementation == "sdpa"
+            raise KeyError
+        assert model.config._attn_implementation == "eager"
+
+
 @pytest.mark.parametrize("characters", [7, 64, 150])
 def test_a_text_read_in_pieces_has_the_same_tokens(
     tiny_gpt2: Path, tmp_path: Path, characters: int, monkeypatch: pytest.MonkeyPatch
