@@ -136,12 +136,12 @@ def _make(config: FinetuneConfig, path: Path) -> None:
     elif recipe.kind == "cloning":
         shown = experts(environment, config.staged_task, recipe, config.pretraining_seed)
         clone(agent, shown, recipe, config.pretraining_seed)
-        warm_up_critic(agent, environment, recipe.critic_rounds, config)
+        if recipe.critic_warm_up:
+            warm_up_critic(agent, environment, recipe.critic_warm_up, config)
         memory = transitions_of(shown, recipe.memory)
         data_hash = shown.hash
     else:
         learn(agent, environment, recipe, stages, config)
-        warm_up_critic(agent, environment, recipe.critic_rounds, config)
         memory = remembered(agent, environment, recipe.memory, stages, config)
         data_hash = ""
     tensors = {name: tensor for name, tensor in agent.state_dict().items() if name.startswith(PARTS)}
@@ -252,10 +252,7 @@ def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: 
 
 def warm_up_critic(agent: Agent, environment: StagedEnvironment, count: int, config: FinetuneConfig) -> None:
     """Let the critic learn for some rounds what pi* is worth, from episodes that begin in its first stage."""
-    if not count:
-        return
-    if not isinstance(agent, PPO):
-        raise UserError(f"pretraining.critic_rounds is {count}, but {config.agent} has no critic; leave it out")
+    assert isinstance(agent, PPO)
     kind: type[PPORounds] = RecurrentRounds if isinstance(agent, RecurrentPPO) else PPORounds
     rng = np.random.default_rng([config.pretraining_seed, count])
     size = (config.environments, config.rollout_steps)

@@ -19,10 +19,10 @@ from ..runs.tracks import Wanted
 from .build import AGENTS, build_agent, build_environment, build_retention, pretraining_of, retention_name, spec_of
 from .config import CONTROL, ENVIRONMENT, PRETRAINING, RETENTION, FinetuneConfig
 from .pretrained import path_of, pretrained
-from .settings import SETTINGS, Budget, RecordedPretrainingConfig
+from .settings import SETTINGS, Budget, PretrainingConfig, RecordedPretrainingConfig
 
 LONGEST = 1_000_000  # steps of an episode
-MOST_COLLECTED = 1_000_000  # steps of a round
+MOST_COLLECTED = 1_000_000  # steps of a round, or of an expert
 # The only form of the Fisher information that there is of continuous actions, and of a policy that remembers.
 ESTIMATES = {"sac": "exact", "recurrent-ppo": "batch"}
 
@@ -121,12 +121,24 @@ def _check_parts(config: FinetuneConfig) -> None:
     pretraining = pretraining_of(config)
     if isinstance(pretraining, RecordedPretrainingConfig) and not pretraining.noise:
         raise UserError("pretraining.noise is empty; give a strength or more, e.g. [0.0, 0.1, 0.2]")
+    if isinstance(pretraining, PretrainingConfig):
+        _check_cloning(pretraining, config.agent)
     if pretraining.kind == "learning" and config.agent != "reinforce":
         raise UserError(f"pretraining.kind is 'learning', and {config.agent} has only been cloned; give cloning")
     estimate = config.settings_of(RETENTION).get("estimate")
     wanted = ESTIMATES.get(config.agent, estimate)
     if estimate != wanted and estimate is not None:
         raise UserError(f"retention.estimate is '{estimate}', which {config.agent} does not have; give {wanted}")
+
+
+def _check_cloning(pretraining: PretrainingConfig, agent: str) -> None:
+    """Refuse a critic's warm-up where there is no critic, and more of an expert's steps than fit into memory."""
+    if pretraining.critic_warm_up and agent == "reinforce":
+        raise UserError(
+            f"pretraining.critic_warm_up is {pretraining.critic_warm_up}, and {agent} has no critic; leave it out"
+        )
+    if pretraining.transitions > MOST_COLLECTED:
+        raise UserError(f"pretraining.transitions is {pretraining.transitions}; give at most {MOST_COLLECTED}")
 
 
 def _check_room(config: FinetuneConfig, capacity: int) -> None:

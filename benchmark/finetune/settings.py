@@ -36,7 +36,7 @@ class PretrainingConfig:
     batch_size: Count = 256  # of cloning
     learning_rate: Positive = 1e-3  # of cloning, by Adam
     label_smoothing: Share = 0.05  # of cloning: keeps the clone's probabilities off 0 and 1
-    critic_rounds: Delay = 0  # of the critic, on play of pi* from its first stage on; 0: it begins as it is drawn
+    critic_warm_up: Delay = 0  # rounds of the critic, on play of pi* from its first stage on; 0: it begins as drawn
     seed: Seed | None = None  # of pi*; None: each run's own
 
 

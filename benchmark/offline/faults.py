@@ -2,9 +2,9 @@
 
 Everything here is right by default; `--legacy NAME` puts one fault back. Line numbers are of the published code
 (srzer/LaMo-2023 at 3e4fcc8) unless another project is named. Light: the command line's help reads this table.
-What a fault does is in `faulty_data.py` (data and evaluation), `faulty_model.py` (networks) and, for the learning
-rate, at the end of this file; `best-target` in `runs/config.py`, which keeps all targets, and `scores/collect.py`,
-which picks one.
+What a fault does is in `faulty_data.py` (data and evaluation), `faulty_model.py` (the language model),
+`faulty_policy.py` (the head) and, for the learning rate, at the end of this file; `best-target` in `runs/config.py`,
+which keeps all targets, and `scores/collect.py`, which picks one.
 """
 
 import math

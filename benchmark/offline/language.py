@@ -1,4 +1,4 @@
-"""The language model of a run, and the English that it reads: whether they are at hand, and the ones it began with."""
+"""The language model of a run and the English that it reads: checked, hashed, and built into a LaMo."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -53,7 +53,8 @@ def untrained_player(folder: Path, config: OfflineConfig, device: torch.device) 
     """The policy of the run in `folder` as it was before training."""
     if not (folder / DATA_FACTS).is_file():
         return build_policy(config, training_subset(config), device)
-    return build_player(with_language_model(config, config.lm), read_data_facts(folder, config), device)
+    checked = with_language_model(config, config.lm)  # a `UserError` where that is another than it was trained with
+    return build_player(checked, read_data_facts(folder, config), device)
 
 
 def write_data_facts(folder: Path, run: Path, config: OfflineConfig) -> None:

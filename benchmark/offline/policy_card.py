@@ -162,7 +162,7 @@ def _played(folder: Path, config: OfflineConfig) -> dict[str, Any]:
 
 
 def _trained(done: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a card that were noted at the end of training; runs of old lack some."""
+    """The values of a card that were noted at the end of training; older runs lack some."""
     on_a_machine = {"device", "threads"} <= done.keys()
     return {
         "params_total": done["params_total"],

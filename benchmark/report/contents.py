@@ -16,7 +16,7 @@ from ..scores.collect import collect, finished, left_out
 from ..scores.labels import label, method_order, short_label, titles_of, with_named_model
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
-from ..scores.variants import base_values
+from ..scores.variants import differing, values_of
 
 SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 DATA_SET = "data set"
@@ -93,13 +93,27 @@ class Setting:
         return [row for row in self.rows if not row.variant] or self.rows
 
     @property
-    def base(self) -> list[str]:
-        """Settings of rows that are no variants, where variants have others, each as in "steps=20"."""
-        found: dict[str, None] = {}
-        for row in self.drawn:
-            alike = [r for r in self.rows if (r.method, r.values["lm"]) == (row.method, row.values["lm"]) and r.variant]
-            found |= dict.fromkeys(base_values(row.runs[0].settings, [other.runs[0].settings for other in alike]))
-        return sorted(found) if any(not row.variant for row in self.rows) else []
+    def bases(self) -> dict[str, str]:
+        """The settings, as in "steps=20", of rows that variants differ from, by the titles of these rows.
+
+        Left out is what rows of one title, at several shares of the data, don't have in common.
+        """
+        plain: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if not row.variant:
+                plain.setdefault(row.title, []).append(row)
+        titles: dict[str, list[str]] = {}
+        for title, rows in plain.items():
+            names = set().union(*(differing([row.runs[0], *self._variants_of(row)]) for row in rows))
+            common = set.intersection(*(values_of(row.runs[0], names) for row in rows))
+            titles.setdefault(", ".join(sorted(common)), []).append(title)
+        return {", ".join(of): values for values, of in titles.items() if values}
+
+    def _variants_of(self, row: Row) -> list[FinishedRun]:
+        """A run of each row that differs from a row in nothing but settings."""
+        alike = ("method", "lm", "fraction")
+        found = [other for other in self.rows if other.variant]
+        return [o.runs[0] for o in found if all(o.values[name] == row.values[name] for name in alike)]
 
     @property
     def fractions(self) -> list[float]:
@@ -252,8 +266,8 @@ def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> 
 
 
 def _with_numbers(title: str) -> list[str | float]:
-    """A sorting key that puts "distance=5" before "distance=10"."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", title)
+    """A sorting key that puts "distance=5" before "distance=10", and "rate=1e-05" before both."""
+    parts = re.split(r"((?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", title)
     return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 

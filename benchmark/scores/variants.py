@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .run import FinishedRun
@@ -41,12 +41,16 @@ def split_variants(groups: Sequence[Part]) -> list[dict[str, Part]]:
     ]
 
 
-def base_values(base: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings of a base in which others differ from it, each as in "steps=20", sorted; hashes are left out."""
-    names = {
-        name for other in others for name in {*base, *other} if _frozen(base.get(name)) != _frozen(other.get(name))
-    }
-    return [_part(name, base.get(name)) for name in sorted(names) if not name.endswith("_hash")]
+def differing(runs: Sequence[FinishedRun]) -> set[str]:
+    """The names of settings in which runs differ, but for hashes."""
+    return {name for name in _differing([[run] for run in runs]) if not name.endswith("_hash")}
+
+
+def values_of(run: FinishedRun, names: Iterable[str]) -> set[str]:
+    """Settings of a run, each as in "steps=20"."""
+    defaults = {f"policy.{name}": value for name, value in run.config.later_settings.items()}
+    values = defaults | run.fields  # `settings` lack those that came later and are as they were
+    return {_part(name, values.get(name)) for name in names}
 
 
 def _by_age(group: Part) -> dict[str, Part]:

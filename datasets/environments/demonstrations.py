@@ -54,7 +54,7 @@ class Play:
 
 
 def side_by_side(environment: StagedEnvironment, count: int) -> int:
-    """The environments that play `count` steps: for few steps few, so that these get to the end of the stage."""
+    """The number of environments that play `count` steps: few for few, so that these get to the end of the stage."""
     return min(SIDE_BY_SIDE, max(1, count // environment.horizon))
 
 

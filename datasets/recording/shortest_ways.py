@@ -4,11 +4,12 @@ An episode is a visit to a stage, to its success, its time-out or the end of the
 were taken. What the expert chose in each step, which is what a clone learns, is in its `infos`, as `choice`; there are
 also the number of the `stage`, and whether the task's episode `ended` with the step.
 
-Shapes: T steps of E environments side by side, B = T * E.
+Shapes: T steps of E environments side by side; B of these, all or nearly all.
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,6 @@ from ..environments.demonstrations import Demonstrations, Play, play, side_by_si
 from ..environments.staged_tasks import StagedTask
 from ..environments.stages import StagedEnvironment
 from ..errors import UserError
-from ..sources.minari import step_infos
 from ..sources.recorded import minari_root
 from .stage_recording import StageRecording
 
@@ -38,14 +38,16 @@ class Ways:
 
 
 def recording_of(task: StagedTask, ways: Ways, stage: int) -> StageRecording:
-    """The recording of play that begins with a stage."""
-    return StageRecording(task, stage, asdict(ways), ALGORITHM, (task.simulator, "gymnasium"))
+    """The recording of play that begins with a stage; another version of this package makes its own."""
+    plan = asdict(ways) | {"version": version("lamobench")}
+    return StageRecording(task, stage, plan, ALGORITHM, (task.simulator, "gymnasium"))
 
 
 def recorded_ways(environment: StagedEnvironment, task: StagedTask, ways: Ways, stage: int) -> Demonstrations:
-    """The steps of play that begins with a stage; it is recorded first where it isn't there yet.
+    """The steps (B,) of play that begins with a stage; it is recorded first where it isn't there yet.
 
-    The environment is one of the task's. Steps of all environments come one after another, as they were played.
+    The environment is one of the task's. Rows are in the order of time: a step of each environment in turn. Raises a
+    `UserError` if the recording is damaged, or not what was to be recorded.
     """
 
     def played() -> Iterator[EpisodeBuffer]:
@@ -56,12 +58,14 @@ def recorded_ways(environment: StagedEnvironment, task: StagedTask, ways: Ways, 
     found = recording.trajectories(environment, played)
     environments = side_by_side(environment, ways.steps)
     expected = -(-ways.steps // environments) * environments
-    if found.num_steps != expected:
+    infos = recording.infos(INFOS)
+    most = {"choice": environment.action_space.n, "stage": len(environment.stages), "ended": 2}
+    sound = all(((values >= 0) & (values < most[name])).all() for name, values in infos.items())
+    if found.num_steps != expected or not sound:
         raise UserError(
-            f"Minari data set '{recording.minari_id}' in {minari_root()} has {found.num_steps} steps, expected "
-            f"{expected}; delete its folder, and it is recorded anew"
+            f"Minari data set '{recording.minari_id}' is not the play of {expected} steps that was to be recorded; "
+            f"delete the folder {minari_root() / recording.minari_id}, and it is recorded anew"
         )
-    infos = step_infos(recording.minari_id, minari_root(), INFOS)
     after = np.roll(found.observations, -1, axis=0)
     after[found.offsets[1:] - 1] = found.last_observations
     order = np.arange(expected).reshape(environments, -1).T.ravel()[: ways.steps]

@@ -3,19 +3,24 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import minari
+import numpy as np
 from minari.data_collector import EpisodeBuffer
+from numpy.typing import NDArray
 
 from .. import storage
 from ..environments.staged_tasks import StagedTask
 from ..environments.stages import StagedEnvironment
-from ..sources.minari import read
+from ..errors import UserError
+from ..sources.minari import read, step_infos
+from ..sources.minari_files import AGAIN
 from ..sources.recorded import minari_root
 from ..trajectories import Trajectories
 from .collect import keep, with_room
@@ -33,7 +38,7 @@ class StageRecording:
 
     @property
     def minari_id(self) -> str:
-        """The Minari id; all that decides what the recording holds is in it."""
+        """The Minari id; the whole plan and the task's options are in it, not the versions of packages."""
         recipe = json.dumps([asdict(self.task.options), self.plan, self.stage], sort_keys=True)
         digest = hashlib.sha256(recipe.encode()).hexdigest()
         stage = self.task.stages[self.stage].replace(" ", "-")
@@ -46,9 +51,26 @@ class StageRecording:
         name = self.minari_id.partition("/")[2]
         root = minari_root()
         with storage.plain_disk_errors():
-            if (root / self.minari_id).is_dir():
+            if not (root / self.minari_id).is_dir():
+                return keep(self.minari_id, root, name, partial(self._write, environment, played))
+            with self._advice():
                 return read(self.minari_id, root, dataset=name, source="recorded")
-            return keep(self.minari_id, root, name, partial(self._write, environment, played))
+
+    def infos(self, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Whole numbers that were noted of each step, by name (`step_infos`)."""
+        with self._advice():
+            return step_infos(self.minari_id, minari_root(), names)
+
+    @contextmanager
+    def _advice(self) -> Iterator[None]:
+        """Say of any damage how to mend it."""
+        try:
+            yield
+        except UserError as error:
+            problem = str(error).removesuffix(f"; {AGAIN}")
+            raise UserError(
+                f"{problem}; delete the folder {minari_root() / self.minari_id}, and it is recorded anew"
+            ) from None
 
     def _write(self, environment: StagedEnvironment, played: Callable[[], Iterable[EpisodeBuffer]]) -> None:
         """Play, and let Minari write what was played to its current root, a folder in `minari_root`."""

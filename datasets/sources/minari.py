@@ -97,7 +97,7 @@ def read(minari_id: str, root: Path, dataset: str, source: str = "minari") -> Tr
 def step_infos(minari_id: str, root: Path, names: Sequence[str]) -> dict[str, Array]:
     """Whole numbers that a data set holds of each step in its `infos`, end to end (B,) int64, by their names.
 
-    Raises a `UserError` where an episode has another number of them.
+    Raises a `UserError` where an episode has none, another number of them, or other than whole numbers.
     """
     found: dict[str, list[Array]] = {name: [] for name in names}
     for episode in _episodes(_open(minari_id, root), root / minari_id):

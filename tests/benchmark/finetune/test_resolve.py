@@ -58,11 +58,16 @@ def test_an_imperfect_clone_was_shown_every_stage_to_its_end() -> None:
 
 
 def test_the_critic_of_pi_star_can_be_warmed_up(tiny: Tiny) -> None:
-    drawn, warm = (pretrained(tiny(pretraining__critic_rounds=rounds)).weights for rounds in (0, 2))
+    drawn, warm = (pretrained(tiny(pretraining__critic_warm_up=rounds)).weights for rounds in (0, 2))
     changed = {name.partition(".")[0] for name, tensor in drawn.items() if not torch.equal(tensor, warm[name])}
     assert changed == {"critic"}
-    with pytest.raises(UserError, match="critic_rounds is 1, but reinforce has no critic; leave it out"):
-        pretrained(tiny("apple-retrieval", pretraining__critic_rounds=1))
+
+
+def test_a_warm_up_of_no_rounds_is_none(tiny: Tiny) -> None:
+    config = tiny()
+    assert config.policy["pretraining.critic_warm_up"] == 0
+    former = replace(config, policy={k: v for k, v in config.policy.items() if k != "pretraining.critic_warm_up"})
+    assert (former.id, path_of(former)) == (config.id, path_of(config))
 
 
 def test_pi_star_is_made_on_one_thread(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +115,11 @@ def test_settings_say_what_they_are_of(tiny: Tiny) -> None:
         (Wanted("grid-relay", budget={"environments": 10**9}), "environments is 1000000000; give 1 to 1000"),
         (Wanted("grid-relay", budget={"evaluation_episodes": 10**9}), "evaluation_episodes is 1000000000; give 1 to"),
         (Wanted("grid-relay", budget={"rollout_steps": 10**9}), "make rounds of 64000000000 steps; give at most"),
+        (
+            Wanted("apple-retrieval", settings={"pretraining.critic_warm_up": 1}, plan=True),
+            "critic_warm_up is 1, and reinforce has no critic; leave it out",
+        ),
+        (Wanted("grid-relay", settings={"pretraining.transitions": 10**12}), "transitions is 1000000000000; give at m"),
         (Wanted("grid-relay", settings={"pretraining.kind": "learning"}), "ppo has only been cloned; give cloning"),
         (Wanted("grid-relay", settings={"log_std_range": [2, -5]}), r"log_std_range is \[2, -5\]; give two numbers"),
         (Wanted("grid-relay", settings={"log_std_range": [1]}), r"\[1\] is no value for log_std_range; give one like"),

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ import torch
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.lm import bits_per_byte
-from lamobench.benchmark.lm.bits_per_byte import score_text
+from lamobench.benchmark.lm.bits_per_byte import score_text, text_loss
 from lamobench.benchmark.lm.checkpoints import load_language_model, load_tokenizer
 from lamobench.benchmark.lm.ngrams import bigram_loss
 from lamobench.datasets.corpora import load_corpus
 from lamobench.datasets.errors import UserError
+from lamobench.datasets.measured_text import MeasuredText
 
 TEXT = "\ufeffthe mean of the array\r\n\r\nnaïve café — 東京 🎉 <|endoftext|>  two  spaces\tand\n" * 12
 
@@ -49,13 +51,22 @@ def test_every_token_of_the_file_is_scored_once(tiny_gpt2: Path, text: Path) -> 
     assert row["bits_per_byte"] == pytest.approx(expected * (len(ids) - 1) / math.log(2) / row["bytes"], rel=1e-5)
 
 
-def test_a_model_reads_with_the_fused_kernel_only_meanwhile(tiny_gpt2: Path, tiny_llama: Path) -> None:
-    for folder in (tiny_gpt2, tiny_llama):
-        model = load_language_model(str(folder))
-        with pytest.raises(KeyError), bits_per_byte.fused_attention(model):
-            assert model.config._attn_implementation == "sdpa"
-            raise KeyError
-        assert model.config._attn_implementation == "eager"
+@pytest.mark.parametrize("family", ["tiny_gpt2", "tiny_llama"])
+def test_a_model_reads_with_the_fused_kernel_only_meanwhile(
+    family: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(request.getfixturevalue(family))
+    model = load_language_model(folder)
+    used = []
+
+    def interrupted(model: Any, *_: Any) -> float:
+        used.append(model.config._attn_implementation)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bits_per_byte, "held_out_loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        text_loss(model, load_tokenizer(folder), MeasuredText("some", "the mean of the array"), folder)
+    assert (used, model.config._attn_implementation) == (["sdpa"], "eager")
 
 
 @pytest.mark.parametrize("characters", [7, 64, 150])

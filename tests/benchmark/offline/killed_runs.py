@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from lamobench.benchmark.offline import language as language
+from lamobench.benchmark.offline import language as language  # before anything forks: it takes seconds
 from lamobench.benchmark.offline import loop as loop
 from lamobench.benchmark.offline.config import OfflineConfig
 from lamobench.benchmark.runs.store import run_folder

@@ -59,21 +59,40 @@ def test_variants_are_rows_but_not_drawn(runs_root: Path, write_run: WriteRun) -
     assert [row.title for row in setting.rows] == ["BC", "BC (hidden=7)"]
     assert [row.title for row in setting.drawn] == ["BC"]
     assert setting.methods == [("bc", "BC")]
-    assert setting.base == ["hidden=256"]
+    assert setting.bases == {"BC": "hidden=256"}
 
 
 def test_variants_are_in_the_order_of_their_numbers(runs_root: Path, write_run: WriteRun) -> None:
-    for hidden in (10, 256, 5):
-        write_run([[1.0]], headline_evaluations=1, policy={"hidden": hidden})
-    rows = read_contents(runs_root).rows
-    assert [row.title for row in rows] == ["BC", "BC (hidden=10)", "BC (hidden=256)"]
+    for rate in (1.0, 0.001, 1e-5, 10.0, 9.0):
+        write_run([[1.0]], headline_evaluations=1, policy={"learning_rate": rate})
+    rates = [row.title.partition("=")[2].rstrip(")") for row in read_contents(runs_root).rows]
+    assert rates == ["", "0.001", "1.0", "9.0", "10.0"]
+    assert read_contents(runs_root).settings[0].bases == {"BC": "learning_rate=1e-05"}
 
 
 def test_rows_that_differ_in_nothing_have_no_base_to_say(runs_root: Path, write_run: WriteRun) -> None:
     write_run([[1.0]], method="bc", headline_evaluations=1)
     write_run([[1.0]], method="dt", headline_evaluations=1, policy={"hidden": 7})
     ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
-    assert setting.base == []
+    assert setting.bases == {}
+
+
+def test_a_base_is_said_of_a_method_where_it_is_the_same_at_all_shares(runs_root: Path, write_run: WriteRun) -> None:
+    for method, hidden in (("bc", 7), ("bc", 256), ("dt", 8), ("dt", 9)):
+        write_run([[1.0]], method=method, fraction=0.5, headline_evaluations=1, policy={"hidden": hidden})
+    ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
+    assert setting.bases == {"DT": "hidden=8", "BC": "hidden=7"}
+    write_run([[1.0]], method="bc", fraction=1.0, headline_evaluations=1, policy={"hidden": 256})
+    ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
+    assert setting.bases == {"DT": "hidden=8"}
+
+
+def test_a_base_says_the_default_of_a_setting_that_came_later(runs_root: Path, write_run: WriteRun) -> None:
+    for share in (0.1, 0.5):
+        write_run([[1.0]], headline_evaluations=1, policy={"hidden": 256, "best_share": share})
+    write_run([[1.0]], headline_evaluations=1)
+    ((setting,),) = [page.settings for page in read_contents(runs_root).pages]
+    assert setting.bases == {"BC": "best_share=1.0"}
 
 
 def test_runs_that_have_no_mean_are_refused_and_the_others_shown(runs_root: Path, write_run: WriteRun) -> None:

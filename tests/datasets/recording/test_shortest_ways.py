@@ -1,6 +1,7 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
+import h5py
 import minari
 import numpy as np
 import pytest
@@ -60,5 +61,38 @@ def test_recordings_of_other_plans_have_other_names() -> None:
 def test_a_recording_of_other_steps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortest_ways, "recording_of", lambda *_: recording_of(TASK, WAYS, 0))
     recorded_ways(GridRelay(), TASK, WAYS, 0)
-    with pytest.raises(UserError, match=r"has 1512 steps, expected 800; delete its folder, and it is recorded anew"):
+    with pytest.raises(UserError, match=r"is not the play of 800 steps that was to be recorded; delete the folder /"):
         recorded_ways(GridRelay(), TASK, replace(WAYS, steps=800), 0)
+
+
+def test_fewer_steps_than_environments_are_as_many_as_were_asked_for() -> None:
+    assert len(recorded_ways(GridRelay(), TASK, replace(WAYS, steps=5), 0).actions) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "line"),
+    [
+        ("choice", 4, "is not the play of 1512 steps that was to be recorded"),
+        ("stage", -1, "is not the play of 1512 steps that was to be recorded"),
+        ("ended", 2, "is not the play of 1512 steps that was to be recorded"),
+        ("choice", 0.5, "infos 'choice'"),
+        ("choice", None, r"infos 'choice' have the shape \(0,\), expected \(\d+,\)"),
+    ],
+)
+def test_infos_that_can_t_be_are_refused(name: str, values: float | None, line: str) -> None:
+    recorded_ways(GridRelay(), TASK, WAYS, 0)
+    with h5py.File(folder_of(WAYS, 0) / "main_data.hdf5", "r+") as file:
+        infos = file["episode_3"]["infos"]
+        length = len(infos[name])
+        del infos[name]
+        if values is not None:
+            infos[name] = np.full(length, values)
+    with pytest.raises(UserError, match=rf"{line}.*; delete the folder /.*, and it is recorded anew"):
+        recorded_ways(GridRelay(), TASK, WAYS, 0)
+
+
+def test_a_damaged_recording_says_how_to_mend_it() -> None:
+    recorded_ways(GridRelay(), TASK, WAYS, 0)
+    (folder_of(WAYS, 0) / "main_data.hdf5").write_bytes(b"no HDF5")
+    with pytest.raises(UserError, match=r"damaged.*; delete the folder /.*, and it is recorded anew"):
+        recorded_ways(GridRelay(), TASK, WAYS, 0)
