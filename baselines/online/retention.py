@@ -225,6 +225,7 @@ class RetentionMethod:
     build: type[Retention]
     config: type[Any]  # of its settings, all of which have defaults
     replay: bool = False  # whether it needs an agent with a replay buffer
+    strength: str = "coefficient"  # the setting that says how much is kept
 
 
 RETENTIONS = {
@@ -232,7 +233,7 @@ RETENTIONS = {
     "bc": RetentionMethod("behavioural cloning", BehavioralCloning, BehavioralCloningConfig),
     "ks": RetentionMethod("kickstarting", Kickstarting, KickstartingConfig),
     "ewc": RetentionMethod("elastic weight consolidation", ElasticWeights, ElasticWeightsConfig),
-    "em": RetentionMethod("episodic memory", EpisodicMemory, EpisodicMemoryConfig, replay=True),
+    "em": RetentionMethod("episodic memory", EpisodicMemory, EpisodicMemoryConfig, replay=True, strength="share"),
     "l2-init": RetentionMethod("pull towards the first weights", Anchored, AnchoredConfig),
 }
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Tune:
     """Choose settings of methods, one at a time: the value with the largest area under the learning curve.
 
-    Of tasks in stages the coefficient of each way to retain what a policy knew; of text games temperature and learning
-    rates. The choice goes into the track's `settings.py` by hand."""
+    Of tasks in stages the coefficient of each way to retain what a policy knew, or the share of its episodic memory; of
+    text games temperature and learning rates. The choice goes into the track's `settings.py` by hand."""
 
     task: Positional[str]
     """Task in stages, such as grid-relay, or text game, such as tidy-medium."""

@@ -120,6 +120,7 @@ _ROBOTIC: dict[str, dict[str, Any]] = {
     "finetune-ks": {"coefficient": 1.0, "decay": 1.0},
     "finetune-ewc": {"coefficient": 100.0},
     "finetune-l2-init": {"coefficient": 1.0},
+    "finetune-em": {"share": 0.1},
 }
 # The paper's coefficients (Appendix B), which were chosen at its size and for its network.
 _NETHACK: dict[str, dict[str, Any]] = {
@@ -165,6 +166,7 @@ SETTINGS = {
         pretraining=RecordedPretrainingConfig(),
         policy={"hidden": (128, 128, 128), "initial_temperature": 0.05, "start_steps": 1000},
         retention=_ROBOTIC,
+        tried={"finetune-em": (0.01, 0.03, 0.1)},  # a run has 12,000 steps, and pi* 10,000 in a buffer of 100,000
         warm_up=0.05,
     ),
     # As published, but for pi*, which the paper trains by SAC: about five processor hours a run.

@@ -82,5 +82,6 @@ SETTINGS = TaskSettings(
         "finetune-l2-init": {"coefficient": 1.0},
         "finetune-em": {"share": 0.2},
     },
+    tried={"finetune-em": (0.1, 0.2)},
     warm_up=0.5,
 )

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lamobench.baselines.online.retention import RETENTIONS
 from lamobench.benchmark.finetune import track
-from lamobench.benchmark.finetune.build import build_environment, pretraining_of
+from lamobench.benchmark.finetune.build import build_environment, pretraining_of, retention_name
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.pretrained import experts, make, path_of, pretrained
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
@@ -205,16 +206,28 @@ def test_a_clone_does_what_it_was_shown(tiny: Tiny) -> None:
 def test_what_was_chosen_is_among_what_is_tried() -> None:
     for settings in SETTINGS.values():
         for method, values in settings.tried.items():
-            assert settings.retention[method]["coefficient"] in values
+            assert settings.retention[method][RETENTIONS[retention_name(method)].strength] in values
     tried = [trial.value for trial in trials(Wanted("apple-retrieval", ("finetune-ewc",), (1000,)), "", ())]
     assert tried == [1.0, 3.0, 10.0, 100.0, 1000.0]
     assert [trial.value for trial in trials(Wanted("grid-relay", ("finetune-bc",), (1000,)), "", ())] == [0.01, 0.1, 1]
 
 
+def test_of_episodic_memory_its_share_is_chosen() -> None:
+    every = trials(Wanted("reach", seeds=(1000,), plan=True), "", ())
+    assert [(trial.setting, trial.value) for trial in every if trial.method == "finetune-em"] == [
+        ("retention.share", 0.1),
+        ("retention.share", 0.2),
+    ]
+    assert {trial.setting for trial in every if trial.method != "finetune-em"} == {"retention.coefficient"}
+    assert {trial.method for trial in trials(Wanted("reach", seeds=(1000,), plan=True), "retention.share", (0.2,))} == {
+        "finetune-em"
+    }
+
+
 def test_tuning_has_seeds_of_its_own() -> None:
     with pytest.raises(UserError, match="seed 3 is for reported runs; seeds for tuning are 1000 and above"):
         trials(Wanted("grid-relay", seeds=(1000, 3)), "", ())
-    with pytest.raises(UserError, match="unknown method with a coefficient 'scratch'"):
+    with pytest.raises(UserError, match="unknown method that retains 'scratch'"):
         trials(Wanted("grid-relay", ("scratch",), (1000,)), "", ())
     with pytest.raises(UserError, match="unknown task to tune"):
         trials(Wanted("hopper", seeds=(1000,)), "", ())
