@@ -5,6 +5,7 @@ starts first. A run whose worker dies is tried again. Two sweeps over the same r
 the other is not working on, waits for the rest, and finds it done.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -79,7 +80,7 @@ def _supervise(state: State, engine: Engine, root: Path, show: Callable[[State],
     while waiting or engine.busy:
         state.slots = engine.slots
         while waiting and engine.busy < state.slots:
-            job = _next(waiting, root)
+            job = _next(waiting, root, record.shared)
             attempts.begin(job)
             engine.start(job)
             state.running |= {run.id for run in job}
@@ -90,12 +91,15 @@ def _supervise(state: State, engine: Engine, root: Path, show: Callable[[State],
         record.write(state)
 
 
-def _next(waiting: list[Job], root: Path) -> Job:
-    """Take the longest job that no other process works on; if all are taken, the longest: its worker will wait."""
-    for number, job in enumerate(waiting):
-        if not any(is_held(root, run) for run in job):
-            return waiting.pop(number)
-    return waiting.pop(0)
+def _next(waiting: list[Job], root: Path, shared: bool) -> Job:
+    """Take the longest job that no other process works on; if all are taken, the longest: its worker will wait.
+
+    With another sweep in the folder, any that is free: both would take the same one, since it is held only when a
+    worker has started, and one would always wait for the other.
+    """
+    free = (number for number, job in enumerate(waiting) if not any(is_held(root, run) for run in job))
+    chosen = random.choice([*free] or [0]) if shared else next(free, 0)
+    return waiting.pop(chosen)
 
 
 def _hear(state: State, job: Job, message: Message, attempts: "_Attempts") -> bool:

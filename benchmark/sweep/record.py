@@ -73,6 +73,11 @@ class Record:
         """A file that is there as long as the sweep lives."""
         return self.folder / "plan.json"
 
+    @property
+    def shared(self) -> bool:
+        """Tell whether another sweep lives in the folder."""
+        return any(is_alive(folder) for folder in self.parent.glob("[!.]*") if folder != self.folder)
+
     def write(self, state: State) -> None:
         """Say where the sweep stands, if it is time to."""
         if time.monotonic() - self.written >= WRITE_EVERY:

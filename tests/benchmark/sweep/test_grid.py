@@ -25,6 +25,7 @@ from lamobench.benchmark.sweep.job import Ended, Pace, Step, train_job
 from lamobench.benchmark.sweep.local import LocalEngine
 from lamobench.benchmark.sweep.options import Workers
 from lamobench.benchmark.sweep.plan import make_plan
+from lamobench.benchmark.sweep.record import Record
 from lamobench.benchmark.sweep.state import State
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.little_runs import Numbers, little_request, little_run, numbers
@@ -297,3 +298,25 @@ def test_pace_is_measured_between_reports() -> None:
     assert 0.001 <= sent[1].seconds < 0.02  # the share of one of five runs
     alone.report(1000, 1000)  # the last step always is
     assert sent[-1].step == 1000
+
+
+def test_sweeps_that_share_a_folder_do_not_choose_alike(tmp_path: Path) -> None:
+    """Two that are told at once that a run has ended would both take the next, and one would always wait."""
+    jobs = [(run_of(seed),) for seed in range(50)]
+    assert sweeping._next(list(jobs), tmp_path, shared=False) == jobs[0]
+    taken = [sweeping._next(list(jobs), tmp_path, shared=True) for _ in range(20)]
+    assert len({run.seed for (run,) in taken}) > 5
+    with open_run(tmp_path, jobs[0][0], wait=False):
+        assert sweeping._next(list(jobs[:2]), tmp_path, shared=False) == jobs[1]
+        assert sweeping._next(list(jobs[:2]), tmp_path, shared=True) == jobs[1]
+        assert sweeping._next(list(jobs[:1]), tmp_path, shared=True) == jobs[0]
+
+
+def test_a_sweep_knows_of_another_in_its_folder(tmp_path: Path) -> None:
+    plan = make_plan([run_of()], tmp_path)
+    with Record(tmp_path, plan, "local") as first:
+        assert not first.shared
+        with Record(tmp_path, plan, "local") as second:
+            assert first.shared
+            assert second.shared
+        assert not first.shared
