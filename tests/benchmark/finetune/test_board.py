@@ -12,7 +12,6 @@ from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import tuning
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.measures import bounds_of
-from lamobench.benchmark.finetune.tuning import COEFFICIENT
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
 from lamobench.benchmark.runs.stages import HEADER, StageEpisode, stages_csv
@@ -169,7 +168,7 @@ def test_tuning_chooses_the_largest_area_of_each_method(tmp_path: Path) -> None:
         runs = tuple(config_of("finetune-bc", seed, coefficient) for seed in (1000, 1001))
         for config in runs:
             write_run(tmp_path, config, *OUTCOMES[outcome])
-        every.append(Trial("finetune-bc", COEFFICIENT, coefficient, runs))
+        every.append(Trial("finetune-bc", "retention.coefficient", coefficient, runs))
     rows = tuning_rows(every, tmp_path, tuning)
     assert [(row["value"], row["chosen"]) for row in rows] == [(0.01, False), (0.1, True), (1.0, False)]
     assert [row["seeds"] for row in rows] == [2, 2, 2]
