@@ -37,8 +37,10 @@ def trials(wanted: Wanted, setting: str, values: Sequence[float]) -> list[Trial]
 def _values(task: str, method: str) -> Sequence[float]:
     """The strengths of a method that are tried on a task."""
     settings = SETTINGS[task]
+    if tried := settings.tried.get(method):
+        return tried
     usual = float(settings.retention[method][RETENTIONS[retention_name(method)].strength])
-    return settings.tried.get(method) or [float(f"{factor * usual:.4g}") for factor in FACTORS]
+    return [float(f"{factor * usual:.4g}") for factor in FACTORS]
 
 
 def area(run: FinishedRun) -> float:

@@ -212,6 +212,13 @@ def test_what_was_chosen_is_among_what_is_tried() -> None:
     assert [trial.value for trial in trials(Wanted("grid-relay", ("finetune-bc",), (1000,)), "", ())] == [0.01, 0.1, 1]
 
 
+@pytest.mark.parametrize("task", SETTINGS)
+def test_every_way_to_retain_has_a_strength_to_begin_the_search_with(task: str) -> None:
+    for method in methods_for(task):
+        if (name := retention_name(method)) != "none":
+            assert SETTINGS[task].retention[method][RETENTIONS[name].strength] > 0
+
+
 def test_of_episodic_memory_its_share_is_chosen() -> None:
     every = trials(Wanted("reach", seeds=(1000,), plan=True), "", ())
     assert [(trial.setting, trial.value) for trial in every if trial.method == "finetune-em"] == [
