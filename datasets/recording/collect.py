@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import resource
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,6 +27,7 @@ from ..cache import Place
 from ..catalog import find_task, recording_of
 from ..entries import LOCOMOTION_SIZES, Dataset
 from ..environments.simulators import make_environment
+from ..errors import UserError
 from ..processes import START_METHOD, cores, follow_parent
 from ..sources.minari import read
 from ..tasks import Task
@@ -34,6 +36,7 @@ from . import atari, kitchen, locomotion, reacher2d
 from .part import Part
 
 NAMESPACE_FILE = "namespace_metadata.json"  # Minari's; it takes a folder for a namespace when this file is in it
+BOOKKEEPING = 20_000  # bytes of an episode beside its numbers
 ROOM = 16_000_000  # bytes that stay free while HDF5 writes: what it holds back, and its own bookkeeping
 WORTH_A_PROCESS = 20_000  # environment steps: fewer are played sooner than a worker process has started
 
@@ -131,15 +134,23 @@ class Recorder(gymnasium.Wrapper):  # type: ignore[misc]
 
 
 def with_room(episodes: Iterable[EpisodeBuffer], folder: Path) -> Iterator[EpisodeBuffer]:
-    """The episodes, each checked to fit on the disk that `folder` is on; a `UserError` otherwise.
+    """The episodes, each checked to fit on the disk that `folder` is on, and into a file; a `UserError` otherwise.
 
-    HDF5 does not survive a full disk: it can't even close its file, and takes the process down with it. So the disk
-    must not get full while it writes.
+    HDF5 does not survive a full disk or the end of a file's size: it can't even close its file, and takes the process
+    down with it. So neither may be met while it writes.
     """
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = 0
     for episode in episodes:
         columns = (episode.observations, episode.actions)
         size = sum(len(column) * np.asarray(column[0]).nbytes for column in columns)
         storage.check_room(folder, "the next episode", size + ROOM)
+        written += size + BOOKKEEPING
+        if limit != resource.RLIM_INFINITY and written + ROOM > limit:
+            raise UserError(
+                f"a file may have {limit / 1e6:.1f} MB here, and the recording takes {(written + ROOM) / 1e6:.1f} MB "
+                "or more; raise the limit (ulimit -f)"
+            )
         yield episode
 
 

@@ -10,7 +10,7 @@ from lamobench.datasets.environments.demonstrations import Demonstrations, play
 from lamobench.datasets.environments.grid_relay import MAZE, GridRelay
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.recording import shortest_ways
+from lamobench.datasets.recording import collect, shortest_ways
 from lamobench.datasets.recording.shortest_ways import Ways, recorded_ways, recording_of
 from lamobench.datasets.sources.recorded import minari_root
 
@@ -96,3 +96,11 @@ def test_a_damaged_recording_says_how_to_mend_it() -> None:
     (folder_of(WAYS, 0) / "main_data.hdf5").write_bytes(b"no HDF5")
     with pytest.raises(UserError, match=r"damaged.*; delete the folder /.*, and it is recorded anew"):
         recorded_ways(GridRelay(), TASK, WAYS, 0)
+
+
+def test_a_limit_of_file_sizes_is_one_line_before_hdf5_meets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 would take the process down."""
+    monkeypatch.setattr(collect.resource, "getrlimit", lambda _: (16_500_000, 16_500_000))
+    with pytest.raises(UserError, match=r"a file may have 16\.5 MB here, .* or more; raise the limit \(ulimit -f\)"):
+        recorded_ways(GridRelay(), TASK, WAYS, MAZE)
+    assert not folder_of(WAYS, MAZE).exists()
