@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lamobench.datasets.environments.robotic_sequence import RoboticSequence
+from lamobench.datasets.environments.robotic_sequence import RoboticSequence, touching_object
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
 from lamobench.tests.datasets.environments.meta_world import needs_meta_world
@@ -63,6 +63,22 @@ def test_rewards_and_observations_are_those_of_the_simulator_alone() -> None:
     assert step.stages.tolist() == [1]
     assert step.observations[0, 39] == 0  # the next stage's clock
     np.testing.assert_allclose(step.observations[0, :39], env.seen[0].astype(np.float32))  # a stage that is known
+
+
+def test_what_the_gripper_touches_is_what_meta_world_says() -> None:
+    env = two()
+    env.reset(np.arange(1), 1)
+    simulator = env._simulator(0)
+    answers = []
+    for _ in range(40):
+        env.step(env.expert())
+        for geometry in range(simulator.model.ngeom):
+            answers.append(touching_object(simulator, geometry))
+            assert answers[-1] == type(simulator).touching_object(simulator, geometry)
+        assert simulator.touching_main_object == type(simulator).touching_object(
+            simulator, simulator._get_id_main_object()
+        )
+    assert set(answers) == {False, True}
 
 
 def test_a_stage_by_itself_ends_with_success_or_with_its_time() -> None:
