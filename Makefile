@@ -115,7 +115,7 @@ SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(o
 $(IN_STAGES): setup
 	@$(if $(PRICE),$(SAY_PRICE))
 	@$(if $(GAMES),$(BIN)/lamobench data record $(GAMES))
-	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
+	@$(SWEEP) $@ --seeds-together $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
 # All of it goes on where it was stopped: games, pi*, runs.
@@ -133,7 +133,7 @@ forgetting: setup ## how much is forgotten, the harder it is to remember, on the
 	@$(BIN)/lamobench leaderboard --runs runs/severity --output results/finetune/severity --archive --no-figures > /dev/null
 
 finetune-demo: setup ## forgetting, and what cures it, in under five minutes: results/finetune/demo
-	@$(SWEEP) grid-relay --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
+	@$(SWEEP) grid-relay --seeds-together --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
 	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
 
 tidy-easy: ## learn to tidy a house by reading it, by every method that plays with five seeds, and say what is left in other words

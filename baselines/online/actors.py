@@ -3,12 +3,15 @@
 Shapes: N seeds, B batch, S observation, A action, K stages.
 """
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ...datasets.errors import UserError
 from .distributions import Categorical, Distribution, SquashedGaussian
-from .networks import NetworkConfig, StackedNetwork
+from .networks import NetworkConfig, StackedNetwork, stacked_network
 from .transitions import StagedSpec
 
 
@@ -23,7 +26,6 @@ class Actor(nn.Module):
         self,
         spec: StagedSpec,
         config: NetworkConfig,
-        seeds: int = 1,
         log_std_range: tuple[float, float] = (-5.0, 2.0),
     ) -> None:
         super().__init__()
@@ -32,11 +34,11 @@ class Actor(nn.Module):
             raise UserError(f"log_std_range is [{low:g}, {high:g}]; give two numbers, the lower one first")
         self.discrete = spec.discrete
         self.log_std_range = log_std_range
-        self.seeds = seeds
+        self.seeds = 1  # see `stacked_actor`
         self.two = spec.discrete and spec.action_dim == 2
         outputs = spec.action_dim if spec.discrete else 2 * spec.action_dim
         heads = spec.stages if config.head_a_stage else 1
-        self.network = StackedNetwork(seeds, spec.observation_dim, 1 if self.two else outputs, heads, config)
+        self.network = StackedNetwork(1, spec.observation_dim, 1 if self.two else outputs, heads, config)
 
     @property
     def heads(self) -> int:
@@ -74,3 +76,11 @@ class Actor(nn.Module):
         columns = self.network.head_columns(stage)
         self.network.weights[-1][..., columns] *= scale
         self.network.biases[-1][..., columns] = 0.0
+
+
+def stacked_actor(actors: Sequence[Actor]) -> Actor:
+    """Copies of the actors of N single seeds, of one shape, as one."""
+    found = copy.deepcopy(actors[0])
+    found.network = stacked_network([actor.network for actor in actors])
+    found.seeds = len(actors)
+    return found

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..optimizers import load_moments, moments
 from .actors import Actor
+from .distributions import Distribution
 
 Info = dict[str, Tensor]  # scalars to log, tensors until they are written
 
@@ -31,6 +32,26 @@ class Agent(nn.Module, ABC):
     @abstractmethod
     def actor_optimizer(self) -> torch.optim.Optimizer:
         """The optimiser that moves the actor, and possibly other networks."""
+
+    @property
+    def seeds(self) -> int:
+        """N, the number of seeds in one pass; tensors of a single one have no dimension for it."""
+        return len(self.generators)
+
+    def split(self, rows: Tensor) -> Tensor:
+        """Rows (N E, ...) of the environments of all seeds, one seed's after the other's, as (N, E, ...)."""
+        return rows.view(self.seeds, -1, *rows.shape[1:]) if self.seeds > 1 else rows
+
+    def joined(self, rows: Tensor) -> Tensor:
+        """The rows (N E, ...) that `split` divided."""
+        return rows.flatten(0, 1) if self.seeds > 1 else rows
+
+    def drawn(self, policy: Distribution) -> Tensor:
+        """Actions of a policy, those of each seed drawn by its own generator."""
+        if self.seeds == 1:
+            return policy.sample(policy.noise(self.generators[0]))
+        noise = [policy.of_seed(number).noise(generator) for number, generator in enumerate(self.generators)]
+        return policy.sample(torch.stack(noise))
 
     @torch.no_grad()
     def act(self, observations: Tensor, stages: Tensor, generator: torch.Generator | None = None) -> Tensor:

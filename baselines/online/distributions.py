@@ -6,7 +6,7 @@ numbers. Shapes: B batch, A action; the dots stand for any leading dimensions.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,6 +54,10 @@ class Distribution(ABC):
     def rows(self, numbers: Tensor) -> Self:
         """The distributions at some of the states: (..., b) of (..., B), by their numbers (..., b) int64."""
         return self._changed(lambda field: torch.take_along_dim(field, numbers[..., None], -2))
+
+    def of_seed(self, number: int) -> Self:
+        """The distributions (...) of one of N seeds, of (N, ...)."""
+        return self._changed(lambda field: field[number])
 
     def detach(self) -> Self:
         """The same distribution, without gradients to its inputs."""
@@ -151,3 +155,11 @@ class SquashedGaussian(Distribution):
         std = self.log_std.exp()
         scale = (std.detach().square() + 1e-6).rsqrt()
         return torch.cat([self.mean * scale, math.sqrt(2.0) * std * scale], -1)
+
+
+def stacked(policies: Sequence[Distribution]) -> Distribution:
+    """The distributions (...) of each of N seeds as (N, ...); those of a single seed as they are."""
+    if len(policies) == 1:
+        return policies[0]
+    fields = zip(*(vars(policy).values() for policy in policies), strict=True)
+    return type(policies[0])(*(torch.stack(field) for field in fields))

@@ -3,8 +3,9 @@
 Shapes: N networks, B batch, K stages.
 """
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -75,9 +76,14 @@ class StackedNetwork(nn.Module):
         pairs = zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)
         return [(weight, bias) for weight, bias in pairs if weight is not None and bias is not None]
 
-    def head(self, hidden: Tensor, stages: Tensor) -> Tensor:
-        """The output layer: (N, B, width) to (N, B, out), each row by its stage's head."""
-        outputs = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+    def head(self, hidden: Tensor, stages: Tensor, networks: slice | None = None) -> Tensor:
+        """The output layer of all networks, or of some: (N, B, width) to (N, B, out), each row by its stage's head."""
+        weights = self.weights[-1]
+        biases = self.biases[-1]
+        if networks is not None:
+            weights = weights[networks]
+            biases = biases[networks]
+        outputs = torch.baddbmm(biases, hidden, weights)
         if self.heads == 1:
             return outputs
         each = outputs.view(*outputs.shape[:2], self.heads, self.outputs)  # (N, B, K, out)
@@ -88,3 +94,12 @@ class StackedNetwork(nn.Module):
         """The columns of the last weights and biases that make a stage's head."""
         place = stage if self.heads > 1 else 0
         return slice(place * self.outputs, (place + 1) * self.outputs)
+
+
+def stacked_network(networks: Sequence[StackedNetwork]) -> StackedNetwork:
+    """Copies of N single networks, of one shape, as one."""
+    found = copy.deepcopy(networks[0])
+    found.count = len(networks)
+    for stacked, *own in zip(found.parameters(), *(network.parameters() for network in networks), strict=True):
+        stacked.data = torch.cat([parameter.data for parameter in own])
+    return found

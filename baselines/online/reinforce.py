@@ -1,13 +1,13 @@
-"""REINFORCE (Williams 1992), for several seeds in one pass.
+"""REINFORCE (Williams 1992).
 
 The settings are AppleRetrieval's (Wołczyk et al. 2024, arXiv 2402.02868, Appendix A.2). Values that the paper does
-not give were chosen in pilots. Shapes: N seeds, E episodes, T steps, S observation.
+not give were chosen in pilots. Shapes: E episodes, T steps, S observation.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,41 +35,35 @@ class ReinforceConfig(NetworkConfig):
 
 @dataclass(frozen=True)
 class Episodes:
-    """E episodes of at most T steps, of each of N seeds; one seed has no first dimension."""
+    """E episodes of at most T steps."""
 
-    observations: Tensor  # (N, E, T, S)
-    stages: Tensor  # (N, E, T) int64
-    actions: Tensor  # (N, E, T) int64, or (N, E, T, A)
-    rewards: Tensor  # (N, E, T); 0 after an episode's last step
-    mask: Tensor  # (N, E, T) float: 1 up to an episode's last step, then 0
+    observations: Tensor  # (E, T, S)
+    stages: Tensor  # (E, T) int64
+    actions: Tensor  # (E, T) int64, or (E, T, A)
+    rewards: Tensor  # (E, T); 0 after an episode's last step
+    mask: Tensor  # (E, T) float: 1 up to an episode's last step, then 0
 
 
 class Reinforce(Agent):
     """An actor, and gradient descent on it."""
 
-    def __init__(self, config: ReinforceConfig, spec: StagedSpec, seeds: Sequence[int]) -> None:
-        super().__init__(seeds)
+    def __init__(self, config: ReinforceConfig, spec: StagedSpec, seed: int) -> None:
+        super().__init__([seed])
         self.config = config
-        self.actor = Actor(spec, config, len(seeds))
-        self._begin(spec, seeds)
+        with first_weights(seed):
+            self.actor = Actor(spec, config)
+        with torch.no_grad():
+            for parameter in self.actor.parameters():
+                parameter.mul_(config.initial_scale)
         self.updates = UpdateCount()
         self.optimizers["actor"] = torch.optim.SGD(self.actor.parameters(), config.learning_rate)
-
-    @torch.no_grad()
-    def _begin(self, spec: StagedSpec, seeds: Sequence[int]) -> None:
-        """Give each seed the first weights that it would have alone."""
-        for number, seed in enumerate(seeds):
-            with first_weights(seed):
-                alone = Actor(spec, self.config)
-            for stacked, own in zip(self.actor.parameters(), alone.parameters(), strict=True):
-                stacked[number] = self.config.initial_scale * own[0]
 
     def actor_optimizer(self) -> torch.optim.Optimizer:
         """Plain gradient descent."""
         return self.optimizers["actor"]
 
     def update(self, episodes: Episodes, retention: Retention) -> Info:
-        """Take one optimiser step for all seeds."""
+        """Take one optimiser step."""
         loss, info, visited = self.loss(episodes)
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
         optimizer = self.optimizers["actor"]
@@ -81,23 +75,21 @@ class Reinforce(Agent):
         return info | {"retention_loss": retained.detach()}
 
     def loss(self, episodes: Episodes) -> tuple[Tensor, Info, Visited]:
-        """Minus the sum over steps of log pi(a|s) * return, mean over episodes, sum over seeds."""
+        """Minus the sum over steps of log pi(a|s) * return, mean over episodes."""
         returns = discounted_returns(episodes.rewards, self.config.discount)
-        observations = episodes.observations.flatten(-3, -2)  # (N, B, S), (N, B)
-        stages = episodes.stages.flatten(-2)
-        actions = episodes.actions.flatten(*((-2, -1) if self.actor.discrete else (-3, -2)))
+        observations = episodes.observations.flatten(0, 1)  # (B, S), (B,)
+        stages = episodes.stages.flatten()
         policy = self.actor.distribution(observations, stages)
-        weighted = (policy.log_prob(actions) * (returns * episodes.mask).flatten(-2)).sum(-1)  # (N,)
-        loss = -weighted.sum() / episodes.rewards.shape[-2]
+        weighted = (policy.log_prob(episodes.actions.flatten(0, 1)) * (returns * episodes.mask).flatten()).sum()
+        loss = -weighted / len(episodes.rewards)
         info = {"policy_loss": loss.detach(), "return": (episodes.rewards * episodes.mask).sum(-1).mean()}
-        return loss, info, Visited(observations, stages, policy, episodes.mask.flatten(-2))
+        return loss, info, Visited(observations, stages, policy, episodes.mask.flatten())
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """The discounted sum (..., T) of the rewards from each step on, its own included."""
-    returns = torch.empty_like(rewards)
-    later = torch.zeros_like(rewards[..., 0])
-    for step in range(rewards.shape[-1] - 1, -1, -1):
-        later = rewards[..., step] + discount * later
-        returns[..., step] = later
+    returns = rewards.clone()
+    steps = np.moveaxis(returns.numpy(), -1, 0)
+    for step in range(len(steps) - 2, -1, -1):
+        steps[step] += discount * steps[step + 1]
     return returns

@@ -3,20 +3,21 @@
 These are the methods of "Fine-tuning Reinforcement Learning Models is Secretly a Forgetting Mitigation Problem"
 (Wołczyk et al. 2024, arXiv 2402.02868), behind one interface for all agents. They bind the actor, never the critic.
 Divergences are KL(pi*, pi): the paper's Appendix C.2 once prints the reverse, its other text and code do not.
-Shapes: N seeds, B batch, M rows of the memory, S observation. A row is a step,
-or several steps of a recurrent policy, one after the other.
+Shapes: N seeds, B batch, M rows of the memory, S observation; the dots stand for N, and for nothing where there is one
+seed. A row is a step, or several steps of a recurrent policy, one after the other.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..fields import Amount, Count, Share
-from .actors import Actor
+from .actors import Actor, stacked_actor
+from .distributions import stacked
 from .fisher import batch_fisher, fisher_information
 from .replay import ReplayBuffer
 from .sequences import SequenceMemory
@@ -38,6 +39,7 @@ class Retention:
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        self.parts: Sequence[Self] = ()  # of N seeds in one pass: what each has alone
 
     def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Prepare from pi*, once, before the first update; `memory` are M rows on which pi* was trained."""
@@ -45,9 +47,20 @@ class Retention:
     def seed(self, buffer: ReplayBuffer, memory: Transitions) -> None:
         """Put what is to be kept into the agent's empty buffer."""
 
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """The losses of N seeds in one pass; after a step each of the `parts`, which are prepared, acts by itself."""
+        found = cls(parts[0].config)
+        found.parts = parts
+        found.join(parts)
+        return found
+
+    def join(self, parts: Sequence[Self]) -> None:
+        """Put together what the parts' losses need."""
+
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return a term of the actor's loss for update `step`, from 0; there is a generator for each of N seeds."""
-        return torch.zeros(())
+        """Return a term (...) of the actor's loss for update `step`, from 0; there is a generator for each seed."""
+        return torch.zeros(visited.stages.shape[:-1])
 
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
         """Correct the actor after its optimiser's step."""
@@ -68,26 +81,31 @@ class BehavioralCloning(Retention):
 
     def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
         """Keep the states, and pi*'s distribution at each."""
-        self.memory = memory
+        self.memories = [memory]  # of each seed
         with torch.no_grad():
-            self.teacher = actor.distribution(memory.observations, memory.stages)
+            self.teachers = [actor.distribution(memory.observations, memory.stages)]
+
+    def join(self, parts: Sequence[Self]) -> None:
+        """Put the memories side by side."""
+        self.memories = [memory for part in parts for memory in part.memories]
+        self.teachers = [teacher for part in parts for teacher in part.teachers]
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
         """The mean divergence at states drawn from the memory with replacement; at all if they fit in a batch."""
-        rows = self._rows(generators)
-        student = actor.distribution(self.memory.observations[rows], self.memory.stages[rows])
-        taught = self.teacher.rows(self.memory.steps_of(rows))
-        return self.config.coefficient * taught.kl(student).mean(-1).sum()
+        rows = [self._rows(memory, generator) for memory, generator in zip(self.memories, generators, strict=True)]
+        own = list(zip(self.memories, rows, strict=True))
+        observations = _stacked([memory.observations[numbers] for memory, numbers in own])
+        student = actor.distribution(observations, _stacked([memory.stages[numbers] for memory, numbers in own]))
+        steps = [memory.steps_of(numbers) for memory, numbers in own]
+        taught = stacked([teacher.rows(numbers) for teacher, numbers in zip(self.teachers, steps, strict=True)])
+        return self.config.coefficient * taught.kl(student).mean(-1)
 
-    def _rows(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """Row numbers (B,), or (N, B) for several seeds."""
-        count = len(self.memory)
+    def _rows(self, memory: Memory, generator: torch.Generator) -> Tensor:
+        """The numbers (B,) of a seed's rows."""
         size = self.config.batch_size
-        if count <= size:
-            drawn = [torch.arange(count)] * len(generators)
-        else:
-            drawn = [torch.randint(count, (size,), generator=generator) for generator in generators]
-        return torch.stack(drawn) if len(drawn) > 1 else drawn[0]
+        if len(memory) <= size:
+            return torch.arange(len(memory))
+        return torch.randint(len(memory), (size,), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -109,9 +127,14 @@ class Kickstarting(Retention):
         """Keep pi*, and the heads that it trained: those of the memory's stages. A single head for all is trained."""
         self.teacher = copy.deepcopy(actor).requires_grad_(False)
         heads = actor.heads
-        self.taught = torch.ones(heads, dtype=torch.bool)
+        self.taught = torch.ones(heads, dtype=torch.bool)  # (..., heads)
         if heads > 1 and not self.config.untaught:
             self.taught = torch.isin(torch.arange(heads), memory.stages)
+
+    def join(self, parts: Sequence[Self]) -> None:
+        """Stack every pi*."""
+        self.teacher = stacked_actor([part.teacher for part in parts])
+        self.taught = torch.stack([part.taught for part in parts])
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
         """The mean divergence over visited states; states that do not count are zero in it."""
@@ -120,8 +143,8 @@ class Kickstarting(Retention):
             teacher = self.teacher.distribution(visited.observations, visited.stages)
         apart = teacher.kl(visited.student)
         if not bool(self.taught.all()):
-            apart = apart * self.taught[visited.stages]
-        return coefficient * visited.mean(apart).sum()
+            apart = apart * torch.take_along_dim(self.taught, visited.stages, -1)
+        return coefficient * visited.mean(apart)
 
 
 @dataclass(frozen=True)
@@ -149,14 +172,19 @@ class Anchored(Retention):
         """Importance F of each parameter of the trunk, by name: 1."""
         return {name: torch.ones_like(value) for name, value in self.anchor.items()}
 
+    def join(self, parts: Sequence[Self]) -> None:
+        """Stack the weights and their importance."""
+        self.anchor = {name: torch.cat([part.anchor[name] for part in parts]) for name in parts[0].anchor}
+        self.importance = {name: torch.cat([part.importance[name] for part in parts]) for name in parts[0].anchor}
+
     def penalty(self, actor: Actor) -> Tensor:
-        """The sum over the trunk's parameters and all seeds, without the coefficient."""
-        return anchor_penalty(actor.trunk(), self.anchor, self.importance)
+        """The sum (...) over the trunk's parameters, without the coefficient."""
+        return anchor_penalty(actor.trunk(), self.anchor, self.importance, actor.seeds)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
         """The penalty; zero for "proximal", which acts after the step."""
         if self.config.step == "proximal":
-            return torch.zeros(())
+            return super().loss(actor, visited, step, generators)
         return self.config.coefficient * self.penalty(actor)
 
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
@@ -257,11 +285,13 @@ def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor | float]
 
 
 def anchor_penalty(
-    parameters: Mapping[str, nn.Parameter], anchor: Mapping[str, Tensor], importance: Mapping[str, Tensor]
+    parameters: Mapping[str, nn.Parameter], anchor: Mapping[str, Tensor], importance: Mapping[str, Tensor], seeds: int
 ) -> Tensor:
-    """The sum of importance * (anchor - parameter)^2 over parameters, by name."""
-    terms = [(importance[name] * (anchor[name] - now).square()).sum() for name, now in parameters.items()]
-    return torch.stack(terms).sum()
+    """The sum (...) of importance * (anchor - parameter)^2 over parameters, by name; they are (N, ...) of N seeds."""
+    terms = [importance[name] * (anchor[name] - now).square() for name, now in parameters.items()]
+    if seeds == 1:
+        return torch.stack([term.sum() for term in terms]).sum()
+    return torch.stack([term.flatten(1).sum(1) for term in terms], 1).sum(1)
 
 
 @torch.no_grad()
@@ -281,3 +311,8 @@ def pull_back(
     for name, parameter in parameters.items():
         pull = 2.0 * coefficient * importance[name] * sizes[parameter]
         parameter.lerp_(anchor[name], pull / (1.0 + pull))
+
+
+def _stacked(columns: Sequence[Any]) -> Any:
+    """The tensors of N seeds as one; what there is of a single seed as it is."""
+    return columns[0] if len(columns) == 1 else torch.stack(list(columns))

@@ -4,10 +4,15 @@ import statistics
 from functools import partial
 from pathlib import Path
 
+from ..finetune.config import finetune_config
+from ..finetune.loop import Finetuning
+from ..finetune.resolve import resolve
+from ..finetune.together import shared_rounds
 from ..offline.together import Seed, Stack
 from ..runs.methods import METHODS
+from ..runs.tracks import Wanted
 from ..training.memory import keep_freed_memory
-from .harness import Measure, Row, Settings, below, in_turn
+from .harness import Measure, Row, Settings, below, faster, in_turn
 from .trainings import DATA, SMALL_NETWORKS, configurations, stock, training
 
 SEEDS = 5
@@ -51,4 +56,31 @@ def sampling_share(settings: Settings, scratch: Path, methods: tuple[str, ...] =
     return [below(f"share of its batch in a training step, the largest: {worst}", "%", shares[worst], 2.0)]
 
 
-MEASUREMENTS: dict[str, Measure] = {"seeds": seeds_together, "sampling-share": sampling_share}
+def online_seeds(settings: Settings, scratch: Path) -> list[Row]:
+    """Rounds of fine-tuning of five seeds together, and one by one."""
+    return [_online_row(settings, scratch, *task) for task in (("apple-retrieval", "bc"), ("grid-relay", "bc"))]
+
+
+def _online_row(settings: Settings, scratch: Path, task: str, retention: str) -> Row:
+    """A row of a task at its own size; pi* is made in a moment, since it doesn't matter what it can do."""
+    quick = {"pretraining.updates": 20}
+    wanted = Wanted(task, (f"finetune-{retention}",), tuple(range(SEEDS)), settings=quick)
+    configs = [finetune_config(run) for run in resolve(wanted)]
+    alone, together = (
+        [Finetuning(config, scratch / side, lambda done, total: None) for config in configs] for side in ("a", "b")
+    )
+    shared = shared_rounds(together)
+
+    def one_by_one() -> None:
+        for life in alone:
+            life.rounds.learn()
+
+    what = f"{SEEDS} seeds of {METHODS[configs[0].method].title} in one pass, a round of {task}"
+    return faster(what, "one by one", in_turn(settings, shared.learn, one_by_one), 1.5)
+
+
+MEASUREMENTS: dict[str, Measure] = {
+    "seeds": seeds_together,
+    "seeds-online": online_seeds,
+    "sampling-share": sampling_share,
+}

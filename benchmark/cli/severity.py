@@ -40,7 +40,7 @@ class Severity:
         check_seeds(self.seeds)
         every = points(self.knobs, self.methods, self.seeds, self.steps, self.study.plan)
         runs = [run for point in every for run in point.runs]
-        if not train_study(runs, f"{len(every)} points", self.runs, self.study):
+        if not train_study(runs, f"{len(every)} points", self.runs, self.study, seeds_together=True):
             return
         rows = severity_rows(every, self.runs)
         write_rows(self.output, rows)

@@ -131,7 +131,9 @@ def check_study(study: Study, output: Path) -> None:
     check_workers(study.jobs, threads=1)
 
 
-def train_study(every: "Sequence[RunConfig]", subject: str, root: Path, study: Study) -> bool:
+def train_study(
+    every: "Sequence[RunConfig]", subject: str, root: Path, study: Study, seeds_together: bool = False
+) -> bool:
     """Train what a table needs; False if only the plan was asked for, and there is nothing to make it of."""
-    train_all(every, subject, root, Workers(study.jobs, engine=study.engine), only_plan=study.plan)
+    train_all(every, subject, root, Workers(study.jobs, engine=study.engine), seeds_together, only_plan=study.plan)
     return not study.plan

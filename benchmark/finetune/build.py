@@ -46,7 +46,7 @@ def build_agent(config: FinetuneConfig, spec: StagedSpec, seed: int) -> Agent:
     """An agent with the first weights of a seed."""
     settings = agent_settings(config.agent, config.settings_of(""))
     if config.agent == "reinforce":
-        return Reinforce(settings, spec, [seed])
+        return Reinforce(settings, spec, seed)
     if config.agent == "sac":
         return SAC(settings, spec, seed)
     if config.agent == "recurrent-ppo":

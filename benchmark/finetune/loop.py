@@ -1,7 +1,7 @@
 """Fine-tuning, written once for every agent: a `Life` whose steps are rounds of collecting and learning."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +38,19 @@ from .rewind import rewound
 from .rounds import PPORounds, ReinforceRounds, Round, Rounds
 
 ROUNDS = 1  # tells the stream of a run's rounds from others of its seed
+
+
+@dataclass
+class Counts:
+    """Sums over some rounds of what was collected and learned from."""
+
+    environment_steps: int = 0
+    gradient_examples: int = 0
+
+    def add(self, done: Round) -> None:
+        """Add one more round."""
+        self.environment_steps += done.environment_steps
+        self.gradient_examples += done.gradient_examples
 
 
 class Finetuning(Life):
@@ -119,25 +132,27 @@ class Finetuning(Life):
         started = time.perf_counter()
         cpu = time.process_time()
         tally = Tally({})
-        before = self.progress.metrics[-1]
-        collected = int(before.get("environment_steps", 0))
-        examples = int(before.get("gradient_examples", 0))
+        counts = Counts()
         for number in range(self.progress.step, self.progress.step + steps):
             if self.config.method == "frozen":
                 break
             done = self._round(number)
             tally.add(done.info)
-            collected += done.environment_steps
-            examples += done.gradient_examples
+            counts.add(done)
             if not all(bool(torch.isfinite(value).all()) for value in done.info.values()):
                 break  # with such weights no step can be taken; `record` says what went wrong
+        self.log(steps, tally.means(), time.perf_counter() - started, time.process_time() - cpu, counts)
+
+    def log(self, steps: int, means: dict[str, float], seconds: float, cpu_seconds: float, counts: Counts) -> None:
+        """Record what some rounds measured, and what they took."""
+        before = self.progress.metrics[-1]
         self.record(
             steps,
-            tally.means(),
-            time.perf_counter() - started,
-            environment_steps=collected,
-            gradient_examples=examples,
-            cpu_seconds=round(before.get("cpu_seconds", 0.0) + time.process_time() - cpu, 3),
+            means,
+            seconds,
+            environment_steps=int(before.get("environment_steps", 0)) + counts.environment_steps,
+            gradient_examples=int(before.get("gradient_examples", 0)) + counts.gradient_examples,
+            cpu_seconds=round(before.get("cpu_seconds", 0.0) + cpu_seconds, 3),
         )
 
     def _round(self, number: int) -> Round:

@@ -1,16 +1,19 @@
 """A round of training: collect steps with the agent, and let it learn from them.
 
 Everything that decides the next round is in the agent, in the environment's state and in the run's generator.
-Shapes: E environments, T steps, S observation.
+Shapes: E environments, T steps, S observation; the dots stand for N seeds in one pass, and for nothing where there is
+one.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...baselines.online.actors import stacked_actor
 from ...baselines.online.agent import Agent, Info
 from ...baselines.online.ppo import PPO, Rollout
 from ...baselines.online.reinforce import Episodes, Reinforce
@@ -25,9 +28,10 @@ ENVIRONMENT = "random.environment."  # begins the names of its state in a checkp
 class Round:
     """The outcome of a round."""
 
-    info: Info  # scalars to log
-    environment_steps: int
-    gradient_examples: int  # steps that a gradient was computed of, each time it was; those of a memory included
+    info: Info  # to log, (...)
+    environment_steps: int  # of each seed
+    # Steps that a gradient was computed of, each time it was, of each seed; those of a memory included.
+    gradient_examples: int
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Rounds(ABC):
     environment: StagedEnvironment
     retention: Retention
     rng: np.random.Generator  # the run's own, which draws seeds
-    environments: int  # side by side
+    environments: int  # side by side, of a seed
 
     @abstractmethod
     def learn(self) -> Round:
@@ -65,8 +69,12 @@ class ReinforceRounds(Rounds):
     stage: int = 0  # in which episodes begin
 
     def learn(self) -> Round:
-        """Play the episodes and take one step."""
-        episodes = self.collect()
+        """Play the episodes and learn from them."""
+        (episodes,) = collected([self])
+        return self.learn_from(episodes)
+
+    def learn_from(self, episodes: Episodes) -> Round:
+        """Take one step."""
         info = self.agent.update(episodes, self.retention)
         steps = int(episodes.mask.sum())
         return Round(info, steps, steps + remembered_examples(self.retention, 1))
@@ -78,20 +86,40 @@ class ReinforceRounds(Rounds):
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Restore nothing, since every round begins anew."""
 
-    def collect(self) -> Episodes:
-        """Steps (E, T) of episodes, padded behind their ends."""
-        observations = self.environment.reset(self.rng.integers(MOST_SEEDS, size=self.environments), self.stage)
-        over = np.zeros(self.environments, bool)
-        columns = []
-        while not over.all():
-            stages = self.environment.stage.copy()
-            actions = self.agent.act(torch.from_numpy(observations), torch.from_numpy(stages), self.agent.generators[0])
-            step = self.environment.step(actions.numpy())
-            mask = (~over).astype(np.float32)
-            columns.append((observations, stages, actions.numpy(), step.rewards * mask, mask))
-            over |= step.episode_ended
-            observations = step.observations
-        return Episodes(*(torch.from_numpy(np.stack(column, 1)) for column in zip(*columns, strict=True)))
+
+@torch.no_grad()
+def collected(every: Sequence[ReinforceRounds]) -> list[Episodes]:
+    """Episodes (E, T) of each of N seeds, played side by side in the first one's environment.
+
+    A seed's episodes are padded behind their ends up to its longest, and nothing is drawn for it after that.
+    """
+    first = every[0]
+    shape = (len(every), first.environments)
+    starts = np.concatenate([one.rng.integers(MOST_SEEDS, size=first.environments) for one in every])
+    observations = first.environment.reset(starts, first.stage)
+    actor = stacked_actor([one.agent.actor for one in every])
+    noise: list[Tensor] = [torch.empty(())] * len(every)
+    over = np.zeros(shape, bool)
+    lengths = np.zeros(len(every), np.int64)
+    columns = []
+    while not over.all():
+        seen = observations.reshape(*shape, -1)
+        stages = first.environment.stage.reshape(shape).copy()
+        policy = actor.distribution(torch.from_numpy(seen), torch.from_numpy(stages))
+        for number in np.flatnonzero(~over.all(1)).tolist():
+            noise[number] = policy.of_seed(number).noise(every[number].agent.generators[0])
+        actions = policy.sample(torch.stack(noise)).numpy()
+        step = first.environment.step(actions.reshape(-1, *actions.shape[2:]))
+        mask = (~over).astype(np.float32)
+        columns.append((seen, stages, actions, step.rewards.reshape(shape) * mask, mask))
+        lengths += ~over.all(1)
+        over |= step.episode_ended.reshape(shape)
+        observations = step.observations
+    whole = [np.stack(column, 2) for column in zip(*columns, strict=True)]  # (N, E, T, ...)
+    return [
+        Episodes(*(torch.from_numpy(np.ascontiguousarray(column[number, :, :length])) for column in whole))
+        for number, length in enumerate(lengths)
+    ]
 
 
 @dataclass
@@ -117,23 +145,27 @@ class PPORounds(Rounds):
         return self._round(self.agent.update_critic(self.collect()), 0)
 
     def collect(self) -> Rollout:
-        """Steps (T, E). Value is bootstrapped from stage to stage, and ends with the episode, also at its time-out."""
+        """Steps (..., T, E). Value is bootstrapped from stage to stage, and ends with the episode."""
         columns: list[dict[str, Tensor]] = []
         for _ in range(self.steps):
-            observations = torch.from_numpy(self.observations)
-            stages = torch.from_numpy(self.environment.stage.copy())
+            observations, stages = self._seen_now()
             decision = self.agent.decide(observations, stages)
-            step = self.environment.step(decision.actions.numpy())
-            rewards = torch.from_numpy(step.rewards)
-            dones = torch.from_numpy(step.episode_ended.astype(np.float32))
+            step = self.environment.step(self.agent.joined(decision.actions).numpy())
+            rewards = self.agent.split(torch.from_numpy(step.rewards))
+            dones = self.agent.split(torch.from_numpy(step.episode_ended.astype(np.float32)))
             seen = {"observations": observations, "stages": stages, "rewards": rewards, "dones": dones}
             columns.append(seen | vars(decision))
             self.observations = step.observations
         with torch.no_grad():
-            stages = torch.from_numpy(self.environment.stage.copy())
-            last = self.agent.value(torch.from_numpy(self.observations), stages)
-        stacked = {name: torch.stack([column[name] for column in columns]) for name in columns[0]}
+            last = self.agent.value(*self._seen_now())
+        first = int(self.agent.seeds > 1)  # steps follow seeds
+        stacked = {name: torch.stack([column[name] for column in columns], first) for name in columns[0]}
         return Rollout(**stacked, last_values=last)
+
+    def _seen_now(self) -> tuple[Tensor, Tensor]:
+        """Observations (..., E, S) and stages (..., E)."""
+        stages = torch.from_numpy(self.environment.stage.copy())
+        return self.agent.split(torch.from_numpy(self.observations)), self.agent.split(stages)
 
     def tensors(self) -> dict[str, Tensor]:
         """The environments' state."""
@@ -144,12 +176,12 @@ class PPORounds(Rounds):
         self.observations = load_environment(self.environment, tensors)
 
     def _updates(self, rollout: Rollout) -> int:
-        minibatches = -(-rollout.rewards.numel() // self.agent.config.batch_size)
+        minibatches = -(-self.steps * self.environments // self.agent.config.batch_size)
         return self.agent.config.epochs * minibatches
 
     def _round(self, info: Info, remembered: int) -> Round:
-        collected = self.steps * self.environment.size
-        return Round(info, collected, self.agent.config.epochs * collected + remembered)
+        steps = self.steps * self.environments
+        return Round(info, steps, self.agent.config.epochs * steps + remembered)
 
 
 def environment_tensors(environment: StagedEnvironment) -> dict[str, Tensor]:
@@ -167,10 +199,11 @@ def load_environment(environment: StagedEnvironment, tensors: dict[str, Tensor])
 
 
 def remembered_examples(retention: Retention, updates: int) -> int:
-    """The number of states of a memory that so many updates compute a gradient of."""
+    """The number of states of a seed's memory that so many updates compute a gradient of."""
     if not isinstance(retention, BehavioralCloning):
         return 0
-    return updates * min(retention.config.batch_size, len(retention.memory)) * retention.memory.length
+    (memory, *_) = retention.memories
+    return updates * min(retention.config.batch_size, len(memory)) * memory.length
 
 
 def _signed(values: np.ndarray) -> np.ndarray:

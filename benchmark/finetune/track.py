@@ -1,5 +1,6 @@
 """The fine-tuning track as the harness sees it: a `tracks.Work`, whose docstrings explain each function."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...datasets.errors import UserError
@@ -7,7 +8,8 @@ from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
 from ..runs.tracks import Job, Note, Tell
 from ..training.devices import choose_device
-from ..training.plain_track import card, check_published, groups, missing, train_each
+from ..training.plain_track import card, check_published, missing, train_each
+from . import together
 from .config import finetune_config
 from .loop import Finetuning
 from .resolve import resolve
@@ -17,9 +19,16 @@ __all__ = ["card", "check_published", "draw", "groups", "missing", "play", "publ
 
 
 def train(job: Job, root: Path, device: str, tell: Tell, note: Note) -> dict[str, str]:
-    """Train one run after the other; networks are small, and a GPU is of no use to them."""
+    """Train seeds in one pass, or one run after the other; networks are small, and a GPU is of no use to them."""
     choose_device(device)
+    if len(job) > 1:
+        return together.train_together([finetune_config(run) for run in job], root, tell, note)
     return train_each(map(finetune_config, job), root, tell, note, Finetuning)
+
+
+def groups(runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
+    """Runs that differ in their seeds alone, and can share a pass."""
+    return together.groups(map(finetune_config, runs))
 
 
 def draw(config: RunConfig, observations: Array) -> Array:

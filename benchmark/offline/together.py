@@ -1,20 +1,16 @@
-"""Several seeds of one method trained in one process: their weights are stacked, and one pass serves all of them.
+"""Several seeds of one method trained in one pass (`training/together.py`): their weights are stacked.
 
-Every seed stays a run of its own, with its folder, logs and checkpoints, its batches and its random numbers: a run that
-was begun together can be finished alone, and the other way round. The numbers are those of a run alone but for the
-order in which floating-point sums are taken. What can be stacked is small networks on vectors without anything random
-inside the loss: what `Policy.draw` returns is drawn for each seed before it.
+The numbers are those of a run alone but for the order in which floating-point sums are taken. What can be stacked is
+small networks on vectors without anything random inside the loss: what `Policy.draw` returns is drawn for each seed
+before it.
 
 Shapes: N seeds.
 """
 
 import copy
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
-from functools import partial
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,12 +23,12 @@ from torch.utils._pytree import tree_map
 from ...baselines.onednn import faster_here
 from ...baselines.policy import Policy
 from ...datasets.catalog import find_task
-from ...datasets.errors import UserError
 from ..runs.methods import METHODS
-from ..runs.store import is_done, note_on_terminal
+from ..runs.store import note_on_terminal
+from ..training import together
 from ..training.devices import choose_device
 from ..training.learner import Learner, Tally
-from ..training.life import Note, opened
+from ..training.life import Note
 from .config import OfflineConfig
 from .loop import Training
 
@@ -62,12 +58,8 @@ def _multiplications(config: OfflineConfig) -> int:
 
 
 def groups(runs: Iterable[OfflineConfig], device: torch.device | None) -> list[tuple[OfflineConfig, ...]]:
-    """Runs that can be trained together: equal but for their seeds and subsets. Any other is by itself."""
-    found: dict[str, list[OfflineConfig]] = {}
-    for run in runs:
-        shared = asdict(run) | dict.fromkeys(run.per_seed)
-        found.setdefault(json.dumps(shared) if stackable(run, device) else run.id, []).append(run)
-    return [tuple(group) for group in found.values()]
+    """Runs that can be trained together on a device; any other is by itself."""
+    return together.groups(runs, lambda run: stackable(run, device))
 
 
 def train_together(
@@ -78,41 +70,21 @@ def train_together(
     wait: bool = False,
     note: Note = note_on_terminal,
 ) -> dict[str, str]:
-    """Train the runs of a group (`groups`), each from its last checkpoint; returns one line for each that failed.
-
-    As in `train`, finished runs are left as they are, damaged folders are set aside, and `wait` is patience with other
-    processes that work on them.
-    """
+    """Train the runs of a group (`groups`), each from its last checkpoint; returns one line for each that failed."""
     tell = report or (lambda run, done, total: None)
     chosen = choose_device(device)
-    failed = dict[str, str]()
 
-    def make(config: OfflineConfig, folder: Path) -> Training:
-        return Training(config, folder, chosen, lambda done, total: tell(config.id, done, total))
+    def make(config: OfflineConfig, folder: Path) -> Seed:
+        return Seed(Training(config, folder, chosen, lambda done, total: tell(config.id, done, total)))
 
-    with ExitStack() as locks:
-        seeds = []
-        for config in sorted(configs, key=lambda config: config.id):  # in one order everywhere: no two wait in a ring
-            with _failures(config, failed):
-                training = locks.enter_context(opened(config, root, partial(make, config), wait, note))
-                if training is not None:
-                    seeds.append(Seed(training))
-        try:
-            _train(seeds, failed)
-        except Exception as error:
-            for seed in seeds:
-                if seed.config.id not in failed and not is_done(root, seed.config):
-                    seed.training.crash(error)
-            raise
-    return failed
+    return together.train_together(configs, root, make, Stack, wait, note)
 
 
-class Seed:
+class Seed(together.Seed[OfflineConfig, Training]):
     """One of the runs, and PyTorch's random state as this run left it."""
 
     def __init__(self, training: Training) -> None:
-        self.config = training.config
-        self.training = training
+        super().__init__(training.config, training)
         self.random = _random_states(training.device)
 
     @contextmanager
@@ -123,10 +95,8 @@ class Seed:
         if device.type == "cuda":
             torch.cuda.set_rng_state(self.random[1], device)
         try:
-            yield self.training
-        except UserError as error:
-            self.training.crash(error)
-            raise
+            with super().turn() as training:
+                yield training
         finally:
             self.random = _random_states(device)
 
@@ -135,43 +105,7 @@ def _random_states(device: torch.device) -> list[Tensor]:
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
-@contextmanager
-def _failures(config: OfflineConfig, failed: dict[str, str]) -> Iterator[None]:
-    """Note what goes wrong with one run, and let the others go on."""
-    try:
-        yield
-    except UserError as error:
-        failed[config.id] = str(error)
-
-
-def _train(seeds: list[Seed], failed: dict[str, str]) -> None:
-    """Train the seeds: those that are behind go first, until all stand at the same step."""
-    for seed in seeds:
-        with _failures(seed.config, failed), seed.turn() as training:
-            training.begin()
-    stack: Stack | None = None
-    while left := [seed for seed in seeds if seed.config.id not in failed and _steps_left(seed)]:
-        behind = [seed for seed in left if _steps_left(seed) == max(map(_steps_left, left))]
-        if len(behind) == 1:
-            stack = None
-            with _failures(behind[0].config, failed), behind[0].turn() as training:
-                training.advance(training.due())
-                training.settle()
-            continue
-        if stack is None or stack.seeds != behind:
-            stack = Stack(behind)
-        stack.advance(behind[0].training.due(), failed)
-    for seed in seeds:
-        if seed.config.id not in failed:
-            with seed.turn() as training:
-                training.finish()
-
-
-def _steps_left(seed: Seed) -> int:
-    return seed.config.steps - seed.training.progress.step
-
-
-class Stack(Learner):
+class Stack(Learner, together.Stack):
     """N runs at the same step as one learner: each tensor of its policy and of its optimiser has a leading N."""
 
     def __init__(self, seeds: list[Seed]) -> None:
@@ -197,7 +131,7 @@ class Stack(Learner):
         means = [own.means() for own in tally.each()]
         seconds = (time.perf_counter() - started) / len(self.seeds)
         for index, (seed, own) in enumerate(zip(self.seeds, means, strict=True)):
-            with _failures(seed.config, failed), seed.turn() as training:
+            with together.failures(seed.config, failed), seed.turn() as training:
                 self.hand_back(index, training)
                 training.first = training.first or {name: value[index] for name, value in self.first.items()}
                 training.log(steps, own, seconds)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lamobench.baselines.online.distributions import Categorical
-from lamobench.baselines.online.ppo import PPO, Minibatch, PPOConfig, Rollout, generalized_advantages
-from lamobench.baselines.online.retention import Retention, RetentionConfig
+from lamobench.baselines.online.ppo import PPO, Minibatch, PPOConfig, Rollout, SharedPPO, generalized_advantages
+from lamobench.baselines.online.retention import RETENTIONS, Retention, RetentionConfig
 from lamobench.baselines.online.transitions import StagedSpec
-from lamobench.tests.baselines.online.made_up import CONTINUOUS, DISCRETE
+from lamobench.tests.baselines.online.made_up import CONTINUOUS, DISCRETE, transitions
 
 NOTHING = Retention(RetentionConfig())
 
@@ -19,9 +19,9 @@ def small_ppo(spec: StagedSpec = DISCRETE, seed: int = 0, **changes: object) -> 
     return PPO(PPOConfig(**settings), spec, seed)  # type: ignore[arg-type]
 
 
-def rollout(agent: PPO, spec: StagedSpec = DISCRETE, steps: int = 6, environments: int = 5) -> Rollout:
+def rollout(agent: PPO, spec: StagedSpec = DISCRETE, steps: int = 6, environments: int = 5, seed: int = 2) -> Rollout:
     """Made-up observations and rewards, with what the agent itself does."""
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(seed)
     observations = torch.randn(steps, environments, 3, generator=generator)
     stages = torch.randint(2, (steps, environments), generator=generator)
     decisions = [agent.decide(*each) for each in zip(observations, stages, strict=True)]
@@ -162,3 +162,66 @@ def test_it_learns_a_bandit() -> None:
         fields = (decision.actions[None], decision.log_probs[None], decision.values[None])
         agent.update(Rollout(observations, stages, *fields, rewards, torch.ones(1, 128), torch.zeros(128)), NOTHING)
     assert rewards.mean() > 0.9
+
+
+@pytest.mark.parametrize("spec", [CONTINUOUS, DISCRETE])
+@pytest.mark.parametrize("name", ["none", "bc", "ks", "ewc", "l2-init"])
+def test_seeds_that_share_a_pass_come_to_what_each_learns_alone(name: str, spec: StagedSpec) -> None:
+    changes = {"head_a_stage": True, "entropy_weight": 0.01, "learning_rate": 0.01}
+    alone, agents = ([small_ppo(spec, seed, **changes) for seed in range(3)] for _ in range(2))
+    row = RETENTIONS[name]
+    settings = {"none": {}, "bc": {"batch_size": 7}, "ewc": {"step": "penalty"}}.get(name, {"coefficient": 0.5})
+
+    def retentions(every: list[PPO]) -> list[Retention]:
+        found = [row.build(row.config(**settings)) for _ in every]
+        for seed, (agent, own) in enumerate(zip(every, found, strict=True)):
+            own.prepare(agent.actor, transitions(spec, 30, seed, seed % 2), torch.Generator().manual_seed(seed))
+        return found
+
+    kept = retentions(alone)
+    shared = SharedPPO(agents)
+    together = row.build.together(retentions(agents))
+    for seen in range(3):
+        rollouts = [rollout(agent, spec, seed=seen + seed) for seed, agent in enumerate(alone)]
+        for agent in agents:  # whose actions the rollouts have, too
+            _draw_as_often(agent, spec)
+        infos = [agent.update(*each) for agent, each in zip(alone, zip(rollouts, kept, strict=True), strict=True)]
+        columns = zip(*(vars(made).values() for made in rollouts), strict=True)
+        info = shared.update(Rollout(*(torch.stack(column) for column in columns)), together)
+        for number, own in enumerate(infos):
+            torch.testing.assert_close({key: value[number] for key, value in info.items()}, own, rtol=1e-4, atol=1e-5)
+    for agent, other in zip(agents, alone, strict=True):
+        torch.testing.assert_close(agent.tensors(), other.tensors(), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(*(agent.actor.network.weights[0] for agent in agents[:2]))
+
+
+def test_seeds_that_share_a_pass_draw_what_each_draws_alone() -> None:
+    alone, agents = ([small_ppo(seed=seed) for seed in range(3)] for _ in range(2))
+    shared = SharedPPO(agents)
+    observations = torch.randn(15, 3, generator=torch.Generator().manual_seed(0))
+    stages = torch.zeros(15, dtype=torch.int64)
+    decision = shared.decide(shared.split(observations), shared.split(stages))
+    assert shared.joined(decision.actions).shape == (15,)
+    for number, agent in enumerate(alone):
+        rows = slice(5 * number, 5 * number + 5)
+        own = agent.decide(observations[rows], stages[rows])
+        assert torch.equal(decision.actions[number], own.actions)
+        torch.testing.assert_close(decision.values[number], own.values)
+
+
+def test_only_the_critics_of_seeds_that_share_a_pass_are_warmed_up() -> None:
+    agents = [small_ppo(seed=seed) for seed in range(2)]
+    before = [copy.deepcopy(agent.state_dict()) for agent in agents]
+    rollouts = [rollout(agent) for agent in agents]
+    columns = zip(*(vars(made).values() for made in rollouts), strict=True)
+    assert SharedPPO(agents).update_critic(Rollout(*(torch.stack(column) for column in columns)))[
+        "value_loss"
+    ].shape == (2,)
+    for agent, first in zip(agents, before, strict=True):
+        moved = {name.split(".")[0] for name, now in agent.state_dict().items() if not torch.equal(now, first[name])}
+        assert moved == {"critic"}
+
+
+def _draw_as_often(agent: PPO, spec: StagedSpec) -> None:
+    """Bring an agent's random state to where that of its counterpart is after `rollout`."""
+    rollout(agent, spec)

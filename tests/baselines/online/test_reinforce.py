@@ -4,8 +4,8 @@ import torch
 
 from lamobench.baselines.online.networks import NetworkConfig
 from lamobench.baselines.online.reinforce import Episodes, Reinforce, ReinforceConfig, discounted_returns
-from lamobench.baselines.online.retention import RETENTIONS, Retention, RetentionConfig
-from lamobench.baselines.online.transitions import StagedSpec, Transitions
+from lamobench.baselines.online.retention import Retention, RetentionConfig
+from lamobench.baselines.online.transitions import StagedSpec
 
 NOTHING = Retention(RetentionConfig())
 APPLE = StagedSpec(observation_dim=1, action_dim=2, stages=2, discrete=True)
@@ -32,7 +32,7 @@ def second_phase_logit(agent: Reinforce, c: float) -> float:
 @pytest.mark.parametrize("c", [0.1, 0.5, 1.0, 2.0])
 def test_a_step_in_phase_one_moves_phase_two_by_one_minus_c_squared_of_its_gradient(c: float) -> None:
     """The logit is w o + b: a gradient g at o = -c moves w by -c g and b by g, so w c + b by (1 - c^2) g."""
-    agent = Reinforce(ReinforceConfig(learning_rate=0.01, initial_scale=1.0), APPLE, [0])
+    agent = Reinforce(ReinforceConfig(learning_rate=0.01, initial_scale=1.0), APPLE, 0)
     episodes = walked(agent, 1, c)
     before = second_phase_logit(agent, c)
     agent.update(episodes, NOTHING)
@@ -45,7 +45,7 @@ def test_a_step_in_phase_one_moves_phase_two_by_one_minus_c_squared_of_its_gradi
 def test_nothing_is_forgotten_at_c_of_one_and_something_below() -> None:
     forgotten = {}
     for c in (1.0, 0.2):
-        agent = Reinforce(ReinforceConfig(learning_rate=0.01), APPLE, [0])
+        agent = Reinforce(ReinforceConfig(learning_rate=0.01), APPLE, 0)
         for seed in range(50):
             agent.update(walked(agent, seed, c, stage=1), NOTHING)
         before = second_phase_logit(agent, c)
@@ -58,7 +58,7 @@ def test_nothing_is_forgotten_at_c_of_one_and_something_below() -> None:
 
 
 def test_the_loss_by_hand() -> None:
-    agent = Reinforce(ReinforceConfig(initial_scale=1.0, discount=0.9), APPLE, [3])
+    agent = Reinforce(ReinforceConfig(initial_scale=1.0, discount=0.9), APPLE, 3)
     episodes = walked(agent, 2, 0.5, episodes=2, steps=4)
     weight, bias = (parameter.item() for parameter in agent.actor.parameters())
     expected = 0.0
@@ -82,41 +82,12 @@ def test_returns_are_discounted_sums() -> None:
     assert returns.tolist() == [[3.0, 4.0, 4.0], [0.25, 0.5, 1.0]]
 
 
-@pytest.mark.parametrize("name", ["none", "bc", "ks", "ewc", "l2-init"])
-@pytest.mark.parametrize("hidden", [(), (5,)])
-def test_seeds_in_one_pass_are_what_each_is_alone(name: str, hidden: tuple[int, ...]) -> None:
-    config = ReinforceConfig(hidden=hidden, initial_scale=1.0, learning_rate=0.05)
-    memory = _memory()
-    row = RETENTIONS[name]
-    settings = {"batch_size": 4} if name == "bc" else {}
-    together = Reinforce(config, APPLE, [0, 1, 2])
-    retention = row.build(row.config(**settings))
-    retention.prepare(together.actor, memory, torch.Generator().manual_seed(0))
-    alone = [Reinforce(config, APPLE, [seed]) for seed in range(3)]
-    retentions = []
-    for agent in alone:
-        retentions.append(row.build(row.config(**settings)))
-        retentions[-1].prepare(agent.actor, memory, torch.Generator().manual_seed(0))
-    for step in range(4):
-        episodes = [walked(agent, 10 * step + seed, 0.3) for seed, agent in enumerate(alone)]
-        for agent, own, kept in zip(alone, episodes, retentions, strict=True):
-            agent.update(own, kept)
-        stacked = zip(*(vars(own).values() for own in episodes), strict=True)
-        together.update(Episodes(*(torch.stack(parts) for parts in stacked)), retention)
-    for seed, agent in enumerate(alone):
-        for stacked_parameter, own_parameter in zip(together.actor.parameters(), agent.actor.parameters(), strict=True):
-            torch.testing.assert_close(stacked_parameter[seed], own_parameter[0], rtol=1e-4, atol=1e-5)
-    assert not torch.equal(*(agent.actor.network.weights[0] for agent in alone[:2]))
-
-
 def test_an_agent_goes_on_bitwise() -> None:
-    agent, other = (Reinforce(ReinforceConfig(initial_scale=1.0), APPLE, [seed, 5]) for seed in (0, 1))
+    agent, other = (Reinforce(ReinforceConfig(initial_scale=1.0), APPLE, seed) for seed in (0, 1))
     other.load(agent.tensors())
     for each in (agent, other):
         for step in range(3):
-            parts = [walked(_one(each), 2 * step + seed, 0.3) for seed in range(2)]
-            stacked = zip(*(vars(own).values() for own in parts), strict=True)
-            each.update(Episodes(*(torch.stack(fields) for fields in stacked)), NOTHING)
+            each.update(walked(each, step, 0.3), NOTHING)
     for name, tensor in agent.tensors().items():
         assert torch.equal(tensor, other.tensors()[name]), name
 
@@ -124,21 +95,5 @@ def test_an_agent_goes_on_bitwise() -> None:
 def test_a_network_with_hidden_layers_needs_weights_to_begin_with() -> None:
     shape = NetworkConfig((4,), "tanh", layer_norm=False, head_a_stage=False)
     config = ReinforceConfig(**vars(shape) | {"initial_scale": 0.5})
-    agent = Reinforce(config, APPLE, [0])
+    agent = Reinforce(config, APPLE, 0)
     assert all(parameter.abs().max() > 0.0 for parameter in agent.actor.parameters())
-
-
-def _one(agent: Reinforce) -> Reinforce:
-    """An agent of one seed that acts as the first of several."""
-    alone = Reinforce(agent.config, APPLE, [0])
-    with torch.no_grad():
-        for own, stacked in zip(alone.actor.parameters(), agent.actor.parameters(), strict=True):
-            own.copy_(stacked[:1])
-    return alone
-
-
-def _memory() -> Transitions:
-    observations = torch.linspace(0.1, 1.0, 12)[:, None]
-    nothing = torch.zeros(12)
-    stages = torch.ones(12, dtype=torch.int64)
-    return Transitions(observations, stages, nothing, observations, nothing, stages)
