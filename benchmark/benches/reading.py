@@ -60,7 +60,7 @@ def _text_update(settings: Settings, model: str, precision: str) -> Row:
     losses = [agent.loss(played(agent)[:BATCH]).item() for agent in (ours, plain)]
     assert abs(losses[0] - losses[1]) < SAME[precision]
     if isinstance(ours.encoder, SentenceEncoder):
-        ours.encoder.remember(ours.texts.piece_names)
+        ours.encoder(ours.texts.piece_names)  # what is kept of them, all runs keep
     mine = updates(ours, TARGET_EVERY, forget=False)
     rounds = [(one / TARGET_EVERY, other) for one, other in in_turn(settings, mine, updates(plain, 1, forget=True))]
     what = f"update of {BATCH} transitions, {model}, {LAYERS} layers trained, {precision}"

@@ -3,7 +3,8 @@
 Shapes: P sentences, T tokens of them all, L of the longest in a group, D width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ...baselines.text.encoders import fitting, sentences
 from ...datasets.corpora import END_OF_TEXT
+from ...datasets.file_checks import MB
 from ..training.devices import autocast
 from .bert import Packed, embed, pack, read_tokens
 from .checkpoints import load_language_model, load_tokenizer
@@ -20,6 +22,22 @@ from .families import family_of, positions_of
 
 MOST_TOKENS = 128  # of a sentence; all-MiniLM-L6-v2's tokenizer cuts there
 GROUP_TOKENS = 1024  # that are computed side by side: more of them leave the processor's cache
+FEWEST_TOKENS = 32  # that are computed side by side where a vector must not depend on what is beside it
+MOST_KEPT = 1024 * MB  # of the outputs of layers that stand still
+
+
+class Outputs:
+    """The outputs (L, D) of layers that stand still, by sentence; what comes when there is no more room is not kept."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Tensor] = {}
+        self.room = MOST_KEPT  # bytes
+
+    def add(self, piece: str, output: Tensor) -> None:
+        """Keep the output of a sentence, if there is room."""
+        if output.nbytes <= self.room:
+            self.known[piece] = output
+            self.room -= output.nbytes
 
 
 class SentenceEncoder(nn.Module):
@@ -43,8 +61,8 @@ class SentenceEncoder(nn.Module):
         self.first = first_token(model, tokenizer)  # empty where the tokenizer adds its own
         self.most = min(MOST_TOKENS, positions_of(model.config))
         self.ids: dict[str, list[int]] = {}  # of sentences that were read
-        self.below = 0  # layers of an encoder that `forward` keeps the outputs of, since nothing up to there is trained
-        self.outputs: dict[str, Tensor] = {}  # these
+        self.below = 0  # layers of an encoder whose outputs are kept, since nothing up to there is trained
+        self.outputs = Outputs()  # these; runs of the same model, whose `below` is the same, may share them
 
     @property
     def base(self) -> Any:
@@ -61,16 +79,14 @@ class SentenceEncoder(nn.Module):
         return [part for sentence in sentences(text) for part in fitting(sentence, self._fits)]
 
     def encode(self, pieces: Sequence[str]) -> Tensor:
-        """The vectors (P, D) of sentences, of which nothing is kept."""
-        with autocast(self.precision, "cpu"):
-            return self._in_groups(pieces, self._packed_means if self.reads_both_ways else self._padded_means)
+        """The vectors (P, D) of sentences."""
+        return self(pieces)  # type: ignore[no-any-return]
 
     def forward(self, pieces: Sequence[str]) -> Tensor:
-        """The vectors (P, D) of sentences that come again and again, which makes the layers `below` worth keeping."""
-        if not self.below:
-            return self.encode(pieces)
+        """The vectors (P, D) of sentences."""
+        whole = self._packed_means if self.reads_both_ways else self._padded_means
         with autocast(self.precision, "cpu"):
-            return self._in_groups(pieces, self._means_from_below)
+            return self._in_groups(pieces, self._means_from_below if self.below else whole)
 
     def exact(self, pieces: Sequence[str]) -> Tensor:
         """The same in float32, whatever the encoder's precision."""
@@ -80,17 +96,6 @@ class SentenceEncoder(nn.Module):
             return self(pieces)  # type: ignore[no-any-return]
         finally:
             self.precision = precision
-
-    @torch.no_grad()
-    def remember(self, pieces: Sequence[str]) -> None:
-        """Keep what the layers `below` make of sentences, computed side by side, which is several times as fast.
-
-        What is kept depends in its last bits on what is beside it, so all that read these sentences have to begin so.
-        """
-        for group in self._groups(pieces) if self.below else []:
-            packed = self._packed(group)
-            hidden = self._read_below(group, packed)
-            self.outputs |= dict(zip(group, torch.split(hidden, packed.lengths.tolist()), strict=True))
 
     @property
     def reads_both_ways(self) -> bool:
@@ -114,7 +119,7 @@ class SentenceEncoder(nn.Module):
 
     def _in_groups(self, pieces: Sequence[str], means: Callable[[Sequence[str]], Tensor]) -> Tensor:
         """The `means` (P, D) of sentences; those of nearly one length are computed side by side."""
-        order = sorted(range(len(pieces)), key=lambda place: len(self._seen(pieces[place])))
+        order = sorted(range(len(pieces)), key=lambda place: self._length(pieces[place]))
         vectors = [means(group).float() for group in self._groups([pieces[place] for place in order])]
         places = torch.empty(len(order), dtype=torch.int64)
         places[torch.tensor(order)] = torch.arange(len(order))
@@ -125,7 +130,7 @@ class SentenceEncoder(nn.Module):
         group: list[str] = []
         tokens = 0
         for piece in pieces:
-            length = len(self._seen(piece))
+            length = self._length(piece)
             if group and tokens + length > GROUP_TOKENS:
                 yield group
                 group = []
@@ -135,7 +140,7 @@ class SentenceEncoder(nn.Module):
         yield group
 
     def _packed(self, pieces: Sequence[str]) -> Packed:
-        return pack([len(self._seen(piece)) for piece in pieces])
+        return pack([self._length(piece) for piece in pieces])
 
     def _packed_means(self, pieces: Sequence[str]) -> Tensor:
         """The means (P, D) of an encoder's last hidden states over all tokens."""
@@ -144,22 +149,38 @@ class SentenceEncoder(nn.Module):
 
     def _means_from_below(self, pieces: Sequence[str]) -> Tensor:
         """The same, from what is known of the layers below."""
-        known = torch.cat([self._below(piece) for piece in pieces])
+        new = {
+            piece: output
+            for group in self._alike(piece for piece in dict.fromkeys(pieces) if piece not in self.outputs.known)
+            for piece, output in zip(group, self._read_below(group), strict=False)
+        }
+        for piece, output in new.items():
+            self.outputs.add(piece, output)
+        known = torch.cat([new[piece] if piece in new else self.outputs.known[piece] for piece in pieces])
         packed = self._packed(pieces)
         return packed.means(read_tokens(blocks_of(self.model)[self.below :], known, packed))
 
-    @torch.no_grad()
-    def _below(self, piece: str) -> Tensor:
-        """The hidden states (L, D) of a sentence behind the layers that stand still, by itself."""
-        known = self.outputs.get(piece)
-        if known is None:
-            known = self.outputs[piece] = self._read_below([piece], self._packed([piece]))
-        return known
+    def _alike(self, pieces: Iterable[str]) -> Iterator[Sequence[str]]:
+        """Sentences in groups that have equally many tokens."""
+        for _, alike in groupby(sorted(pieces, key=self._length), self._length):
+            yield from self._groups(list(alike))
 
-    def _read_below(self, pieces: Sequence[str], packed: Packed) -> Tensor:
-        """The hidden states (T, D) behind the layers that stand still, in float32: they are computed once."""
+    def _length(self, piece: str) -> int:
+        return len(self._seen(piece))
+
+    @torch.no_grad()
+    def _read_below(self, pieces: Sequence[str]) -> Sequence[Tensor]:
+        """The hidden states (L, D) of equally long sentences behind the layers that stand still, in float32.
+
+        They depend on nothing that is computed beside them: nothing is padded, and from some rows on (16, where it was
+        tried) a product adds in one order, however many there are. Of too few sentences the first stands there again.
+        """
+        lacking = max(0, FEWEST_TOKENS - len(pieces) * self._length(pieces[0]))
+        full = [*pieces, *[pieces[0]] * -(-lacking // self._length(pieces[0]))]
+        packed = self._packed(full)
         with autocast("float32", "cpu"):
-            return read_tokens(blocks_of(self.model)[: self.below], self._embedded(pieces, packed), packed)
+            hidden = read_tokens(blocks_of(self.model)[: self.below], self._embedded(full, packed), packed)
+        return torch.split(hidden, packed.lengths.tolist())
 
     def _embedded(self, pieces: Sequence[str], packed: Packed) -> Tensor:
         """The embeddings (T, D) of an encoder's tokens."""

@@ -92,7 +92,6 @@ def _elastic(encoder: SentenceEncoder, config: Held, seed: int) -> Retention:
 
 
 def _distilled(encoder: SentenceEncoder, config: Distilled, seed: int) -> Retention:
-    encoder.remember(meanings().glosses)
     return Distillation(encoder, meanings().glosses, config.coefficient, config.batch_size)
 
 

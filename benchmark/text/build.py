@@ -1,6 +1,7 @@
 """Builds the parts of a run from its configuration: games, encoder, agent."""
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from ...baselines.online.agent import first_weights
@@ -15,7 +16,7 @@ from ...datasets.games.views import VIEWS, ViewedGame
 from ..lm.adapters import use_fast_layers
 from ..lm.checkpoints import model_hash
 from ..lm.glove import glove_hash, load_glove
-from ..lm.sentences import SentenceEncoder, load_sentence_encoder
+from ..lm.sentences import Outputs, SentenceEncoder, load_sentence_encoder
 from ..runs.changes import changed
 from ..runs.methods import find_method, look_up
 from ..runs.plugins import imported
@@ -115,8 +116,18 @@ def adapt(encoder: SentenceEncoder, config: TextConfig) -> Retention:
     given = adaptation_settings(config.adaptation, config.settings_of(ADAPTATION))
     with first_weights(config.seed):
         row.prepare(encoder, given)
+    encoder.outputs = shared_outputs(config.lm_hash, encoder.below)
     use_fast_layers(encoder.model)
     return row.retain(encoder, given, config.seed)
+
+
+@lru_cache(maxsize=2)
+def shared_outputs(weights_hash: str, layers: int) -> Outputs:
+    """The outputs of a model's first layers, which the runs of this process share: sentences come again in all of them.
+
+    Those of the last two models are kept, so that runs of one and of its control can take turns.
+    """
+    return Outputs()
 
 
 def count_parameters(agent: Any) -> dict[str, int]:

@@ -75,7 +75,6 @@ class Meters:
         self.encoder = encoder
         self.probes = probes
         self.rows = {text: row for row, text in enumerate(probes.texts)}
-        encoder.remember(probes.texts)
         self.base = self._vectors()
         self.distance = WeightDistance(encoder.model)
         self.norm = math.sqrt(sum(float(weight.detach().double().square().sum()) for weight in own_weights(encoder)))
