@@ -23,6 +23,7 @@ from lamobench.datasets import cache, hub
 from lamobench.datasets.catalog import find_task
 from lamobench.datasets.corpora import train_tokenizer
 from lamobench.datasets.environments.simulators import make_environment
+from lamobench.datasets.processes import cores
 from lamobench.datasets.recording.reacher2d import control
 from lamobench.datasets.trajectories import Array, Provenance, Trajectories
 
@@ -46,6 +47,11 @@ WORDS = (
     "sum",
 )
 BUDGET = {"steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "headline_evaluations": 1, "batch_size": 8}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two cores: tests wait for processes that they start and kill. Four are slower than three."""
+    return max(1, 3 * cores() // 2)
 
 
 @pytest.fixture(scope="session")
