@@ -186,7 +186,8 @@ def test_a_step_is_taken_apart(page: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert head.split()[:3] == ["step", "ms", "products"]
     shares = [float(cell) for cell in line.split()[2:]]
     assert sum(shares) == pytest.approx(100, abs=1)
-    assert float(line.split()[2]) > 5
+    products, _, dropout, activations, *_ = shares
+    assert products > activations > dropout == 0  # how much of the time they are depends on what else runs
     assert "| td3-bc |" in page.read_text()
 
 
