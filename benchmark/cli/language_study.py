@@ -63,6 +63,7 @@ class LanguageStudy:
         rewinds: Rows = []
         curves: dict[str, Curves] = {part.lm: {} for part in parts}
         for part in parts:
+            print(f"{part.lm}: search, runs and rewinds of all data sets take about {part.core_hours} hours of a core")
             search = study.search_runs(part)
             self._train(search, f"{part.lm}, search", self.search_runs)
             if text is None:

@@ -82,6 +82,7 @@ class Part:
     search_steps: int
     search_data: tuple[str, ...]
     rewound: int  # of the first seeds, whose updates are scaled down again
+    core_hours: int  # of all of it, search and rewinds included, as it was measured on an Intel Xeon
     precision: str = "float32"
     cached_context: bool = False
     batch_size: int = 8
@@ -112,6 +113,7 @@ PARTS = {
             search_steps=300,
             search_data=tuple(DATA),
             rewound=3,
+            core_hours=5,
         ),
         # A run costs minutes: fewer seeds, and half the steps.
         Part(
@@ -124,6 +126,7 @@ PARTS = {
             search_steps=150,
             search_data=tuple(DATA),
             rewound=1,
+            core_hours=16,
             precision="bfloat16",
             cached_context=True,
         ),

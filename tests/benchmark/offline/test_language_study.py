@@ -46,6 +46,7 @@ def tiny_study(home: Path, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch, for
         search_steps=2,
         search_data=("reacher2d-medium",),
         rewound=1,
+        core_hours=2,
         batch_size=4,
     )
     monkeypatch.setattr(language_study, "PARTS", {part.lm: part})
