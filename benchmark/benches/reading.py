@@ -37,7 +37,7 @@ SAME = {"float32": 1e-4, "bfloat16": 1e-2}  # most that two losses of one batch 
 class PaddedEncoder(SentenceEncoder):
     """All sentences in one batch, as long as the longest, through every layer."""
 
-    def encode(self, pieces: Sequence[str]) -> Tensor:
+    def forward(self, pieces: Sequence[str]) -> Tensor:
         """The vectors (P, D)."""
         ids = [torch.tensor(self.tokens(piece)[: self.most]) for piece in pieces]
         present = pad_sequence([torch.ones(len(each)) for each in ids], batch_first=True)  # (P, L)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from transformers import BertModel, RobertaModel
 
+from lamobench.benchmark.benches.reading import PaddedEncoder
 from lamobench.benchmark.lm.adapters import use_fast_layers
 from lamobench.benchmark.lm.bert import embed, pack, read_tokens
 from lamobench.benchmark.lm.checkpoints import load_language_model
-from lamobench.benchmark.lm.sentences import load_sentence_encoder
+from lamobench.benchmark.lm.sentences import SentenceEncoder, load_sentence_encoder
 from lamobench.benchmark.lm.tuned_sentences import train_top
 from lamobench.datasets.errors import UserError
 
@@ -172,3 +173,13 @@ def test_what_finds_no_room_is_computed_again(reading_bert: Path) -> None:
         assert torch.equal(narrow(PIECES), roomy(PIECES))
     assert 0 < len(narrow.outputs.known) < len(roomy.outputs.known) == len(PIECES)
     assert narrow.outputs.room == first.nbytes - sum(output.nbytes for output in narrow.outputs.known.values()) >= 0
+
+
+@torch.no_grad()
+def test_the_plain_way_of_the_bench_pads_whoever_asks(reading_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = load_sentence_encoder(str(reading_bert))
+    plain = PaddedEncoder(ours.model, ours.tokenizer)
+    expected = ours(PIECES)
+    monkeypatch.delattr(SentenceEncoder, "_packed_means")
+    for found in (plain(PIECES), plain.encode(PIECES)):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
