@@ -66,9 +66,15 @@ class Actor(nn.Module):
 
     def trunk(self) -> dict[str, nn.Parameter]:
         """The parameters that all stages share, by name: all of them where there is one head."""
-        last = len(self.network.weights) - 1
-        heads = {f"network.weights.{last}", f"network.biases.{last}"} if self.network.heads > 1 else set()
+        heads = self.stage_heads()
         return {name: parameter for name, parameter in self.named_parameters() if name not in heads}
+
+    def stage_heads(self) -> dict[str, nn.Parameter]:
+        """The parameters of the heads, by name, with a stage's in its `head_columns`; none where there is one head."""
+        if self.heads == 1:
+            return {}
+        last = len(self.network.weights) - 1
+        return {f"network.weights.{last}": self.network.weights[-1], f"network.biases.{last}": self.network.biases[-1]}
 
     @torch.no_grad()
     def shrink_head(self, stage: int, scale: float) -> None:

@@ -124,12 +124,11 @@ class Kickstarting(Retention):
     config: KickstartingConfig
 
     def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
-        """Keep pi*, and the heads that it trained: those of the memory's stages. A single head for all is trained."""
+        """Keep pi*, and which heads it trained."""
         self.teacher = copy.deepcopy(actor).requires_grad_(False)
-        heads = actor.heads
-        self.taught = torch.ones(heads, dtype=torch.bool)  # (..., heads)
-        if heads > 1 and not self.config.untaught:
-            self.taught = torch.isin(torch.arange(heads), memory.stages)
+        self.taught = _taught_heads(actor, memory)  # (..., heads)
+        if self.config.untaught:
+            self.taught = torch.ones_like(self.taught)
 
     def join(self, parts: Sequence[Self]) -> None:
         """Stack every pi*."""
@@ -156,20 +155,30 @@ class AnchoredConfig:
     # penalty plus the distance to where the optimiser went, in the optimiser's metric. It has the penalty's stationary
     # points, and is stable at any coefficient, where Adam's steps keep their size however large the gradient is.
     step: Literal["penalty", "proximal"] = "proximal"
+    # Whether the heads that pi* trained are held too, where there is one a stage. Continual World's code holds the
+    # trunk alone, since a head there learns in its own stage and never again; here FAR's goes on as soon as FAR is met.
+    heads: bool = False
 
 
 class Anchored(Retention):
-    """The sum of F (theta* - theta)^2 over the trunk's parameters, where F is each one's importance."""
+    """The sum of F (theta* - theta)^2 over the parameters that are held, where F is each one's importance."""
 
     config: AnchoredConfig
 
     def prepare(self, actor: Actor, memory: Memory, generator: torch.Generator) -> None:
-        """Keep the weights and their importance."""
-        self.anchor = {name: parameter.detach().clone() for name, parameter in actor.trunk().items()}
+        """Keep the weights and their importance, which is 0 in heads that pi* never trained."""
+        self.anchor = {name: parameter.detach().clone() for name, parameter in self.held(actor).items()}
         self.importance = self.find_importance(actor, memory, generator)
+        for stage in torch.nonzero(~_taught_heads(actor, memory)).flatten().tolist():
+            for name in self.anchor.keys() & actor.stage_heads().keys():
+                self.importance[name][..., actor.network.head_columns(stage)] = 0.0
+
+    def held(self, actor: Actor) -> dict[str, nn.Parameter]:
+        """The actor's parameters that are held, by name: its trunk, and its heads where they are wanted."""
+        return actor.trunk() | (actor.stage_heads() if self.config.heads else {})
 
     def find_importance(self, actor: Actor, memory: Memory, generator: torch.Generator) -> dict[str, Tensor]:
-        """Importance F of each parameter of the trunk, by name: 1."""
+        """Importance F of each parameter that is held, by name: 1."""
         return {name: torch.ones_like(value) for name, value in self.anchor.items()}
 
     def join(self, parts: Sequence[Self]) -> None:
@@ -178,8 +187,8 @@ class Anchored(Retention):
         self.importance = {name: torch.cat([part.importance[name] for part in parts]) for name in parts[0].anchor}
 
     def penalty(self, actor: Actor) -> Tensor:
-        """The sum (...) over the trunk's parameters, without the coefficient."""
-        return anchor_penalty(actor.trunk(), self.anchor, self.importance, actor.seeds)
+        """The sum (...) over the parameters that are held, without the coefficient."""
+        return anchor_penalty(self.held(actor), self.anchor, self.importance, actor.seeds)
 
     def loss(self, actor: Actor, visited: Visited, step: int, generators: Sequence[torch.Generator]) -> Tensor:
         """The penalty; zero for "proximal", which acts after the step."""
@@ -190,7 +199,7 @@ class Anchored(Retention):
     def after_step(self, actor: Actor, optimizer: torch.optim.Optimizer) -> None:
         """Move back to the anchor by the share c / (1 + c) of the way, c = 2 * coefficient * F * step size."""
         if self.config.step == "proximal":
-            pull_back(actor.trunk(), self.anchor, self.importance, self.config.coefficient, optimizer)
+            pull_back(self.held(actor), self.anchor, self.importance, self.config.coefficient, optimizer)
 
 
 @dataclass(frozen=True)
@@ -218,9 +227,9 @@ class ElasticWeights(Anchored):
         observations = memory.observations[rows]
         stages = memory.stages[rows]
         if self.config.estimate == "batch":
-            found = batch_fisher(actor, observations, stages, batch_size=max(1, 128 // memory.length))
+            found = batch_fisher(actor, self.held(actor), observations, stages, batch_size=max(1, 128 // memory.length))
         else:
-            found = fisher_information(actor, observations, stages)
+            found = fisher_information(actor, self.held(actor), observations, stages)
         if self.config.normalised:
             mean = torch.cat([value.flatten() for value in found.values()]).mean()
             found = {name: value / mean for name, value in found.items()}
@@ -311,6 +320,13 @@ def pull_back(
     for name, parameter in parameters.items():
         pull = 2.0 * coefficient * importance[name] * sizes[parameter]
         parameter.lerp_(anchor[name], pull / (1.0 + pull))
+
+
+def _taught_heads(actor: Actor, memory: Memory) -> Tensor:
+    """The heads that pi* trained, as a mask (heads,): those of the memory's stages, or a single one for all."""
+    if actor.heads == 1:
+        return torch.ones(1, dtype=torch.bool)
+    return torch.isin(torch.arange(actor.heads), memory.stages)
 
 
 def _stacked(columns: Sequence[Any]) -> Any:

@@ -25,7 +25,11 @@ class FinetuneConfig(RunConfig):
     """
 
     track: ClassVar[str] = "finetune"
-    later_settings: ClassVar[Mapping[str, Any]] = {"pretraining.seed": None, "pretraining.critic_warm_up": 0}
+    later_settings: ClassVar[Mapping[str, Any]] = {
+        "pretraining.seed": None,
+        "pretraining.critic_warm_up": 0,
+        "retention.heads": False,
+    }
     per_seed: ClassVar[tuple[str, ...]] = ("seed", "pretraining_seed", "pretrained_hash", "data_hash")
 
     agent: str  # a name of `build.AGENTS`

@@ -165,8 +165,13 @@ SETTINGS = {
         budget=Budget(steps=240, evaluate_every=30, evaluation_episodes=20, environments=1, rollout_steps=50),
         pretraining=RecordedPretrainingConfig(),
         policy={"hidden": (128, 128, 128), "initial_temperature": 0.05, "start_steps": 1000},
-        retention=_ROBOTIC,
-        tried={"finetune-em": (0.01, 0.03, 0.1)},  # a run has 12,000 steps, and pi* 10,000 in a buffer of 100,000
+        retention=_ROBOTIC
+        | {
+            "finetune-ewc": {"coefficient": 100.0, "heads": True},
+            "finetune-l2-init": {"coefficient": 1.0, "heads": True},
+            "finetune-em": {"share": 0.01},
+        },
+        tried={"finetune-em": (0.001, 0.003, 0.01, 0.03, 0.1)},  # pi* has 10,000 steps; a run 12,000, all of which fit
         warm_up=0.05,
     ),
     # As published, but for pi*, which the paper trains by SAC: about five processor hours a run.

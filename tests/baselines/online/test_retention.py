@@ -12,6 +12,7 @@ from lamobench.baselines.online.fisher import batch_fisher, fisher_information
 from lamobench.baselines.online.networks import NetworkConfig
 from lamobench.baselines.online.replay import ReplayBuffer
 from lamobench.baselines.online.retention import RETENTIONS, Anchored, Retention, step_sizes
+from lamobench.baselines.online.sac import SAC
 from lamobench.baselines.online.transitions import StagedSpec, Transitions, Visited
 from lamobench.tests.baselines.online.made_up import CONTINUOUS, DISCRETE, small_sac, transitions
 
@@ -154,11 +155,13 @@ def test_padding_does_not_count() -> None:
 
 
 @by_space
-def test_the_fisher_information_is_that_of_a_loop_over_states_and_actions(spec: StagedSpec) -> None:
+@pytest.mark.parametrize("heads", [False, True])
+def test_the_fisher_information_is_that_of_a_loop_over_states_and_actions(spec: StagedSpec, heads: bool) -> None:
     actor = actor_of(spec)
     states = transitions(spec, 6)
-    names = list(actor.trunk())
-    shared = list(actor.trunk().values())
+    held = actor.trunk() | (actor.stage_heads() if heads else {})
+    names = list(held)
+    shared = list(held.values())
     expected = [torch.zeros_like(parameter) for parameter in shared]
     for row in range(6):
         policy = actor.distribution(states.observations[row : row + 1], states.stages[row : row + 1])
@@ -172,7 +175,7 @@ def test_the_fisher_information_is_that_of_a_loop_over_states_and_actions(spec: 
             gradients = torch.autograd.grad(term, shared, retain_graph=True)
             for summed, gradient in zip(expected, gradients, strict=True):
                 summed += weight * gradient**2 / 6
-    found = fisher_information(actor, states.observations, states.stages)
+    found = fisher_information(actor, held, states.observations, states.stages)
     assert list(found) == names
     for name, value in zip(names, expected, strict=True):
         assert value.max() > 0.0
@@ -192,7 +195,7 @@ def test_the_fisher_information_is_that_of_actions_that_are_drawn() -> None:
     noise = torch.randn(draws, 2, generator=torch.Generator().manual_seed(0))
     scores = torch.cat([noise / policy.log_std.exp(), noise**2 - 1.0], 1).detach()  # of mean and log std
     expected = (scores @ jacobian).square().mean(0)
-    found = _flat(fisher_information(actor, states.observations, states.stages).values())
+    found = _flat(fisher_information(actor, actor.trunk(), states.observations, states.stages).values())
     assert (found - expected).norm() / expected.norm() < 0.1
 
 
@@ -205,7 +208,7 @@ def test_the_batch_form_squares_gradients_of_batches() -> None:
         log_probs = actor.distribution(states.observations[rows], states.stages[rows]).log_probabilities  # type: ignore[attr-defined]
         gradients = torch.autograd.grad(-log_probs.max(1).values.mean(), shared)
         expected = expected + _flat(gradients) ** 2 / 2
-    found = batch_fisher(actor, states.observations, states.stages, batch_size=4)
+    found = batch_fisher(actor, actor.trunk(), states.observations, states.stages, batch_size=4)
     torch.testing.assert_close(_flat(found.values()), expected)
 
 
@@ -215,7 +218,7 @@ def test_the_elastic_penalty_and_its_gradient_by_hand(spec: StagedSpec) -> None:
     memory = transitions(spec, 20, stage=1)
     student = moved(teacher)
     retention = prepared("ewc", teacher, memory, coefficient=7.0, step="penalty", least=1e-3)
-    fisher = fisher_information(teacher, memory.observations, memory.stages)
+    fisher = fisher_information(teacher, teacher.trunk(), memory.observations, memory.stages)
     loss = loss_of(retention, student, transitions(spec, 5))
     loss.backward()
     expected = 0.0
@@ -264,13 +267,19 @@ def test_step_sizes_are_what_optimisers_do() -> None:
         torch.testing.assert_close(before - step_sizes(optimizer)[parameter] * parameter.grad, parameter.detach())
 
 
+def narrow_sac() -> SAC:
+    """An agent that is sure of what to do in its second stage."""
+    agent = small_sac()
+    with torch.no_grad():
+        agent.actor.network.biases[-1][..., 6:8] = -4.0  # log deviations of the second head
+    return agent
+
+
 @pytest.mark.parametrize(("step", "low", "high"), [("proximal", 0.0, 1e-8), ("penalty", 1e-3, 1.0), ("none", 0.1, 9.0)])
 def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, low: float, high: float) -> None:
     """Adam's first steps are as long as its rate, whatever the penalty: only what comes after the step can hold."""
     memory = transitions(CONTINUOUS, 100, stage=1)
-    agent = small_sac()
-    with torch.no_grad():
-        agent.actor.network.biases[-1][..., 6:8] = -4.0  # log deviations of the second head
+    agent = narrow_sac()
     teacher = agent.gaussian(memory.observations, memory.stages).detach()
     settings = {"coefficient": 0.0 if step == "none" else 1e6, "step": "penalty" if step == "none" else step}
     retention = prepared("ewc", agent.actor, memory, **settings)
@@ -279,6 +288,26 @@ def test_a_large_weight_holds_a_narrow_policy_under_adam(step: str, low: float, 
         agent.update(transitions(CONTINUOUS, 32, seed, stage=0), retention)
         largest = max(largest, teacher.kl(agent.gaussian(memory.observations, memory.stages)).mean().item())
     assert low <= largest < high
+
+
+@pytest.mark.parametrize("name", ["ewc", "l2-init"])
+@pytest.mark.parametrize(("heads", "low", "high"), [(True, 0.0, 1e-6), (False, 0.1, 1e9)])
+def test_once_far_is_met_a_large_weight_holds_if_it_holds_the_head_too(
+    name: str, heads: bool, low: float, high: float
+) -> None:
+    memory = transitions(CONTINUOUS, 100, stage=1)
+    agent = narrow_sac()
+    start = copy.deepcopy(agent.actor)
+    retention = prepared(name, agent.actor, memory, coefficient=1e9, heads=heads)
+    largest = 0.0
+    for seed in range(40):
+        agent.update(transitions(CONTINUOUS, 32, seed), retention)  # of both stages
+        student = agent.gaussian(memory.observations, memory.stages)
+        largest = max(largest, start.distribution(memory.observations, memory.stages).kl(student).mean().item())
+    assert low <= largest < high
+    close = transitions(CONTINUOUS, 50, stage=0)
+    learned = agent.gaussian(close.observations, close.stages)
+    assert start.distribution(close.observations, close.stages).kl(learned).mean().item() > 1e-3  # its head is free
 
 
 def test_episodic_memory_fills_a_share_that_is_kept() -> None:
