@@ -37,7 +37,7 @@ from ...datasets.recording.shortest_ways import Ways, recorded_ways
 from ...datasets.storage import home, whole_file
 from ..runs.records import file_hash
 from .build import build_agent, build_environment, pretraining_of, spec_of
-from .config import FinetuneConfig
+from .config import CONTROL, PRETRAINING, RETENTION, FinetuneConfig
 from .recurrent_rounds import RecurrentRounds
 from .rounds import PPORounds, ReinforceRounds
 from .settings import GamePretrainingConfig, PretrainingConfig, RecordedPretrainingConfig
@@ -91,9 +91,9 @@ def path_of(config: FinetuneConfig) -> Path:
 
 
 def _decides(name: str, value: Any) -> bool:
-    """Check whether a setting decides what pi* is; its seed is told by the file's name anyway."""
+    """Check whether a setting decides what pi* is, not what becomes of it; its seed is in the file's name anyway."""
     later = (name, value) in FinetuneConfig.later_settings.items()  # as it was before there was the choice
-    return not name.startswith("retention.") and name != "pretraining.seed" and not later
+    return not name.startswith((f"{RETENTION}.", f"{CONTROL}.")) and name != f"{PRETRAINING}.seed" and not later
 
 
 def read(path: Path) -> Pretrained:

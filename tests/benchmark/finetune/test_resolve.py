@@ -71,6 +71,12 @@ def test_a_warm_up_of_no_rounds_is_none(tiny: Tiny) -> None:
     assert (former.id, path_of(former)) == (config.id, path_of(config))
 
 
+@pytest.mark.parametrize("task", ["grid-relay", "robotic-sequence-2", "nethack-lite"])
+def test_all_methods_of_a_task_begin_with_one_pi_star(task: str) -> None:
+    """A file for warm-up alone would be made for minutes, and hold the same."""
+    assert len({path_of(config) for config in resolve(Wanted(task, (), (0,), plan=True))}) == 1
+
+
 def test_pi_star_is_made_on_one_thread(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     seen = []
