@@ -18,6 +18,7 @@ from ..scores.leaderboard import Group
 from ..scores.measured import columns, difference, percent, whole, with_interval
 from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
+from .config import RETENTION
 from .figure import curves_figure
 from .measures import Measures, bounds_of, forward_transfer, measure
 
@@ -29,6 +30,8 @@ COMPARED: dict[str, tuple[str, Callable[[list[float], list[float]], Array]]] = {
     "forward_transfer": ("scratch", forward_transfer),
     "area_gain": ("finetune", np.subtract),
 }
+# The settings that say how much is retained, of which a method has one at most: `strength` of `RETENTIONS`.
+STRENGTHS = (f"{RETENTION}.coefficient", f"{RETENTION}.share")
 SHOWN = {
     "far_before": "FAR before",
     "far_least": "least",
@@ -44,7 +47,7 @@ NOTE = (
     "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
     "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area "
     "on plain fine-tuning, seed by seed. *: its interval lies above or below 0. CPU s: of training, a run. coef.: of "
-    "retention."
+    "retention; of EM its share of the buffer."
 )
 
 
@@ -81,7 +84,7 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         "method": config.method,
         "profile": config.profile,
         "variant": group.variant,
-        "coefficient": config.policy.get("retention.coefficient"),
+        "coefficient": next((config.policy[name] for name in STRENGTHS if name in config.policy), None),
         "seeds": len(own),
     }
     for name in MEASURES:

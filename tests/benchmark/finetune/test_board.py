@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lamobench.baselines.online.retention import RETENTIONS
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import tuning
+from lamobench.benchmark.finetune.board import STRENGTHS
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.measures import bounds_of
 from lamobench.benchmark.runs.damage import sizes_and_hashes
@@ -35,6 +37,10 @@ def test_only_shares_of_successes_have_a_most() -> None:
     assert bounds_of("area", scored=False) == (0.0, 1.0)
     assert bounds_of("area", scored=True) == (0.0, math.inf)
     assert bounds_of("area_gain", scored=True) == bounds_of("cpu_seconds", scored=True) == (-math.inf, math.inf)
+
+
+def test_rows_name_the_strength_of_every_retention() -> None:
+    assert {f"retention.{row.strength}" for row in RETENTIONS.values()} == set(STRENGTHS)
 
 
 def config_of(method: str, seed: int, coefficient: float = 0.1) -> FinetuneConfig:
