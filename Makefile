@@ -107,8 +107,8 @@ robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
 robotic-sequence-2: PRICE = first a pi* for each seed, two minutes each; then about three minutes a run
 robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
-nethack-lite: PRICE = first 100 games of the bot, an hour, and a pi*, half an hour; then about ten minutes a run
-nethack-probe: PRICE = first 30 games of the bot, a quarter of an hour, and a pi*, half an hour; then about ten minutes a run
+nethack-lite: PRICE = first 100 games of the bot, an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
+nethack-probe: PRICE = first 30 games of the bot, a quarter of an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
 nethack-lite: GAMES = nethack-autoascend
 nethack-probe: GAMES = nethack-autoascend-pilot
 SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
@@ -118,10 +118,20 @@ $(IN_STAGES): setup
 	@$(SWEEP) $@ --seeds-together $(if $(METHODS),--methods $(METHODS)) --runs runs/$@
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/finetune/$@ --archive
 
+# What plays the games to record. Its package would bring far more along than is loaded of it.
+BOT := $(VENV)/bot
+nethack-lite nethack-probe: $(BOT)
+$(BOT): $(READY)
+	@echo "setting up: AutoAscend, which plays NetHack (a minute the first time; log in $(VENV)/bot.log)"
+	@{ $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[nethack-recording]' \
+	  && $(BIN)/pip install --disable-pip-version-check --no-deps nethackers==0.37.3; } > $(VENV)/bot.log 2>&1 || { \
+	  echo "make: it could not be installed ($$(grep -i '^error' $(VENV)/bot.log | head -n 1 | cut -c 1-160)); see $(VENV)/bot.log" >&2; exit 2; }
+	@touch $@
+
 # All of it goes on where it was stopped: games, pi*, runs.
 NETHACK_METHODS = finetune finetune-bc finetune-ks finetune-ewc scratch frozen
 nethack-probe: SEEDS = 0 1
-nethack-probe: setup ## does NetHack show forgetting at this size? Two hours of two cores: 30 games, six methods, two seeds
+nethack-probe: setup ## does NetHack show forgetting at this size? Two to three hours of two cores: 30 games, six methods, two seeds
 	@echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),$(NETHACK_METHODS))'
 	@$(BIN)/lamobench data record $(GAMES)
 	@$(SWEEP) nethack-lite --methods $(or $(METHODS),$(NETHACK_METHODS)) --set environment.recording=$(GAMES) --runs runs/$@

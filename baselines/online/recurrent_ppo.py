@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..fields import Amount, Count, Positive, Share
 from ..networks import UpdateCount
-from .agent import Agent, first_weights
+from .agent import Agent, Info, first_weights
 from .distributions import Categorical
 from .nethack_networks import RecurrentActor, ScreenConfig
 from .ppo import PPO, Decision, Minibatch, PPOLossConfig, Rollout, generalized_advantages
@@ -97,6 +97,10 @@ class RecurrentPPO(PPO):
         with torch.no_grad():
             outputs = self.actor.remember(observations)[0].flatten(0, 1)
         return self._valued(outputs)
+
+    def update_critic(self, rollout: Rollout) -> Info:
+        """Train only the critic on a rollout; tells its mean value too, which has to come to what pi* is worth."""
+        return super().update_critic(rollout) | {"value": rollout.values.mean()}
 
     def judge(self, observations: Sequences, stages: Tensor) -> tuple[Categorical, Tensor]:  # type: ignore[override]
         """The policy and the values (B,), of one pass."""

@@ -101,9 +101,10 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `rows` in the words of the table."""
+    digits = int(find_staged_task(row["task"]).scored)  # a policy's score may be a few per cent of the expert's
     cells: dict[str, Any] = {"method": label(row["method"])}
-    cells |= {title: percent(row[name]) for name, title in SHOWN.items()}
-    cells["area"] = with_interval(row, "area")
-    cells["gain"] = difference(row, "area_gain")
+    cells |= {title: percent(row[name], digits) for name, title in SHOWN.items()}
+    cells["area"] = with_interval(row, "area", digits)
+    cells["gain"] = difference(row, "area_gain", digits)
     cells["CPU s"] = whole(row["cpu_seconds"])
     return cells | {"coef.": "" if row["coefficient"] is None else f"{row['coefficient']:g}"}

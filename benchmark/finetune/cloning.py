@@ -1,9 +1,10 @@
-"""Clone a policy that remembers from recorded games: pi* of NetHack.
+"""Clone a policy that remembers from recorded games: the actor of NetHack's pi*.
 
 Games are read as streams, side by side; each goes on from batch to batch, and so does what the policy remembers of it.
 Shapes: B streams, T steps of a batch, S bytes of an observation, H width of the memory.
 """
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,21 +20,30 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ...baselines.online.recurrent_ppo import RecurrentPPO
-from ...baselines.online.sequences import SequenceMemory, Sequences
+from ...baselines.online.sequences import Sequences
 from ...baselines.optimizers import load_moments, moments
 from ...datasets.environments.nethack_game import keys
-from ...datasets.environments.nethack_lite import DEEP, START
-from ...datasets.environments.nethack_screens import NAMES, SIZE, numbers_in
 from ...datasets.errors import UserError
 from ...datasets.sources.ttyrec import screens_of
 from ...datasets.storage import whole_file
 from .settings import GamePretrainingConfig
 
 IGNORED = -1  # stands for a key that NLE has no action for
-LEVEL = NAMES.index("Dlvl")
 SAVE_EVERY = 200  # updates
 MOST_SKIPPED = 2000  # keys of a stream's first game
-MEMORY = 1  # tells the streams of what is kept for retention from those that are cloned
+
+
+@functools.cache
+def _action_table() -> NDArray[np.int64]:
+    table = np.full(256, IGNORED)
+    table[list(keys())] = np.arange(len(keys()))
+    return table
+
+
+def actions_of(pressed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The actions (T,) that press those keys, or `IGNORED`."""
+    found: NDArray[np.int64] = _action_table()[pressed]
+    return found
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,9 @@ class GameStreams:
     The first game of each is entered a little later, so that the streams do not all begin to play at once.
     """
 
-    def __init__(self, files: list[Path], streams: int, steps: int, seed: int, purpose: int = 0) -> None:
+    def __init__(self, files: list[Path], streams: int, steps: int, seed: int) -> None:
         self.steps = steps
-        self.actions = np.full(256, IGNORED)
-        self.actions[list(keys())] = np.arange(len(keys()))
-        self.streams = [self._stream(files, np.random.default_rng([seed, purpose, n])) for n in range(streams)]
+        self.streams = [self._stream(files, np.random.default_rng([seed, number])) for number in range(streams)]
 
     def batch(self) -> Batch:
         """The next T steps of each."""
@@ -91,30 +100,30 @@ class GameStreams:
                 begins = np.zeros(len(pressed), bool)
                 begins[0] = first
                 first = False
-                yield screens.observations(), begins, self.actions[pressed]
+                yield screens.observations(), begins, actions_of(pressed)
             if not passed:
                 raise UserError(f"{path} holds no keys, and there is nothing to clone; take it out of its folder")
 
 
-def clone_games(agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingConfig, seed: int, part: Path) -> None:
-    """Imitate the games: cross entropy, by Adam. What is done is kept in `part`, from which it goes on if stopped."""
+def clone_games(agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingConfig, seed: int, kept: Path) -> None:
+    """Imitate the games: cross entropy, by Adam. What is done is in the file `kept`, from which it goes on."""
     streams = GameStreams(files, recipe.streams, recipe.sequence, seed)
     optimizer = torch.optim.Adam(agent.actor.parameters(), recipe.learning_rate, fused=True)
     states = agent.actor.first_states(recipe.streams)
     done = 0
-    if part.exists():
-        done, states = _go_on(part, agent, optimizer)
+    if kept.exists():
+        done, states = _go_on(kept, agent, optimizer)
     losses: list[Tensor] = []
     bar = tqdm(total=recipe.updates, desc="cloning", unit=" updates", disable=None)
     with bar:
-        for update in range(recipe.updates):
+        for update in range(recipe.updates if done < recipe.updates else 0):
             batch = streams.batch()  # read again where it was learned from before: the streams come to the same place
             bar.update()
             if update < done:
                 continue
             states = imitate(agent, optimizer, batch, states, losses, recipe.gradient_clip)
-            if (update + 1) % SAVE_EVERY == 0 and update + 1 < recipe.updates:
-                _keep(part, agent, optimizer, states, update + 1)
+            if (update + 1) % SAVE_EVERY == 0 or update + 1 == recipe.updates:
+                _keep(kept, agent, optimizer, states, update + 1)
                 print(f"cloning: loss {torch.stack(losses[-SAVE_EVERY:]).mean():.3f}", file=sys.stderr)
 
 
@@ -138,38 +147,20 @@ def imitate(
     return states.detach()
 
 
-def _go_on(part: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer) -> tuple[int, Tensor]:
+def _go_on(kept: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer) -> tuple[int, Tensor]:
     """Load what `_keep` wrote; the updates that are done, and the states (B, 2, H) after them."""
     try:
-        kept = load_file(part)
-        named = {name.removeprefix("actor."): tensor for name, tensor in kept.items() if name.startswith("actor.")}
+        tensors = load_file(kept)
+        named = {name.removeprefix("actor."): tensor for name, tensor in tensors.items() if name.startswith("actor.")}
         agent.actor.load_state_dict(named)
-        load_moments(optimizer, kept, "clone")
-        return int(kept["done"]), kept["states"]
+        load_moments(optimizer, tensors, "clone")
+        return int(tensors["done"]), tensors["states"]
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise UserError(f"{part} can't be read ({error}); delete it, and the games are cloned from the start") from None
+        raise UserError(f"{kept} can't be read ({error}); delete it, and the games are cloned from the start") from None
 
 
-def _keep(part: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer, states: Tensor, done: int) -> None:
+def _keep(kept: Path, agent: RecurrentPPO, optimizer: torch.optim.Optimizer, states: Tensor, done: int) -> None:
     tensors = {f"actor.{name}": tensor for name, tensor in agent.actor.state_dict().items()}
     tensors |= moments(optimizer, "clone") | {"states": states.contiguous(), "done": torch.tensor(done)}
-    with whole_file(part) as temporary:
+    with whole_file(kept) as temporary:
         save_file(tensors, temporary)
-
-
-@torch.no_grad()
-def remembered_games(
-    agent: RecurrentPPO, files: list[Path], recipe: GamePretrainingConfig, seed: int, far_level: int
-) -> SequenceMemory:
-    """Stretches of the games, one in `sparse` of each stream, with what pi* remembers before them."""
-    streams = GameStreams(files, recipe.streams, recipe.sequence, seed, MEMORY)
-    states = agent.actor.first_states(recipe.streams)
-    rows = []
-    for number in range(-(-recipe.memory // (recipe.streams * recipe.sequence)) * recipe.sparse):
-        batch = streams.batch()
-        if number % recipe.sparse == recipe.sparse - 1:  # pi* has seen some of each game by then
-            levels = numbers_in(batch.observations[:, 0].numpy().reshape(-1, SIZE))[:, LEVEL]
-            stages = torch.from_numpy(np.where(levels >= far_level, DEEP, START))
-            rows.append((batch.observations, batch.begins, states, batch.actions.clamp(min=0), stages))
-        _, states = agent.actor.remember(Sequences(batch.observations, batch.begins, states))
-    return SequenceMemory(*(torch.cat(column) for column in zip(*rows, strict=True)))

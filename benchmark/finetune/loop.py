@@ -124,7 +124,7 @@ class Finetuning(Life):
     def start(self) -> None:
         """Evaluate before the first round."""
         if self.progress.step == 0:
-            self.progress.metrics.append({"step": 0, "seconds": 0.0})
+            self.progress.metrics.append({"step": 0, "seconds": 0.0} | self.pretrained.facts)
             self.evaluate()
 
     def advance(self, steps: int) -> None:

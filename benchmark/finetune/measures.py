@@ -23,7 +23,7 @@ BOUNDS = {
     **dict.fromkeys(("far_before", "far_least", "close_end", "far_end", "full_end", "area"), (0.0, 1.0)),
     **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
 }
-BACK = 0.05  # FAR is recovered where it is so little below what it was before
+BACK = 0.05  # FAR is recovered where it is so little below what it was before; of points, such a share of it
 
 
 def bounds_of(name: str, *, scored: bool) -> tuple[float, float]:
@@ -81,6 +81,7 @@ def curves(run: FinishedRun) -> Curves:
 
 def measure(run: FinishedRun) -> Measures:
     """All measures of a run."""
+    config = finetune_config(run.config)
     found = curves(run)
     last = read_metrics(run.folder, run.config.steps)[-1]
     least = int(found.far[1:].argmin()) + 1
@@ -88,7 +89,7 @@ def measure(run: FinishedRun) -> Measures:
         far_before=float(found.far[0]),
         far_least=float(found.far[least]),
         forgetting=float(found.far[0] - found.far[least]),
-        recovery_step=recovery_step(found.steps, found.far),
+        recovery_step=recovery_step(found.steps, found.far, scored=config.staged_task.scored),
         close_end=float(found.close[-LAST:].mean()),
         far_end=float(found.far[-LAST:].mean()),
         full_end=float(found.full[-LAST:].mean()),
@@ -99,12 +100,13 @@ def measure(run: FinishedRun) -> Measures:
     )
 
 
-def recovery_step(steps: Array, far: Array) -> float:
+def recovery_step(steps: Array, far: Array, *, scored: bool) -> float:
     """Environment steps at the first evaluation, from the worst one on, where FAR (V,) is back; NaN if it never is."""
+    enough = far[0] - BACK * (far[0] if scored else 1.0)
     least = int(far[1:].argmin()) + 1
-    if far[least] >= far[0] - BACK:
+    if far[least] >= enough:
         return 0.0
-    back = np.flatnonzero(far[least:] >= far[0] - BACK)
+    back = np.flatnonzero(far[least:] >= enough)
     return float(steps[least + back[0]]) if len(back) else math.nan
 
 

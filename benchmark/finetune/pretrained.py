@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...baselines.online.agent import Agent
+from ...baselines.online.agent import Agent, Info
 from ...baselines.online.distributions import Categorical, SquashedGaussian
+from ...baselines.online.nethack_networks import ScreenConfig
 from ...baselines.online.ppo import PPO
 from ...baselines.online.recurrent_ppo import RecurrentPPO
 from ...baselines.online.reinforce import Reinforce
@@ -42,6 +43,9 @@ from .recurrent_rounds import RecurrentRounds
 from .rounds import PPORounds, ReinforceRounds
 from .settings import GamePretrainingConfig, PretrainingConfig, RecordedPretrainingConfig
 
+FACTS = "facts."  # prefix of tensors
+# Settings of pre-training that decide a clone of games; the others are of what comes after it.
+CLONING = ("updates", "streams", "sequence", "learning_rate", "gradient_clip", "held_out")
 PARTS = ("actor.", "critic.", "target_critic.")  # names of the tensors that an agent goes on with; counters begin anew
 
 
@@ -53,6 +57,7 @@ class Pretrained:
     memory: Memory  # of M rows, with what pi* was to do in each step
     hash: str  # SHA-256 of the file
     data_hash: str  # of the demonstrations; "" where it learned by itself
+    facts: dict[str, float]  # of how it was made, as the first row of a run's metrics has them
 
     def load_into(self, agent: Agent) -> None:
         """Copy pi*'s networks into an agent."""
@@ -106,7 +111,8 @@ def read(path: Path) -> Pretrained:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} can't be read ({error}); delete it, and it is made anew") from None
     weights = {name: tensor for name, tensor in tensors.items() if name.startswith(PARTS)}
-    return Pretrained(weights, memory, file_hash(path), data_hash)
+    facts = {name.removeprefix(FACTS): float(value) for name, value in tensors.items() if name.startswith(FACTS)}
+    return Pretrained(weights, memory, file_hash(path), data_hash, facts)
 
 
 def make(config: FinetuneConfig, path: Path) -> None:
@@ -129,8 +135,9 @@ def _make(config: FinetuneConfig, path: Path) -> None:
     agent = build_agent(config, spec_of(environment), config.pretraining_seed)
     stages = config.staged_task.trained
     memory: Memory
+    facts: dict[str, float] = {}
     if isinstance(recipe, GamePretrainingConfig):
-        memory, data_hash = make_from_games(agent, environment, recipe, config, path)
+        memory, data_hash, facts = make_from_games(agent, environment, recipe, config)
     elif isinstance(recipe, RecordedPretrainingConfig):
         memory, data_hash = make_from_recording(agent, environment, recipe, config)
     elif recipe.kind == "cloning":
@@ -146,33 +153,59 @@ def _make(config: FinetuneConfig, path: Path) -> None:
         data_hash = ""
     tensors = {name: tensor for name, tensor in agent.state_dict().items() if name.startswith(PARTS)}
     tensors |= {f"memory.{name}": tensor.contiguous() for name, tensor in vars(memory).items()}
+    tensors |= {f"{FACTS}{name}": torch.tensor(value) for name, value in facts.items()}
     tensors["data_hash"] = torch.tensor(list(bytes.fromhex(data_hash)), dtype=torch.uint8)
     with whole_file(path) as temporary:
         save_file(tensors, temporary)
 
 
 def make_from_games(
-    agent: Agent, environment: StagedEnvironment, recipe: GamePretrainingConfig, config: FinetuneConfig, path: Path
-) -> tuple[Memory, str]:
-    """Clone recorded games, and let the critic learn from play of the clone; memory, and the hash of the games."""
-    from ...datasets.environments.nethack_lite import NetHackLite
+    agent: Agent, environment: StagedEnvironment, recipe: GamePretrainingConfig, config: FinetuneConfig
+) -> tuple[Memory, str, dict[str, float]]:
+    """Clone recorded games, and let the critic learn from play of the clone; memory, the games' hash, and facts.
+
+    The clone by itself is kept in a file of its own, since it takes long: other settings of the critic, of the memory
+    or of the agent's learning begin with the same one.
+    """
+    from ...datasets.environments.nethack_lite import DEEP, NetHackLite
     from ...datasets.sources.nethack import game_files, hash_of, prefixes
-    from .cloning import clone_games, remembered_games
+    from .cloning import clone_games
+    from .remembered_games import clone_quality, remembered_games
 
     assert isinstance(agent, RecurrentPPO)
     assert isinstance(environment, NetHackLite)
     recording = recipe.recording or environment.recording
     files = game_files(recording)
+    if len(files) <= recipe.held_out:
+        raise UserError(
+            f"'{recording}' has {len(files)} games, of which {recipe.held_out} are not cloned; give fewer: "
+            f"--set {PRETRAINING}.held_out=0"
+        )
     prefixes(environment.recording, environment.far_level)  # if FAR has no beginning, that is said before the cloning
     seed = config.pretraining_seed
     print(f"making pi* of {config.task}, seed {seed}: this takes long, once, and goes on if stopped", file=sys.stderr)
-    part = path.with_suffix(".part")
-    clone_games(agent, files, recipe, seed, part)
+    shown = files[: len(files) - recipe.held_out]
+    games = hash_of(recording)
+    clone_games(agent, shown, recipe, seed, clone_path(config, recipe, games))
+    facts = clone_quality(agent.actor, files[len(shown) :]) if recipe.held_out else {}
     agent.freeze_encoder()
-    warm_up_critic(agent, environment, recipe.critic_rounds, config)
-    memory = remembered_games(agent, files, recipe, seed, environment.far_level)
-    part.unlink(missing_ok=True)
-    return memory, hash_of(recording)
+    for group in agent.optimizers["all"].param_groups:
+        group["lr"] = recipe.learning_rate  # a run's own would move the critic too little
+    warmed = warm_up_critic(agent, environment, recipe.critic_rounds, config)
+    memory = remembered_games(agent.actor, shown, recipe, seed, environment.far_level)
+    facts |= {f"warm_up_{name}": float(value) for name, value in warmed.items()}
+    facts["memory_far_share"] = float((memory.stages == DEEP).float().mean())
+    print(", ".join(f"{name} {value:.3f}" for name, value in facts.items()), file=sys.stderr)
+    return memory, games, facts
+
+
+def clone_path(config: FinetuneConfig, recipe: GamePretrainingConfig, games: str) -> Path:
+    """The file of a clone before its critic was trained; its name has all that decides it."""
+    network = {name: config.policy[name] for name in (field.name for field in fields(ScreenConfig))}
+    decisive = {name: getattr(recipe, name) for name in CLONING}
+    told = json.dumps([games, network, decisive, config.version], sort_keys=True)
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    return home() / "finetune" / f"nethack-clone-s{config.pretraining_seed}-{digest[:12]}.safetensors"
 
 
 def make_from_recording(
@@ -250,15 +283,20 @@ def clone(agent: Agent, shown: Demonstrations, recipe: PretrainingConfig, seed: 
         optimizer.step()
 
 
-def warm_up_critic(agent: Agent, environment: StagedEnvironment, count: int, config: FinetuneConfig) -> None:
-    """Let the critic learn for some rounds what pi* is worth, from episodes that begin in its first stage."""
+def warm_up_critic(agent: Agent, environment: StagedEnvironment, count: int, config: FinetuneConfig) -> Info:
+    """Let the critic learn for some rounds what pi* is worth, from episodes that begin in its first stage.
+
+    Returns what the last round measured; nothing without one.
+    """
     assert isinstance(agent, PPO)
     kind: type[PPORounds] = RecurrentRounds if isinstance(agent, RecurrentPPO) else PPORounds
     rng = np.random.default_rng([config.pretraining_seed, count])
     size = (config.environments, config.rollout_steps)
     rounds = kind(agent, environment, Retention(RetentionConfig()), rng, *size, config.staged_task.trained[0])
+    info: Info = {}
     for _ in range(count):
-        rounds.warm_up()
+        info = rounds.warm_up().info
+    return info
 
 
 def learn(

@@ -20,7 +20,8 @@ from .statistics import UNKNOWN, Estimate, over_tasks
 
 TRACK = "finetune"
 LAST = 3  # evaluations that an end is the mean of
-BACK = 0.05  # FAR is back where it is at most so far below what it was before
+BACK = 0.05  # FAR is back where it is at most so far below what it was before; of points, such a share of them
+STRENGTHS = ("policy.retention.coefficient", "policy.retention.share")  # a method has one of them at most
 SHARES = ("far_before", "far_least", "close_end", "far_end", "full_end", "area")  # 0 to 1
 DIFFERENCES = ("forgetting", "area_gain")  # of them: -1 to 1
 TOTALS = ("environment_steps", "gradient_examples")
@@ -56,7 +57,7 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     columns: dict[str, Value] = {
         **{name: getattr(run, name) for name in ("task", "method", "profile", "simulator", "version")},
         "variant": row.variant,
-        "coefficient": run.settings.get("policy.retention.coefficient"),
+        "coefficient": next((run.settings[name] for name in STRENGTHS if name in run.settings), None),
         "seeds": len(measures),
         "recovered": sum(math.isfinite(each["recovery_step"]) for each in measures),
     }
@@ -83,7 +84,9 @@ def measures_of(run: Run, row: Row) -> Measures:
             "far_before": float(far[0]),
             "far_least": float(far[1:].min()),
             "forgetting": float(far[0] - far[1:].min()),
-            "recovery_step": _recovery([taken[step] for step in steps], far),
+            "recovery_step": _recovery(
+                [taken[step] for step in steps], far, BACK * (far[0] if is_scored(row.first) else 1.0)
+            ),
             "close_end": float(close[-LAST:].mean()),
             "far_end": float(far[-LAST:].mean()),
             "full_end": float(full[-LAST:].mean()),
@@ -109,12 +112,12 @@ def _stages(content: bytes, task: Scored) -> tuple[list[int], dict[int, Array]]:
     }
 
 
-def _recovery(taken: Sequence[float], far: Array) -> float:
-    """Environment steps when FAR (V,) is back after its worst; 0 if it never was away, NaN if it stays away."""
+def _recovery(taken: Sequence[float], far: Array, tolerance: float) -> float:
+    """Environment steps when FAR (V,) is back, or nearly, after its worst; 0: it never was away; NaN: it stays so."""
     worst = 1 + int(np.argmin(far[1:]))
-    if far[worst] >= far[0] - BACK:
+    if far[worst] >= far[0] - tolerance:
         return 0.0
-    return next((taken[place] for place in range(worst, len(far)) if far[place] >= far[0] - BACK), UNKNOWN)
+    return next((taken[place] for place in range(worst, len(far)) if far[place] >= far[0] - tolerance), UNKNOWN)
 
 
 def _pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[tuple[float, float]]:

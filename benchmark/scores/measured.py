@@ -32,9 +32,9 @@ def estimate_columns(name: str, found: Estimate) -> dict[str, float | None]:
     return {name: known(found.value), f"{name}_low": known(found.low), f"{name}_high": known(found.high)}
 
 
-def percent(share: float | None) -> str:
-    """A share in per cent, to the whole; empty for None."""
-    return "" if share is None else str(round(100 * share))
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in per cent, to so many digits behind the point; empty for None."""
+    return "" if share is None else f"{round(100 * share, digits):.{digits}f}"
 
 
 def whole(number: float | None) -> str:
@@ -42,17 +42,17 @@ def whole(number: float | None) -> str:
     return "" if number is None else f"{number:.0f}"
 
 
-def with_interval(row: Mapping[str, Any], name: str) -> str:
+def with_interval(row: Mapping[str, Any], name: str, digits: int = 0) -> str:
     """A measure that is a share, in per cent, and its interval if it has one; empty if it is unknown."""
     low = row[f"{name}_low"]
     high = row[f"{name}_high"]
-    interval = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
-    return percent(row[name]) + interval
+    interval = "" if low is None or high is None else f" [{percent(low, digits)}, {percent(high, digits)}]"
+    return percent(row[name], digits) + interval
 
 
-def difference(row: Mapping[str, Any], name: str) -> str:
+def difference(row: Mapping[str, Any], name: str, digits: int = 0) -> str:
     """The same of a difference, with a star if its interval does not hold 0."""
     low = row[f"{name}_low"]
     high = row[f"{name}_high"]
     apart = low is not None and (low > 0 or high < 0)
-    return with_interval(row, name) + (" *" if apart else "")
+    return with_interval(row, name, digits) + (" *" if apart else "")

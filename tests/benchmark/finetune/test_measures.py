@@ -21,7 +21,14 @@ STEPS = np.array([0.0, 100.0, 200.0, 300.0, 400.0])
     ],
 )
 def test_recovery_by_hand(far: list[float], step: float) -> None:
-    assert recovery_step(STEPS, np.array(far)) == pytest.approx(step, nan_ok=True)
+    assert recovery_step(STEPS, np.array(far), scored=False) == pytest.approx(step, nan_ok=True)
+
+
+def test_points_are_back_where_a_share_of_them_is() -> None:
+    """A policy may have one point of a hundred of the expert's, and five would be all of it."""
+    far = np.array([0.01, 0.002, 0.004, 0.0096, 0.01])
+    assert recovery_step(STEPS, far, scored=False) == 0.0
+    assert recovery_step(STEPS, far, scored=True) == STEPS[3]
 
 
 def test_forward_transfer_by_hand() -> None:

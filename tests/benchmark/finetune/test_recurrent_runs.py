@@ -11,24 +11,27 @@ import numpy as np
 import pytest
 import torch
 
+from lamobench.baselines.online.nethack_networks import RecurrentActor
 from lamobench.baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
 from lamobench.benchmark.finetune import track
-from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams
+from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams, actions_of
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.loop import Finetuning
 from lamobench.benchmark.finetune.measures import measure
 from lamobench.benchmark.finetune.recurrent_rounds import RecurrentRounds
+from lamobench.benchmark.finetune.remembered_games import remembered_games
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.scores.collect import read_finished
 from lamobench.datasets import nethack_recordings
 from lamobench.datasets.environments.nethack_game import SPACES, Game
+from lamobench.datasets.environments.nethack_lite import DEEP, START
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.nethack_recordings import NetHackRecording
 from lamobench.datasets.recording import autoascend, nethack
 from lamobench.datasets.recording.nethack import record_games
 from lamobench.datasets.sources.nethack import game_files
-from lamobench.datasets.sources.ttyrec import ENDING
+from lamobench.datasets.sources.ttyrec import ENDING, screens_of
 from lamobench.tests.benchmark.cut_short import StoppedError, assert_goes_on, rows_of
 from lamobench.tests.benchmark.finetune.conftest import train
 from lamobench.tests.datasets.environments.nethack import needs_nethack
@@ -44,7 +47,8 @@ SETTINGS = {
     "pretraining.streams": 2,
     "pretraining.sequence": 8,
     "pretraining.memory": 64,
-    "pretraining.sparse": 2,
+    "pretraining.stretches": 2,
+    "pretraining.held_out": 0,
     "pretraining.critic_rounds": 1,
     "hidden": 16,
     "width": 16,
@@ -130,6 +134,74 @@ def test_without_a_way_to_far_nothing_is_cloned(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cloning, "clone_games", lambda *_: pytest.fail("it was cloned"))
     with pytest.raises(UserError, match=r"no game of 'nethack-wandering' comes to dungeon level 9"):
         tiny(environment__far_level=9)
+
+
+def test_a_clone_serves_every_pi_star_that_is_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamobench.benchmark.finetune import cloning
+
+    own = tiny()
+    monkeypatch.setattr(cloning, "imitate", lambda *_: pytest.fail("it was cloned again"))
+    others = [tiny(pretraining__critic_rounds=2), tiny(pretraining__memory=32)]
+    assert len({own.pretrained_hash, *(other.pretrained_hash for other in others)}) == 3
+    assert tiny(learning_rate=1e-4).pretrained_hash == own.pretrained_hash  # the critic learns at the clone's
+    with pytest.raises(pytest.fail.Exception, match="cloned again"):
+        tiny(hidden=8)
+
+
+def test_a_clone_is_examined_on_games_that_it_was_not_shown(tmp_path: Path) -> None:
+    config = tiny("frozen", pretraining__held_out=1)
+    training = Finetuning(config, tmp_path, lambda *_: None)
+    training.start()
+    (first, *_) = training.progress.metrics
+    actor = training.agent.actor
+    assert isinstance(actor, RecurrentActor)
+    screens, pressed = zip(*screens_of(game_files(NAME)[-1]), strict=True)
+    observations = torch.from_numpy(np.concatenate([part.observations() for part in screens]))
+    actions = torch.from_numpy(actions_of(np.concatenate(pressed)))
+    begins = torch.zeros(1, len(actions), dtype=torch.bool)
+    with torch.no_grad():
+        outputs, _ = actor.remember(rollout_sequences(observations[None], begins, actor.first_states(1)))
+        log_probabilities = actor.choose(outputs[0]).log_probabilities
+    assert first["clone_loss"] == pytest.approx(-log_probabilities.gather(1, actions[:, None]).mean().item(), rel=1e-4)
+    assert first["clone_accuracy"] == pytest.approx((log_probabilities.argmax(1) == actions).float().mean().item())
+    assert {"warm_up_value", "warm_up_value_loss", "memory_far_share"} <= {*first}
+    with pytest.raises(UserError, match=r"has 2 games, of which 2 are not cloned; give fewer"):
+        tiny(pretraining__held_out=2)
+
+
+def test_what_is_kept_of_games_is_from_all_over_them_with_what_pi_star_remembers() -> None:
+    training_actor, recipe = cloned_actor()
+    memory = remembered_games(training_actor, game_files(NAME), recipe, seed=0, far_level=1)
+    assert len(memory) == 8
+    assert memory.stages.tolist() == [DEEP] * 8  # all is as deep as the first level
+    assert (remembered_games(training_actor, game_files(NAME), recipe, 0, far_level=2).stages == START).all()
+    places = []
+    for path in game_files(NAME):
+        ((screens, pressed),) = list(screens_of(path))
+        observations = torch.from_numpy(screens.observations())
+        for row in range(len(memory)):
+            for start in range(0, len(pressed) - 8, 8):
+                if torch.equal(observations[start : start + 8], memory.screens[row]):
+                    places.append(start)
+                    assert memory.chosen[row].tolist() == actions_of(pressed[start : start + 8]).tolist()
+                    seen = observations[None, :start]
+                    begins = torch.zeros(1, start, dtype=torch.bool)
+                    states = training_actor.first_states(1)
+                    if start:
+                        with torch.no_grad():
+                            _, states = training_actor.remember(rollout_sequences(seen, begins, states))
+                    torch.testing.assert_close(memory.states[row], states[0])
+    assert len(places) == 8
+    assert max(places) > 50
+
+
+def cloned_actor() -> tuple[RecurrentActor, Any]:
+    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
+
+    config = tiny()
+    actor = build_agent(config, spec_of(build_environment(config)), 0).actor
+    assert isinstance(actor, RecurrentActor)
+    return actor, pretraining_of(config)
 
 
 def test_games_of_elsewhere_can_be_cloned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
