@@ -30,9 +30,9 @@ def tuning_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 
 def alone(rows: Sequence[Row], setting: str) -> list[list[Row]]:
-    """Return the rows that agree in all but one setting, where there are several."""
+    """Return the rows that have a setting and agree in all others, where there are several."""
     groups: dict[str, list[Row]] = {}
-    for row in rows:
+    for row in (each for each in rows if setting in each.first.settings):
         others: Mapping[str, Any] = {name: value for name, value in row.first.settings.items() if name != setting}
         groups.setdefault(repr(sorted(others.items())), []).append(row)
     return [group for group in groups.values() if len(group) > 1]
