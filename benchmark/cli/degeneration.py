@@ -9,6 +9,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from ...datasets.counts import count
 from ...datasets.errors import UserError
+from ...datasets.processes import cores
 from ..runs.tracks import Wanted, track_of
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration, print_rows
@@ -88,13 +89,15 @@ class Degeneration:
         every = arms(self._wanted(), self.rates)
         workers = Workers(self.jobs, engine=self.engine)
         trained = sum(len(arm.runs) for arm in every if arm.trains)
-        then = f"{count(trained, 'run')} will be taken back, about {duration(rewind_seconds(every))} by typical times"
+        jobs = self.jobs or cores()
+        seconds = rewind_seconds(every) / jobs
+        then = f"{count(trained, 'run')} will be taken back, about {duration(seconds)} by typical times"
         print(f"after training {then}")
         train_all([run for arm in every for run in arm.runs], self.task, self.runs, workers, only_plan=self.plan)
         if self.plan:
             return
         finished = finished_arms(every, self.runs)
-        take_back(finished, lambda run, number, total: print(f"{number} of {total}: {run.id}", file=sys.stderr))
+        take_back(finished, jobs, lambda run: print(f"taken back: {run}", file=sys.stderr))
         rows = degeneration_rows(finished)
         taken_back = rewind_rows(finished)
         tables = {"degeneration": rows, "risen": risen_rows(finished), "taken_back": taken_back}

@@ -27,7 +27,7 @@ class Tune:
     methods: tuple[str, ...] = ()
     """Methods, e.g. finetune-bc finetune-ewc; none given: all that have something to choose."""
     setting: str = ""
-    """Setting to choose, e.g. encoder_learning_rate; none given: all that the task's track has."""
+    """Setting to choose, e.g. encoder_learning_rate; none given: all that don't hang on others."""
     values: tuple[float, ...] = ()
     """Values of that setting to try; none given: the track's own."""
     seeds: tuple[int, ...] = (1000, 1001, 1002)
@@ -43,7 +43,7 @@ class Tune:
     runs: Path = Path("runs/tuning")
     """Folder of the runs."""
     output: Path | None = None
-    """File for the table; none given: results/TRACK/TASK/tuning.csv."""
+    """File for the table; none given: results/TRACK/TASK/tuning/tuning.csv."""
     study: Study = field(default_factory=Study)
 
     def run(self) -> None:
@@ -54,7 +54,7 @@ class Tune:
         from ..scores.tuning import tuning_rows
 
         track = _tunable(self.task)
-        output = self.output or Path("results") / track.name / self.task / "tuning.csv"
+        output = self.output or Path("results") / track.name / self.task / "tuning" / "tuning.csv"
         check_study(self.study, output)
         check_seeds(self.seeds)
         tuning = imported(track.tuning)

@@ -19,6 +19,7 @@ TRACK = "text"
 LEARNED = SPLITS[0]  # the split of the games that are learned from
 PLAIN = "orig"
 REACHED = 0.8  # of a run's best evaluation
+FIXED = "drrn-fixed"  # a language model that stands still
 HASHED = ("drrn-hash", "text-bc-hash")  # methods to which texts are their hashes: of games played, of recorded ones
 KINDS = ("glosses", "nouns")
 CHANGES = (
@@ -45,16 +46,33 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of text.csv for each row of that track."""
     own = [row for row in rows if row.first.track == TRACK]
     measured = [{run.seed: _measures(run, row) for run in row.runs} for row in own]
-    hashed = {
-        _place(row): {seed: each["area"] for seed, each in seeds.items()}
-        for row, seeds in zip(own, measured, strict=True)
-        if row.first.method in HASHED
+    hashed = {_place(row): each for row, each in zip(own, measured, strict=True) if row.first.method in HASHED}
+    fixed = {
+        (*_place(row), row.first.lm): each for row, each in zip(own, measured, strict=True) if row.first.method == FIXED
     }
     found = []
     for row, seeds in zip(own, measured, strict=True):
-        beside = {} if row.first.method in HASHED else hashed.get(_place(row), {})
-        gains = [seeds[seed]["area"] - beside[seed] for seed in sorted(seeds.keys() & beside.keys())]
-        found.append(_row(row, list(seeds.values())) | ends("area_gain", gains))
+        unread = {} if row.first.method in HASHED else hashed.get(_place(row), {})
+        still = {} if row.first.method == FIXED else fixed.get((*_place(row), row.first.lm), {})
+        gains = ends("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
+        pairs = [(_compared(each), _compared(other)) for each, other in _paired(seeds, still)]
+        for name in ("area", *SPLITS):
+            gains |= ends(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
+        found.append(_row(row, list(seeds.values())) | gains)
+    return found
+
+
+def _paired(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> list[tuple[Measures, Measures]]:
+    return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def _compared(measures: Measures) -> Measures:
+    """The area, and the mean over each split's views but the plain one."""
+    found = {"area": measures["area"]}
+    for split in SPLITS:
+        shares = [measures[f"{split}/{view}"] for view in VIEWS if view != PLAIN]
+        known = [share for share in shares if math.isfinite(share)]
+        found[split] = float(np.mean(known)) if known else UNKNOWN
     return found
 
 

@@ -15,7 +15,8 @@ from ...datasets.games.views import VIEWS
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..scores.measured import UNBOUNDED, columns, difference, percent, whole, with_interval
-from ..scores.places import Place, draw_places, place_of, rows_by_place
+from ..scores.places import draw_places, place_of, rows_by_place
+from ..scores.run import FinishedRun
 from ..terminal import table_lines, wrapped
 from .config import text_config
 from .figure import games_figure
@@ -30,10 +31,13 @@ from .measures import (
     ends,
     measure,
     meters,
+    others,
     robustness,
 )
 
 __all__ = ["draw", "rows", "tables"]
+
+Compared = Mapping[int, Mapping[str, float]]  # by seed, the numbers of `COMPARED`
 
 NARROW = {
     "paraphrase": "para",
@@ -43,6 +47,8 @@ NARROW = {
     "paraphrase+synonyms": "para+syn",
 }  # views where there is little room
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
+STILL = "drrn-fixed"  # the method with which others on the same language model are compared, and in what:
+COMPARED = ("area", *SPLITS)  # of a split, the mean over its other views
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
@@ -71,13 +77,32 @@ DEGENERATION = (
 
 def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """A row for each task, data set of recorded games, profile, variant, method and language model."""
-    measured = {id(group): {run.config.seed: measure(run) for run in group.runs} for group in groups}
-    places: dict[Place, dict[int, float]] = {}
-    for group in groups:
-        if group.config.method in NO_MEANING:
-            places[place_of(group)] = {seed: found.area for seed, found in measured[id(group)].items()}
-    ordered = sorted(groups, key=lambda group: (place_of(group), method_order(group.config.method), group.config.lm))
-    return [_row(group, measured[id(group)], places.get(place_of(group), {})) for group in ordered]
+    compared = {id(group): {run.config.seed: _compared(run) for run in group.runs} for group in groups}
+    unread = {place_of(group): compared[id(group)] for group in groups if group.config.method in NO_MEANING}
+    still = {
+        (place_of(group), group.config.lm): compared[id(group)] for group in groups if group.config.method == STILL
+    }
+    found = []
+    for group in sorted(groups, key=lambda each: (place_of(each), method_order(each.config.method), each.config.lm)):
+        own = compared[id(group)]
+        others_area = {} if group.config.method in NO_MEANING else unread.get(place_of(group), {})
+        beside = {} if group.config.method == STILL else still.get((place_of(group), group.config.lm), {})
+        row = _measured(group) | columns("area_gain", _less(own, others_area, "area"))
+        for name in COMPARED:
+            row |= columns(f"{name}_on_fixed", _less(own, beside, name))
+        found.append(row | {"simulator": group.runs[0].done["simulator"], "version": group.config.version})
+    return found
+
+
+def _compared(run: FinishedRun) -> dict[str, float]:
+    """The numbers of a run that are compared with another's, by `COMPARED`."""
+    parts = ends(run)
+    return {"area": measure(run).area} | {split: others(parts, split) for split in SPLITS}
+
+
+def _less(own: Compared, reference: Compared, name: str) -> list[float]:
+    """Return a number less that of the reference, of each seed that both have."""
+    return [own[seed][name] - reference[seed][name] for seed in sorted(own.keys() & reference.keys())]
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -100,8 +125,10 @@ def draw(groups: Sequence[Group], folder: Path) -> list[str]:
     return draw_places(groups, folder, games_figure)
 
 
-def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float]) -> dict[str, Any]:
+def _measured(group: Group) -> dict[str, Any]:
+    """The columns of a row that hang on no other row."""
     config = group.config
+    own = [measure(run) for run in group.runs]
     row: dict[str, Any] = {
         "task": config.task,
         "dataset": group.data.dataset,
@@ -115,9 +142,7 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
         "params_trainable": group.runs[0].done["params_trainable"],
     }
     for name in MEASURES:
-        row |= columns(name, [getattr(found, name) for found in own.values()], BOUNDS.get(name, UNBOUNDED))
-    paired = [own[seed].area - unread[seed] for seed in sorted(own.keys() & unread.keys())]
-    row |= columns("area_gain", paired if config.method not in NO_MEANING else [])
+        row |= columns(name, [getattr(found, name) for found in own], BOUNDS.get(name, UNBOUNDED))
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:
@@ -126,7 +151,7 @@ def _row(group: Group, own: Mapping[int, Measures], unread: Mapping[int, float])
     metered = [meters(run) for run in group.runs]
     for name in METERED:
         row |= columns(name, [found[name] for found in metered if name in found])
-    return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
+    return row
 
 
 def _chosen(group: Group) -> dict[str, Any]:

@@ -4,15 +4,21 @@ What trains no language model stands beside them. Rows are those of the leaderbo
 mechanism; further tables have the pairs of nouns that rose most, and runs that were taken back (`rewind.py`).
 """
 
+import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ...datasets.errors import UserError, choose
 from ...datasets.games.families import SPLITS
+from ...datasets.processes import START_METHOD, follow_parent
 from ...datasets.trajectories import Array
 from ..runs.methods import methods_of
 from ..runs.store import run_folder
@@ -20,7 +26,6 @@ from ..runs.tracks import Wanted
 from ..scores.collect import read_finished
 from ..scores.leaderboard import Group, group_runs
 from ..scores.measured import columns
-from ..scores.run import FinishedRun
 from ..sweep.typical_costs import typical_evaluation
 from .board import rows
 from .config import TextConfig, text_config
@@ -39,6 +44,7 @@ METHODS = (
     *(f"drrn-{name}" for name in ("top-k", "lora", "warm-head", "l2-init", "distill", "ewc")),
 )
 RATE = "encoder_learning_rate"
+ONLY_BESIDE = re.compile(r"area_gain|variant|.*_on_fixed")  # columns of a leaderboard that hang on its other rows
 RISEN = 15  # pairs that are listed of an arm
 
 
@@ -111,13 +117,31 @@ def finished_arms(every: Sequence[Arm], root: Path) -> list[FinishedArm]:
 
 
 def take_back(
-    every: Sequence[FinishedArm], report: Callable[[FinishedRun, int, int], None], alphas: Sequence[float] = ALPHAS
+    every: Sequence[FinishedArm], jobs: int, report: Callable[[str], None], alphas: Sequence[float] = ALPHAS
 ) -> None:
-    """Measure the rewind curve of each run that trained a language model, and keep it beside the run."""
+    """Measure the rewind curve of each run that trained a language model, `jobs` at a time, and keep it beside the run.
+
+    `report` is told the id of each that is done.
+    """
     runs = [run for finished in every if finished.arm.trains for run in finished.group.runs]
-    for number, run in enumerate(runs, 1):
-        report(run, number, len(runs))
-        rewind(run.folder, text_config(run.config), alphas)
+    configs = [text_config(run.config) for run in runs]
+    if min(jobs, len(runs)) <= 1:
+        for run, config in zip(runs, configs, strict=True):
+            rewind(run.folder, config, alphas)
+            report(run.id)
+        return
+    with ProcessPoolExecutor(min(jobs, len(runs)), get_context(START_METHOD), _start_worker) as pool:
+        work = {
+            pool.submit(rewind, run.folder, config, alphas): run.id for run, config in zip(runs, configs, strict=True)
+        }
+        for done in as_completed(work):
+            done.result()
+            report(work[done])
+
+
+def _start_worker() -> None:
+    threading.Thread(target=follow_parent, daemon=True).start()
+    torch.set_num_threads(1)
 
 
 def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
@@ -125,7 +149,7 @@ def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     found = []
     for finished in every:
         (row,) = rows([finished.group])
-        kept = {name: value for name, value in row.items() if not name.startswith(("area_gain", "variant"))}
+        kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
         tests = [(pull(pairs), pull(pairs, beyond_reading=True)) for pairs in _pairs(finished)]
         found.append(finished.place | kept | _mechanism(tests))
     return found

@@ -121,8 +121,7 @@ def _policy(wanted: Wanted, method: str, budget: Budget) -> dict[str, Any]:
     if not parts.encoder:  # what reads nothing learns nothing
         return {}
     profile = PROFILES[wanted.profile]
-    chosen = profile.policies.get(parts.agent, {}) | profile.chosen.get(method, {})
-    given = by_prefix(chosen | dict(wanted.settings), [ADAPTATION])
+    given = by_prefix(profile.settings(method) | dict(wanted.settings), [ADAPTATION])
     settings = agent_settings(method, given[""])
     if parts.adaptation == "warm-head" and "warm_up" not in given[""]:
         settings = replace(settings, warm_up=round(profile.warm_up * budget.steps / settings.update_every))

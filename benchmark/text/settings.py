@@ -11,6 +11,7 @@ LANGUAGE_MODEL = "minilm"  # unless --lm names another
 WORDS_MODEL = "gpt2-mini"  # likewise, of an agent that has to predict words
 GLOVE = "glove"  # in the place of a language model's name
 PUBLISHED = "gruppi2024"
+HARD = "-hard"  # how the names of families end whose games are long
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Parts:
     agent: str  # a kind of agents with the same settings; "random" and "gold" learn nothing
     encoder: str = ""  # "hash", "glove", or "lm", the language model
     adaptation: str = "fixed"  # what of the language model is trained
+    like: str = ""  # the method whose chosen settings it has, but for its own: controls have those of what they control
 
 
 PARTS = {
@@ -27,23 +29,25 @@ PARTS = {
     "gold": Parts("gold"),
     "drrn-hash": Parts("drrn", "hash"),
     "drrn-glove": Parts("drrn", "glove"),
-    "drrn-glove-random": Parts("drrn", "glove"),
-    "drrn-glove-permuted": Parts("drrn", "glove"),
+    "drrn-glove-random": Parts("drrn", "glove", like="drrn-glove"),
+    "drrn-glove-permuted": Parts("drrn", "glove", like="drrn-glove"),
     "drrn-fixed": Parts("drrn", "lm"),
-    "drrn-fixed-random": Parts("drrn", "lm"),
-    "drrn-fixed-permuted": Parts("drrn", "lm"),
+    "drrn-fixed-random": Parts("drrn", "lm", like="drrn-fixed"),
+    "drrn-fixed-permuted": Parts("drrn", "lm", like="drrn-fixed"),
+    # What is trained begins as `drrn-fixed`, and whatever holds it trains the same layers as `drrn-top-k`.
+    **{f"drrn-{name}": Parts("drrn", "lm", name, like="drrn-fixed") for name in ("top-k", "lora", "full")},
     **{
-        f"drrn-{name}": Parts("drrn", "lm", name)
-        for name in ("top-k", "lora", "full", "warm-head", "l2-init", "distill", "ewc")
+        f"drrn-{name}": Parts("drrn", "lm", name, like="drrn-top-k")
+        for name in ("warm-head", "l2-init", "distill", "ewc")
     },
-    "drrn-top-k-random": Parts("drrn", "lm", "top-k"),
+    "drrn-top-k-random": Parts("drrn", "lm", "top-k", like="drrn-top-k"),
     "actor-critic-hash": Parts("actor-critic", "hash"),
     "actor-critic-fixed": Parts("actor-critic", "lm"),
-    "actor-critic-top-k": Parts("actor-critic", "lm", "top-k"),
+    "actor-critic-top-k": Parts("actor-critic", "lm", "top-k", like="actor-critic-fixed"),
     "text-bc-hash": Parts("text-bc", "hash"),
     "text-bc-fixed": Parts("text-bc", "lm"),
     "text-lamo": Parts("text-lamo", "lm", "lora"),
-    "text-lamo-random": Parts("text-lamo", "lm", "lora"),
+    "text-lamo-random": Parts("text-lamo", "lm", "lora", like="text-lamo"),
 }
 
 
@@ -62,11 +66,11 @@ class Budget:
 class Profile:
     """All that a profile decides."""
 
-    few: Budget  # where there are `FEW` games to learn from
+    few: Budget  # where there are `FEW` games to learn from, and not hard ones: those are hardly begun by then
     many: Budget
     recorded: Budget  # where these were played by others
     policies: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # settings of agents, where not the defaults
-    # Of methods alone, by their names: settings of the agent, and "adaptation.NAME", that `lamobench tune` chose.
+    # By method: settings of the agent, and "adaptation.NAME", that `lamobench tune` chose; for what is `like` it, too.
     chosen: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     warm_up: float = 0.3  # share of the updates of `warm-head` in which the language model stands still
 
@@ -74,7 +78,13 @@ class Profile:
         """The budget of a task."""
         if recorded:
             return self.recorded
-        return self.few if task.games <= FEW else self.many
+        return self.few if task.games <= FEW and not task.family.name.endswith(HARD) else self.many
+
+    def settings(self, method: str) -> dict[str, Any]:
+        """The settings of a method, where not its agent's defaults."""
+        parts = PARTS[method]
+        inherited = self.settings(parts.like) if parts.like else self.policies.get(parts.agent, {})
+        return inherited | self.chosen.get(method, {})
 
 
 ONLINE_CPU = {

@@ -51,6 +51,10 @@ def test_rows_by_hand(results: Path) -> None:
     assert float(tuned["anisotropy_nouns"]) == pytest.approx(0.5 + 0.01 / 4, abs=1e-4)
     assert float(tuned["anisotropy_nouns_before"]) == 0.25
     assert float(tuned["holders_train_low"]) < float(tuned["holders_train"]) < float(tuned["holders_train_high"])
+    assert float(tuned["area_on_fixed"]) == pytest.approx(float(tuned["area"]) - float(fixed["area"]), abs=1e-3)
+    assert float(tuned["train_on_fixed"]) == pytest.approx((0.5 + 0.5) / 2 - (0.75 + 0.25) / 2, abs=1e-3)
+    assert tuned["ood_on_fixed"] == ""  # there are no other words of those games
+    assert tuned["valid_on_fixed"] == fixed["area_on_fixed"] == found["drrn-hash"]["area_on_fixed"] == ""
     assert "cka_nouns_before" not in tuned
     assert tuned["wordnet"] == tuned["cross_entropy"] == ""
 

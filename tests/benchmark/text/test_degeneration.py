@@ -14,6 +14,7 @@ from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.runs.stages import read_stages
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.scores.collect import finished, read_run
+from lamobench.benchmark.scores.leaderboard import group_runs
 from lamobench.benchmark.text import degeneration, loop, resolve, rewind, settings
 from lamobench.benchmark.text.config import TextConfig, text_config
 from lamobench.benchmark.text.degeneration import arms
@@ -82,6 +83,17 @@ def test_there_is_a_row_for_each_method_and_rate(study: Path) -> None:
     assert rises == sorted(rises, reverse=True)
     assert rises[0] > 0
     assert not {row["method"] for row in table(study, "risen")} & {"random", "drrn-fixed"}
+
+
+def test_runs_are_taken_back_by_worker_processes_where_there_are_several(study: Path) -> None:
+    runs = finished(map(read_run, sorted((study / "runs").iterdir())))
+    trained = [run for run in runs if text_config(run.config).adaptation != "fixed"]
+    arms = [
+        degeneration.FinishedArm(degeneration.Arm(group.config.method, 1.0, ()), group) for group in group_runs(trained)
+    ]
+    told: list[str] = []
+    degeneration.take_back(arms, 2, told.append)  # their curves are there already
+    assert sorted(told) == sorted(run.id for run in trained)
 
 
 def test_taken_back_whole_is_what_it_was_and_not_at_all_what_it_became(study: Path) -> None:

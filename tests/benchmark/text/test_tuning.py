@@ -9,6 +9,7 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.recompute.check import check_folder
+from lamobench.benchmark.runs.methods import look_up
 from lamobench.benchmark.runs.records import read_config
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.text import settings
@@ -24,16 +25,42 @@ ASKED = Wanted("tidy-easy", (), (1000,), choices={"lm": "gpt2-mini"})
 
 
 def test_every_setting_has_the_profiles_value_among_others() -> None:
-    for knob in KNOBS.values():
+    for knob in KNOBS:
         assert set(knob.methods) <= set(PARTS)
-    methods = ("drrn-hash", "drrn-distill", "actor-critic-hash")
-    (hashed, held, actor) = resolve(replace(ASKED, methods=methods))
-    for name, knob in KNOBS.items():
-        chosen_of = held if held.method in knob.methods or "drrn-hash" in knob.methods else actor
-        assert chosen_of.policy[name] in knob.values
-    assert actor.policy["learning_rate"] in KNOBS["learning_rate"].values
-    assert len(KNOBS["encoder_learning_rate"].values) == 3
-    assert hashed.policy["temperature"] == held.policy["temperature"]
+        for method in knob.methods:
+            if not look_up(method).recorded and PARTS[method].encoder != "glove":
+                (run,) = resolve(replace(ASKED, methods=(method,)))
+                assert run.policy[knob.setting] in knob.values
+    assert all(len(knob.values) == 3 for knob in KNOBS if knob.setting == "encoder_learning_rate")
+
+
+def test_controls_and_what_is_trained_have_what_was_chosen_of_what_they_begin_as() -> None:
+    chosen = {
+        "drrn-fixed": {"temperature": 0.2, "learning_rate": 3e-3},
+        "drrn-top-k": {"encoder_learning_rate": 1e-5},
+        "drrn-ewc": {"adaptation.coefficient": 1e-2},
+        "actor-critic-fixed": {"entropy": 0.1},
+    }
+    profile = replace(PROFILES["cpu"], chosen=chosen)
+    for method, parts in PARTS.items():
+        found = profile.settings(method)
+        begins = [method, parts.like, PARTS[parts.like].like if parts.like else ""]
+        for name, own in chosen.items():
+            for setting, value in own.items():
+                assert (found.get(setting) == value) == (name in begins)
+    assert PARTS["drrn-top-k-random"].like == "drrn-top-k"
+    assert {parts.agent for parts in PARTS.values() if parts.like} == {
+        PARTS[parts.like].agent for parts in PARTS.values() if parts.like
+    }
+
+
+def test_heads_are_chosen_before_what_hangs_on_them() -> None:
+    assert {trial.setting for trial in trials(ASKED, "", ())} == {"temperature", "learning_rate", "entropy"}
+    rates = {trial.method for trial in trials(ASKED, "encoder_learning_rate", ())}
+    assert rates == {"drrn-top-k", "drrn-lora", "drrn-full", "actor-critic-top-k"}
+    held = [(trial.method, trial.value) for trial in trials(ASKED, "adaptation.coefficient", ())]
+    pulled = [(method, value) for method in ("drrn-l2-init", "drrn-ewc") for value in (1e-4, 1e-3, 1e-2)]
+    assert held == [*pulled, *(("drrn-distill", value) for value in (0.1, 1.0, 10.0))]
 
 
 def test_trials_are_on_tuning_games_with_one_setting_changed() -> None:
@@ -41,8 +68,7 @@ def test_trials_are_on_tuning_games_with_one_setting_changed() -> None:
     assert [(trial.method, trial.setting, trial.value) for trial in found] == [
         *(("drrn-hash", "temperature", value) for value in (0.05, 0.1, 0.2, 0.3)),
         *(("drrn-hash", "learning_rate", value) for value in (3e-4, 1e-3, 3e-3)),
-        *(("drrn-l2-init", "encoder_learning_rate", value) for value in (1e-5, 1e-4, 1e-3)),
-        *(("drrn-l2-init", "adaptation.coefficient", value) for value in (0.1, 1.0, 10.0)),
+        *(("drrn-l2-init", "adaptation.coefficient", value) for value in (1e-4, 1e-3, 1e-2)),
     ]
     for trial in found:
         (run,) = trial.runs
