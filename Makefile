@@ -96,7 +96,7 @@ apple-retrieval: ## fine-tune a policy that knows the way back, by every method 
 grid-relay: ## the same of a network that knows a maze, and not the room before it
 grid-relay-cloned: ## the same of one that knows both, a little wrong
 
-robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: three processor hours
+robotic-sequence-2: ## the same of a robot arm that knows how to push, and has to press a handle first: two to three processor hours
 robotic-sequence: ## the same of the paper's four tasks, at its size: days; says first what that takes
 
 nethack-lite: ## NetHack: fine-tune a clone of a bot, by every method with five seeds; says first what that takes
@@ -105,7 +105,7 @@ IN_STAGES := apple-retrieval grid-relay grid-relay-cloned robotic-sequence-2 rob
 $(IN_STAGES) forgetting: SEEDS = 0 1 2 3 4
 robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
-robotic-sequence-2: PRICE = first a pi* for each seed, two minutes each; then about three minutes a run
+robotic-sequence-2: PRICE = first a pi* for each seed, one to two minutes each; then two to three minutes a run
 robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
 nethack-lite: PRICE = first 100 games of the bot, an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
 nethack-probe: PRICE = first 30 games of the bot, a quarter of an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
