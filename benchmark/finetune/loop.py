@@ -37,6 +37,7 @@ from .replay_rounds import SACRounds
 from .rewind import rewound
 from .rounds import PPORounds, ReinforceRounds, Round, Rounds
 
+WARM_UP = "warm-up"  # the method in which pi* plays at first
 ROUNDS = 1  # tells the stream of a run's rounds from others of its seed
 
 
@@ -101,17 +102,20 @@ class Finetuning(Life):
             assert isinstance(self.memory, Transitions)
             buffer = ReplayBuffer(agent.config.capacity, spec_of(self.environment))
             retention.seed(buffer, self.memory)
-            return SACRounds(agent, *shared, config.rollout_steps, buffer, self._explored())
+            # In a warm-up pi* plays in the place of random steps, and the critics learn from the first batch on.
+            first = agent.config.batch_size if config.method == WARM_UP else agent.config.update_after
+            return SACRounds(agent, *shared, config.rollout_steps, buffer, self._explored(), first)
         if isinstance(agent, RecurrentPPO):
             return RecurrentRounds(agent, *shared, config.rollout_steps)
         assert isinstance(agent, PPO)
         return PPORounds(agent, *shared, config.rollout_steps)
 
     def _explored(self) -> torch.Tensor:
-        """A mask (K,) of the stages that the agent knows nothing of."""
+        """A mask (K,) of the stages that the agent knows nothing of, and in which nobody plays for it."""
         task = self.config.staged_task
-        known = () if self.config.method == "scratch" else task.trained
-        return torch.tensor([stage not in known for stage in range(len(task.stages))])
+        every = range(len(task.stages))
+        known = {"scratch": (), WARM_UP: tuple(every)}.get(self.config.method, task.trained)
+        return torch.tensor([stage not in known for stage in every])
 
     def load(self) -> Progress:
         """Bring agent, environments and random states to the checkpoint's."""

@@ -22,6 +22,7 @@ LAST = 3  # evaluations whose mean is a success at the end
 BOUNDS = {
     **dict.fromkeys(("far_before", "far_least", "close_end", "far_end", "full_end", "area"), (0.0, 1.0)),
     **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
+    "recovery_step": (0.0, math.inf),
 }
 BACK = 0.05  # FAR is recovered where it is so little below what it was before; of points, such a share of it
 

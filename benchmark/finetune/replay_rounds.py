@@ -27,6 +27,7 @@ class SACRounds(Rounds):
     steps: int  # of each environment in a round
     buffer: ReplayBuffer
     explored: Tensor  # (K,) bool, the stages in which the first actions are random
+    update_after: int  # environment steps before the first update
 
     def __post_init__(self) -> None:
         self.collected = 0
@@ -86,10 +87,9 @@ class SACRounds(Rounds):
         return torch.where(self.explored[stages][:, None], uniform, actions)
 
     def _updates(self) -> int:
-        config = self.agent.config
-        if self.collected < config.update_after:
+        if self.collected < self.update_after:
             return 0
-        return max(1, round(self.steps * self.environment.size * config.updates_per_step))
+        return max(1, round(self.steps * self.environment.size * self.agent.config.updates_per_step))
 
     def _sample(self) -> Transitions:
         return self.buffer.sample(self.rng, self.agent.config.batch_size)

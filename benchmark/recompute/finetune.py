@@ -132,7 +132,8 @@ def is_scored(run: Run) -> bool:
 def ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
     """The columns of a measure with these values, one a seed: its mean and its interval, cut to what it can be."""
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
-    least = 0.0 if name in SHARES else -1.0 if name in DIFFERENCES and not scored else -math.inf
+    positive = name in SHARES or name == "recovery_step"
+    least = 0.0 if positive else -1.0 if name in DIFFERENCES and not scored else -math.inf
     most = 1.0 if name in SHARES + DIFFERENCES and not scored else math.inf
     low, high = (end if math.isnan(end) else min(max(end, least), most) for end in (found.low, found.high))
     return {name: found.value, f"{name}_low": low, f"{name}_high": high}

@@ -34,7 +34,7 @@ def estimate_columns(name: str, found: Estimate) -> dict[str, float | None]:
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in per cent, to so many digits behind the point; empty for None."""
-    return "" if share is None else f"{round(100 * share, digits):.{digits}f}"
+    return "" if share is None else f"{round(100 * share, digits) + 0.0:.{digits}f}"  # 0.0: never -0
 
 
 def whole(number: float | None) -> str:

@@ -174,6 +174,7 @@ CONTESTS = (
     Contest("DT", "transformers", transformers_model, wanted=1.3),
     Contest("windows", "d3rlpy", sampled_windows),
     Contest("SAC", "stable-baselines3", online_contests.sac, wanted=1.5),
+    Contest("SAC (paper)", "stable-baselines3", online_contests.paper_sac, wanted=1.5),
     Contest("SAC (wide)", "stable-baselines3", online_contests.wide_sac, wanted=1.5),
     Contest("PPO", "stable-baselines3", online_contests.ppo, wanted=1.5),
     Contest("grid-relay: rounds", "stable-baselines3", online_contests.relay_run),

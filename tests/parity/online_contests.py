@@ -34,6 +34,11 @@ def sac() -> tuple[Update, Update]:
     return soft_actor_critics((128, 128, 128), 128)
 
 
+def paper_sac() -> tuple[Update, Update]:
+    """The sizes of RoboticSequence (arXiv 2402.02868, Appendix B.3): batch 128, four hidden layers of 256."""
+    return soft_actor_critics((256, 256, 256, 256), 128)
+
+
 def wide_sac() -> tuple[Update, Update]:
     """The defaults of Stable-Baselines3: batch 256, two hidden layers of 256."""
     return soft_actor_critics((256, 256), 256)

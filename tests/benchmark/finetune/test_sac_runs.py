@@ -17,10 +17,12 @@ from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.build import build_agent, build_environment, spec_of
 from lamobench.benchmark.finetune.evaluation import play
 from lamobench.benchmark.finetune.loop import Finetuning
+from lamobench.benchmark.finetune.measures import measure
 from lamobench.benchmark.finetune.pretrained import path_of, pretrained
 from lamobench.benchmark.finetune.replay_rounds import SACRounds
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
 from lamobench.benchmark.runs.tracks import Wanted
+from lamobench.benchmark.scores.collect import read_finished
 from lamobench.datasets.environments.staged_tasks import RoboticSequenceOptions, find_staged_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.recording.experts import Expert, recorded, recording_of
@@ -105,6 +107,21 @@ def test_first_actions_are_random_where_nothing_is_known(
     known = (rounds._act(observations, stages, at_random=True) == 9.0)[:, 0]
     assert known.tolist() == [False, not everywhere] * 2
     assert (rounds._act(observations, stages, at_random=False) == 9.0).all()
+
+
+def test_in_a_warm_up_the_critics_learn_at_once_and_nothing_is_done_at_random(tiny: Tiny, tmp_path: Path) -> None:
+    """As the arm's, which is shorter than the steps that others wait for and play at random."""
+    training, rounds = begun(tiny("reach", "warm-up", update_after=1000, start_steps=1000, batch_size=8), tmp_path)
+    assert not rounds.explored.any()
+    training.warm_up = 2
+    actor = {name: tensor.clone() for name, tensor in training.agent.actor.state_dict().items()}
+    critic = {name: tensor.clone() for name, tensor in training.agent.critic.state_dict().items()}
+    examples = [training._round(number).gradient_examples for number in range(2)]
+    assert min(examples) > 0
+    assert all(torch.equal(tensor, actor[name]) for name, tensor in training.agent.actor.state_dict().items())
+    assert any(not torch.equal(tensor, critic[name]) for name, tensor in training.agent.critic.state_dict().items())
+    training._round(2)
+    assert any(not torch.equal(tensor, actor[name]) for name, tensor in training.agent.actor.state_dict().items())
 
 
 def test_updates_begin_when_there_is_enough_to_learn_from(tiny: Tiny, tmp_path: Path) -> None:
@@ -209,6 +226,7 @@ torch.set_num_threads(1)
 from lamobench.benchmark.finetune import settings, track
 from lamobench.benchmark.finetune.resolve import resolve
 from lamobench.benchmark.runs.tracks import Wanted
+from lamobench.benchmark.scores.collect import read_finished
 from lamobench.benchmark.training.life import Life
 from lamobench.datasets.environments import staged_tasks
 from lamobench.tests.benchmark.finetune import reach
@@ -267,6 +285,22 @@ def test_sequences_that_make_no_sense_are_one_line(wanted: Wanted, line: str) ->
     with pytest.raises(UserError, match=line) as caught:
         resolve(wanted)
     assert "\n" not in str(caught.value)
+
+
+def test_the_four_stages_of_the_paper_are_trained_in(tmp_path: Path) -> None:
+    needs_meta_world()
+    settings = {
+        **{"environment.horizon": 5, "environment.known": "[2, 3]", "hidden": "[8, 8]", "batch_size": 8},
+        **{"pretraining.episodes": 2, "pretraining.updates": 5, "pretraining.memory": 10, "start_steps": 4},
+        **{"pretraining.critic_updates": 2, "update_after": 4, "capacity": 200},
+    }
+    budget = {"steps": 2, "evaluate_every": 1, "evaluation_episodes": 1, "rollout_steps": 8}
+    asked = Wanted("robotic-sequence", ("finetune-bc",), (0,), "paper", settings=settings, budget=budget)
+    (config,) = resolve(asked)
+    assert config.staged_task.stages == ("hammer", "push", "peg-unplug-side", "push-wall")
+    assert track.train((config,), tmp_path, "cpu", lambda *_: None, print) == {}
+    found = measure(read_finished(tmp_path / config.id))
+    assert (found.environment_steps, found.far_before) == (16, 0.0)  # nobody plugs out a peg in five steps
 
 
 def test_meta_world_is_trained_in_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
