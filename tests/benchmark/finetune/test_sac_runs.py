@@ -110,7 +110,7 @@ def test_first_actions_are_random_where_nothing_is_known(
 
 
 def test_in_a_warm_up_the_critics_learn_at_once_and_nothing_is_done_at_random(tiny: Tiny, tmp_path: Path) -> None:
-    """As the arm's, which is shorter than the steps that others wait for and play at random."""
+    """Others wait for more steps than the arm's warm-up has, and play them at random."""
     training, rounds = begun(tiny("reach", "warm-up", update_after=1000, start_steps=1000, batch_size=8), tmp_path)
     assert not rounds.explored.any()
     training.warm_up = 2
