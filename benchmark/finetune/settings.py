@@ -193,13 +193,13 @@ SETTINGS = {
         warm_up=0.05,
         profile="paper",
     ),
-    # A pilot's size: a million keys a run. In the paper's 32 steps a round, few of its 16 games would score at all.
+    # A pilot's size: a million keys a run, in rounds longer than the paper's 32 steps: points are rare, and games few.
     "nethack-lite": TaskSettings(
         agent="recurrent-ppo",
         budget=Budget(steps=500, evaluate_every=125, evaluation_episodes=32, environments=16, rollout_steps=128),
         pretraining=GamePretrainingConfig(),
         policy={"batch_size": 1024},
-        # At the paper's 2e6 this network does not move: its Fisher information is of other batches and fewer weights.
+        # The paper's 2e6 is for another network, and for a Fisher information of other batches: a pilot's.
         retention=_NETHACK | {"finetune-ewc": _NETHACK["finetune-ewc"] | {"coefficient": 2e3}},
         tried={"finetune-ewc": (200.0, 2e3, 2e4)},
         warm_up=0.05,

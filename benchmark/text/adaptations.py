@@ -40,8 +40,7 @@ class Updates:
 class Held(Top):
     """The last layers are trained and held to what they were."""
 
-    # A pilot's. At any learning rate a weight strays by about its gradient's root mean square over twice this: at 0.1
-    # by next to nothing.
+    # A pilot's. At any learning rate a weight strays by about its gradient's root mean square over twice this.
     coefficient: Amount = 1e-3
 
 
