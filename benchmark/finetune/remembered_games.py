@@ -39,6 +39,8 @@ def remembered_games(
     share = max(recipe.stretches, -(-wanted // len(files)))
     rows: list[SequenceMemory] = []
     for number in rng.permutation(len(files)):
+        if len(rows) == wanted:
+            break
         drawn = rng.permutation(len(keys_of(files[number])) // recipe.sequence)[: min(share, wanted - len(rows))]
         starts = np.sort(drawn) * recipe.sequence
         for observations, actions in _parts(files[number], starts, recipe.sequence):
