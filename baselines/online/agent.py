@@ -76,6 +76,9 @@ class Agent(nn.Module, ABC):
         """
         of_policy = {name.removeprefix("policy."): t for name, t in tensors.items() if name.startswith("policy.")}
         self.load_state_dict(of_policy)
+        optimized = {name.split(".")[1] for name in tensors if name.startswith("optimizer.")}
+        if unknown := optimized - self.optimizers.keys():
+            raise KeyError(f"moments of {', '.join(sorted(unknown))}, which this agent has no optimiser for")
         for name, optimizer in self.optimizers.items():
             load_moments(optimizer, tensors, f"optimizer.{name}")
         for number, generator in enumerate(self.generators):

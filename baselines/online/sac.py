@@ -61,17 +61,17 @@ class SAC(Agent):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.full((spec.stages,), math.log(config.initial_temperature)))
         self.updates = UpdateCount()
-        parts = {"actor": self.actor.parameters(), "critic": self.critic.parameters()}
-        parts["temperature"] = iter([self.log_temperature])
+        # Neither the actor nor the temperatures have a gradient by the other's loss, so they share an optimiser.
+        parts = {"actor": [*self.actor.parameters(), self.log_temperature], "critic": self.critic.parameters()}
         for name, parameters in parts.items():
             self.optimizers[name] = torch.optim.Adam(parameters, config.learning_rate, fused=True)
 
     def actor_optimizer(self) -> torch.optim.Optimizer:
-        """Adam over the actor alone."""
+        """Adam over the actor and the temperatures."""
         return self.optimizers["actor"]
 
     def update(self, batch: Transitions, retention: Retention) -> Info:
-        """Take a step of critics, then actor, then temperatures, and move the targets."""
+        """Take a step of critics, then of actor and temperatures, and move the targets."""
         return self.update_critics(batch) | self.update_actor(batch, retention)
 
     def update_critics(self, batch: Transitions) -> Info:
@@ -85,9 +85,8 @@ class SAC(Agent):
         """Take one step of the actor, bound by a retention, and of the temperatures."""
         loss, info, visited, log_probs = self.actor_loss(batch, self.noise(batch))
         retained = retention.loss(self.actor, visited, self.updates.done, self.generators)
-        self._step("actor", loss + retained)
+        self._step("actor", loss + retained + self.temperature_loss(batch, log_probs))
         retention.after_step(self.actor, self.actor_optimizer())
-        self._step("temperature", self.temperature_loss(batch, log_probs))
         self.updates.add()
         return info | {"retention_loss": retained.detach()}
 
@@ -124,7 +123,7 @@ class SAC(Agent):
 
     def temperature_loss(self, batch: Transitions, log_probs: Tensor) -> Tensor:
         """The loss -log temperature * (log pi + target entropy); all code has the logarithm, the paper does not."""
-        return -(self.log_temperature[batch.stages] * (log_probs + self.target_entropy)).mean()
+        return -(self.log_temperature.index_select(0, batch.stages) * (log_probs + self.target_entropy)).mean()
 
     def gaussian(self, observations: Tensor, stages: Tensor) -> SquashedGaussian:
         """The actor's distribution."""
@@ -139,7 +138,7 @@ class SAC(Agent):
 
     def temperature(self, stages: Tensor) -> Tensor:
         """The temperature (B,) of each stage: the reward that a nat of entropy is worth, a constant in every loss."""
-        return self.log_temperature.detach().exp()[stages]
+        return self.log_temperature.detach().exp().index_select(0, stages)
 
     def _step(self, name: str, loss: Tensor) -> None:
         """Take a step of one optimiser: only its parameters get gradients and move."""

@@ -13,12 +13,12 @@ from ...datasets.csv_text import read_csv
 from ...datasets.errors import UserError, choose
 from ...datasets.processes import processor
 from ...datasets.storage import temporary_variable, write_rows, write_text
-from . import evaluation, games, llama, nethack, peaks, reading, sampling, seeds, steps, storage
+from . import arms, evaluation, games, llama, nethack, peaks, reading, sampling, seeds, steps, storage
 from .harness import CLOCKS, Measure, Settings
 
 MEASUREMENTS: dict[str, Measure] = {
     module_name: measure
-    for module in (peaks, sampling, steps, evaluation, seeds, storage, llama, games, reading, nethack)
+    for module in (peaks, sampling, steps, evaluation, seeds, storage, llama, games, reading, nethack, arms)
     for module_name, measure in module.MEASUREMENTS.items()
 }
 WHERE = ("processor", "torch")  # columns in which rows beside each other agree

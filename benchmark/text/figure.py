@@ -11,7 +11,7 @@ from ...datasets.counts import count_range
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..figures.card import Grid, card_of_panels
-from ..figures.curves import method_line
+from ..figures.curves import method_line, ranks_of
 from ..figures.spread import draw_seeds
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
@@ -29,8 +29,10 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
     Lines and points are means over seeds, small dots single seeds. Bars reach from the lowest seed to the highest.
     """
     ordered = sorted(groups, key=lambda group: (method_order(group.config.method), group.config.lm))
+    ranks = list(ranks_of({number: group.config.method for number, group in enumerate(ordered)}).values())
     handles = [
-        method_line(group.config.method, label(group.config.method, group.config.lm), [], []) for group in ordered
+        method_line(group.config.method, label(group.config.method, group.config.lm), [], [], rank)
+        for group, rank in zip(ordered, ranks, strict=True)
     ]
     seeds = count_range([len(group.runs) for group in ordered], "seed")
     about = (
@@ -41,18 +43,18 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
     grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, f"{name}: learning, and other words", about, handles, grid) as panels:
-        _draw_curves(panels[0], ordered)
+        _draw_curves(panels[0], ordered, ranks)
         for axes, split in zip(panels[1:], splits, strict=True):
-            _draw_views(axes, ordered, split)
+            _draw_views(axes, ordered, ranks, split)
 
 
-def _draw_curves(axes: Axes, groups: Sequence[Group]) -> None:
-    for group in groups:
+def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> None:
+    for group, rank in zip(groups, ranks, strict=True):
         steps = group.runs[0].result.curve_steps
         curves = group.curves
         every = max(1, len(steps) // 6)  # evaluations between two marks
         draw_seeds(axes, steps[::every], curves[:, ::every], look_up(group.config.method).colour)
-        line = method_line(group.config.method, "", steps, curves.mean(0))
+        line = method_line(group.config.method, "", steps, curves.mean(0), rank)
         line.set(markevery=every)
         axes.add_line(line)
     axes.set_title("Learning")
@@ -66,15 +68,17 @@ def _draw_curves(axes: Axes, groups: Sequence[Group]) -> None:
     axes.grid(axis="y")
 
 
-def _draw_views(axes: Axes, groups: Sequence[Group], split: str) -> None:
+def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split: str) -> None:
     shares = [[ends(run) for run in group.runs] for group in groups]
     views = [view for view in VIEWS if f"{split}/{view}" in shares[0][0]]
     for number, (group, own) in enumerate(zip(groups, shares, strict=True)):
         places = np.arange(len(views)) + 0.6 * ((number + 0.5) / len(groups) - 0.5)
         values = 100.0 * np.array([[found[f"{split}/{view}"] for view in views] for found in own])  # (N, views)
-        look = look_up(group.config.method)
-        axes.vlines(places, values.min(0), values.max(0), color=look.colour, alpha=0.35, linewidth=1.6)
-        axes.plot(places, values.mean(0), look.marker, color=look.colour, markersize=4.5, markeredgecolor="white")
+        colour = look_up(group.config.method).colour
+        axes.vlines(places, values.min(0), values.max(0), color=colour, alpha=0.35, linewidth=1.6)
+        points = method_line(group.config.method, "", places, values.mean(0), ranks[number])
+        points.set_linestyle("none")
+        axes.add_line(points)
     axes.set_title(SPLIT_TITLES[split])
     axes.set_ylabel("% of points")
     axes.set_ylim(-3, 103)

@@ -177,7 +177,9 @@ CONTESTS = (
     Contest("SAC (paper)", "stable-baselines3", online_contests.paper_sac, wanted=1.5),
     Contest("SAC (wide)", "stable-baselines3", online_contests.wide_sac, wanted=1.5),
     Contest("PPO", "stable-baselines3", online_contests.ppo, wanted=1.5),
+    Contest("SAC: rounds", "stable-baselines3", online_contests.sac_run),
     Contest("grid-relay: rounds", "stable-baselines3", online_contests.relay_run),
+    Contest("apple-retrieval: steps", "gymnasium", online_contests.apple_steps),
     Contest("grid-relay: steps", "gymnasium", online_contests.relay_steps),
 )
 

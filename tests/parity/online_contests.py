@@ -12,12 +12,16 @@ import numpy as np
 import torch
 
 from lamobench.baselines.online.ppo import PPO, PPOConfig, Rollout
+from lamobench.baselines.online.replay import ReplayBuffer
 from lamobench.baselines.online.retention import Retention, RetentionConfig
 from lamobench.baselines.online.sac import SAC, SACConfig
 from lamobench.baselines.online.transitions import StagedSpec, Transitions
+from lamobench.benchmark.finetune.replay_rounds import SACRounds
 from lamobench.benchmark.finetune.rounds import PPORounds
+from lamobench.datasets.environments.apple_retrieval import AppleRetrieval
 from lamobench.datasets.environments.grid_relay import GridRelay
-from lamobench.tests.datasets.environments.one_by_one import Relay
+from lamobench.datasets.environments.stages import StagedEnvironment
+from lamobench.tests.datasets.environments.one_by_one import Apple, Relay
 from lamobench.tests.parity import online_counterparts
 
 Update = Callable[[], Any]
@@ -25,6 +29,7 @@ BATCHES = 8  # taken in turn
 NOTHING = Retention(RetentionConfig())
 WALKERS = 64
 ROUND = 32  # steps of a walker
+ROUND_OF_SAC = 50  # steps, and updates
 ROBOT = StagedSpec(observation_dim=40, action_dim=4, stages=1)  # Meta-World's
 GRID = StagedSpec(observation_dim=38, action_dim=4, stages=1, discrete=True)  # two places in a 9 x 9 grid, and a phase
 
@@ -80,14 +85,83 @@ def relay_run() -> tuple[Update, Update]:
     return rounds.learn, lambda: theirs.learn(ROUND * WALKERS, log_interval=None, reset_num_timesteps=False)
 
 
+def sac_run() -> tuple[Update, Update]:
+    """Rounds of fine-tuning at the short RoboticSequence's size: 50 steps of one arm, 50 updates.
+
+    Both act in an arm that costs next to nothing, so that what is compared is not one simulator with itself.
+    """
+    config = SACConfig((128, 128, 128), "relu", layer_norm=False, head_a_stage=False, log_std_range=(-20.0, 2.0))
+    agent = SAC(config, ROBOT, 0)
+    theirs, _ = online_counterparts.sac_in(
+        online_counterparts.Walkers(PointArm(), np.arange(1)),
+        agent,
+        ROBOT.action_dim,
+        config.learning_rate,
+        buffer_size=config.capacity,
+        learning_starts=0,
+        train_freq=ROUND_OF_SAC,
+        gradient_steps=ROUND_OF_SAC,
+    )
+    known = torch.zeros(1, dtype=torch.bool)
+    buffer = ReplayBuffer(config.capacity, ROBOT)
+    rounds = SACRounds(agent, PointArm(), NOTHING, np.random.default_rng(0), 1, ROUND_OF_SAC, buffer, known, 0)
+    return rounds.learn, lambda: theirs.learn(ROUND_OF_SAC, log_interval=None, reset_num_timesteps=False)
+
+
+class PointArm(StagedEnvironment):
+    """Points that are pushed to the middle, seen as Meta-World's numbers are, for 40 steps."""
+
+    stages = ("push",)
+    horizon = 40
+    state_names = ("place",)
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (ROBOT.observation_dim,), np.float32)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (ROBOT.action_dim,), np.float32)
+
+    def allocate(self, environments: int) -> None:
+        """Make room for the places (E, 4)."""
+        self.place = np.zeros((environments, ROBOT.action_dim), np.float32)
+
+    def enter(self, rows: np.ndarray) -> None:
+        """Put points into a corner."""
+        self.place[rows] = 1.0
+
+    def move(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move by a tenth of the action; never done."""
+        self.place = np.clip(self.place + 0.1 * actions, -1.0, 1.0).astype(np.float32)
+        return -np.abs(self.place).sum(1), np.zeros(self.size, bool)
+
+    def observe(self) -> np.ndarray:
+        """Observations (E, 40): the place, ten times."""
+        return np.tile(self.place, 10)
+
+    def expert(self) -> np.ndarray:
+        """The way to the middle."""
+        return -np.sign(self.place)
+
+
+def apple_steps() -> tuple[Update, Update]:
+    """A step of 64 walkers in `apple-retrieval`; theirs are 64 plain environments in gymnasium's vector."""
+    example = AppleRetrieval()
+    return environment_steps(
+        example, lambda seed: Apple(example.distance, float(example.signal), example.horizon, 0, False)
+    )
+
+
 def relay_steps() -> tuple[Update, Update]:
     """A step of 64 walkers in `grid-relay`; theirs are 64 plain environments in gymnasium's vector."""
-    ours = GridRelay()
+    example = GridRelay()
+    return environment_steps(
+        example, lambda seed: Relay(example.goals, float(example.signal), example.horizon, 0, False, seed)
+    )
+
+
+def environment_steps(ours: StagedEnvironment, plain: Callable[[int], Any]) -> tuple[Update, Update]:
+    """Steps of an environment and of 64 plain walkers, `plain` by their seeds, once both have seen the same."""
     seeds = np.arange(WALKERS)
-    theirs = gymnasium.vector.SyncVectorEnv([lambda seed=int(seed): Walker(seed) for seed in seeds])
+    theirs = gymnasium.vector.SyncVectorEnv([lambda seed=int(seed): Walker(ours, plain(seed)) for seed in seeds])
     np.testing.assert_array_equal(ours.reset(seeds), theirs.reset()[0])
-    rng = np.random.default_rng(0)
-    actions = rng.integers(4, size=(1000, WALKERS))
+    assert isinstance(ours.action_space, gymnasium.spaces.Discrete)
+    actions = np.random.default_rng(0).integers(ours.action_space.n, size=(1000, WALKERS))
     np.testing.assert_array_equal(ours.step(actions[0]).observations, theirs.step(actions[0])[0])
     ours_next = itertools.cycle(actions)
     theirs_next = itertools.cycle(actions)
@@ -95,20 +169,19 @@ def relay_steps() -> tuple[Update, Update]:
 
 
 class Walker(gymnasium.Env):  # type: ignore[misc]
-    """One walker of `grid-relay`, number by number."""
+    """One walker, number by number, with the spaces of an environment of ours."""
 
-    def __init__(self, seed: int) -> None:
-        example = GridRelay()
+    def __init__(self, example: StagedEnvironment, walker: Any) -> None:
         self.observation_space = example.observation_space
         self.action_space = example.action_space
-        self.walker = Relay(example.goals, float(example.signal), example.horizon, 0, False, seed)
+        self.walker = walker
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Look around: a walker begins its next episode by itself."""
         return np.asarray(self.walker.look(), np.float32), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Walk one cell."""
+        """Walk one place."""
         _, feedback = self.walker.step(int(action))
         return np.asarray(self.walker.look(), np.float32), feedback.reward, False, False, {}
 

@@ -79,18 +79,29 @@ class Walkers(VecEnv):  # type: ignore[misc]
 
 
 def sac(agent: SAC, spec: StagedSpec, learning_rate: float) -> tuple[Any, list[Pair]]:
-    """Pair ours with their SAC; their density of a squashed action has an epsilon, which becomes 0."""
+    """Pair ours with their SAC, which has no room for steps of its own."""
+    return sac_in(Spaces(spec), agent, spec.action_dim, learning_rate, buffer_size=1)
+
+
+def sac_in(
+    environment: Any, agent: SAC, action_dim: int, learning_rate: float, **options: Any
+) -> tuple[Any, list[Pair]]:
+    """Pair ours with their SAC in an environment; their density of a squashed action has an epsilon, which becomes 0.
+
+    `options` are those of theirs.
+    """
     c = agent.config
     theirs = stable_baselines3.SAC(
         "MlpPolicy",
-        Spaces(spec),
+        environment,
         learning_rate=learning_rate,
-        buffer_size=1,
+        batch_size=c.batch_size,
         tau=c.target_rate,
         gamma=c.discount,
         ent_coef=f"auto_{float(agent.log_temperature.detach().exp()):.17g}",
         policy_kwargs={"net_arch": list(c.hidden), "activation_fn": ACTIVATIONS[c.activation]},
         device="cpu",
+        **options,
     )
     theirs.set_logger(Logger(None, []))
     theirs.actor.action_dist.epsilon = 0.0
@@ -99,7 +110,7 @@ def sac(agent: SAC, spec: StagedSpec, learning_rate: float) -> tuple[Any, list[P
     actor = agent.actor.network
     hidden = _layers(theirs.actor.latent_pi)
     pairs = _stacked(hidden, actor, 0)
-    pairs += _columns(theirs.actor.mu, actor, 0) + _columns(theirs.actor.log_std, actor, spec.action_dim)
+    pairs += _columns(theirs.actor.mu, actor, 0) + _columns(theirs.actor.log_std, actor, action_dim)
     for member, (critic, target) in enumerate(
         zip(theirs.critic.q_networks, theirs.critic_target.q_networks, strict=True)
     ):

@@ -139,6 +139,32 @@ def test_an_agent_goes_on_bitwise(name: str) -> None:
     assert not torch.equal(kept["policy.actor.network.weights.0"], agent.actor.network.weights[0])  # it was a copy
 
 
+def test_the_shared_optimiser_moves_actor_and_temperatures_as_two_would() -> None:
+    agent = small_sac()
+    apart = small_sac()
+    actor = torch.optim.Adam(apart.actor.parameters(), apart.config.learning_rate, fused=True)
+    temperatures = torch.optim.Adam([apart.log_temperature], apart.config.learning_rate, fused=True)
+    for seed in range(3):
+        batch = transitions(CONTINUOUS, 16, seed)
+        agent.update_actor(batch, NOTHING)
+        loss, _, _, log_probs = apart.actor_loss(batch, apart.noise(batch))
+        for optimizer, own in ((actor, loss), (temperatures, apart.temperature_loss(batch, log_probs))):
+            optimizer.zero_grad()
+            own.backward()
+            optimizer.step()
+    assert torch.equal(agent.log_temperature, apart.log_temperature)
+    for parameter, other in zip(agent.actor.parameters(), apart.actor.parameters(), strict=True):
+        assert torch.equal(parameter, other)
+
+
+def test_moments_of_an_optimiser_that_is_not_there_are_refused() -> None:
+    agent = small_sac()
+    agent.update(transitions(CONTINUOUS, 16), NOTHING)
+    older = agent.tensors() | {"optimizer.temperature.0.step": torch.tensor(1.0)}
+    with pytest.raises(KeyError, match="moments of temperature"):
+        agent.load(older)
+
+
 def test_pytorch_s_own_random_state_is_left_alone() -> None:
     before = torch.get_rng_state()
     agent = small_sac()

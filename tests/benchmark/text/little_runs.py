@@ -75,10 +75,10 @@ def config_of(method: str, seed: int) -> TextConfig:
     )
 
 
-def write_run(root: Path, method: str, seed: int, dataset: str = "") -> Path:
+def write_run(root: Path, method: str, seed: int, dataset: str = "", lm: str = "") -> Path:
     """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
     config = config_of(method, seed)
-    config = replace(config, dataset=dataset or config.dataset)
+    config = replace(config, dataset=dataset or config.dataset, lm=lm or config.lm)
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))

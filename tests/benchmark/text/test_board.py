@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import group_runs
 from lamobench.benchmark.text.board import CHOSEN, rows, tables
+from lamobench.benchmark.text.figure import games_figure
 from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_run
 
 
@@ -122,6 +124,16 @@ def test_another_recording_is_another_row_of_a_method(tmp_path: Path) -> None:
     with (tmp_path / "results" / "text.csv").open() as file:
         assert [row["dataset"] for row in csv.DictReader(file)] == ["tidy-medium-expert", "tidy-medium-mixed"]
     assert not any(check.faults for check in check_folder(tmp_path / "results"))
+
+
+def test_two_language_models_of_a_method_have_marks_of_their_own(tmp_path: Path, drawn: list[Any]) -> None:
+    for lm in ("gpt2-mini", "minilm"):
+        for seed in (0, 1):
+            write_run(tmp_path / "runs", "drrn-fixed", seed, lm=lm)
+    games_figure(group_runs(finished(map(read_run, runs_in(tmp_path)))), tmp_path / "figure.png")
+    for axes in drawn[0].axes:
+        means = [line for line in axes.get_lines() if line.get_marker() != "None"]
+        assert [line.get_fillstyle() for line in means] == ["full", "none"], axes.get_title()
 
 
 def runs_in(folder: Path) -> list[Path]:
