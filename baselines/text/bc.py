@@ -102,8 +102,12 @@ class TextBC:
 
         Raises `KeyError`, `ValueError` or `RuntimeError` where they are not those of such an agent.
         """
-        self.network.load_state_dict({name: tensors[f"policy.{name}"] for name in self.network.state_dict()})
+        self.load_weights(tensors)
         load_moments(self.optimizer, tensors, ADAM)
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Come to the policy whose `tensors` these are; further training needs the rest. Raises as `load` does."""
+        self.network.load_state_dict({name: tensors[f"policy.{name}"] for name in self.network.state_dict()})
 
     def _choices(self, episode: Episode) -> Iterator[Choice]:
         for scene, index in zip(episode.scenes, episode.chosen, strict=False):

@@ -163,11 +163,15 @@ class DRRN:
 
         Raises `KeyError`, `ValueError` or `RuntimeError` where they are not those of such an agent.
         """
+        self.load_weights(tensors)
+        self.updates = int(tensors["random.updates"])
+        load_moments(self.optimizer, tensors, ADAM)
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Come to the policy whose `tensors` these are; further training needs the rest. Raises as `load` does."""
         with torch.no_grad():
             for name, tensor in self._weights().items():
                 tensor.copy_(tensors[f"policy.{name}"])
-        self.updates = int(tensors["random.updates"])
-        load_moments(self.optimizer, tensors, ADAM)
         self.forget()
 
     def _weights(self) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.config import RunConfig
 from ..runs.tracks import Job, Note, Tell
+from ..training import plain_track
 from ..training.devices import choose_device
 from ..training.plain_track import card, check_published, missing, train_each
 from . import together
@@ -37,6 +38,7 @@ def draw(config: RunConfig, observations: Array) -> Array:
 
 
 def publish(folder: Path, target: Path, config: RunConfig) -> None:
-    """Write nothing: the checkpoint is all that the policy needs. A `UserError` for a policy that isn't in it."""
+    """Write what any plain track does. A `UserError` for a policy that isn't in its checkpoint."""
     if config.method == "rewind":
         raise UserError("the weights of 'rewind' are chosen in each evaluation, and no checkpoint has them")
+    plain_track.publish(folder, target, config)

@@ -9,10 +9,9 @@ from ...baselines.online.actors import Actor
 from ...baselines.online.nethack_networks import RecurrentActor
 from ...datasets.environments.nethack_lite import START, NetHackLite
 from ...datasets.errors import UserError
-from ..runs.checkpoint import read_checkpoint
+from ..runs.checkpoint import read_weights
 from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT
-from ..runs.records import check_checkpoint
 from ..runs.tracks import Played
 from .build import build_agent, build_environment, spec_of
 from .config import FinetuneConfig, finetune_config
@@ -27,10 +26,8 @@ def load_actor(folder: Path, config: FinetuneConfig) -> Actor:
 
     A `UserError` if its checkpoint is not what was written.
     """
-    check_checkpoint(folder)
-    tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
+    weights = {name.removeprefix("policy."): tensor for name, tensor in read_weights(folder / CHECKPOINT).items()}
     agent = build_agent(config, spec_of(build_environment(config)), config.seed)
-    weights = {name.removeprefix("policy."): tensor for name, tensor in tensors.items() if name.startswith("policy.")}
     try:
         agent.load_state_dict(weights)
     except RuntimeError as error:

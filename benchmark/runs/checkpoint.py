@@ -143,6 +143,15 @@ def load_policy(path: Path, policy: Policy) -> None:
     _restore_policy(policy, _read(path)[0], path)
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a finished run's policy, whose names begin with "policy."; all that a published one has.
+
+    A `UserError` if the checkpoint is no longer what was written.
+    """
+    check_checkpoint(path.parent)
+    return {name: tensor for name, tensor in _read(path)[0].items() if name.startswith("policy.")}
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All tensors of a checkpoint, and its state."""
     try:

@@ -1,8 +1,8 @@
 """Policies for others: a finished run's weights, its logs and its model card, in a repository of the Hub or a folder.
 
 What is published is the run without its optimiser: config.json, metrics.jsonl, episodes.csv, done.json, data.json,
-checkpoint.safetensors, beside README.md and a manifest with the SHA-256 of each. What is fetched is checked as an
-imported archive is. Only `lamobench hub` comes here.
+checkpoint.safetensors, what else was logged, beside README.md and a manifest with the SHA-256 of each. What is fetched
+is checked as an imported archive is. Only `lamobench hub` comes here.
 """
 
 import json
@@ -22,7 +22,7 @@ from ...datasets.disk_errors import errors_about
 from ...datasets.errors import UserError
 from ...datasets.storage import write_text
 from ..runs.config import RunConfig
-from ..runs.layout import CHECKPOINT, DATA_FACTS
+from ..runs.layout import CHECKPOINT, DATA_FACTS, FILES
 from ..runs.records import read_config
 from ..runs.tracks import work_of
 from .archive import MANIFEST, MANIFEST_LIMIT, manifest_of, read_manifest
@@ -31,7 +31,8 @@ from .files import LIMITS, OF_FINISHED, Placed, check_run, checkpoint_state, fil
 CARD = "README.md"
 SCRATCH = "lamobench-"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-PUBLISHED = (*OF_FINISHED, DATA_FACTS, CHECKPOINT)
+PUBLISHED = (*OF_FINISHED, DATA_FACTS, CHECKPOINT)  # of every run
+LOGS = tuple(name for name, file in FILES.items() if file.sized and name not in PUBLISHED)  # of runs that have them
 OF_THE_HUB = {".gitattributes", CARD}  # what a new repository may hold
 LOGIN = "log in with `hf auth login`, or set HF_TOKEN to a token that may {action} {where}"
 
@@ -82,11 +83,12 @@ def prepare(folder: Path, target: Path, name: str) -> None:
         raise UserError(f"run {folder.name} is {what}; only a finished run's policy can be published")
     config = read_config(folder)
     work = work_of(config)
-    for file in OF_FINISHED:
+    logs = [file for file in LOGS if (folder / file).is_file()]
+    for file in (*OF_FINISHED, *logs):
         shutil.copyfile(folder / file, target / file)
     _write_weights(folder / CHECKPOINT, target / CHECKPOINT, folder.name)
     work.publish(folder, target, config)
-    facts = {file: file_facts(target / file) for file in PUBLISHED}
+    facts = {file: file_facts(target / file) for file in (*PUBLISHED, *logs)}
     (target / MANIFEST).write_bytes(manifest_of({folder.name: facts}))
     write_text(target / CARD, work.card(folder, name, facts))
 
@@ -96,7 +98,8 @@ def _write_weights(checkpoint: Path, target: Path, run: str) -> None:
     from safetensors.torch import load_file, save_file
 
     _, state = checkpoint_state(checkpoint)
-    kept = {name: state[name] for name in ("step", "train_seconds", "metrics", "episodes")} | {"run": run}
+    names = ("step", "train_seconds", "metrics", "episodes", "stages", "meters")
+    kept = {name: state[name] for name in names if name in state} | {"run": run}
     weights = {name: tensor for name, tensor in load_file(checkpoint).items() if name.startswith("policy.")}
     save_file(weights, target, metadata={"state": json.dumps(kept)})  # one entry: several come in any order
     target.chmod(0o644)  # safetensors' own is the owner's alone
@@ -139,8 +142,9 @@ def _check_policy(arriving: Path) -> Path:
     if len(contents) != 1:
         raise UserError(f"its {MANIFEST} names {count(len(contents), 'run')}, expected one")
     ((name, files),) = contents.items()
-    if sorted(files) != sorted(PUBLISHED):
-        raise UserError(f"its {MANIFEST} names {', '.join(sorted(files))}, expected {', '.join(sorted(PUBLISHED))}")
+    expected = [*PUBLISHED, *(file for file in LOGS if (arriving / file).is_file())]
+    if sorted(files) != sorted(expected):
+        raise UserError(f"its {MANIFEST} names {', '.join(sorted(files))}, expected {', '.join(sorted(expected))}")
     folder = arriving / name
     folder.mkdir()
     for file, facts in files.items():
@@ -158,7 +162,8 @@ def _check_policy(arriving: Path) -> Path:
 
 
 def _copy(origin: Path, arriving: Path) -> str:
-    for file in (MANIFEST, *PUBLISHED):
+    held = [file for file in LOGS if (origin / file).is_symlink() or (origin / file).exists()]
+    for file in (MANIFEST, *PUBLISHED, *held):
         if (origin / file).is_symlink() or not (origin / file).is_file():
             raise UserError(f"there is no file {file} in it; it is not from `lamobench hub push`")
         _check_size(file, (origin / file).stat().st_size)
@@ -177,11 +182,12 @@ def _download(repository: str, revision: str, arriving: Path) -> str:
     with _hub(repository, revision) as api:
         info = api.model_info(repository, revision=revision or None, files_metadata=True)
         sizes = {file.rfilename: file.size for file in info.siblings or []}
-        for file in (MANIFEST, *PUBLISHED):
+        wanted = [MANIFEST, *PUBLISHED, *(file for file in LOGS if file in sizes)]
+        for file in wanted:
             if file not in sizes:
                 raise UserError(f"there is no file {file} in it; it is not from `lamobench hub push`")
             _check_size(file, sizes[file])
-        for file in (MANIFEST, *PUBLISHED):
+        for file in wanted:
             api.hf_hub_download(repository, file, revision=info.sha, local_dir=arriving)
     return str(info.sha)
 

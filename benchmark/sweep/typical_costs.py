@@ -24,9 +24,22 @@ SIMULATION = {
     "asterix": 0.507,
     "robotic-sequence-2": 4.4,
     "robotic-sequence": 1.2,
+    "apple-retrieval": 0.0004,
+    "grid-relay": 0.001,
+    "grid-relay-cloned": 0.001,
+    "nethack-lite": 0.3,
+    "nethack-score": 0.3,
 }
-# Milliseconds of a round of fine-tuning, where not as in the methods' rows: 50 steps of one arm and their updates.
-ROUNDS = {"robotic-sequence-2": 500.0, "robotic-sequence": 900.0}
+# Milliseconds of a round of fine-tuning, where not as in the methods' rows: of 16 episodes, of 2,048 steps and what is
+# learned from them, of 50 steps of one arm and their updates.
+ROUNDS = {
+    "apple-retrieval": 25.0,
+    "grid-relay": 80.0,
+    "grid-relay-cloned": 80.0,
+    "robotic-sequence-2": 500.0,
+    "robotic-sequence": 900.0,
+    "nethack-lite": 1100.0,
+}
 LANGUAGE_MODEL = "gpt2-mini"  # of what was measured: the cpu profile's
 UNKNOWN_SIMULATION = 0.1  # of environments that imported data sets bring with them
 

@@ -169,10 +169,14 @@ class TextLaMo:
 
         Raises `KeyError`, `ValueError` or `RuntimeError` where they are not those of such an agent.
         """
+        self.load_weights(tensors)
+        load_moments(self.optimizer, tensors, ADAM)
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Come to the policy whose `tensors` these are; further training needs the rest. Raises as `load` does."""
         with torch.no_grad():
             for name, weight in self.tuned.items():
                 weight.copy_(tensors[f"policy.{name}"])
-        load_moments(self.optimizer, tensors, ADAM)
 
     def _recorded(self, episode: Episode, move: int) -> RecordedMove:
         scenes = episode.scenes[: move + 1]

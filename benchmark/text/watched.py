@@ -10,10 +10,9 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.games.game import Game, Scene
 from ...datasets.games.players import OpenEpisode
-from ..runs.checkpoint import read_checkpoint
+from ..runs.checkpoint import read_weights
 from ..runs.config import RunConfig
 from ..runs.layout import CHECKPOINT
-from ..runs.records import check_checkpoint
 from ..runs.tracks import Played
 from .build import build_agent, split_games
 from .collecting import draw
@@ -37,10 +36,9 @@ def load_policy(folder: Path, config: TextConfig) -> Policy:
 
 def load_weights(agent: Any, folder: Path) -> None:
     """Bring an agent to the checkpoint of the run in `folder`; a `UserError` if that is not what was written."""
-    check_checkpoint(folder)
-    tensors, _ = read_checkpoint(folder / CHECKPOINT, np.random.default_rng())
+    tensors = read_weights(folder / CHECKPOINT)
     try:
-        agent.load(tensors)
+        agent.load_weights(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"checkpoint {folder / CHECKPOINT} holds other tensors than this policy has: {error}") from None
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...datasets.errors import UserError
+from ...datasets.json_files import read_json
+from ...datasets.storage import write_json
 from ..runs.config import RunConfig
+from ..runs.layout import CHECKPOINT, DATA_FACTS
 from ..runs.methods import look_up
-from ..runs.records import read_config
+from ..runs.records import HASHED, file_hash, read_config
 from ..runs.tracks import Job, Note, Tell
 from .life import Life, Report, opened
 
@@ -43,11 +46,15 @@ def groups(runs: Sequence[RunConfig], device: str | None) -> Iterable[Job]:
 
 
 def publish(folder: Path, target: Path, config: RunConfig) -> None:
-    """Write nothing: the checkpoint has all that was trained."""
+    """Note the hash of the published checkpoint, and nothing else: it has all that was trained."""
+    write_json(target / DATA_FACTS, {HASHED: file_hash(target / CHECKPOINT)})
 
 
 def check_published(folder: Path, config: RunConfig) -> None:
-    """Refuse nothing."""
+    """Raise a `UserError` unless a hash is what is noted."""
+    noted = read_json(folder / DATA_FACTS)
+    if not isinstance(noted, dict) or list(noted) != [HASHED]:
+        raise UserError(f"{folder / DATA_FACTS} is not what is noted of such a run; pull the policy anew")
 
 
 def missing(config: RunConfig) -> str:

@@ -11,11 +11,12 @@ from lamobench.benchmark.sweep.typical_costs import (
     typical_evaluation,
     typical_update,
 )
+from lamobench.datasets.environments.staged_tasks import STAGED_TASKS
 from lamobench.datasets.tasks import TASKS
 
 
 def test_every_method_and_simulator_was_measured() -> None:
-    assert SIMULATION.keys() == TASKS.keys() | {"robotic-sequence", "robotic-sequence-2"}
+    assert SIMULATION.keys() == TASKS.keys() | STAGED_TASKS.keys()
     for method in map(find_method, methods_of("offline")):
         assert method.on_vectors != UNKNOWN
         assert (method.on_frames != UNKNOWN) == method.discrete
