@@ -1,5 +1,6 @@
 """Whole runs with tiny budgets: what every method does, and that a run which is cut short goes on bitwise."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ def test_warm_up_moves_the_critic_alone_at_first(tiny: Tiny, tmp_path: Path) -> 
         moved.append({name.split(".")[0] for name in before if not torch.equal(after[name], before[name])})
     assert moved[1] == {"critic"}
     assert moved[2] >= {"actor", "critic"}
+
+
+def test_in_a_warm_up_the_critic_learns_what_pi_star_earns(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(method="warm-up", pretraining__updates=300, batch_size=128)
+    training = Finetuning(replace(config, environments=32, rollout_steps=16), tmp_path, lambda *_: None)
+    losses = [float(training.rounds.warm_up().info["value_loss"]) for _ in range(40)]  # each on new play
+    assert sum(losses[-10:]) / 10 < 0.6 * losses[0]
 
 
 @pytest.mark.parametrize(("task", "environment"), [("grid-relay", GridRelay), ("reach", Reach)])
