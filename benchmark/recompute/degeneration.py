@@ -18,7 +18,7 @@ from ..runs.layout import ENCODER_REWIND, PAIRS
 from .rows import Row
 from .runs import Run
 from .statistics import UNKNOWN
-from .text import CHANGES, LEARNED, LEVELS, PLAIN, TRACK, Value, ends, measured_row
+from .text import CHANGES, LEARNED, LEVELS, PLAIN, TRACK, Value, beside_fixed, ends, measured_row
 
 PERMUTATIONS = 999
 LUCK = 0.05  # a p-value below which a run is not luck by itself
@@ -29,7 +29,9 @@ Matrices = Mapping[str, Array]  # (W, W) of each column of pairs.csv
 
 def degeneration_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of degeneration.csv for each row of the text track."""
-    return [measured_row(row) | _place(row) | _mechanism(row) for row in _own(rows)]
+    own = _own(rows)
+    beside = beside_fixed(own)
+    return [measured_row(row) | each | _place(row) | _mechanism(row) for row, each in zip(own, beside, strict=True)]
 
 
 def risen_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:

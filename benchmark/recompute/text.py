@@ -55,10 +55,23 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         unread = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         still = {} if row.first.method == FIXED else fixed.get((*_place(row), row.first.lm), {})
         gains = ends("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
-        pairs = [(_compared(each), _compared(other)) for each, other in _paired(seeds, still)]
-        for name in ("area", *SPLITS):
-            gains |= ends(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
-        found.append(_row(row, list(seeds.values())) | gains)
+        found.append(_row(row, list(seeds.values())) | gains | _on_fixed(seeds, still))
+    return found
+
+
+def beside_fixed(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """The columns "..._on_fixed" of each row, beside the one whose language model stands still, at any rate."""
+    measured = [{run.seed: _measures(run, row) for run in row.runs} for row in rows]
+    fixed = [row.first.method == FIXED for row in rows]
+    still = next((seeds for seeds, is_fixed in zip(measured, fixed, strict=True) if is_fixed), {})
+    return [_on_fixed(seeds, {} if is_fixed else still) for seeds, is_fixed in zip(measured, fixed, strict=True)]
+
+
+def _on_fixed(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> dict[str, Value]:
+    pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
+    found: dict[str, Value] = {}
+    for name in ("area", "robustness", *SPLITS):
+        found |= ends(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
     return found
 
 
@@ -67,8 +80,8 @@ def _paired(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> lis
 
 
 def _compared(measures: Measures) -> Measures:
-    """The area, and the mean over each split's views but the plain one."""
-    found = {"area": measures["area"]}
+    """The area, the robustness, and the mean over each split's views but the plain one."""
+    found = {name: measures[name] for name in ("area", "robustness")}
     for split in SPLITS:
         shares = [measures[f"{split}/{view}"] for view in VIEWS if view != PLAIN]
         known = [share for share in shares if math.isfinite(share)]

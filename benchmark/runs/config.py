@@ -72,6 +72,11 @@ class RunConfig:
         return self.target_returns[:1]
 
     @property
+    def episodes_each_time(self) -> float:
+        """The episodes of an evaluation, on average: each target return is played so often."""
+        return self.evaluation_episodes * len(self.target_returns)
+
+    @property
     def share(self) -> str:
         """The share of the data, where runs are listed; empty where there is no such choice."""
         return ""

@@ -78,25 +78,20 @@ class StepTimes:
         return sum(took) / sum(typical) if typical else 1.0
 
     def _typical_evaluation(self, run: RunConfig) -> float:
-        key = (run.method, run.task, run.evaluation_episodes, len(run.target_returns))
+        key = (run.method, run.task, run.episodes_each_time)
         if key not in self._evaluations:  # a task of the user's own is looked up on disk
-            self._evaluations[key] = typical_evaluation(run.method, run.task, _episodes(run))
+            self._evaluations[key] = typical_evaluation(*key)
         return self._evaluations[key]
 
     @cached_property
-    def _evaluations(self) -> dict[tuple[str, str, int, int], float]:
+    def _evaluations(self) -> dict[tuple[str, str, float], float]:
         return {}
 
 
 def typical_pace(run: RunConfig) -> float:
     """Typical seconds of an optimiser step of the run, its share of the evaluations included."""
-    evaluation = typical_evaluation(run.method, run.task, _episodes(run))
+    evaluation = typical_evaluation(run.method, run.task, run.episodes_each_time)
     return typical_update(run.method, run.task) + evaluation / run.evaluate_every
-
-
-def _episodes(run: RunConfig) -> int:
-    """The episodes of an evaluation: each target return is played so often."""
-    return run.evaluation_episodes * len(run.target_returns)
 
 
 def _known(table: Mapping[Kind, float], others: Mapping[tuple[str, str], float], run: RunConfig) -> float | None:
@@ -157,7 +152,7 @@ def _others(root: Path, names: Iterable[str], methods: set[str]) -> Iterator[Pat
 def _samples(folder: Path, run: RunConfig) -> list[_Sample]:
     """One, if the run says how long it took: a finished one with its evaluations, an unfinished one without."""
     try:
-        typical = typical_evaluation(run.method, run.task, _episodes(run))
+        typical = typical_evaluation(run.method, run.task, run.episodes_each_time)
         done = read_done(folder)
     except UserError:  # damaged, or a task that is gone
         return []

@@ -1,5 +1,7 @@
 """Typical costs of steps and evaluations where nothing was measured yet: by the methods' rows, and by simulator."""
 
+import math
+
 from ..runs.method import Cost
 from ..runs.methods import look_up
 from ..runs.tracks import Scored, find_track
@@ -49,10 +51,10 @@ def typical_update(method: str, task: str) -> float:
     return ROUNDS.get(task, _cost(method, task).update) / 1e3
 
 
-def typical_evaluation(method: str, task: str, episodes: int) -> float:
+def typical_evaluation(method: str, task: str, episodes: float) -> float:
     """Seconds of an evaluation in which every episode is as long as they get, as `rollout` batches them."""
     cost = _cost(method, task)
-    waves = -(-episodes // AT_A_TIME)
+    waves = math.ceil(episodes / AT_A_TIME)
     each = cost.more + SIMULATION.get(task, UNKNOWN_SIMULATION)
     return _find_task(method, task).horizon * (waves * (cost.act - cost.more) + episodes * each) / 1e3
 

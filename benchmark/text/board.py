@@ -48,7 +48,7 @@ NARROW = {
 }  # views where there is little room
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
 STILL = "drrn-fixed"  # the method with which others on the same language model are compared, and in what:
-COMPARED = ("area", *SPLITS)  # of a split, the mean over its other views
+COMPARED = ("area", "robustness", *SPLITS)  # of a split, the mean over its other views
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
@@ -77,7 +77,7 @@ DEGENERATION = (
 
 def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """A row for each task, data set of recorded games, profile, variant, method and language model."""
-    compared = {id(group): {run.config.seed: _compared(run) for run in group.runs} for group in groups}
+    compared = {id(group): compared_numbers(group) for group in groups}
     unread = {place_of(group): compared[id(group)] for group in groups if group.config.method in NO_MEANING}
     still = {
         (place_of(group), group.config.lm): compared[id(group)] for group in groups if group.config.method == STILL
@@ -87,17 +87,28 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
         own = compared[id(group)]
         others_area = {} if group.config.method in NO_MEANING else unread.get(place_of(group), {})
         beside = {} if group.config.method == STILL else still.get((place_of(group), group.config.lm), {})
-        row = _measured(group) | columns("area_gain", _less(own, others_area, "area"))
-        for name in COMPARED:
-            row |= columns(f"{name}_on_fixed", _less(own, beside, name))
+        row = _measured(group) | columns("area_gain", _less(own, others_area, "area")) | on_fixed(own, beside)
         found.append(row | {"simulator": group.runs[0].done["simulator"], "version": group.config.version})
     return found
 
 
+def compared_numbers(group: Group) -> Compared:
+    """The numbers of each run that are compared with another's: by its seed, then by the names of `COMPARED`."""
+    return {run.config.seed: _compared(run) for run in group.runs}
+
+
+def on_fixed(own: Compared, still: Compared) -> dict[str, Any]:
+    """The columns of `COMPARED` less those of a language model that stands still, over the seeds that both have."""
+    row: dict[str, Any] = {}
+    for name in COMPARED:
+        row |= columns(f"{name}_on_fixed", _less(own, still, name))
+    return row
+
+
 def _compared(run: FinishedRun) -> dict[str, float]:
-    """The numbers of a run that are compared with another's, by `COMPARED`."""
     parts = ends(run)
-    return {"area": measure(run).area} | {split: others(parts, split) for split in SPLITS}
+    own = measure(run)
+    return {"area": own.area, "robustness": own.robustness} | {split: others(parts, split) for split in SPLITS}
 
 
 def _less(own: Compared, reference: Compared, name: str) -> list[float]:

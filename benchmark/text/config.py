@@ -28,6 +28,12 @@ class TextConfig(RunConfig):
     dataset_hash: str = ""  # SHA-256 of their content
 
     @property
+    def episodes_each_time(self) -> float:
+        """The episodes of an evaluation, on average: the last ones play every part, too."""
+        evaluations = self.steps // self.evaluate_every + 1
+        return self.evaluation_episodes + self.headline_evaluations * len(self.parts) * self.view_episodes / evaluations
+
+    @property
     def views(self) -> list[tuple[str, str]]:
         """The split and the view of each part."""
         return [split_and_view(part) for part in self.parts]

@@ -27,7 +27,7 @@ from ..scores.collect import read_finished
 from ..scores.leaderboard import Group, group_runs
 from ..scores.measured import columns
 from ..sweep.typical_costs import typical_evaluation
-from .board import rows
+from .board import STILL, compared_numbers, on_fixed, rows
 from .config import TextConfig, text_config
 from .measures import METERS, others
 from .mechanism import LEVEL, Pull, pull
@@ -44,7 +44,7 @@ METHODS = (
     *(f"drrn-{name}" for name in ("top-k", "lora", "warm-head", "l2-init", "distill", "ewc")),
 )
 RATE = "encoder_learning_rate"
-ONLY_BESIDE = re.compile(r"area_gain|variant|.*_on_fixed")  # columns of a leaderboard that hang on its other rows
+ONLY_BESIDE = re.compile(r"area_gain|variant")  # columns of a leaderboard that hang on its other rows
 RISEN = 15  # pairs that are listed of an arm
 
 
@@ -145,11 +145,14 @@ def _start_worker() -> None:
 
 
 def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
-    """A row for each arm: the leaderboard's, but for what compares it with other rows, and the mechanism."""
+    """A row for each arm: the leaderboard's, at every rate beside the model that stands still, and the mechanism."""
+    still = next((compared_numbers(finished.group) for finished in every if finished.arm.method == STILL), {})
     found = []
     for finished in every:
         (row,) = rows([finished.group])
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
+        if finished.arm.method != STILL:
+            kept |= on_fixed(compared_numbers(finished.group), still)
         tests = [(pull(pairs), pull(pairs, beyond_reading=True)) for pairs in _pairs(finished)]
         found.append(finished.place | kept | _mechanism(tests))
     return found

@@ -14,20 +14,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ...baselines.text.encoders import Encoder
 from ...datasets.errors import UserError
 from ...datasets.file_checks import MB, check_regular_file
 from ...datasets.storage import home, whole_file
+from ..lm.sentences import SentenceEncoder
 
-FORMAT = 2  # raise it when the same weights give other vectors
+FORMAT = 3  # raise it when the same weights give other vectors
 DIGEST = 16  # bytes of a sentence's BLAKE2b hash
 MOST = 512 * MB  # of a file
 
 
 class Encodings:
-    """The vectors (D,) of sentences: read from the disk, or computed one by one."""
+    """The vectors (D,) of sentences: read from the disk, or computed."""
 
-    def __init__(self, encoder: Encoder, weights_hash: str, precision: str = "float32") -> None:
+    def __init__(self, encoder: SentenceEncoder, weights_hash: str, precision: str = "float32") -> None:
         """`weights_hash` and the precision of its products tell the encoder from all others."""
         self.encoder = encoder
         kind = "" if precision == "float32" else f"-{precision}"
@@ -39,15 +39,13 @@ class Encodings:
 
     def __call__(self, pieces: Sequence[str]) -> Tensor:
         """Return the vectors (P, D) of sentences."""
-        return torch.stack([self._vector(piece) for piece in pieces])
-
-    @torch.no_grad()
-    def _vector(self, piece: str) -> Tensor:
-        digest = hashlib.blake2b(piece.encode(), digest_size=DIGEST).digest()
-        vector = self.known.get(digest)
-        if vector is None:
-            vector = self.known[digest] = self.added[digest] = self.encoder.encode([piece])[0]
-        return vector
+        digests = [hashlib.blake2b(piece.encode(), digest_size=DIGEST).digest() for piece in pieces]
+        new = {digest: piece for digest, piece in zip(digests, pieces, strict=True) if digest not in self.known}
+        if new:
+            vectors = self.encoder.encode_apart(list(new.values()))
+            self.added |= zip(new, vectors.unbind(), strict=True)
+            self.known |= zip(new, vectors.unbind(), strict=True)
+        return torch.stack([self.known[digest] for digest in digests])
 
     def save(self) -> None:
         """Write what was computed here, if anything was; done again, what came since."""

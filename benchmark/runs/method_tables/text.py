@@ -5,7 +5,7 @@ from functools import partial
 from ..method import Cost, Method
 
 MOVE = Cost(3.0, 3.0, 0.5)  # a step of a game, and a fourth of an update
-TUNED_MOVE = Cost(100.0, 3.0, 0.5)  # the same where MiniLM's last layers are trained
+TUNED_MOVE = Cost(100.0, 6.0, 2.5)  # the same where MiniLM's last layers are trained, and what they read is new
 CLONED_MOVES = Cost(15.0, 3.0, 0.5)  # of recorded games: a batch of 64 moves
 TOLD_MOVES = Cost(500.0, 28.0, 28.0)  # the same of 8 moves, each of which gpt2-mini reads as a text
 

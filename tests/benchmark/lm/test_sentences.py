@@ -162,6 +162,26 @@ def test_what_is_kept_of_a_sentence_depends_on_nothing_beside_it(reading_bert: P
             assert torch.equal(output, side_by_side.outputs.known[piece])
 
 
+def test_no_sentence_attends_by_itself_where_its_vector_must_not_depend_on_others(reading_bert: Path) -> None:
+    encoder = load_sentence_encoder(str(reading_bert))
+    for count in (1, 2, 15, 16, 17, 33):
+        filled = encoder._filled(["the mean of the array"] * count)
+        assert len(filled) >= count
+        assert min(bucket.size[0] for bucket in encoder._packed(filled).buckets) > 1
+
+
+@pytest.mark.parametrize("model", ["reading_bert", "tiny_gpt2"])
+def test_a_vector_by_itself_is_the_one_beside_others(model: str, request: pytest.FixtureRequest) -> None:
+    encoder = load_sentence_encoder(str(request.getfixturevalue(model)))
+    words = ["mean", "array", "axis", "value", "shape", "of", "the"]
+    pieces = [f"the {one} of {other}" for one in words for other in words] + ["a", "the mean"]
+    apart = torch.cat([encoder.encode_apart([piece]) for piece in pieces])
+    assert torch.equal(encoder.encode_apart(pieces), apart)
+    assert torch.equal(encoder.encode_apart(pieces[::-1][:17]), apart.flip(0)[:17])
+    rounded = load_sentence_encoder(str(request.getfixturevalue(model)), precision="bfloat16")
+    assert torch.equal(rounded.encode_apart(pieces[:3]), torch.cat([rounded.encode([one]) for one in pieces[:3]]))
+
+
 @torch.no_grad()
 def test_what_finds_no_room_is_computed_again(reading_bert: Path) -> None:
     roomy, narrow = (load_sentence_encoder(str(reading_bert)) for _ in range(2))

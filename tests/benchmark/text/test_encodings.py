@@ -21,9 +21,9 @@ class Counting(HashEncoder):
     def __init__(self) -> None:
         self.encoded: list[str] = []
 
-    def encode(self, pieces: Sequence[str]) -> Tensor:
+    def encode_apart(self, pieces: Sequence[str]) -> Tensor:
         self.encoded += pieces
-        return super().encode(pieces)
+        return self.encode(pieces)
 
 
 def test_what_was_kept_is_what_is_computed(tiny_gpt2: Path) -> None:
@@ -34,8 +34,9 @@ def test_what_was_kept_is_what_is_computed(tiny_gpt2: Path) -> None:
     again = Encodings(encoder, "tiny")
     assert torch.equal(again(PIECES), found)
     assert again.added == {}
+    assert torch.equal(found, torch.cat([encoder.encode_apart([piece]) for piece in PIECES]))
     with torch.no_grad():
-        assert torch.equal(found, torch.cat([encoder.encode([piece]) for piece in PIECES]))
+        torch.testing.assert_close(found, torch.cat([encoder.encode([piece]) for piece in PIECES]))
 
 
 def test_runs_share_what_each_of_them_met() -> None:
@@ -55,10 +56,10 @@ def test_runs_share_what_each_of_them_met() -> None:
 
 
 def test_a_damaged_file_is_one_line() -> None:
-    encodings = Encodings(HashEncoder(), "damaged")
+    encodings = Encodings(Counting(), "damaged")
     encodings(PIECES)
     encodings.save()
     (path,) = encodings.folder.iterdir()
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"encoded sentences is damaged; delete it"):
-        Encodings(HashEncoder(), "damaged")
+        Encodings(Counting(), "damaged")
