@@ -127,11 +127,19 @@ def _measures(run: Run, row: Row) -> Measures:
             "steps_to_80": float(reached[0]) if reached else UNKNOWN,
             "moves": float(np.mean(parts[f"{LEARNED}/{PLAIN}"][1])),
             "robustness": float(np.mean(others)) / plain if others and plain > 0 else UNKNOWN,
+            "own_score": _own_score(run.files["metrics.jsonl"], run.last),
             **{part: shares.get(part, UNKNOWN) for part in PARTS},
             **_meters(run.files.get("meters.csv", b""), run.last),
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
+
+
+def _own_score(content: bytes, last: int) -> float:
+    """The mean of the games' own scores in the last evaluations; NaN where they have none."""
+    rows = [parse_json(line) for line in content.decode("utf-8").splitlines()]
+    paid = [float(row["own_score"]) for row in rows if "own_score" in row]
+    return float(np.mean(paid[-last:])) if paid else UNKNOWN
 
 
 def _parts(content: bytes, names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
@@ -156,6 +164,10 @@ def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
     """The columns of a mean over the values that are known, and its interval, cut to what it can be."""
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
-    least, most = (0.0, 1.0) if name in (*PARTS, "area", "best") else (0.0 if name in AMOUNTS else -math.inf, math.inf)
+    least, most = (
+        (0.0, 1.0)
+        if name in (*PARTS, "area", "best", "own_score")
+        else (0.0 if name in AMOUNTS else -math.inf, math.inf)
+    )
     low, high = np.clip((found.low, found.high), least, most)
     return {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -55,12 +55,19 @@ METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
 SHARE = (0.0, 1.0)
 AMOUNT = (0.0, math.inf)
 # What measures can be, to which their intervals are cut; a split in a view is a share of points.
-BOUNDS = {"area": SHARE, "best": SHARE, "steps_to_80": AMOUNT, "moves": AMOUNT, "robustness": AMOUNT}
+BOUNDS = {
+    "area": SHARE,
+    "best": SHARE,
+    "steps_to_80": AMOUNT,
+    "moves": AMOUNT,
+    "robustness": AMOUNT,
+    "own_score": SHARE,
+}
 LEARNING = (
-    "Per cent of a game's points, on the games that are learned from. area: mean over all evaluations, with its 95 % "
-    "interval. gain: in area on the hash, seed by seed. *: its interval lies above or below 0. 80 %: steps until an "
-    "evaluation reaches 80 % of the best. moves: of an episode at the end. CPU s: of learning, a run. trained: "
-    "millions of parameters."
+    "Per cent of a game's points, on the games that are learned from. own: by the game's own score, where it has one. "
+    "area: mean over all evaluations, with its 95 % interval. gain: in area on the hash, seed by seed. *: its "
+    "interval lies above or below 0. 80 %: steps until an evaluation reaches 80 % of the best. moves: of an episode "
+    "at the end. CPU s: of learning, a run. trained: millions of parameters."
 )
 VIEWED = (
     "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
@@ -176,6 +183,7 @@ def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": short_label(row["method"], row["lm"]),
         "end": percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
+        **({} if row["own_score"] is None else {"own": percent(row["own_score"])}),
         "best": percent(row["best"]),
         "area": with_interval(row, "area"),
         "gain": difference(row, "area_gain"),

@@ -32,6 +32,7 @@ class Played:
     shares: NDArray[np.float64]  # (E,) of each game's points
     won: NDArray[np.bool_]  # (E,)
     moves: NDArray[np.int64]  # (E,)
+    own_score: float | None  # mean of the games' own, from 0 to 1; None where they have none
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ def play_side_by_side(choose: Chooser, sittings: Sequence[Sitting]) -> list[Play
 
 def _outcome(episodes: Sequence[OpenEpisode]) -> Played:
     ends = [episode.scenes[-1] for episode in episodes]
+    own = [scene.own_score for scene in ends if scene.own_score is not None]
     return Played(
         np.array([scene.score / scene.maximum for scene in ends]),
         np.array([scene.won for scene in ends]),
         np.array([scene.moves for scene in ends]),
+        float(np.mean(own)) if own else None,
     )
 
 

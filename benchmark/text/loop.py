@@ -91,6 +91,8 @@ class Playing(Life):
             for episode, (game, _) in enumerate(games)
         ]
         self.progress.episodes += episode_lines(rows)
+        if played.own_score is not None and self.progress.metrics:  # before the first step there is no row yet
+            self.progress.metrics[-1]["own_score"] = round(played.own_score, 6)
         if number > config.steps // config.evaluate_every - config.headline_evaluations:
             self._examine(chooser, number)
         self.progress.evaluation_seconds += time.perf_counter() - started

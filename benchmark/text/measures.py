@@ -44,6 +44,7 @@ class Measures:
     steps_to_80: float  # steps until an evaluation reaches 80 % of the best; NaN where the best is 0
     moves: float  # of an episode at the end, on those games
     robustness: float  # mean over their other views, as a share of what they give as they are; NaN where that is 0
+    own_score: float  # the games' own, from 0 to 1, in the last evaluations; NaN where they have none
     cpu_seconds: float  # of learning
 
 
@@ -76,14 +77,16 @@ def measure(run: FinishedRun) -> Measures:
     """All of a run's numbers; a `UserError` if a file of it is damaged."""
     curve = run.result.curve_scores / 100.0
     own = {part: rows for part, rows in _parts(run).items() if part.startswith(f"{SPLITS[0]}/")}
-    last = read_metrics(run.folder, run.config.steps)[-1]
+    metrics = read_metrics(run.folder, run.config.steps)
+    paid = [row["own_score"] for row in metrics if "own_score" in row][-run.config.headline_evaluations :]
     return Measures(
         area=float(curve.mean()),
         best=float(curve.max()),
         steps_to_80=steps_to_enough(run.result.curve_steps, curve),
         moves=float(own[f"{SPLITS[0]}/{ORIGINAL}"][:, 6].mean()),
         robustness=robustness({part: float(rows[:, 5].mean()) for part, rows in own.items()}, SPLITS[0]),
-        cpu_seconds=float(last.get("cpu_seconds", 0.0)),
+        own_score=float(np.mean(paid)) if paid else math.nan,
+        cpu_seconds=float(metrics[-1].get("cpu_seconds", 0.0)),
     )
 
 

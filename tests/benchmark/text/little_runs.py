@@ -75,7 +75,7 @@ def config_of(method: str, seed: int) -> TextConfig:
     )
 
 
-def write_run(root: Path, method: str, seed: int, dataset: str = "", lm: str = "") -> Path:
+def write_run(root: Path, method: str, seed: int, dataset: str = "", lm: str = "", own_score: bool = False) -> Path:
     """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
     config = config_of(method, seed)
     config = replace(config, dataset=dataset or config.dataset, lm=lm or config.lm)
@@ -94,7 +94,8 @@ def write_run(root: Path, method: str, seed: int, dataset: str = "", lm: str = "
         for part, share in enumerate(ends.values())
         for n in range(EPISODES)
     ]
-    rows = [{"step": step, "cpu_seconds": step / 10.0, "seconds": step / 5.0} for step in STEPS[1:]]
+    own = {"own_score": 0.5 + 0.125 * seed} if own_score else {}
+    rows = [{"step": step, "cpu_seconds": step / 10.0, "seconds": step / 5.0} | own for step in STEPS[1:]]
     (folder / "episodes.csv").write_text(episodes_csv(played))
     (folder / "stages.csv").write_text(f"{HEADER}\n{stages_csv(parts)}")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -126,6 +126,17 @@ def test_another_recording_is_another_row_of_a_method(tmp_path: Path) -> None:
     assert not any(check.faults for check in check_folder(tmp_path / "results"))
 
 
+def test_a_game_s_own_score_stands_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / "runs", "random", seed, own_score=True)
+    parse(["leaderboard", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "results"), "--archive"]).run()
+    with (tmp_path / "results" / "text.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["own_score"]) == pytest.approx((0.5 + 0.625) / 2, abs=1e-4)
+    assert "own" in capsys.readouterr().out.split("\n")[1]
+    assert not any(check.faults for check in check_folder(tmp_path / "results"))
+
+
 def test_two_language_models_of_a_method_have_marks_of_their_own(tmp_path: Path, drawn: list[Any]) -> None:
     for lm in ("gpt2-mini", "minilm"):
         for seed in (0, 1):

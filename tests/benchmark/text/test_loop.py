@@ -1,5 +1,6 @@
 """Whole runs with tiny budgets: what every method does, and that a run which is cut short goes on bitwise."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from lamobench.benchmark.runs.episodes import parse_episodes
+from lamobench.benchmark.runs.records import read_metrics
 from lamobench.benchmark.runs.stages import read_stages
 from lamobench.benchmark.scores.collect import read_finished
-from lamobench.benchmark.text import track
+from lamobench.benchmark.text import loop, track
 from lamobench.benchmark.text.loop import Learning
 from lamobench.benchmark.text.measures import METERS, NOT_CHANGES, ends, measure, meters
 from lamobench.benchmark.text.pairs import read_pairs
@@ -116,6 +118,16 @@ def test_games_that_no_longer_offer_what_was_chosen_are_one_line(tiny: Tiny, tmp
     training.write()
     with pytest.raises(ValueError, match=r"no longer offers command 10000\); delete .* to start that run again"):
         Learning(tiny(), folder, lambda *_: None).load()
+
+
+def test_a_game_s_own_score_is_logged_with_each_evaluation(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = loop.play
+    monkeypatch.setattr(loop, "play", lambda *given: replace(played(*given), own_score=0.25))
+    folder = train(tiny("random"), tmp_path)
+    rows = read_metrics(folder, 30)
+    assert [(row["step"], row["own_score"]) for row in rows] == [(10, 0.25), (20, 0.25), (30, 0.25)]
 
 
 def test_a_seed_is_the_same_again_and_another_is_not(tiny: Tiny, tmp_path: Path) -> None:
