@@ -36,12 +36,18 @@ class Compare:
     def run(self) -> None:
         """Print the table, and write the file if one is named."""
         from ...datasets.storage import write_text
-        from ..scores.compare import compare_boards, compare_published, nothing_published, read_board
+        from ..scores.compare import (
+            compare_boards,
+            compare_published,
+            never_comparable,
+            nothing_published,
+            read_board,
+        )
 
         board, left_out = read_board(self.runs)
         if self.against is None:
             every = compare_published(board)
-            remarks = _about(nothing_published(board))
+            remarks = [*_about(nothing_published(board)), *never_comparable(board)]
         else:
             other, also_left_out = read_board(self.against)
             every = compare_boards(board, other, str(self.against))

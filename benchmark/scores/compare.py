@@ -10,6 +10,7 @@ import pandas as pd
 from ...datasets.counts import count
 from ...datasets.csv_text import cell_text
 from ...datasets.errors import UserError
+from ..runs.tracks import BEFORE_TRACKS
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
@@ -38,6 +39,10 @@ FORMATS = {
     **dict.fromkeys(("why_not", "note"), "s"),
 }
 DIFFERENCES = ("subset_hash", "seeds", "train_steps", "simulator", "version")  # worth a word, no bar
+NEVER_COMPARABLE = {  # by track
+    "finetune": "what is published of fine-tuning is of other tasks and budgets: results/reported/finetuning.csv",
+    "text": "of text games, the result tables of the paper could not be found",
+}
 LIES = {  # places of a published score, in words
     "inside": "inside our interval",
     "above": "above our interval",
@@ -87,9 +92,21 @@ def compare_boards(board: pd.DataFrame, other: pd.DataFrame, name: str) -> list[
 
 
 def nothing_published(board: pd.DataFrame) -> list[str]:
-    """The rows that no published score belongs to, as text: data set, share and method."""
+    """The rows that no published score belongs to, as text: method, share and data set, or task."""
     rows = [row for row in board.to_dict("records") if not published_for(row)]
-    return [f"{row['method']} on {100 * row['fraction']:g} % of {row['dataset']}" for row in rows]
+    return [_named(row) for row in rows]
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """A row in words; outside the offline track there are no shares of data."""
+    share = f"{100 * row['fraction']:g} % of " if row.get("track", BEFORE_TRACKS) == BEFORE_TRACKS else ""
+    return f"{row['method']} on {share}{row['dataset']}"
+
+
+def never_comparable(board: pd.DataFrame) -> list[str]:
+    """Lines on what is published of the board's tracks and is never set beside a row."""
+    tracks = set(board["track"]) if "track" in board else set()
+    return [line for track, line in NEVER_COMPARABLE.items() if track in tracks]
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -137,6 +137,15 @@ def test_a_game_s_own_score_stands_beside_ours(tmp_path: Path, capsys: pytest.Ca
     assert not any(check.faults for check in check_folder(tmp_path / "results"))
 
 
+def test_beside_published_scores_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "runs", "random", 0)
+    parse(["compare", "--runs", str(tmp_path / "runs")]).run()
+    assert capsys.readouterr().out.splitlines() == [
+        "nothing is published for random on tidy-medium",
+        "of text games, the result tables of the paper could not be found",
+    ]
+
+
 def test_two_language_models_of_a_method_have_marks_of_their_own(tmp_path: Path, drawn: list[Any]) -> None:
     for lm in ("gpt2-mini", "minilm"):
         for seed in (0, 1):
