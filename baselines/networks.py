@@ -1,7 +1,7 @@
 """Networks that several algorithms share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -116,6 +116,19 @@ def move_towards(target: nn.Module, source: nn.Module, rate: float) -> None:
     """Move the share `rate` of the way from a target network's parameters to their source's."""
     for parameter, moved in zip(target.parameters(), source.parameters(), strict=True):
         parameter.lerp_(moved, rate)
+
+
+@torch.no_grad()
+def copy_all(weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy a checkpoint's tensors, "policy.NAME", into weights of those names.
+
+    A `KeyError` for one that is missing, a `ValueError` for one of another shape.
+    """
+    for name, weight in weights.items():
+        tensor = tensors[f"policy.{name}"]
+        if tensor.shape != weight.shape:
+            raise ValueError(f"{name} is {tuple(tensor.shape)}, expected {tuple(weight.shape)}")
+        weight.copy_(tensor)
 
 
 class FrameEncoder(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..fields import Amount, Count, Delay, Environments, Positive, Share
+from ..networks import copy_all
 from ..online.agent import first_weights
 from ..optimizers import load_moments, moments
 from .encoders import Encoder
@@ -174,9 +175,7 @@ class DRRN:
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Come to the policy whose `tensors` these are; further training needs the rest. Raises as `load` does."""
-        with torch.no_grad():
-            for name, tensor in self._weights().items():
-                tensor.copy_(tensors[f"policy.{name}"])
+        copy_all(self._weights(), tensors)
         self.forget()
 
     def _weights(self) -> dict[str, Tensor]:

@@ -92,10 +92,11 @@ class SentenceEncoder(nn.Module):
         """
         if self.precision != "float32":
             return torch.cat([self.encode([piece]) for piece in pieces])
+        means = self._packed_means if self.reads_both_ways else self._padded_means
         vectors = {
             piece: vector
             for group in self._alike(dict.fromkeys(pieces))
-            for piece, vector in zip(group, self.encode(self._filled(group)), strict=False)
+            for piece, vector in zip(group, means(self._filled(group)), strict=False)
         }
         return torch.stack([vectors[piece] for piece in pieces])
 

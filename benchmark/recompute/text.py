@@ -60,11 +60,15 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 
 def beside_fixed(rows: Sequence[Row]) -> list[dict[str, Value]]:
-    """The columns "..._on_fixed" of each row, beside the one whose language model stands still, at any rate."""
+    """The columns "..._on_fixed" of each row, beside the one whose same language model stands still, at any rate."""
     measured = [{run.seed: _measures(run, row) for run in row.runs} for row in rows]
-    fixed = [row.first.method == FIXED for row in rows]
-    still = next((seeds for seeds, is_fixed in zip(measured, fixed, strict=True) if is_fixed), {})
-    return [_on_fixed(seeds, {} if is_fixed else still) for seeds, is_fixed in zip(measured, fixed, strict=True)]
+    places = [(row.first.task, row.first.lm) for row in rows]
+    is_fixed = [row.first.method == FIXED for row in rows]
+    still = {place: seeds for place, seeds, fixed in zip(places, measured, is_fixed, strict=True) if fixed}
+    return [
+        _on_fixed(seeds, {} if fixed else still.get(place, {}))
+        for place, seeds, fixed in zip(places, measured, is_fixed, strict=True)
+    ]
 
 
 def _on_fixed(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> dict[str, Value]:

@@ -146,10 +146,13 @@ def load_policy(path: Path, policy: Policy) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a finished run's policy, whose names begin with "policy."; all that a published one has.
 
-    A `UserError` if the checkpoint is no longer what was written.
+    A `UserError` if the checkpoint is no longer what was written, or holds numbers that are not finite.
     """
     check_checkpoint(path.parent)
-    return {name: tensor for name, tensor in _read(path)[0].items() if name.startswith("policy.")}
+    weights = {name: tensor for name, tensor in _read(path)[0].items() if name.startswith("policy.")}
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        raise _unreadable(path, "it holds weights that are not finite")
+    return weights
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

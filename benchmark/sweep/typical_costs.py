@@ -33,7 +33,7 @@ SIMULATION = {
     "nethack-score": 0.3,
 }
 # Milliseconds of a round of fine-tuning, where not as in the methods' rows: of 16 episodes, of 2,048 steps and what is
-# learned from them, of 50 steps of one arm and their updates.
+# learned from them, of 50 steps of one arm and their updates, of 2,048 keys.
 ROUNDS = {
     "apple-retrieval": 25.0,
     "grid-relay": 80.0,

@@ -183,7 +183,7 @@ def _learning(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": short_label(row["method"], row["lm"]),
         "end": percent(row[f"{SPLITS[0]}/{ORIGINAL}"]),
-        **({} if row["own_score"] is None else {"own": percent(row["own_score"])}),
+        "own": percent(row["own_score"]),
         "best": percent(row["best"]),
         "area": with_interval(row, "area"),
         "gain": difference(row, "area_gain"),

@@ -146,13 +146,13 @@ def _start_worker() -> None:
 
 def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     """A row for each arm: the leaderboard's, at every rate beside the model that stands still, and the mechanism."""
-    still = next((compared_numbers(finished.group) for finished in every if finished.arm.method == STILL), {})
+    still = {each.group.config.lm: compared_numbers(each.group) for each in every if each.arm.method == STILL}
     found = []
     for finished in every:
         (row,) = rows([finished.group])
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
-        if finished.arm.method != STILL:
-            kept |= on_fixed(compared_numbers(finished.group), still)
+        beside = {} if finished.arm.method == STILL else still.get(finished.group.config.lm, {})
+        kept |= on_fixed(compared_numbers(finished.group), beside)
         tests = [(pull(pairs), pull(pairs, beyond_reading=True)) for pairs in _pairs(finished)]
         found.append(finished.place | kept | _mechanism(tests))
     return found

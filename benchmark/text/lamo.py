@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ...baselines.fields import Amount, Count, Positive
+from ...baselines.networks import copy_all
 from ...baselines.online.agent import first_weights
 from ...baselines.optimizers import load_moments, moments
 from ...datasets.games.players import Episode, OpenEpisode
@@ -174,9 +175,7 @@ class TextLaMo:
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Come to the policy whose `tensors` these are; further training needs the rest. Raises as `load` does."""
-        with torch.no_grad():
-            for name, weight in self.tuned.items():
-                weight.copy_(tensors[f"policy.{name}"])
+        copy_all(self.tuned, tensors)
 
     def _recorded(self, episode: Episode, move: int) -> RecordedMove:
         scenes = episode.scenes[: move + 1]

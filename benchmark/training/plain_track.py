@@ -4,6 +4,7 @@ Here are the parts of its `tracks.Work`, whose docstrings say what each function
 those that fit it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from ..runs.records import HASHED, file_hash, read_config
 from ..runs.tracks import Job, Note, Tell
 from .life import Life, Report, opened
 
+SHA256 = re.compile("[0-9a-f]{64}")
 Config = TypeVar("Config", bound=RunConfig)
 
 
@@ -53,7 +55,7 @@ def publish(folder: Path, target: Path, config: RunConfig) -> None:
 def check_published(folder: Path, config: RunConfig) -> None:
     """Raise a `UserError` unless a hash is what is noted."""
     noted = read_json(folder / DATA_FACTS)
-    if not isinstance(noted, dict) or list(noted) != [HASHED]:
+    if not isinstance(noted, dict) or list(noted) != [HASHED] or not SHA256.fullmatch(str(noted[HASHED])):
         raise UserError(f"{folder / DATA_FACTS} is not what is noted of such a run; pull the policy anew")
 
 

@@ -1,7 +1,8 @@
 """Soft actor-critic (Haarnoja et al., 2018, with the learned temperature of their second paper) for one CPU core.
 
-This is the algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. Shapes: B batch, S
-observation, A action.
+This is the algorithm that D4RL's locomotion sets come from; the actor is small, since it ships. It stands apart from
+`baselines/online/sac.py` only because the hashes of recorded data hang on the bits of the players that it found.
+Shapes: B batch, S observation, A action.
 """
 
 from dataclasses import dataclass

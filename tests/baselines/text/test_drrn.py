@@ -72,6 +72,27 @@ def test_updates_move_all_that_is_trained_and_the_target_follows(make: Make, let
 
 
 @both
+def test_while_its_encoder_is_trained_it_plays_as_the_target_does(make: Make, letters: bool) -> None:
+    agent = make(letters=letters, target_every=2, encoder_learning_rate=0.01)
+    first, second, _ = (agent.texts.state(each) for each in SCENES)
+    before = agent.probabilities(first)
+    agent.update([Transition(first, first.commands[0], 1.0, second, False)], RNG)
+    assert torch.equal(agent.probabilities(first), before) == letters
+    agent.update([Transition(first, first.commands[0], 1.0, second, False)], RNG)
+    scores = [float(alone(agent, agent.network, first, command)) for command in first.commands]
+    expected = torch.tensor(scores).div(agent.config.temperature).softmax(0)
+    torch.testing.assert_close(agent.probabilities(first), expected)
+
+
+def test_weights_of_another_shape_are_refused(make: Make) -> None:
+    agent = make(letters=False)
+    tensors = agent.tensors()
+    (name, *_) = (name for name, tensor in tensors.items() if name.startswith("policy.") and tensor.ndim > 1)
+    with pytest.raises(ValueError, match="expected"):
+        agent.load_weights(tensors | {name: tensors[name][:1]})
+
+
+@both
 def test_an_agent_that_is_loaded_goes_on_as_the_other(make: Make, letters: bool) -> None:
     agents = [make(letters=letters, target_every=3, seed=seed) for seed in (0, 1)]
     for agent in agents:

@@ -1,5 +1,6 @@
 """Sentences as language models see them: against transformers, one by one, too long, empty of tokens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from transformers import BertModel, RobertaModel
 
 from lamobench.benchmark.benches.reading import PaddedEncoder
 from lamobench.benchmark.lm.adapters import use_fast_layers
-from lamobench.benchmark.lm.bert import embed, pack, read_tokens
+from lamobench.benchmark.lm.bert import Packed, embed, pack, read_tokens
 from lamobench.benchmark.lm.checkpoints import load_language_model
 from lamobench.benchmark.lm.sentences import SentenceEncoder, load_sentence_encoder
 from lamobench.benchmark.lm.tuned_sentences import train_top
@@ -162,12 +163,23 @@ def test_what_is_kept_of_a_sentence_depends_on_nothing_beside_it(reading_bert: P
             assert torch.equal(output, side_by_side.outputs.known[piece])
 
 
-def test_no_sentence_attends_by_itself_where_its_vector_must_not_depend_on_others(reading_bert: Path) -> None:
+def test_no_sentence_attends_by_itself_where_its_vector_must_not_depend_on_others(
+    reading_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = load_sentence_encoder(str(reading_bert))
-    for count in (1, 2, 15, 16, 17, 33):
-        filled = encoder._filled(["the mean of the array"] * count)
-        assert len(filled) >= count
-        assert min(bucket.size[0] for bucket in encoder._packed(filled).buckets) > 1
+    sizes: list[int] = []
+    packed = encoder._packed
+
+    def watched(pieces: Sequence[str]) -> Packed:
+        found = packed(pieces)
+        sizes.extend(bucket.size[0] for bucket in found.buckets)
+        return found
+
+    monkeypatch.setattr(encoder, "_packed", watched)
+    words = ["mean", "array", "axis", "value", "shape", "of", "the", "a"]
+    for length, count in ((1, 40), (3, 17), (20, 33), (40, 20)):
+        encoder.encode_apart([" ".join([words[n % 8], words[n // 8 % 8], *["a"] * length]) for n in range(count)])
+    assert min(sizes) > 1
 
 
 @pytest.mark.parametrize("model", ["reading_bert", "tiny_gpt2"])

@@ -2,8 +2,10 @@ from dataclasses import astuple
 
 import pytest
 
+from lamobench.benchmark.finetune.resolve import resolve as resolve_finetuning
 from lamobench.benchmark.runs.method import UNKNOWN
 from lamobench.benchmark.runs.methods import METHODS, find_method, methods_of
+from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.sweep.typical_costs import (
     AT_A_TIME,
     SIMULATION,
@@ -11,6 +13,7 @@ from lamobench.benchmark.sweep.typical_costs import (
     typical_evaluation,
     typical_update,
 )
+from lamobench.benchmark.text.resolve import resolve as resolve_games
 from lamobench.datasets.environments.staged_tasks import STAGED_TASKS
 from lamobench.datasets.tasks import TASKS
 
@@ -35,6 +38,15 @@ def test_an_evaluation_by_hand() -> None:
     wave = typical_evaluation("dt", "reacher2d", AT_A_TIME)
     assert typical_evaluation("dt", "reacher2d", AT_A_TIME + 1) == pytest.approx(wave + 0.1 * first)
     assert typical_update("dt", "reacher2d") == pytest.approx(1e-3 * cost.update)
+
+
+def test_what_fine_tuning_and_text_games_play_is_counted() -> None:
+    (run,) = resolve_finetuning(Wanted("robotic-sequence-2", ("finetune",), (0,), plan=True))
+    assert run.episodes_each_time == 3 * run.evaluation_episodes  # the whole task, and both stages
+    (run,) = resolve_games(Wanted("tidy-easy", ("drrn-hash",), (0,)))
+    assert run.episodes_each_time == pytest.approx(50 + 3 * 21 * 50 / 11)  # three of eleven in 21 parts
+    assert run.steps // run.evaluate_every == 10
+    assert typical_update("finetune", "apple-retrieval") < typical_update("finetune", "grid-relay") < 0.3
 
 
 def test_frames_cost_more_than_vectors() -> None:
