@@ -13,7 +13,7 @@ from ...datasets.games.views import VIEWS
 from ...datasets.json_files import parse_json
 from .rows import Row
 from .runs import Run
-from .statistics import UNKNOWN, Estimate, over_tasks
+from .statistics import UNKNOWN, Estimate, detectable, over_tasks
 
 TRACK = "text"
 LEARNED = SPLITS[0]  # the split of the games that are learned from
@@ -54,7 +54,7 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     for row, seeds in zip(own, measured, strict=True):
         unread = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         still = {} if row.first.method == FIXED else fixed.get((*_place(row), row.first.lm), {})
-        gains = ends("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
+        gains = _difference("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
         found.append(_row(row, list(seeds.values())) | gains | _on_fixed(seeds, still))
     return found
 
@@ -75,8 +75,15 @@ def _on_fixed(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> d
     pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
     found: dict[str, Value] = {}
     for name in ("area", "robustness", *SPLITS):
-        found |= ends(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
+        found |= _difference(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
     return found
+
+
+def _difference(name: str, values: Sequence[float]) -> dict[str, Value]:
+    """The columns of a difference, seed by seed, and what so many seeds would have seen."""
+    finite = np.array([value for value in values if math.isfinite(value)])
+    sees = detectable({"": finite}, 0.0) if len(finite) > 1 else UNKNOWN
+    return ends(name, values) | {f"{name}_detectable": sees}
 
 
 def _paired(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> list[tuple[Measures, Measures]]:

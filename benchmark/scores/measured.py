@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .aggregates import Estimate, estimate, mean
+from .power import Spread
 from .statistics import known
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
@@ -25,6 +26,13 @@ def columns(name: str, values: Iterable[float], bounds: tuple[float, float] = UN
     found = estimate({"": finite}, mean) if len(finite) else UNKNOWN
     low, high = np.clip((found.low, found.high), *bounds)
     return estimate_columns(name, Estimate(found.value, float(low), float(high)))
+
+
+def difference_columns(name: str, values: Iterable[float]) -> dict[str, float | None]:
+    """The columns of a difference over paired seeds; NAME_detectable is what so many would have seen (`power.py`)."""
+    finite = [value for value in values if math.isfinite(value)]
+    deviation = float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan
+    return columns(name, finite) | {f"{name}_detectable": known(Spread((deviation,), (len(finite),)).detectable)}
 
 
 def estimate_columns(name: str, found: Estimate) -> dict[str, float | None]:

@@ -14,7 +14,15 @@ from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
-from ..scores.measured import UNBOUNDED, columns, difference, percent, whole, with_interval
+from ..scores.measured import (
+    UNBOUNDED,
+    columns,
+    difference,
+    difference_columns,
+    percent,
+    whole,
+    with_interval,
+)
 from ..scores.places import draw_places, place_of, rows_by_place
 from ..scores.run import FinishedRun
 from ..terminal import table_lines, wrapped
@@ -94,7 +102,8 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
         own = compared[id(group)]
         others_area = {} if group.config.method in NO_MEANING else unread.get(place_of(group), {})
         beside = {} if group.config.method == STILL else still.get((place_of(group), group.config.lm), {})
-        row = _measured(group) | columns("area_gain", _less(own, others_area, "area")) | on_fixed(own, beside)
+        gain = difference_columns("area_gain", _less(own, others_area, "area"))
+        row = _measured(group) | gain | on_fixed(own, beside)
         found.append(row | {"simulator": group.runs[0].done["simulator"], "version": group.config.version})
     return found
 
@@ -108,7 +117,7 @@ def on_fixed(own: Compared, still: Compared) -> dict[str, Any]:
     """The columns of `COMPARED` less those of a language model that stands still, over the seeds that both have."""
     row: dict[str, Any] = {}
     for name in COMPARED:
-        row |= columns(f"{name}_on_fixed", _less(own, still, name))
+        row |= difference_columns(f"{name}_on_fixed", _less(own, still, name))
     return row
 
 

@@ -3,8 +3,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pytest
+
 from lamobench.benchmark.scores.aggregates import Estimate
-from lamobench.benchmark.scores.measured import columns, difference, estimate_columns, percent, with_interval
+from lamobench.benchmark.scores.measured import (
+    columns,
+    difference,
+    difference_columns,
+    estimate_columns,
+    percent,
+    with_interval,
+)
 from lamobench.benchmark.scores.places import Place, draw_places, rows_by_place
 
 
@@ -22,6 +32,19 @@ def test_what_is_not_finite_is_left_out_and_what_is_unknown_is_none() -> None:
     assert columns("steps", [4.0, math.nan]) == {"steps": 4.0, "steps_low": None, "steps_high": None}
     assert columns("steps", [math.nan]) == {"steps": None, "steps_low": None, "steps_high": None}
     assert estimate_columns("x", Estimate(1.0, math.nan, 2.0)) == {"x": 1.0, "x_low": None, "x_high": 2.0}
+
+
+def test_a_difference_says_what_so_many_seeds_would_have_seen() -> None:
+    """Of three, with a deviation of 0.1: Student's t with two degrees of freedom, 0.1 / sqrt(3) for each unit."""
+    found = difference_columns("gain", [0.1, 0.2, math.nan, 0.3])
+    assert list(found) == ["gain", "gain_low", "gain_high", "gain_detectable"]
+    seen = (found["gain_detectable"] or 0.0) / (0.1 / math.sqrt(3.0))
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(seen / math.sqrt(3.0), 1.0, (20_000, 3))
+    t = drawn.mean(1) / (drawn.std(1, ddof=1) / math.sqrt(3.0))
+    assert np.mean(np.abs(t) > 4.3027) == pytest.approx(0.8, abs=0.01)
+    assert difference_columns("gain", [0.1])["gain_detectable"] is None
+    assert difference_columns("gain", [])["gain_detectable"] is None
 
 
 def test_cells_show_shares_in_per_cent() -> None:
