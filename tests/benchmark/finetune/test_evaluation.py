@@ -135,7 +135,6 @@ def test_a_card_says_what_it_is_of(tiny: Tiny, tmp_path: Path) -> None:
     config = tiny(method="finetune-bc")
     track.train((config,), tmp_path, "cpu", lambda *_: None, print)
     assert "Fine-tuning + BC on grid-relay, seed 0" in track.card(tmp_path / config.id, "me/policy", {})
-    track.publish(tmp_path / config.id, tmp_path, config)
     with pytest.raises(UserError, match="weights of 'rewind'"):
         track.publish(tmp_path, tmp_path, tiny(method="rewind"))
     with pytest.raises(UserError, match="nothing here draws 'grid-relay'"):

@@ -35,7 +35,7 @@ def test_what_is_not_finite_is_left_out_and_what_is_unknown_is_none() -> None:
 
 
 def test_a_difference_says_what_so_many_seeds_would_have_seen() -> None:
-    """Of three, with a deviation of 0.1: Student's t with two degrees of freedom, 0.1 / sqrt(3) for each unit."""
+    """Three seeds with a deviation of 0.1: Student's t of two degrees of freedom, a unit of 0.1 / sqrt(3)."""
     found = difference_columns("gain", [0.1, 0.2, math.nan, 0.3])
     assert list(found) == ["gain", "gain_low", "gain_high", "gain_detectable"]
     seen = (found["gain_detectable"] or 0.0) / (0.1 / math.sqrt(3.0))
