@@ -19,7 +19,6 @@ from .measures import measure
 from .resolve import at_hand, listed_methods, resolve
 
 UNSEEN = {"view_episodes": 1, "headline_evaluations": 1}  # values are chosen by the learning curve alone
-STILL = ("drrn-hash", "drrn-glove", "drrn-fixed")
 PULLED = ("drrn-l2-init", "drrn-ewc")
 TRAINED = ("drrn-top-k", "drrn-lora", "drrn-full", "actor-critic-top-k")  # what is held has the rate of `drrn-top-k`
 RECORDED = ("text-bc-hash", "text-bc-fixed", "text-lamo")  # chosen for where they are named, as all that is recorded
@@ -36,10 +35,13 @@ class Knob:
     first: bool = True  # whether it is chosen before others, which are tried with what was chosen
 
 
+# Where the best of the first values lay at an end, two more are beyond it.
 KNOBS = (
-    Knob("temperature", (0.05, 0.1, 0.2, 0.3), STILL),
-    Knob("learning_rate", (3e-4, 1e-3, 3e-3), STILL + ACTORS + RECORDED),
-    Knob("entropy", (0.01, 0.03, 0.1), ACTORS),
+    Knob("temperature", (0.01, 0.02, 0.05, 0.1, 0.2, 0.3), ("drrn-hash", "drrn-fixed")),
+    Knob("temperature", (0.05, 0.1, 0.2, 0.3), ("drrn-glove",)),
+    Knob("learning_rate", (3e-4, 1e-3, 3e-3), ("drrn-hash", "drrn-glove", *RECORDED)),
+    Knob("learning_rate", (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), ("drrn-fixed", *ACTORS)),
+    Knob("entropy", (0.01, 0.03, 0.1, 0.3, 1.0), ACTORS),
     Knob("encoder_learning_rate", (1e-5, 1e-4, 1e-3), TRAINED, first=False),
     Knob(f"{ADAPTATION}.coefficient", (1e-4, 1e-3, 1e-2), PULLED, first=False),
     Knob(f"{ADAPTATION}.coefficient", (0.1, 1.0, 10.0), ("drrn-distill",), first=False),

@@ -66,7 +66,7 @@ def test_heads_are_chosen_before_what_hangs_on_them() -> None:
 def test_trials_are_on_tuning_games_with_one_setting_changed() -> None:
     found = trials(replace(ASKED, methods=("drrn-hash", "drrn-l2-init")), "", ())
     assert [(trial.method, trial.setting, trial.value) for trial in found] == [
-        *(("drrn-hash", "temperature", value) for value in (0.05, 0.1, 0.2, 0.3)),
+        *(("drrn-hash", "temperature", value) for value in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)),
         *(("drrn-hash", "learning_rate", value) for value in (3e-4, 1e-3, 3e-3)),
         *(("drrn-l2-init", "adaptation.coefficient", value) for value in (1e-4, 1e-3, 1e-2)),
     ]
