@@ -136,7 +136,10 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Tables for each task, profile and variant: how it was learned, every split and view, trained language models."""
     for place, own in rows_by_place(rows).items():
         best_first = sorted(own, key=lambda row: -row["area"])
-        yield "\n".join([place.heading(own), *table_lines(list(map(_learning, best_first))), *wrapped(LEARNING)])
+        learned = list(map(_learning, best_first))
+        if not any(line["own"] for line in learned):
+            learned = [{name: cell for name, cell in line.items() if name != "own"} for line in learned]
+        yield "\n".join([place.heading(own), *table_lines(learned), *wrapped(LEARNING)])
         lines = [line for row in best_first for line in _viewed(row)]
         yield "\n".join([f"{place.name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
         if metered := [row for row in best_first if row["weight_change"] is not None]:
