@@ -111,6 +111,7 @@ class Track:
     tasks: str  # import path of a function that finds a task, a `Scored`, by its name, light
     work: str  # import path of what does its work: a `Work`
     about: str = ""  # a sentence on what it compares, for the report
+    published: str = ""  # on published scores, where none can be set beside its own
     subjects: tuple[str, ...] = ()  # names by which it is known on the command line; the others are `BEFORE_TRACKS`'
     unlisted: tuple[str, ...] = ()  # more such names, which help leaves out: for tuning, or refused with a reason
     prefix: str = ""  # of the names of a user's own subjects, where there can be some
@@ -158,6 +159,7 @@ _ALL = (
         work="lamobench.benchmark.finetune.track",
         about="Fine-tuning begins with a policy that knows a part of its task; here stands what each method forgets of "
         "that part while it learns the rest.",
+        published="what is published of fine-tuning is of other tasks and budgets: results/reported/finetuning.csv",
         subjects=(
             "apple-retrieval",
             "grid-relay",
@@ -180,6 +182,7 @@ _ALL = (
         work="lamobench.benchmark.text.track",
         about="Text games are played with language models that were pre-trained, fixed or fine-tuned; here stands what "
         "they learn, and how much of it is left in other words and in new games.",
+        published="of text games, the result tables of the paper could not be found",
         subjects=tuple(TASKS),
         unlisted=(*SHORT, *TUNING_TASKS),
         prefix=PREFIX,

@@ -10,7 +10,7 @@ import pandas as pd
 from ...datasets.counts import count
 from ...datasets.csv_text import cell_text
 from ...datasets.errors import UserError
-from ..runs.tracks import BEFORE_TRACKS
+from ..runs.tracks import BEFORE_TRACKS, TRACKS
 from .collect import collect, left_out
 from .comparable import obstacles, published_for, remarks
 from .leaderboard import COLUMNS, KEYS, leaderboard
@@ -39,10 +39,6 @@ FORMATS = {
     **dict.fromkeys(("why_not", "note"), "s"),
 }
 DIFFERENCES = ("subset_hash", "seeds", "train_steps", "simulator", "version")  # worth a word, no bar
-NEVER_COMPARABLE = {  # by track
-    "finetune": "what is published of fine-tuning is of other tasks and budgets: results/reported/finetuning.csv",
-    "text": "of text games, the result tables of the paper could not be found",
-}
 LIES = {  # places of a published score, in words
     "inside": "inside our interval",
     "above": "above our interval",
@@ -105,8 +101,9 @@ def _named(row: Mapping[str, Any]) -> str:
 
 def never_comparable(board: pd.DataFrame) -> list[str]:
     """Lines on what is published of the board's tracks and is never set beside a row."""
-    tracks = set(board["track"]) if "track" in board else set()
-    return [line for track, line in NEVER_COMPARABLE.items() if track in tracks]
+    names = sorted(set(board["track"])) if "track" in board else []
+    known = [track for name in names if (track := TRACKS.known(name)) is not None]
+    return [track.published for track in known if track.published]
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
