@@ -115,6 +115,18 @@ def by_policy(policy: Policy, watch: Watch | None = None) -> Chooser:
     return choose
 
 
+def watched(choose: Chooser, policy: Policy, watch: Watch) -> Chooser:
+    """A chooser that also tells `watch` of its choices, and of the probabilities that `policy` gives to commands."""
+
+    def tell(tables: Sequence[Sequence[OpenEpisode]], rngs: Sequence[np.random.Generator]) -> list[list[int]]:
+        chosen = choose(tables, rngs)
+        for episodes, choices in zip(tables, chosen, strict=True):
+            watch(episodes, policy(episodes), choices)
+        return chosen
+
+    return tell
+
+
 @apart
 def at_random(episodes: Sequence[OpenEpisode], rng: np.random.Generator) -> list[int]:
     """Any command, each as likely."""
@@ -144,3 +156,14 @@ def certain(episodes: Sequence[OpenEpisode]) -> list[Tensor]:
         if choice is not None:
             policy.zero_()[choice] = 1.0
     return policies
+
+
+@dataclass(frozen=True)
+class Untaught:
+    """An agent that learns nothing: what it chooses, and with which probabilities."""
+
+    choose: Chooser
+    policy: Policy
+
+
+UNTAUGHT = {"random": Untaught(at_random, uniform), "gold": Untaught(by_expert, certain)}

@@ -26,7 +26,7 @@ from ..training.life import Life, Report
 from .build import build_agent, count_parameters, split_games, training_games
 from .collecting import PlayedGames
 from .config import TextConfig
-from .evaluation import EVALUATION, Chooser, Played, at_random, by_expert, by_policy, play
+from .evaluation import EVALUATION, UNTAUGHT, Chooser, Played, Watch, by_policy, play, watched
 from .examination import examine
 from .meters import Meters, probes_of
 from .pairs import pairs_csv
@@ -35,7 +35,6 @@ from .shared_states import SharedStates
 from .transcript import Transcript
 
 LEARNING = 1  # tells the stream of a run's choices and batches from others of its seed
-UNTAUGHT: dict[str, Chooser] = {"random": at_random, "gold": by_expert}  # agents that learn nothing
 
 
 class Playing(Life):
@@ -48,9 +47,10 @@ class Playing(Life):
         self.progress.episodes = f"{HEADER}\n"
         self.progress.stages = f"{STAGES_HEADER}\n"
 
-    def chooser(self) -> Chooser:
-        """The policy as it is now."""
-        return UNTAUGHT[self.config.agent]
+    def chooser(self, watch: Watch | None = None) -> Chooser:
+        """The policy as it is now; `watch` is told of what it chooses."""
+        agent = UNTAUGHT[self.config.agent]
+        return agent.choose if watch is None else watched(agent.choose, agent.policy, watch)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of a checkpoint, beside its progress."""
@@ -132,8 +132,17 @@ class Playing(Life):
         return {"params_total": 1, "params_trainable": 0}
 
     def finish(self) -> None:
-        """Write `done.json`, which makes the run count."""
+        """Write an episode to read, and `done.json`, which makes the run count."""
+        write_json(self.folder / TRANSCRIPT, self._transcript())
         self.write_done(self.counts(), f"lamobench {version('lamobench')}", torch.device("cpu"))
+
+    def _transcript(self) -> dict[str, Any]:
+        """The first episode of the last evaluation, which is played again."""
+        config = self.config
+        games = split_games(config.game_task, "train", config.evaluation_episodes)
+        kept = Transcript()
+        number = config.steps // config.evaluate_every
+        return kept.stored(self._play(self.chooser(kept.watch), games, "orig", number))
 
 
 class Experience(Protocol):
@@ -172,9 +181,9 @@ class Learning(Playing):
             watch = self.shared.add if self.shared else None
             self.experience = PlayedGames(self.agent, games, config.seed, watch)
 
-    def chooser(self) -> Chooser:
+    def chooser(self, watch: Watch | None = None) -> Chooser:
         """The agent's policy, with its encoder as it is now."""
-        return by_policy(self.agent.policy())
+        return by_policy(self.agent.policy(), watch)
 
     def evaluate(self) -> None:
         """Measure what became of the language model too, if it is trained."""
@@ -225,21 +234,10 @@ class Learning(Playing):
         return count_parameters(self.agent)
 
     def finish(self) -> None:
-        """Write an episode to read, what became of pairs of nouns, and what makes the run count."""
-        write_json(self.folder / TRANSCRIPT, self._transcript())
+        """Write what became of pairs of nouns too."""
         if self.meters and self.shared:
             write_text(self.folder / PAIRS, pairs_csv(self.meters.pairs(self.shared)))
         super().finish()
-
-    def _transcript(self) -> dict[str, Any]:
-        """The first episode of the last evaluation, which is played again."""
-        config = self.config
-        games = split_games(config.game_task, "train", config.evaluation_episodes)
-        kept = Transcript()
-        played = self._play(
-            by_policy(self.agent.policy(), kept.watch), games, "orig", config.steps // config.evaluate_every
-        )
-        return kept.stored(played)
 
 
 def make_life(config: TextConfig, folder: Path, report: Report) -> Playing:

@@ -82,7 +82,7 @@ class Told:
 
 
 def read_transcript(run: FinishedRun) -> Told | None:
-    """The transcript of a finished run; None where its agent learns nothing. A `UserError` if the file is damaged."""
+    """The transcript of a finished run; None in runs of older trees. A `UserError` if the file is damaged."""
     try:
         content = content_of(run.folder, TRANSCRIPT)
     except FileNotFoundError:

@@ -17,17 +17,14 @@ from ..runs.tracks import Played
 from .build import build_agent, split_games
 from .collecting import draw
 from .config import TextConfig, text_config
-from .evaluation import EVALUATION, Policy, by_policy, certain, goes_on, take, uniform
+from .evaluation import EVALUATION, UNTAUGHT, Policy, by_policy, goes_on, take
 from .evaluation import play as play_games
-from .loop import UNTAUGHT
-
-UNTAUGHT_POLICIES: dict[str, Policy] = {"random": uniform, "gold": certain}  # of the agents that learn nothing
 
 
 def load_policy(folder: Path, config: TextConfig) -> Policy:
     """The policy of the run in `folder`; a `UserError` if its checkpoint is not what was written."""
     if config.agent in UNTAUGHT:
-        return UNTAUGHT_POLICIES[config.agent]
+        return UNTAUGHT[config.agent].policy
     agent, _ = build_agent(config)
     load_weights(agent, folder)
     policy: Policy = agent.policy()
@@ -71,7 +68,8 @@ def play(folder: Path, config: RunConfig, device: str, lm: str, first_seed: int,
     known = text_config(config)
     games = split_games(known.game_task, "train", episodes)
     rng = np.random.default_rng([first_seed, EVALUATION])
-    choose = UNTAUGHT[known.agent] if known.agent in UNTAUGHT else by_policy(load_policy(folder, known))
+    agent = UNTAUGHT.get(known.agent)
+    choose = agent.choose if agent else by_policy(load_policy(folder, known))
     played = play_games(choose, [game for _, game in games], "orig", rng)
     target = known.target_returns[0]
     return [

@@ -42,13 +42,12 @@ def test_every_method_is_trained_and_measured(method: str, tiny: Tiny, tmp_path:
     if method == "gold":
         assert set(ends(run).values()) == {1.0}
         assert found.robustness == 1.0
-    if method.startswith("drrn"):
-        told = read_json(run.folder / "transcript.json")
-        last = parse_episodes((run.folder / "episodes.csv").read_bytes())[-config.evaluation_episodes]
-        assert (told["share"], told["moves"]) == (pytest.approx(last.episode_return, abs=1e-4), last.length)
-        assert len(told["kept"]) == min(last.length, 60)
-        assert all(move["given"] in move["commands"] for move in told["kept"])
-        assert all(0 < sum(move["commands"].values()) <= 1.001 for move in told["kept"])
+    told = read_json(run.folder / "transcript.json")
+    last = parse_episodes((run.folder / "episodes.csv").read_bytes())[-config.evaluation_episodes]
+    assert (told["share"], told["moves"]) == (pytest.approx(last.episode_return, abs=1e-4), last.length)
+    assert len(told["kept"]) == min(last.length, 60)
+    assert all(move["given"] in move["commands"] for move in told["kept"])
+    assert all(0 < sum(move["commands"].values()) <= 1.001 for move in told["kept"])
     pairs = read_pairs(run)
     assert (pairs is not None) == bool(metered)
     if pairs is not None:
