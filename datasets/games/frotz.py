@@ -9,6 +9,8 @@ import json
 import os
 import re
 import sys
+import threading
+import time
 import warnings
 from typing import Any
 
@@ -22,6 +24,7 @@ ALWAYS = "wait"  # a command that any game takes, so that there is one
 MOST_NOUNS = 8  # of those in a text: 168 commands with one and 224 with two are tried, 0.1 s at most
 MOST_KNOWN = 20_000  # moments whose commands are kept
 SCORE = re.compile(r"(-?\d+)\D{0,40}?\bof\b\D{0,30}?(\d+)")  # "5 out of a possible 40", "0 (total of 350 points)"
+LOOKS = 0.5  # seconds from one look for the process that asks to the next
 END = "***"  # around what a story says when it is over
 
 State = tuple[Any, ...]  # Jericho's: memory, stack and the rest of a moment
@@ -114,8 +117,17 @@ def plain(text: str) -> str:
     return " ".join((before if prompt else text).split())
 
 
+def end_with_parent() -> None:
+    """Wait until the process that asks is gone, then end: a story that hangs would not notice."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(LOOKS)
+    os._exit(1)
+
+
 def main() -> None:
     """Answer until nothing is asked any more."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the C code prints what it pleases
     warnings.simplefilter("ignore")  # of stories that Jericho does not know

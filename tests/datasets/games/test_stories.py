@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+import select
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +195,25 @@ def test_a_story_that_crashes_or_hangs_is_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(story, "SECONDS", 60.0)
     with pytest.raises(UserError, match="tells no score"):
         story.Story("name", story_path(NAME), 1, 100)
+
+
+def test_a_story_that_hangs_ends_with_the_process_that_asks(tmp_path: Path) -> None:
+    """A parent that is killed while its child is inside C code."""
+    (tmp_path / "child.py").write_text(
+        "import ctypes, threading\nfrom lamobench.datasets.games.frotz import end_with_parent\n"
+        "threading.Thread(target=end_with_parent, daemon=True).start()\n"
+        "print('up', flush=True)\nctypes.CDLL(None).sleep(60)\n"
+    )
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys, time\nsubprocess.Popen([sys.executable, sys.argv[1]])\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "child.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        parent.kill()
+        assert select.select([parent.stdout], [], [], 20.0)[0]  # the child held the other end of the pipe
+        assert parent.stdout.read() == b""
 
 
 @pytest.mark.parametrize(
