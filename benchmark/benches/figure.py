@@ -22,7 +22,8 @@ MISSED = "#B3261E"
 WANTED = "#1F2328"
 LABEL = 0.22  # inches of a label
 BAR = 0.2  # of a bar
-AXIS = 0.28  # of the axis below them
+AXIS = 0.45  # of the axis below them and its title
+TICKS = 0.2  # of the axis's numbers above them
 
 
 def bench_figure(rows: Sequence[Mapping[str, str]], caption: str, path: Path) -> None:
@@ -37,7 +38,7 @@ def bench_figure(rows: Sequence[Mapping[str, str]], caption: str, path: Path) ->
     lines = ["How many times faster, or smaller, ours is; lines: quartiles over rounds.", *textwrap.wrap(caption, WRAP)]
     header = header_height(len(lines), legend_lines(handles))
     body = LABEL * len(groups) + BAR * len(shown)
-    height = 2 * MARGIN + header + body + AXIS
+    height = 2 * MARGIN + header + TICKS + body + AXIS
     with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, height), dpi=DPI, facecolor="white")
         write_header(figure, "Ours beside what one would use instead", lines, handles)
@@ -59,6 +60,8 @@ def _axis(axes: Axes, end: float) -> None:
     axes.spines["left"].set_visible(False)
     ticks = [tick for tick in (1, 3, 10, 30, 100, 300) if tick < axes.get_xlim()[1]]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.tick_params(axis="x", labeltop=True)
+    axes.set_xlabel("times as fast, or as small (logarithmic)")
     axes.minorticks_off()
     axes.grid(axis="x")
 

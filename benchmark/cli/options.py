@@ -41,15 +41,16 @@ class RunOptions:
     """Options of every training command."""
 
     profile: str = "cpu"
-    """Budgets and model sizes: cpu (a laptop, minutes) or paper (a GPU, the published budgets)."""
+    """Budgets and model sizes: cpu (a laptop, minutes), paper (a GPU, the published budgets), or gruppi2024, which
+    text games have in its place."""
     source: str = "auto"
     """Source of the data; auto takes the first at hand."""
     selection: str = "uniform"
     """Selection of a fraction's episodes: uniform; weighted, in proportion to their lengths, as in LaMo's Atari data;
     or length, the same up to that share of the steps."""
     lm: str = ""
-    """Language model of LaMo, whose shape dt-matched has too: a name of `lamobench lm list` or a folder; empty: the
-    profile's."""
+    """Language model of a method that has one (dt-matched has its shape): a name of `lamobench lm list`, or a folder;
+    empty: the profile's."""
     precision: str = "float32"
     """Precision of matrix products: float32, or bfloat16, which is fast where the processor has it (rows say so)."""
     compiled: bool = False

@@ -34,7 +34,7 @@ class Severity:
     def run(self) -> None:
         """Train what is missing, write table and figure, print the table."""
         from ...datasets.storage import write_rows
-        from ..finetune.severity import points, severity_figure, severity_rows
+        from ..finetune.severity import measured, points, severity_figure, severity_rows
 
         check_study(self.study, self.output)
         check_seeds(self.seeds)
@@ -42,9 +42,10 @@ class Severity:
         runs = [run for point in every for run in point.runs]
         if not train_study(runs, f"{len(every)} points", self.runs, self.study, seeds_together=True):
             return
-        rows = severity_rows(every, self.runs)
+        found = measured(every, self.runs)
+        rows = severity_rows(found)
         write_rows(self.output, rows)
         figure = self.output.with_suffix(".png")
-        severity_figure(rows, figure)
+        severity_figure(found, figure)
         print_rows([{name: row[name] for name in PRINTED} for row in rows], as_json=False)
         print(f"\nwritten to {self.output} and {figure}")

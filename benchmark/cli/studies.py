@@ -53,7 +53,7 @@ class Ablation:
     fetched, else docs."""
     output: Path = Path("results")
     """Folder for ablation_lamo.csv and the figures."""
-    options: RunOptions = field(default_factory=RunOptions)
+    training: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
         """Train, compare, print the table."""
@@ -63,7 +63,7 @@ class Ablation:
         from ..offline.forgetting import check_tokenizers
         from ..offline.hyperparameters import DEFAULT_LANGUAGE_MODEL
 
-        options = self.options
+        options = self.training
         check_workers(self.jobs, threads=1)
         check_seeds(self.seeds)
         if len(self.data) != len(self.fractions):

@@ -51,7 +51,7 @@ class Sweep:
     """Track of the runs; none given: that of the task, which is offline for a data set."""
     plan: Plan = False
     engine: EngineOptions = field(default_factory=EngineOptions)
-    options: RunOptions = field(default_factory=RunOptions)
+    training: RunOptions = field(default_factory=RunOptions)
 
     def run(self) -> None:
         """Sweep; ends with status 2 if a run failed, after all others were trained."""
@@ -59,7 +59,7 @@ class Sweep:
 
         check_workers(self.jobs, self.threads)
         check_seeds(self.seeds)
-        options = self.options
+        options = self.training
         track = find_track(self.track) if self.track else track_of(self.data)
         every = track.open().resolve(wanted(self))
         workers = Workers(self.jobs, self.threads, options.device, self.engine)
@@ -70,7 +70,7 @@ def wanted(command: Sweep) -> "Wanted":
     """The request that the command makes to its track."""
     from ..runs.tracks import Wanted
 
-    options = command.options
+    options = command.training
     choices = own_choices(options)
     if command.fractions:
         choices["fractions"] = command.fractions

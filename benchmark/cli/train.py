@@ -41,7 +41,7 @@ class Train:
     """Seed of the subset alone."""
     threads: int = 1
     """Processor threads."""
-    options: RunOptions = field(default_factory=RunOptions)
+    training: RunOptions = field(default_factory=RunOptions)
     describe: bool = False
     """Train nothing; print what the policy is made of, and what of it would be trained."""
     json: bool = False
@@ -124,11 +124,11 @@ def _train(command: Train) -> None:
     check_threads(command.threads)
     torch.set_num_threads(command.threads)
     config = _one_run(command)
-    root = command.options.runs
+    root = command.training.runs
     bar, report = run_bar(f"{config.method} on {config.dataset}", config.steps)
     already = is_done(root, config) and not damage(run_folder(root, config))
     with bar:
-        folder = train(config, root, command.options.device, report)
+        folder = train(config, root, command.training.device, report)
     run = read_finished(folder)
     row = {"run": config.id, "score": run.result.score, "best_score": run.result.best_score}
     if measured := run.held_out:
@@ -157,7 +157,7 @@ def _train_on(command: Train, track: "Track") -> None:
     from ..scores.collect import read_finished
     from .display import run_bar
 
-    options = command.options
+    options = command.training
     check_threads(command.threads)
     torch.set_num_threads(command.threads)
     if command.describe or command.fraction != 1.0 or command.data_seed is not None:
@@ -203,7 +203,7 @@ def _describe(command: Train) -> None:
 def _one_run(command: Train) -> "OfflineConfig":
     from ..offline.resolve import resolve
 
-    request = run_request(command.data, command.method or "lamo", command.options)
+    request = run_request(command.data, command.method or "lamo", command.training)
     return resolve(replace(request, fraction=command.fraction, seed=command.seed, data_seed=command.data_seed))
 
 

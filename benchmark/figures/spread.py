@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from ...datasets.counts import count_range
 from ...datasets.trajectories import Array
+from ..scores.measured import columns
 
 FEWEST_IN_A_BAND = 6  # seeds
 BAND = 0.13  # opacity
@@ -35,10 +36,28 @@ def draw_dots(axes: Axes, x: Array, y: Array, colour: str) -> None:
     axes.scatter(x, y, s=6.0, color=colour, alpha=0.6, linewidth=0)
 
 
+def draw_intervals(axes: Axes, x: Array, values: Array, colour: str, bounds: tuple[float, float]) -> None:
+    """Draw a bar for the 95 % interval of the mean over seeds of values (N, V) at each x (V,), and the seeds' dots.
+
+    Bars are cut to `bounds`. A single seed has neither.
+    """
+    if len(values) > 1:
+        found = [columns("", own, bounds) for own in values.T.tolist()]
+        low, high = (np.array([each[end] for each in found], float) for end in ("_low", "_high"))  # None: NaN
+        axes.vlines(x, low, high, color=colour, linewidth=1.6, alpha=0.5)
+        draw_seeds(axes, x, values, colour)
+
+
 def about_curves(seeds: Sequence[int]) -> str:
     """Say what the lines and `draw_seeds` show of rows with so many seeds each."""
     means = about_means("Lines", seeds)
     return f"{means} Small dots: single seeds." if max(seeds) > 1 else means
+
+
+def about_spread(marks: str, seeds: Sequence[int]) -> str:
+    """Say what marks and `draw_intervals` show of rows with so many seeds each."""
+    means = about_means(marks, seeds)
+    return f"{means} Small dots: single seeds. Bars: 95 % intervals." if max(seeds) > 1 else means
 
 
 def about_means(marks: str, seeds: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.trajectories import Array
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..scores.measured import columns, difference, percent, whole, with_interval
+from ..scores.measured import about_intervals, columns, difference, percent, whole, with_interval
 from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
 from .config import RETENTION
@@ -41,13 +41,15 @@ SHOWN = {
 }
 SCORED_NOTE = (
     "Mean scores in per cent of the expert's. FAR, begun deep in the dungeon: before training, at its worst, at the "
-    "end. CLOSE and FULL are the same, from the start of the game: at the end. The rest as for other tasks: "
+    "end. CLOSE and FULL are the same, from the start of the game: at the end."
+)
+STAGED_NOTE = (
+    "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
+    "one after the other: at the end."
 )
 NOTE = (
-    "Per cent of episodes. FAR, begun there: before training, at its worst, at the end. CLOSE, and FULL, all stages "
-    "one after the other: at the end. area: mean of FULL over all evaluations, with its 95 % interval. gain: in area "
-    "on plain fine-tuning, seed by seed. *: its interval lies above or below 0. CPU s: of training, a run. coef.: of "
-    "retention; of EM its share of the buffer."
+    "area: mean of FULL over all evaluations{interval}. gain: in area on plain fine-tuning, seed by seed.{star} CPU s: "
+    "of training, a run. coef.: of retention; of EM its share of the buffer."
 )
 
 
@@ -65,10 +67,8 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A table for each task, profile and variant, the largest area first."""
     for place, own in rows_by_place(rows).items():
         lines = table_lines([shown(row) for row in sorted(own, key=lambda row: -row["area"])])
-        note = NOTE
-        if find_staged_task(place.task).scored:
-            note = SCORED_NOTE + NOTE[NOTE.index("area:") :]
-        yield "\n".join([place.heading(own), *lines, *wrapped(note)])
+        first = SCORED_NOTE if find_staged_task(place.task).scored else STAGED_NOTE
+        yield "\n".join([place.heading(own), *lines, *wrapped(f"{first} {about_intervals(NOTE, own)}")])
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:

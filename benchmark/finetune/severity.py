@@ -4,17 +4,19 @@ Fine-tuning beside a method that retains, on the tasks that take no simulator (a
 AppleRetrieval; ours: K of GridRelay).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
-from ...datasets.counts import count_range
 from ...datasets.errors import choose
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line
+from ..figures.spread import about_spread, draw_intervals
 from ..runs.methods import look_up
 from ..runs.store import run_folder
 from ..runs.tracks import Wanted
@@ -28,6 +30,7 @@ from .resolve import methods_for, resolve
 METHODS = ("finetune", "finetune-bc")
 MEASURED = ("far_before", "far_least", "forgetting", "full_end", "area")
 PANEL_HEIGHT = 2.5  # inches
+BESIDE = 1.08  # the factor between the bars of two methods
 
 
 @dataclass(frozen=True)
@@ -78,40 +81,55 @@ def points(
     return found
 
 
-def severity_rows(every: Sequence[Point], root: Path) -> list[dict[str, Any]]:
-    """Rows of points whose runs are finished: means over seeds with 95 % intervals, shares of episodes."""
-    return [_row(point, [measure(read_finished(run_folder(root, run))) for run in point.runs]) for point in every]
+@dataclass(frozen=True)
+class Measured:
+    """A point, and the measures of its runs."""
+
+    point: Point
+    measures: tuple[Measures, ...]
 
 
-def _row(point: Point, measured: Sequence[Measures]) -> dict[str, Any]:
+def measured(every: Sequence[Point], root: Path) -> list[Measured]:
+    """The points with the measures of their runs in `root`; a `UserError` for a run that is not finished."""
+    return [
+        Measured(point, tuple(measure(read_finished(run_folder(root, run))) for run in point.runs)) for point in every
+    ]
+
+
+def severity_rows(every: Sequence[Measured]) -> list[dict[str, Any]]:
+    """A row for each point: means over seeds with 95 % intervals, shares of episodes."""
+    return [_row(each.point, each.measures) for each in every]
+
+
+def _row(point: Point, measures: Sequence[Measures]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task": point.knob.task,
         "option": point.knob.option,
         "value": point.value,
         "method": point.method,
-        "seeds": len(measured),
+        "seeds": len(measures),
     }
     for name in MEASURED:
-        row |= columns(name, [getattr(one, name) for one in measured], BOUNDS[name])
+        row |= columns(name, [getattr(one, name) for one in measures], BOUNDS[name])
     return row
 
 
-def severity_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write a PNG of forgetting over each option's values, a line a method, with 95 % intervals."""
-    methods = sorted({row["method"] for row in rows}, key=method_order)
+def severity_figure(every: Sequence[Measured], path: Path) -> None:
+    """Write a PNG of forgetting over each option's values: a line a method, dots for seeds, 95 % intervals as bars."""
+    methods = sorted({each.point.method for each in every}, key=method_order)
     handles = [method_line(method, label(method), [], []) for method in methods]
-    knobs = [knob for knob in KNOBS.values() if any(_is_of(row, knob) for row in rows)]
+    knobs = [knob for knob in KNOBS.values() if any(each.point.knob == knob for each in every)]
     about = (
-        "How far FAR fell at its worst, in points of success, below what it was before. Mean of "
-        f"{count_range([row['seeds'] for row in rows], 'seed')} with 95 % intervals; one option is changed, all else "
-        "stays as it is."
+        "How far FAR fell at its worst, in points of success, below what it was before. One option is changed, all "
+        f"else stays as it is. {about_spread('Lines', [len(each.measures) for each in every])}"
     )
     grid = Grid(len(knobs), len(knobs), PANEL_HEIGHT, pads=(0.04, 0.05), space=0.06)
     with card_of_panels(path, "Forgetting over severity", about, handles, grid) as all_axes:
         for place, (axes, knob) in enumerate(zip(all_axes, knobs, strict=True)):
-            for method in methods:
-                own = [row for row in rows if _is_of(row, knob) and row["method"] == method]
-                _draw(axes, method, sorted(own, key=lambda row: float(row["value"])))
+            for number, method in enumerate(methods):
+                own = [each for each in every if each.point.knob == knob and each.point.method == method]
+                beside = BESIDE ** (number - (len(methods) - 1) / 2)
+                _draw(axes, method, sorted(own, key=lambda each: each.point.value), beside)
             axes.set_title(knob.title)
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(FixedLocator(knob.values))
@@ -124,17 +142,11 @@ def severity_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.grid(axis="y")
 
 
-def _is_of(row: Mapping[str, Any], knob: Knob) -> bool:
-    return bool(row["task"] == knob.task and row["option"] == knob.option)
-
-
-def _draw(axes: Any, method: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A method's line in a panel, and its intervals."""
-    values = [row["value"] for row in rows]
-    axes.add_line(method_line(method, label(method), values, [100.0 * row["forgetting"] for row in rows]))
-    axes.update_datalim([(value, 0.0) for value in values])
+def _draw(axes: Axes, method: str, every: Sequence[Measured], beside: float) -> None:
+    """A method's line in a panel, its seeds and its intervals; values are multiplied by `beside`, to be seen apart."""
+    x = beside * np.array([each.point.value for each in every])
+    forgotten = 100.0 * np.array([[one.forgetting for one in each.measures] for each in every]).T  # (N, values)
+    draw_intervals(axes, x, forgotten, look_up(method).colour, (-100.0, 100.0))
+    axes.add_line(method_line(method, label(method), x, forgotten.mean(0)))
+    axes.update_datalim([(value, 0.0) for value in x])
     axes.autoscale_view(scaley=False)
-    for row in rows:
-        if row["forgetting_low"] is not None:
-            ends = [100.0 * row["forgetting_low"], 100.0 * row["forgetting_high"]]
-            axes.plot([row["value"]] * 2, ends, color=look_up(method).colour, linewidth=1.2, alpha=0.6)

@@ -40,7 +40,7 @@ def language_figure(curves: Mapping[str, Curves], path: Path) -> None:
     with card_of_panels(path, "Does pre-training on language help?", about, [], grid) as all_axes:
         for place, (axes, (lm, data)) in enumerate(zip(all_axes, panels, strict=True)):
             _panel(axes, lm, data, curves[lm], named=place % columns == 0)
-            axes.set_xlabel("excess error (%)" if place + columns >= len(panels) else "")
+            axes.set_xlabel("excess error (%)")
 
 
 def _panel(axes: Axes, lm: str, data: str, curves: Curves, *, named: bool) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ...datasets.catalog import find_task
+from ...datasets.counts import count
 from ..lm.published import PUBLISHED
 from ..runs.episodes import parse_episodes
 from ..runs.methods import METHODS
@@ -23,14 +24,14 @@ CARD = """\
 # {title} on {dataset}
 
 {summary}, trained offline on {share} of the data set `{dataset}` (task {task}, environment `{env_id}`) with
-lamobench, an offline-RL benchmark that asks whether language pre-training helps. The policy of one run:
+lamobench, an RL benchmark that asks whether language pre-training helps. The policy of one run:
 `{run}`.
 
 ## Result
 
 | | |
 |---|---|
-| mean return of these weights, {episodes} episodes at target return {target:g} | **{mean:.2f}** {interval} |
+| mean return of these weights, {played} at target return {target:g} | **{mean:.2f}** {interval} |
 | the same as a score (0: a return of {low:g}, 100: {high:g}) | **{score:.2f}** {score_interval} |
 | score of the run, mean over its last {headline} evaluations: what the leaderboard ranks | {ranked:.2f} |
 | mean episode length | {length:.1f} steps |
@@ -77,7 +78,7 @@ Settings of the method:
 |---|---|
 | data set | `{dataset}`, source `{source}` |
 | SHA-256 of its content | `{dataset_hash}` |
-| trained on | {episodes_in_subset:,} episodes, {share} ({selection}) |
+| trained on | {trained_on}, {share} ({selection}) |
 | SHA-256 of the subset | `{subset_hash}` |
 
 ## Limits
@@ -125,6 +126,7 @@ def _configured(config: OfflineConfig) -> dict[str, Any]:
         "title": method.title,
         "summary": method.summary[0].upper() + method.summary[1:],
         "share": "all" if config.fraction == 1 else f"{100 * config.fraction:g}%",
+        "trained_on": count(config.episodes_in_subset, "episode"),
         "run": config.id,
         "low": low,
         "high": high,
@@ -149,7 +151,7 @@ def _played(folder: Path, config: OfflineConfig) -> dict[str, Any]:
     curve = zip(result.curve_steps, result.curve_scores, strict=True)
     return {
         "front_matter": front_matter(config, result.target_return, (mean, half), len(last)),
-        "episodes": len(last),
+        "played": count(len(last), "episode"),
         "target": result.target_return,
         "mean": mean,
         "interval": _bracketed(mean - half, mean + half),

@@ -1,7 +1,7 @@
 """Held-out action error as text: for the terminal and as Markdown, a table for each data set where it was measured."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ from ..terminal import table_lines, wrapped
 from .held_out import REFERENCE
 from .labels import label, method_order, with_named_model
 
+LESS = f"held_out_less_{REFERENCE}"
 BESIDE = 2  # shares of the data in one table: as many as `WIDTH` has room for
 TRIVIAL = {
     "held_out_mean_action": "mean action",
@@ -17,8 +18,7 @@ TRIVIAL = {
 }  # predictors, by column
 ABOUT = (
     "{dataset} ({source} data {content}, {profile} profile): held-out action error, the mean squared error on episodes "
-    "that a run does not learn from (of discrete actions the share that is another); lower is better. In brackets: "
-    "less {reference}'s, seed by seed, with 95 % interval"
+    "that a run does not learn from (of discrete actions the share that is another); lower is better"
 )
 
 
@@ -58,16 +58,24 @@ def _tables(frame: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]]]:
             means = rows.groupby("fraction")[column].mean()
             lines[name] = {heads[fraction]: f"{mean:.4f}" for fraction, mean in means.items()}
         about = {"dataset": dataset, "source": source, "content": content[:8], "profile": profile}
-        title = ABOUT.format(**about, reference=label(REFERENCE))
+        title = ABOUT.format(**about) + _about_brackets(records)
         for start in range(0, len(fractions), BESIDE):
             shown = [heads[fraction] for fraction in fractions[start : start + BESIDE]]
             yield title, [{"method": name} | {h: cells.get(h, "") for h in shown} for name, cells in lines.items()]
             title = ""
 
 
+def _about_brackets(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say what stands in brackets, if anything does."""
+    if all(math.isnan(row[LESS]) for row in rows):
+        return ""
+    interval = "" if all(math.isnan(row[f"{LESS}_low"]) for row in rows) else ", with 95 % interval"
+    return f". In brackets: less {label(REFERENCE)}'s, seed by seed{interval}"
+
+
 def _cell(row: Mapping[str, Any]) -> str:
     """The error, and how it compares with the reference's."""
-    less, low, high = (row[f"held_out_less_{REFERENCE}{end}"] for end in ("", "_low", "_high"))
+    less, low, high = (row[f"{LESS}{end}"] for end in ("", "_low", "_high"))
     text = f"{row['held_out_error']:.4f}"
     if math.isnan(less):
         return text

@@ -4,7 +4,7 @@ A measure is the mean over seeds in the column of its name, with its 95 % interv
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,17 @@ def difference_columns(name: str, values: Iterable[float]) -> dict[str, float | 
 def estimate_columns(name: str, found: Estimate) -> dict[str, float | None]:
     """The columns of an estimate; None stands for what is unknown."""
     return {name: known(found.value), f"{name}_low": known(found.low), f"{name}_high": known(found.high)}
+
+
+def about_intervals(note: str, rows: Sequence[Mapping[str, Any]], **parts: str) -> str:
+    """A note below a table of rows, which says of intervals and stars only what the rows have.
+
+    `note` has {interval} behind what it says of `area`, {star} behind what it says of `area_gain`, and the `parts`.
+    """
+    known_of = {name: any(row[f"{name}_low"] is not None for row in rows) for name in ("area", "area_gain")}
+    interval = ", with its 95 % interval" if known_of["area"] else ""
+    star = " *: its interval lies above or below 0." if known_of["area_gain"] else ""
+    return note.format(interval=interval, star=star, **parts)
 
 
 def percent(share: float | None, digits: int = 0) -> str:

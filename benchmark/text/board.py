@@ -16,6 +16,7 @@ from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..scores.measured import (
     UNBOUNDED,
+    about_intervals,
     columns,
     difference,
     difference_columns,
@@ -72,11 +73,11 @@ BOUNDS = {
     "own_score": SHARE,
 }
 LEARNING = (
-    "Per cent of a game's points, on the games that are learned from. own: by the game's own score, where it has one. "
-    "area: mean over all evaluations, with its 95 % interval. gain: in area on the hash, seed by seed. *: its "
-    "interval lies above or below 0. 80 %: steps until an evaluation reaches 80 % of the best. moves: of an episode "
-    "at the end. CPU s: of learning, a run. trained: millions of parameters."
+    "Per cent of a game's points, on the games that are learned from.{own} area: mean over all evaluations{interval}. "
+    "gain: in area on the hash, seed by seed.{star} 80 %: steps until an evaluation reaches 80 % of the best. moves: "
+    "of an episode at the end. CPU s: of learning, a run. trained: millions of parameters."
 )
+OWN = " own: by the game's own score, where it has one."
 VIEWED = (
     "Per cent of a game's points at the end. train: the games that were learned from; valid: new games; ood: new games "
     "of unseen objects. robust: mean of a line's other views, in per cent of orig."
@@ -137,9 +138,11 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for place, own in rows_by_place(rows).items():
         best_first = sorted(own, key=lambda row: -row["area"])
         learned = list(map(_learning, best_first))
-        if not any(line["own"] for line in learned):
+        scored = any(line["own"] for line in learned)
+        if not scored:
             learned = [{name: cell for name, cell in line.items() if name != "own"} for line in learned]
-        yield "\n".join([place.heading(own), *table_lines(learned), *wrapped(LEARNING)])
+        note = about_intervals(LEARNING, own, own=OWN if scored else "")
+        yield "\n".join([place.heading(own), *table_lines(learned), *wrapped(note)])
         lines = [line for row in best_first for line in _viewed(row)]
         yield "\n".join([f"{place.name}: in other words", *table_lines(lines), *wrapped(VIEWED)])
         if metered := [row for row in best_first if row["weight_change"] is not None]:

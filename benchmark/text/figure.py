@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ...datasets.counts import count_range
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ..figures.card import Grid, card_of_panels
 from ..figures.curves import method_line, ranks_of
-from ..figures.spread import draw_seeds
+from ..figures.spread import about_spread, draw_intervals, draw_seeds
 from ..runs.methods import look_up
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
@@ -26,7 +25,7 @@ PANEL_HEIGHT = 2.5  # inches
 def games_figure(groups: Sequence[Group], path: Path) -> None:
     """Write a PNG with the learning curves of one task's groups, and a panel for each split in every view.
 
-    Lines and points are means over seeds, small dots single seeds. Bars reach from the lowest seed to the highest.
+    Lines and points are means over seeds, small dots single seeds, bars 95 % intervals.
     """
     ordered = sorted(groups, key=lambda group: (method_order(group.config.method), group.config.lm))
     ranks = list(ranks_of({number: group.config.method for number, group in enumerate(ordered)}).values())
@@ -34,11 +33,8 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
         method_line(group.config.method, label(group.config.method, group.config.lm), [], [], rank)
         for group, rank in zip(ordered, ranks, strict=True)
     ]
-    seeds = count_range([len(group.runs) for group in ordered], "seed")
-    about = (
-        f"Per cent of a game's points, moves drawn from the policy. Lines and points: mean of {seeds}. Small dots: "
-        "single seeds. Bars: lowest to highest seed."
-    )
+    shown = about_spread("Lines and points", [len(group.runs) for group in ordered])
+    about = f"Per cent of a game's points, moves drawn from the policy. {shown}"
     name = place_of(ordered[0]).name
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
     grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
@@ -75,7 +71,7 @@ def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split
         places = np.arange(len(views)) + 0.6 * ((number + 0.5) / len(groups) - 0.5)
         values = 100.0 * np.array([[found[f"{split}/{view}"] for view in views] for found in own])  # (N, views)
         colour = look_up(group.config.method).colour
-        axes.vlines(places, values.min(0), values.max(0), color=colour, alpha=0.35, linewidth=1.6)
+        draw_intervals(axes, places, values, colour, (0.0, 100.0))
         points = method_line(group.config.method, "", places, values.mean(0), ranks[number])
         points.set_linestyle("none")
         axes.add_line(points)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..counts import count
 from ..errors import UserError, choose
 from ..file_checks import MB
 from ..json_files import check_fields, read_json
@@ -48,7 +49,7 @@ def path_of(name: str) -> Path:
 def record(name: str, force: bool = False) -> Recording:
     """The recording of that name, played now if it is not there, or by `force`.
 
-    The expert plays every training game once, the others three times.
+    The expert plays every training game once, the others each three times, and `FEWEST` episodes at least.
     Raises a `UserError` for a name that there is not, and for a game whose package is missing.
     """
     path = path_of(name)
@@ -56,8 +57,8 @@ def record(name: str, force: bool = False) -> Recording:
         return load(name)
     family, grade = RECORDINGS[name]
     games = make_games(family, "train", find_family(family).games["train"])
-    count = len(games) if grade == "expert" else max(3 * len(games), FEWEST)
-    episodes = [play_episode(games[number % len(games)], grade, number) for number in range(count)]
+    wanted = len(games) if grade == "expert" else max(3 * len(games), FEWEST)
+    episodes = [play_episode(games[number % len(games)], grade, number) for number in range(wanted)]
     content = {"format": FORMAT, "name": name, **_packed(episodes)}
     with plain_disk_errors():
         write_text(path, _as_text(content | {"sha256": _hash(content)}))
@@ -99,7 +100,7 @@ def _verified(name: str) -> dict[str, str]:
         recording = load(name)
     except UserError as error:
         return {"state": "damaged", "note": str(error)}
-    size = f"{len(recording.episodes)} episodes, {recording.steps} steps"
+    size = f"{count(len(recording.episodes), 'episode')}, {recording.steps} steps"
     return {"state": "intact", "note": f"{size}, {recording.sha256[:16]}"}
 
 

@@ -239,7 +239,7 @@ def test_options_reach_their_command() -> None:
     command = cli.parse(words.split())
     assert isinstance(command, cli.Sweep)
     assert (command.methods, command.fractions, command.seeds, command.jobs) == (("bc", "dt"), (0.1, 1.0), (4, 5), 3)
-    options = command.options
+    options = command.training
     assert (options.set, options.budget) == (("learning_rate=1e-3", "hidden=[8]"), ("steps=10",))
     assert (options.profile, options.runs, options.device) == ("paper", Path("elsewhere"), "auto")
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import fields
 from pathlib import Path
 
 import matplotlib.image
@@ -7,7 +8,8 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import severity
-from lamobench.benchmark.finetune.severity import KNOBS, points, severity_figure
+from lamobench.benchmark.finetune.measures import Measures
+from lamobench.benchmark.finetune.severity import KNOBS, Measured, Point, points, severity_figure
 from lamobench.benchmark.recompute.check import check_folder
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
@@ -57,17 +59,16 @@ def test_a_little_sweep_ends_in_a_table_and_a_figure(
 
 
 def test_the_figure_shows_every_knob(tmp_path: Path) -> None:
-    rows = [
-        {
-            **{"task": knob.task, "option": knob.option, "value": value, "method": method, "seeds": 5},
-            **{"forgetting": 0.5, "forgetting_low": 0.4, "forgetting_high": 0.6},
-        }
+    half = {field.name: 0.5 for field in fields(Measures)}
+    seeds = tuple(Measures(**half | {"forgetting": forgetting}) for forgetting in (0.4, 0.5, 0.6))
+    every = [
+        Measured(Point(knob, value, method, ()), seeds)
         for knob in KNOBS.values()
         for value in knob.values
         for method in severity.METHODS
     ]
-    severity_figure(rows, tmp_path / "all.png")
-    severity_figure([row for row in rows if row["option"] == "goals"], tmp_path / "one.png")
+    severity_figure(every, tmp_path / "all.png")
+    severity_figure([each for each in every if each.point.knob.option == "goals"], tmp_path / "one.png")
     everything, one = (matplotlib.image.imread(tmp_path / name) for name in ("all.png", "one.png"))
     assert everything.shape == one.shape
     assert not np.array_equal(everything, one)

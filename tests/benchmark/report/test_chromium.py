@@ -195,6 +195,7 @@ def test_every_score_is_seen_without_scrolling_sideways(visit: Open, width: int)
     browser = visit(width=width)
     ends = f"{ROWS}.map(row => row.cells[1].getBoundingClientRect().right)"
     assert max(browser.evaluate(ends)) < width
+    assert browser.evaluate("document.querySelector('table').id") == "leaderboard"  # no other one comes first
     assert browser.evaluate("(box => box.scrollWidth - box.clientWidth)(document.querySelector('.board .scroll'))") == 0
     where = f"{ROWS}.map(row => getComputedStyle(row.cells[0], '::after').content)"
     shown = browser.evaluate(where)
