@@ -52,9 +52,9 @@ OPTIMISE = $(if $(filter $(1),$(OPTIMISED_METHODS)),@$(SWEEP) reacher2d-medium-l
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: PROFILE=$(PROFILE) STEPS="$(STEPS)" METHODS="$(METHODS)" FRACTIONS="$(FRACTIONS)" SEEDS="$(SEEDS)" JOBS=$(JOBS) ENGINE=$(ENGINE) ADDRESS="$(ADDRESS)" DATA=$(DATA) LM="$(LM)" PRECISION="$(PRECISION)" TASKS="$(TASKS)" RENDER="$(RENDER)" PYTHON=$(PYTHON)'
-	@echo '  METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two; PRECISION for text games; RENDER for report and cpu-results'
+	@echo '  METHODS is for every target that trains several; FRACTIONS for demo, a data set, optimisation, ablation and cpu-results; TASKS for the last two; PRECISION for text games; RENDER for report and cpu-results'
 
 setup: $(READY) ## virtual environment with everything in it; does nothing the second time
 

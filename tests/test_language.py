@@ -19,6 +19,7 @@ OPENINGS = re.compile(
     their | then | there | they | this | to | under | until | up | was | were | what | whatever | when | where |
     whether | which | while | who | whose | why | with | without | asked | called | given | killed | loaded |
     obeying | seen | trained | acts | asks | checks | chooses | collects | converts | deletes | downloads |
+    evenly | nobody | nothing | those |
     draws | finds | imports | keeps | makes | opens | pays | predicts | raises | reads | remembers | resolves |
     stands | takes | turns | writes)\b""",
     re.IGNORECASE | re.VERBOSE,

@@ -218,10 +218,7 @@ def test_frames_are_drawn_where_they_are_asked_for() -> None:
 
 def test_help_says_which_targets_take_what() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert (
-        "METHODS and FRACTIONS are for demo, a task, optimisation, ablation and cpu-results; TASKS for the last two"
-        in done.stdout
-    )
+    assert "METHODS is for every target that trains several; FRACTIONS for demo, a data set" in done.stdout
 
 
 def test_make_set_up_brings_ray_which_is_pinned() -> None:

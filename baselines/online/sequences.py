@@ -56,7 +56,7 @@ class SequenceMemory:
         return self.chosen.flatten()
 
     def rows(self, numbers: Numbers) -> "SequenceMemory":
-        """Those sequences, in that order."""
+        """Sequences of those numbers, in their order."""
         return SequenceMemory(**{field.name: getattr(self, field.name)[numbers] for field in fields(self)})
 
     def steps_of(self, rows: Tensor) -> Tensor:

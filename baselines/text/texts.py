@@ -136,7 +136,7 @@ class VectorTable:
         self.vectors = torch.zeros(256, width)  # the first stands for nothing, and stays 0
 
     def lacking(self, numbers: Iterable[int]) -> list[int]:
-        """Those of some numbers that have no vector, each once."""
+        """Numbers that have no vector yet, each once."""
         return [number for number in dict.fromkeys(numbers) if number not in self.places]
 
     def add(self, numbers: Sequence[int], vectors: Tensor) -> None:

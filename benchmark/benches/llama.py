@@ -125,7 +125,7 @@ def plain_lamo() -> LaMo:
 
 
 def check_equal(ours: LaMo, theirs: LaMo, batch: LaMoBatch) -> None:
-    """Both have the same loss; an `AssertionError` otherwise."""
+    """Check that losses are the same; an `AssertionError` otherwise."""
     with torch.no_grad():
         torch.testing.assert_close(ours.loss(batch)[0], theirs.loss(batch)[0], rtol=1e-5, atol=1e-6)
 

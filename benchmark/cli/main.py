@@ -42,8 +42,8 @@ from .watch import Watch
 
 DESCRIPTION = """Does what a model learned before reinforcement learning help it, and does it survive?
 
-Language models as policies (LaMo) against DT, CQL and BC, on fractions of the data; policies that are fine-tuned online,
-with what they forget; and agents that read text games with a language model, in other words too."""
+Language models as policies (LaMo) against DT, CQL and BC, on fractions of the data; policies that are fine-tuned
+online, with what they forget; and agents that read text games with a language model, in other words too."""
 
 Command = (
     Annotated[DataGroup, subcommand("data")]

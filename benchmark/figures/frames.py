@@ -78,7 +78,7 @@ def chosen_episodes(returns: Array) -> list[tuple[str, int]]:
 
 
 def moments(length: int, count: int) -> list[int]:
-    """Evenly spaced steps from 0 to `length`, `count` or fewer; `length` is the observation after the last action."""
+    """Steps at even distances from 0 to `length`, the observation after the last action; `count` of them or fewer."""
     return [int(step) for step in np.unique(np.linspace(0, length, count).round())]
 
 

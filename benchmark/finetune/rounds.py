@@ -80,7 +80,7 @@ class ReinforceRounds(Rounds):
         return Round(info, steps, steps + remembered_examples(self.retention, 1))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Nothing, since every round begins anew."""
+        """Return nothing, since every round begins anew."""
         return {}
 
     def load(self, tensors: dict[str, Tensor]) -> None:

@@ -128,8 +128,8 @@ def severity_figure(every: Sequence[Measured], path: Path) -> None:
         for place, (axes, knob) in enumerate(zip(all_axes, knobs, strict=True)):
             for number, method in enumerate(methods):
                 own = [each for each in every if each.point.knob == knob and each.point.method == method]
-                beside = BESIDE ** (number - (len(methods) - 1) / 2)
-                _draw(axes, method, sorted(own, key=lambda each: each.point.value), beside)
+                shift = BESIDE ** (number - (len(methods) - 1) / 2)
+                _draw(axes, method, sorted(own, key=lambda each: each.point.value), shift)
             axes.set_title(knob.title)
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(FixedLocator(knob.values))
@@ -142,9 +142,9 @@ def severity_figure(every: Sequence[Measured], path: Path) -> None:
             axes.grid(axis="y")
 
 
-def _draw(axes: Axes, method: str, every: Sequence[Measured], beside: float) -> None:
-    """A method's line in a panel, its seeds and its intervals; values are multiplied by `beside`, to be seen apart."""
-    x = beside * np.array([each.point.value for each in every])
+def _draw(axes: Axes, method: str, every: Sequence[Measured], shift: float) -> None:
+    """A method's line in a panel, its seeds and its intervals; values are multiplied by `shift`, to be seen apart."""
+    x = shift * np.array([each.point.value for each in every])
     forgotten = 100.0 * np.array([[one.forgetting for one in each.measures] for each in every]).T  # (N, values)
     draw_intervals(axes, x, forgotten, look_up(method).colour, (-100.0, 100.0))
     axes.add_line(method_line(method, label(method), x, forgotten.mean(0)))

@@ -104,11 +104,11 @@ class SharedEpisodes(SharedRounds):
         return [rounds.learn_from(own) for rounds, own in zip(self.every, episodes, strict=True)]
 
     def warm_up(self) -> list[Round]:
-        """Nothing that there could be: there is no critic."""
+        """Do nothing: there is no critic."""
         return [rounds.warm_up() for rounds in self.every]
 
     def hand_back(self) -> None:
-        """Nothing: the runs' own agents have learned."""
+        """Do nothing: the runs' own agents have learned."""
 
 
 class SharedRollouts(SharedRounds):

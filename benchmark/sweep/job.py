@@ -34,7 +34,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Ended:
-    """Nothing of the job is left to do; `failed` has a line for each run that is not done all the same."""
+    """End of the job, all of which is done; `failed` has a line for each run that is not done all the same."""
 
     failed: dict[str, str]
 

@@ -52,8 +52,8 @@ class RecordedGames:
         """Forget nothing: all that is known is the recording."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Nothing: a recording is a file."""
+        """Return nothing: a recording is a file."""
         return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Nothing to bring back."""
+        """Bring back nothing."""

@@ -52,7 +52,7 @@ def listed_methods() -> list[str]:
 
 
 def at_hand(methods: Sequence[str], wanted: Wanted) -> list[str]:
-    """Those of some methods, none of which was asked for by name, that can be trained here.
+    """Methods that can be trained here, of some that were not asked for by name.
 
     A line says what the others lack. A language model that was asked for and is not here is a `UserError`.
     """

@@ -114,7 +114,7 @@ class NetHackLite(StagedEnvironment):
         return self.seen.copy()
 
     def expert(self) -> Actions:
-        """Nobody knows the way: a `UserError`."""
+        """Refuse with a `UserError`: nobody knows the way."""
         raise UserError("NetHack has no expert that can be asked at any step; its games are recorded")
 
     def facts(self) -> NDArray[np.int64]:

@@ -59,7 +59,7 @@ class Walkers(VecEnv):  # type: ignore[misc]
         return step.observations, step.rewards, step.episode_ended, [{} for _ in range(self.num_envs)]
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The attribute of every environment: there is one object for all."""

@@ -32,7 +32,7 @@ Requests = Callable[..., RunRequest]
 
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing says how wide lines may be: whoever starts the tests may."""
+    """Lines of any width: whoever starts the tests may set one."""
     monkeypatch.delenv("COLUMNS", raising=False)
 
 

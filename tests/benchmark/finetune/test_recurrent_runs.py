@@ -286,7 +286,7 @@ def test_cloning_that_was_stopped_goes_on_to_the_same_policy(tmp_path: Path, mon
 
 
 def test_a_game_without_keys_gets_a_line(tmp_path: Path) -> None:
-    """Nothing but such games would be read for ever."""
+    """A reader of nothing but such games would never come to an end."""
     path = tmp_path / f"none{ENDING}"
     path.write_bytes(bz2.compress(b""))
     with pytest.raises(UserError, match="holds no keys"):

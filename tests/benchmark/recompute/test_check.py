@@ -68,7 +68,7 @@ def test_committed_tables_are_what_their_evaluations_say(folder: Path) -> None:
 
 
 def test_tables_of_an_older_tree_are_made_again(results: Path) -> None:
-    """Those in `former/expected/`, which another tree wrote: every cell."""
+    """Tables in `former/expected/`, which another tree wrote: every cell."""
     for path in (FORMER / "expected").glob("*.csv"):
         (results / path.name).write_bytes(path.read_bytes())
     assert faults(results) == []
