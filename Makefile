@@ -106,8 +106,8 @@ robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
 robotic-sequence-2: PRICE = first a pi* for each seed, one to two minutes each; then two to three minutes a run
 robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
-nethack-lite: PRICE = first 100 games of the bot, an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
-nethack-probe: PRICE = first 30 games of the bot, a quarter of an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
+nethack-lite: PRICE = first 100 games of the bot, an hour and a half, and a pi*, three quarters of one; then about a quarter of an hour a run
+nethack-probe: PRICE = first 30 games of the bot, half an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
 nethack-lite: GAMES = nethack-autoascend
 nethack-probe: GAMES = nethack-autoascend-pilot
 SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
