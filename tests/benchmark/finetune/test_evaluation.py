@@ -112,9 +112,9 @@ def test_half_the_way_back_is_the_mean_of_both() -> None:
     ours = walker(2.0, 1.0)
     theirs = walker(-2.0, 0.0)
     halfway = between(ours, theirs, 0.5)
-    assert float(halfway.network.weights[0]) == 0.0
-    assert float(halfway.network.biases[0]) == 0.5
-    assert float(ours.network.weights[0]) == 2.0
+    assert float(halfway.network.weights[0].detach()) == 0.0
+    assert float(halfway.network.biases[0].detach()) == 0.5
+    assert float(ours.network.weights[0].detach()) == 2.0
     assert torch.equal(between(ours, theirs, 0.0).network.weights[0], theirs.network.weights[0])
 
 

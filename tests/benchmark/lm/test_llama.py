@@ -281,7 +281,7 @@ def test_controls_replace_every_tensor(tiny_llama: Path, weights: str) -> None:
         if weights == "permuted":
             assert torch.equal(tensor.flatten().sort()[0], own[name].flatten().sort()[0])
         if weights == "random":
-            assert float(tensor.std()) == pytest.approx(float(own[name].std()), rel=0.5)
+            assert float(tensor.detach().std()) == pytest.approx(float(own[name].detach().std()), rel=0.5)
     assert model_hash(str(tiny_llama), "random", 3) != model_hash(str(tiny_llama), "random", 4)
 
 
