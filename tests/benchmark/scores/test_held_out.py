@@ -131,6 +131,20 @@ def test_the_table_has_predictors_and_differences(runs_root: Path, measured: Mea
     assert "| previous action | 0.2500 | 0.2500 |" in held_out_markdown(frame)
 
 
+def test_a_title_promises_no_interval_that_nothing_has(runs_root: Path, measured: Measured) -> None:
+    measured(0.15)
+    (alone,) = held_out_tables(leaderboard(collect(runs_root)))
+    assert "In brackets" not in alone  # there is no row of LaMo
+    measured(0.1, **LAMO)
+    (one,) = held_out_tables(leaderboard(collect(runs_root)))
+    assert "seed by seed" in " ".join(one.split())
+    assert "interval" not in one
+    for changes in ({}, LAMO):
+        measured(0.12, seed=1, **changes)
+    (two,) = held_out_tables(leaderboard(collect(runs_root)))
+    assert "seed by seed, with 95 % interval" in " ".join(two.split())
+
+
 def test_the_leaderboard_prints_it(
     runs_root: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lamobench.benchmark.scores.aggregates import Estimate
 from lamobench.benchmark.scores.measured import (
+    about_intervals,
     columns,
     difference,
     difference_columns,
@@ -85,3 +86,14 @@ def test_a_figure_is_named_in_full_where_there_are_several_of_a_task(tmp_path: P
     names = draw_places(groups, tmp_path, lambda own, path: drawn.append((len(own), path.name)))
     assert names == ["relay-cpu.png", "relay-cpu-lr=1.png", "tidy.png"]
     assert drawn == [(2, "relay-cpu.png"), (1, "relay-cpu-lr=1.png"), (1, "tidy.png")]
+
+
+def test_a_note_says_of_intervals_what_the_rows_have() -> None:
+    note = "area{interval}. gain.{star}{own}"
+    one = columns("area", [0.5]) | columns("area_gain", [0.1])
+    several = columns("area", [0.4, 0.6]) | columns("area_gain", [0.1, 0.3])
+    assert about_intervals(note, [one], own="") == "area. gain."
+    told = "area, with its 95 % interval. gain. *: its interval lies above or below 0. own."
+    assert about_intervals(note, [one, several], own=" own.") == told
+    alone = columns("area", [0.4, 0.6]) | columns("area_gain", [])
+    assert about_intervals(note, [alone], own="") == "area, with its 95 % interval. gain."
