@@ -186,9 +186,12 @@ def check_folder(path: Path, wanted: str = "a folder of runs, e.g. --runs runs")
 
 
 def check_csv(path: Path) -> None:
-    """Refuse the path of a table that does not end in .csv: the figure beside it has its name and .png."""
+    """Refuse the path of a table that can't be written, or does not end in .csv: a figure has its name and .png."""
     if path.suffix != ".csv":
         raise UserError(f"'{path}' is for a table; give a name that ends in .csv, e.g. {path.with_suffix('.csv')}")
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder; give a file for the table, e.g. {path / 'table.csv'}")
+    check_folder(path.parent, "a folder for the table, e.g. results")
 
 
 def write_json(path: Path, value: Any) -> None:

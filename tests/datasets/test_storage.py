@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from lamobench.datasets import cache, storage
-from lamobench.datasets.storage import remove_folder, whole_file, whole_folder
+from lamobench.datasets.errors import UserError
+from lamobench.datasets.storage import check_csv, remove_folder, whole_file, whole_folder
 
 Write = Callable[[Path], AbstractContextManager[Path]]
 
@@ -110,3 +111,17 @@ def test_what_a_disk_refuses_is_told_of_the_file_in_any_library_s_words(tmp_path
     assert done.stdout.splitlines() == [f"{errno.EFBIG} {tmp_path / name}" for name in WRITERS]
     assert list(tmp_path.iterdir()) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_table_that_could_not_be_written_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    for name, line in (
+        ("page/table.csv", "page' is a file and no folder; give a folder for the table"),
+        ("folder.csv", "folder.csv' is a folder; give a file for the table"),
+        ("table.png", "is for a table; give a name that ends in .csv"),
+    ):
+        with pytest.raises(UserError, match=line):
+            check_csv(tmp_path / name)
+    check_csv(tmp_path / "new" / "table.csv")
+    assert not (tmp_path / "new").exists()
