@@ -16,7 +16,7 @@ from ...datasets.storage import write_text
 from ...datasets.trajectories import Array, combine_hashes
 from ..runs.config import RunConfig
 from ..runs.tracks import find_track
-from .collect import finished, with_one_target
+from .collect import finished, left_out, with_one_target
 from .comparable import published_columns
 from .held_out import COLUMNS as HELD_OUT_COLUMNS
 from .held_out import held_out_columns
@@ -109,9 +109,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """
     sound = finished(runs)
     if not sound:
-        raise UserError(
-            f"{count(len(runs), 'run')}, none of them finished: nothing to rank yet; start the same command again"
-        )
+        why = (left_out(runs) or ["start the same command again"])[-1]
+        raise UserError(f"{count(len(runs), 'run')}, none of them finished: nothing to rank yet; {why}")
     groups: dict[tuple[Any, ...], list[FinishedRun]] = {}
     for run in sorted(sound, key=lambda run: (*row_of(run), run.data.dataset_hash, run.config.seed, run.id)):
         groups.setdefault((*row_of(run), run.data.dataset_hash), []).append(run)

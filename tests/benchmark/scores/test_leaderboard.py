@@ -157,7 +157,11 @@ def test_subset_hash_is_the_same_for_methods_on_the_same_subsets(runs_root: Path
 
 def test_nothing_finished_is_a_clear_error(runs_root: Path, write_run: WriteRun) -> None:
     (write_run(flat(1.0)) / "done.json").unlink()
-    with pytest.raises(UserError, match="1 run, none of them finished"):
+    with pytest.raises(UserError, match="1 run, none of them finished: nothing to rank yet; 1 run is unfinished"):
+        leaderboard(collect(runs_root))
+    damaged = write_run(flat(1.0), seed=1)
+    (damaged / "episodes.csv").write_text("cut")
+    with pytest.raises(UserError, match=f"2 runs, none of them finished: .*{damaged.name}: damaged: episodes.csv can't"):
         leaderboard(collect(runs_root))
 
 
