@@ -161,7 +161,9 @@ def test_nothing_finished_is_a_clear_error(runs_root: Path, write_run: WriteRun)
         leaderboard(collect(runs_root))
     damaged = write_run(flat(1.0), seed=1)
     (damaged / "episodes.csv").write_text("cut")
-    with pytest.raises(UserError, match=f"2 runs, none of them finished: .*{damaged.name}: damaged: episodes.csv can't"):
+    with pytest.raises(
+        UserError, match=f"2 runs, none of them finished: .*{damaged.name}: damaged: episodes.csv can't"
+    ):
         leaderboard(collect(runs_root))
 
 
