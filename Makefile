@@ -106,8 +106,8 @@ robotic-sequence: PROFILE = paper
 # What is not said by the sweep, which has to know every pi* before it can plan. Processor time, docs/finetune.md.
 robotic-sequence-2: PRICE = first a pi* for each seed, one to two minutes each; then two to three minutes a run
 robotic-sequence: PRICE = first a pi* for each seed, minutes each; then about five hours a run
-nethack-lite: PRICE = first 100 games of the bot, an hour and a half, and a pi*, three quarters of one; then about a quarter of an hour a run
-nethack-probe: PRICE = first 30 games of the bot, half an hour, and a pi*, three quarters of one; then about a quarter of an hour a run
+nethack-lite: PRICE = first 100 games of the bot, an hour and a half, and a pi*, two thirds of one; then a third of an hour a run, scratch more than half of one
+nethack-probe: PRICE = first 30 games of the bot, half an hour, and a pi*, two thirds of one; then a third of an hour a run, scratch more than half of one
 nethack-lite: GAMES = nethack-autoascend
 nethack-probe: GAMES = nethack-autoascend-pilot
 SAY_PRICE = echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),all)'
@@ -129,8 +129,8 @@ $(BOT): $(READY)
 
 # All of it goes on where it was stopped: games, pi*, runs.
 NETHACK_METHODS = finetune finetune-bc finetune-ks finetune-ewc scratch frozen
-nethack-probe: SEEDS = 0 1
-nethack-probe: setup ## does NetHack show forgetting at this size? Two to three hours of two cores: 30 games, six methods, two seeds
+nethack-probe: SEEDS = 0
+nethack-probe: setup ## does NetHack show forgetting at this size? Two hours of two cores: 30 games, six methods, one seed
 	@echo 'on one core of its own: $(PRICE); seeds $(SEEDS), methods: $(or $(METHODS),$(NETHACK_METHODS))'
 	@$(BIN)/lamobench data record $(GAMES)
 	@$(SWEEP) nethack-lite --methods $(or $(METHODS),$(NETHACK_METHODS)) --set environment.recording=$(GAMES) --runs runs/$@

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,15 @@ def faster(
     wanted = "" if target is None else f"{target:g} times faster"
     met = None if target is None else ratio >= target
     return Row(label, unit, ours, other, other_name, ratio, low, high, wanted, met)
+
+
+def more(
+    label: str, other_name: str, rounds: Sequence[tuple[float, ...]], count: int, unit: str, target: float | None = None
+) -> Row:
+    """A row of rounds of (ours, theirs) in seconds for `count` things: how many of them a second."""
+    row = faster(label, other_name, rounds, target, "s")
+    assert row.other is not None
+    return replace(row, unit=unit, ours=count / row.ours, other=count / row.other)
 
 
 def below(

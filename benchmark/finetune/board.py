@@ -4,6 +4,7 @@ A row's numbers are means over seeds with the 95 % intervals of `scores/aggregat
 seed: all runs of a seed begin with the same pi* and are evaluated from the same starts.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,9 +19,9 @@ from ..scores.leaderboard import Group
 from ..scores.measured import about_intervals, columns, difference, percent, whole, with_interval
 from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
-from .config import RETENTION
+from .config import ENVIRONMENT, RETENTION
 from .figure import curves_figure
-from .measures import Measures, bounds_of, forward_transfer, measure
+from .measures import AT_LEAST_0, Measures, bounds_of, facts_at_end, forward_transfer, measure
 
 __all__ = ["draw", "rows", "tables"]
 
@@ -60,7 +61,9 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     for group in groups:
         places.setdefault(place_of(group), {})[group.config.method] = measured[id(group)]
     ordered = sorted(groups, key=lambda group: (place_of(group), method_order(group.config.method)))
-    return [_row(group, measured[id(group)], places[place_of(group)]) for group in ordered]
+    found = [_row(group, measured[id(group)], places[place_of(group)]) for group in ordered]
+    names = dict.fromkeys(name for row in found for name in row)
+    return [{name: row.get(name) for name in names} for row in found]
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -84,11 +87,15 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         "method": config.method,
         "profile": config.profile,
         "variant": group.variant,
+        "environment": _in_a_line(config.settings_of(ENVIRONMENT)),
         "coefficient": next((config.policy[name] for name in STRENGTHS if name in config.policy), None),
         "seeds": len(own),
     }
     for name in MEASURES:
         row |= columns(name, [getattr(found, name) for found in own.values()], bounds_of(name, scored=scored))
+    facts = [facts_at_end(run) for run in group.runs]
+    for name in facts[0]:
+        row |= columns(name, [each[name] for each in facts], AT_LEAST_0)
     row["recovered"] = int(np.isfinite([found.recovery_step for found in own.values()]).sum())
     area = {seed: found.area for seed, found in own.items()}
     for name, (reference, compare) in COMPARED.items():
@@ -97,6 +104,14 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         values = compare([area[seed] for seed in seeds], [other[seed].area for seed in seeds])
         row |= columns(name, values, bounds_of(name, scored=scored))
     return row | {"simulator": group.runs[0].done["simulator"], "version": config.version}
+
+
+def _in_a_line(settings: Mapping[str, Any]) -> str:
+    """Settings as in "far_level=4 horizon=100"."""
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+        for name, value in sorted(settings.items())
+    )
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...datasets.environments.nethack_lite import FACTS
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.records import check_content, content_of, read_metrics
@@ -19,10 +20,11 @@ from .config import finetune_config
 
 LAST = 3  # evaluations whose mean is a success at the end
 # The least and the most that a measure can be: shares of episodes, and differences of shares.
+AT_LEAST_0 = (0.0, math.inf)
 BOUNDS = {
     **dict.fromkeys(("far_before", "far_least", "close_end", "far_end", "full_end", "area"), (0.0, 1.0)),
     **dict.fromkeys(("forgetting", "area_gain"), (-1.0, 1.0)),
-    "recovery_step": (0.0, math.inf),
+    "recovery_step": AT_LEAST_0,
 }
 BACK = 0.05  # FAR is recovered where it is so little below what it was before; of points, such a share of it
 
@@ -32,7 +34,7 @@ def bounds_of(name: str, *, scored: bool) -> tuple[float, float]:
     least, most = BOUNDS.get(name, UNBOUNDED)
     if not scored:
         return least, most
-    return (0.0, math.inf) if least == 0.0 else UNBOUNDED
+    return AT_LEAST_0 if least == 0.0 else UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,16 @@ def measure(run: FinishedRun) -> Measures:
         gradient_examples=float(last.get("gradient_examples", 0)),
         cpu_seconds=float(last.get("cpu_seconds", math.nan)),
     )
+
+
+def facts_at_end(run: FinishedRun) -> dict[str, float]:
+    """Means of the last evaluations of what games came to, by "STAGE_FACT"; nothing of tasks that have no such facts.
+
+    Of NetHack: score in points, turns, dungeon level and experience level, begun at either place.
+    """
+    names = [f"{stage}_{fact}" for stage in finetune_config(run.config).staged_task.stages for fact in FACTS]
+    known = [row for row in _rows(run) if names[0] in row][-LAST:]
+    return {name: float(np.mean([row[name] for row in known])) for name in names} if known else {}
 
 
 def recovery_step(steps: Array, far: Array, *, scored: bool) -> float:

@@ -5,8 +5,10 @@ Shapes: V evaluations, the first before any training; N seeds.
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,8 @@ BACK = 0.05  # FAR is back where it is at most so far below what it was before; 
 STRENGTHS = ("policy.retention.coefficient", "policy.retention.share")  # a method has one of them at most
 SHARES = ("far_before", "far_least", "close_end", "far_end", "full_end", "area")  # 0 to 1
 DIFFERENCES = ("forgetting", "area_gain")  # of them: -1 to 1
+ENVIRONMENT = "policy.environment."  # what the names of its settings begin with
+FACTS = ("score", "turns", "depth", "experience")  # of a game of NetHack, at its end
 TOTALS = ("environment_steps", "gradient_examples")
 
 Value = str | int | float | None
@@ -49,7 +53,8 @@ def finetune_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         scored = is_scored(row.first)
         compared = ends("forward_transfer", transfer, scored) | ends("area_gain", [a - b for a, b in plain], scored)
         found.append(_row(row, list(seeds.values())) | compared)
-    return found
+    names = dict.fromkeys(name for made in found for name in made)
+    return [{name: made.get(name) for name in names} for made in found]
 
 
 def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
@@ -57,6 +62,7 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     columns: dict[str, Value] = {
         **{name: getattr(run, name) for name in ("task", "method", "profile", "simulator", "version")},
         "variant": row.variant,
+        "environment": _environment(run.settings),
         "coefficient": next((run.settings[name] for name in STRENGTHS if name in run.settings), None),
         "seeds": len(measures),
         "recovered": sum(math.isfinite(each["recovery_step"]) for each in measures),
@@ -64,6 +70,13 @@ def _row(row: Row, measures: Sequence[Measures]) -> dict[str, Value]:
     for name in measures[0]:
         columns |= ends(name, [each[name] for each in measures if math.isfinite(each[name])], is_scored(run))
     return columns
+
+
+def _environment(settings: Mapping[str, Any]) -> str:
+    """The settings of the environment, as in "far_level=4 horizon=100"."""
+    own = {name: value for name, value in sorted(settings.items()) if name.startswith(ENVIRONMENT)}
+    words = (value if isinstance(value, str) else json.dumps(value).replace(", ", ",") for value in own.values())
+    return " ".join(f"{name.removeprefix(ENVIRONMENT)}={word}" for name, word in zip(own, words, strict=True))
 
 
 def measures_of(run: Run, row: Row) -> Measures:
@@ -92,9 +105,17 @@ def measures_of(run: Run, row: Row) -> Measures:
             "full_end": float(full[-LAST:].mean()),
             "area": float(full.mean()),
             **{name: float(logged[-1].get(name, 0.0)) for name in TOTALS},
+            **(_facts(logged, task.stages) if is_scored(run) else {}),  # type: ignore[attr-defined]
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
+
+
+def _facts(logged: Sequence[Mapping[str, float]], stages: Sequence[str]) -> Measures:
+    """Means of what games came to in the last evaluations, begun at each place."""
+    names = [f"{stage}_{fact}" for stage in stages for fact in FACTS]
+    known = [each for each in logged if names[0] in each][-LAST:]
+    return {name: float(np.mean([each[name] for each in known])) for name in names} if known else {}
 
 
 def _stages(content: bytes, task: Scored) -> tuple[list[int], dict[int, Array]]:
@@ -132,7 +153,7 @@ def is_scored(run: Run) -> bool:
 def ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
     """The columns of a measure with these values, one a seed: its mean and its interval, cut to what it can be."""
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
-    positive = name in SHARES or name == "recovery_step"
+    positive = name in SHARES or name == "recovery_step" or name.partition("_")[2] in FACTS
     least = 0.0 if positive else -1.0 if name in DIFFERENCES and not scored else -math.inf
     most = 1.0 if name in SHARES + DIFFERENCES and not scored else math.inf
     low, high = (end if math.isnan(end) else min(max(end, least), most) for end in (found.low, found.high))

@@ -101,13 +101,24 @@ class Game:
         return float(reward)
 
     def replay(self, keys: bytes) -> None:
-        """Press keys that do not end the game, and look at where they lead alone: several times as fast."""
+        """Press keys that do not end the game, and look at where they lead alone: several times as fast.
+
+        A `ValueError` for a key that NetHack does not know, and where the game ends.
+        """
+        if unknown := set(keys) - self.actions.keys():
+            raise ValueError(f"NetHack knows no key {min(unknown)}")
         engine = self._environment.nethack
         for key in keys[:-1]:
-            engine.step(key)
-        self.pressed += keys[:-1]
-        for key in keys[-1:]:
-            self.press(key)
+            _, ended = engine.step(key)
+            self.pressed.append(key)
+            if ended:
+                self.ended = True
+                break
+        else:
+            for key in keys[-1:]:
+                self.press(key)
+        if self.ended and keys:
+            raise ValueError(f"the game ends after {len(self.pressed)} keys")
 
     def _note(self) -> None:
         """Keep the facts; they are zero once a game has ended."""

@@ -82,7 +82,7 @@ class NetHackLite(StagedEnvironment):
             self._games.append(Game(fixed_moon_phase=self.fixed_moon_phase))
 
     def enter(self, rows: Rows) -> None:
-        """Draw the games that begin, and go to where they do."""
+        """Draw the games that begin, and go to where they do; a `UserError` for a recording that leads elsewhere."""
         if (self.stage[rows] == DEEP).any() and not self._prefixes:
             self._prefixes = prefixes(self.recording, self.far_level)
         self._begun[rows] += 1
@@ -147,10 +147,23 @@ class NetHackLite(StagedEnvironment):
         if self.stage[row] == START:
             game.begin(int(self.drawn[row]), self.level_seed)
         else:
-            prefix = self._prefixes[self.drawn[row]]
-            game.begin(prefix.seed)
-            game.replay(prefix.keys)
+            self._go_deep(game, self._prefixes[self.drawn[row]])
         self.seen[row] = game.observation()
+
+    def _go_deep(self, game: Game, prefix: Prefix) -> None:
+        """Begin a recorded game and press its first keys; a `UserError` if they do not lead to `far_level`."""
+        game.begin(prefix.seed)
+        try:
+            game.replay(prefix.keys)
+            if game.facts.depth < self.far_level:
+                raise ValueError(f"its keys lead to dungeon level {game.facts.depth}, not {self.far_level}")
+        except UserError:
+            raise
+        except ValueError as error:
+            raise UserError(
+                f"{prefix.path} is not the game that was recorded ({error}); "
+                f"to record it again, type: lamobench data record {self.recording} --force"
+            ) from None
 
     def _make_room(self) -> None:
         """Double the room for actions where an episode has filled it."""

@@ -134,8 +134,8 @@ _NETHACK = StagedTask(
     far=(1,),
     trained=(0, 1),
     horizon=10_000,
-    reference_scores=(0.0, 1579.0),
-    score_source="AutoAscend's mean score after 10,000 keys, in the 4 games of nethack-autoascend-small",
+    reference_scores=(0.0, 1377.0),
+    score_source="AutoAscend's mean score after 10,000 keys, in the 30 games of nethack-autoascend-pilot",
     simulator="nle",
     scored=True,
 )

@@ -24,7 +24,7 @@ INSTALL = (
 )
 NEEDS = ("numba", "nltk", "toolz", "cv2")
 INNER = Path("roots") / "autoascend" / "autoascend"
-SHA256 = "bbbc4a28907d584dd27c853fff2d056cae301023245b5d9dea7560b02b19f29b"  # of the paths and contents of its modules
+SHA256 = "bbbc4a28907d584dd27c853fff2d056cae301023245b5d9dea7560b02b19f29b"  # of the paths and contents of its files
 OBSERVED = (
     *("glyphs", "chars", "colors", "specials", "blstats", "message", "misc"),
     *("inv_glyphs", "inv_strs", "inv_letters", "inv_oclasses"),
@@ -117,9 +117,10 @@ def find() -> Path:
 
 
 def folder_hash(folder: Path) -> str:
-    """SHA-256 of the paths and contents of the modules in a folder."""
+    """SHA-256 of the paths and contents of the files in a folder, but for what Python compiles of them."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for path in sorted(files):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
         digest.update(content)

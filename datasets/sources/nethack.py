@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..environments.nethack_game import MOST_SEEDS
 from ..errors import UserError
 from ..file_checks import MB, check_regular_file
 from ..json_files import check_fields, from_fields, read_json
@@ -68,8 +69,11 @@ class Prefix:
 
     @cached_property
     def keys(self) -> bytes:
-        """The player's keys."""
-        return keys_of(self.path, self.opening + self.length)[self.opening :].tobytes()
+        """The player's keys; a `ValueError` if the recording has fewer of them."""
+        found = keys_of(self.path, self.opening + self.length)[self.opening :].tobytes()
+        if len(found) < self.length:
+            raise ValueError(f"it has {len(found)} of {self.length} keys")
+        return found
 
 
 def load_games(name: str) -> NetHackGames:
@@ -115,6 +119,8 @@ def _check(content: dict[str, Any], games: tuple[RecordedGame, ...], name: str) 
             raise ValueError(f"it names a file {game.file!r}")
         if min(game.opening, game.steps, *game.arrivals) < 0 or max(game.arrivals, default=0) > game.steps:
             raise ValueError(f"{game.file} has keys that can't be counted")
+        if not 0 <= game.seed < MOST_SEEDS:
+            raise ValueError(f"{game.file} has the seed {game.seed}; expected 0 to {MOST_SEEDS - 1}")
 
 
 def verify_games(name: str) -> NetHackGames:

@@ -13,6 +13,7 @@ import torch
 
 from lamobench.baselines.online.nethack_networks import RecurrentActor
 from lamobench.baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
+from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import track
 from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams, actions_of
 from lamobench.benchmark.finetune.config import FinetuneConfig
@@ -21,9 +22,11 @@ from lamobench.benchmark.finetune.measures import measure
 from lamobench.benchmark.finetune.recurrent_rounds import RecurrentRounds
 from lamobench.benchmark.finetune.remembered_games import remembered_games
 from lamobench.benchmark.finetune.resolve import methods_for, resolve
+from lamobench.benchmark.recompute.check import check_folder
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.scores.collect import read_finished
 from lamobench.datasets import nethack_recordings
+from lamobench.datasets.csv_text import read_csv
 from lamobench.datasets.environments.nethack_game import SPACES, Game
 from lamobench.datasets.environments.nethack_lite import DEEP, START
 from lamobench.datasets.errors import UserError
@@ -34,7 +37,7 @@ from lamobench.datasets.sources.nethack import game_files
 from lamobench.datasets.sources.ttyrec import ENDING, screens_of
 from lamobench.tests.benchmark.cut_short import StoppedError, assert_goes_on, rows_of
 from lamobench.tests.benchmark.finetune.conftest import train
-from lamobench.tests.datasets.environments.nethack import needs_nethack
+from lamobench.tests.datasets.environments.nethack import DESCENTS, needs_nethack
 
 needs_nethack()
 NAME = "nethack-wandering"
@@ -59,11 +62,12 @@ SETTINGS = {
 
 
 def wander(game: Game) -> str:
-    """Walk at random; the game tells that it was deep from the 20th key on, which is as good as being there."""
+    """Go down as the bot did, where it is known how, then walk at random."""
+    for key in DESCENTS.get(game._environment.get_seeds()[0], b""):
+        game.press(key)
     rng = np.random.default_rng(len(game.keys))
     for _ in range(100):
         game.press(int(rng.choice(np.frombuffer(b"hjklyubns", np.uint8))))
-    game.arrivals.append(20)
     game.quit()
     return "stopped"
 
@@ -71,7 +75,7 @@ def wander(game: Game) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def _recording(home: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(nethack_recordings.NETHACK_RECORDINGS, NAME, NetHackRecording(NAME, 2, 7, ""))
+        patch.setitem(nethack_recordings.NETHACK_RECORDINGS, NAME, NetHackRecording(NAME, 2, 1001, ""))
         patch.setattr(nethack, "cores", lambda: 1)
         patch.setattr(autoascend, "load", lambda: "")
         patch.setattr(autoascend, "play", wander)
@@ -103,10 +107,27 @@ def test_every_method_is_trained_and_measured(method: str, tmp_path: Path) -> No
         *last
     }
     assert last["start_depth"] >= 1
-    assert last["deep_turns"] > 10  # it began behind twenty keys
+    assert last["deep_depth"] > 1  # it began where the bot had gone down
     assert run.config.later_fields is not None
     assert run.config.policy["environment.fixed_moon_phase"] is True
     assert run.config.policy["environment.level_seed"] is None
+
+
+def test_a_row_tells_what_was_played_and_what_games_came_to(home: Path, tmp_path: Path) -> None:
+    run = read_finished(train(tiny(), tmp_path / "runs"))
+    grid = {"steps": 2, "evaluate_every": 1, "evaluation_episodes": 2}
+    (other,) = resolve(Wanted("grid-relay", ("scratch",), (0,), budget=grid))
+    train(other, tmp_path / "runs")  # has points of no kind
+    output = tmp_path / "out"
+    parse(["leaderboard", "--runs", str(tmp_path / "runs"), "--output", str(output), "--archive", "--no-figures"]).run()
+    relay, row = read_csv(output / "finetune.csv")
+    wanted = "far_level=2 fixed_moon_phase=true horizon=20 level_seed=null recording=nethack-wandering"
+    assert row["environment"] == wanted
+    logged = rows_of(run.folder)[-3:]  # two evaluations after the one before training
+    for name in ("start_score", "start_turns", "deep_depth", "deep_experience"):
+        assert float(row[name]) == pytest.approx(np.mean([each[name] for each in logged]), rel=1e-3)
+        assert relay[name] == ""
+    assert not [fault for checked in check_folder(output) for fault in checked.faults]
 
 
 def test_a_finished_policy_plays_games_that_it_was_not_evaluated_on(tmp_path: Path) -> None:
@@ -174,11 +195,12 @@ def test_what_is_kept_of_games_is_from_all_over_them_with_what_pi_star_remembers
     memory = remembered_games(training_actor, game_files(NAME), recipe, seed=0, far_level=1)
     assert len(memory) == 8
     assert memory.stages.tolist() == [DEEP] * 8  # all is as deep as the first level
-    assert (remembered_games(training_actor, game_files(NAME), recipe, 0, far_level=2).stages == START).all()
+    assert (remembered_games(training_actor, game_files(NAME), recipe, 0, far_level=3).stages == START).all()
     places = []
     for path in game_files(NAME):
-        ((screens, pressed),) = list(screens_of(path))
-        observations = torch.from_numpy(screens.observations())
+        screens, keys = zip(*screens_of(path), strict=True)
+        observations = torch.from_numpy(np.concatenate([part.observations() for part in screens]))
+        pressed = np.concatenate(keys)
         for row in range(len(memory)):
             for start in range(0, len(pressed) - 8, 8):
                 if torch.equal(observations[start : start + 8], memory.screens[row]):

@@ -10,7 +10,7 @@ from lamobench.datasets.environments import nethack_game
 from lamobench.datasets.environments.nethack_game import INSTALL, Game, keys
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
-from lamobench.tests.datasets.environments.nethack import needs_nethack
+from lamobench.tests.datasets.environments.nethack import DESCENTS, needs_nethack
 
 STEPS = 300
 ESCAPE = 27
@@ -88,6 +88,20 @@ def test_facts_are_those_before_the_end() -> None:
         game.press(key)
     assert game.ended
     assert game.facts.turns == 2  # NetHack shows zeros by now
+    game.close()
+
+
+@pytest.mark.parametrize(("seed", "arrivals"), [(1001, [444]), (1008, [590, 590, 590])])
+def test_a_game_counts_the_keys_before_each_dungeon_level(seed: int, arrivals: list[int]) -> None:
+    """The keys are those of a game that the bot played; in the second it fell three levels at once."""
+    needs_nethack()
+    game = Game()
+    game.begin(seed)
+    for key in DESCENTS[seed]:
+        assert game.arrivals == []
+        game.press(key)
+    assert game.arrivals == arrivals
+    assert game.facts.depth == len(arrivals) + 1
     game.close()
 
 

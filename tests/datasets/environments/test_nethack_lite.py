@@ -9,25 +9,29 @@ from lamobench.datasets.environments.nethack_screens import NAMES, numbers_in
 from lamobench.datasets.environments.staged_tasks import find_staged_task
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.sources.nethack import Prefix
-from lamobench.tests.datasets.environments.nethack import needs_nethack
+from lamobench.tests.datasets.environments.nethack import DESCENTS, needs_nethack
+from lamobench.tests.datasets.sources.test_ttyrec import on_level, write
 
 needs_nethack()
 SEEDS = np.array([11, 12, 13])
-TURN = NAMES.index("T")
+LEVEL = NAMES.index("Dlvl")
+
+
+def prefix_of(seed: int, keys: bytes) -> Prefix:
+    prefix = Prefix(seed, Path("recorded"), 0, len(keys))
+    vars(prefix)["keys"] = keys  # where the property keeps what it has read
+    return prefix
 
 
 def deeper(name: str, depth: int) -> list[Prefix]:
-    """Beginnings of two games, 20 turns of searching each: deep enough for a test."""
-    found = [Prefix(seed, Path(), 0, 20) for seed in (21, 22)]
-    for prefix in found:
-        vars(prefix)["keys"] = b"s" * 20  # where the property keeps what it has read
-    return found
+    """Beginnings of two games that lead to dungeon levels 2 and 4."""
+    return [prefix_of(seed, keys) for seed, keys in DESCENTS.items()]
 
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> NetHackLite:
     monkeypatch.setattr(nethack_lite, "prefixes", deeper)
-    return NetHackLite(horizon=40)
+    return NetHackLite(horizon=40, far_level=2)
 
 
 def walked(environment: NetHackLite, steps: int, seed: int = 0) -> list[np.ndarray]:
@@ -64,11 +68,32 @@ def test_an_episode_ends_with_its_time_or_with_its_game(environment: NetHackLite
 
 def test_far_begins_where_a_prefix_leads(environment: NetHackLite) -> None:
     seen = environment.reset(SEEDS, DEEP, only=True)
-    assert (numbers_in(seen)[:, TURN] > 10).all()  # a Monk is fast: several searches fit in a turn
+    levels = np.array([2, 4])[environment.drawn]
+    assert numbers_in(seen)[:, LEVEL].tolist() == environment.facts()[:, 2].tolist() == levels.tolist()
     assert environment.stage.tolist() == [DEEP] * 3
     assert set(environment.drawn) <= {0, 1}
     walked(environment, 40)
     assert environment.stage.tolist() == [DEEP] * 3  # episodes that follow begin there too
+
+
+def test_a_recording_that_leads_elsewhere_gets_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keys = DESCENTS[1001]
+    short = write(tmp_path / "1.ttyrec3.bz2", on_level(1, b"j"))
+    for prefix, line in (
+        (
+            prefix_of(1001, keys[:-1]),
+            r"its keys lead to dungeon level 1, not 2\); to record it again, type: lamobench data",
+        ),
+        (prefix_of(1002, keys), "its keys lead to dungeon level 1, not 2"),
+        (prefix_of(1001, keys + bytes([200])), "NetHack knows no key 200"),
+        (prefix_of(1001, b"#quit\ry" + keys), r"the game ends after \d+ keys"),
+        (prefix_of(1001, b"#quit\ry"), "the game ends after 7 keys"),
+        (Prefix(1001, short, 0, 9), "it has 1 of 9 keys"),
+        (Prefix(1001, tmp_path / "none", 0, 9), "none can't be read"),
+    ):
+        monkeypatch.setattr(nethack_lite, "prefixes", lambda name, depth, prefix=prefix: [prefix])
+        with pytest.raises(UserError, match=line):
+            NetHackLite(far_level=2).reset(SEEDS[:1], DEEP, only=True)
 
 
 @pytest.mark.parametrize("stage", [0, DEEP])
@@ -77,7 +102,7 @@ def test_games_go_on_where_they_were_left(environment: NetHackLite, stage: int) 
     walked(environment, 45, seed=1)
     state = environment.state_dict()
     after = walked(environment, 10, seed=2)
-    again = NetHackLite(horizon=40)
+    again = NetHackLite(horizon=40, far_level=2)
     again.load_state_dict(state)
     for here, there in zip(after, walked(again, 10, seed=2), strict=True):
         np.testing.assert_array_equal(here, there)

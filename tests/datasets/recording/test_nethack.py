@@ -95,6 +95,18 @@ def test_another_bot_in_its_place_is_not_run(monkeypatch: pytest.MonkeyPatch, tm
         autoascend.load()
 
 
+def test_the_bot_s_hash_is_of_every_file_that_could_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "agent.py").write_text("1")
+    before = autoascend.folder_hash(tmp_path)
+    compiled = tmp_path / "inner" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "agent.cpython-311.pyc").write_bytes(b"2")
+    assert autoascend.folder_hash(tmp_path) == before
+    (tmp_path / "inner" / "agent.so").write_bytes(b"3")  # which Python would load in the place of agent.py
+    assert autoascend.folder_hash(tmp_path) != before
+
+
 class Careless:
     """A bot that makes an error of its own."""
 

@@ -1,5 +1,7 @@
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,13 @@ def test_a_prefix_leads_to_the_first_step_on_a_level(folder: Path) -> None:
         prefixes(NAME, 9)
 
 
+def reseeded(index: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The index with another seed of its first game, and with the hash that belongs to it."""
+    games = [index["games"][0] | {"seed": seed}, index["games"][1]]
+    keys = "\n".join(f"{game['seed']} {game['keys']}" for game in games)
+    return {"games": games, "hash": hashlib.sha256(keys.encode()).hexdigest()}
+
+
 def test_what_is_absent_or_damaged_gets_a_line(folder: Path) -> None:
     with pytest.raises(UserError, match=r"to get it, type: lamobench data record nethack-autoascend$"):
         load_games("nethack-autoascend")
@@ -70,6 +79,8 @@ def test_what_is_absent_or_damaged_gets_a_line(folder: Path) -> None:
         ({"games": [{"file": "x"}]}, "it has no '"),
         ({"games": [index["games"][0] | {"opening": -1}, index["games"][1]]}, "keys that can't be counted"),
         ({"games": [index["games"][0] | {"arrivals": [99]}, index["games"][1]]}, "keys that can't be counted"),
+        (reseeded(index, -1), "has the seed -1; expected 0 to 2147483647"),
+        (reseeded(index, 2**70), "has the seed 1180591620717411303424; expected"),
     ):
         write_json(folder / "games.json", index | change)
         with pytest.raises(UserError, match=line) as caught:
