@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical
 from torch.nn import functional as F
 
 from ...baselines.online.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig, RecurrentRollout
@@ -142,9 +141,9 @@ class PlainAgent(nn.Module):
         columns = []
         for step in range(games.seen.shape[1]):
             output, cell = self._remember(games.seen[:, step], games.begins[:, step], output, cell)
-            policy = Categorical(logits=self.head(output))
-            chosen = policy.sample() if actions is None else actions[step]
-            columns.append((chosen, policy.log_prob(chosen), self.critic(output).squeeze(-1)))
+            policy = F.log_softmax(self.head(output), -1)
+            chosen = torch.multinomial(policy.exp(), 1)[:, 0] if actions is None else actions[step]
+            columns.append((chosen, policy.gather(1, chosen[:, None])[:, 0], self.critic(output).squeeze(-1)))
         return PlainRollout(*(torch.stack(column, 0) for column in zip(*columns, strict=True)))
 
     def update(self, rollout: PlainRollout, games: Games) -> tuple[float, float]:
@@ -164,12 +163,13 @@ class PlainAgent(nn.Module):
             taken, before, wanted, target = (
                 column.T[rows].flatten() for column in (rollout.actions, rollout.log_probs, advantages, returns)
             )
-            policy = Categorical(logits=logits)
+            policy = F.log_softmax(logits, -1)
             wanted = (wanted - wanted.mean()) / (wanted.std() + 1e-8)
-            ratio = (policy.log_prob(taken) - before).exp()
+            ratio = (policy.gather(1, taken[:, None])[:, 0] - before).exp()
             policy_loss = -torch.min(wanted * ratio, wanted * ratio.clamp(1 - c.clip, 1 + c.clip)).mean()
             value_loss = F.mse_loss(values, target)
-            loss = policy_loss + c.value_weight * value_loss - c.entropy_weight * policy.entropy().mean()
+            entropy = -(policy.exp() * policy).sum(-1).mean()
+            loss = policy_loss + c.value_weight * value_loss - c.entropy_weight * entropy
             self.optimizer.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(self.parameters(), c.gradient_clip)
