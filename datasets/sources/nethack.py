@@ -173,7 +173,8 @@ def _monks(log: Path) -> list[Path]:
     for line in log.read_text(encoding="latin-1").splitlines():
         facts = dict(part.split("=", 1) for part in line.split("\t") if "=" in part)
         name = facts.get("ttyrecname", "")
-        if MONK.items() <= facts.items() and name.endswith(ENDING) and name == Path(name).name:
+        begun = {fact: facts.get(f"{fact}0", facts.get(fact)) for fact in MONK}  # a Monk may have been converted since
+        if begun == MONK and name.endswith(ENDING) and name == Path(name).name:
             path = log.with_name(name)
             if path.is_file():
                 check_regular_file(path, MOST, log.parent)

@@ -15,7 +15,8 @@ from lamobench.baselines.online.nethack_networks import RecurrentActor
 from lamobench.baselines.online.recurrent_ppo import RecurrentPPO, RecurrentRollout
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.finetune import track
-from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams, actions_of
+from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
+from lamobench.benchmark.finetune.cloning import IGNORED, GameStreams, actions_of, imitate
 from lamobench.benchmark.finetune.config import FinetuneConfig
 from lamobench.benchmark.finetune.loop import Finetuning
 from lamobench.benchmark.finetune.measures import measure
@@ -139,7 +140,6 @@ def test_a_finished_policy_plays_games_that_it_was_not_evaluated_on(tmp_path: Pa
 
 def test_what_was_cloned_so_far_is_read_only_if_it_is_whole(tmp_path: Path) -> None:
     from lamobench.benchmark.finetune import cloning
-    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
 
     config = tiny()
     agent = build_agent(config, spec_of(build_environment(config)), 0)
@@ -190,6 +190,22 @@ def test_a_clone_is_examined_on_games_that_it_was_not_shown(tmp_path: Path) -> N
         tiny(pretraining__held_out=2)
 
 
+def test_cloning_comes_to_predict_the_keys() -> None:
+    """Random steps among nine keys: after a while these are known, and little else can be."""
+    config = tiny()
+    agent = build_agent(config, spec_of(build_environment(config)), 0)
+    assert isinstance(agent, RecurrentPPO)
+    streams = GameStreams(game_files(NAME), streams=4, steps=16, seed=0)
+    optimizer = torch.optim.Adam(agent.actor.parameters(), 1e-2)
+    states = agent.actor.first_states(4)
+    losses: list[torch.Tensor] = []
+    for _ in range(60):
+        states = imitate(agent, optimizer, streams.batch(), states, losses, gradient_clip=4.0)
+    first, last = torch.stack(losses[:5]).mean(), torch.stack(losses[-5:]).mean()
+    assert first > 3.5  # of 118 keys, by chance: 4.8
+    assert last < 3.0
+
+
 def test_what_is_kept_of_games_is_from_all_over_them_with_what_pi_star_remembers() -> None:
     training_actor, recipe = cloned_actor()
     memory = remembered_games(training_actor, game_files(NAME), recipe, seed=0, far_level=1)
@@ -218,8 +234,6 @@ def test_what_is_kept_of_games_is_from_all_over_them_with_what_pi_star_remembers
 
 
 def cloned_actor() -> tuple[RecurrentActor, Any]:
-    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
-
     config = tiny()
     actor = build_agent(config, spec_of(build_environment(config)), 0).actor
     assert isinstance(actor, RecurrentActor)
@@ -280,7 +294,6 @@ def rollout_sequences(seen: torch.Tensor, begins: torch.Tensor, states: torch.Te
 
 def test_cloning_that_was_stopped_goes_on_to_the_same_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lamobench.benchmark.finetune import cloning
-    from lamobench.benchmark.finetune.build import build_agent, build_environment, pretraining_of, spec_of
 
     monkeypatch.setattr(cloning, "SAVE_EVERY", 2)
     config = tiny(pretraining__updates=5)

@@ -138,3 +138,27 @@ def test_a_bot_that_fails_ends_its_game_by_quitting(monkeypatch: pytest.MonkeyPa
     assert game.ended
     assert game.pressed == b"s"
     game.close()
+
+
+@pytest.mark.parametrize(("keys", "end"), [(b"#quit\ry", "over"), (b"i\x1b" * 20, "no turn passed"), (b"s", "stopped")])
+def test_a_game_ends_when_it_is_over_or_no_turn_passes(keys: bytes, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_nethack()
+
+    class Bot(Careless):
+        def main(self) -> None:
+            for key in keys:
+                if self.seat.step(key)[2]:
+                    return
+
+    class Module:
+        Agent = Bot
+
+    monkeypatch.setattr(autoascend, "load", lambda: "bot")
+    monkeypatch.setattr(autoascend, "IDLE", 9)
+    monkeypatch.setitem(sys.modules, "bot.agent", Module)  # type: ignore[arg-type]
+    game = Game()
+    game.begin(5)
+    assert autoascend.play(game) == end
+    assert game.ended
+    assert len(game.pressed) == {"over": 7, "no turn passed": 9, "stopped": 1}[end]
+    game.close()

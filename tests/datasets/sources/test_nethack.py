@@ -101,10 +101,13 @@ def test_a_folder_as_nle_writes_it_has_the_monks_of_its_logs(tmp_path: Path) -> 
     inner = tmp_path / "nle_data" / "20200101"
     inner.mkdir(parents=True)
     rows = []
-    for number, role in enumerate(("Mon", "Val", "Mon")):
+    for number, (role, later) in enumerate((("Mon", ""), ("Val", ""), ("Mon", "\talign0=Neu"))):
         name = f"nle.1.{number}{ENDING}"
         write(inner / name, on_level(1, b"j"))
-        rows.append(f"version=3.6.6\trole={role}\trace=Hum\tgender=Mal\talign=Neu\tpoints=1\tttyrecname={name}")
+        end = "Law" if later else "Neu"  # the last was converted
+        rows.append(
+            f"version=3.6.6\trole={role}\trace=Hum\tgender=Mal\talign={end}{later}\tpoints=1\tttyrecname={name}"
+        )
     rows.append(rows[0].replace(f"nle.1.0{ENDING}", f"../../elsewhere{ENDING}"))
     rows.append("of another kind")
     (inner / "nle.1.xlogfile").write_text("\n".join(rows))
