@@ -16,7 +16,7 @@ from ...datasets.environments.staged_tasks import find_staged_task
 from ...datasets.trajectories import Array
 from ..scores.labels import label, method_order
 from ..scores.leaderboard import Group
-from ..scores.measured import about_intervals, columns, difference, percent, whole, with_interval
+from ..scores.measured import UNBOUNDED, about_intervals, columns, difference, percent, whole, with_interval
 from ..scores.places import Place, draw_places, place_of, rows_by_place
 from ..terminal import table_lines, wrapped
 from .config import ENVIRONMENT, RETENTION
@@ -95,7 +95,8 @@ def _row(group: Group, own: Mapping[int, Measures], methods: Mapping[str, Mappin
         row |= columns(name, [getattr(found, name) for found in own.values()], bounds_of(name, scored=scored))
     facts = [facts_at_end(run) for run in group.runs]
     for name in facts[0]:
-        row |= columns(name, [each[name] for each in facts], AT_LEAST_0)
+        bounds = UNBOUNDED if name.endswith("_score") else AT_LEAST_0  # points can be lost
+        row |= columns(name, [each[name] for each in facts], bounds)
     row["recovered"] = int(np.isfinite([found.recovery_step for found in own.values()]).sum())
     area = {seed: found.area for seed, found in own.items()}
     for name, (reference, compare) in COMPARED.items():

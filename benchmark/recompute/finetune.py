@@ -153,7 +153,7 @@ def is_scored(run: Run) -> bool:
 def ends(name: str, values: Sequence[float], scored: bool) -> dict[str, Value]:
     """The columns of a measure with these values, one a seed: its mean and its interval, cut to what it can be."""
     found = over_tasks({name: np.asarray(values)}, "mean") if values else Estimate()
-    positive = name in SHARES or name == "recovery_step" or name.partition("_")[2] in FACTS
+    positive = name in SHARES or name == "recovery_step" or name.partition("_")[2] in FACTS[1:]  # points can be lost
     least = 0.0 if positive else -1.0 if name in DIFFERENCES and not scored else -math.inf
     most = 1.0 if name in SHARES + DIFFERENCES and not scored else math.inf
     low, high = (end if math.isnan(end) else min(max(end, least), most) for end in (found.low, found.high))

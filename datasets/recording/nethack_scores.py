@@ -43,10 +43,16 @@ def scores_after(recording: NetHackGames, counts: Sequence[int]) -> NDArray[np.i
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print a line for each count of keys."""
-    name, *numbers = arguments
+    """Print a line for each count of keys; for what can't be counted, or is no recording, one that says so."""
+    name, *numbers = arguments or [""]
+    if not numbers or not all(number.isdecimal() and int(number) for number in numbers):
+        raise SystemExit(f"{numbers or 'nothing'} is no count of keys; type e.g.: nethack-autoascend-pilot 5000 10000")
     counts = sorted(map(int, numbers))
-    for count, mean in zip(counts, scores_after(verify_games(name), counts).mean(0), strict=True):
+    try:
+        scores = scores_after(verify_games(name), counts)
+    except UserError as error:
+        raise SystemExit(str(error)) from None
+    for count, mean in zip(counts, scores.mean(0), strict=True):
         print(f"{count} keys: {mean:.1f}")
 
 

@@ -53,6 +53,21 @@ def test_scores_are_those_that_a_game_had_when_it_was_played(capsys: pytest.Capt
     assert capsys.readouterr().out == f"300 keys: {means[1]:.1f}\n500 keys: {means[2]:.1f}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "nothing is no count of keys"),
+        ([NAME, "0"], "is no count of keys"),
+        ([NAME, "-5"], "is no count of keys"),
+        (["elsewhere", "5"], "elsewhere"),
+        ([NAME, "5"], "to get it, type: lamobench data record nethack-two"),
+    ],
+)
+def test_what_can_t_be_scored_gets_a_line(arguments: list[str], line: str) -> None:
+    with pytest.raises(SystemExit, match=line):
+        nethack_scores.main(arguments)
+
+
 def test_a_game_that_is_not_whole_gets_a_line() -> None:
     recording = record_games(NAME)
     longer = replace(recording, games=(replace(recording.games[0], steps=5000),))
