@@ -6,7 +6,6 @@ from itertools import groupby
 
 import numpy as np
 
-from ...datasets.games.families import STORY
 from .build import split_games
 from .config import TextConfig
 from .evaluation import EVALUATION, Chooser, Played, Sitting, play_side_by_side
@@ -39,7 +38,5 @@ def examine(choose: Chooser, config: TextConfig, evaluation: int, parts: Sequenc
 
 
 def _side_by_side(config: TextConfig, parts: Sequence[int]) -> list[list[int]]:
-    """The parts in groups whose games can all be open at a time: the views of a split; of stories, one."""
-    if config.game_task.family.engine is STORY:  # each of its games is a process
-        return [[part] for part in parts]
+    """The parts in groups whose games can all be open at a time: the views of a split."""
     return [list(group) for _, group in groupby(parts, lambda part: config.views[part][0])]

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ...datasets.errors import UserError
-from ...datasets.games.families import make_games
+from ...datasets.games.families import game_names
 from ...datasets.games.players import Episode
 from ...datasets.games.recordings import Recording, load
 from ...datasets.games.tasks import GameTask
@@ -23,7 +23,10 @@ def recording_of(task: GameTask, policy: Mapping[str, Any]) -> Recording:
 
 
 def recorded_episodes(config: TextConfig) -> list[Episode]:
-    """The recorded episodes of the games that a run's task has; a `UserError` if they are others than it began with."""
+    """The recorded episodes of the games that a run's task has.
+
+    A `UserError` if the recording is another than the run began with, or has none of these games.
+    """
     task = config.game_task
     recording = recording_of(task, config.policy)
     if recording.sha256 != config.dataset_hash:
@@ -31,8 +34,14 @@ def recorded_episodes(config: TextConfig) -> list[Episode]:
             f"'{recording.name}' holds other games than run {config.id} began with; put those back: "
             f"lamobench data record {recording.name} --force"
         )
-    known = {game.name for game in make_games(task.family.name, "train", task.games)}
-    return [episode for episode in recording.episodes if episode.game in known]
+    known = set(game_names(task.family.name, "train", task.games))
+    episodes = [episode for episode in recording.episodes if episode.game in known]
+    if not episodes:
+        raise UserError(
+            f"'{recording.name}' has no episode of the {task.games} games that {task.name} learns from; "
+            f"to make it again, type: lamobench data record {recording.name} --force"
+        )
+    return episodes
 
 
 class RecordedGames:

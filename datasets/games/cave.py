@@ -6,7 +6,7 @@ that name what is there: one word for each way out, and what can be done with ea
 
 from . import cave_words
 from .families import Family
-from .game import Scene
+from .game import NOT_BEGUN, Scene
 
 GIVEN = 36  # points of a game in which nothing was done yet
 # The most that can be won: in all, and by the shipped walkthrough in the first 40 of its 266 moves.
@@ -33,7 +33,7 @@ class Cave:
         self.seed = seed
         self.move_limit = move_limit
         self.maximum = maximum
-        self.scene = self.reset()
+        self.scene = NOT_BEGUN
 
     def reset(self) -> Scene:
         """Begin anew; returns the first scene."""
@@ -59,7 +59,7 @@ class Cave:
 
     def expert(self) -> int | None:
         """The next command of the walkthrough, as long as nothing else was done."""
-        if not self.ahead or self.scene.over:
+        if self.scene.over or not self.ahead:
             return None
         wanted = cave_words.meaning(self.game, self.ahead[0].split())
         meanings = [cave_words.meaning(self.game, self.words[command]) for command in self.scene.commands]

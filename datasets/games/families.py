@@ -106,8 +106,17 @@ def make_games(name: str, split: str, count: int) -> "list[Game]":
     if line := missing(name):
         raise UserError(line)
     module = importlib.import_module(f".{family.engine.module}", __package__)
-    own = TUNING if family.tuning else split
-    return [module.make(family, own, number) for number in range(count)]
+    return [module.make(family, _own_split(family, split), number) for number in range(count)]
+
+
+def game_names(name: str, split: str, count: int) -> list[str]:
+    """The names of the games that `make_games` makes, whether or not they can be played here."""
+    family = find_family(name)
+    return [f"{family.name}/{_own_split(family, split)}/{number}" for number in range(count)]
+
+
+def _own_split(family: Family, split: str) -> str:
+    return TUNING if family.tuning else split
 
 
 def missing(name: str) -> str:

@@ -58,6 +58,11 @@ class Stories:
         text = self.frotz.step(command)[0]
         return self._moment(game, text)
 
+    def forget(self, game: int) -> None:
+        """Drop a game, whether or not it was begun."""
+        self.states.pop(game, None)
+        self.scores.pop(game, None)
+
     def _moment(self, game: int, text: str) -> dict[str, Any]:
         feedback = plain(text)
         state = self.states[game] = self.frotz.get_state()
@@ -134,6 +139,8 @@ def main() -> None:
     stories = Stories(sys.argv[1])
     for line in sys.stdin:
         asked = json.loads(line)
+        for game in asked["forget"]:
+            stories.forget(game)
         moment = stories.step(*asked["step"]) if "step" in asked else stories.reset(*asked["reset"])
         answers.write(f"{json.dumps(moment)}\n")
         answers.flush()

@@ -23,6 +23,10 @@ class Scene:
     own_score: float | None = None  # the game's own, from 0 to 1, where `score` counts something else
 
 
+# Where a game may stand before its first `reset`: it takes no command.
+NOT_BEGUN = Scene("", "", (), 0.0, 0.0, 0, over=True, won=False)
+
+
 class Game(Protocol):
     """One game that can be played again and again.
 

@@ -15,13 +15,14 @@ from ..errors import UserError, choose
 from ..file_checks import MB
 from ..json_files import check_fields, read_json
 from ..storage import home, plain_disk_errors, write_text
-from .families import RECORDINGS, Family, find_family, make_games
+from .families import RECORDINGS, Family, find_family, game_names, make_games
 from .game import Scene
 from .players import Episode, play_episode
 
 FORMAT = 1
 FEWEST = 12  # episodes, of players that never play the same game alike
 MOST = 64 * MB  # of a file
+MOST_POINTS = 1000  # of a game, and of what it takes away: Colossal Cave has 350
 FIELDS = {"format": int, "name": str, "texts": list[str], "episodes": list[dict], "sha256": str}  # type: ignore[type-arg]
 EPISODE = {"game": str, "maximum": float, "moves": list[list], "end": list}  # type: ignore[type-arg]
 OWN = "own_scores"  # of an episode's scenes; left out, and in no hash, where games have no score of their own
@@ -78,11 +79,17 @@ def load(name: str) -> Recording:
         found = content.pop("sha256")
         if content["format"] != FORMAT or content["name"] != name or _hash(content) != found:
             raise ValueError("its content has changed")
-        return Recording(name, tuple(_unpacked(content)), found)
+        return Recording(name, tuple(_unpacked(content, _names(name))), found)
     except (ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"{path} is damaged ({error}); to make it again, type: lamobench data record {name} --force"
         ) from None
+
+
+def _names(name: str) -> set[str]:
+    """The names of the games that a recording may have."""
+    family, _ = RECORDINGS[name]
+    return set(game_names(family, "train", find_family(family).games["train"]))
 
 
 def verify_games(names: Sequence[str]) -> list[dict[str, str]]:
@@ -213,18 +220,37 @@ def _own_scores(episode: Episode) -> dict[str, list[float]]:
     return {OWN: scores} if scores else {}
 
 
-def _unpacked(content: dict[str, Any]) -> Iterator[Episode]:
+def _unpacked(content: dict[str, Any], names: set[str]) -> Iterator[Episode]:
+    """The episodes of a file, all of them checked; `names` are those of the games that it may have."""
     if not content["episodes"]:
         raise ValueError("it holds no episodes")
     for packed in content["episodes"]:
-        check_fields(packed, EPISODE, {OWN: list[float]})
-        if packed["maximum"] <= 0:
-            raise ValueError(f"a game's maximum is {packed['maximum']}")
+        _check_episode(packed, names)
         scenes = tuple(_scenes(packed, content["texts"]))
-        chosen = tuple(row[-1] for row in packed["moves"])
-        if any(not 0 <= index < len(scene.commands) for scene, index in zip(scenes, chosen, strict=False)):
-            raise ValueError("a command was given that there was not")
+        moves = zip(scenes, packed["moves"], strict=False)  # there is one scene more
+        chosen = tuple([_number(row[-1], len(scene.commands), "command") for scene, row in moves])
         yield Episode(packed["game"], scenes, chosen)
+
+
+def _check_episode(packed: Any, names: set[str]) -> None:
+    """Raise a `ValueError` for an episode that no game of these names can have."""
+    check_fields(packed, EPISODE, {OWN: list[float]})
+    if packed["game"] not in names:
+        raise ValueError(f"'{packed['game'][:80]}' is none of its games, such as '{min(names)}'")
+    if not 1 <= packed["maximum"] <= MOST_POINTS:
+        raise ValueError(f"a game's maximum is {packed['maximum']}, expected 1 to {MOST_POINTS}")
+    if not packed["moves"]:
+        raise ValueError("an episode has no moves")
+    if OWN in packed and len(packed[OWN]) != len(packed["moves"]) + 1:
+        scores = count(len(packed[OWN]), "own score")
+        raise ValueError(f"an episode of {count(len(packed['moves']), 'move')} has {scores}")
+
+
+def _number(value: Any, end: int, kind: str) -> int:
+    """The value, if it is a number from 0 to `end` - 1, of things of a kind."""
+    if type(value) is not int or not 0 <= value < end:
+        raise ValueError(f"{str(value)[:80]!r} is the number of no {kind}, of which there are {end}")
+    return value
 
 
 def _scenes(packed: dict[str, Any], texts: Sequence[str]) -> Iterator[Scene]:
@@ -233,12 +259,14 @@ def _scenes(packed: dict[str, Any], texts: Sequence[str]) -> Iterator[Scene]:
     last = len(rows) - 1
     own = packed.get(OWN, [None] * len(rows))
     for moves, (observation, inventory, commands, score, won) in enumerate(rows):
-        if not isinstance(score, int | float):
-            raise ValueError(f"a score is {str(score)[:80]!r}")
+        if type(score) not in (int, float) or not -MOST_POINTS <= score <= packed["maximum"]:
+            raise ValueError(f"a score is {str(score)[:80]!r} of {packed['maximum']}")
+        if moves == last and type(won) is not bool:
+            raise ValueError(f"whether a game was won is {str(won)[:80]!r}, expected true or false")
         yield Scene(
-            observation=texts[observation],
-            inventory=texts[inventory],
-            commands=tuple(texts[number] for number in commands),
+            observation=texts[_number(observation, len(texts), "text")],
+            inventory=texts[_number(inventory, len(texts), "text")],
+            commands=tuple([texts[_number(number, len(texts), "text")] for number in commands]),
             score=score,
             maximum=packed["maximum"],
             moves=moves,

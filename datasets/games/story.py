@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+import weakref
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 from ..errors import UserError
 from . import frotz
 from .families import Family
-from .game import Scene
+from .game import NOT_BEGUN, Scene
 from .stories import read_story, story_path
 
 FIRST_SEED = {"train": 1, "valid": 6}  # of chance
@@ -43,7 +44,8 @@ class Story:
         self.number = next(_numbers)
         self.seed = seed
         self.move_limit = move_limit
-        self.scene = self.reset()
+        self.scene = NOT_BEGUN
+        weakref.finalize(self, self.player.gone.append, self.number).atexit = False
 
     def reset(self) -> Scene:
         """Begin anew; returns the first scene."""
@@ -64,14 +66,15 @@ class Story:
             raise UserError(
                 f"{self.player.path} tells no score, and so there is nothing to learn from; give another story"
             )
-        won = moment["score"] >= moment["maximum"]
+        score = min(moment["score"], moment["maximum"])  # some stories pay more than the maximum that they tell
+        won = score == moment["maximum"]
         over = moment["over"] or won or moves >= self.move_limit
         feedback = moment["told"]
         self.scene = Scene(
             observation=feedback if moment["look"] in feedback else f"{feedback} {moment['look']}",
             inventory=moment["inventory"] or NOTHING,
             commands=() if over else tuple(moment["commands"]),
-            score=moment["score"],
+            score=score,
             maximum=moment["maximum"],
             moves=moves,
             over=over,
@@ -87,6 +90,7 @@ class Player:
         """Start the process; a `UserError`, before any of it is run, if the file is no story."""
         read_story(path, path.parent)
         self.path = path
+        self.gone: list[int] = []  # numbers of games that are no longer used, and that the process does not know of yet
         self.process = subprocess.Popen(
             [sys.executable, "-P", frotz.__file__, str(path)],
             stdin=subprocess.PIPE,
@@ -100,8 +104,9 @@ class Player:
         assert self.process.stdout is not None
         ready = True
         answer = b""
+        gone = [self.gone.pop() for _ in range(len(self.gone))]
         with suppress(BrokenPipeError):
-            self.process.stdin.write(f"{json.dumps({request: values})}\n".encode())
+            self.process.stdin.write(f"{json.dumps({request: values, 'forget': gone})}\n".encode())
             self.process.stdin.flush()
             ready = bool(select.select([self.process.stdout], [], [], SECONDS)[0])
             answer = self.process.stdout.readline() if ready else b""

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..json_files import read_json
 from .families import Family
-from .game import Scene
-from .twc_java import new_engine
+from .game import NOT_BEGUN, Scene
+from .twc_java import Engine
 
 SIZES = {"easy": (1, 1), "medium": (1, 3), "hard": (2, 4)}  # rooms and things; four are the most that the game allows
 # Its folds have no new games of the things of training: those are other seeds of the training fold.
@@ -40,6 +40,18 @@ def seeds(level: str) -> dict[str, list[int]]:
     return found
 
 
+@lru_cache
+def right_places(fold: str) -> dict[str, tuple[str, ...]]:
+    """The right places of each thing of a fold, by the game's own table.
+
+    A place that it spells otherwise than the game's texts, such as "nightstand", is never right to the game.
+    """
+    import textworld_express.constants
+
+    folds = read_json(Path(textworld_express.constants.BASEPATH) / "twc_objects.folds.json")
+    return {name: tuple(thing["locations"]) for name, thing in folds[fold].items()}
+
+
 class Twc:
     """One game; it obeys `game.Game`."""
 
@@ -50,20 +62,20 @@ class Twc:
         self.seed = seed
         self.move_limit = move_limit
         options = f"numLocations={rooms},numItemsToPutAway={self.things},includeDoors=0,limitInventorySize=0"
-        self.engine = new_engine("twc", options)
-        self.right = _right_places(fold)
-        self.scene = self.reset()
+        self.engine = Engine("twc", options)
+        self.right = right_places(fold)
+        self.scene = NOT_BEGUN
 
     def reset(self) -> Scene:
         """Begin anew; returns the first scene."""
         self.looks: dict[str, str] = {}  # the last look of each room
-        return self._read(self.engine.generateNewGameJSON(self.seed, self.fold, False), 0)
+        return self._read(self.engine.begin(self.seed, self.fold), 0)
 
     def step(self, index: int) -> Scene:
         """Give a command; returns the next scene. An `IndexError` for one that there is not."""
         if not 0 <= index < len(self.scene.commands):
             raise IndexError(f"{self.name} has no command {index} now")
-        return self._read(self.engine.stepJSON(self.scene.commands[index]), self.scene.moves + 1)
+        return self._read(self.engine.give(self.scene.commands[index]), self.scene.moves + 1)
 
     def _read(self, answer: str, moves: int) -> Scene:
         """The scene that the engine's answer tells."""
@@ -90,6 +102,8 @@ class Twc:
     def expert(self) -> int | None:
         """Put down what belongs here, take what does not, else look for more in other rooms and behind doors."""
         commands = self.scene.commands
+        if not commands:
+            return None
         for command in (*self._work(), *self._ways(), *(c for c in commands if c.startswith("open "))):
             if command in commands:
                 return commands.index(command)
@@ -119,6 +133,19 @@ class Twc:
             look = self.looks.get(room)
             if look is None or _misplaced(look, self.right) or any(_has(look, place) for place in wanted):
                 yield reached[room]
+
+
+def taken(game: Twc) -> set[str]:
+    """The things that its expert takes to the end: all that lie in a wrong place. The game begins anew."""
+    scene = game.reset()
+    found = set()
+    while not scene.over and (choice := game.expert()) is not None:
+        verb, _, thing = scene.commands[choice].partition(" ")
+        if verb == "take":
+            found.add(thing)
+        scene = game.step(choice)
+    game.reset()
+    return found
 
 
 def _plain(text: str) -> str:
@@ -155,15 +182,3 @@ def _misplaced(look: str, right: dict[str, tuple[str, ...]]) -> list[str]:
         elif (alone := ALONE.search(sentence)) and alone["thing"] in right:
             found.append(alone["thing"])
     return found
-
-
-@lru_cache
-def _right_places(fold: str) -> dict[str, tuple[str, ...]]:
-    """The right places of each thing of a fold, by the game's own table.
-
-    A place that it spells otherwise than the game's texts, such as "nightstand", is never right to the game.
-    """
-    import textworld_express.constants
-
-    folds = read_json(Path(textworld_express.constants.BASEPATH) / "twc_objects.folds.json")
-    return {name: tuple(thing["locations"]) for name, thing in folds[fold].items()}

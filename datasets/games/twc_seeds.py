@@ -25,7 +25,7 @@ Opening = tuple[str, str, tuple[str, ...]]
 
 def opening(level: str, fold: str, seed: int) -> Opening:
     """All that is read of a game before the first move."""
-    scene = Twc("", level, fold, seed, 1).scene
+    scene = Twc("", level, fold, seed, 1).reset()
     return scene.observation, scene.inventory, scene.commands
 
 

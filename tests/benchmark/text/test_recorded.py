@@ -20,7 +20,7 @@ from lamobench.benchmark.text.recorded import recorded_episodes
 from lamobench.benchmark.text.resolve import listed_methods, resolve
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.games.families import FAMILIES
-from lamobench.datasets.games.recordings import path_of, record
+from lamobench.datasets.games.recordings import _hash, path_of, record
 from lamobench.tests.benchmark.cut_short import assert_goes_on
 from lamobench.tests.benchmark.text.conftest import train
 
@@ -142,3 +142,22 @@ def test_a_recording_that_changed_is_refused(cloning: Tiny, tmp_path: Path) -> N
     finally:
         path.write_text(content)
     assert json.loads(content)["name"] == "tidy-easy-mixed"
+
+
+def test_a_recording_without_games_of_the_task_is_refused(cloning: Tiny, tmp_path: Path) -> None:
+    """A right hash, and episodes of other games of the family than the first five."""
+    path = path_of("tidy-easy-mixed")
+    before = path.read_text()
+    content = json.loads(before)
+    others = [f"tidy-easy/train/{number}" for number in range(5, 40)]
+    content["episodes"] = [episode for episode in content["episodes"] if episode["game"] in others]
+    del content["sha256"]
+    path.write_text(json.dumps(content | {"sha256": _hash(content)}))
+    line = (
+        "'tidy-easy-mixed' has no episode of the 5 games that tidy-easy learns from; to make it again, type: lamobench"
+    )
+    try:
+        with pytest.raises(UserError, match=line):
+            Learning(cloning("text-bc-hash"), tmp_path, lambda *_: None)
+    finally:
+        path.write_text(before)

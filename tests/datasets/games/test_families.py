@@ -20,6 +20,7 @@ from lamobench.datasets.games.families import (
     TUNING_GAMES,
     describe,
     find_family,
+    game_names,
     make_games,
     missing,
 )
@@ -55,14 +56,14 @@ def check(scene: Scene, move_limit: int) -> None:
     assert scene.moves <= move_limit
     assert scene.over or scene.moves < move_limit
     assert not scene.won or scene.over
+    assert scene.own_score is None or 0.0 <= scene.own_score <= 1.0
 
 
-@pytest.mark.parametrize(("name", "split"), EVERY)
-def test_a_game_obeys_the_contract(name: str, split: str) -> None:
-    at_hand(name)
+def check_contract(name: str, split: str) -> None:
+    """Two games of a split, played at random and again; of stories too (`test_stories.py`)."""
     limit = find_family(name).move_limit
     for game in make_games(name, split, min(2, find_family(name).games[split])):
-        assert game.name.startswith(f"{name}/{split}/")
+        assert game.name in game_names(name, split, 2)
         first = game.reset()
         check(first, limit)
         assert (first.moves, first.over, first.won) == (0, False, False)
@@ -77,6 +78,27 @@ def test_a_game_obeys_the_contract(name: str, split: str) -> None:
         with pytest.raises(IndexError):
             game.step(len(first.commands))
         assert [game.step(index) for index, _ in played] == [scene for _, scene in played]
+
+
+@pytest.mark.parametrize(("name", "split"), EVERY)
+def test_a_game_obeys_the_contract(name: str, split: str) -> None:
+    at_hand(name)
+    check_contract(name, split)
+
+
+@pytest.mark.parametrize("name", ["tidy-easy", "twc-easy", "cave-start", "tidy-easy-tuning", "cave-start-tuning"])
+def test_names_of_games_are_known_without_making_them(name: str) -> None:
+    at_hand(name)
+    assert game_names(name, "train", 3) == [game.name for game in make_games(name, "train", 3)]
+
+
+@pytest.mark.parametrize("name", ["twc-easy", "cave-start"])
+def test_a_game_that_did_not_begin_takes_no_command(name: str) -> None:
+    at_hand(name)
+    (game,) = make_games(name, "train", 1)
+    assert game.expert() is None
+    with pytest.raises(IndexError):
+        game.step(0)
 
 
 @pytest.mark.parametrize(("name", "split"), EVERY)

@@ -155,15 +155,37 @@ def test_a_damaged_file_gets_one_line(change: object, line: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda episode: episode["moves"][0].__setitem__(0, 10**9), "out of range"),
-        (lambda episode: episode["moves"][0].__setitem__(0, -(10**9)), "out of range"),
+        (lambda episode: episode["moves"][0].__setitem__(0, 10**9), "'1000000000' is the number of no text"),
+        (lambda episode: episode["moves"][0].__setitem__(0, -1), "'-1' is the number of no text"),
+        (lambda episode: episode["moves"][0].__setitem__(1, -1), "'-1' is the number of no text"),
+        (lambda episode: episode["moves"][0].__setitem__(1, 0.0), "'0.0' is the number of no text"),
+        (lambda episode: episode["moves"][0].__setitem__(1, True), "'True' is the number of no text"),
+        (lambda episode: episode["moves"][0][2].__setitem__(0, -1), "'-1' is the number of no text"),
         (lambda episode: episode["moves"][0].__setitem__(2, 5), "not iterable"),
         (lambda episode: episode["moves"][0].__setitem__(3, "many"), "a score is 'many'"),
-        (lambda episode: episode["moves"][0].__setitem__(4, 999), "a command was given that there was not"),
-        (lambda episode: episode["moves"][0].__setitem__(4, -1), "a command was given that there was not"),
-        (lambda episode: episode["moves"][0].__setitem__(4, "a"), "not supported"),
-        (lambda episode: episode.__setitem__("maximum", 0), "a game's maximum is 0"),
+        (lambda episode: episode["moves"][0].__setitem__(3, 2.0), "a score is '2.0' of 1.0"),
+        (lambda episode: episode["moves"][0].__setitem__(3, -1e9), "a score is '-1000000000.0' of 1.0"),
+        (lambda episode: episode["moves"][0].__setitem__(3, True), "a score is 'True'"),
+        (lambda episode: episode["moves"][0].__setitem__(4, 999), "'999' is the number of no command, of which there"),
+        (lambda episode: episode["moves"][0].__setitem__(4, -1), "'-1' is the number of no command"),
+        (lambda episode: episode["moves"][0].__setitem__(4, 0.5), "'0.5' is the number of no command"),
+        (lambda episode: episode["moves"][0].__setitem__(4, True), "'True' is the number of no command"),
+        (lambda episode: episode["moves"][0].__setitem__(4, "a"), "'a' is the number of no command"),
+        (lambda episode: episode.__setitem__("maximum", 0), "a game's maximum is 0, expected 1 to 1000"),
+        (lambda episode: episode.__setitem__("maximum", 1e-320), "a game's maximum is 1e-320, expected 1 to 1000"),
+        (lambda episode: episode.__setitem__("maximum", 1e308), r"a game's maximum is 1e\+308, expected 1 to 1000"),
         (lambda episode: episode.__setitem__("end", [1]), "not enough values"),
+        (lambda episode: episode["end"].__setitem__(3, 1.5), "a score is '1.5' of 1.0"),
+        (lambda episode: episode["end"].__setitem__(4, "x"), "whether a game was won is 'x', expected true or false"),
+        (lambda episode: episode["end"].__setitem__(4, 1), "whether a game was won is '1', expected true or false"),
+        (lambda episode: episode.__setitem__("moves", []), "an episode has no moves"),
+        (
+            lambda episode: episode.__setitem__("game", "tidy-easy/train/40"),
+            "'tidy-easy/train/40' is none of its games, such as 'tidy-easy/train/0'",
+        ),
+        (lambda episode: episode.__setitem__("game", "tidy-hard/train/0"), "'tidy-hard/train/0' is none of its games"),
+        (lambda episode: episode.__setitem__("own_scores", [0.5]), "an episode of 2 moves has 1 own score"),
+        (lambda episode: episode.__setitem__("own_scores", [0.5] * 4), "an episode of 2 moves has 4 own scores"),
     ],
 )
 def test_what_no_game_can_be_gets_one_line(change: Callable[[dict[str, Any]], None], line: str) -> None:
@@ -174,6 +196,14 @@ def test_what_no_game_can_be_gets_one_line(change: Callable[[dict[str, Any]], No
     with pytest.raises(UserError, match=f"is damaged .*{line}"):
         load(name)
     assert next(row for row in status() if row["dataset"] == name)["state"] == "damaged"
+
+
+def test_points_below_zero_are_read() -> None:
+    """Colossal Cave takes points for what it says, such as for hints."""
+    name = "tidy-easy-expert"
+    record(name)
+    _rewrite(name, lambda content: content["episodes"][0]["moves"][0].__setitem__(3, -5))
+    assert load(name).episodes[0].scenes[0].score == -5
 
 
 def test_a_recording_without_episodes_gets_one_line() -> None:

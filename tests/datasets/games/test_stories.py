@@ -1,6 +1,7 @@
 """Story files of the user's own: what is refused before it is run, and how the rest is played."""
 
 import importlib.util
+import json
 import os
 import select
 import shutil
@@ -16,11 +17,12 @@ from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.runs.tracks import Wanted, track_of
 from lamobench.benchmark.text.resolve import resolve
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.games import story
+from lamobench.datasets.games import frotz, story
 from lamobench.datasets.games.families import SPLITS, find_family, make_games, missing
 from lamobench.datasets.games.frotz import SCORE, plain
 from lamobench.datasets.games.game import Game, Scene
 from lamobench.datasets.games.stories import MOST, import_story, read_story, remove_story, story_hash, story_path
+from lamobench.tests.datasets.games.test_families import check_contract
 
 STORIES = Path(__file__).parent / "stories"
 FOUR_ROOMS = STORIES / "four_rooms.z5"
@@ -81,6 +83,20 @@ def test_the_way_to_all_points() -> None:
 
 
 @pytest.mark.usefixtures("jericho")
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_story_obeys_the_contract_of_games(split: str) -> None:
+    check_contract(NAME, split)
+
+
+@pytest.mark.usefixtures("jericho")
+def test_a_point_is_paid_once() -> None:
+    """A command that opens the chest on its way, which the story does twice."""
+    (game,) = make_games(NAME, "train", 1)
+    *_, last = played(game, *GOLD[:-1], "put key in chest")
+    assert (last.score, last.maximum, last.won) == (3, 3, True)
+
+
+@pytest.mark.usefixtures("jericho")
 def test_games_of_a_story_are_played_side_by_side() -> None:
     first, second = make_games(NAME, "train", 2)
     alone = played(first, *GOLD)
@@ -100,6 +116,17 @@ def test_a_game_ends_at_its_last_move(monkeypatch: pytest.MonkeyPatch) -> None:
     assert game.name == f"{NAME}/valid/0"
     (*_, last) = played(game, "wait", "wait")
     assert (last.over, last.won, last.commands) == (True, False, ())
+
+
+@pytest.mark.usefixtures("jericho")
+@pytest.mark.filterwarnings("ignore:Game .* is not fully supported")
+def test_a_game_that_is_forgotten_leaves_nothing() -> None:
+    stories = frotz.Stories(str(FOUR_ROOMS))
+    for game in (0, 1):
+        stories.reset(game, 1)
+    stories.forget(0)
+    stories.forget(7)  # which was never begun
+    assert (set(stories.states), set(stories.scores)) == ({1}, {1})
 
 
 @pytest.mark.usefixtures("jericho")
@@ -185,16 +212,44 @@ def test_a_story_that_crashes_or_hangs_is_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(story.frotz, "__file__", str(program))
     program.write_text("import os, sys\nsys.stdin.readline()\nos.abort()\n")
     with pytest.raises(UserError, match="makes Jericho crash; it can't be played"):
-        story.Story("name", story_path(NAME), 1, 100)
+        story.Story("name", story_path(NAME), 1, 100).reset()
     program.write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(story, "SECONDS", 0.1)
     with pytest.raises(UserError, match="does not come to an end of a move"):
-        story.Story("name", story_path(NAME), 1, 100)
-    answer = '{"told": "Hm.", "look": "Hm.", "inventory": "", "score": 0, "maximum": 0, "over": false, "commands": []}'
-    program.write_text(f"import sys\nsys.stdin.readline()\nprint('{answer}', flush=True)\n")
+        story.Story("name", story_path(NAME), 1, 100).reset()
+    write_program(program, maximum=0)
     monkeypatch.setattr(story, "SECONDS", 60.0)
     with pytest.raises(UserError, match="tells no score"):
-        story.Story("name", story_path(NAME), 1, 100)
+        story.Story("name", story_path(NAME), 1, 100).reset()
+
+
+def write_program(path: Path, maximum: int) -> None:
+    """A program that answers with 4 points at every moment, and tells what it was asked."""
+    moment = {"look": "", "inventory": "", "score": 4, "maximum": maximum, "over": False, "commands": ["wait"]}
+    path.write_text(
+        "import json, sys\nfor line in sys.stdin:\n"
+        f"    print(json.dumps({{**{moment!r}, 'told': line.strip()}}), flush=True)\n"
+    )
+
+
+def test_more_points_than_the_maximum_are_the_maximum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    monkeypatch.setattr(story.frotz, "__file__", str(program))
+    write_program(program, maximum=3)
+    scene = story.Story("name", story_path(NAME), 1, 100).reset()
+    assert (scene.score, scene.maximum, scene.won, scene.over, scene.commands) == (3, 3, True, True, ())
+
+
+def test_a_game_that_is_no_longer_used_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    monkeypatch.setattr(story.frotz, "__file__", str(program))
+    write_program(program, maximum=9)
+    first, second = (story.Story("name", story_path(NAME), 1, 100) for _ in range(2))
+    assert json.loads(first.reset().observation)["forget"] == []
+    number = first.number
+    del first
+    assert json.loads(second.reset().observation)["forget"] == [number]
+    assert json.loads(second.step(0).observation)["forget"] == []
 
 
 def test_a_story_that_hangs_ends_with_the_process_that_asks(tmp_path: Path) -> None:
