@@ -53,6 +53,7 @@ class Chart:
     svg: Markup
     head: list[str]  # of the table
     rows: list[list[str]]
+    note: str = ""  # under the title: what is drawn, where that is not all that the title says
 
 
 @dataclass(frozen=True)

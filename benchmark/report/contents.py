@@ -4,7 +4,7 @@ Every value is a plain one; the templates escape what they print, since names co
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ from ..scores.labels import label, method_order, short_label, titles_of, with_na
 from ..scores.leaderboard import Group, group_runs, leaderboard_rows, row_of
 from ..scores.run import FinishedRun
 from ..scores.variants import differing, values_of
+from .sections import Placed, placed_rows
 
-SETTING = ("dataset", "source", "profile", "dataset_hash")  # what rows share that may be compared
 DATA_SET = "data set"
 TASK = "task"
 RESULT = ("target_return", "score", "best_score", "return_mean")  # of a run's result, what its details show
@@ -33,6 +33,7 @@ class Row:
     title: str
     values: dict[str, Any]  # of the leaderboard, by its columns
     group: Group
+    details: str = ""  # what tells it from rows of its method that are shown beside it, as in "rate 1e-05"
 
     @property
     def runs(self) -> list[FinishedRun]:
@@ -68,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """Rows that may be compared: of one data set, its content, its source and one profile.
+    """Rows that may be compared: of one data set, its content, its source and one profile (`sections.py`).
 
     Where a track has no data sets, a task stands in the place of one, with neither source nor content.
     """
@@ -93,6 +94,12 @@ class Setting:
         return [row for row in self.rows if not row.variant] or self.rows
 
     @property
+    def about_drawn(self) -> str:
+        """Sentence on which of the rows shown side by side (`sections.py`) are drawn; empty where there are none."""
+        own = dict.fromkeys(row.details for row in self.drawn if row.details)
+        return f"At {' or '.join(own)}, the profile's own; the tables have all." if own else ""
+
+    @property
     def bases(self) -> dict[str, str]:
         """The settings, as in "steps=20", of rows that variants differ from, by the titles of these rows.
 
@@ -112,7 +119,7 @@ class Setting:
     def _variants_of(self, row: Row) -> list[FinishedRun]:
         """A run of each row that differs from a row in nothing but settings."""
         alike = ("method", "lm", "fraction")
-        found = [other for other in self.rows if other.variant]
+        found = [other for other in self.rows if other.variant and other.values["profile"] == self.profile]
         return [o.runs[0] for o in found if all(o.values[name] == row.values[name] for name in alike)]
 
     @property
@@ -245,24 +252,35 @@ def _averageable(runs: Sequence[FinishedRun]) -> tuple[Sequence[FinishedRun], li
 
 
 def _pages(runs: Sequence[FinishedRun]) -> Iterator[Page]:
-    groups = group_runs(runs)
-    records = leaderboard_rows(groups)
-    pairs = list(zip(records, groups, strict=True))
+    placed = placed_rows(runs)
+    records = leaderboard_rows([each.group for each in placed])
+    pairs = list(zip(records, placed, strict=True))
     taken: set[str] = set()
     for dataset in sorted({record["dataset"] for record in records}):
         here = [pair for pair in pairs if pair[0]["dataset"] == dataset]
-        keys = sorted({tuple(record[name] for name in SETTING) for record, _ in here})
-        settings = [_setting([p for p in here if tuple(p[0][n] for n in SETTING) == key], taken) for key in keys]
+        keys = sorted({_setting_of(*pair) for pair in here})
+        settings = [_setting(key, [pair for pair in here if _setting_of(*pair) == key], taken) for key in keys]
         yield Page(anchor(dataset, taken), dataset, settings)
 
 
-def _setting(pairs: Sequence[tuple[dict[str, Any], Group]], taken: set[str]) -> Setting:
+def _setting_of(record: Mapping[str, Any], placed: Placed) -> tuple[str, ...]:
+    """The data set, source, profile and content that rows share which may be compared."""
+    return (record["dataset"], record["source"], placed.profile, record["dataset_hash"])
+
+
+def _setting(key: tuple[str, ...], pairs: Sequence[tuple[dict[str, Any], Placed]], taken: set[str]) -> Setting:
+    dataset, source, profile, dataset_hash = key
     first = pairs[0][0]
     named = with_named_model((record["method"], record["lm"]) for record, _ in pairs)
-    rows = [_row(record, group, taken, with_model=record["method"] in named) for record, group in pairs]
-    rows.sort(key=lambda row: (method_order(row.method), row.variant != "", _with_numbers(row.title), row.fraction))
-    about = {name: str(first[name]) for name in ("track", "dataset", "task", "source", "profile", "dataset_hash")}
-    return Setting(anchor("-".join(str(first[name])[:40] for name in SETTING), taken), **about, rows=rows)
+    rows = [_row(record, placed, taken, with_model=record["method"] in named) for record, placed in pairs]
+    rows.sort(key=_order_of_display)
+    name = anchor("-".join(part[:40] for part in key), taken)
+    return Setting(name, first["track"], dataset, first["task"], source, profile, dataset_hash, rows)
+
+
+def _order_of_display(row: Row) -> tuple[Any, ...]:
+    variant = row.variant != "" and not row.details
+    return method_order(row.method), variant, _with_numbers(row.title), row.fraction
 
 
 def _with_numbers(title: str) -> list[str | float]:
@@ -271,13 +289,13 @@ def _with_numbers(title: str) -> list[str | float]:
     return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
-def _row(record: dict[str, Any], group: Group, taken: set[str], *, with_model: bool) -> Row:
+def _row(record: dict[str, Any], placed: Placed, taken: set[str], *, with_model: bool) -> Row:
     method = record["method"]
     model = record["lm"] if with_model else ""
-    title = label(method, model, record["variant"])
+    title = label(method, model, placed.details or record["variant"])
     where = ("dataset", "fraction", "method") if record["dataset_hash"] else ("dataset", "method")
     name = "-".join(str(record[key]) for key in where)
-    return Row(anchor(name, taken), short_label(method, model), title, record, group)
+    return Row(anchor(name, taken), short_label(method, model), title, record, placed.group, placed.details)
 
 
 def anchor(name: str, taken: set[str]) -> str:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -161,6 +162,7 @@ def _sha256(text: str) -> str:
 def _charts(setting: Setting) -> list[charts.Chart]:
     many = len(setting.fractions) > 1
     first = charts.over_fractions(setting) if many else charts.scores(setting, setting.fractions[0])
+    first = replace(first, note=setting.about_drawn)
     if part := part_of(setting):
         return [first, *part.charts(setting)]
     measured = [training.held_out_curve(setting, fraction) for fraction in setting.fractions]

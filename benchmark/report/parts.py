@@ -3,7 +3,7 @@
 A track names its module in its row of `runs/tracks.py`; nothing here knows which tracks there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,10 +40,16 @@ class Passage:
     title: str
     about: str
     moments: list[Moment]
+    rest: str = ""  # what follows these, in brief
+    others: Sequence["Passage"] = ()  # episodes of other runs of its row, which are folded
 
 
 class Part(Protocol):
-    """The contract of a track's part of the report; a module whose functions have these names is one."""
+    """The contract of a track's part of the report; a module whose functions have these names is one.
+
+    It may have one more, `beside(config) -> Mapping[str, str]`: a word for each setting, by its name in
+    `FinishedRun.settings`, in which a run may differ from its profile and stand in its section (`sections.py`).
+    """
 
     def about(self, setting: Setting) -> str:
         """Sentences on the task, for the top of its page."""

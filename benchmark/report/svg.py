@@ -87,10 +87,12 @@ def path(points: Iterable[tuple[float, float]], style: str, *, closed: bool = Fa
     return Markup('<path class="{}" d="M{}{}"{}/>').format(style, steps, "Z" if closed else "", dashed)
 
 
-def mark(x: float, y: float, method: str, hint: str = "") -> Markup:
-    """A method's marker, with what a pointer resting on it is told."""
+def mark(x: float, y: float, method: str, hint: str = "", size: float = 1.0) -> Markup:
+    """A method's marker, `size` times as large as usual, with what a pointer resting on it is told."""
     title = Markup("<title>{}</title>").format(hint) if hint else ""
-    return Markup('<use href="#{}" x="{}" y="{}">{}</use>').format(marker_id(method), number(x), number(y), title)
+    place = Markup('x="{}" y="{}"') if size == 1.0 else Markup(f'transform="translate({{}} {{}}) scale({size:g})"')
+    placed = place.format(number(x), number(y))
+    return Markup('<use href="#{}" {}>{}</use>').format(marker_id(method), placed, title)
 
 
 def dot(x: float, y: float) -> Markup:

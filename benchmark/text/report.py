@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from ..report.marks import (
 )
 from ..report.parts import Moment, Passage, Table
 from ..report.training import learning_curve
+from ..runs.config import RunConfig
 from ..scores.measured import columns
 from .board import rows
 from .config import text_config
@@ -34,12 +36,14 @@ from .figure import SPLIT_TITLES
 from .measures import ORIGINAL, ends, meters
 from .transcript import Move, Told, read_transcript
 
-__all__ = ["about", "charts", "passages", "table", "terms"]
+__all__ = ["about", "beside", "charts", "passages", "table", "terms"]
 
 LOST = "neighbours_nouns"  # the meter that is drawn: blind to rotations, and a share
 AGAINST = (ORIGINAL, "paraphrase", "synonyms")  # views whose score is drawn against degeneration
 ASIDE = 5.0  # from a method's bar to the next one beside it
-SHOWN_MOVES = 12  # of a transcript
+SHOWN_MOVES = 12  # of a transcript; of the others the commands alone
+RATE = "encoder_learning_rate"  # of the language model
+SIZES = (0.75, 1.35)  # of marks at the lowest rate and at the highest
 HEAD = {
     "train/orig": "At end",
     "area": "Area",
@@ -80,12 +84,18 @@ def about(setting: Setting) -> str:
     return f"{games} to learn from; at the end every split is played in {count(len(VIEWS), 'view')}."
 
 
+def beside(config: RunConfig) -> Mapping[str, str]:
+    """The rate of the language model: a run that trains one stands beside its other rates, for the same games."""
+    return {} if text_config(config).adaptation == "fixed" else {f"policy.{RATE}": "rate"}
+
+
 def charts(setting: Setting) -> list[Chart]:
     """Learning curves, then each view in every split, then score against degeneration."""
     found = {row.anchor: [ends(run) for run in row.runs] for row in setting.drawn}
     learned = learning_curve(setting, setting.fractions[0])
     views = [_view_chart(setting, found, view) for view in VIEWS if _splits(found, view)]
-    return [learned, *views, *_degeneration(setting)]
+    drawn = [replace(chart, note=setting.about_drawn) for chart in (learned, *views)]
+    return [*drawn, *_degeneration(setting)]
 
 
 def _splits(found: Mapping[str, list[dict[str, float]]], view: str) -> list[str]:
@@ -98,10 +108,10 @@ def _view_chart(setting: Setting, found: Mapping[str, list[dict[str, float]]], v
     curves = []
     for row in setting.drawn:
         seeds = 100.0 * np.array([[shares[f"{split}/{view}"] for split in splits] for shares in found[row.anchor]])
-        own = [columns("", seeds[:, place].tolist()) for place in range(len(splits))]
+        own = [columns("", seeds[:, place].tolist(), (0.0, 100.0)) for place in range(len(splits))]
         low, high = (np.array([each[end] for each in own], float) for end in ("_low", "_high"))  # None: NaN
         x = np.arange(len(splits), dtype=float)
-        curves.append(Curve(row.label, row.method, x, seeds.mean(0), low.clip(0, 100), high.clip(0, 100), seeds))
+        curves.append(Curve(row.label, row.method, x, seeds.mean(0), low, high, seeds))
     return _over_splits(f"view-{view}-{setting.anchor}".replace("+", "-"), f"View: {view}", splits, curves)
 
 
@@ -110,7 +120,10 @@ def _over_splits(name: str, title: str, splits: Sequence[str], curves: Sequence[
     step = min(ASIDE, 0.6 * (right - LEFT) / (len(splits) * len(curves)))
     edge = 6.0 + step * len(curves) / 2
     x = svg.Scale(0.0, max(len(splits) - 1.0, 1.0), LEFT + edge, right - edge)
-    y, y_ticks = svg.linear_scale([0.0, 100.0], BOTTOM, TOP)
+    lost = [
+        float(end) for curve in curves for end in (*curve.low, *curve.y) if end < 0.0
+    ]  # in some games points can be
+    y, y_ticks = svg.linear_scale([*lost, 0.0, 100.0], BOTTOM, TOP)
     named = [{"train": "learned", "valid": "new", "ood": "unseen"}[split] for split in splits]
     places = [float(place) for place in range(len(splits))]
     parts = [
@@ -156,27 +169,39 @@ def _lost(row: Row) -> Array:
 def _scatter(setting: Setting, known: Sequence[tuple[Row, Array]], view: str) -> Chart:
     right = svg.WIDTH - 8.0
     x, x_ticks = svg.linear_scale([0.0, *(value for _, lost in known for value in lost.tolist())], LEFT, right, ticks=4)
-    y, y_ticks = svg.linear_scale([0.0, 100.0], BOTTOM, TOP)
+    every = [[100.0 * ends(run)[f"{SPLITS[0]}/{view}"] for run in row.runs] for row, _ in known]
+    y, y_ticks = svg.linear_scale([*(score for own in every for score in own), 0.0, 100.0], BOTTOM, TOP)
+    rates = sorted({row.group.config.policy[RATE] for row, _ in known if row.details})
     drawn = []
     numbers = []
-    for row, lost in known:
-        scores = [100.0 * ends(run)[f"{SPLITS[0]}/{view}"] for run in row.runs]
+    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}  # of rows that differ in their rate alone
+    for (row, lost), scores in zip(known, every, strict=True):
         points = [(x(a), y(b)) for a, b in zip(lost.tolist(), scores, strict=True)]
-        name = row.label if not row.variant else f"{row.label}, {row.variant}"
+        name = ", ".join(filter(None, [row.label, row.details or row.variant]))
         hint = f"{name}: {np.mean(scores):.1f} % of points, {lost.mean():.1f} % of neighbours lost"
         mean = (x(float(lost.mean())), y(float(np.mean(scores))))
-        marks = [*(svg.dot(*point) for point in points), svg.mark(*mean, row.method, hint)]
+        size = _size(row.group.config.policy[RATE], rates) if row.details else 1.0
+        marks = [*(svg.dot(*point) for point in points), svg.mark(*mean, row.method, hint, size)]
         drawn.append(svg.series(row.method, marks))
         numbers.append([name, signed(float(lost.mean())), signed(float(np.mean(scores)))])
+        if row.details:
+            lines.setdefault((row.method, row.label), []).append(mean)
     title = "Score against degeneration" + ("" if view == ORIGINAL else f", {view}")
     parts = [
         svg.y_axis(y, y_ticks, LEFT, right, "% of points"),
         svg.x_axis(x, x_ticks, [f"{tick:g}" for tick in x_ticks], BOTTOM, "neighbours lost, %"),
+        *(svg.series(method, [svg.path(means, "leader")]) for (method, _), means in lines.items()),
         *drawn,
     ]
     text = "Per cent of points over the share of nouns' neighbours that training replaced, a dot for each seed."
-    picture = svg.drawing(f"degeneration-{view}-{setting.anchor}", HEIGHT, title, text, parts)
-    return Chart(title, picture, ["method", "neighbours lost, %", "% of points"], numbers)
+    note = f"Larger marks: a higher rate ({', '.join(f'{rate:g}' for rate in rates)})." if rates else ""
+    picture = svg.drawing(f"degeneration-{view}-{setting.anchor}", HEIGHT, title, f"{text} {note}".strip(), parts)
+    return Chart(title, picture, ["method", "neighbours lost, %", "% of points"], numbers, note)
+
+
+def _size(rate: float, rates: Sequence[float]) -> float:
+    """The size of a mark, larger at a higher one of the rates."""
+    return SIZES[0] + (SIZES[-1] - SIZES[0]) * rates.index(rate) / max(1, len(rates) - 1)
 
 
 def table(setting: Setting) -> Table:
@@ -199,24 +224,35 @@ def _cell(row: Mapping[str, float | None], name: str) -> str:
 
 
 def passages(setting: Setting) -> list[Passage]:
-    """The beginning of an episode of each row's first seed, on the first game that it learned from."""
+    """An episode of each run, on the first game that it learned from: those of a row behind that of its first seed."""
     found = []
     for row in setting.rows:
-        run = row.runs[0]
-        if (told := read_transcript(run)) is not None:
-            found.append(_passage(f"{row.title}, seed {run.config.seed}", told))
+        told = [(run.config.seed, episode) for run in row.runs if (episode := read_transcript(run)) is not None]
+        if told:
+            first, *others = (_passage(f"{row.title}, seed {seed}", episode) for seed, episode in told)
+            alike = [replace(other, about="") if other.about == first.about else other for other in others]
+            found.append(replace(first, others=alike))
     return found
 
 
 def _passage(title: str, episode: Told) -> Passage:
     shown = episode.kept[:SHOWN_MOVES]
-    rest = "" if len(shown) == episode.moves else f" The first {len(shown)} of them stand here."
     came = f"{100.0 * episode.share:.0f} % of the points in {count(episode.moves, 'move')}"
     text = (
-        f"Game {episode.game}, the first episode of the last evaluation: {came}.{rest} Bars: how likely each command "
+        f"Game {episode.game}, the first episode of the last evaluation. Bars: how likely each command "
         "was, of those that were likeliest. Bold: the one that was drawn."
     )
-    return Passage(f"{title}: {came}", text, [_moment(move) for move in shown])
+    return Passage(f"{title}: {came}", text, [_moment(move) for move in shown], _rest(episode))
+
+
+def _rest(episode: Told) -> str:
+    """The commands of the moves that are not shown, as far as they were kept."""
+    given = [move.given for move in episode.kept[SHOWN_MOVES:]]
+    if not given:
+        return ""
+    beyond = episode.moves - len(episode.kept)
+    more = f"; {count(beyond, 'move')} more" if beyond > 0 else ""
+    return f"The commands after that: {', '.join(given)}{more}."
 
 
 def _moment(move: Move) -> Moment:

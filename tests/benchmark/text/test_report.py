@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,10 @@ from lamobench.benchmark.report.contents import Contents, read_contents
 from lamobench.benchmark.report.page import render_page
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.text import report as part
+from lamobench.benchmark.text.config import TextConfig
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.report.test_page import Elements
+from lamobench.tests.benchmark.text import little_runs
 from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_run
 
 MOVE = {
@@ -28,6 +32,28 @@ def write_transcript(folder: Path, episode: dict[str, object]) -> None:
     (folder / "transcript.json").write_text(json.dumps(episode))
     done = json.loads((folder / "done.json").read_text())
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
+
+
+def write_changed(root: Path, method: str, rate: float, settings: dict[str, Any] | None = None, **changes: Any) -> None:
+    """Two seeds at a rate of the language model, with other settings of the agent, or other fields, where given."""
+
+    def config_of(method: str, seed: int) -> TextConfig:
+        plain = original(method, seed)
+        return replace(plain, policy=plain.policy | {part.RATE: rate} | (settings or {}), **changes)
+
+    original = little_runs.config_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(little_runs, "config_of", config_of)
+        for seed in (0, 1):
+            write_run(root, method, seed)
+
+
+def write_study(root: Path) -> None:
+    """Runs that read no language model, a fixed one, and one that is trained at three rates (own: 1e-4)."""
+    for method in ("drrn-hash", "drrn-fixed", "drrn-top-k"):
+        write_changed(root, method, 1e-4)
+    for rate in (1e-5, 1e-3):
+        write_changed(root, "drrn-top-k", rate, profile="cpu (changed)")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +118,93 @@ def test_an_episode_is_told_with_its_likeliest_commands_first(contents: Contents
     assert "<b>A desk" not in page
     assert re.search(r'<li class="best">.{0,200}wait<span class="hidden-text">, which was given</span>', page)
     assert "neighbours lost" in page.partition('<h2 id="how-to-read-title"')[2]
+
+
+def test_each_run_has_its_episode_and_the_commands_of_later_moves(tmp_path: Path) -> None:
+    long = TOLD | {"moves": 70, "kept": [MOVE] * 12 + [MOVE | {"given": "look"}] * 2}
+    for seed, episode in ((0, TOLD), (1, long)):
+        write_transcript(write_run(tmp_path, "drrn-top-k", seed), episode)
+    contents = read_contents(tmp_path)
+    (setting,) = contents.settings
+    (first,) = part.passages(setting)
+    (other,) = first.others
+    assert other.title == "DRRN, top layers, seed 1: 50 % of the points in 70 moves"
+    assert (len(first.moments), first.rest) == (2, "")
+    assert (len(other.moments), other.rest) == (12, "The commands after that: look, look; 56 moves more.")
+    page = render_page(contents, {setting.anchor: []}, {setting.anchor: []})
+    assert '<small class="muted">1 other run inside</small></summary>' in page
+    assert page.count("<details><summary>DRRN, top layers, seed 1: 50 % of the points") == 1
+    assert Elements(page).found
+
+
+def test_rates_of_a_language_model_stand_in_one_section(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    contents = read_contents(tmp_path)
+    (setting,) = contents.settings
+    assert setting.profile == "cpu"
+    assert [row.title for row in setting.rows] == [
+        "DRRN, hash",
+        "DRRN, fixed LM",
+        "DRRN, top layers (rate 1e-05)",
+        "DRRN, top layers (rate 0.0001)",
+        "DRRN, top layers (rate 0.001)",
+    ]
+    assert [row.values["profile"] for row in setting.rows] == [*["cpu"] * 2, "cpu (changed)", "cpu", "cpu (changed)"]
+    assert [row.variant for row in setting.rows][2:] == [
+        "encoder_learning_rate=1e-05",
+        "",
+        "encoder_learning_rate=0.001",
+    ]
+    assert setting.bases == {}
+    charts = {chart.title: chart for chart in part.charts(setting)}
+    note = "At rate 0.0001, the profile's own; the tables have all."
+    assert [row[0] for row in charts["View: orig"].rows] == ["hash", "fixed", "top-k"]
+    assert charts["View: orig"].note == charts["Training"].note == note
+    scatter = charts["Score against degeneration"]
+    assert [row[0] for row in scatter.rows] == ["fixed", "top-k, rate 1e-05", "top-k, rate 0.0001", "top-k, rate 0.001"]
+    assert scatter.note == "Larger marks: a higher rate (1e-05, 0.0001, 0.001)."
+    assert re.findall(r"scale\(([\d.]+)\)", scatter.svg) == ["0.75", "1.05", "1.35"]
+    assert len(part.table(setting).lines) == 5
+    page = render_page(contents, {setting.anchor: []}, {setting.anchor: []})
+    assert page.count("<small>At rate 0.0001, the profile&#39;s own") == 5
+    assert Elements(page).found
+
+
+def test_a_run_that_changed_anything_else_stays_in_a_section_of_its_own(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    changed: dict[str, Any] = {"profile": "cpu (changed)"}
+    write_changed(tmp_path, "drrn-top-k", 1e-2, {"temperature": 0.7}, **changed)  # an agent's setting
+    write_changed(tmp_path, "drrn-fixed", 1e-3, **changed)  # it trains none: the rate is of no use to it
+    write_changed(tmp_path, "drrn-hash", 1e-4, **changed, batch_size=8)
+    write_changed(tmp_path, "drrn-top-k", 1e-2, profile="cpu (bfloat16, changed)", precision="bfloat16")
+    found = {setting.profile: [row.title for row in setting.rows] for setting in read_contents(tmp_path).settings}
+    assert len(found.pop("cpu")) == 5
+    assert found == {
+        "cpu (changed)": ["DRRN, hash", "DRRN, fixed LM", "DRRN, top layers"],
+        "cpu (bfloat16, changed)": ["DRRN, top layers"],
+    }
+
+
+def test_a_budget_of_its_own_or_the_same_rate_again_is_not_set_beside(tmp_path: Path) -> None:
+    write_changed(tmp_path, "drrn-top-k", 1e-4)
+    write_changed(tmp_path, "drrn-top-k", 1e-4, profile="cpu (changed)")
+    write_changed(tmp_path, "drrn-top-k", 1e-3, profile="cpu (changed)", view_episodes=2 * little_runs.EPISODES)
+    found = {setting.profile: [row.details for row in setting.rows] for setting in read_contents(tmp_path).settings}
+    assert found == {"cpu": [""], "cpu (changed)": ["", ""]}
+
+
+def test_rates_stand_beside_each_of_several_variants(tmp_path: Path) -> None:
+    for temperature in (0.1, 0.2):
+        write_changed(tmp_path, "drrn-top-k", 1e-4, {"temperature": temperature})
+        write_changed(tmp_path, "drrn-top-k", 1e-3, {"temperature": temperature}, profile="cpu (changed)")
+    (setting,) = read_contents(tmp_path).settings
+    assert [(row.details, row.variant) for row in setting.rows] == [
+        ("rate 0.0001", ""),
+        ("rate 0.001", "encoder_learning_rate=0.001"),
+        ("temperature=0.2, rate 0.0001", "temperature=0.2"),
+        ("temperature=0.2, rate 0.001", "temperature=0.2, encoder_learning_rate=0.001"),
+    ]
+    assert setting.bases == {"DRRN, top layers (rate 0.0001)": "temperature=0.1"}
 
 
 @pytest.mark.parametrize(
