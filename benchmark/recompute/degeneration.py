@@ -1,4 +1,4 @@
-"""The tables of `lamobench degeneration`: degeneration.csv, risen.csv and taken_back.csv (docs/text.md).
+"""The tables of `lamobench degeneration`: degeneration, courses, risen and taken_back.csv (docs/text.md).
 
 Shapes: W nouns of a run, P pairs of them.
 """
@@ -14,24 +14,69 @@ import numpy as np
 
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
-from ..runs.layout import ENCODER_REWIND, PAIRS
+from ..runs.layout import PAIRS
+from .rewind import taken_back
 from .rows import Row
 from .runs import Run
+from .stages import column, exact_rows
 from .statistics import UNKNOWN
-from .text import CHANGES, LEARNED, LEVELS, PLAIN, TRACK, Value, beside_fixed, ends, measured_row
+from .text import CHANGES, LEVELS, TRACK, Value, beside_fixed, ends, measured_row
 
 PERMUTATIONS = 999
 LUCK = 0.05  # a p-value below which a run is not luck by itself
 RISEN = 15
+ALL_PAIRS = "all pairs"
+RATE = "encoder_learning_rate"
+SETTING = (
+    *("task", "lm", "precision", "steps"),
+    *("evaluate_every", "evaluation_episodes", "view_episodes", "headline_evaluations"),
+)  # what rows that are compared have in common
 COLUMNS = ("read", "rewarded", "cosine_before", "cosine_after")
 Matrices = Mapping[str, Array]  # (W, W) of each column of pairs.csv
 
 
 def degeneration_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """A row of degeneration.csv for each row of the text track."""
-    own = _own(rows)
-    beside = beside_fixed(own)
-    return [measured_row(row) | each | _place(row) | _mechanism(row) for row, each in zip(own, beside, strict=True)]
+    return [measured_row(row) | each | _place(row) | _mechanism(row) for row, each in _beside(_own(rows))]
+
+
+def _beside(own: Sequence[Row]) -> Iterator[tuple[Row, dict[str, Value]]]:
+    """Each row, and its columns beside the language model that stands still in the same setting."""
+    settings: dict[tuple[Any, ...], list[Row]] = {}
+    for row in sorted(own, key=lambda row: (row.first.profile, row.variant), reverse=True):  # the last one counts
+        settings.setdefault(tuple(row.first.settings.get(name) for name in SETTING), []).append(row)
+    for alike in settings.values():
+        yield from zip(alike, beside_fixed(alike), strict=True)
+
+
+def course_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """The rows of courses.csv: the score and the meters at each evaluation."""
+    return [_place(row) | found for row in _own(rows) for found in _course(row)]
+
+
+def _course(row: Row) -> list[dict[str, Value]]:
+    curves = [each.scores.mean(axis=1) / 100.0 for each in row.ranked]
+    steps = row.ranked[0].steps
+    metered = [_metered(run, steps) for run in row.runs]
+    found: list[dict[str, Value]] = []
+    for place, step in enumerate(steps):
+        shares = ends("area", [float(curve[place]) for curve in curves])
+        made: dict[str, Value] = {"step": step}
+        made |= {name.replace("area", "score"): value for name, value in shares.items()}
+        for name in (*CHANGES, *LEVELS):
+            made |= ends(name, [float(own[name][place]) for own in metered if name in own])
+        found.append(made)
+    return found
+
+
+def _metered(run: Run, steps: Sequence[int]) -> dict[str, Array]:
+    """Each meter of a run at each of its evaluations; none where no language model was trained."""
+    content = run.files.get("meters.csv", b"")
+    try:
+        lines = exact_rows("meters.csv", content, ("step",), [(step,) for step in steps] if content else [])
+        return {name: column(lines, name) for name in (lines[0] if lines else ())}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"meters.csv of run {run.id} can't be read ({error})") from None
 
 
 def risen_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
@@ -41,7 +86,7 @@ def risen_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 def rewind_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """The rows of taken_back.csv: language models that were taken back."""
-    return [_place(row) | found for row in _own(rows) for found in _taken_back(row)]
+    return [_place(row) | found for row in _own(rows) for found in taken_back(row)]
 
 
 def _own(rows: Sequence[Row]) -> list[Row]:
@@ -50,9 +95,9 @@ def _own(rows: Sequence[Row]) -> list[Row]:
 
 def _place(row: Row) -> dict[str, Value]:
     run = row.first
-    trains = bool(row.runs[0].files.get(PAIRS))
-    rate = run.policy.get("encoder_learning_rate") if trains else None
-    return {"task": run.task, "method": run.method, "encoder_learning_rate": rate, "lm": run.lm, "seeds": len(row.runs)}
+    rate = None if run.settings["adaptation"] == "fixed" else run.policy.get(RATE)
+    own: dict[str, Value] = {"task": run.task, "method": run.method, RATE: rate, "lm": run.lm}
+    return own | {"profile": run.profile, "variant": row.variant, "seeds": len(row.runs)}
 
 
 def _pairs(row: Row) -> Iterator[tuple[list[str], Matrices]]:
@@ -82,8 +127,11 @@ def _mechanism(row: Row) -> dict[str, Value]:
     tests = [(_pull(found, reading=False), _pull(found, reading=True)) for _, found in _pairs(row)]
     made: dict[str, Value] = {}
     for place, name in enumerate(("pull", "pull_beyond_reading")):
-        made |= ends(name, [test[place][0] for test in tests])
-        made[f"{name}_significant"] = sum(test[place][1] < LUCK for test in tests) if tests else None
+        known = [test[place] for test in tests if not math.isnan(test[place][0])]
+        made |= ends(name, [value for value, _ in known])
+        sure = [math.copysign(1.0, value) for value, luck in known if luck < LUCK]
+        for what, number in (("together", sure.count(1.0)), ("apart", sure.count(-1.0)), ("seeds", len(known))):
+            made[f"{name}_{what}"] = number if tests else None
     return made
 
 
@@ -91,8 +139,8 @@ def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     """The partial correlation of rise and shared rewarded states, and its p-value over orders of the nouns."""
     places = list(combinations(range(len(found["read"])), 2))
     read, rewarded = (np.log1p(found[name]) for name in ("read", "rewarded"))
-    fixed = [[1.0, read[a, a] + read[b, b], rewarded[a, a] + rewarded[b, b]] for a, b in places]
-    design = np.array([[*row, read[at]] for row, at in zip(fixed, places, strict=True)] if reading else fixed)
+    held = [_fixed(found, a, b) + ([float(read[a, b])] if reading else []) for a, b in places]
+    design = np.asarray(held, float)
     risen = _left([found["cosine_after"][at] - found["cosine_before"][at] for at in places], design)
     shared = np.zeros_like(read)
     for (a, b), value in zip(places, _left([rewarded[at] for at in places], design), strict=True):
@@ -109,6 +157,18 @@ def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     return value, (1 + above) / (1 + PERMUTATIONS)
 
 
+def _fixed(found: Matrices, one: int, other: int) -> list[float]:
+    """The values of a pair that are held fixed: its nouns, how frequent both are, and its cosine before training."""
+    values = [float(noun in (one, other)) for noun in range(len(found["read"]))]
+    for name in ("read", "rewarded"):
+        counts = found[name].diagonal()
+        largest = max(float(counts.max()), 1.0)
+        both = [float(counts[one]), float(counts[other])]
+        values += [both[0] / largest * (both[1] / largest), math.log1p(both[0]) * math.log1p(both[1])]
+    before = float(found["cosine_before"][one, other])
+    return [*values, before, before * before]
+
+
 def _left(values: Sequence[float] | Array, design: Array) -> Array:
     """The residuals of linear regressions of values (P, ...) on the columns of a design."""
     target = np.asarray(values, float)
@@ -122,20 +182,21 @@ def _correlation(first: Array, second: Array) -> float:
 
 
 def _risen(seeds: Sequence[tuple[list[str], Matrices]]) -> list[dict[str, Value]]:
-    if not seeds:
-        return []
-    nouns = [noun for noun in seeds[0][0] if all(noun in known for known, _ in seeds)]
-    found = []
+    """The pairs that rose most, and the mean of all; seeds that choose the pairs can give them no interval."""
+    nouns = [noun for noun in seeds[0][0] if all(noun in known for known, _ in seeds)] if seeds else []
+    found: list[tuple[float, dict[str, Value]]] = []
+    total: dict[str, list[float]] = {}
     for one, other in combinations(nouns, 2):
         cells = [_cells(known, own, one, other) for known, own in seeds]
-        rises = [cell["cosine_after"] - cell["cosine_before"] for cell in cells]
-        found.append((float(np.mean(rises)), one, other, rises, cells))
+        means = {name: float(np.mean([cell[source] for cell in cells])) for name, source in _LEVELS.items()}
+        means["rise"] = float(np.mean([cell["cosine_after"] - cell["cosine_before"] for cell in cells]))
+        for name, value in means.items():
+            total.setdefault(name, []).append(value)
+        found.append((round(means["rise"], 9), {"one": one, "other": other, **means}))
     found.sort(key=lambda pair: -pair[0])
-    return [
-        {"one": one, "other": other, **ends("rise", rises)}
-        | {name: float(np.mean([cell[column] for cell in cells])) for name, column in _LEVELS.items()}
-        for _, one, other, rises, cells in found[:RISEN]
-    ]
+    chosen = [pair for rise, pair in found[:RISEN] if rise > 0]
+    average: dict[str, Value] = {name: float(np.mean(values)) for name, values in total.items()}
+    return [*chosen, {"one": ALL_PAIRS, "other": "", **average}] if found else []
 
 
 def _cells(nouns: Sequence[str], own: Matrices, one: str, other: str) -> dict[str, float]:
@@ -145,35 +206,3 @@ def _cells(nouns: Sequence[str], own: Matrices, one: str, other: str) -> dict[st
 
 
 _LEVELS = {"before": "cosine_before", "read": "read", "rewarded": "rewarded"}
-
-
-def _taken_back(row: Row) -> list[dict[str, Value]]:
-    files = [(run, run.files[ENCODER_REWIND]) for run in row.runs if ENCODER_REWIND in run.files]
-    curves = [_curve(run, content) for run, content in files]
-    if len({len(curve) for curve in curves}) > 1:
-        raise UserError(f"{ENCODER_REWIND} of the runs of {row.first.method} have points at other alphas")
-    found: list[dict[str, Value]] = []
-    for points in zip(*curves, strict=True):
-        made: dict[str, Value] = {"alpha": points[0]["alpha"]}
-        made |= ends("orig", [point[f"{LEARNED}/{PLAIN}"] for point in points])
-        made |= ends("others", [_others(point) for point in points])
-        for name in (*CHANGES, *LEVELS):
-            made |= ends(name, [point.get(name, UNKNOWN) for point in points])
-        found.append(made)
-    return found
-
-
-def _curve(run: Run, content: bytes) -> list[dict[str, float]]:
-    try:
-        lines = csv.DictReader(io.StringIO(content.decode("utf-8")))
-        found = [{name: float(value) for name, value in line.items()} for line in lines]
-        if lacking := [name for name in ("alpha", f"{LEARNED}/{PLAIN}") for point in found if name not in point]:
-            raise ValueError(f"it has no {lacking[0]}")
-        return found
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{ENCODER_REWIND} of run {run.id} can't be read ({error})") from None
-
-
-def _others(point: Mapping[str, Any]) -> float:
-    views = [value for name, value in point.items() if name.startswith(f"{LEARNED}/") and name != f"{LEARNED}/{PLAIN}"]
-    return float(np.mean(views)) if views else UNKNOWN

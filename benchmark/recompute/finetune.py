@@ -3,8 +3,6 @@
 Shapes: V evaluations, the first before any training; N seeds.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +16,7 @@ from ...datasets.trajectories import Array
 from ..runs.tracks import Scored, find_track
 from .rows import Row
 from .runs import Run
+from .stages import read_stages
 from .statistics import UNKNOWN, Estimate, over_tasks
 
 TRACK = "finetune"
@@ -83,16 +82,18 @@ def measures_of(run: Run, row: Row) -> Measures:
     """The numbers of one run; a `UserError` if its files are of other evaluations."""
     try:
         task = find_track(run.track).find_task(run.task)
-        steps, stages = _stages(run.files["stages.csv"], task)
+        evaluations = row.ranked[row.runs.index(run)]
+        steps = evaluations.steps
+        if steps[0] != 0:
+            raise ValueError("episodes.csv has no evaluation before the first step")
+        stages = _stages(run.files["stages.csv"], task, steps, evaluations.returns.shape[1])
         logged = [parse_json(line) for line in run.files["metrics.jsonl"].decode("utf-8").splitlines()]
         taken = {0: 0.0} | {each["step"]: float(each.get("environment_steps", 0.0)) for each in logged}
         known = task.far  # type: ignore[attr-defined]
         far_stages = run.settings.get("policy.environment.known", known)
         far = np.mean([stages[stage] for stage in far_stages], axis=0)
         close = np.mean([stages[stage] for stage in stages if stage not in far_stages], axis=0)
-        full = row.ranked[row.runs.index(run)].scores.mean(axis=1) / 100.0
-        if len(full) != len(steps):
-            raise ValueError("stages.csv and episodes.csv are of other evaluations")
+        full = evaluations.scores.mean(axis=1) / 100.0
         return {
             "far_before": float(far[0]),
             "far_least": float(far[1:].min()),
@@ -118,19 +119,12 @@ def _facts(logged: Sequence[Mapping[str, float]], stages: Sequence[str]) -> Meas
     return {name: float(np.mean([each[name] for each in known])) for name in names} if known else {}
 
 
-def _stages(content: bytes, task: Scored) -> tuple[list[int], dict[int, Array]]:
-    """The steps of the evaluations, and the share of successes, or of the expert's score, (V,) in each stage."""
+def _stages(content: bytes, task: Scored, steps: Sequence[int], episodes: int) -> dict[int, Array]:
+    """The share of successes, or of the expert's score, (V,) in each stage, in the evaluations at `steps`."""
+    played = read_stages(content, steps, len(task.stages), episodes)  # type: ignore[attr-defined]
     scored = task.scored  # type: ignore[attr-defined]
-    column = "return" if scored else "success"
-    whole = task.reference_scores[1] if scored else 1.0
-    outcomes: dict[int, dict[int, list[float]]] = {}
-    for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
-        by_step = outcomes.setdefault(int(row["stage"]), {})
-        by_step.setdefault(int(row["step"]), []).append(float(row[column]) / whole)
-    steps = sorted(next(iter(outcomes.values())))
-    return steps, {
-        stage: np.asarray([np.mean(by_step[step]) for step in steps]) for stage, by_step in sorted(outcomes.items())
-    }
+    outcomes = played.returns / task.reference_scores[1] if scored else played.success  # (V, K, E)
+    return dict(enumerate(outcomes.mean(axis=2).T))
 
 
 def _recovery(taken: Sequence[float], far: Array, tolerance: float) -> float:

@@ -27,6 +27,7 @@ class Evaluations:
     """The evaluations at one target return."""
 
     target: float
+    steps: tuple[int, ...]  # (V,) of training
     returns: Array  # (V, E)
     scores: Array  # (V, E), 0 and 100 at the task's reference returns
 
@@ -100,8 +101,8 @@ def _run(name: str, files: Files) -> Run:
         simulator=done["simulator"],
         last=config["headline_evaluations"],
         evaluations=tuple(
-            Evaluations(target, returns, 100.0 * (returns - low) / (high - low))
-            for target, returns in _returns(files["episodes.csv"], config)
+            Evaluations(target, tuple(steps), returns, 100.0 * (returns - low) / (high - low))
+            for target, steps, returns in _returns(files["episodes.csv"], config)
         ),
         held_out=_held_out(files.get("metrics.jsonl", b"")),
         policy=config.get("policy", {}),
@@ -110,15 +111,20 @@ def _run(name: str, files: Files) -> Run:
     )
 
 
-def _returns(content: bytes, config: Mapping[str, Any]) -> list[tuple[float, Array]]:
-    """The target and the returns (V, E) at each target that may be ranked: the first, or any under "best-target"."""
+def _returns(content: bytes, config: Mapping[str, Any]) -> list[tuple[float, list[int], Array]]:
+    """The target, the steps (V,) and the returns (V, E) at each target that may be ranked.
+
+    It is the first, or any under "best-target".
+    """
     targets = config.get("target_returns", [0.0])
     ranked = targets if "best-target" in config.get("legacy", []) else targets[:1]
     episodes = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
-    return [(target, _returns_at(target, episodes, config)) for target in ranked]
+    return [(target, *_returns_at(target, episodes, config)) for target in ranked]
 
 
-def _returns_at(target: float, episodes: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> Array:
+def _returns_at(
+    target: float, episodes: Sequence[Mapping[str, str]], config: Mapping[str, Any]
+) -> tuple[list[int], Array]:
     evaluations: dict[int, dict[int, float]] = {}
     for row in episodes:
         if math.isclose(float(row["target_return"]), target, rel_tol=1e-5, abs_tol=1e-8):
@@ -131,7 +137,10 @@ def _returns_at(target: float, episodes: Sequence[Mapping[str, str]], config: Ma
     whole = {len(each) for each in returns} == {config["evaluation_episodes"]} and np.isfinite(returns).all()
     if not whole or len(steps) < config["headline_evaluations"] or steps[-1] != config["steps"]:
         raise ValueError("episodes.csv lacks episodes of an evaluation")
-    return np.asarray(returns)
+    due = {*range(config["evaluate_every"], config["steps"], config["evaluate_every"]), config["steps"]}
+    if {*steps} - {0} != due:  # some tracks evaluate before the first step, too
+        raise ValueError(f"episodes.csv has evaluations at other steps than every {config['evaluate_every']}")
+    return steps, np.asarray(returns)
 
 
 def _held_out(content: bytes) -> tuple[Mapping[str, float], ...]:

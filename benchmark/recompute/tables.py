@@ -11,7 +11,7 @@ import numpy as np
 
 from ...datasets.trajectories import Array
 from ..runs.tracks import find_track
-from .degeneration import degeneration_rows, rewind_rows, risen_rows
+from .degeneration import course_rows, degeneration_rows, rewind_rows, risen_rows
 from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
 from .language import ARM, language_rows, search_rows
@@ -216,7 +216,7 @@ _LEADERBOARD_FORMATS = {
 _PLACE = ("profile", "source", "fraction", "datasets", "method", "lm")
 _AGGREGATES = (*_PLACE, "variant")
 _METHOD = ("profile", "method", "lm")
-_ARM = ("task", "method", "encoder_learning_rate", "lm")
+_ARM = ("task", "method", "encoder_learning_rate", "lm", "profile", "variant")
 
 TABLES = {
     "leaderboard.csv": Table(
@@ -230,7 +230,8 @@ TABLES = {
     "language.csv": Table(("dataset", "fraction", *_METHOD, "language_weight", "step"), language_rows),
     "search.csv": Table((*_METHOD, *ARM), search_rows),
     "degeneration.csv": Table(_ARM, degeneration_rows),
-    "risen.csv": Table((*_ARM, "one", "other"), risen_rows, whole=False),
+    "courses.csv": Table((*_ARM, "step"), course_rows),
+    "risen.csv": Table((*_ARM, "one", "other"), risen_rows),
     "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
     "text.csv": Table(("task", "dataset", "method", "lm", "profile", "variant"), text_rows),
     "severity.csv": Table(("task", "option", "value", "method"), severity_rows, whole=False),

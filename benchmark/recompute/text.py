@@ -1,7 +1,5 @@
 """The table of the text track, text.csv: how fast games are learned, what is left of words and of their meanings."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +9,10 @@ from ...datasets.errors import UserError
 from ...datasets.games.families import SPLITS
 from ...datasets.games.views import VIEWS
 from ...datasets.json_files import parse_json
+from ...datasets.trajectories import Array
 from .rows import Row
 from .runs import Run
+from .stages import Stages, column, exact_rows, read_stages
 from .statistics import UNKNOWN, Estimate, detectable, over_tasks
 
 TRACK = "text"
@@ -29,6 +29,7 @@ CHANGES = (
 )
 LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_valid", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
+AS_THEY_ARE = tuple(f"{split}/{PLAIN}" for split in SPLITS)  # games in their own words
 
 AMOUNTS = ("steps_to_80", "moves", "robustness")
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
@@ -74,7 +75,7 @@ def beside_fixed(rows: Sequence[Row]) -> list[dict[str, Value]]:
 def _on_fixed(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> dict[str, Value]:
     pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
     found: dict[str, Value] = {}
-    for name in ("area", "robustness", *SPLITS):
+    for name in ("area", "robustness", *AS_THEY_ARE, *SPLITS):
         found |= _difference(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
     return found
 
@@ -91,8 +92,8 @@ def _paired(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> lis
 
 
 def _compared(measures: Measures) -> Measures:
-    """The area, the robustness, and the mean over each split's views but the plain one."""
-    found = {name: measures[name] for name in ("area", "robustness")}
+    """The area, the robustness, each split's plain view, and the mean over its others."""
+    found = {name: measures[name] for name in ("area", "robustness", *AS_THEY_ARE)}
     for split in SPLITS:
         shares = [measures[f"{split}/{view}"] for view in VIEWS if view != PLAIN]
         known = [share for share in shares if math.isfinite(share)]
@@ -124,9 +125,13 @@ def _measures(run: Run, row: Row) -> Measures:
     """The numbers of one run; a `UserError` if its files can't be read."""
     try:
         config = parse_json(run.files["config.json"].decode("utf-8"))
-        parts = _parts(run.files["stages.csv"], config["parts"])
-        curve = row.ranked[row.runs.index(run)].scores.mean(axis=1) / 100.0
-        steps = [int(step) for step in np.linspace(0, run.steps, len(curve))]
+        evaluations = row.ranked[row.runs.index(run)]
+        curve = evaluations.scores.mean(axis=1) / 100.0
+        steps = evaluations.steps
+        if steps[0] != 0:
+            raise ValueError("episodes.csv has no evaluation before the first step")
+        played = read_stages(run.files["stages.csv"], steps[-run.last :], len(config["parts"]), config["view_episodes"])
+        parts = _parts(played, config["parts"])
         best = float(curve.max())
         reached = [step for step, share in zip(steps, curve, strict=True) if best > 0 and share >= REACHED * best]
         shares = {part: float(np.mean(found)) for part, (found, _) in parts.items()}
@@ -140,7 +145,7 @@ def _measures(run: Run, row: Row) -> Measures:
             "robustness": float(np.mean(others)) / plain if others and plain > 0 else UNKNOWN,
             "own_score": _own_score(run.files["metrics.jsonl"], run.last),
             **{part: shares.get(part, UNKNOWN) for part in PARTS},
-            **_meters(run.files.get("meters.csv", b""), run.last),
+            **_meters(run.files.get("meters.csv", b""), steps, run.last),
         }
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"the files of run {run.id} can't be read ({type(error).__name__}: {error})") from None
@@ -153,26 +158,27 @@ def _own_score(content: bytes, last: int) -> float:
     return float(np.mean(paid[-last:])) if paid else UNKNOWN
 
 
-def _parts(content: bytes, names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
+def _parts(played: Stages, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
     """The shares of points and the moves of each part's episodes."""
-    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
-    for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
-        shares, moves = found[names[int(row["stage"])]]
-        shares.append(float(row["return"]))
-        moves.append(float(row["length"]))
-    return found
+    return {name: (played.returns[:, part], played.lengths[:, part]) for part, name in enumerate(names)}
 
 
-def _meters(content: bytes, last: int) -> Measures:
-    """The meters, means of the last evaluations, and of `LEVELS` the first value; NaN where there is none."""
-    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
-    columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+def _meters(content: bytes, steps: Sequence[int], last: int) -> Measures:
+    """The meters, means of the last evaluations, and of `LEVELS` the first value; NaN where there is none.
+
+    A `ValueError` unless they were measured in each evaluation, where they were at all.
+    """
+    rows = exact_rows("meters.csv", content, ("step",), [(step,) for step in steps] if content else [])
+    columns = {name: column(rows, name) for name in (rows[0] if rows else ())}
     found = {name: float(np.mean(columns[name][-last:])) if name in columns else UNKNOWN for name in CHANGES + LEVELS}
     return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}
 
 
 def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
-    """The columns of a mean over the values that are known, and its interval, cut to what it can be."""
+    """The columns of a mean over the values that are known, and its interval, cut to what it can be.
+
+    In some games points can be lost: where a value is below 0, the interval may be.
+    """
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
     least, most = (
@@ -180,5 +186,7 @@ def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
         if name in (*PARTS, "area", "best", "own_score")
         else (0.0 if name in AMOUNTS else -math.inf, math.inf)
     )
+    least = least if all(value >= least for value in known) else -math.inf
+    most = most if all(value <= most for value in known) else math.inf
     low, high = np.clip((found.low, found.high), least, most)
     return {name: found.value, f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -21,6 +21,7 @@ REWIND = "rewind.json"
 PAIRS = "pairs.csv"
 TRANSCRIPT = "transcript.json"
 ENCODER_REWIND = "rewind.csv"
+ENCODER_REWIND_EPISODES = "rewind_episodes.csv"
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
 
@@ -50,6 +51,7 @@ FILES = {
     ABOUT_PICTURE: File(),
     REWIND: File(),
     ENCODER_REWIND: File(MB),
+    ENCODER_REWIND_EPISODES: File(64 * MB),
 }
 
 

@@ -20,11 +20,17 @@ UNBOUNDED = (-math.inf, math.inf)
 def columns(name: str, values: Iterable[float], bounds: tuple[float, float] = UNBOUNDED) -> dict[str, float | None]:
     """The columns of a measure with these values, one a seed; its interval is cut to `bounds`.
 
-    Values that are not finite are left out. None stands for what is unknown.
+    An end that a value lies beyond cuts nothing: in some games points can be lost. Values that are not finite are left
+    out. None stands for what is unknown.
     """
     finite = np.array([value for value in values if math.isfinite(value)])
     found = estimate({"": finite}, mean) if len(finite) else UNKNOWN
-    low, high = np.clip((found.low, found.high), *bounds)
+    least, most = bounds
+    if len(finite) and finite.min() < least:
+        least = -math.inf
+    if len(finite) and finite.max() > most:
+        most = math.inf
+    low, high = np.clip((found.low, found.high), least, most)
     return estimate_columns(name, Estimate(found.value, float(low), float(high)))
 
 

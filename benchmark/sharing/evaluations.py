@@ -15,6 +15,7 @@ from ...datasets.storage import scratch_folder, whole_file
 from ..recompute.archive import read_archive
 from ..runs.layout import (
     ENCODER_REWIND,
+    ENCODER_REWIND_EPISODES,
     EVALUATIONS,
     EVALUATIONS_MOST,
     EVALUATIONS_UNPACKED,
@@ -25,7 +26,16 @@ from .archive import export_runs
 
 METRICS = "metrics.jsonl"
 # The files of which tables are made.
-TOLD = ("config.json", "episodes.csv", "stages.csv", "meters.csv", PAIRS, ENCODER_REWIND, METRICS)
+TOLD = (
+    "config.json",
+    "episodes.csv",
+    "stages.csv",
+    "meters.csv",
+    PAIRS,
+    ENCODER_REWIND,
+    ENCODER_REWIND_EPISODES,
+    METRICS,
+)
 PRESET = 9  # of xz: as small as it gets, in memory that `recompute` allows for
 
 

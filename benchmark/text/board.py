@@ -57,7 +57,8 @@ NARROW = {
 }  # views where there is little room
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
 STILL = "drrn-fixed"  # the method with which others on the same language model are compared, and in what:
-COMPARED = ("area", "robustness", *SPLITS)  # of a split, the mean over its other views
+PLAIN = tuple(f"{split}/{ORIGINAL}" for split in SPLITS)
+COMPARED = ("area", "robustness", *PLAIN, *SPLITS)  # of a split, the mean over its other views
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
@@ -125,7 +126,8 @@ def on_fixed(own: Compared, still: Compared) -> dict[str, Any]:
 def _compared(run: FinishedRun) -> dict[str, float]:
     parts = ends(run)
     own = measure(run)
-    return {"area": own.area, "robustness": own.robustness} | {split: others(parts, split) for split in SPLITS}
+    plain = {part: parts.get(part, math.nan) for part in PLAIN}
+    return {"area": own.area, "robustness": own.robustness, **plain} | {split: others(parts, split) for split in SPLITS}
 
 
 def _less(own: Compared, reference: Compared, name: str) -> list[float]:

@@ -56,7 +56,7 @@ def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> N
     axes.set_title("Learning")
     axes.set_ylabel("% of points")
     axes.set_xlabel("updates" if look_up(groups[0].config.method).recorded else "steps")
-    axes.set_ylim(-3, 103)
+    _leave_room(axes, min(float(group.curves.min()) for group in groups))
     axes.margins(x=0.03)
     axes.autoscale_view(scaley=False)
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
@@ -66,10 +66,12 @@ def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> N
 
 def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split: str) -> None:
     shares = [[ends(run) for run in group.runs] for group in groups]
+    lowest = 0.0
     views = [view for view in VIEWS if f"{split}/{view}" in shares[0][0]]
     for number, (group, own) in enumerate(zip(groups, shares, strict=True)):
         places = np.arange(len(views)) + 0.6 * ((number + 0.5) / len(groups) - 0.5)
         values = 100.0 * np.array([[found[f"{split}/{view}"] for view in views] for found in own])  # (N, views)
+        lowest = min(lowest, float(values.min()))
         colour = look_up(group.config.method).colour
         draw_intervals(axes, places, values, colour, (0.0, 100.0))
         points = method_line(group.config.method, "", places, values.mean(0), ranks[number])
@@ -77,7 +79,12 @@ def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split
         axes.add_line(points)
     axes.set_title(SPLIT_TITLES[split])
     axes.set_ylabel("% of points")
-    axes.set_ylim(-3, 103)
+    _leave_room(axes, lowest)
     axes.set_xlim(-0.5, len(views) - 0.5)
     axes.set_xticks(np.arange(len(views)), views, rotation=30, ha="right")
     axes.grid(axis="y")
+
+
+def _leave_room(axes: Axes, lowest: float) -> None:
+    """Show all per cents, and what lies below them: in some games points can be lost."""
+    axes.set_ylim(min(lowest, 0.0) - 3.0, 103.0)

@@ -1,10 +1,17 @@
 """The mechanism of degeneration, tested: do pairs of nouns come nearer, the more rewarded states they share?
 
-A pair's rise in cosine is correlated with the logarithm of the rewarded states that it shares, while how frequent its
-two nouns are is held fixed: a partial correlation over pairs. Pairs that have a noun in common are not independent, so
-its p-value is that of permuted nouns, not of permuted pairs: rows and columns of the matrix of what is tested change
-places together (quadratic assignment; Mantel 1967; with other matrices held fixed the double semi-partialling of
-Dekker, Krackhardt and Snijders 2007, *Psychometrika* 72:563). Seeds are independent runs, so the interval is over them.
+A pair's rise in cosine is correlated with the logarithm of the rewarded states that it shares, a partial correlation
+over pairs. Held fixed is all that would make such a correlation without any pull:
+
+- each noun by itself: a column for each, which has whatever raises a noun's cosine with all others alike;
+- how frequent two nouns are together: the products of their states, of their rewarded states, and of the logarithms;
+- the cosine before training, and its square: a model that moves at all raises low cosines more than high ones, and
+  what stands together in a game is near from the start.
+
+Pairs that have a noun in common are not independent, so its p-value is that of permuted nouns, not of permuted pairs:
+rows and columns of the matrix of what is tested change places together (quadratic assignment; Mantel 1967; with other
+matrices held fixed the double semi-partialling of Dekker, Krackhardt and Snijders 2007, *Psychometrika* 72:563). Seeds
+are independent runs, so the interval is over them.
 Shapes: W nouns, P = W (W - 1) / 2 pairs, C columns held fixed, R permutations.
 """
 
@@ -33,15 +40,15 @@ class Pull:
 def pull(pairs: Pairs, *, beyond_reading: bool = False) -> Pull:
     """Correlate the rise of pairs with the rewarded states that they share.
 
-    Held fixed: how often each of the two nouns is read, and how often in a rewarded state (sums of logarithms). With
-    `beyond_reading` also how often the two are read together at all, so that what is left is the reward's.
+    With `beyond_reading` the logarithm of the states in which the two are read together is held fixed too, so that what
+    is left is the reward's.
     """
     upper = np.triu_indices(len(pairs.nouns), 1)
     shared = np.log1p(pairs.rewarded)  # (W, W)
-    fixed = [np.ones_like(shared), _sums(np.log1p(pairs.read)), _sums(shared)]
+    fixed = _fixed(pairs)
     if beyond_reading:
-        fixed.append(np.log1p(pairs.read))
-    basis = _basis(np.stack([matrix[upper] for matrix in fixed], 1))  # (P, C)
+        fixed.append(np.log1p(pairs.read)[upper])
+    basis = _basis(np.stack(fixed, 1))  # (P, C)
     rise = _residuals(pairs.rise[upper], basis)
     matrix = np.zeros_like(shared)
     matrix[upper] = _residuals(shared[upper], basis)
@@ -56,10 +63,22 @@ def pull(pairs: Pairs, *, beyond_reading: bool = False) -> Pull:
     return Pull(float(found), (1 + extreme) / (1 + PERMUTATIONS))
 
 
-def _sums(matrix: Array) -> Array:
-    """The sums (W, W) of what the diagonal has of each two nouns."""
-    own = matrix.diagonal()
-    return np.asarray(own[:, None] + own[None, :])
+def _fixed(pairs: Pairs) -> list[Array]:
+    """The columns (P,) that are held fixed."""
+    first, second = np.triu_indices(len(pairs.nouns), 1)
+    nouns = np.arange(len(pairs.nouns))[:, None]
+    own = ((nouns == first) | (nouns == second)).astype(float)  # (W, P); together they have the constant, too
+    before = pairs.before[first, second]
+    frequent = [pairs.read.diagonal(), pairs.rewarded.diagonal()]
+    products = [
+        scale(states)[first] * scale(states)[second] for states in frequent for scale in (_share_of_most, np.log1p)
+    ]
+    return [*own, *products, before, before**2]
+
+
+def _share_of_most(states: Array) -> Array:
+    """Counts as shares of the largest: columns of like sizes are told from each other's sums."""
+    return np.asarray(states / max(states.max(), 1.0))
 
 
 def _basis(columns: Array) -> Array:

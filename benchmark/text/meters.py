@@ -8,6 +8,7 @@ Shapes: T things, H holders, D width of a vector.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from ...baselines.representations import anisotropy, cosine_drift, cosines, linear_cka, neighbours_kept
-from ...datasets.games.families import SPLITS
-from ...datasets.games.house import ROOM_OF, THINGS, Thing
+from ...datasets.games.families import SPLITS, TWC
+from ...datasets.games.house import ROOM_OF, THINGS
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.tidy import Tidy
 from ...datasets.games.words import meanings, phrases
@@ -29,7 +30,7 @@ from .measures import KINDS
 from .pairs import Pairs
 from .shared_states import SharedStates
 
-HOLDERS = tuple(ROOM_OF)
+Places = Mapping[str, tuple[str, ...]]  # where each thing belongs, by its name
 
 
 @dataclass(frozen=True)
@@ -39,31 +40,47 @@ class Probes:
     glosses: tuple[str, ...]  # definitions of nouns of the games
     nouns: tuple[str, ...]  # of the games
     pairs: tuple[tuple[str, str, int], ...]  # of those nouns, and the steps between them in WordNet
-    things: Mapping[str, tuple[Thing, ...]]  # of the house, by the split that shows them first
+    things: Mapping[str, Places]  # by the split that shows them first
+    holders: tuple[str, ...]  # all places where things may be put
 
     @property
     def texts(self) -> tuple[str, ...]:
         """All of them, each once."""
-        things = (thing.name for own in self.things.values() for thing in own)
-        return tuple(dict.fromkeys((*self.glosses, *self.nouns, *things, *HOLDERS)))
+        things = (name for own in self.things.values() for name in own)
+        return tuple(dict.fromkeys((*self.glosses, *self.nouns, *things, *self.holders)))
 
 
 def probes_of(task: GameTask) -> Probes:
     """The texts that runs on a task are measured on."""
     known = meanings()
-    return Probes(tuple(dict.fromkeys(known.nouns.values())), tuple(phrases()), known.pairs, things_by_split(task))
+    glosses = tuple(dict.fromkeys(known.nouns.values()))
+    things = things_by_split(task)
+    own = (place for places in things.values() for right in places.values() for place in right)
+    holders = tuple(dict.fromkeys(own)) if task.family.engine is TWC else tuple(ROOM_OF)
+    return Probes(glosses, tuple(phrases()), known.pairs, things, holders)
 
 
-def things_by_split(task: GameTask) -> dict[str, tuple[Thing, ...]]:
-    """The house's things: those in the games that are learned from, others that new games have, and unseen ones.
+def things_by_split(task: GameTask) -> dict[str, Places]:
+    """The things of a game: those in the games that are learned from, others that new games have, and unseen ones.
 
-    Games that are not about the house have none of them: all count as unseen.
+    Games without places where things belong have the house's, none of which they show: all count as unseen.
     """
-    played = {thing for game in training_games(task) if isinstance(game, Tidy) for thing in game.house.things}
-    found: dict[str, tuple[Thing, ...]] = dict.fromkeys(SPLITS, ())
-    for thing in THINGS.values():
-        split = "train" if thing in played else "valid" if thing.seen and played else "ood"
-        found[split] += (thing,)
+    games = training_games(task)
+    if task.family.engine is TWC:
+        from ...datasets.games import twc
+
+        folds = {fold: twc.right_places(fold) for fold in ("train", "test")}
+        played = {name for game in games if isinstance(game, twc.Twc) for name in twc.taken(game)}
+    else:
+        ours = {seen: [thing for thing in THINGS.values() if thing.seen is seen] for seen in (True, False)}
+        folds = {"train": {thing.name: thing.places for thing in ours[True]}}
+        folds["test"] = {thing.name: thing.places for thing in ours[False]}
+        played = {thing.name for game in games if isinstance(game, Tidy) for thing in game.house.things}
+    found: dict[str, dict[str, tuple[str, ...]]] = {split: {} for split in SPLITS}
+    for fold, things in folds.items():
+        for name, places in things.items():
+            split = "train" if name in played else "valid" if fold == "train" and played else "ood"
+            found[split][name] = places
     return {split: own for split, own in found.items() if own}
 
 
@@ -89,10 +106,10 @@ class Meters:
             rows = self._rows(getattr(self.probes, kind))
             found |= compared(kind, self.base[rows], vectors[rows])
         found["weight_change"] = math.sqrt(float(self.distance(self.encoder.model))) / self.norm
-        holders = vectors[self._rows(HOLDERS)]
+        holders = vectors[self._rows(self.probes.holders)]
         for split, things in self.probes.things.items():
-            own = vectors[self._rows([thing.name for thing in things])]
-            found[f"holders_{split}"] = holder_rank(own, holders, right_holders(things))
+            right = right_holders(things, self.probes.holders)
+            found[f"holders_{split}"] = holder_rank(vectors[self._rows(list(things))], holders, right)
         found["wordnet"] = path_correlation(vectors[self._rows(self.probes.nouns)], self.probes)
         if self.loss is not None and (loss := cross_entropy(self.encoder, self.probes.glosses)) is not None:
             found["cross_entropy"] = loss - self.loss
@@ -126,22 +143,31 @@ def compared(kind: str, untouched: Tensor, trained: Tensor) -> dict[str, float]:
     }
 
 
-def right_holders(things: Sequence[Thing]) -> Tensor:
+def right_holders(things: Places, holders: Sequence[str]) -> Tensor:
     """Check of each thing and holder whether it belongs there, (T, H)."""
-    return torch.tensor([[holder in thing.places for holder in HOLDERS] for thing in things])
+    return torch.tensor([[holder in places for holder in holders] for places in things.values()])
 
 
 def holder_rank(things: Tensor, holders: Tensor, right: Tensor) -> float:
     """The mean over things (T, D) of 1 / rank of the first right holder, holders (H, D) ordered by cosine.
 
-    The mean reciprocal rank of Voorhees 1999 (TREC-8); `right` (T, H). Wrong holders that are as near as the right one
-    count half, so vectors that are all the same rank as by chance.
+    The mean reciprocal rank of Voorhees 1999 (TREC-8); `right` (T, H). Holders that are as near as each other stand in
+    any order, and the mean is over these: vectors that are all the same rank as by chance.
     """
     similar = cosines(torch.cat([things, holders]))[: len(things), len(things) :]  # (T, H)
     best = similar.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-    wrong = similar.masked_fill(right, -torch.inf)
-    ranks = 1.0 + (wrong > best).sum(1) + 0.5 * (wrong == best).sum(1)
-    return float((1.0 / ranks).mean())
+    nearer = (similar > best).sum(1).tolist()
+    tied = (similar == best).sum(1).tolist()
+    tied_right = ((similar == best) & right).sum(1).tolist()
+    return float(np.mean([_reciprocal(*counts) for counts in zip(nearer, tied, tied_right, strict=True)]))
+
+
+@lru_cache
+def _reciprocal(leaders: int, ties: int, matches: int) -> float:
+    """The mean of 1 / rank of the first of the matches among ties in any order, behind so many leaders."""
+    orders = math.comb(ties, matches)
+    firsts = range(1, ties - matches + 2)
+    return sum(math.comb(ties - first, matches - 1) / orders / (leaders + first) for first in firsts)
 
 
 def path_correlation(nouns: Tensor, probes: Probes) -> float:

@@ -1,5 +1,6 @@
 """One episode to read: what a policy was shown, what it thought of its commands, and which one it gave."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
@@ -19,12 +20,13 @@ from .evaluation import Played
 LIKELIEST = 5  # commands that are kept of a move, beside the one that was given
 MOST_MOVES = 60  # that are kept
 DIGITS = 4  # of a probability
-Share = Annotated[float, Bounds(0.0, 1.0)]
+Probability = Annotated[float, Bounds(0.0, 1.0)]
+Share = Annotated[float, Bounds(-math.inf, 1.0)]  # in some games points can be lost
 TOLD_KINDS: dict[str, Any] = {"game": str, "share": Share, "moves": int, "kept": list[Any]}
 MOVE_KINDS: dict[str, Any] = {
     **dict.fromkeys(("observation", "inventory", "given"), str),
     "offered": int,
-    "commands": dict[str, Share],
+    "commands": dict[str, Probability],
 }
 
 

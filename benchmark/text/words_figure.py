@@ -4,6 +4,7 @@ The plane is that of the first two principal components of the words' vectors be
 became of them is put into the same plane. Shapes: W words, D width of a vector.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from ...datasets.games.house import ROOM_OF, ROOMS, THINGS, noun_of
 from ...datasets.trajectories import Array
 from ..figures.card import GRID, INK, MUTED, Grid, card_of_panels
 from ..lm.sentences import SentenceEncoder
+from ..runs.layout import CHECKPOINT
+from ..scores.labels import label
 from ..scores.run import FinishedRun
 from .build import build_agent
 from .config import text_config
@@ -40,6 +43,16 @@ class Words:
     before: Array  # (W, 2)
     after: Array  # (W, 2)
     risen: tuple[tuple[int, int], ...]  # the pairs whose cosine rose most
+    share: float  # of the variance before training, in the plane
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A method's words at each of its learning rates, of one seed."""
+
+    method: str
+    seed: int
+    words: Mapping[str, Words]  # by what the panel is called
 
 
 def words_of(run: FinishedRun, nouns: Sequence[str]) -> Words:
@@ -51,7 +64,9 @@ def words_of(run: FinishedRun, nouns: Sequence[str]) -> Words:
     agent, _ = build_agent(config)
     untouched = _vectors(agent, nouns)
     load_weights(agent, run.folder)
-    return Words(tuple(nouns), *in_plane(untouched, _vectors(agent, nouns)), risen_most(pairs, nouns))
+    before, after = in_plane(untouched, _vectors(agent, nouns))
+    share = float(before.var(0).sum() / untouched.var(0).sum())
+    return Words(tuple(nouns), before, after, risen_most(pairs, nouns), share)
 
 
 @torch.no_grad()
@@ -71,30 +86,32 @@ def in_plane(untouched: Array, trained: Array) -> tuple[Array, Array]:
 
 
 def risen_most(pairs: Pairs, nouns: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """The numbers among `nouns` of the pairs whose cosine rose most."""
+    """The numbers among `nouns` of the pairs whose cosine rose most; fewer where fewer rose."""
     places = [pairs.nouns.index(noun) for noun in nouns]
     first, second = np.triu_indices(len(nouns), 1)
-    order = np.argsort(-pairs.rise[np.ix_(places, places)][first, second], kind="stable")[:RISEN]
-    return tuple(zip(first[order].tolist(), second[order].tolist(), strict=True))
+    rises = pairs.rise[np.ix_(places, places)][first, second]
+    most = np.argsort(-rises, kind="stable")[:RISEN]
+    most = most[rises[most] > 0]
+    return tuple(zip(first[most].tolist(), second[most].tolist(), strict=True))
 
 
-def words_figure(shown: Mapping[str, Words], task: str, path: Path) -> None:
-    """Write a PNG: words before training, then after it as each of the runs has it, by what the panel is called."""
-    first = next(iter(shown.values()))
-    last = list(shown.values())[-1]
+def words_figure(shown: Shown, task: str, path: Path) -> None:
+    """Write a PNG: words before training, then after it as each of the runs has it."""
+    first, *_, last = [*shown.words.values()] * 2
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=kind, markersize=4.5)
         for kind, colour in KINDS.items()
     ]
     about = (
-        f"{len(first.nouns)} nouns that training read. Both axes are principal components of their vectors before "
-        "training, in every panel; every vector has length 1. Joined: the "
-        f"{RISEN} pairs whose cosine rose most; before training, those of the last panel."
+        f"{label(shown.method)}, seed {shown.seed}: {len(first.nouns)} nouns that training read. In every panel the "
+        "axes are the first two principal components of their vectors before training, each of length 1; they have "
+        f"{100 * first.share:.0f} % of the variance. Joined: the pairs whose cosine rose most, {RISEN} at most; before "
+        "training, those of the last panel."
     )
-    grid = Grid(1 + len(shown), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.03, shared=True)
+    grid = Grid(1 + len(shown.words), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.03, shared=True)
     with card_of_panels(path, f"{task}: words before and after", about, handles, grid) as panels:
         _draw_words(panels[0], "Before training", first.nouns, first.before, last.risen)
-        for axes, (title, words) in zip(panels[1:], shown.items(), strict=True):
+        for axes, (title, words) in zip(panels[1:], shown.words.items(), strict=True):
             _draw_words(axes, title, words.nouns, words.after, words.risen)
 
 
@@ -119,11 +136,21 @@ def kind_of(noun: str) -> str:
     return "place" if noun in {*ROOM_OF, *ROOMS} else "other word"
 
 
-def words_at_rates(every: Sequence[FinishedArm]) -> dict[str, Words]:
-    """The words of the first method that trains a language model, at each learning rate, of the first seed."""
-    trained = [finished for finished in every if finished.arm.trains]
-    own = [finished for finished in trained if finished.arm.method == trained[0].arm.method]
-    runs = {f"After, at a rate of {finished.arm.rate:g}": finished.group.runs[0] for finished in own}
+def words_at_rates(every: Sequence[FinishedArm]) -> Shown | None:
+    """The words of the first method that trains a language model, at each learning rate, of one seed.
+
+    It is the lowest of those seeds that were finished at the most rates. None where there are no three nouns to show.
+    """
+    trained = [arm for arm in every if arm.trains]
+    own = [arm for arm in trained if (arm.method, arm.setting) == (trained[0].method, trained[0].setting)]
+    known = [(arm, run) for arm in own for run in arm.group.runs if (run.folder / CHECKPOINT).exists()]
+    if not known:
+        return None
+    seeds = Counter(run.config.seed for _, run in known)
+    seed = min(seeds, key=lambda each: (-seeds[each], each))
+    runs = {f"After, at a rate of {arm.rate:g}": run for arm, run in known if run.config.seed == seed}
     read = [pairs.nouns for run in runs.values() if (pairs := read_pairs(run)) is not None]
-    nouns = [noun for noun in read[0] if all(noun in known for known in read)] if read else []
-    return {title: words_of(run, nouns) for title, run in runs.items()} if len(nouns) > 2 else {}
+    nouns = [noun for noun in read[0] if all(noun in others for others in read)] if read else []
+    if len(nouns) < 3:
+        return None
+    return Shown(trained[0].method, seed, {title: words_of(run, nouns) for title, run in runs.items()})

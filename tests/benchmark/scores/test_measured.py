@@ -28,6 +28,12 @@ def test_columns_are_the_mean_and_its_interval_cut_to_what_the_measure_can_be() 
     assert (columns("far", [0.0, 0.1, 0.0, 0.9])["far_low"] or 0.0) < 0.0
 
 
+def test_values_beyond_what_a_measure_can_be_are_in_its_interval() -> None:
+    found = columns("share", [-0.17, -0.1, -0.05], (0.0, 1.0))
+    assert (found["share_low"] or 0.0) < -0.1 < (found["share_high"] or 0.0) < 1.0
+    assert (columns("share", [0.9, 1.2, 1.1], (0.0, 1.0))["share_high"] or 0.0) > 1.2
+
+
 def test_what_is_not_finite_is_left_out_and_what_is_unknown_is_none() -> None:
     assert columns("steps", [4.0, math.nan, 8.0])["steps"] == 6.0
     assert columns("steps", [4.0, math.nan]) == {"steps": 4.0, "steps_low": None, "steps_high": None}

@@ -11,7 +11,7 @@ import torch
 from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.text import adaptations, loop, track
 from lamobench.benchmark.text.config import TextConfig
-from lamobench.benchmark.text.meters import HOLDERS, Probes, probes_of
+from lamobench.benchmark.text.meters import Probes, probes_of
 from lamobench.benchmark.text.resolve import resolve
 from lamobench.datasets.games.words import meanings
 
@@ -52,7 +52,8 @@ def _few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def few(probes: Probes) -> Probes:
     """Some of the texts, with pairs of the nouns that are left."""
-    nouns = tuple(dict.fromkeys((*(noun for one, other, _ in probes.pairs[::100] for noun in (one, other)), *HOLDERS)))
+    paired = (noun for one, other, _ in probes.pairs[::100] for noun in (one, other))
+    nouns = tuple(dict.fromkeys((*paired, *probes.holders)))
     pairs = tuple((one, other, steps) for one, other, steps in probes.pairs if {one, other} <= set(nouns))
     return replace(probes, glosses=probes.glosses[:20], nouns=nouns, pairs=pairs)
 

@@ -8,8 +8,10 @@ import pytest
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.recompute.check import check_folder
+from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import group_runs
+from lamobench.benchmark.text import report
 from lamobench.benchmark.text.board import CHOSEN, rows, tables
 from lamobench.benchmark.text.figure import games_figure
 from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_run
@@ -55,6 +57,9 @@ def test_rows_by_hand(results: Path) -> None:
     assert float(tuned["holders_train_low"]) < float(tuned["holders_train"]) < float(tuned["holders_train_high"])
     assert float(tuned["area_on_fixed"]) == pytest.approx(float(tuned["area"]) - float(fixed["area"]), abs=1e-3)
     assert float(tuned["train_on_fixed"]) == pytest.approx((0.5 + 0.5) / 2 - (0.75 + 0.25) / 2, abs=1e-3)
+    assert float(tuned["train/orig_on_fixed"]) == pytest.approx(
+        float(tuned["train/orig"]) - float(fixed["train/orig"]), abs=1e-3
+    )
     assert tuned["ood_on_fixed"] == ""  # there are no other words of those games
     assert tuned["valid_on_fixed"] == fixed["area_on_fixed"] == found["drrn-hash"]["area_on_fixed"] == ""
     assert "cka_nouns_before" not in tuned
@@ -144,6 +149,23 @@ def test_beside_published_scores_there_are_none(tmp_path: Path, capsys: pytest.C
         "nothing is published for random on tidy-medium",
         "of text games, the result tables of the paper could not be found",
     ]
+
+
+def test_points_that_were_lost_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: list[Any]) -> None:
+    ends = {"train/orig": -0.25, "train/paraphrase": 0.25}
+    monkeypatch.setitem(OUTCOMES, "random", ([-0.25, -0.5, -0.5, -0.25], ends))
+    for seed in (0, 1):
+        write_run(tmp_path / "runs", "random", seed)
+    parse(["leaderboard", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "results"), "--archive"]).run()
+    with (tmp_path / "results" / "text.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    for name in ("area", "train/orig"):
+        assert float(row[f"{name}_low"]) <= float(row[name]) <= float(row[f"{name}_high"]) < 0.0
+    assert not any(check.faults for check in check_folder(tmp_path / "results"))
+    assert all(axes.get_ylim()[0] < -25.0 for axes in drawn[0].axes)
+    (setting,) = read_contents(tmp_path / "runs").settings
+    (chart,) = [chart for chart in report.charts(setting) if chart.title == "View: orig"]
+    assert chart.rows[0][1].startswith("\N{MINUS SIGN}25.0 [")
 
 
 def test_two_language_models_of_a_method_have_marks_of_their_own(tmp_path: Path, drawn: list[Any]) -> None:

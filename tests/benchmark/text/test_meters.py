@@ -1,5 +1,7 @@
 """Meters of degeneration: by hand, beside plain loops, and on an encoder whose weights are moved."""
 
+import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from lamobench.benchmark.lm.tuned_sentences import train_all, train_top, train_u
 from lamobench.benchmark.runs.meters import meters_csv, read_meters
 from lamobench.benchmark.text.measures import METERS
 from lamobench.benchmark.text.meters import (
-    HOLDERS,
     Meters,
     Probes,
     holder_rank,
@@ -24,8 +25,8 @@ from lamobench.benchmark.text.meters import (
     things_by_split,
 )
 from lamobench.datasets.errors import UserError
-from lamobench.datasets.games.families import make_games
-from lamobench.datasets.games.house import THINGS
+from lamobench.datasets.games.families import make_games, missing
+from lamobench.datasets.games.house import ROOM_OF, THINGS
 from lamobench.datasets.games.tasks import find_game_task
 from lamobench.datasets.games.words import meanings
 from lamobench.tests.benchmark.text.conftest import few
@@ -45,40 +46,66 @@ def test_ranks_by_hand() -> None:
     assert holder_rank(things, holders, right) == pytest.approx((1 / 1 + 1 / 3 + 1 / 2) / 3)
     assert holder_rank(5.0 * things, 0.1 * holders, right) == holder_rank(things, holders, right)
     same = torch.ones(3, 2)
-    assert holder_rank(same, same, torch.eye(3) > 0) == pytest.approx(1 / 2)  # the middle of three places
+    assert holder_rank(same, same, torch.eye(3) > 0) == pytest.approx((1 / 1 + 1 / 2 + 1 / 3) / 3)
+
+
+def test_vectors_that_are_all_the_same_rank_as_by_chance() -> None:
+    right = torch.zeros(1, 9, dtype=torch.bool)
+    right[:, [2, 5]] = True
+    collapsed = holder_rank(torch.ones(1, 4), torch.ones(9, 4), right)
+    pairs = [min(pair) for pair in itertools.combinations(range(1, 10), 2)]  # the ranks of two right ones, in any order
+    assert collapsed == pytest.approx(np.mean([1 / first for first in pairs]))
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(10, 4, generator=generator).split([1, 9]) for _ in range(2000)]
+    assert np.mean([holder_rank(*vectors, right) for vectors in drawn]) == pytest.approx(collapsed, abs=0.02)
 
 
 def test_ranks_are_those_of_a_plain_loop() -> None:
     generator = torch.Generator().manual_seed(0)
     things = list(THINGS.values())
+    holders = list(ROOM_OF)
     ours = torch.randn(len(things), 7, generator=generator)
-    theirs = torch.randn(len(HOLDERS), 7, generator=generator)
+    theirs = torch.randn(len(ROOM_OF), 7, generator=generator)
     ranks = []
     for thing, vector in zip(things, ours, strict=True):
         near = [float(torch.cosine_similarity(vector, holder, dim=0)) for holder in theirs]
-        ordered = [HOLDERS[place] for place in np.argsort(near)[::-1]]
+        ordered = [holders[place] for place in np.argsort(near)[::-1]]
         ranks.append(1 + min(ordered.index(place) for place in thing.places))
-    assert holder_rank(ours, theirs, right_holders(things)) == pytest.approx(np.mean(1 / np.array(ranks)))
+    right = right_holders({thing.name: thing.places for thing in things}, holders)
+    assert holder_rank(ours, theirs, right) == pytest.approx(np.mean(1 / np.array(ranks)))
 
 
 def test_things_stand_in_the_split_that_shows_them_first() -> None:
     found = things_by_split(TASK)
     assert set(found) == {"train", "valid", "ood"}
     games = make_games("tidy-medium", "train", 5)
-    assert {thing.name for thing in found["train"]} == {
+    assert set(found["train"]) == {
         thing.name
         for game in games
         for thing in game.house.things  # type: ignore[attr-defined]
     }
-    assert all(thing.seen for thing in found["valid"])
-    assert {thing.name for thing in found["ood"]} == {name for name, thing in THINGS.items() if not thing.seen}
+    assert all(THINGS[name].seen for name in found["valid"])
+    assert set(found["ood"]) == {name for name, thing in THINGS.items() if not thing.seen}
     assert sum(map(len, found.values())) == len(THINGS)
+    assert all(THINGS[name].places == places for own in found.values() for name, places in own.items())
     (elsewhere,) = things_by_split(find_game_task("cave-start")).items()
-    assert elsewhere == ("ood", tuple(THINGS.values()))
+    assert elsewhere == ("ood", {name: thing.places for name, thing in THINGS.items()})
+
+
+def test_textworld_commonsense_has_its_own_things_and_places() -> None:
+    if line := missing("twc-medium"):
+        pytest.skip(line)
+    task = find_game_task("twc-medium")
+    probes = probes_of(task)
+    assert {split: len(own) for split, own in probes.things.items()} == {"train": 15, "valid": 236, "ood": 125}
+    assert len(probes.holders) == 36
+    assert all(set(places) <= set(probes.holders) for own in probes.things.values() for places in own.values())
+    texts = [game.reset().observation for game in make_games("twc-medium", "train", 5)]
+    assert all(any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts) for name in probes.things["train"])
 
 
 def test_nouns_that_are_as_near_as_in_wordnet_correlate() -> None:
-    line = Probes((), ("a", "b", "c", "d"), (("a", "b", 1), ("a", "c", 2), ("a", "d", 7)), {})
+    line = Probes((), ("a", "b", "c", "d"), (("a", "b", 1), ("a", "c", 2), ("a", "d", 7)), {}, ())
     angles = torch.tensor([0.0, 0.1, 0.2, 0.3])
     vectors = torch.stack([angles.cos(), angles.sin()], 1)
     assert path_correlation(vectors, line) == pytest.approx(1.0)

@@ -1,0 +1,128 @@
+"""The tables of degeneration: a row for each arm, the pairs of nouns that rose most, and runs that were taken back.
+
+Rows of arms are those of the leaderboard (`board.py`), with the test of the mechanism (`mechanism.py`). One more table
+is in `courses.py`.
+Shapes: W nouns of a run, P pairs of them.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...datasets.trajectories import Array
+from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES
+from ..scores.measured import columns
+from .board import STILL, Compared, compared_numbers, on_fixed, rows
+from .degeneration import FinishedArm
+from .measures import METERS, others
+from .mechanism import LEVEL, Pull, pull
+from .pairs import Pairs, read_pairs
+from .rewind import ALPHA, read_rewind
+
+ONLY_BESIDE = re.compile(r"area_gain|variant")  # columns of a leaderboard that hang on its other rows
+RISEN = 15  # pairs that are listed of an arm
+ALL_PAIRS = "all pairs"  # in the place of a noun, in the row of their mean
+ROUNDED = 9  # digits of a rise, so that pairs that rose alike have the same place wherever they are sorted
+
+
+def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
+    """A row for each arm: the leaderboard's, at every rate beside the model that stands still, and the mechanism."""
+    still: dict[tuple[Any, ...], Compared] = {}
+    for arm in sorted(every, key=lambda arm: (arm.config.profile, arm.group.variant)):
+        if arm.method == STILL:
+            still.setdefault(arm.setting, compared_numbers(arm.group))
+    found = []
+    for arm in every:
+        (row,) = rows([arm.group])
+        kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
+        beside = {} if arm.method == STILL else still.get(arm.setting, {})
+        kept |= on_fixed(compared_numbers(arm.group), beside)
+        tests = [(pull(pairs), pull(pairs, beyond_reading=True)) for pairs in _pairs(arm)]
+        found.append(arm.place | kept | _mechanism(tests))
+    return found
+
+
+def _mechanism(tests: Sequence[tuple[Pull, Pull]]) -> dict[str, Any]:
+    """The columns of the mechanism: means over seeds, and in how many seeds shared rewards go with coming nearer.
+
+    Of NAME: NAME_together and NAME_apart count seeds that could not be luck by themselves, by the correlation's sign;
+    NAME_seeds those in which there is one.
+    """
+    found: dict[str, Any] = {}
+    for name, own in (("pull", [test for test, _ in tests]), ("pull_beyond_reading", [test for _, test in tests])):
+        found |= columns(name, [test.correlation for test in own])
+        sure = [test.correlation for test in own if test.p_value < LEVEL]
+        counts = {
+            "together": sum(correlation > 0 for correlation in sure),
+            "apart": sum(correlation < 0 for correlation in sure),
+            "seeds": sum(math.isfinite(test.correlation) for test in own),
+        }
+        found |= {f"{name}_{what}": number if own else None for what, number in counts.items()}
+    return found
+
+
+def _pairs(arm: FinishedArm) -> list[Pairs]:
+    return [pairs for run in arm.group.runs if (pairs := read_pairs(run)) is not None]
+
+
+def risen_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
+    """The pairs of each arm whose cosine rose most, of nouns that were read in all seeds: means over these.
+
+    They have no interval, for the same seeds choose them. The last row of an arm is the mean over all of its pairs.
+    """
+    found = []
+    for arm in every:
+        if seeds := _pairs(arm):
+            found += [arm.place | row for row in _risen(seeds)]
+    return found
+
+
+def _risen(seeds: Sequence[Pairs]) -> list[dict[str, Any]]:
+    nouns = [noun for noun in seeds[0].nouns if all(noun in pairs.nouns for pairs in seeds)]
+    if len(nouns) < 2:
+        return []
+    places = [np.ix_(*2 * [[pairs.nouns.index(noun) for noun in nouns]]) for pairs in seeds]
+    upper = np.triu_indices(len(nouns), 1)
+
+    def mean(name: str) -> Array:
+        """The mean over seeds of a matrix's pairs, (P,)."""
+        matrices = [getattr(pairs, name)[own] for pairs, own in zip(seeds, places, strict=True)]
+        return np.asarray(np.mean(matrices, axis=0)[upper])
+
+    means = {name: mean(name) for name in ("rise", "before", "read", "rewarded")}
+    rises = means["rise"].round(ROUNDED)
+    most = [place for place in np.argsort(-rises, kind="stable")[:RISEN].tolist() if rises[place] > 0]
+    named = [{"one": nouns[upper[0][place]], "other": nouns[upper[1][place]]} for place in most]
+    chosen = [{name: float(values[place]) for name, values in means.items()} for place in most]
+    every_pair = {"one": ALL_PAIRS, "other": ""} | {name: float(values.mean()) for name, values in means.items()}
+    return [*(pair | own for pair, own in zip(named, chosen, strict=True)), every_pair]
+
+
+def rewind_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
+    """A row for each arm that was taken back and each alpha: means over the seeds that were."""
+    found = []
+    for arm in every:
+        if curves := curves_of(arm):
+            found += [arm.place | {"seeds": len(curves)} | row for row in _taken_back(curves)]
+    return found
+
+
+def curves_of(arm: FinishedArm) -> list[Mapping[str, Array]]:
+    """The rewind curves of those runs that were taken back."""
+    files = (ENCODER_REWIND, ENCODER_REWIND_EPISODES)
+    return [read_rewind(run.folder) for run in arm.group.runs if all((run.folder / name).exists() for name in files)]
+
+
+def _taken_back(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for place, alpha in enumerate(curves[0][ALPHA].tolist()):
+        points = [{name: float(values[place]) for name, values in curve.items()} for curve in curves]
+        row: dict[str, Any] = {ALPHA: alpha} | columns("orig", [point["train/orig"] for point in points])
+        row |= columns("others", [others(point, "train") for point in points])
+        for name in METERS:
+            row |= columns(name, [point[name] for point in points if name in point])
+        found.append(row)
+    return found
