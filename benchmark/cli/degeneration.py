@@ -11,7 +11,6 @@ from tyro.conf import Positional, UseAppendAction
 from ...datasets.counts import count
 from ...datasets.errors import UserError
 from ...datasets.processes import cores
-from ..runs.store import run_folder
 from ..runs.tracks import Wanted, track_of
 from ..sweep.options import EngineOptions, Workers
 from ..terminal import duration, print_rows
@@ -109,6 +108,8 @@ class Degeneration:
 
     def _train(self, asked: "Sequence[RunConfig]", runs: Path) -> None:
         """Train the runs that are asked for; a run that failed is told of later, with the tables of the others."""
+        from ..runs.store import run_folder
+
         workers = Workers(self.jobs, engine=self.engine)
         try:
             train_all(asked, self.task, runs, workers, only_plan=self.plan)
