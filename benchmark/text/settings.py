@@ -111,13 +111,16 @@ PROFILES = {
             "actor-critic": ONLINE_CPU,
             "text-lamo": CONTINUING,
         },
-        # Of results/text/tidy-medium/tuning.
+        # Of results/text/tidy-medium/tuning and tuning-rates.
         chosen={
             "drrn-hash": {"temperature": 0.05},
             "drrn-glove": {"temperature": 0.1},
             "drrn-fixed": {"temperature": 0.05, "learning_rate": 3e-4},
             "actor-critic-hash": {"learning_rate": 3e-4, "entropy": 0.1},
             "actor-critic-fixed": {"learning_rate": 1e-4, "entropy": 0.1},
+            "drrn-top-k": {"encoder_learning_rate": 1e-5},
+            "drrn-lora": {"encoder_learning_rate": 1e-3},
+            "actor-critic-top-k": {"encoder_learning_rate": 1e-5},
         },
     ),
     # 100,000 steps of 8 games side by side, and the agent's own defaults.

@@ -342,11 +342,12 @@ def test_a_game_that_there_is_not_is_one_line() -> None:
 
 def test_a_rate_of_the_profile_s_own_is_the_run_that_any_sweep_has(tiny_gpt2: Path) -> None:
     wanted = Wanted("tidy-easy", ("drrn-top-k",), (0,), choices={"lm": str(tiny_gpt2)})
-    slow, own = arms(wanted, (1e-4, 1e-5))
     (plain,) = resolve.resolve(wanted)
+    own_rate = plain.policy[degeneration.RATE]
+    own, fast = arms(wanted, (10 * own_rate, own_rate))
     assert own.runs == (plain,)
-    assert slow.runs[0].policy[degeneration.RATE] == 1e-5
-    assert slow.runs[0].profile == "cpu (changed)"
+    assert fast.runs[0].policy[degeneration.RATE] == 10 * own_rate
+    assert fast.runs[0].profile == "cpu (changed)"
 
 
 def test_both_panels_have_the_axes_of_the_first() -> None:
