@@ -10,15 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
-from ..runs.meters import read_meters
-from ..runs.records import check_content, content_of
 from ..scores.measured import UNBOUNDED, columns
-from ..scores.run import FinishedRun
 from .board import SHARE
 from .degeneration import FinishedArm
-from .measures import METERS
+from .measures import METERS, metered
 
 SCORE = "score"  # the mean share of points on the games that are learned from
 
@@ -35,23 +31,10 @@ def course_of(arm: FinishedArm) -> Course:
     """An arm's course; a `UserError` if a file of it is damaged."""
     runs = arm.group.runs
     steps = runs[0].result.curve_steps
-    metered = [_meters(run) for run in runs]
+    found = [metered(run) for run in runs]
     unknown = np.full(len(steps), math.nan)
-    values = {name: np.stack([own.get(name, unknown) for own in metered]) for name in METERS}
+    values = {name: np.stack([own.get(name, unknown) for own in found]) for name in METERS}
     return Course(steps, {SCORE: arm.group.curves / 100.0} | values)
-
-
-def _meters(run: FinishedRun) -> Mapping[str, Array]:
-    """Each meter's values (V,); none of a run that trained no language model."""
-    try:
-        content = content_of(run.folder, "meters.csv")
-    except FileNotFoundError:
-        return {}
-    check_content("meters.csv", content, run.done)
-    steps, found = read_meters(content)
-    if not np.array_equal(steps, run.result.curve_steps):
-        raise UserError(f"run {run.id}: meters.csv is of other evaluations than episodes.csv")
-    return found
 
 
 def course_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:

@@ -60,6 +60,13 @@ def meters(run: FinishedRun) -> dict[str, float]:
     Empty for a run that trained no language model, or was made before there were meters. A `UserError` if the file is
     damaged.
     """
+    known = metered(run)
+    ends = {name: float(values[-run.config.headline_evaluations :].mean()) for name, values in known.items()}
+    return ends | {f"{name}_before": float(known[name][0]) for name in NOT_CHANGES if name in known}
+
+
+def metered(run: FinishedRun) -> dict[str, Array]:
+    """Each meter's values (V,) at the run's evaluations, as `meters` has them; empty and `UserError` likewise."""
     try:
         content = content_of(run.folder, "meters.csv")
     except FileNotFoundError:
@@ -68,9 +75,7 @@ def meters(run: FinishedRun) -> dict[str, float]:
     steps, found = read_meters(content)
     if not np.array_equal(steps, run.result.curve_steps):
         raise UserError(f"run {run.id}: meters.csv is of other evaluations than episodes.csv")
-    known = {name: found[name] for name in METERS if name in found}
-    ends = {name: float(values[-run.config.headline_evaluations :].mean()) for name, values in known.items()}
-    return ends | {f"{name}_before": float(known[name][0]) for name in NOT_CHANGES if name in known}
+    return {name: found[name] for name in METERS if name in found}
 
 
 def measure(run: FinishedRun) -> Measures:
