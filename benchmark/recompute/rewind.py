@@ -6,8 +6,6 @@ are those of its first.
 Shapes: P alphas, K parts that were learned from, E episodes of each.
 """
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -16,10 +14,11 @@ import numpy as np
 
 from ...datasets.errors import UserError
 from ...datasets.json_files import parse_json
+from ...datasets.trajectories import Array
 from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES
 from .rows import Row
 from .runs import Run
-from .stages import PLACE, Cells, column, exact_rows
+from .stages import PLACE, Columns, exact_columns, numbers, read_columns
 from .statistics import UNKNOWN
 from .text import CHANGES, LEARNED, LEVELS, PLAIN, Value, ends
 
@@ -63,23 +62,25 @@ def _curve(run: Run, row: Row) -> list[dict[str, float]]:
 
 def _meters(run: Run, steps: Sequence[int]) -> list[dict[str, float]]:
     """Alpha and meters; a `ValueError` unless they begin and end as the meters of the run."""
-    rows = list(csv.DictReader(io.StringIO(run.files[ENCODER_REWIND].decode("utf-8"))))
-    metered = exact_rows("meters.csv", run.files["meters.csv"], ("step",), [(step,) for step in steps])
-    alphas = column(rows, ALPHA).tolist()
+    cells = read_columns(run.files[ENCODER_REWIND])
+    metered = exact_columns("meters.csv", run.files["meters.csv"], ("step",), [(step,) for step in steps])
+    alphas = numbers(cells, ALPHA).tolist()
     if alphas != sorted(set(alphas)) or alphas[0] != 0.0 or alphas[-1] != 1.0:
         raise ValueError(f"the alphas of {ENCODER_REWIND} do not rise from 0 to 1")
-    names = [name for name in metered[0] if name != "step"]
-    if list(rows[0]) != [ALPHA, *names]:
+    names = [name for name in metered if name != "step"]
+    if list(cells) != [ALPHA, *names]:
         raise ValueError(f"{ENCODER_REWIND} has other meters than meters.csv")
-    for alpha, ours, theirs in ((0, rows[0], metered[0]), (1, rows[-1], metered[-1])):
+    for alpha, end in ((0, 0), (1, -1)):
         for name in names:
-            if not math.isclose(float(ours[name]), float(theirs[name]), rel_tol=RELATIVE, abs_tol=ABSOLUTE):
-                where = f"in meters.csv at step {theirs['step']}"
-                raise ValueError(f"{name} at alpha {alpha} is {ours[name]}, {where} {theirs[name]}")
-    if float(rows[0]["weight_change"]) != 0.0:
+            ours = cells[name][end]
+            theirs = metered[name][end]
+            if not math.isclose(float(ours), float(theirs), rel_tol=RELATIVE, abs_tol=ABSOLUTE):
+                where = f"in meters.csv at step {metered['step'][end]}"
+                raise ValueError(f"{name} at alpha {alpha} is {ours}, {where} {theirs}")
+    if float(cells["weight_change"][0]) != 0.0:
         raise ValueError("weight_change at alpha 0 is not 0")
-    columns = {name: column(rows, name).tolist() for name in (ALPHA, *names)}
-    return [{name: values[place] for name, values in columns.items()} for place in range(len(rows))]
+    columns = [numbers(cells, name).tolist() for name in cells]
+    return [dict(zip(cells, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _shares(run: Run, steps: Sequence[int], alphas: Sequence[float]) -> list[dict[str, float]]:
@@ -88,17 +89,18 @@ def _shares(run: Run, steps: Sequence[int], alphas: Sequence[float]) -> list[dic
     every = range(config["view_episodes"])
     learned = {part: name for part, name in enumerate(config["parts"]) if name.startswith(f"{LEARNED}/")}
     at = product(alphas, [run.steps], learned, every)
-    rows = exact_rows(ENCODER_REWIND_EPISODES, run.files[ENCODER_REWIND_EPISODES], (ALPHA, *PLACE), at)
+    taken_back = exact_columns(ENCODER_REWIND_EPISODES, run.files[ENCODER_REWIND_EPISODES], (ALPHA, *PLACE), at)
     at_end = product(steps[-run.last :], range(len(config["parts"])), every)
-    played = exact_rows("stages.csv", run.files["stages.csv"], PLACE, at_end)
-    ended = [row for row in played if float(row["step"]) == run.steps and int(row["stage"]) in learned]
-    for ours, theirs in zip(rows[-len(ended) :], ended, strict=True):
-        if _outcome(ours) != _outcome(theirs):
-            part = learned[int(theirs["stage"])]
-            raise ValueError(f"episode {theirs['episode']} of {part} at alpha 1 is another than in stages.csv")
-    shares = column(rows, "return").reshape(len(alphas), len(learned), -1).mean(axis=2)  # (P, K)
+    played = _outcomes(exact_columns("stages.csv", run.files["stages.csv"], PLACE, at_end))
+    ended = played.reshape(run.last, len(config["parts"]), len(every), -1)[-1, list(learned)]  # (K, E, O)
+    reached = _outcomes(taken_back).reshape(len(alphas), *ended.shape)[-1]
+    for place, episode in np.argwhere((reached != ended).any(axis=2)):
+        part = list(learned.values())[place]
+        raise ValueError(f"episode {episode} of {part} at alpha 1 is another than in stages.csv")
+    shares = numbers(taken_back, "return").reshape(len(alphas), len(learned), -1).mean(axis=2)  # (P, K)
     return [dict(zip(learned.values(), own, strict=True)) for own in shares.tolist()]
 
 
-def _outcome(row: Cells) -> list[float]:
-    return [float(row[name]) for name in OUTCOME]
+def _outcomes(columns: Columns) -> Array:
+    """The outcome (N, O) of each episode."""
+    return np.stack([numbers(columns, name) for name in OUTCOME], axis=1)

@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ...datasets.trajectories import Array
 from .runs import Evaluations, Run
+from .statistics import Estimate, leaderboard_mean
 
 SHOWN = 8  # characters of a hash in the name of a variant
 
@@ -43,6 +45,11 @@ class Row:
     def scores(self) -> Array:
         """The score (N,) of each run."""
         return np.asarray(self.episodes.mean(axis=1))
+
+    @cached_property
+    def mean(self) -> tuple[Estimate, int]:
+        """The mean of the scores with its interval, and how many seeds lie far below the others."""
+        return leaderboard_mean(self.episodes)
 
 
 def _last(run: Run, choice: int) -> Array:

@@ -15,7 +15,7 @@ from ...datasets.trajectories import Array
 
 PLACE = ("step", "stage", "episode")  # the columns that tell an episode from others
 
-Cells = Mapping[str, str]
+Columns = Mapping[str, Sequence[str]]
 Key = tuple[float, ...]
 
 
@@ -30,36 +30,44 @@ class Stages:
 
 def read_stages(content: bytes, steps: Sequence[int], stages: int, episodes: int) -> Stages:
     """The episodes 0 to E - 1 of every stage in the evaluations at V steps; a `ValueError` for any other."""
-    wanted = list(product(steps, range(stages), range(episodes)))
-    rows = exact_rows("stages.csv", content, PLACE, wanted)
+    wanted = product(steps, range(stages), range(episodes))
+    columns = exact_columns("stages.csv", content, PLACE, wanted)
     shape = (len(steps), stages, episodes)
-    return Stages(*(column(rows, name).reshape(shape) for name in ("success", "return", "length")))
+    return Stages(*(numbers(columns, name).reshape(shape) for name in ("success", "return", "length")))
 
 
-def exact_rows(name: str, content: bytes, places: Sequence[str], wanted: Iterable[Key]) -> list[Cells]:
-    """The rows of a CSV file whose columns `places` are what is wanted, in that order.
+def read_columns(content: bytes) -> Columns:
+    """The cells of a CSV file by the name of their column; a `ValueError` for a line of another length."""
+    header, *lines = csv.reader(io.StringIO(content.decode("utf-8")))
+    cells = zip(*lines, strict=True) if lines else [()] * len(header)
+    return dict(zip(header, cells, strict=True))
+
+
+def exact_columns(name: str, content: bytes, places: Sequence[str], wanted: Iterable[Key]) -> Columns:
+    """The columns of a CSV file whose columns `places` are what is wanted, with its rows in that order.
 
     A `ValueError` for a row that is missing, stands there twice, or is none of these.
     """
-    rows: dict[Key, Cells] = {}
-    for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
-        key = tuple(float(row[place]) for place in places)
-        if key in rows:
-            raise ValueError(f"{name} has two rows of {_described(places, key)}")
-        rows[key] = row
-    found = []
-    for key in wanted:
-        if key not in rows:
+    columns = read_columns(content)
+    keys: list[Key] = list(zip(*(map(float, columns[place]) for place in places), strict=True))
+    expected = list(wanted)
+    if keys == expected:
+        return columns
+    numbered = {key: number for number, key in enumerate(keys)}
+    if len(numbered) < len(keys):
+        twice = next(key for number, key in enumerate(keys) if numbered[key] != number)
+        raise ValueError(f"{name} has two rows of {_described(places, twice)}")
+    for key in expected:
+        if key not in numbered:
             raise ValueError(f"{name} has no row of {_described(places, key)}")
-        found.append(rows.pop(key))
-    if rows:
-        raise ValueError(f"{name} has a row of {_described(places, min(rows))}, which the run has not")
-    return found
+    if more := numbered.keys() - set(expected):
+        raise ValueError(f"{name} has a row of {_described(places, min(more))}, which the run has not")
+    return {each: [cells[numbered[key]] for key in expected] for each, cells in columns.items()}
 
 
-def column(rows: Sequence[Cells], name: str) -> Array:
+def numbers(columns: Columns, name: str) -> Array:
     """The numbers of a column; a `ValueError` for one that is not finite."""
-    values = np.array([float(row[name]) for row in rows])
+    values = np.array([float(cell) for cell in columns[name]])
     if not np.isfinite(values).all():
         raise ValueError(f"{name} is no finite number")
     return values

@@ -26,7 +26,6 @@ from .statistics import (
     Scores,
     detectable,
     improvement,
-    leaderboard_mean,
     mean_of_seeds,
     middle,
     over_tasks,
@@ -89,7 +88,7 @@ def _leaderboard_row(row: Row) -> dict[str, Value]:
 
 def _mean_of(row: Row) -> tuple[Estimate, int]:
     """The mean score of a row's episodes, its interval cut to what a score can be, and how many seeds lie far below."""
-    found, below = leaderboard_mean(row.episodes)
+    found, below = row.mean
     least, most = _SCORE_RANGE.get(row.first.track, (-math.inf, math.inf))
     if getattr(find_track(row.first.track).find_task(row.first.task), "scored", False):
         most = math.inf  # points, of which the expert's are 100
