@@ -27,7 +27,7 @@ CHANGES = (
     "weight_change",
     "cross_entropy",
 )
-LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_valid", "holders_ood", "wordnet")
+LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_others", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 AS_THEY_ARE = tuple(f"{split}/{PLAIN}" for split in SPLITS)  # games in their own words
 

@@ -86,9 +86,9 @@ VIEWED = (
 
 DEGENERATION = (
     "The language model at the end, beside what it was. CKA, drift, kept (of ten neighbours), anis. (anisotropy): of "
-    "definitions, and of nouns. weights: distance from the first, as a share of their norm. train, valid, ood: 1 / "
-    "rank of the right place of things of the games learned from, of new games, and unseen. WordNet: correlation of "
-    "cosine and nearness. nats: rise of cross entropy a token."
+    "definitions, and of nouns. weights: distance from the first, as a share of their norm. train, others, ood: 1 / "
+    "rank of the right place of things of the games learned from, of others like them, and of ood. WordNet: "
+    "correlation of cosine and nearness. nats: rise of cross entropy a token."
 )
 
 

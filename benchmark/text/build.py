@@ -42,7 +42,7 @@ def split_games(task: GameTask, split: str, episodes: int) -> list[tuple[int, Ga
     """A game for each of so many episodes, with its number: those to learn from in turn, of others each another."""
     family = task.family
     count = distinct_games(task, split, episodes)
-    rounds = [make_games(family.name, split, count) for _ in range(-(-episodes // count))]
+    rounds = [make_games(family.name, split, count, task.games) for _ in range(-(-episodes // count))]
     return [(number, game) for games in rounds for number, game in enumerate(games)][:episodes]
 
 
@@ -63,7 +63,7 @@ def games_hash(task: GameTask, episodes: int) -> str:
     """
     digest = hashlib.sha256(f"{content_hash(task.family)}{REVISION}".encode())
     for split in task.family.games:
-        games = make_games(task.family.name, split, distinct_games(task, split, episodes))
+        games = make_games(task.family.name, split, distinct_games(task, split, episodes), task.games)
         scenes = [game.reset() for game in games]
         for name in VIEWS:
             seen = [repr(view(scene, name)).encode() for scene in scenes]

@@ -25,7 +25,7 @@ OF_KINDS = {"cka": "CKA", "drift": "drift", "neighbours": "kept", "anisotropy": 
 OTHERS = {  # ... and the others.
     "weight_change": "weights",
     "holders_train": "train",
-    "holders_valid": "valid",
+    "holders_others": "others",
     "holders_ood": "ood",
     "wordnet": "WordNet",
     "cross_entropy": "nats",

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from ...baselines.representations import anisotropy, cosine_drift, cosines, linear_cka, neighbours_kept
-from ...datasets.games.families import SPLITS, TWC
+from ...datasets.games.families import TWC
 from ...datasets.games.house import ROOM_OF, THINGS
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.tidy import Tidy
@@ -40,7 +40,7 @@ class Probes:
     glosses: tuple[str, ...]  # definitions of nouns of the games
     nouns: tuple[str, ...]  # of the games
     pairs: tuple[tuple[str, str, int], ...]  # of those nouns, and the steps between them in WordNet
-    things: Mapping[str, Places]  # by the split that shows them first
+    things: Mapping[str, Places]  # of the games learned from, others of the same part, and those of `ood`
     holders: tuple[str, ...]  # all places where things may be put
 
     @property
@@ -61,9 +61,9 @@ def probes_of(task: GameTask) -> Probes:
 
 
 def things_by_split(task: GameTask) -> dict[str, Places]:
-    """The things of a game: those in the games that are learned from, others that new games have, and unseen ones.
+    """The things of a game: those in the games that are learned from, others of the same part, and those of `ood`.
 
-    Games without places where things belong have the house's, none of which they show: all count as unseen.
+    Games without places where things belong have the house's, none of which they show: all count as of `ood`.
     """
     games = training_games(task)
     if task.family.engine is TWC:
@@ -76,10 +76,10 @@ def things_by_split(task: GameTask) -> dict[str, Places]:
         folds = {"train": {thing.name: thing.places for thing in ours[True]}}
         folds["test"] = {thing.name: thing.places for thing in ours[False]}
         played = {thing.name for game in games if isinstance(game, Tidy) for thing in game.house.things}
-    found: dict[str, dict[str, tuple[str, ...]]] = {split: {} for split in SPLITS}
+    found: dict[str, dict[str, tuple[str, ...]]] = {"train": {}, "others": {}, "ood": {}}
     for fold, things in folds.items():
         for name, places in things.items():
-            split = "train" if name in played else "valid" if fold == "train" and played else "ood"
+            split = "train" if name in played else "others" if fold == "train" and played else "ood"
             found[split][name] = places
     return {split: own for split, own in found.items() if own}
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .game import Game
 
 GRADES = ("expert", "medium", "random", "mixed")  # of players; `mixed` is a third of each of the others
-SPLITS = ("train", "valid", "ood")  # games to learn from; new games of the same objects; new games of unseen objects
+VALID = "valid"
+SPLITS = ("train", VALID, "ood")  # games to learn from; new games of the same objects; new games of unseen objects
+VALID_OF = "valid-of-"  # and how many games are learned from: what `tidy` calls those whose things these show
 TUNING = "tuning"  # games on which settings are chosen, and which are in no split: nothing is reported of them
 TUNING_GAMES = 5
 
@@ -53,7 +55,7 @@ def _rows() -> list[Family]:
     many = {"train": 40, "valid": 100, "ood": 100}
     luck = {"train": 5, "valid": 5}
     return [
-        Family("tidy-easy", TIDY, "easy", 50, many, "bring 1 thing in 1 room where it belongs"),
+        Family("tidy-easy", TIDY, "easy", 50, many | {VALID: 15}, "bring 1 thing in 1 room where it belongs"),
         Family("tidy-medium", TIDY, "medium", 50, many, "bring 2 or 3 things in 1 room where they belong"),
         Family("tidy-hard", TIDY, "hard", 50, many, "bring 6 or 7 things in 2 rooms where they belong"),
         Family("twc-easy", TWC, "easy", 50, many, "TextWorld Commonsense with 1 thing in 1 room"),
@@ -92,11 +94,12 @@ def content_hash(family: Family) -> str:
     return story_hash(family.name) if family.engine is STORY else ""
 
 
-def make_games(name: str, split: str, count: int) -> "list[Game]":
+def make_games(name: str, split: str, count: int, learned: int = 0) -> "list[Game]":
     """The first `count` games of a split: `train`, `valid` or `ood`, as far as the family has it.
 
-    The same name, split and number are the same game, everywhere. Raises a `UserError` for a name, a split or a count
-    that there is none of, and where a package is missing.
+    `learned`: how many training games there are to learn from, all unless said. In `valid` of `tidy` nothing is found
+    that these don't show. The same name, split, number and `learned` are the same game, everywhere. Raises a
+    `UserError` for a name, a split or a count that there is none of, and where a package is missing.
     """
     family = find_family(name)
     choose(f"split of {name}", split, list(family.games))
@@ -106,16 +109,20 @@ def make_games(name: str, split: str, count: int) -> "list[Game]":
     if line := missing(name):
         raise UserError(line)
     module = importlib.import_module(f".{family.engine.module}", __package__)
-    return [module.make(family, _own_split(family, split), number) for number in range(count)]
+    own = _own_split(family, split, learned)
+    return [module.make(family, own, number) for number in range(count)]
 
 
-def game_names(name: str, split: str, count: int) -> list[str]:
+def game_names(name: str, split: str, count: int, learned: int = 0) -> list[str]:
     """The names of the games that `make_games` makes, whether or not they can be played here."""
     family = find_family(name)
-    return [f"{family.name}/{_own_split(family, split)}/{number}" for number in range(count)]
+    return [f"{family.name}/{_own_split(family, split, learned)}/{number}" for number in range(count)]
 
 
-def _own_split(family: Family, split: str) -> str:
+def _own_split(family: Family, split: str, learned: int) -> str:
+    """The split as its engine calls it."""
+    if family.engine is TIDY and split == VALID:
+        return f"{VALID_OF}{learned or family.games['train']}"
     return TUNING if family.tuning else split
 
 

@@ -19,16 +19,16 @@ FOUR_ROOMS = Path(__file__).parents[2] / "datasets" / "games" / "stories" / "fou
 STORY_NAME = "story-four-rooms"
 # Hashes of first scenes, of which run ids are made: 7 episodes.
 FIRST_SCENES = {
-    "tidy-medium": "91fe1b4542c22ffc7d6c6538fb6fdc451d3d69b17927603c084ca18d08d06f39",
-    "tidy-medium-40": "09804ba975685bde5ec95392d1f11943c43ef7e3f4cf6599d29406e50479d156",
+    "tidy-medium": "6aa824a028296109b3a259a50a70d231f4dd6ddee3f60835e0268ed611380802",
+    "tidy-medium-40": "0e1bd3aeb98219efba96d090c1ce1d69071cd3eb2368ac5dd0035c25a4f70c54",
     "twc-medium": "463575f49f24b7932c1fe123c3ded6d1a84e70cc74c3bfff640d617487f4f5e1",
     "cave-start": "ca3548848b524b94d4aaef7a4bc97ed09571b12d3b888c224906d64ee1c025cd",
 }
 # SHA-256 of the plays of a family, in every view.
 PLAYS = {
-    "tidy-easy": "780e2dc278cc83145818cbe87421cef0ca21bf36c9f90140e69e5e4e626c1fa7",
-    "tidy-medium": "75e69eec3714a10457c2ecbca76fbde9e135341dde61325c55cefea639d6bddd",
-    "tidy-hard": "ffd63d503aec9ff4245fb476927031e0fdc530ee292e6467276a59b2af0461b5",
+    "tidy-easy": "f7fbd44b72c80d8d4ea2fd87f665d2d612e2e708662221853094359ec9fd0054",
+    "tidy-medium": "cf1b0536afb2ebc277ec30da538fff52d41b6f90ad0631c5ea078c62b44f0e82",
+    "tidy-hard": "518a46a95f61a3d7faf7c5733e83dba02eebb186eb3b000a9141ee894258cba4",
     "twc-easy": "09606611efc29cf3b9619dfaf286cf688416f5b7dd554ed300f8ebb65819a01a",
     "twc-medium": "dddc810695378c245ae45e8fd29c618344af2e7092ac77a88d063688e5016bfd",
     "twc-hard": "3215f2ecc1b301e877728558dd0e8d9446652267d548cea8e7c7563fd2884a47",

@@ -77,14 +77,14 @@ def test_ranks_are_those_of_a_plain_loop() -> None:
 
 def test_things_stand_in_the_split_that_shows_them_first() -> None:
     found = things_by_split(TASK)
-    assert set(found) == {"train", "valid", "ood"}
+    assert set(found) == {"train", "others", "ood"}
     games = make_games("tidy-medium", "train", 5)
     assert set(found["train"]) == {
         thing.name
         for game in games
         for thing in game.house.things  # type: ignore[attr-defined]
     }
-    assert all(THINGS[name].seen for name in found["valid"])
+    assert all(THINGS[name].seen for name in found["others"])
     assert set(found["ood"]) == {name for name, thing in THINGS.items() if not thing.seen}
     assert sum(map(len, found.values())) == len(THINGS)
     assert all(THINGS[name].places == places for own in found.values() for name, places in own.items())
@@ -97,7 +97,7 @@ def test_textworld_commonsense_has_its_own_things_and_places() -> None:
         pytest.skip(line)
     task = find_game_task("twc-medium")
     probes = probes_of(task)
-    assert {split: len(own) for split, own in probes.things.items()} == {"train": 15, "valid": 236, "ood": 125}
+    assert {split: len(own) for split, own in probes.things.items()} == {"train": 15, "others": 236, "ood": 125}
     assert len(probes.holders) == 36
     assert all(set(places) <= set(probes.holders) for own in probes.things.values() for places in own.values())
     texts = [game.reset().observation for game in make_games("twc-medium", "train", 5)]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from lamobench.datasets.games.families import TUNING_GAMES
+from lamobench.datasets.games.families import TUNING_GAMES, find_family, make_games
 from lamobench.datasets.games.house import THINGS
 from lamobench.datasets.games.tidy import Tidy
 from lamobench.datasets.games.tidy_plans import OTHER, SIZES, TRAINING, Plan, plan_of, plans
@@ -78,8 +78,19 @@ def test_nothing_begins_where_it_belongs_and_everything_has_a_place() -> None:
             assert all(p not in right for p, right in zip(game.house.start.places, game.right, strict=True))
 
 
-def test_validation_begins_where_training_ends() -> None:
-    assert plan_of("easy", "valid", 0) == plans("easy", True)[TRAINING]
+@pytest.mark.parametrize("level", SIZES)
+@pytest.mark.parametrize("learned", [5, 40])
+def test_new_games_have_nothing_but_things_that_were_shown(level: str, learned: int) -> None:
+    count = find_family(f"tidy-{level}").games["valid"]
+    trained = [plan_of(level, "train", number) for number in range(TRAINING)]
+    new = [plan_of(level, f"valid-of-{learned}", number) for number in range(count)]
+    shown = {thing for plan in trained[:learned] for thing in plan.things}
+    assert all(set(plan.things) <= shown for plan in new)
+    assert len(set(new)) == count
+    assert not set(new) & {*trained, *(plan_of(level, "tuning", number) for number in range(5))}
+    games = make_games(f"tidy-{level}", "valid", 2, learned)
+    assert [game.name for game in games] == [f"tidy-{level}/valid-of-{learned}/{number}" for number in (0, 1)]
+    assert [game.reset() for game in games] == [Tidy("", plan, MOVE_LIMIT).reset() for plan in new[:2]]
     assert plan_of("easy", "ood", 0) == plans("easy", False)[0]
 
 
@@ -94,7 +105,7 @@ def test_training_games_show_as_much_of_new_games_as_the_page_says(level: str, f
 @pytest.mark.parametrize(("level", "limit"), [("easy", 2), ("medium", 6), ("hard", 17)])
 def test_the_expert_is_quick(level: str, limit: int) -> None:
     """Two moves a thing, and one or two between the rooms."""
-    for split, number in (("train", 0), ("valid", 7), ("ood", 99)):
+    for split, number in (("train", 0), ("valid-of-5", 7), ("ood", 99)):
         game = Tidy("", plan_of(level, split, number), MOVE_LIMIT)
         scene = game.reset()
         while not scene.over:

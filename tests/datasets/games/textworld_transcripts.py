@@ -15,10 +15,16 @@ from typing import Any
 
 from lamobench.benchmark.benches.textworld_game import build
 from lamobench.datasets.games.tidy import Tidy
-from lamobench.datasets.games.tidy_plans import Plan, plan_of
+from lamobench.datasets.games.tidy_plans import Plan, plan_of, plans
 
 TRANSCRIPTS = Path(__file__).with_name("textworld_transcripts.json")
-GAMES = [("easy", "train", 0), ("medium", "valid", 1), ("medium", "ood", 2), ("hard", "train", 3), ("hard", "ood", 4)]
+GAMES = [
+    plan_of("easy", "train", 0),
+    plans("medium", True)[41],  # of no split
+    plan_of("medium", "ood", 2),
+    plan_of("hard", "train", 3),
+    plan_of("hard", "ood", 4),
+]
 MOVES = 50
 RANDOM_SHARE = 0.7  # of moves; the others are our expert's, so that there are scores to compare
 
@@ -27,7 +33,7 @@ def record() -> None:
     """Play every game in TextWorld, and write what came of it."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
-        games = [_play(plan_of(*which), Path(folder) / f"{n}.z8", rng) for n, which in enumerate(GAMES)]
+        games = [_play(plan, Path(folder) / f"{n}.z8", rng) for n, plan in enumerate(GAMES)]
     TRANSCRIPTS.write_text("[\n" + ",\n".join(json.dumps(game) for game in games) + "\n]\n")
 
 
