@@ -94,14 +94,6 @@ def test_new_games_have_nothing_but_things_that_were_shown(level: str, learned: 
     assert plan_of("easy", "ood", 0) == plans("easy", False)[0]
 
 
-@pytest.mark.parametrize(("level", "few", "many"), [("easy", 4, 44), ("medium", 8, 69), ("hard", 33, 97)])
-def test_training_games_show_as_much_of_new_games_as_the_page_says(level: str, few: int, many: int) -> None:
-    new = [thing for number in range(50) for thing in plan_of(level, "valid", number).things]
-    for learned, per_cent in ((5, few), (40, many)):
-        shown = {thing for number in range(learned) for thing in plan_of(level, "train", number).things}
-        assert round(100 * sum(thing in shown for thing in new) / len(new)) == per_cent
-
-
 @pytest.mark.parametrize(("level", "limit"), [("easy", 2), ("medium", 6), ("hard", 17)])
 def test_the_expert_is_quick(level: str, limit: int) -> None:
     """Two moves a thing, and one or two between the rooms."""
