@@ -31,6 +31,14 @@ LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_o
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
 AS_THEY_ARE = tuple(f"{split}/{PLAIN}" for split in SPLITS)  # games in their own words
 
+# The least and the most that measures can be, by how their names begin.
+LIMITS = {
+    ("cka", "neighbours", "holders", "orig", "others"): (0.0, 1.0),
+    ("drift",): (0.0, 2.0),
+    ("anisotropy", "wordnet", "pull"): (-1.0, 1.0),
+    ("weight_change",): (0.0, math.inf),
+}
+SHARES = (*PARTS, "area", "best", "own_score")
 AMOUNTS = ("steps_to_80", "moves", "robustness")
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
 
@@ -174,6 +182,13 @@ def _meters(content: bytes, steps: Sequence[int], last: int) -> Measures:
     return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}
 
 
+def _limits(name: str) -> tuple[float, float]:
+    if name in SHARES:
+        return 0.0, 1.0
+    begun = [limits for names, limits in LIMITS.items() if name.startswith(names)]
+    return begun[0] if begun else (0.0 if name in AMOUNTS else -math.inf, math.inf)
+
+
 def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
     """The columns of a mean over the values that are known, and its interval, cut to what it can be.
 
@@ -181,11 +196,7 @@ def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
     """
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
-    least, most = (
-        (0.0, 1.0)
-        if name in (*PARTS, "area", "best", "own_score")
-        else (0.0 if name in AMOUNTS else -math.inf, math.inf)
-    )
+    least, most = _limits(name)
     least = least if all(value >= least for value in known) else -math.inf
     most = most if all(value <= most for value in known) else math.inf
     low, high = np.clip((found.low, found.high), least, most)

@@ -15,7 +15,6 @@ from ...datasets.games.views import VIEWS
 from ..scores.labels import method_order, short_label
 from ..scores.leaderboard import Group
 from ..scores.measured import (
-    UNBOUNDED,
     about_intervals,
     columns,
     difference,
@@ -36,7 +35,9 @@ from .measures import (
     OF_KINDS,
     ORIGINAL,
     OTHERS,
+    SHARE,
     Measures,
+    bounds_of,
     ends,
     measure,
     meters,
@@ -62,17 +63,6 @@ COMPARED = ("area", "robustness", *PLAIN, *SPLITS)  # of a split, the mean over 
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
-SHARE = (0.0, 1.0)
-AMOUNT = (0.0, math.inf)
-# What measures can be, to which their intervals are cut; a split in a view is a share of points.
-BOUNDS = {
-    "area": SHARE,
-    "best": SHARE,
-    "steps_to_80": AMOUNT,
-    "moves": AMOUNT,
-    "robustness": AMOUNT,
-    "own_score": SHARE,
-}
 LEARNING = (
     "Per cent of a game's points, on the games that are learned from.{own} area: mean over all evaluations{interval}. "
     "gain: in area on the hash, seed by seed.{star} 80 %: steps until an evaluation reaches 80 % of the best. moves: "
@@ -177,7 +167,7 @@ def _measured(group: Group) -> dict[str, Any]:
         "params_trainable": group.runs[0].done["params_trainable"],
     }
     for name in MEASURES:
-        row |= columns(name, [getattr(found, name) for found in own], BOUNDS.get(name, UNBOUNDED))
+        row |= columns(name, [getattr(found, name) for found in own], bounds_of(name))
     shares = [ends(run) for run in group.runs]
     for split in SPLITS:
         for view in VIEWS:
@@ -185,7 +175,7 @@ def _measured(group: Group) -> dict[str, Any]:
             row |= columns(part, [found[part] for found in shares if part in found], SHARE)
     metered = [meters(run) for run in group.runs]
     for name in METERED:
-        row |= columns(name, [found[name] for found in metered if name in found])
+        row |= columns(name, [found[name] for found in metered if name in found], bounds_of(name))
     return row
 
 

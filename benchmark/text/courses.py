@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...datasets.trajectories import Array
-from ..scores.measured import UNBOUNDED, columns
-from .board import SHARE
+from ..scores.measured import columns
 from .degeneration import FinishedArm
-from .measures import METERS, metered
+from .measures import METERS, SHARE, bounds_of, metered
 
 SCORE = "score"  # the mean share of points on the games that are learned from
 
@@ -47,6 +46,6 @@ def _rows(course: Course) -> list[dict[str, Any]]:
     for place, step in enumerate(course.steps.tolist()):
         row: dict[str, Any] = {"step": int(step)}
         for name, values in course.values.items():
-            row |= columns(name, values[:, place].tolist(), SHARE if name == SCORE else UNBOUNDED)
+            row |= columns(name, values[:, place].tolist(), SHARE if name == SCORE else bounds_of(name))
         found.append(row)
     return found

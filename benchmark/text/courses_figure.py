@@ -1,6 +1,5 @@
 """The figure of courses of fine-tuning: the score and what becomes of words, over training, in panels by method."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from ..figures.card import INK, Grid, card_of_panels
 from ..figures.spread import BAND, has_band
 from ..runs.methods import look_up
 from ..scores.labels import label
-from ..scores.measured import UNBOUNDED, columns
+from ..scores.measured import columns
 from .board import STILL
 from .courses import SCORE, Course, course_of
 from .degeneration import FinishedArm
+from .measures import AMOUNT, CORRELATION
 
 PANEL_HEIGHT = 1.4  # inches
 NAME_WRAP = 18  # characters of a line of a method's name, beside its panels
@@ -39,15 +39,15 @@ class Quantity:
 
     name: str  # of `Course.values`
     title: str
+    bounds: tuple[float, float]
     scale: float = 1.0
-    bounds: tuple[float, float] = UNBOUNDED
 
 
 QUANTITIES = (
-    Quantity(SCORE, "Score, %", 100.0, PER_CENT),
-    Quantity("neighbours_nouns", "Neighbours kept, %", 100.0, PER_CENT),
-    Quantity("anisotropy_nouns", "Anisotropy"),
-    Quantity("weight_change", "Weight change, %", 100.0, (0.0, math.inf)),
+    Quantity(SCORE, "Score, %", PER_CENT, 100.0),
+    Quantity("neighbours_nouns", "Neighbours kept, %", PER_CENT, 100.0),
+    Quantity("anisotropy_nouns", "Anisotropy", CORRELATION),
+    Quantity("weight_change", "Weight change, %", AMOUNT, 100.0),
 )
 
 

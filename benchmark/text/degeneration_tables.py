@@ -17,7 +17,7 @@ from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES
 from ..scores.measured import columns
 from .board import STILL, Compared, compared_numbers, on_fixed, rows
 from .degeneration import FinishedArm
-from .measures import METERS, others
+from .measures import CORRELATION, METERS, SHARE, bounds_of, others
 from .mechanism import LEVEL, Pull, pull
 from .pairs import Pairs, read_pairs
 from .rewind import ALPHA, read_rewind
@@ -53,7 +53,7 @@ def _mechanism(tests: Sequence[tuple[Pull, Pull]]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, own in (("pull", [test for test, _ in tests]), ("pull_beyond_reading", [test for _, test in tests])):
-        found |= columns(name, [test.correlation for test in own])
+        found |= columns(name, [test.correlation for test in own], CORRELATION)
         sure = [test.correlation for test in own if test.p_value < LEVEL]
         counts = {
             "together": sum(correlation > 0 for correlation in sure),
@@ -120,9 +120,9 @@ def _taken_back(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for place, alpha in enumerate(curves[0][ALPHA].tolist()):
         points = [{name: float(values[place]) for name, values in curve.items()} for curve in curves]
-        row: dict[str, Any] = {ALPHA: alpha} | columns("orig", [point["train/orig"] for point in points])
-        row |= columns("others", [others(point, "train") for point in points])
+        row: dict[str, Any] = {ALPHA: alpha} | columns("orig", [point["train/orig"] for point in points], SHARE)
+        row |= columns("others", [others(point, "train") for point in points], SHARE)
         for name in METERS:
-            row |= columns(name, [point[name] for point in points if name in point])
+            row |= columns(name, [point[name] for point in points if name in point], bounds_of(name))
         found.append(row)
     return found

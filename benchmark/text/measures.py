@@ -15,6 +15,7 @@ from ...datasets.trajectories import Array
 from ..runs.meters import read_meters
 from ..runs.records import check_content, content_of, read_metrics
 from ..runs.stages import read_stages
+from ..scores.measured import UNBOUNDED
 from ..scores.run import FinishedRun
 from .config import text_config
 
@@ -32,6 +33,24 @@ OTHERS = {  # ... and the others.
 }
 METERS = (*(f"{name}_{kind}" for kind in KINDS for name in OF_KINDS), *OTHERS)
 NOT_CHANGES = tuple(name for name in METERS if name.startswith(("anisotropy", "holders", "wordnet")))
+SHARE = (0.0, 1.0)
+AMOUNT = (0.0, math.inf)
+CORRELATION = (-1.0, 1.0)  # and cosine
+# What measures can be, to which their intervals are cut; a split in a view is a share of points.
+BOUNDS = {
+    "area": SHARE,
+    "best": SHARE,
+    "steps_to_80": AMOUNT,
+    "moves": AMOUNT,
+    "robustness": AMOUNT,
+    "own_score": SHARE,
+    **{f"{name}_{kind}": SHARE for kind in KINDS for name in ("cka", "neighbours")},
+    **{f"drift_{kind}": (0.0, 2.0) for kind in KINDS},
+    **{f"anisotropy_{kind}": CORRELATION for kind in KINDS},
+    "weight_change": AMOUNT,
+    **{name: SHARE for name in OTHERS if name.startswith("holders")},
+    "wordnet": CORRELATION,
+}
 ENOUGH = 0.8  # of a run's best evaluation: where it counts as learned
 
 
@@ -46,6 +65,11 @@ class Measures:
     robustness: float  # mean over their other views, as a share of what they give as they are; NaN where that is 0
     own_score: float  # the games' own, from 0 to 1, in the last evaluations; NaN where they have none
     cpu_seconds: float  # of learning
+
+
+def bounds_of(name: str) -> tuple[float, float]:
+    """The least and the most that a measure can be, at the end of training and before."""
+    return BOUNDS.get(name.removesuffix("_before"), UNBOUNDED)
 
 
 def ends(run: FinishedRun) -> dict[str, float]:

@@ -20,7 +20,6 @@ from .resolve import at_hand, listed_methods, resolve
 
 UNSEEN = {"view_episodes": 1, "headline_evaluations": 1}  # values are chosen by the learning curve alone
 PULLED = ("drrn-l2-init", "drrn-ewc")
-TRAINED = ("drrn-top-k", "drrn-lora", "drrn-full", "actor-critic-top-k")  # what is held has the rate of `drrn-top-k`
 RECORDED = ("text-bc-hash", "text-bc-fixed", "text-lamo")  # chosen for where they are named, as all that is recorded
 ACTORS = ("actor-critic-hash", "actor-critic-fixed")  # their weight of the entropy does what others' temperature does
 
@@ -42,7 +41,10 @@ KNOBS = (
     Knob("learning_rate", (3e-4, 1e-3, 3e-3), ("drrn-hash", "drrn-glove", *RECORDED)),
     Knob("learning_rate", (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), ("drrn-fixed", *ACTORS)),
     Knob("entropy", (0.01, 0.03, 0.1, 0.3, 1.0), ACTORS),
-    Knob("encoder_learning_rate", (1e-5, 1e-4, 1e-3), TRAINED, first=False),
+    # What is held has the rate of `drrn-top-k`.
+    Knob("encoder_learning_rate", (1e-6, 3e-6, 1e-5, 1e-4, 1e-3), ("drrn-top-k",), first=False),
+    Knob("encoder_learning_rate", (1e-5, 1e-4, 1e-3, 3e-3, 1e-2), ("drrn-lora",), first=False),
+    Knob("encoder_learning_rate", (1e-5, 1e-4, 1e-3), ("drrn-full", "actor-critic-top-k"), first=False),
     Knob(f"{ADAPTATION}.coefficient", (1e-4, 1e-3, 1e-2), PULLED, first=False),
     Knob(f"{ADAPTATION}.coefficient", (0.1, 1.0, 10.0), ("drrn-distill",), first=False),
 )

@@ -8,7 +8,8 @@ import pytest
 
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.scores.collect import read_finished
-from lamobench.benchmark.text.measures import ends, measure, robustness, steps_to_enough
+from lamobench.benchmark.scores.measured import UNBOUNDED
+from lamobench.benchmark.text.measures import METERS, bounds_of, ends, measure, robustness, steps_to_enough
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.json_files import read_json
 from lamobench.datasets.storage import write_json
@@ -35,6 +36,13 @@ def test_what_is_never_learned_has_no_steps_and_no_robustness() -> None:
     assert math.isnan(robustness({"train/orig": 0.0, "train/shuffle": 0.0}, "train"))
     assert math.isnan(robustness({"train/orig": 1.0}, "train"))
     assert robustness({"train/orig": 0.5, "train/shuffle": 0.25, "ood/shuffle": 0.0}, "train") == 0.5
+
+
+def test_intervals_of_meters_end_where_the_meters_do() -> None:
+    """The rise of cross entropy alone has no ends."""
+    assert {name for name in METERS if bounds_of(name) == UNBOUNDED} == {"cross_entropy"}
+    assert bounds_of("anisotropy_nouns") == bounds_of("wordnet_before") == (-1.0, 1.0)
+    assert bounds_of("neighbours_glosses") == bounds_of("holders_others_before") == (0.0, 1.0)
 
 
 def test_parts_that_are_cut_short_are_damage(tmp_path: Path) -> None:
