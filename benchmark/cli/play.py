@@ -67,8 +67,8 @@ class Play:
         print(_outcome(scene))
 
 
-def _game(command: Play, family: str) -> "Game":
-    """The game that is asked for, as the view shows it; a `UserError` if there is none."""
+def _game(command: Play, family: str, learned: int = 0) -> "Game":
+    """The game that is asked for, of so many to learn from, as the view shows it; a `UserError` if there is none."""
     from ...datasets.games.families import find_family, make_games
     from ...datasets.games.views import ViewedGame
 
@@ -76,7 +76,7 @@ def _game(command: Play, family: str) -> "Game":
     most = games[choose(f"split of {family}", command.split, list(games))]
     if not 0 <= command.number < most:
         raise UserError(f"{family} has no game {command.number} in {command.split}; give 0 to {most - 1}")
-    return ViewedGame(make_games(family, command.split, command.number + 1)[-1], command.view)
+    return ViewedGame(make_games(family, command.split, command.number + 1, learned)[-1], command.view)
 
 
 def _watch(command: Play, folder: Path) -> None:
@@ -93,7 +93,8 @@ def _watch(command: Play, folder: Path) -> None:
     if not (folder / "done.json").exists():
         raise UserError(f"run {config.id} is not finished; start the command that made it again")
     torch.set_num_threads(1)
-    game = _game(command, config.game_task.family.name)
+    task = config.game_task
+    game = _game(command, task.family.name, task.games)
     waits = sys.stdin.isatty() and not command.moves
     print(f"{config.id} plays {game.name}, view {command.view}")
     scene = game.reset()

@@ -143,8 +143,9 @@ def test_those_that_learn_nothing_are_watched_too(
     assert ">  100.0 %  ████████████████████  take teddy bear from television stand" in gold
     assert "Everything is where it belongs." in " ".join(gold.split())
     assert gold.endswith("1 of 1 points in 2 moves\n")
-    chance = played(monkeypatch, capsys, [], "--run", trained(capsys, "random"), "--moves", "1")
-    assert chance.count(" 10.0 %") == 6
+    chance = played(monkeypatch, capsys, [], "--run", trained(capsys, "random"), "--moves", "1", "--split", "valid")
+    assert "plays tidy-easy/valid-of-5/0, view orig" in chance  # of what the run's games show
+    assert chance.count(" 8.3 %") == 6
 
 
 def test_what_can_t_be_watched_gets_one_line(
