@@ -18,7 +18,7 @@ from ..runs.layout import PAIRS
 from .rewind import taken_back
 from .rows import Row
 from .runs import Run
-from .stages import exact_columns, numbers
+from .stages import numbers, read_meters
 from .statistics import UNKNOWN
 from .text import CHANGES, LEVELS, TRACK, Value, beside_fixed, ends, measured_row
 
@@ -73,7 +73,7 @@ def _metered(run: Run, steps: Sequence[int]) -> dict[str, Array]:
     """Each meter of a run at each of its evaluations; none where no language model was trained."""
     content = run.files.get("meters.csv", b"")
     try:
-        cells = exact_columns("meters.csv", content, ("step",), [(step,) for step in steps]) if content else {}
+        cells = read_meters(content, steps) if content else {}
         return {name: numbers(cells, name) for name in cells}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"meters.csv of run {run.id} can't be read ({error})") from None

@@ -18,7 +18,7 @@ from ...datasets.trajectories import Array
 from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES
 from .rows import Row
 from .runs import Run
-from .stages import PLACE, Columns, exact_columns, numbers, read_columns
+from .stages import PLACE, Columns, exact_columns, numbers, read_columns, read_meters
 from .statistics import UNKNOWN
 from .text import CHANGES, LEARNED, LEVELS, PLAIN, Value, ends
 
@@ -62,8 +62,8 @@ def _curve(run: Run, row: Row) -> list[dict[str, float]]:
 
 def _meters(run: Run, steps: Sequence[int]) -> list[dict[str, float]]:
     """Alpha and meters; a `ValueError` unless they begin and end as the meters of the run."""
-    cells = read_columns(run.files[ENCODER_REWIND])
-    metered = exact_columns("meters.csv", run.files["meters.csv"], ("step",), [(step,) for step in steps])
+    cells = read_columns(ENCODER_REWIND, run.files[ENCODER_REWIND])
+    metered = read_meters(run.files["meters.csv"], steps)
     alphas = numbers(cells, ALPHA).tolist()
     if alphas != sorted(set(alphas)) or alphas[0] != 0.0 or alphas[-1] != 1.0:
         raise ValueError(f"the alphas of {ENCODER_REWIND} do not rise from 0 to 1")

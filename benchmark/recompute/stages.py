@@ -11,7 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from ...datasets.counts import count
 from ...datasets.trajectories import Array
+from ..runs.layout import FORMER_METERS
 
 PLACE = ("step", "stage", "episode")  # the columns that tell an episode from others
 
@@ -36,9 +38,18 @@ def read_stages(content: bytes, steps: Sequence[int], stages: int, episodes: int
     return Stages(*(numbers(columns, name).reshape(shape) for name in ("success", "return", "length")))
 
 
-def read_columns(content: bytes) -> Columns:
-    """The cells of a CSV file by the name of their column; a `ValueError` for a line of another length."""
-    header, *lines = csv.reader(io.StringIO(content.decode("utf-8")))
+def read_meters(content: bytes, steps: Sequence[int]) -> Columns:
+    """The columns of a `meters.csv` with a row for each of the steps, by the names that meters have today."""
+    columns = exact_columns("meters.csv", content, ("step",), [(step,) for step in steps])
+    return {FORMER_METERS.get(name, name): cells for name, cells in columns.items()}
+
+
+def read_columns(name: str, content: bytes) -> Columns:
+    """The cells of a CSV file by the name of their column; a `ValueError` for none, or a line of another length."""
+    header, *lines = csv.reader(io.StringIO(content.decode("utf-8"))) if content else [[]]
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(header):
+            raise ValueError(f"line {number} of {name} has {count(len(line), 'cell')}; expected {len(header)}")
     cells = zip(*lines, strict=True) if lines else [()] * len(header)
     return dict(zip(header, cells, strict=True))
 
@@ -48,7 +59,9 @@ def exact_columns(name: str, content: bytes, places: Sequence[str], wanted: Iter
 
     A `ValueError` for a row that is missing, stands there twice, or is none of these.
     """
-    columns = read_columns(content)
+    columns = read_columns(name, content)
+    if absent := set(places) - columns.keys():
+        raise ValueError(f"{name} has no column {min(absent)}")
     keys: list[Key] = list(zip(*(map(float, columns[place]) for place in places), strict=True))
     expected = list(wanted)
     if keys == expected:

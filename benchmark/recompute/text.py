@@ -12,7 +12,7 @@ from ...datasets.json_files import parse_json
 from ...datasets.trajectories import Array
 from .rows import Row
 from .runs import Run
-from .stages import Stages, exact_columns, numbers, read_stages
+from .stages import Stages, numbers, read_meters, read_stages
 from .statistics import UNKNOWN, Estimate, detectable, over_tasks
 
 TRACK = "text"
@@ -176,7 +176,7 @@ def _meters(content: bytes, steps: Sequence[int], last: int) -> Measures:
 
     A `ValueError` unless they were measured in each evaluation, where they were at all.
     """
-    cells = exact_columns("meters.csv", content, ("step",), [(step,) for step in steps]) if content else {}
+    cells = read_meters(content, steps) if content else {}
     columns = {name: numbers(cells, name) for name in cells}
     found = {name: float(np.mean(columns[name][-last:])) if name in columns else UNKNOWN for name in CHANGES + LEVELS}
     return found | {f"{name}_before": columns[name][0] if name in columns else UNKNOWN for name in LEVELS}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ...datasets.trajectories import Array
 from .episodes import read_numbers
+from .layout import FORMER_METERS
 
 STEP = "step"
 
@@ -18,5 +19,5 @@ def read_meters(content: bytes) -> tuple[Array, dict[str, Array]]:
     """The training steps (V,) of the evaluations, and each meter's values (V,); the errors of `read_numbers`."""
     first = content.partition(b"\n")[0].decode("utf-8", "replace")
     table = read_numbers("meters.csv", first if first.startswith(f"{STEP},") else STEP, content)
-    names = first.split(",")[1:]
+    names = [FORMER_METERS.get(name, name) for name in first.split(",")[1:]]
     return table[:, 0], {name: table[:, place] for place, name in enumerate(names, start=1)}

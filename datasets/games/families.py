@@ -97,7 +97,7 @@ def content_hash(family: Family) -> str:
 def make_games(name: str, split: str, count: int, learned: int = 0) -> "list[Game]":
     """The first `count` games of a split: `train`, `valid` or `ood`, as far as the family has it.
 
-    `learned`: how many training games there are to learn from, all unless said. In `valid` of `tidy` nothing is found
+    `learned`: how many training games there are to learn from, all unless said. In `valid` of `tidy` no thing is found
     that these don't show. The same name, split, number and `learned` are the same game, everywhere. Raises a
     `UserError` for a name, a split or a count that there is none of, and where a package is missing.
     """
@@ -106,6 +106,8 @@ def make_games(name: str, split: str, count: int, learned: int = 0) -> "list[Gam
     if not 1 <= count <= family.games[split]:
         most = family.games[split]
         raise UserError(f"{count} games of {name}'s split {split} were asked for; expected 1 to {most}")
+    if not 0 <= learned <= family.games["train"]:
+        raise UserError(f"{learned} games of {name} to learn from; expected 1 to {family.games['train']}, or 0 for all")
     if line := missing(name):
         raise UserError(line)
     module = importlib.import_module(f".{family.engine.module}", __package__)

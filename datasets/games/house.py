@@ -57,8 +57,8 @@ ADJECTIVES = frozenset(
      "stained", "sweaty", "torn", "used", "wet", "winter"}
 )  # fmt: skip
 
-# Things and their right places, 1 to 3. Those on the left of a bar are seen in training games; those on its right are
-# kept for games with unseen things, and have no noun in common with the others.
+# Things and their right places, 1 to 3. Those on the left of a bar may be seen in training games; those on its right
+# are kept for games with unseen things, and have no noun in common with the others.
 _BELONGS = """
 fridge: some milk; some butter; some cheese | some yoghurt; some raw chicken
 cutlery drawer: a fork; a teaspoon; a ladle | a corkscrew; a bread knife

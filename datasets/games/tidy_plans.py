@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from ..counts import count
+from ..errors import UserError
 from .families import TUNING_GAMES, VALID_OF
 from .house import ROOM_OF, ROOMS, THINGS
 
 TRAINING = 40  # games
-OTHER = 100  # games for validation, and as many with unseen things
-FIRST = {"train": 0, "tuning": TRAINING + OTHER, "ood": 0}  # of each split among those drawn
+OTHER = 100  # new games of each kind
+FIRST = {"train": 0, "tuning": TRAINING + OTHER, "ood": 0}  # of each split among those drawn: those between are of none
 SIZES = {"easy": ((1,), 1), "medium": ((2, 3), 1), "hard": ((6, 7), 2)}  # numbers of things, and how many rooms
+Beginning = tuple[tuple[str, ...], tuple[str, ...], frozenset[tuple[str, str]]]
 OPPOSITE = {"north": "south", "south": "north", "east": "west", "west": "east"}
 
 
@@ -25,32 +28,52 @@ class Plan:
     things: tuple[str, ...]
     starts: tuple[str, ...]  # of each thing: a holder, or a room for its floor
 
+    @property
+    def beginning(self) -> Beginning:
+        """The plan as a player sees it: things are in no order."""
+        return self.rooms, self.doors, frozenset(zip(self.things, self.starts, strict=True))
+
 
 @lru_cache
 def plans(level: str, seen: bool) -> tuple[Plan, ...]:
     """All different games of a level, with things that training may show or with those that it never does."""
-    count = TRAINING + OTHER + TUNING_GAMES if seen else OTHER
+    most = TRAINING + OTHER + TUNING_GAMES if seen else OTHER
     names = {name for name, thing in THINGS.items() if thing.seen is seen}
     drawn = _endless(level, names, random.Random(f"{level} {'seen' if seen else 'unseen'}"))
-    return tuple(islice(dict.fromkeys(islice(drawn, 4 * count)), count))
+    return tuple(islice(dict.fromkeys(islice(drawn, 4 * most)), most))
 
 
 def plan_of(level: str, split: str, number: int) -> Plan:
-    """The plan of one game; games of `train`, `valid` and `tuning` never begin alike."""
+    """The plan of a game of `train`, `valid-of-N`, `tuning` or `ood`; games of different splits never begin alike.
+
+    Raises a `UserError` where so few training games show too little for so many new ones.
+    """
     if split.startswith(VALID_OF):
-        return valid_plans(level, int(split.removeprefix(VALID_OF)))[number]
+        learned = int(split.removeprefix(VALID_OF))
+        new = valid_plans(level, learned)
+        if number >= len(new):
+            showing = f"tidy-{level} has {len(new)} new games of what {count(learned, 'training game')} show"
+            raise UserError(f"{showing}; expected a number from 0 to {len(new) - 1}, not {number}")
+        return new[number]
     return plans(level, split != "ood")[FIRST[split] + number]
 
 
 @lru_cache
 def valid_plans(level: str, learned: int) -> tuple[Plan, ...]:
-    """New games of a level with nothing but things that `learned` training games show: 100, or all of them."""
+    """New games of a level, all different, with no things but those that `learned` training games show: 100 at most.
+
+    Their rooms and right places may be new.
+    """
     drawn_before = plans(level, True)
-    others = {*drawn_before[:TRAINING], *drawn_before[FIRST["tuning"] :]}
+    begun = {plan.beginning for plan in (*drawn_before[:TRAINING], *drawn_before[FIRST["tuning"] :])}
     shown = {thing for plan in drawn_before[:learned] for thing in plan.things}
     drawn = _endless(level, shown, random.Random(f"{level} valid of {learned}"))
-    new = (plan for plan in drawn if plan not in others)
-    return tuple(islice(dict.fromkeys(islice(new, 40 * OTHER)), OTHER))
+    found: list[Plan] = []
+    for plan in islice(drawn, 40 * OTHER):
+        if plan.beginning not in begun:
+            begun.add(plan.beginning)
+            found.append(plan)
+    return tuple(found[:OTHER])
 
 
 def _endless(level: str, names: Collection[str], rng: random.Random) -> Iterator[Plan]:

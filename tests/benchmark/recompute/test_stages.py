@@ -13,6 +13,7 @@ from lamobench.benchmark.recompute.degeneration import rewind_rows
 from lamobench.benchmark.recompute.finetune import finetune_rows
 from lamobench.benchmark.recompute.rows import Row, rows_of
 from lamobench.benchmark.recompute.runs import read_runs
+from lamobench.benchmark.recompute.stages import PLACE, exact_columns
 from lamobench.benchmark.recompute.text import text_rows
 from lamobench.benchmark.runs.layout import EVALUATIONS
 from lamobench.benchmark.sharing.evaluations import write_evaluations
@@ -140,6 +141,22 @@ def test_forged_rows_of_text_games_are_found(
 ) -> None:
     assert made(games, text_rows)[0]["seeds"] == 2
     refused(forged(games, tmp_path / "forged", name, change), text_rows, line)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "stages.csv has no column episode"),
+        (b"step,stage\n0,0\n", "stages.csv has no column episode"),
+        (b"step,stage,episode\n0,0,0\n0,0\n", "line 3 of stages.csv has 2 cells; expected 3"),
+        (b"step,stage,episode\n0,0,0,1\n", "line 2 of stages.csv has 4 cells; expected 3"),
+        (b"step,stage,episode\n\n0,0,0\n", "line 2 of stages.csv has 0 cells; expected 3"),
+        (b"step,stage,episode\n0,0,zero\n", "zero"),
+    ],
+)
+def test_a_file_that_is_no_table_is_a_line(content: bytes, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        exact_columns("stages.csv", content, PLACE, [(0, 0, 0)])
 
 
 def test_evaluations_of_a_committed_table_that_lost_their_failures_are_found(tmp_path: Path) -> None:

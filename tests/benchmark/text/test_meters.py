@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from lamobench.baselines.text.drrn import trained_weights
 from lamobench.benchmark.lm.sentences import SentenceEncoder, load_sentence_encoder
 from lamobench.benchmark.lm.tuned_sentences import train_all, train_top, train_updates
+from lamobench.benchmark.recompute.stages import read_meters as recomputed_meters
 from lamobench.benchmark.runs.meters import meters_csv, read_meters
 from lamobench.benchmark.text.measures import METERS
 from lamobench.benchmark.text.meters import (
@@ -167,3 +168,9 @@ def test_a_file_of_meters_round_trips_and_a_damaged_one_is_a_line() -> None:
     for damaged in (content[:-1], content.replace("0.1", "nan"), content.replace("step", "stop"), ""):
         with pytest.raises(UserError, match=r"meters\.csv"):
             read_meters(damaged.encode())
+
+
+def test_meters_of_earlier_runs_have_the_names_of_today() -> None:
+    content = meters_csv(0, {"holders_train": 0.5, "holders_valid": 0.25}, header=True).encode()
+    assert list(read_meters(content)[1]) == ["holders_train", "holders_others"]
+    assert recomputed_meters(content, [0]) == {"step": ("0",), "holders_train": ("0.5",), "holders_others": ("0.25",)}

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -201,13 +202,16 @@ def test_of_a_tuning_family_there_is_one_split() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
+        (("tidy-easy", "valid", 5, 41), "41 games of tidy-easy to learn from; expected 1 to 40, or 0 for all"),
+        (("tidy-easy", "valid", 5, -1), "-1 games of tidy-easy to learn from; expected 1 to 40, or 0 for all"),
+        (("tidy-easy", "valid", 15, 3), "tidy-easy has 11 new games of what 3 training games show; expected"),
         (("tidy-meduim", "train", 5), "unknown game 'tidy-meduim'; did you mean 'tidy-medium'?"),
         (("tidy-easy", "test", 5), "unknown split of tidy-easy 'test'"),
         (("tidy-easy", "train", 41), "41 games of tidy-easy's split train were asked for; expected 1 to 40"),
         (("tidy-easy", "ood", 0), "0 games of tidy-easy's split ood were asked for; expected 1 to 100"),
     ],
 )
-def test_what_there_is_not_gets_one_line(given: tuple[str, str, int], line: str) -> None:
+def test_what_there_is_not_gets_one_line(given: tuple[Any, ...], line: str) -> None:
     with pytest.raises(UserError, match=line):
         make_games(*given)
 
