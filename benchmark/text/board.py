@@ -146,8 +146,15 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def draw(groups: Sequence[Group], folder: Path) -> list[str]:
-    """Learning curves and scores in every view, a figure for each task, profile and variant."""
-    return draw_places(groups, folder, games_figure)
+    """Learning curves and scores in every view, a figure for each task, profile and variant.
+
+    Where all language models are trained, as at a rate that is not the profile's, nothing stands beside them: such a
+    place has no figure if its task has another.
+    """
+    beside = {place_of(group) for group in groups if text_config(group.config).adaptation == "fixed"}
+    names = {place.name for place in beside}
+    shown = [group for group in groups if place_of(group) in beside or place_of(group).name not in names]
+    return draw_places(shown, folder, games_figure)
 
 
 def _measured(group: Group) -> dict[str, Any]:

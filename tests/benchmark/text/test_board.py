@@ -1,6 +1,7 @@
 """The leaderboard of runs whose evaluations are written by hand, and the same made again from their archive."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lamobench.benchmark.report.contents import read_contents
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import group_runs
 from lamobench.benchmark.text import report
-from lamobench.benchmark.text.board import CHOSEN, rows, tables
+from lamobench.benchmark.text.board import CHOSEN, draw, rows, tables
 from lamobench.benchmark.text.figure import games_figure
 from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_run
 
@@ -96,6 +97,21 @@ def test_the_archive_says_the_same(results: Path, tmp_path: Path) -> None:
     board.write_text(board.read_text().replace("0.1875,0.1875", "0.1876,0.1875", 1))
     (fault,) = next(found.faults for found in check_folder(tmp_path) if found.path.name == "text.csv")
     assert fault.startswith("area_gain is 0.1876, recomputed 0.1875 ")
+
+
+def test_other_rates_have_no_figure_where_nothing_stands_beside_them(tmp_path: Path) -> None:
+    written = {
+        method: read_run(write_run(tmp_path / "runs", method, 0))
+        for method in ("drrn-hash", "drrn-fixed", "drrn-top-k")
+    }
+    hashed, fixed, tuned = group_runs(finished(written.values()))
+    other = replace(tuned, variant="encoder_learning_rate=0.001")
+    assert draw([hashed, fixed, tuned, other], tmp_path) == ["tidy-medium.png"]
+    assert draw([tuned, other], tmp_path) == ["tidy-medium-cpu.png", "tidy-medium-cpu-encoder_learning_rate=0.001.png"]
+    assert draw([hashed, replace(fixed, variant="temperature=1")], tmp_path) == [
+        "tidy-medium-cpu.png",
+        "tidy-medium-cpu-temperature=1.png",
+    ]
 
 
 def test_recorded_games_are_compared_among_themselves(tmp_path: Path) -> None:
