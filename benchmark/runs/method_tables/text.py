@@ -4,9 +4,11 @@ from functools import partial
 
 from ..method import Cost, Method
 
-MOVE = Cost(3.0, 3.0, 0.5)  # a step of a game, and a fourth of an update
-TUNED_MOVE = Cost(100.0, 6.0, 2.5)  # the same where MiniLM's last layers are trained, and what they read is new
-READ_WHOLE = Cost(240.0, 14.0, 6.0)  # the same where all its layers read each sentence anew: nothing below is kept
+UNTAUGHT_MOVE = Cost(0.02, 0.5, 0.1)  # a step of a game
+MOVE = Cost(4.0, 1.0, 0.15)  # the same, and a fourth of an update; episodes end long before their last move
+MOVE_OF_WORDS = Cost(20.0, 2.0, 0.35)  # the same where a recurrent network reads the words
+TUNED_MOVE = Cost(65.0, 2.0, 0.75)  # the same where MiniLM's last layers are trained, and what they read is new
+READ_WHOLE = Cost(165.0, 4.0, 1.3)  # the same where all its layers read each sentence anew: nothing below is kept
 CLONED_MOVES = Cost(15.0, 3.0, 0.5)  # of recorded games: a batch of 64 moves
 TOLD_MOVES = Cost(500.0, 28.0, 28.0)  # the same of 8 moves, each of which gpt2-mini reads as a text
 
@@ -17,7 +19,7 @@ _drrn = partial(
     family="drrn",
     track="text",
 )
-_untaught = partial(_drrn, family="none", on_vectors=MOVE)
+_untaught = partial(_drrn, family="none", on_vectors=UNTAUGHT_MOVE)
 _actor_critic = partial(
     Method,
     policy="lamobench.baselines.text.actor_critic:ActorCritic",
@@ -82,7 +84,7 @@ ROWS = [
         colour="#1A8A5F",
         dark="#67d2ad",
         marker="D",
-        on_vectors=MOVE,
+        on_vectors=MOVE_OF_WORDS,
         weights="pretrained",
     ),
     _drrn(
@@ -94,7 +96,7 @@ ROWS = [
         dark="#b7875e",
         marker="D",
         dashes=(5.0, 1.6),
-        on_vectors=MOVE,
+        on_vectors=MOVE_OF_WORDS,
         listed=False,
         weights="random",
     ),
@@ -107,7 +109,7 @@ ROWS = [
         dark="#b24389",
         marker="D",
         dashes=(2.0, 1.4),
-        on_vectors=MOVE,
+        on_vectors=MOVE_OF_WORDS,
         listed=False,
         weights="permuted",
     ),
