@@ -143,7 +143,7 @@ def _write(finished: "Sequence[FinishedArm]", output: Path) -> None:
     from ..text.courses import course_rows
     from ..text.courses_figure import courses_figure
     from ..text.degeneration_figure import degeneration_figure
-    from ..text.degeneration_tables import degeneration_rows, rewind_rows, risen_rows
+    from ..text.degeneration_tables import degeneration_rows, random_rows, rewind_rows, risen_rows
     from ..text.words_figure import words_at_rates, words_figure
 
     rows = degeneration_rows(finished)
@@ -152,6 +152,7 @@ def _write(finished: "Sequence[FinishedArm]", output: Path) -> None:
         "courses.csv": course_rows(finished),
         "risen.csv": risen_rows(finished),
         "taken_back.csv": rewind_rows(finished),
+        "at_random.csv": random_rows(finished),
     }
     for name, own in tables.items():
         if own:

@@ -3,6 +3,7 @@
 Hu et al. 2021 (arXiv 2106.09685) for the updates; Shi et al. 2024, Section 4.2 and published code, for where they go.
 """
 
+import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
@@ -99,6 +100,41 @@ class Rewinding:
             self.model.get_parameter(name).copy_(torch.lerp(began, self.ended[name], alpha))
 
 
+class Perturbing:
+    """Moves of a language model in random directions, as far from where it began as training brought it.
+
+    Each trained tensor is as far from its beginning as it was at the end. What low-rank updates add to a weight is as
+    large as it was: the product of two random matrices of their shapes.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """`model`: adapted and not trained yet; weights are loaded into it afterwards."""
+        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad and ".lora_" not in name]
+        self.model = model
+        self.began = {name: parameter.detach().clone() for name, parameter in trained}
+        self.updates = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+        self.distances: dict[str, Tensor] = {}  # of each tensor of `began`
+        self.lengths: list[Tensor] = []  # of what each update adds
+
+    @torch.no_grad()
+    def move(self, rng: np.random.Generator) -> None:
+        """Move in directions that `rng` draws; the first call takes the model's weights for those at the end."""
+        if not self.distances and not self.lengths:
+            self.distances = {n: (self.model.get_parameter(n) - began).norm() for n, began in self.began.items()}
+            self.lengths = [_added_square(layer).sqrt() for layer in self.updates]
+        for name, began in self.began.items():
+            direction = _drawn(began.shape, rng)
+            self.model.get_parameter(name).copy_(began + self.distances[name] * direction / direction.norm())
+        for layer, length in zip(self.updates, self.lengths, strict=True):
+            for pair in (layer.lora_A, layer.lora_B):
+                pair["default"].weight.copy_(_drawn(pair["default"].weight.shape, rng))
+            layer.lora_B["default"].weight.mul_(length / _added_square(layer).sqrt())
+
+
+def _drawn(shape: torch.Size, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(tuple(shape), np.float32))
+
+
 class WeightDistance(nn.Module):
     """The distance of a language model's weights from where they began: a sum of squares.
 
@@ -120,7 +156,13 @@ class WeightDistance(nn.Module):
         ]
         for layer in model.modules():
             if isinstance(layer, LoraLayer):
-                down = layer.lora_A["default"].weight  # (r, in)
-                up = layer.lora_B["default"].weight  # (out, r)
-                terms.append(layer.scaling["default"] ** 2 * ((up.T @ up) * (down @ down.T)).sum())
+                terms.append(_added_square(layer))
         return torch.stack(terms).sum() if terms else torch.zeros(())
+
+
+def _added_square(layer: LoraLayer) -> Tensor:
+    """The squared norm of what an update adds to its weight."""
+    down: Tensor = layer.lora_A["default"].weight  # (r, in)
+    up: Tensor = layer.lora_B["default"].weight  # (out, r)
+    scaling: float = layer.scaling["default"]
+    return ((up.T @ up) * (down @ down.T)).sum() * scaling**2

@@ -1,4 +1,4 @@
-"""The tables of `lamobench degeneration`: degeneration, courses, risen and taken_back.csv (docs/text.md).
+"""The tables of `lamobench degeneration`: degeneration, courses, risen, taken_back and at_random.csv (docs/text.md).
 
 Shapes: W nouns of a run, P pairs of them.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.layout import PAIRS
+from .perturbed import moved_at_random
 from .rewind import taken_back
 from .rows import Row
 from .runs import Run
@@ -24,6 +25,7 @@ from .text import CHANGES, LEVELS, TRACK, Value, beside_fixed, ends, measured_ro
 
 PERMUTATIONS = 999
 LUCK = 0.05  # a p-value below which a run is not luck by itself
+ROUNDING = 1e-6  # of cosines in pairs.csv
 RISEN = 15
 ALL_PAIRS = "all pairs"
 RATE = "encoder_learning_rate"
@@ -89,6 +91,11 @@ def rewind_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     return [_place(row) | found for row in _own(rows) for found in taken_back(row)]
 
 
+def random_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """The rows of at_random.csv: language models that were moved as far at random."""
+    return [_place(row) | found for row in _own(rows) if (found := moved_at_random(row))]
+
+
 def _own(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.first.track == TRACK]
 
@@ -146,7 +153,7 @@ def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     for (a, b), value in zip(places, _left([rewarded[at] for at in places], design), strict=True):
         shared[a, b] = shared[b, a] = value
     value = _correlation(risen, np.array([shared[at] for at in places]))
-    if math.isnan(value):
+    if math.isnan(value) or float(np.sqrt(np.mean(risen**2))) < ROUNDING:
         return UNKNOWN, UNKNOWN
     rng = np.random.default_rng(0)
     first, second = np.array(places).T

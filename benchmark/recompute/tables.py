@@ -11,7 +11,7 @@ import numpy as np
 
 from ...datasets.trajectories import Array
 from ..runs.tracks import find_track
-from .degeneration import course_rows, degeneration_rows, rewind_rows, risen_rows
+from .degeneration import course_rows, degeneration_rows, random_rows, rewind_rows, risen_rows
 from .finetune import finetune_rows
 from .held_out import TRIVIAL, held_out_columns
 from .language import ARM, language_rows, search_rows
@@ -232,6 +232,7 @@ TABLES = {
     "courses.csv": Table((*_ARM, "step"), course_rows),
     "risen.csv": Table((*_ARM, "one", "other"), risen_rows),
     "taken_back.csv": Table((*_ARM, "alpha"), rewind_rows),
+    "at_random.csv": Table(_ARM, random_rows),
     "text.csv": Table(("task", "dataset", "method", "lm", "profile", "variant"), text_rows),
     "severity.csv": Table(("task", "option", "value", "method"), severity_rows, whole=False),
     "tuning.csv": Table(("task", "method", "setting", "value"), tuning_rows, whole=False),

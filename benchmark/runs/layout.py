@@ -22,6 +22,7 @@ PAIRS = "pairs.csv"
 TRANSCRIPT = "transcript.json"
 ENCODER_REWIND = "rewind.csv"
 ENCODER_REWIND_EPISODES = "rewind_episodes.csv"
+PERTURBED = "perturbed.csv"
 FORMER_METERS = {"holders_valid": "holders_others"}  # columns of meters.csv that earlier runs call otherwise
 EVENTS = "tensorboard"  # a folder of TensorBoard's files, which has a folder of each run's name
 
@@ -53,6 +54,7 @@ FILES = {
     REWIND: File(),
     ENCODER_REWIND: File(MB),
     ENCODER_REWIND_EPISODES: File(64 * MB),
+    PERTURBED: File(MB),
 }
 
 

@@ -21,6 +21,7 @@ from ..runs.layout import (
     EVALUATIONS_UNPACKED,
     MB,
     PAIRS,
+    PERTURBED,
 )
 from .archive import export_runs
 
@@ -34,6 +35,7 @@ TOLD = (
     PAIRS,
     ENCODER_REWIND,
     ENCODER_REWIND_EPISODES,
+    PERTURBED,
     METRICS,
 )
 PRESET = 9  # of xz: as small as it gets, in memory that `recompute` allows for

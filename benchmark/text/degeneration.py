@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,9 +21,10 @@ from ..runs.tracks import Wanted
 from ..scores.collect import finished
 from ..scores.labels import method_order
 from ..scores.leaderboard import Group, group_runs
-from ..scores.run import Run
+from ..scores.run import FinishedRun, Run
 from ..sweep.typical_costs import typical_evaluation
 from .config import TextConfig, text_config
+from .perturbation import perturb
 from .resolve import resolve
 from .rewind import ALPHAS, rewind
 from .settings import PARTS
@@ -182,13 +182,14 @@ def _outcome(run: Run | None) -> str:
 def take_back(
     every: Sequence[FinishedArm], jobs: int, report: Callable[[str], None], alphas: Sequence[float] = ALPHAS
 ) -> list[str]:
-    """Measure the rewind curve of each run that trained a language model, `jobs` at a time, and keep it beside the run.
+    """Measure the rewind curve of each run that trained a language model, and how it is at random places as far away.
+
+    That is `jobs` at a time, and both are kept beside the run.
 
     `report` is told the id of each that is done. Returns a line for each run that can't be taken back, for instance
     because its checkpoint is elsewhere.
     """
     runs = [run for arm in every if arm.trains for run in arm.group.runs]
-    configs = [text_config(run.config) for run in runs]
     lines = []
 
     def hear(name: str, problem: str) -> None:
@@ -198,22 +199,21 @@ def take_back(
             report(name)
 
     if min(jobs, len(runs)) <= 1:
-        for run, config in zip(runs, configs, strict=True):
-            hear(run.id, _taken(run.folder, config, alphas))
+        for run in runs:
+            hear(run.id, _taken(run, alphas))
         return lines
     with ProcessPoolExecutor(min(jobs, len(runs)), get_context(START_METHOD), _start_worker) as pool:
-        work = {
-            pool.submit(_taken, run.folder, config, alphas): run.id for run, config in zip(runs, configs, strict=True)
-        }
+        work = {pool.submit(_taken, run, alphas): run.id for run in runs}
         for done in as_completed(work):
             hear(work[done], done.result())
     return lines
 
 
-def _taken(folder: Path, config: TextConfig, alphas: Sequence[float]) -> str:
-    """Measure a run's curve; returns what is in the way, or nothing."""
+def _taken(run: FinishedRun, alphas: Sequence[float]) -> str:
+    """Measure a run's curve, and random places; returns what is in the way, or nothing."""
     try:
-        rewind(folder, config, alphas)
+        rewind(run.folder, text_config(run.config), alphas)
+        perturb(run)
     except UserError as error:
         return str(error)
     return ""

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...datasets.trajectories import Array
-from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES
+from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES, PERTURBED
 from ..scores.measured import columns
 from .board import STILL, Compared, compared_numbers, on_fixed, rows
 from .degeneration import FinishedArm
 from .measures import CORRELATION, METERS, SHARE, bounds_of, others
-from .mechanism import LEVEL, Pull, pull
+from .mechanism import LEVEL, PULLS, Pull, pull
 from .pairs import Pairs, read_pairs
+from .perturbation import read_perturbed
 from .rewind import ALPHA, read_rewind
 
 ONLY_BESIDE = re.compile(r"area_gain|variant")  # columns of a leaderboard that hang on its other rows
@@ -40,19 +41,21 @@ def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
         beside = {} if arm.method == STILL else still.get(arm.setting, {})
         kept |= on_fixed(compared_numbers(arm.group), beside)
-        tests = [(pull(pairs), pull(pairs, beyond_reading=True)) for pairs in _pairs(arm)]
+        tests = [[pull(pairs, beyond_reading=beyond) for beyond in PULLS.values()] for pairs in _pairs(arm)]
         found.append(arm.place | kept | _mechanism(tests))
     return found
 
 
-def _mechanism(tests: Sequence[tuple[Pull, Pull]]) -> dict[str, Any]:
+def _mechanism(tests: Sequence[Sequence[Pull]]) -> dict[str, Any]:
     """The columns of the mechanism: means over seeds, and in how many seeds shared rewards go with coming nearer.
 
+    `tests`: of each seed, one for each of `PULLS`.
     Of NAME: NAME_together and NAME_apart count seeds that could not be luck by themselves, by the correlation's sign;
     NAME_seeds those in which there is one.
     """
     found: dict[str, Any] = {}
-    for name, own in (("pull", [test for test, _ in tests]), ("pull_beyond_reading", [test for _, test in tests])):
+    for place, name in enumerate(PULLS):
+        own = [test[place] for test in tests]
         found |= columns(name, [test.correlation for test in own], CORRELATION)
         sure = [test.correlation for test in own if test.p_value < LEVEL]
         counts = {
@@ -125,4 +128,23 @@ def _taken_back(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for name in METERS:
             row |= columns(name, [point[name] for point in points if name in point], bounds_of(name))
         found.append(row)
+    return found
+
+
+def random_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
+    """A row for each arm whose language model was moved as far at random: means over draws, then over seeds.
+
+    Of the mechanism's correlations `..._spread` is the standard deviation of a single draw.
+    """
+    found = []
+    for arm in every:
+        if moved := [read_perturbed(run) for run in arm.group.runs if (run.folder / PERTURBED).exists()]:
+            row: dict[str, Any] = arm.place | {"seeds": len(moved)}
+            for name in METERS:
+                row |= columns(name, [float(own[name].mean()) for own in moved if name in own], bounds_of(name))
+            for name in PULLS:
+                draws = [own[name] for own in moved if name in own]
+                row |= columns(name, [float(own.mean()) for own in draws], CORRELATION)
+                row[f"{name}_spread"] = float(np.mean([own.std(ddof=1) for own in draws])) if draws else None
+            found.append(row)
     return found

@@ -20,6 +20,8 @@ from .measures import ends
 
 SPLIT_TITLES = {"train": "Games learned from, at the end", "valid": "New games", "ood": "New games, unseen objects"}
 PANEL_HEIGHT = 2.5  # inches
+SIDE_BY_SIDE = 6  # methods that panels of half the width have room for
+SPREAD = 0.75  # from the first method of a view to the last, in steps between views
 
 
 def games_figure(groups: Sequence[Group], path: Path) -> None:
@@ -37,11 +39,13 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
     about = f"Per cent of a game's points, moves drawn from the policy. {shown}"
     name = place_of(ordered[0]).name
     splits = [split for split in SPLITS if any(f"{split}/" in part for part in ends(ordered[0].runs[0]))]
-    grid = Grid(1 + len(splits), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
+    wide = len(ordered) > SIDE_BY_SIDE
+    grid = Grid(1 + len(splits), 1 if wide else 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, f"{name}: learning, and other words", about, handles, grid) as panels:
         _draw_curves(panels[0], ordered, ranks)
         for axes, split in zip(panels[1:], splits, strict=True):
             _draw_views(axes, ordered, ranks, split)
+            _name_views(axes, ordered[0], split, wide)
 
 
 def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> None:
@@ -67,9 +71,9 @@ def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> N
 def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split: str) -> None:
     shares = [[ends(run) for run in group.runs] for group in groups]
     lowest = 0.0
-    views = [view for view in VIEWS if f"{split}/{view}" in shares[0][0]]
+    views = _views(groups[0], split)
     for number, (group, own) in enumerate(zip(groups, shares, strict=True)):
-        places = np.arange(len(views)) + 0.6 * ((number + 0.5) / len(groups) - 0.5)
+        places = np.arange(len(views)) + SPREAD * ((number + 0.5) / len(groups) - 0.5)
         values = 100.0 * np.array([[found[f"{split}/{view}"] for view in views] for found in own])  # (N, views)
         lowest = min(lowest, float(values.min()))
         colour = look_up(group.config.method).colour
@@ -81,8 +85,22 @@ def _draw_views(axes: Axes, groups: Sequence[Group], ranks: Sequence[int], split
     axes.set_ylabel("% of points")
     _leave_room(axes, lowest)
     axes.set_xlim(-0.5, len(views) - 0.5)
-    axes.set_xticks(np.arange(len(views)), views, rotation=30, ha="right")
     axes.grid(axis="y")
+
+
+def _views(group: Group, split: str) -> list[str]:
+    """The views in which a split was played."""
+    found = ends(group.runs[0])
+    return [view for view in VIEWS if f"{split}/{view}" in found]
+
+
+def _name_views(axes: Axes, group: Group, split: str, wide: bool) -> None:
+    """Write the views under a panel: side by side where it has the whole width."""
+    views = _views(group, split)
+    if wide:
+        axes.set_xticks(np.arange(len(views)), [view.replace("+", "\n+") for view in views])
+    else:
+        axes.set_xticks(np.arange(len(views)), views, rotation=30, ha="right")
 
 
 def _leave_room(axes: Axes, lowest: float) -> None:

@@ -22,18 +22,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...datasets.trajectories import Array
-from .pairs import Pairs
+from .pairs import DIGITS, Pairs
 
 PERMUTATIONS = 999
 CHUNK = 100  # permutations at a time
 LEVEL = 0.05  # a p-value below which a run counts
+LEAST = 10.0**-DIGITS  # root mean square of what is left of rises; less is the rounding of cosines
+PULLS = {"pull": False, "pull_beyond_reading": True}  # columns, and whether what is read together is held fixed in them
 
 
 @dataclass(frozen=True)
 class Pull:
     """One run's test."""
 
-    correlation: float  # partial; NaN where nothing was rewarded, or nothing moved
+    correlation: float  # partial; NaN where nothing was rewarded, or nothing is left of the rises
     p_value: float  # two-sided
 
 
@@ -50,6 +52,8 @@ def pull(pairs: Pairs, *, beyond_reading: bool = False) -> Pull:
         fixed.append(np.log1p(pairs.read)[upper])
     basis = _basis(np.stack(fixed, 1))  # (P, C)
     rise = _residuals(pairs.rise[upper], basis)
+    if math.sqrt(float(np.mean(rise**2))) < LEAST:  # as where all nouns became one direction
+        return Pull(math.nan, math.nan)
     matrix = np.zeros_like(shared)
     matrix[upper] = _residuals(shared[upper], basis)
     matrix += matrix.T

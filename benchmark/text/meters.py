@@ -21,6 +21,7 @@ from ...datasets.games.house import ROOM_OF, THINGS
 from ...datasets.games.tasks import GameTask
 from ...datasets.games.tidy import Tidy
 from ...datasets.games.words import meanings, phrases
+from ...datasets.trajectories import Array
 from ..lm.adapters import WeightDistance
 from ..lm.checkpoints import held_out_loss
 from ..lm.families import family_of
@@ -118,11 +119,14 @@ class Meters:
     def pairs(self, shared: SharedStates) -> Pairs:
         """The nouns that were read, two by two: how often together, and their cosines before training and now."""
         known = np.flatnonzero(shared.read.diagonal())
-        nouns = [self.probes.nouns[number] for number in known]
-        rows = self._rows(nouns)
+        nouns = tuple(self.probes.nouns[number] for number in known)
         both = np.ix_(known, known)
-        cosine = [cosines(vectors[rows]).numpy() for vectors in (self.base, self._vectors())]
-        return Pairs(tuple(nouns), shared.read[both], shared.rewarded[both], *cosine)
+        before = cosines(self.base[self._rows(nouns)]).numpy()
+        return Pairs(nouns, shared.read[both], shared.rewarded[both], before, self.cosines(nouns))
+
+    def cosines(self, nouns: Sequence[str]) -> Array:
+        """The cosines (W, W) of W nouns' vectors as the encoder is now."""
+        return np.asarray(cosines(self._vectors()[self._rows(nouns)]))
 
     @torch.no_grad()
     def _vectors(self) -> Tensor:

@@ -82,11 +82,9 @@ def rewind(folder: Path, config: TextConfig, alphas: Sequence[float] = ALPHAS) -
 
 def _measured(folder: Path, config: TextConfig, alphas: Sequence[float]) -> tuple[str, str]:
     """The content of both files."""
-    agent, _ = build_agent(config)
-    if not isinstance(agent, DRRN) or not agent.tuned or not isinstance(agent.encoder, SentenceEncoder):
-        raise UserError(f"run {config.id} trained no language model: there is nothing to take back; give another")
-    meters = Meters(agent.encoder, probes_of(config.game_task))
-    rewinding = Rewinding(agent.encoder.model)
+    agent, encoder = tuned_agent(config)
+    meters = Meters(encoder, probes_of(config.game_task))
+    rewinding = Rewinding(encoder.model)
     load_weights(agent, folder)
     rows = []
     episodes = [EPISODES_HEADER]
@@ -96,6 +94,14 @@ def _measured(folder: Path, config: TextConfig, alphas: Sequence[float]) -> tupl
         episodes += [f"{alpha},{line}" for line in played.splitlines()]
         rows.append({ALPHA: alpha} | meters.measure())
     return _as_csv(rows), "\n".join(episodes) + "\n"
+
+
+def tuned_agent(config: TextConfig) -> tuple[DRRN, SentenceEncoder]:
+    """The agent of a run before training, and the language model that it trains; a `UserError` if it trains none."""
+    agent, _ = build_agent(config)
+    if not isinstance(agent, DRRN) or not agent.tuned or not isinstance(agent.encoder, SentenceEncoder):
+        raise UserError(f"run {config.id} trained no language model: there is nothing to take back; give another")
+    return agent, agent.encoder
 
 
 def _played(choose: Chooser, config: TextConfig) -> list[StageEpisode]:

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.transforms import BboxBase
 
 from ...baselines.text.drrn import DRRN
 from ...datasets.errors import UserError
@@ -33,6 +35,7 @@ from .watched import load_weights
 RISEN = 6  # pairs that are joined by a line
 KINDS = {"thing": "#0B4F9E", "place": "#CC3311", "other word": "#8A8F98"}
 PANEL_HEIGHT = 3.3  # inches
+BESIDE = ((3, 3), (3, -3), (-3, 3), (-3, -3))  # points from a word to its name, in the order in which they are tried
 
 
 @dataclass(frozen=True)
@@ -106,27 +109,45 @@ def words_figure(shown: Shown, task: str, path: Path) -> None:
         f"{label(shown.method)}, seed {shown.seed}: {len(first.nouns)} nouns that training read. In every panel the "
         "axes are the first two principal components of their vectors before training, each of length 1; they have "
         f"{100 * first.share:.0f} % of the variance. Joined: the pairs whose cosine rose most, {RISEN} at most; before "
-        "training, those of the last panel."
+        "training, those of the last panel. Names for which there is no room are left out."
     )
     grid = Grid(1 + len(shown.words), 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.03, shared=True)
     with card_of_panels(path, f"{task}: words before and after", about, handles, grid) as panels:
         _draw_words(panels[0], "Before training", first.nouns, first.before, last.risen)
         for axes, (title, words) in zip(panels[1:], shown.words.items(), strict=True):
             _draw_words(axes, title, words.nouns, words.after, words.risen)
+        figure = panels[0].get_figure(root=True)
+        assert figure is not None
+        figure.draw_without_rendering()  # from here on the panels stand where they will
+        _write_names(panels[0], first.nouns, first.before, last.risen)
+        for axes, words in zip(panels[1:], shown.words.values(), strict=True):
+            _write_names(axes, words.nouns, words.after, words.risen)
 
 
 def _draw_words(axes: Axes, title: str, nouns: Sequence[str], places: Array, joined: Sequence[tuple[int, int]]) -> None:
     for one, other in joined:
         axes.plot(*places[[one, other]].T, color=MUTED, linewidth=0.8, zorder=1)
     axes.scatter(places[:, 0], places[:, 1], s=9, c=[KINDS[kind_of(noun)] for noun in nouns], linewidth=0, zorder=2)
-    for number in {number for pair in joined for number in pair}:
-        axes.annotate(
-            nouns[number], places[number], xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=3
-        )
     axes.set_title(title)
     axes.tick_params(labelbottom=True)
     axes.margins(x=0.12)
     axes.grid(color=GRID)
+
+
+def _write_names(axes: Axes, nouns: Sequence[str], places: Array, joined: Sequence[tuple[int, int]]) -> None:
+    """Write the names of joined words beside them, none over another."""
+    taken: list[BboxBase] = []
+    for number in sorted({number for pair in joined for number in pair}):
+        for across, up in BESIDE:
+            sides: Any = {"ha": "left" if across > 0 else "right", "va": "bottom" if up > 0 else "top"}
+            where: Any = {"xytext": (across, up), "textcoords": "offset points"}
+            name = axes.annotate(nouns[number], places[number], fontsize=6.5, color=INK, zorder=3, **where, **sides)
+            name.set_in_layout(False)
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            name.remove()
 
 
 def kind_of(noun: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lamobench.benchmark.recompute.archive import read_archive
-from lamobench.benchmark.recompute.degeneration import rewind_rows
+from lamobench.benchmark.recompute.degeneration import random_rows, rewind_rows
 from lamobench.benchmark.recompute.finetune import finetune_rows
 from lamobench.benchmark.recompute.rows import Row, rows_of
 from lamobench.benchmark.recompute.runs import read_runs
@@ -84,7 +84,14 @@ def take_back(folder: Path) -> None:
         for alpha, row in zip(ALPHAS, (first, last, last), strict=True)
     ]
     (folder / "rewind.csv").write_bytes(as_csv(meters))
+    (folder / "perturbed.csv").write_bytes(as_csv([moved(draw, last) for draw in range(10)]))
     (folder / "rewind_episodes.csv").write_bytes(as_csv(episodes))
+
+
+def moved(draw: int, last: Cells) -> Cells:
+    """A row of a model that was moved at random, as far as training did."""
+    own = {name: last[name] for name in METERS} | {"cka_nouns": str(draw / 10), "pull": str(draw / 100)}
+    return {"draw": str(draw)} | own
 
 
 def without(condition: Condition) -> Callable[[list[Cells]], list[Cells]]:
@@ -92,7 +99,8 @@ def without(condition: Condition) -> Callable[[list[Cells]], list[Cells]]:
 
 
 def test_the_archive_carries_both_files_of_a_curve(games: Path) -> None:
-    assert all({"rewind.csv", "rewind_episodes.csv"} <= files.keys() for files in read_archive(games).values())
+    names = {"rewind.csv", "rewind_episodes.csv", "perturbed.csv"}
+    assert all(names <= files.keys() for files in read_archive(games).values())
 
 
 @pytest.mark.parametrize(
@@ -253,3 +261,43 @@ def test_a_forged_curve_is_found(
     name: str, change: Callable[[list[Cells]], list[Cells]], line: str, games: Path, tmp_path: Path
 ) -> None:
     refused(forged(games, tmp_path / "forged", name, change), rewind_rows, line)
+
+
+def test_a_row_of_moves_at_random_has_means_over_draws(games: Path) -> None:
+    (row,) = made(games, random_rows)
+    assert row["seeds"] == 2
+    assert row["cka_nouns"] == pytest.approx(0.45)
+    assert row["weight_change"] == pytest.approx(METERS["weight_change"][-1] + 0.005)
+    assert row["pull"] == pytest.approx(0.045)
+    assert row["pull_spread"] == pytest.approx(0.01 * (10 * 11 / 12) ** 0.5)
+    assert row["pull_beyond_reading_spread"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [
+        ("perturbed.csv", lambda rows: rows[1:], "perturbed.csv has no row of draw 0"),
+        ("perturbed.csv", lambda rows: [*rows, rows[-1]], "perturbed.csv has two rows of draw 9"),
+        (
+            "perturbed.csv",
+            lambda rows: [*rows, rows[-1] | {"draw": "10"}],
+            "has a row of draw 10, which the run has not",
+        ),
+        (
+            "perturbed.csv",
+            lambda rows: [rows[0] | {"weight_change": "0.5"}, *rows[1:]],
+            "weight_change of draw 0 is 0.5, in meters.csv at the end 0.0",
+        ),
+        ("perturbed.csv", lambda rows: [row | {"pull": "nan"} for row in rows], "pull is no finite number"),
+        (
+            "perturbed.csv",
+            lambda rows: [{name: row[name] for name in row if name != "cka_nouns"} for row in rows],
+            "perturbed.csv has other meters than meters.csv",
+        ),
+        ("meters.csv", without(lambda row: row["step"] == "0"), "meters.csv has no row of step 0"),
+    ],
+)
+def test_forged_moves_are_found(
+    name: str, change: Callable[[list[Cells]], list[Cells]], line: str, games: Path, tmp_path: Path
+) -> None:
+    refused(forged(games, tmp_path / "forged", name, change), random_rows, line)

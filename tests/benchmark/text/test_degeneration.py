@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from lamobench.benchmark.cli.main import parse
@@ -19,14 +20,14 @@ from lamobench.benchmark.runs.tracks import Wanted
 from lamobench.benchmark.scores.collect import finished, read_run
 from lamobench.benchmark.scores.leaderboard import Group, group_runs
 from lamobench.benchmark.scores.run import FinishedRun
-from lamobench.benchmark.text import degeneration, degeneration_tables, loop, resolve, rewind, settings
+from lamobench.benchmark.text import degeneration, degeneration_tables, loop, perturbation, resolve, rewind, settings
 from lamobench.benchmark.text.config import TextConfig, text_config
 from lamobench.benchmark.text.degeneration import arms, finished_arms
 from lamobench.benchmark.text.mechanism import Pull
 from lamobench.benchmark.text.meters import probes_of
 from lamobench.benchmark.text.pairs import Pairs, read_pairs
 from lamobench.benchmark.text.rewind import read_rewind
-from lamobench.benchmark.text.words_figure import in_plane, risen_most, words_at_rates
+from lamobench.benchmark.text.words_figure import Shown, Words, in_plane, risen_most, words_at_rates, words_figure
 from lamobench.datasets.errors import UserError
 from lamobench.datasets.games import families
 from lamobench.datasets.storage import write_rows
@@ -45,7 +46,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, home: Path)
         patch.setitem(families.FAMILIES, "tidy-easy", replace(families.FAMILIES["tidy-easy"], move_limit=8))
         patch.setattr(resolve, "parts_of", lambda task: PARTS)
         patch.setitem(settings.PROFILES, "cpu", replace(settings.PROFILES["cpu"], policies={"drrn": SMALL}))
-        for module in (loop, rewind):
+        for module in (loop, rewind, perturbation):
             patch.setattr(module, "probes_of", lambda task: few(probes_of(task)))
         command = asked(["random", "drrn-fixed", "drrn-top-k"], ["1e-4", "0.1"], ["0", "1"], tiny_gpt2, where)
         patch.setattr("lamobench.benchmark.cli.degeneration.train_all", train_here)
@@ -140,6 +141,21 @@ def test_taken_back_whole_is_what_it_was_and_not_at_all_what_it_became(study: Pa
         assert (run.folder / "rewind.csv").read_bytes() == before
 
 
+def test_there_is_a_row_for_each_language_model_that_was_moved_at_random(study: Path) -> None:
+    rows = table(study, "at_random")
+    assert [(row["method"], row["encoder_learning_rate"], row["seeds"]) for row in rows] == [
+        ("drrn-top-k", "0.0001", "2"),
+        ("drrn-top-k", "0.1", "2"),
+    ]
+    courses = [row for row in table(study, "courses") if row["method"] == "drrn-top-k" and row["step"] == "40"]
+    assert_allclose(
+        [float(row["weight_change"]) for row in rows], [float(row["weight_change"]) for row in courses], rtol=1e-3
+    )
+    near, far = (float(row["drift_nouns"]) for row in rows)
+    assert 0.0 < near < far
+    assert all((row["pull"] == "") == (row["pull_spread"] == "") for row in rows)
+
+
 def test_what_trained_nothing_can_t_be_taken_back(study: Path) -> None:
     (fixed, *_) = (study / "runs").glob("*fixed*")
     with pytest.raises(UserError, match="trained no language model"):
@@ -148,13 +164,20 @@ def test_what_trained_nothing_can_t_be_taken_back(study: Path) -> None:
 
 def test_the_archive_makes_every_table_again(study: Path, tmp_path: Path) -> None:
     checked = {found.path.name: found for found in check_folder(study / "out")}
-    assert {"degeneration.csv", "courses.csv", "risen.csv", "taken_back.csv", "text.csv"} <= set(checked)
+    names = ("degeneration", "courses", "risen", "taken_back", "at_random", "text")
+    assert {f"{name}.csv" for name in names} <= set(checked)
     for found in checked.values():
         assert not found.faults, found.faults[:3]
         assert found.cells or not found.rows
     for path in (study / "out").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    for name, column, row in (("risen", "rise", 0), ("risen", "rewarded", -1), ("courses", "score", -1)):
+    changes = (
+        ("risen", "rise", 0),
+        ("risen", "rewarded", -1),
+        ("courses", "score", -1),
+        ("at_random", "neighbours_nouns", 1),
+    )
+    for name, column, row in changes:
         rows = table(study, name)
         rows[row][column] = "0.9999"
         write_rows(tmp_path / f"{name}.csv", rows)
@@ -296,6 +319,22 @@ def test_pairs_that_did_not_rise_are_joined_by_no_line() -> None:
     zeros = np.zeros((3, 3))
     pairs = Pairs(("lamp", "sofa", "toy chest"), zeros, zeros, np.full((3, 3), 0.5), after)
     assert risen_most(pairs, ["toy chest", "sofa", "lamp"]) == ((1, 2),)
+
+
+def test_no_name_lies_on_another_in_the_words_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nouns = ("plate", "kitchen", "dish rack", "stove", "study", "sofa", "bin")
+    apart = np.stack([np.arange(7.0), np.arange(7.0) % 3], 1)
+    joined = tuple((0, number) for number in range(1, 7))
+    words = Words(nouns, apart, np.zeros((7, 2)), joined, 0.5)  # which all come to one point
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    words_figure(Shown("drrn-top-k", 0, {"After": words}), "tidy-easy", tmp_path / "words.png")
+    before, after = drawn[0].axes
+    assert {text.get_text() for text in before.texts} == set(nouns)
+    assert 1 <= len(after.texts) <= 4
+    for axes in (before, after):
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
 
 
 def test_the_words_figure_is_of_a_seed_that_most_rates_have(study: Path) -> None:

@@ -210,3 +210,11 @@ def test_a_file_of_pairs_round_trips_and_a_damaged_one_is_a_line() -> None:
     for text in damaged:
         with pytest.raises(UserError, match=r"pairs\.csv can't be read"):
             parse_pairs(text.encode())
+
+
+def test_nouns_that_became_one_direction_rose_by_what_they_were_and_show_no_pull() -> None:
+    pairs = drawn(0)
+    rounding = symmetric(np.random.default_rng(0).uniform(-5e-7, 5e-7, (COUNT, COUNT)))
+    found = pull(replace(pairs, before=pairs.before.round(6), after=1.0 + rounding))
+    assert np.isnan([found.correlation, found.p_value]).all()
+    assert not np.isnan(pull(replace(pairs, after=1.0 + 100 * rounding)).correlation)
