@@ -5,7 +5,7 @@ of tasks in stages, those that begin at a stage and end with it; `meters.csv` an
 training makes of a language model, and of pairs of words; `transcript.json` an episode in words;
 `checkpoint.safetensors` everything needed to go on; `done.json` once it has finished; `failed.json` if an error stopped
 it; `data.json` of a policy from a hub; `episode.jpg`, `episode.json` frames of an episode, `rewind.json`, or
-`rewind.csv` and `rewind_episodes.csv`, a rewind curve, once they were asked for.
+`rewind.csv` and `rewind_episodes.csv`, a rewind curve, and `perturbed.csv`, moves at random, once they were asked for.
 """
 
 import json
