@@ -43,8 +43,10 @@ TOGETHER = "tog./apart"  # seeds of which the pull could not be luck, by its sig
 class Degeneration:
     """Fine-tune a language model on text games in every way, at several learning rates; say what became of its words.
 
-    Each run that trained one is then taken back to it step by step, without training. Finished runs are skipped. Tables
-    and figures are of all finished runs of the game in the folder, of earlier calls too."""
+    Each run that trained one is then taken back to it step by step, and moved as far at random, without training.
+    Finished runs are skipped. Tables and figures are of all finished runs of the game in the folder, of earlier calls
+    too.
+    """
 
     task: Positional[str] = USUAL
     """Text game, e.g. tidy-medium."""

@@ -103,8 +103,9 @@ class Rewinding:
 class Perturbing:
     """Moves of a language model in random directions, as far from where it began as training brought it.
 
-    Each trained tensor is as far from its beginning as it was at the end. What low-rank updates add to a weight is as
-    large as it was: the product of two random matrices of their shapes.
+    Each row of each trained tensor is as far from its beginning as it was at the end, so a word that was never read
+    stays. What low-rank updates add to a weight is as large as it was: the product of two random matrices of their
+    shapes.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -113,22 +114,30 @@ class Perturbing:
         self.model = model
         self.began = {name: parameter.detach().clone() for name, parameter in trained}
         self.updates = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
-        self.distances: dict[str, Tensor] = {}  # of each tensor of `began`
+        self.distances: dict[str, Tensor] = {}  # (..., 1) of the rows of each tensor of `began`
         self.lengths: list[Tensor] = []  # of what each update adds
 
     @torch.no_grad()
     def move(self, rng: np.random.Generator) -> None:
         """Move in directions that `rng` draws; the first call takes the model's weights for those at the end."""
         if not self.distances and not self.lengths:
-            self.distances = {n: (self.model.get_parameter(n) - began).norm() for n, began in self.began.items()}
+            self.distances = {
+                name: _norms(self.model.get_parameter(name) - began) for name, began in self.began.items()
+            }
             self.lengths = [_added_square(layer).sqrt() for layer in self.updates]
         for name, began in self.began.items():
             direction = _drawn(began.shape, rng)
-            self.model.get_parameter(name).copy_(began + self.distances[name] * direction / direction.norm())
+            self.model.get_parameter(name).copy_(began + self.distances[name] * direction / _norms(direction))
         for layer, length in zip(self.updates, self.lengths, strict=True):
             for pair in (layer.lora_A, layer.lora_B):
                 pair["default"].weight.copy_(_drawn(pair["default"].weight.shape, rng))
             layer.lora_B["default"].weight.mul_(length / _added_square(layer).sqrt())
+
+
+def _norms(tensor: Tensor) -> Tensor:
+    """The norms (..., 1) of the rows of a tensor; a vector is one row."""
+    norms: Tensor = torch.linalg.vector_norm(tensor, dim=-1, keepdim=True)
+    return norms
 
 
 def _drawn(shape: torch.Size, rng: np.random.Generator) -> Tensor:

@@ -145,6 +145,8 @@ def _mechanism(row: Row) -> dict[str, Value]:
 def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     """The partial correlation of rise and shared rewarded states, and its p-value over orders of the nouns."""
     places = list(combinations(range(len(found["read"])), 2))
+    if not places:
+        return UNKNOWN, UNKNOWN
     read, rewarded = (np.log1p(found[name]) for name in ("read", "rewarded"))
     held = [_fixed(found, a, b) + ([float(read[a, b])] if reading else []) for a, b in places]
     design = np.asarray(held, float)

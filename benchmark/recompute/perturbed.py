@@ -40,6 +40,8 @@ def _draws(run: Run, row: Row) -> dict[str, list[float]]:
         if cells.keys() - {"draw", *PULLS} != metered.keys() - {"step"}:
             raise ValueError(f"{PERTURBED} has other meters than meters.csv")
         columns = {name: numbers(cells, name).tolist() for name in cells}
+        if any(abs(value) > 1.0 for name in PULLS for value in columns.get(name, ())):
+            raise ValueError("it holds correlations beyond 1")
         size = float(metered[SIZE][-1])
         for draw, value in enumerate(columns[SIZE]):
             if not math.isclose(value, size, rel_tol=RELATIVE):

@@ -211,9 +211,14 @@ def take_back(
 
 def _taken(run: FinishedRun, alphas: Sequence[float]) -> str:
     """Measure a run's curve, and random places; returns what is in the way, or nothing."""
+    lines = [_problem(rewind, run.folder, text_config(run.config), alphas), _problem(perturb, run)]
+    return "; ".join(dict.fromkeys(filter(None, lines)))
+
+
+def _problem(measure: Callable[..., None], *arguments: Any) -> str:
+    """Measure something; returns what is in the way, or nothing."""
     try:
-        rewind(run.folder, text_config(run.config), alphas)
-        perturb(run)
+        measure(*arguments)
     except UserError as error:
         return str(error)
     return ""

@@ -45,6 +45,8 @@ def pull(pairs: Pairs, *, beyond_reading: bool = False) -> Pull:
     With `beyond_reading` the logarithm of the states in which the two are read together is held fixed too, so that what
     is left is the reward's.
     """
+    if len(pairs.nouns) < 2:
+        return Pull(math.nan, math.nan)
     upper = np.triu_indices(len(pairs.nouns), 1)
     shared = np.log1p(pairs.rewarded)  # (W, W)
     fixed = _fixed(pairs)

@@ -289,6 +289,7 @@ def test_a_row_of_moves_at_random_has_means_over_draws(games: Path) -> None:
             "weight_change of draw 0 is 0.5, in meters.csv at the end 0.0",
         ),
         ("perturbed.csv", lambda rows: [row | {"pull": "nan"} for row in rows], "pull is no finite number"),
+        ("perturbed.csv", lambda rows: [row | {"pull": "1.5"} for row in rows], "it holds correlations beyond 1"),
         (
             "perturbed.csv",
             lambda rows: [{name: row[name] for name in row if name != "cka_nouns"} for row in rows],

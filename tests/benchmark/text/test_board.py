@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from lamobench.benchmark.cli.main import parse
 from lamobench.benchmark.recompute.check import check_folder
@@ -112,6 +113,18 @@ def test_other_rates_have_no_figure_where_nothing_stands_beside_them(tmp_path: P
         "tidy-medium-cpu.png",
         "tidy-medium-cpu-temperature=1.png",
     ]
+
+
+def test_many_methods_have_panels_of_the_whole_width(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group,) = group_runs(finished([read_run(write_run(tmp_path / "runs", "drrn-fixed", 0))]))
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    for count in (6, 7):
+        games_figure([group] * count, tmp_path / "figure.png")
+    few, many = ([axes.get_subplotspec().get_gridspec().ncols for axes in figure.axes] for figure in drawn)
+    assert set(few) == {2}
+    assert set(many) == {1}
+    assert [text.get_text() for text in drawn[1].axes[1].get_xticklabels()] == ["orig", "paraphrase", "shuffle"]
 
 
 def test_recorded_games_are_compared_among_themselves(tmp_path: Path) -> None:

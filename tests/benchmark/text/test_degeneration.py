@@ -119,6 +119,23 @@ def test_runs_are_taken_back_by_worker_processes_where_there_are_several(study: 
     assert sorted(told) == sorted(run.id for run in trained)
 
 
+def test_a_run_that_is_not_what_it_was_is_moved_at_random_all_the_same(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = finished(map(read_run, sorted((copied / "runs").glob("*top-k*"))))
+    for run in runs:
+        (run.folder / "perturbed.csv").unlink()
+
+    def refuse(*_: object) -> None:
+        raise UserError("its episodes are others")
+
+    monkeypatch.setattr(degeneration, "rewind", refuse)
+    monkeypatch.setattr(perturbation, "probes_of", lambda task: few(probes_of(task)))
+    lines = degeneration.take_back([degeneration.FinishedArm(group) for group in group_runs(runs)], 1, print)
+    assert sorted(lines) == sorted(f"run {run.id} can't be taken back: its episodes are others" for run in runs)
+    assert all((run.folder / "perturbed.csv").exists() for run in runs)
+
+
 def test_taken_back_whole_is_what_it_was_and_not_at_all_what_it_became(study: Path) -> None:
     runs = finished(map(read_run, sorted((study / "runs").iterdir())))
     trained = [run for run in runs if text_config(run.config).adaptation != "fixed"]

@@ -212,6 +212,11 @@ def test_a_file_of_pairs_round_trips_and_a_damaged_one_is_a_line() -> None:
             parse_pairs(text.encode())
 
 
+def test_one_noun_has_no_pull() -> None:
+    one = np.ones((1, 1))
+    assert np.isnan(pull(Pairs(("plate",), one, one, one, one)).correlation)
+
+
 def test_nouns_that_became_one_direction_rose_by_what_they_were_and_show_no_pull() -> None:
     pairs = drawn(0)
     rounding = symmetric(np.random.default_rng(0).uniform(-5e-7, 5e-7, (COUNT, COUNT)))
