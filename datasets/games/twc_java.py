@@ -4,14 +4,17 @@ import importlib.util
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ..errors import UserError
 
+PATIENCE = 60.0  # seconds for Java to start
 INSTALL = "pip install 'lamobench[textworld]'"
 LEAN = [
     "-Xverify:none",
@@ -90,7 +93,8 @@ def _machine(process: int) -> Any:
     _silence_py4j()
     archive = Path(textworld_express.constants.JAR_PATH)
     try:
-        port, token, program = launch_gateway(
+        port, token, program = _in_time(
+            launch_gateway,
             classpath=str(archive),
             cwd=str(archive.parent),  # it reads its tables from there
             java_path=java(),
@@ -103,6 +107,23 @@ def _machine(process: int) -> Any:
         raise UserError(f"{java()} does not start; expected Java that runs TextWorldExpress; type: {INSTALL}") from None
     parameters = GatewayParameters(port=port, auth_token=token, auto_field=True)
     return JavaGateway(gateway_parameters=parameters, java_process=program)
+
+
+def _in_time(start: Callable[..., Any], **options: Any) -> Any:
+    """Return what `start` does; a `TimeoutError` if it takes more than `PATIENCE` seconds.
+
+    A program that it waits for ends with this process, which holds its input.
+    """
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(start(**options))
+        except Exception as error:
+            found.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return found.result(PATIENCE)
 
 
 @lru_cache

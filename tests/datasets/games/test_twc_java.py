@@ -91,6 +91,17 @@ def test_java_that_is_broken_gets_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("_another_java")
+def test_java_that_hangs_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\nexec cat > /dev/null\n")  # it ends with its input
+    program.chmod(0o700)
+    monkeypatch.setattr(twc_java, "java", lambda: str(program))
+    monkeypatch.setattr(twc_java, "PATIENCE", 0.2)
+    with pytest.raises(UserError, match=f"{program} does not start; expected Java"):
+        make_games("twc-easy", "train", 1)
+
+
 def test_java_that_is_killed_gets_one_line_and_another_is_started() -> None:
     done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=True, timeout=240)
     line = f"{twc_java.java()} {ENDED}{twc_java.INSTALL}"
