@@ -21,7 +21,7 @@ from .rows import Row
 from .runs import Run
 from .stages import numbers, read_meters
 from .statistics import UNKNOWN
-from .text import CHANGES, LEVELS, TRACK, Value, beside_fixed, ends, measured_row
+from .text import CHANGES, LEVELS, TRACK, Value, beside_others, ends, measured_row
 
 PERMUTATIONS = 999
 LUCK = 0.05  # a p-value below which a run is not luck by itself
@@ -43,12 +43,12 @@ def degeneration_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 
 def _beside(own: Sequence[Row]) -> Iterator[tuple[Row, dict[str, Value]]]:
-    """Each row, and its columns beside the language model that stands still in the same setting."""
+    """Each row, and its columns beside others of the same setting."""
     settings: dict[tuple[Any, ...], list[Row]] = {}
     for row in sorted(own, key=lambda row: (row.first.profile, row.variant), reverse=True):  # the last one counts
         settings.setdefault(tuple(row.first.settings.get(name) for name in SETTING), []).append(row)
     for alike in settings.values():
-        yield from zip(alike, beside_fixed(alike), strict=True)
+        yield from zip(alike, beside_others(alike), strict=True)
 
 
 def course_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:

@@ -29,7 +29,8 @@ CHANGES = (
 )
 LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_others", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
-AS_THEY_ARE = tuple(f"{split}/{PLAIN}" for split in SPLITS)  # games in their own words
+COMPARED_PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in (PLAIN, "paraphrase"))
+CONTROLS = ("-random", "-permuted")  # how the names of methods end whose weights are not the pre-trained ones
 
 # The least and the most that measures can be, by how their names begin.
 LIMITS = {
@@ -44,6 +45,7 @@ CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")
 
 Value = str | int | float | None
 Measures = Mapping[str, float]  # of one run, by column; NaN where there is no such number
+BySeed = Mapping[int, Measures]
 
 
 def measured_row(row: Row) -> dict[str, Value]:
@@ -59,32 +61,58 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     fixed = {
         (*_place(row), row.first.lm): each for row, each in zip(own, measured, strict=True) if row.first.method == FIXED
     }
+    known = _known(own, measured)
     found = []
     for row, seeds in zip(own, measured, strict=True):
         unread = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         still = {} if row.first.method == FIXED else fixed.get((*_place(row), row.first.lm), {})
+        beside = _less(seeds, still, "on_fixed") | _less(seeds, _pretrained(row, known), "on_pretrained")
         gains = _difference("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
-        found.append(_row(row, list(seeds.values())) | gains | _on_fixed(seeds, still))
+        found.append(_row(row, list(seeds.values())) | gains | beside)
     return found
 
 
-def beside_fixed(rows: Sequence[Row]) -> list[dict[str, Value]]:
-    """The columns "..._on_fixed" of each row, beside the one whose same language model stands still, at any rate."""
+def beside_others(rows: Sequence[Row]) -> list[dict[str, Value]]:
+    """The columns "..._on_fixed" and "..._on_pretrained" of each row.
+
+    The former is beside the row whose same language model stands still, at any rate; the latter at the row's own.
+    """
     measured = [{run.seed: _measures(run, row) for run in row.runs} for row in rows]
+    known = _known(rows, measured)
     places = [(row.first.task, row.first.lm) for row in rows]
     is_fixed = [row.first.method == FIXED for row in rows]
     still = {place: seeds for place, seeds, fixed in zip(places, measured, is_fixed, strict=True) if fixed}
     return [
-        _on_fixed(seeds, {} if fixed else still.get(place, {}))
-        for place, seeds, fixed in zip(places, measured, is_fixed, strict=True)
+        _less(seeds, {} if fixed else still.get(place, {}), "on_fixed")
+        | _less(seeds, _pretrained(row, known), "on_pretrained")
+        for row, place, seeds, fixed in zip(rows, places, measured, is_fixed, strict=True)
     ]
 
 
-def _on_fixed(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> dict[str, Value]:
+def _known(rows: Sequence[Row], measured: Sequence[BySeed]) -> dict[tuple[str, str], BySeed]:
+    """The numbers of each row's seeds, by its method and the settings that a control shares with it."""
+    return {(row.first.method, _shared(row)): each for row, each in zip(rows, measured, strict=True)}
+
+
+def _shared(row: Row) -> str:
+    return repr(
+        sorted((name, value) for name, value in row.first.settings.items() if name not in ("method", "lm_hash"))
+    )
+
+
+def _pretrained(row: Row, known: Mapping[tuple[str, str], BySeed]) -> BySeed:
+    """The numbers of the method whose pre-trained weights a control replaces; none for other methods."""
+    method = row.first.method
+    replaced = [method.removesuffix(end) for end in CONTROLS if method.endswith(end)]
+    return known.get((replaced[0], _shared(row)), {}) if replaced else {}
+
+
+def _less(ours: BySeed, theirs: BySeed, name: str) -> dict[str, Value]:
+    """The columns of ours less theirs, over the seeds that both have."""
     pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
     found: dict[str, Value] = {}
-    for name in ("area", "robustness", *AS_THEY_ARE, *SPLITS):
-        found |= _difference(f"{name}_on_fixed", [each[name] - other[name] for each, other in pairs])
+    for column in ("area", "robustness", *COMPARED_PARTS, *SPLITS):
+        found |= _difference(f"{column}_{name}", [each[column] - other[column] for each, other in pairs])
     return found
 
 
@@ -95,13 +123,13 @@ def _difference(name: str, values: Sequence[float]) -> dict[str, Value]:
     return ends(name, values) | {f"{name}_detectable": sees}
 
 
-def _paired(ours: Mapping[int, Measures], theirs: Mapping[int, Measures]) -> list[tuple[Measures, Measures]]:
+def _paired(ours: BySeed, theirs: BySeed) -> list[tuple[Measures, Measures]]:
     return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
 
 def _compared(measures: Measures) -> Measures:
-    """The area, the robustness, each split's plain view, and the mean over its others."""
-    found = {name: measures[name] for name in ("area", "robustness", *AS_THEY_ARE)}
+    """The area, the robustness, each split as it is and paraphrased, and the mean over all its other views."""
+    found = {name: measures[name] for name in ("area", "robustness", *COMPARED_PARTS)}
     for split in SPLITS:
         shares = [measures[f"{split}/{view}"] for view in VIEWS if view != PLAIN]
         known = [share for share in shares if math.isfinite(share)]

@@ -4,8 +4,9 @@ A row's numbers are means over seeds with the 95 % intervals of `scores/aggregat
 seed: all runs of a seed are examined on the same games in the same views.
 """
 
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,12 @@ from .measures import (
     others,
     robustness,
 )
+from .settings import controlled
 
 __all__ = ["draw", "rows", "tables"]
 
 Compared = Mapping[int, Mapping[str, float]]  # by seed, the numbers of `COMPARED`
+Known = Mapping[tuple[str, str], Compared]  # by method, and all settings that a control shares with it
 
 NARROW = {
     "paraphrase": "para",
@@ -58,8 +61,8 @@ NARROW = {
 }  # views where there is little room
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
 STILL = "drrn-fixed"  # the method with which others on the same language model are compared, and in what:
-PLAIN = tuple(f"{split}/{ORIGINAL}" for split in SPLITS)
-COMPARED = ("area", "robustness", *PLAIN, *SPLITS)  # of a split, the mean over its other views
+ALONE = tuple(f"{split}/{view}" for split in SPLITS for view in (ORIGINAL, "paraphrase"))
+COMPARED = ("area", "robustness", *ALONE, *SPLITS)  # of a split, the mean over its other views
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
@@ -89,13 +92,15 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     still = {
         (place_of(group), group.config.lm): compared[id(group)] for group in groups if group.config.method == STILL
     }
+    known = known_numbers(groups, compared.values())
     found = []
     for group in sorted(groups, key=lambda each: (place_of(each), method_order(each.config.method), each.config.lm)):
         own = compared[id(group)]
         others_area = {} if group.config.method in NO_MEANING else unread.get(place_of(group), {})
         beside = {} if group.config.method == STILL else still.get((place_of(group), group.config.lm), {})
         gain = difference_columns("area_gain", _less(own, others_area, "area"))
-        row = _measured(group) | gain | on_fixed(own, beside)
+        row = _measured(group) | gain | compared_columns(own, beside, "on_fixed")
+        row |= compared_columns(own, pretrained(group, known), "on_pretrained")
         found.append(row | {"simulator": group.runs[0].done["simulator"], "version": group.config.version})
     return found
 
@@ -105,19 +110,35 @@ def compared_numbers(group: Group) -> Compared:
     return {run.config.seed: _compared(run) for run in group.runs}
 
 
-def on_fixed(own: Compared, still: Compared) -> dict[str, Any]:
-    """The columns of `COMPARED` less those of a language model that stands still, over the seeds that both have."""
+def known_numbers(groups: Iterable[Group], compared: Iterable[Compared]) -> Known:
+    """The numbers of groups, which are `compared`, where their controls find them."""
+    return {(group.config.method, _shared(group)): own for group, own in zip(groups, compared, strict=True)}
+
+
+def pretrained(group: Group, known: Known) -> Compared:
+    """The numbers of the method whose pre-trained weights a control replaces; none for other methods."""
+    return known.get((controlled(group.config.method), _shared(group)), {})
+
+
+def _shared(group: Group) -> str:
+    """All settings of a group but those in which a control differs, as one text."""
+    settings = group.runs[0].settings
+    return json.dumps({name: settings[name] for name in settings.keys() - {"method", "lm_hash"}}, sort_keys=True)
+
+
+def compared_columns(own: Compared, reference: Compared, name: str) -> dict[str, Any]:
+    """The columns "..._`name`" of `COMPARED`: own numbers less the reference's, over the seeds that both have."""
     row: dict[str, Any] = {}
-    for name in COMPARED:
-        row |= difference_columns(f"{name}_on_fixed", _less(own, still, name))
+    for column in COMPARED:
+        row |= difference_columns(f"{column}_{name}", _less(own, reference, column))
     return row
 
 
 def _compared(run: FinishedRun) -> dict[str, float]:
     parts = ends(run)
     own = measure(run)
-    plain = {part: parts.get(part, math.nan) for part in PLAIN}
-    return {"area": own.area, "robustness": own.robustness, **plain} | {split: others(parts, split) for split in SPLITS}
+    alone = {part: parts.get(part, math.nan) for part in ALONE}
+    return {"area": own.area, "robustness": own.robustness, **alone} | {split: others(parts, split) for split in SPLITS}
 
 
 def _less(own: Compared, reference: Compared, name: str) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 from ...datasets.trajectories import Array
 from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES, PERTURBED
 from ..scores.measured import columns
-from .board import STILL, Compared, compared_numbers, on_fixed, rows
+from .board import STILL, Compared, compared_columns, compared_numbers, known_numbers, pretrained, rows
 from .degeneration import FinishedArm
 from .measures import CORRELATION, METERS, SHARE, bounds_of, others
 from .mechanism import LEVEL, PULLS, Pull, pull
@@ -30,17 +30,22 @@ ROUNDED = 9  # digits of a rise, so that pairs that rose alike have the same pla
 
 
 def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
-    """A row for each arm: the leaderboard's, at every rate beside the model that stands still, and the mechanism."""
+    """A row for each arm: the leaderboard's, at every rate beside the model that stands still, and the mechanism.
+
+    Arms come in order of display, and rows too: of several that stand still in one setting the first is compared with.
+    """
+    compared = [compared_numbers(arm.group) for arm in every]
+    known = known_numbers([arm.group for arm in every], compared)
     still: dict[tuple[Any, ...], Compared] = {}
-    for arm in sorted(every, key=lambda arm: (arm.config.profile, arm.group.variant)):
+    for arm, own in zip(every, compared, strict=True):
         if arm.method == STILL:
-            still.setdefault(arm.setting, compared_numbers(arm.group))
+            still.setdefault(arm.setting, own)
     found = []
-    for arm in every:
+    for arm, own in zip(every, compared, strict=True):
         (row,) = rows([arm.group])
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
-        beside = {} if arm.method == STILL else still.get(arm.setting, {})
-        kept |= on_fixed(compared_numbers(arm.group), beside)
+        kept |= compared_columns(own, {} if arm.method == STILL else still.get(arm.setting, {}), "on_fixed")
+        kept |= compared_columns(own, pretrained(arm.group, known), "on_pretrained")
         tests = [[pull(pairs, beyond_reading=beyond) for beyond in PULLS.values()] for pairs in _pairs(arm)]
         found.append(arm.place | kept | _mechanism(tests))
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...baselines.fields import Count, Episodes
 from ...datasets.games.tasks import FEW, GameTask
+from ..runs.methods import look_up
 
 LANGUAGE_MODEL = "minilm"  # unless --lm names another
 WORDS_MODEL = "gpt2-mini"  # likewise, of an agent that has to predict words
@@ -49,6 +50,11 @@ PARTS = {
     "text-lamo": Parts("text-lamo", "lm", "lora"),
     "text-lamo-random": Parts("text-lamo", "lm", "lora", like="text-lamo"),
 }
+
+
+def controlled(method: str) -> str:
+    """The method whose pre-trained weights a control replaces; "" of other methods."""
+    return "" if look_up(method).weights in ("", "pretrained") else PARTS[method].like
 
 
 @dataclass(frozen=True)

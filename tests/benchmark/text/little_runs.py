@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.runs.episodes import Episode, episodes_csv
@@ -23,6 +24,10 @@ OUTCOMES: dict[str, tuple[list[float], dict[str, float]]] = {
     "drrn-fixed": (
         [0.25, 0.75, 1.0, 1.0],
         {"train/orig": 1.0, "train/paraphrase": 0.75, "train/shuffle": 0.25, "ood/orig": 0.5},
+    ),
+    "drrn-fixed-random": (
+        [0.25, 0.5, 1.0, 1.0],
+        {"train/orig": 1.0, "train/paraphrase": 0.25, "train/shuffle": 0.25, "ood/orig": 0.5},
     ),
     "drrn-top-k": (
         [0.25, 0.5, 0.75, 1.0],
@@ -76,9 +81,23 @@ def config_of(method: str, seed: int) -> TextConfig:
 
 
 def write_run(root: Path, method: str, seed: int, dataset: str = "", lm: str = "", own_score: bool = False) -> Path:
-    """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
+    """The folder of a run with the settings of `config_of`."""
     config = config_of(method, seed)
-    config = replace(config, dataset=dataset or config.dataset, lm=lm or config.lm)
+    return write_config(root, replace(config, dataset=dataset or config.dataset, lm=lm or config.lm), own_score)
+
+
+def write_changed(root: Path, method: str, rate: float, settings: dict[str, Any] | None = None, **changes: Any) -> None:
+    """Two seeds at a rate of the language model, with other settings of the agent, or other fields, where given."""
+    for seed in (0, 1):
+        plain = config_of(method, seed)
+        policy = plain.policy | {"encoder_learning_rate": rate} | (settings or {})
+        write_config(root, replace(plain, policy=policy, **changes))
+
+
+def write_config(root: Path, config: TextConfig, own_score: bool = False) -> Path:
+    """A run's folder: half of the moves that are left at each seed, and a little more points of one episode."""
+    method = config.method
+    seed = config.seed
     folder = root / config.id
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.stored()))

@@ -1,6 +1,8 @@
 """The leaderboard of runs whose evaluations are written by hand, and the same made again from their archive."""
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from lamobench.benchmark.scores.leaderboard import group_runs
 from lamobench.benchmark.text import report
 from lamobench.benchmark.text.board import CHOSEN, draw, rows, tables
 from lamobench.benchmark.text.figure import games_figure
-from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_run
+from lamobench.tests.benchmark.text.little_runs import OUTCOMES, RECORDED, write_changed, write_run
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +67,44 @@ def test_rows_by_hand(results: Path) -> None:
     assert tuned["ood_on_fixed"] == ""  # there are no other words of those games
     assert tuned["valid_on_fixed"] == fixed["area_on_fixed"] == found["drrn-hash"]["area_on_fixed"] == ""
     assert "cka_nouns_before" not in tuned
+    control = found["drrn-fixed-random"]  # only a control is compared with the method whose weights it replaces
+    assert float(control["train/paraphrase_on_pretrained"]) == pytest.approx(0.25 - 0.75, abs=1e-3)
+    assert float(control["robustness_on_pretrained"]) == pytest.approx(0.25 - 0.5, abs=1e-3)
+    assert control["area_on_pretrained"] == control["area_on_fixed"]
+    assert fixed["area_on_pretrained"] == tuned["area_on_pretrained"] == ""
     assert tuned["wordnet"] == tuned["cross_entropy"] == ""
+
+
+def test_a_control_is_compared_at_its_own_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    curve, ends = OUTCOMES["drrn-top-k"]
+    monkeypatch.setitem(OUTCOMES, "drrn-top-k-random", ([share / 2 for share in curve], ends))
+    for rate in (1e-5, 1e-3):
+        write_changed(tmp_path, "drrn-top-k", rate, profile="cpu (changed)")
+    write_changed(tmp_path, "drrn-top-k-random", 1e-3, profile="cpu (changed)")  # alone, so its variant has no name
+    found = rows(group_runs(finished(map(read_run, sorted(tmp_path.iterdir())))))
+    (control,) = (row for row in found if row["method"] == "drrn-top-k-random")
+    assert control["variant"] == ""
+    assert control["area_on_pretrained"] == pytest.approx(-sum(curve) / 8)
+    for folder in tmp_path.glob("*drrn-top-k-s*"):
+        if json.loads((folder / "config.json").read_text())["policy"]["encoder_learning_rate"] == 1e-3:
+            shutil.rmtree(folder)
+    found = rows(group_runs(finished(map(read_run, sorted(tmp_path.iterdir())))))
+    assert [(row["variant"], row["area_on_pretrained"]) for row in found] == [("", None), ("", None)]  # at other rates
 
 
 def test_tables_have_a_line_for_each_split(results: Path) -> None:
     runs = finished(map(read_run, sorted((results.parent / "runs").iterdir())))
     learning, viewed, metered = tables(rows(group_runs(runs)))
     assert learning.startswith("tidy-medium (cpu profile, 2 seeds)\n")
-    assert [line.split("  ")[0] for line in learning.splitlines()[2:6]] == [
+    assert [line.split("  ")[0] for line in learning.splitlines()[2:7]] == [
         "fixed (gpt2-mini)",
+        "fixed random (gpt2-mini)",
         "top-k (gpt2-mini)",
         "hash",
         "Random",
     ]
     lines = [line for line in viewed.splitlines() if " train " in line or " ood " in line]
-    assert len(lines) == 8
+    assert len(lines) == 10
     cells = [line.split() for line in metered.splitlines()[2:6]]
     assert [line[0] for line in cells] == ["before", "nouns", "top-k", "nouns"]
     assert cells[1] == ["nouns", "0.25", "0.50"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ from lamobench.benchmark.report.contents import Contents, read_contents
 from lamobench.benchmark.report.page import render_page
 from lamobench.benchmark.runs.damage import sizes_and_hashes
 from lamobench.benchmark.text import report as part
-from lamobench.benchmark.text.config import TextConfig
 from lamobench.datasets.errors import UserError
 from lamobench.tests.benchmark.report.test_page import Elements
 from lamobench.tests.benchmark.text import little_runs
-from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_run
+from lamobench.tests.benchmark.text.little_runs import OUTCOMES, write_changed, write_run
 
 MOVE = {
     "observation": "You are in the study. <b>A desk</b> is here.",
@@ -32,20 +30,6 @@ def write_transcript(folder: Path, episode: dict[str, object]) -> None:
     (folder / "transcript.json").write_text(json.dumps(episode))
     done = json.loads((folder / "done.json").read_text())
     (folder / "done.json").write_text(json.dumps(done | sizes_and_hashes(folder)))
-
-
-def write_changed(root: Path, method: str, rate: float, settings: dict[str, Any] | None = None, **changes: Any) -> None:
-    """Two seeds at a rate of the language model, with other settings of the agent, or other fields, where given."""
-
-    def config_of(method: str, seed: int) -> TextConfig:
-        plain = original(method, seed)
-        return replace(plain, policy=plain.policy | {part.RATE: rate} | (settings or {}), **changes)
-
-    original = little_runs.config_of
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(little_runs, "config_of", config_of)
-        for seed in (0, 1):
-            write_run(root, method, seed)
 
 
 def write_study(root: Path) -> None:
@@ -94,8 +78,12 @@ def test_each_view_is_a_figure_with_every_kind_of_games_that_there_is(contents: 
 def test_score_stands_against_the_neighbours_lost(contents: Contents) -> None:
     (setting,) = contents.settings
     (chart, _) = part.charts(setting)[-2:]
-    assert {row[0]: row[1:] for row in chart.rows} == {"fixed": ["0.0", "100.0"], "top-k": ["34.8", "100.0"]}
-    assert chart.svg.count('class="seed"') == 4
+    assert {row[0]: row[1:] for row in chart.rows} == {
+        "fixed": ["0.0", "100.0"],
+        "fixed random": ["0.0", "100.0"],
+        "top-k": ["34.8", "100.0"],
+    }
+    assert chart.svg.count('class="seed"') == 6
 
 
 def test_the_table_has_meters_of_trained_language_models_alone(contents: Contents) -> None:
