@@ -15,13 +15,13 @@ import numpy as np
 from ...datasets.errors import UserError
 from ...datasets.trajectories import Array
 from ..runs.layout import PAIRS
-from .perturbed import moved_at_random
+from .perturbed import draws_of, moved_at_random
 from .rewind import taken_back
 from .rows import Row
 from .runs import Run
 from .stages import numbers, read_meters
 from .statistics import UNKNOWN
-from .text import CHANGES, LEVELS, TRACK, Value, beside_others, ends, measured_row
+from .text import CHANGES, LEVELS, TRACK, Value, beside_others, difference, ends, measured_row
 
 PERMUTATIONS = 999
 LUCK = 0.05  # a p-value below which a run is not luck by itself
@@ -83,7 +83,7 @@ def _metered(run: Run, steps: Sequence[int]) -> dict[str, Array]:
 
 def risen_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
     """The rows of risen.csv: the pairs of nouns whose cosine rose most."""
-    return [_place(row) | found for row in _own(rows) for found in _risen(list(_pairs(row)))]
+    return [_place(row) | found for row in _own(rows) for found in _risen(list(_pairs(row).values()))]
 
 
 def rewind_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
@@ -107,10 +107,9 @@ def _place(row: Row) -> dict[str, Value]:
     return own | {"profile": run.profile, "variant": row.variant, "seeds": len(row.runs)}
 
 
-def _pairs(row: Row) -> Iterator[tuple[list[str], Matrices]]:
-    for run in row.runs:
-        if content := run.files.get(PAIRS):
-            yield _matrices(run, content)
+def _pairs(row: Row) -> dict[int, tuple[list[str], Matrices]]:
+    """The nouns and matrices of each run that has some, by its seed."""
+    return {run.seed: _matrices(run, content) for run in row.runs if (content := run.files.get(PAIRS))}
 
 
 def _matrices(run: Run, content: bytes) -> tuple[list[str], Matrices]:
@@ -131,7 +130,11 @@ def _matrices(run: Run, content: bytes) -> tuple[list[str], Matrices]:
 
 
 def _mechanism(row: Row) -> dict[str, Value]:
-    tests = [(_pull(found, reading=False), _pull(found, reading=True)) for _, found in _pairs(row)]
+    by_seed = {
+        seed: (_pull(found, reading=False), _pull(found, reading=True)) for seed, (_, found) in _pairs(row).items()
+    }
+    tests = list(by_seed.values())
+    moved = draws_of(row)
     made: dict[str, Value] = {}
     for place, name in enumerate(("pull", "pull_beyond_reading")):
         known = [test[place] for test in tests if not math.isnan(test[place][0])]
@@ -139,6 +142,10 @@ def _mechanism(row: Row) -> dict[str, Value]:
         sure = [math.copysign(1.0, value) for value, luck in known if luck < LUCK]
         for what, number in (("together", sure.count(1.0)), ("apart", sure.count(-1.0)), ("seeds", len(known))):
             made[f"{name}_{what}"] = number if tests else None
+        both = [seed for seed in by_seed if name in moved.get(seed, {})]
+        made |= difference(
+            f"{name}_on_random", [by_seed[seed][place][0] - float(np.mean(moved[seed][name])) for seed in both]
+        )
     return made
 
 

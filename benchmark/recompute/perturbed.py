@@ -20,7 +20,7 @@ RELATIVE = 1e-3  # between sums of the same numbers in another order
 
 def moved_at_random(row: Row) -> dict[str, Value]:
     """The columns of a row: means over draws, then over seeds; empty where nothing was moved."""
-    seeds = [_draws(run, row) for run in row.runs if PERTURBED in run.files]
+    seeds = list(draws_of(row).values())
     if not seeds:
         return {}
     found: dict[str, Value] = {"seeds": len(seeds)}
@@ -30,6 +30,11 @@ def moved_at_random(row: Row) -> dict[str, Value]:
         spreads = [float(np.std(own[name], ddof=1)) for own in seeds if name in own]
         found[f"{name}_spread"] = float(np.mean(spreads)) if spreads else None
     return found
+
+
+def draws_of(row: Row) -> dict[int, dict[str, list[float]]]:
+    """Each column at every draw, of each run that was moved, by its seed."""
+    return {run.seed: _draws(run, row) for run in row.runs if PERTURBED in run.files}
 
 
 def _draws(run: Run, row: Row) -> dict[str, list[float]]:

@@ -67,7 +67,7 @@ def text_rows(rows: Sequence[Row]) -> list[dict[str, Value]]:
         unread = {} if row.first.method in HASHED else hashed.get(_place(row), {})
         still = {} if row.first.method == FIXED else fixed.get((*_place(row), row.first.lm), {})
         beside = _less(seeds, still, "on_fixed") | _less(seeds, _pretrained(row, known), "on_pretrained")
-        gains = _difference("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
+        gains = difference("area_gain", [each["area"] - other["area"] for each, other in _paired(seeds, unread)])
         found.append(_row(row, list(seeds.values())) | gains | beside)
     return found
 
@@ -112,15 +112,15 @@ def _less(ours: BySeed, theirs: BySeed, name: str) -> dict[str, Value]:
     pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
     found: dict[str, Value] = {}
     for column in ("area", "robustness", *COMPARED_PARTS, *SPLITS):
-        found |= _difference(f"{column}_{name}", [each[column] - other[column] for each, other in pairs])
+        found |= difference(f"{column}_{name}", [each[column] - other[column] for each, other in pairs])
     return found
 
 
-def _difference(name: str, values: Sequence[float]) -> dict[str, Value]:
+def difference(name: str, values: Sequence[float]) -> dict[str, Value]:
     """The columns of a difference, seed by seed, and what so many seeds would have seen."""
     finite = np.array([value for value in values if math.isfinite(value)])
     sees = detectable({"": finite}, 0.0) if len(finite) > 1 else UNKNOWN
-    return ends(name, values) | {f"{name}_detectable": sees}
+    return ends(name, values, (-math.inf, math.inf)) | {f"{name}_detectable": sees}
 
 
 def _paired(ours: BySeed, theirs: BySeed) -> list[tuple[Measures, Measures]]:
@@ -217,14 +217,14 @@ def _limits(name: str) -> tuple[float, float]:
     return begun[0] if begun else (0.0 if name in AMOUNTS else -math.inf, math.inf)
 
 
-def ends(name: str, values: Sequence[float]) -> dict[str, Value]:
-    """The columns of a mean over the values that are known, and its interval, cut to what it can be.
+def ends(name: str, values: Sequence[float], limits: tuple[float, float] | None = None) -> dict[str, Value]:
+    """The columns of a mean over the values that are known, and its interval, cut to `limits`: what it can be.
 
     In some games points can be lost: where a value is below 0, the interval may be.
     """
     known = [value for value in values if math.isfinite(value)]
     found = over_tasks({name: np.asarray(known)}, "mean") if known else Estimate()
-    least, most = _limits(name)
+    least, most = limits or _limits(name)
     least = least if all(value >= least for value in known) else -math.inf
     most = most if all(value <= most for value in known) else math.inf
     low, high = np.clip((found.low, found.high), least, most)

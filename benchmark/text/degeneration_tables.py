@@ -14,7 +14,7 @@ import numpy as np
 
 from ...datasets.trajectories import Array
 from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES, PERTURBED
-from ..scores.measured import columns
+from ..scores.measured import columns, difference_columns
 from .board import STILL, Compared, compared_columns, compared_numbers, known_numbers, pretrained, rows
 from .degeneration import FinishedArm
 from .measures import CORRELATION, METERS, SHARE, bounds_of, others
@@ -46,8 +46,11 @@ def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
         kept |= compared_columns(own, {} if arm.method == STILL else still.get(arm.setting, {}), "on_fixed")
         kept |= compared_columns(own, pretrained(arm.group, known), "on_pretrained")
-        tests = [[pull(pairs, beyond_reading=beyond) for beyond in PULLS.values()] for pairs in _pairs(arm)]
-        found.append(arm.place | kept | _mechanism(tests))
+        tests = {
+            seed: [pull(pairs, beyond_reading=beyond) for beyond in PULLS.values()]
+            for seed, pairs in _pairs(arm).items()
+        }
+        found.append(arm.place | kept | _mechanism(list(tests.values())) | _on_random(arm, tests))
     return found
 
 
@@ -72,8 +75,28 @@ def _mechanism(tests: Sequence[Sequence[Pull]]) -> dict[str, Any]:
     return found
 
 
-def _pairs(arm: FinishedArm) -> list[Pairs]:
-    return [pairs for run in arm.group.runs if (pairs := read_pairs(run)) is not None]
+def _pairs(arm: FinishedArm) -> dict[int, Pairs]:
+    """The pairs of each run that has some, by its seed."""
+    return {run.config.seed: pairs for run in arm.group.runs if (pairs := read_pairs(run)) is not None}
+
+
+def _on_random(arm: FinishedArm, tests: Mapping[int, Sequence[Pull]]) -> dict[str, Any]:
+    """The columns of the mechanism's correlations less those of moves as far at random, over the seeds that have both.
+
+    `tests`: of each seed, one for each of `PULLS`.
+    """
+    moved = _moved(arm)
+    found: dict[str, Any] = {}
+    for place, name in enumerate(PULLS):
+        both = [seed for seed in tests if name in moved.get(seed, {})]
+        values = [tests[seed][place].correlation - float(moved[seed][name].mean()) for seed in both]
+        found |= difference_columns(f"{name}_on_random", values)
+    return found
+
+
+def _moved(arm: FinishedArm) -> dict[int, Mapping[str, Array]]:
+    """The meters and correlations of each run that was moved at random, by its seed."""
+    return {run.config.seed: read_perturbed(run) for run in arm.group.runs if (run.folder / PERTURBED).exists()}
 
 
 def risen_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
@@ -84,7 +107,7 @@ def risen_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     found = []
     for arm in every:
         if seeds := _pairs(arm):
-            found += [arm.place | row for row in _risen(seeds)]
+            found += [arm.place | row for row in _risen(list(seeds.values()))]
     return found
 
 
@@ -143,7 +166,7 @@ def random_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     """
     found = []
     for arm in every:
-        if moved := [read_perturbed(run) for run in arm.group.runs if (run.folder / PERTURBED).exists()]:
+        if moved := list(_moved(arm).values()):
             row: dict[str, Any] = arm.place | {"seeds": len(moved)}
             for name in METERS:
                 row |= columns(name, [float(own[name].mean()) for own in moved if name in own], bounds_of(name))

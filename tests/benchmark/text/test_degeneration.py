@@ -331,6 +331,18 @@ def test_seeds_are_counted_by_the_sign_of_their_pull() -> None:
     assert [unknown[f"pull_{name}"] for name in ("together", "apart", "seeds")] == [None] * 3
 
 
+def test_the_mechanism_is_beside_random_moves_seed_by_seed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = finished(map(read_run, sorted((study / "runs").iterdir())))
+    arm = finished_arms(runs, "tidy-easy")[-1]
+    tests = {seed: [Pull(value, 0.5), Pull(0.5, 0.5)] for seed, value in enumerate((0.5, 0.25, np.nan, 0.1))}
+    moved = {seed: {"pull": np.array([-0.1, 0.1 + 0.2 * seed])} for seed in (0, 1, 2, 4)}
+    monkeypatch.setattr(degeneration_tables, "_moved", lambda arm: moved)
+    found = degeneration_tables._on_random(arm, tests)
+    assert found["pull_on_random"] == pytest.approx((0.5 + (0.25 - 0.1)) / 2)  # of the two seeds that have both
+    assert found["pull_on_random_detectable"] > 0.0
+    assert found["pull_beyond_reading_on_random"] is None
+
+
 def test_pairs_that_did_not_rise_are_joined_by_no_line() -> None:
     after = np.array([[1.0, 0.6, 0.1], [0.6, 1.0, 0.5], [0.1, 0.5, 1.0]])
     zeros = np.zeros((3, 3))
