@@ -29,7 +29,6 @@ CHANGES = (
 )
 LEVELS = (*(f"anisotropy_{kind}" for kind in KINDS), "holders_train", "holders_others", "holders_ood", "wordnet")
 PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
-COMPARED_PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in (PLAIN, "paraphrase"))
 CONTROLS = ("-random", "-permuted")  # how the names of methods end whose weights are not the pre-trained ones
 
 # The least and the most that measures can be, by how their names begin.
@@ -90,8 +89,12 @@ def beside_others(rows: Sequence[Row]) -> list[dict[str, Value]]:
 
 
 def _known(rows: Sequence[Row], measured: Sequence[BySeed]) -> dict[tuple[str, str], BySeed]:
-    """The numbers of each row's seeds, by its method and the settings that a control shares with it."""
-    return {(row.first.method, _shared(row)): each for row, each in zip(rows, measured, strict=True)}
+    """The numbers of each row's seeds, by its method and the settings that a control shares with it.
+
+    Rows that only the hash of a language model tells apart have none.
+    """
+    keys = [(row.first.method, _shared(row)) for row in rows]
+    return {key: each for key, each in zip(keys, measured, strict=True) if keys.count(key) == 1}
 
 
 def _shared(row: Row) -> str:
@@ -111,7 +114,7 @@ def _less(ours: BySeed, theirs: BySeed, name: str) -> dict[str, Value]:
     """The columns of ours less theirs, over the seeds that both have."""
     pairs = [(_compared(each), _compared(other)) for each, other in _paired(ours, theirs)]
     found: dict[str, Value] = {}
-    for column in ("area", "robustness", *COMPARED_PARTS, *SPLITS):
+    for column in ("area", "robustness", *PARTS, *SPLITS):
         found |= difference(f"{column}_{name}", [each[column] - other[column] for each, other in pairs])
     return found
 
@@ -128,8 +131,8 @@ def _paired(ours: BySeed, theirs: BySeed) -> list[tuple[Measures, Measures]]:
 
 
 def _compared(measures: Measures) -> Measures:
-    """The area, the robustness, each split as it is and paraphrased, and the mean over all its other views."""
-    found = {name: measures[name] for name in ("area", "robustness", *COMPARED_PARTS)}
+    """The area, the robustness, each split in each view, and its mean over all views but the plain one."""
+    found = {name: measures[name] for name in ("area", "robustness", *PARTS)}
     for split in SPLITS:
         shares = [measures[f"{split}/{view}"] for view in VIEWS if view != PLAIN]
         known = [share for share in shares if math.isfinite(share)]

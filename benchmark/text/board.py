@@ -50,7 +50,7 @@ from .settings import controlled
 __all__ = ["draw", "rows", "tables"]
 
 Compared = Mapping[int, Mapping[str, float]]  # by seed, the numbers of `COMPARED`
-Known = Mapping[tuple[str, str], Compared]  # by method, and all settings that a control shares with it
+ByMethod = Mapping[tuple[str, str], Compared]  # the same by method, and all settings that its control shares with it
 
 NARROW = {
     "paraphrase": "para",
@@ -60,9 +60,9 @@ NARROW = {
     "paraphrase+synonyms": "para+syn",
 }  # views where there is little room
 NO_MEANING = ("drrn-hash", "text-bc-hash")  # the methods that others are compared with, whichever is in their place
-STILL = "drrn-fixed"  # the method with which others on the same language model are compared, and in what:
-ALONE = tuple(f"{split}/{view}" for split in SPLITS for view in (ORIGINAL, "paraphrase"))
-COMPARED = ("area", "robustness", *ALONE, *SPLITS)  # of a split, the mean over its other views
+STILL = "drrn-fixed"  # the method with which others on the same language model are compared
+PARTS = tuple(f"{split}/{view}" for split in SPLITS for view in VIEWS)
+COMPARED = ("area", "robustness", *PARTS, *SPLITS)  # of a split, the mean over all views but the original
 MEASURES = tuple(field.name for field in fields(Measures))
 CHOSEN = ("temperature", "learning_rate", "encoder_learning_rate")  # settings on which a comparison hangs
 METERED = (*METERS, *(f"{name}_before" for name in NOT_CHANGES))
@@ -92,7 +92,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     still = {
         (place_of(group), group.config.lm): compared[id(group)] for group in groups if group.config.method == STILL
     }
-    known = known_numbers(groups, compared.values())
+    by_method = compared_by_method(groups, compared.values())
     found = []
     for group in sorted(groups, key=lambda each: (place_of(each), method_order(each.config.method), each.config.lm)):
         own = compared[id(group)]
@@ -100,7 +100,7 @@ def rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
         beside = {} if group.config.method == STILL else still.get((place_of(group), group.config.lm), {})
         gain = difference_columns("area_gain", _less(own, others_area, "area"))
         row = _measured(group) | gain | compared_columns(own, beside, "on_fixed")
-        row |= compared_columns(own, pretrained(group, known), "on_pretrained")
+        row |= compared_columns(own, replaced(group, by_method), "on_pretrained")
         found.append(row | {"simulator": group.runs[0].done["simulator"], "version": group.config.version})
     return found
 
@@ -110,14 +110,22 @@ def compared_numbers(group: Group) -> Compared:
     return {run.config.seed: _compared(run) for run in group.runs}
 
 
-def known_numbers(groups: Iterable[Group], compared: Iterable[Compared]) -> Known:
-    """The numbers of groups, which are `compared`, where their controls find them."""
-    return {(group.config.method, _shared(group)): own for group, own in zip(groups, compared, strict=True)}
+def compared_by_method(groups: Iterable[Group], compared: Iterable[Compared]) -> ByMethod:
+    """The numbers of groups, which are `compared`, by method and settings.
+
+    There are none where groups differ in their language model's content alone: which of these a control replaces can't
+    be told.
+    """
+    found: dict[tuple[str, str], Compared] = {}
+    for group, own in zip(groups, compared, strict=True):
+        key = (group.config.method, _shared(group))
+        found[key] = {} if key in found else own
+    return found
 
 
-def pretrained(group: Group, known: Known) -> Compared:
+def replaced(group: Group, by_method: ByMethod) -> Compared:
     """The numbers of the method whose pre-trained weights a control replaces; none for other methods."""
-    return known.get((controlled(group.config.method), _shared(group)), {})
+    return by_method.get((controlled(group.config.method), _shared(group)), {})
 
 
 def _shared(group: Group) -> str:
@@ -137,8 +145,10 @@ def compared_columns(own: Compared, reference: Compared, name: str) -> dict[str,
 def _compared(run: FinishedRun) -> dict[str, float]:
     parts = ends(run)
     own = measure(run)
-    alone = {part: parts.get(part, math.nan) for part in ALONE}
-    return {"area": own.area, "robustness": own.robustness, **alone} | {split: others(parts, split) for split in SPLITS}
+    shares = {part: parts.get(part, math.nan) for part in PARTS}
+    return {"area": own.area, "robustness": own.robustness, **shares} | {
+        split: others(parts, split) for split in SPLITS
+    }
 
 
 def _less(own: Compared, reference: Compared, name: str) -> list[float]:
@@ -197,10 +207,8 @@ def _measured(group: Group) -> dict[str, Any]:
     for name in MEASURES:
         row |= columns(name, [getattr(found, name) for found in own], bounds_of(name))
     shares = [ends(run) for run in group.runs]
-    for split in SPLITS:
-        for view in VIEWS:
-            part = f"{split}/{view}"
-            row |= columns(part, [found[part] for found in shares if part in found], SHARE)
+    for part in PARTS:
+        row |= columns(part, [found[part] for found in shares if part in found], SHARE)
     metered = [meters(run) for run in group.runs]
     for name in METERED:
         row |= columns(name, [found[name] for found in metered if name in found], bounds_of(name))

@@ -15,7 +15,7 @@ import numpy as np
 from ...datasets.trajectories import Array
 from ..runs.layout import ENCODER_REWIND, ENCODER_REWIND_EPISODES, PERTURBED
 from ..scores.measured import columns, difference_columns
-from .board import STILL, Compared, compared_columns, compared_numbers, known_numbers, pretrained, rows
+from .board import STILL, Compared, compared_by_method, compared_columns, compared_numbers, replaced, rows
 from .degeneration import FinishedArm
 from .measures import CORRELATION, METERS, SHARE, bounds_of, others
 from .mechanism import LEVEL, PULLS, Pull, pull
@@ -35,7 +35,7 @@ def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     Arms come in order of display, and rows too: of several that stand still in one setting the first is compared with.
     """
     compared = [compared_numbers(arm.group) for arm in every]
-    known = known_numbers([arm.group for arm in every], compared)
+    by_method = compared_by_method([arm.group for arm in every], compared)
     still: dict[tuple[Any, ...], Compared] = {}
     for arm, own in zip(every, compared, strict=True):
         if arm.method == STILL:
@@ -45,7 +45,7 @@ def degeneration_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
         (row,) = rows([arm.group])
         kept = {name: value for name, value in row.items() if not ONLY_BESIDE.match(name)}
         kept |= compared_columns(own, {} if arm.method == STILL else still.get(arm.setting, {}), "on_fixed")
-        kept |= compared_columns(own, pretrained(arm.group, known), "on_pretrained")
+        kept |= compared_columns(own, replaced(arm.group, by_method), "on_pretrained")
         tests = {
             seed: [pull(pairs, beyond_reading=beyond) for beyond in PULLS.values()]
             for seed, pairs in _pairs(arm).items()

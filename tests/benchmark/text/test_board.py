@@ -79,17 +79,31 @@ def test_a_control_is_compared_at_its_own_rate(tmp_path: Path, monkeypatch: pyte
     curve, ends = OUTCOMES["drrn-top-k"]
     monkeypatch.setitem(OUTCOMES, "drrn-top-k-random", ([share / 2 for share in curve], ends))
     for rate in (1e-5, 1e-3):
-        write_changed(tmp_path, "drrn-top-k", rate, profile="cpu (changed)")
-    write_changed(tmp_path, "drrn-top-k-random", 1e-3, profile="cpu (changed)")  # alone, so its variant has no name
-    found = rows(group_runs(finished(map(read_run, sorted(tmp_path.iterdir())))))
-    (control,) = (row for row in found if row["method"] == "drrn-top-k-random")
+        write_changed(tmp_path / "runs", "drrn-top-k", rate, profile="cpu (changed)")
+    write_changed(tmp_path / "runs", "drrn-top-k-random", 1e-3, profile="cpu (changed)")  # alone: no name of a variant
+    (control,) = (row for row in ranked(tmp_path) if row["method"] == "drrn-top-k-random")
     assert control["variant"] == ""
-    assert control["area_on_pretrained"] == pytest.approx(-sum(curve) / 8)
-    for folder in tmp_path.glob("*drrn-top-k-s*"):
+    assert float(control["area_on_pretrained"]) == pytest.approx(-sum(curve) / 8, abs=1e-2)
+    for folder in (tmp_path / "runs").glob("*drrn-top-k-s*"):
         if json.loads((folder / "config.json").read_text())["policy"]["encoder_learning_rate"] == 1e-3:
             shutil.rmtree(folder)
-    found = rows(group_runs(finished(map(read_run, sorted(tmp_path.iterdir())))))
-    assert [(row["variant"], row["area_on_pretrained"]) for row in found] == [("", None), ("", None)]  # at other rates
+    assert [(row["variant"], row["area_on_pretrained"]) for row in ranked(tmp_path)] == [("", ""), ("", "")]
+
+
+def test_a_control_of_one_of_two_language_models_of_a_name_is_compared_with_neither(tmp_path: Path) -> None:
+    for lm_hash in ("a" * 64, "b" * 64):
+        write_changed(tmp_path / "runs", "drrn-fixed", 1e-4, lm_hash=lm_hash)
+    write_changed(tmp_path / "runs", "drrn-fixed-random", 1e-4)
+    assert [row["area_on_pretrained"] for row in ranked(tmp_path)] == ["", "", ""]
+
+
+def ranked(root: Path) -> list[dict[str, str]]:
+    """The rows of text.csv of the runs in a folder, which their archive makes again."""
+    where = ["--runs", str(root / "runs"), "--output", str(root / "results")]
+    parse(["leaderboard", *where, "--archive", "--no-figures"]).run()
+    assert not any(found.faults for found in check_folder(root / "results"))
+    with (root / "results" / "text.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
 def test_tables_have_a_line_for_each_split(results: Path) -> None:
