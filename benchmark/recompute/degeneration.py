@@ -117,9 +117,10 @@ def _matrices(run: Run, content: bytes) -> tuple[list[str], Matrices]:
     try:
         lines = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
         nouns = list(dict.fromkeys(line["one"] for line in lines))
+        places = {noun: place for place, noun in enumerate(nouns)}
         found = {name: np.zeros((len(nouns), len(nouns))) for name in COLUMNS}
         for line in lines:
-            pair = [nouns.index(line["one"]), nouns.index(line["other"])]
+            pair = [places[line["one"]], places[line["other"]]]
             for name, matrix in found.items():
                 matrix[pair, pair[::-1]] = float(line[name])
         if not all(np.isfinite(matrix).all() for matrix in found.values()):
@@ -151,44 +152,42 @@ def _mechanism(row: Row) -> dict[str, Value]:
 
 def _pull(found: Matrices, *, reading: bool) -> tuple[float, float]:
     """The partial correlation of rise and shared rewarded states, and its p-value over orders of the nouns."""
-    places = list(combinations(range(len(found["read"])), 2))
-    if not places:
+    first, second = np.triu_indices(len(found["read"]), 1)
+    if not len(first):
         return UNKNOWN, UNKNOWN
-    read, rewarded = (np.log1p(found[name]) for name in ("read", "rewarded"))
-    held = [_fixed(found, a, b) + ([float(read[a, b])] if reading else []) for a, b in places]
-    design = np.asarray(held, float)
-    risen = _left([found["cosine_after"][at] - found["cosine_before"][at] for at in places], design)
-    shared = np.zeros_like(read)
-    for (a, b), value in zip(places, _left([rewarded[at] for at in places], design), strict=True):
-        shared[a, b] = shared[b, a] = value
-    value = _correlation(risen, np.array([shared[at] for at in places]))
+    design = _fixed(found, first, second)
+    if reading:
+        design = np.column_stack([design, np.log1p(found["read"])[first, second]])
+    rises = found["cosine_after"] - found["cosine_before"]
+    risen, left = _left(np.column_stack([rises[first, second], np.log1p(found["rewarded"])[first, second]]), design).T
+    value = _correlation(risen, left)
     if math.isnan(value) or float(np.sqrt(np.mean(risen**2))) < ROUNDING:
         return UNKNOWN, UNKNOWN
+    shared = np.zeros_like(rises)
+    shared[first, second] = shared[second, first] = left
     rng = np.random.default_rng(0)
-    first, second = np.array(places).T
     orders = [rng.permutation(len(shared)) for _ in range(PERMUTATIONS)]
-    others = _left(np.stack([shared[order[first], order[second]] for order in orders], axis=1), design)
-    found_again = [_correlation(risen, other) for other in others.T]
+    others = _left(np.column_stack([shared[order[first], order[second]] for order in orders]), design)
+    found_again = [_correlation(risen, other) for other in others.T.copy()]
     above = sum(abs(other) >= abs(value) - 1e-12 for other in found_again)
     return value, (1 + above) / (1 + PERMUTATIONS)
 
 
-def _fixed(found: Matrices, one: int, other: int) -> list[float]:
-    """The values of a pair that are held fixed: its nouns, how frequent both are, and its cosine before training."""
-    values = [float(noun in (one, other)) for noun in range(len(found["read"]))]
+def _fixed(found: Matrices, first: Array, second: Array) -> Array:
+    """The values (P, ...) that are held fixed: the nouns of pairs, how frequent they are, the cosine before."""
+    nouns = np.arange(len(found["read"]))
+    held = [*np.logical_or(nouns[:, None] == first, nouns[:, None] == second).astype(float)]
     for name in ("read", "rewarded"):
         counts = found[name].diagonal()
-        largest = max(float(counts.max()), 1.0)
-        both = [float(counts[one]), float(counts[other])]
-        values += [both[0] / largest * (both[1] / largest), math.log1p(both[0]) * math.log1p(both[1])]
-    before = float(found["cosine_before"][one, other])
-    return [*values, before, before * before]
+        for scaled in (counts / max(float(counts.max()), 1.0), np.log1p(counts)):
+            held.append(scaled[first] * scaled[second])
+    before = found["cosine_before"][first, second]
+    return np.column_stack([*held, before, before * before])
 
 
-def _left(values: Sequence[float] | Array, design: Array) -> Array:
+def _left(values: Array, design: Array) -> Array:
     """The residuals of linear regressions of values (P, ...) on the columns of a design."""
-    target = np.asarray(values, float)
-    return np.asarray(target - design @ np.linalg.lstsq(design, target, rcond=None)[0])
+    return np.asarray(values - design @ np.linalg.lstsq(design, values, rcond=None)[0])
 
 
 def _correlation(first: Array, second: Array) -> float:
