@@ -43,6 +43,7 @@ def games_figure(groups: Sequence[Group], path: Path) -> None:
     grid = Grid(1 + len(splits), 1 if wide else 2, PANEL_HEIGHT, pads=(0.04, 0.05), space=0.04)
     with card_of_panels(path, f"{name}: learning, and other words", about, handles, grid) as panels:
         _draw_curves(panels[0], ordered, ranks)
+        panels[0].xaxis.set_major_locator(MaxNLocator(6 if wide else 3, steps=[1, 2, 5, 10]))
         for axes, split in zip(panels[1:], splits, strict=True):
             _draw_views(axes, ordered, ranks, split)
             _name_views(axes, ordered[0], split, wide)
@@ -63,7 +64,6 @@ def _draw_curves(axes: Axes, groups: Sequence[Group], ranks: Sequence[int]) -> N
     _leave_room(axes, min(float(group.curves.min()) for group in groups))
     axes.margins(x=0.03)
     axes.autoscale_view(scaley=False)
-    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
     axes.grid(axis="y")
 
