@@ -20,7 +20,7 @@ from .rows import Row
 from .runs import Run
 from .stages import PLACE, Columns, exact_columns, numbers, read_columns, read_meters
 from .statistics import UNKNOWN
-from .text import CHANGES, LEARNED, LEVELS, PLAIN, Value, ends
+from .text import CHANGES, LEARNED, LEVELS, PLAIN, Value, difference, ends
 
 ALPHA = "alpha"
 OUTCOME = ("seed", "success", "return", "length")
@@ -37,12 +37,18 @@ def taken_back(row: Row) -> list[dict[str, Value]]:
     found: list[dict[str, Value]] = []
     for points in zip(*curves, strict=True):
         made: dict[str, Value] = {"seeds": len(points), ALPHA: points[0][ALPHA]}
-        made |= ends("orig", [point[f"{LEARNED}/{PLAIN}"] for point in points])
-        made |= ends("others", [_others(point) for point in points])
+        for name, score in (("orig", _plain), ("others", _others)):
+            made |= ends(name, [score(point) for point in points])
+            pairs = zip(points, curves, strict=True) if points[0][ALPHA] < 1.0 else ()
+            made |= difference(f"{name}_on_trained", [score(point) - score(curve[-1]) for point, curve in pairs])
         for name in (*CHANGES, *LEVELS):
             made |= ends(name, [point.get(name, UNKNOWN) for point in points])
         found.append(made)
     return found
+
+
+def _plain(point: Mapping[str, float]) -> float:
+    return point[f"{LEARNED}/{PLAIN}"]
 
 
 def _others(point: Mapping[str, float]) -> float:

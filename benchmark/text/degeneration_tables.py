@@ -148,13 +148,22 @@ def curves_of(arm: FinishedArm) -> list[Mapping[str, Array]]:
 
 
 def _taken_back(curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each alpha; NAME_on_trained is a score less that of the same seed at alpha 1, and None there."""
+    alphas = curves[0][ALPHA].tolist()
+    points = [
+        [{name: float(values[place]) for name, values in curve.items()} for curve in curves]
+        for place in range(len(alphas))
+    ]
+    scores = [[{"orig": seed["train/orig"], "others": others(seed, "train")} for seed in point] for point in points]
     found = []
-    for place, alpha in enumerate(curves[0][ALPHA].tolist()):
-        points = [{name: float(values[place]) for name, values in curve.items()} for curve in curves]
-        row: dict[str, Any] = {ALPHA: alpha} | columns("orig", [point["train/orig"] for point in points], SHARE)
-        row |= columns("others", [others(point, "train") for point in points], SHARE)
+    for alpha, point, own in zip(alphas, points, scores, strict=True):
+        row: dict[str, Any] = {ALPHA: alpha}
+        for name in ("orig", "others"):
+            lost = [seed[name] - trained[name] for seed, trained in zip(own, scores[-1], strict=True)]
+            row |= columns(name, [seed[name] for seed in own], SHARE)
+            row |= difference_columns(f"{name}_on_trained", lost if alpha < 1.0 else [])
         for name in METERS:
-            row |= columns(name, [point[name] for point in points if name in point], bounds_of(name))
+            row |= columns(name, [seed[name] for seed in point if name in seed], bounds_of(name))
         found.append(row)
     return found
 

@@ -173,6 +173,18 @@ def test_there_is_a_row_for_each_language_model_that_was_moved_at_random(study: 
     assert all((row["pull"] == "") == (row["pull_spread"] == "") for row in rows)
 
 
+def test_the_score_at_each_alpha_is_less_that_at_the_end_seed_by_seed(study: Path) -> None:
+    rows = table(study, "taken_back")
+    ends = {row["encoder_learning_rate"]: row for row in rows if float(row["alpha"]) == 1.0}
+    for row in rows:
+        end = ends[row["encoder_learning_rate"]]
+        if row is end:
+            assert row["orig_on_trained"] == row["others_on_trained_detectable"] == ""
+        else:
+            assert float(row["orig_on_trained"]) == pytest.approx(float(row["orig"]) - float(end["orig"]), abs=2e-4)
+            assert float(row["others_on_trained_low"]) <= float(row["others_on_trained"])
+
+
 def test_what_trained_nothing_can_t_be_taken_back(study: Path) -> None:
     (fixed, *_) = (study / "runs").glob("*fixed*")
     with pytest.raises(UserError, match="trained no language model"):
