@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...datasets.counts import count
+from ...datasets.errors import UserError
 from ..terminal import print_rows
 from .lm import corpora, language_models
 
@@ -24,6 +25,7 @@ PACKAGES = (
     "metaworld",
     "nle",
 )
+READERS = ("minilm", "glove")  # what text games are read with, unless another language model is named
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def findings() -> list[dict[str, Any]]:
     """One row a finding. Keys: kind, name, state, note; `state` is "ok" unless something is missing."""
     models = [{"kind": "model", **row} for row in language_models()]
     texts = [{"kind": "corpus", **row} for row in corpora()]
-    return [*_machine(), *_packages(), *_data(), *models, *texts, *_targets()]
+    return [*_machine(), *_packages(), *_data(), *models, _word_vectors(), *texts, *_games(), *_targets()]
 
 
 def _machine() -> list[dict[str, Any]]:
@@ -94,6 +96,29 @@ def _data() -> list[dict[str, Any]]:
     ]
 
 
+def _word_vectors() -> dict[str, Any]:
+    from ..lm.glove import check_glove
+
+    try:
+        check_glove()
+    except UserError as error:
+        return _row("model", "glove", False, str(error).partition("; ")[2])
+    return _row("model", "glove", True, "--method drrn-glove")
+
+
+def _games() -> list[dict[str, Any]]:
+    """One row an engine of text games: what it lacks and what to type, or which games it plays."""
+    from ...datasets.games.families import ENGINES, FAMILIES, STORY, needed
+
+    rows = []
+    for engine in ENGINES:
+        plays = "story-NAME" if engine is STORY else ", ".join(n for n, row in FAMILIES.items() if row.engine is engine)
+        lacking = needed(engine)
+        note = f"needs {' and '.join(lacking)} for {plays}; type: {engine.install}" if lacking else plays
+        rows.append(_row("games", engine.module, not lacking, note))
+    return rows
+
+
 def target_data() -> dict[str, tuple[str, ...]]:
     """The data sets of each make target that needs some."""
     from ...datasets.entries import TABLE
@@ -115,7 +140,9 @@ def _targets() -> list[dict[str, Any]]:
     from ...datasets.games.recordings import status as status_of_games
 
     ready = {row["dataset"] for row in (*status(), *status_of_games()) if row["state"] == "ready"}
-    rows = []
+    readers = all(row["state"] == "ok" for row in (*language_models(), _word_vectors()) if row["name"] in READERS)
+    need = "nothing more" if readers else "nothing: it installs MiniLM and GloVe first"
+    rows = [_row("target", "make tidy-..., twc-..., cave-start, degeneration", True, need)]
     for target, datasets in target_data().items():
         missing = [dataset for dataset in datasets if dataset not in ready]
         need = f"nothing: it records {', '.join(missing)} first" if missing else "nothing more"

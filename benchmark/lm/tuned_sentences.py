@@ -11,14 +11,17 @@ def train_top(encoder: SentenceEncoder, layers: int) -> None:
     A `UserError` if the model has fewer.
     """
     blocks = blocks_of(encoder.model)
-    if layers > len(blocks):
-        raise UserError(
-            f"adaptation.layers is {layers}, and the language model has {len(blocks)}; give as many or fewer"
-        )
+    check_layers(layers, len(blocks))
     for block in blocks[len(blocks) - layers :]:
         block.requires_grad_(True)
     if encoder.reads_both_ways:
         encoder.below = len(blocks) - layers
+
+
+def check_layers(asked: int, there: int) -> None:
+    """Raise a `UserError` if more layers were asked for than the language model has."""
+    if asked > there:
+        raise UserError(f"adaptation.layers is {asked}, and the language model has {there}; give as many or fewer")
 
 
 def train_all(encoder: SentenceEncoder) -> None:

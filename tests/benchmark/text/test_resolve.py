@@ -67,6 +67,10 @@ def test_a_precision_makes_another_run_and_says_so() -> None:
         ({"settings": {"adaptation.layers": 1}}, r"unknown setting of fixed 'layers': there are none"),
         ({"steps": 15}, r"--steps 15 can't be spread over 10 evaluations"),
         ({"methods": ("drrn-fixed",), "choices": {"lm": "no-such"}}, r"unknown language model 'no-such'"),
+        (
+            {"methods": ("drrn-top-k",), "choices": {"lm": "gpt2-mini"}, "settings": {"adaptation.layers": 99}},
+            r"adaptation\.layers is 99, and the language model has 4; give as many or fewer",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(changes: dict[str, Any], line: str) -> None:

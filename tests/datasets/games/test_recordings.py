@@ -24,8 +24,32 @@ HASHES = {
     "tidy-easy-random": "9e979cc0b41a48be",
     "tidy-easy-mixed": "d184896a55479096",
     "tidy-medium-expert": "759a256fb6dff7f1",
+    "tidy-medium-medium": "87227702f5f256e0",
+    "tidy-medium-random": "0baf59f612bcbcae",
+    "tidy-medium-mixed": "8e467e1f12907b2c",
+    "tidy-hard-expert": "dcb7f4d00ebd4f05",
     "tidy-hard-medium": "81a2785037002793",
+    "tidy-hard-random": "66d89ecf9eb4d116",
+    "tidy-hard-mixed": "47cc31d300a751d3",
+    "twc-easy-expert": "13f6c4f956416190",
+    "twc-easy-medium": "1a530d7289aaa0f6",
+    "twc-easy-random": "6e3fb9b3160b42c2",
     "twc-easy-mixed": "8fcf3ff1a94e49aa",
+    "twc-medium-expert": "d1a911f30680b569",
+    "twc-medium-medium": "6098922bf70886ea",
+    "twc-medium-random": "3aa009afe4df86bf",
+    "twc-medium-mixed": "4f1d32fa10a2339e",
+    "twc-hard-expert": "f44df548a68761c6",
+    "twc-hard-medium": "ed75723866bf07a2",
+    "twc-hard-random": "f7d5fde2dd8d26e0",
+    "twc-hard-mixed": "967bf9df492895c6",
+    "cave-expert": "bb16924683acc892",
+    "cave-medium": "e7eabba918c16f2a",
+    "cave-random": "80a6f9ef124d83e7",
+    "cave-mixed": "c3baa14e0799e863",
+    "cave-start-expert": "8f51935970f932d6",
+    "cave-start-medium": "4f484e0ed324bb05",
+    "cave-start-random": "62a2676685c12310",
     "cave-start-mixed": "eb6071df69ca9979",
 }
 
@@ -46,6 +70,7 @@ def test_a_recording_is_the_same_everywhere(name: str) -> None:
 def test_every_family_has_a_recording_of_each_grade() -> None:
     every = (*FAMILIES, *TUNING_FAMILIES)
     assert set(RECORDINGS) == {f"{family}-{grade}" for family in every for grade in GRADES}
+    assert set(HASHES) == {f"{family}-{grade}" for family in FAMILIES for grade in GRADES}
 
 
 def test_what_is_read_is_what_was_played() -> None:
