@@ -205,6 +205,7 @@ def _risen(seeds: Sequence[tuple[list[str], Matrices]]) -> list[dict[str, Value]
         cells = [_cells(known, own, one, other) for known, own in seeds]
         means = {name: float(np.mean([cell[source] for cell in cells])) for name, source in _LEVELS.items()}
         means["rise"] = float(np.mean([cell["cosine_after"] - cell["cosine_before"] for cell in cells]))
+        means["unrewarded"] = sum(cell["rewarded"] == 0 for cell in cells) / len(cells)
         for name, value in means.items():
             total.setdefault(name, []).append(value)
         found.append((round(means["rise"], 9), {"one": one, "other": other, **means}))

@@ -103,6 +103,7 @@ def risen_rows(every: Sequence[FinishedArm]) -> list[dict[str, Any]]:
     """The pairs of each arm whose cosine rose most, of nouns that were read in all seeds: means over these.
 
     They have no interval, for the same seeds choose them. The last row of an arm is the mean over all of its pairs.
+    `unrewarded` is the share of seeds in which a pair shares no rewarded state.
     """
     found = []
     for arm in every:
@@ -118,12 +119,13 @@ def _risen(seeds: Sequence[Pairs]) -> list[dict[str, Any]]:
     places = [np.ix_(*2 * [[pairs.nouns.index(noun) for noun in nouns]]) for pairs in seeds]
     upper = np.triu_indices(len(nouns), 1)
 
-    def mean(name: str) -> Array:
-        """The mean over seeds of a matrix's pairs, (P,)."""
-        matrices = [getattr(pairs, name)[own] for pairs, own in zip(seeds, places, strict=True)]
-        return np.asarray(np.mean(matrices, axis=0)[upper])
+    def each(name: str) -> Array:
+        """The pairs of a matrix of each seed, (N, P)."""
+        matrices = [getattr(pairs, name)[own][upper] for pairs, own in zip(seeds, places, strict=True)]
+        return np.stack(matrices)
 
-    means = {name: mean(name) for name in ("rise", "before", "read", "rewarded")}
+    means = {name: each(name).mean(axis=0) for name in ("rise", "before", "read", "rewarded")}
+    means["unrewarded"] = (each("rewarded") == 0).mean(axis=0)
     rises = means["rise"].round(ROUNDED)
     most = [place for place in np.argsort(-rises, kind="stable")[:RISEN].tolist() if rises[place] > 0]
     named = [{"one": nouns[upper[0][place]], "other": nouns[upper[1][place]]} for place in most]

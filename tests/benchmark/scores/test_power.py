@@ -1,6 +1,8 @@
 """Tests of power: against hand-computed cases, other formulas and simulated experiments."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from scipy import stats
 from lamobench.benchmark.scores.power import Spread, spread_of_episodes, spread_of_runs
 from lamobench.benchmark.scores.statistics import paired_difference
 from lamobench.tests.benchmark.scores.interval_coverage import of_detectable, of_detectable_over_tasks
+
+ROOT = Path(__file__).parents[3]
+PARTS = r"half|third|quarter|sixth|eighth"
 
 
 def power_of_a_t_test(effect: float, deviation: float, pairs: int) -> float:
@@ -38,6 +43,18 @@ def test_as_many_pairs_as_needed_see_the_effect_and_one_less_does_not(
     needed = int(Spread(deviations, (3,) * tasks).pairs_needed(effect))
     assert Spread(deviations, (needed,) * tasks).detectable <= effect
     assert needed == 2 or Spread(deviations, (needed - 1,) * tasks).detectable > effect
+
+
+def test_the_pairs_that_the_docs_say_a_smaller_difference_takes() -> None:
+    page = (ROOT / "docs" / "statistics.md").read_text()
+    head, *rows = re.findall(r"^\| (?:pairs|\d+) \|.*$", page.partition("A smaller difference takes")[2], re.M)
+    parts = [{"half": 2, "third": 3, "quarter": 4, "sixth": 6, "eighth": 8}[part] for part in re.findall(PARTS, head)]
+    assert len(parts) == 5
+    said = [[int(cell) for cell in row.strip("| ").split(" | ")] for row in rows[:3]]
+    for pairs, *needed in said:
+        spread = Spread((1.0,), (pairs,))
+        assert needed == [spread.pairs_needed(spread.detectable / part) for part in parts]
+    assert [row[0] for row in said] == [3, 5, 10]
 
 
 def test_the_spread_is_that_of_the_runs_means() -> None:

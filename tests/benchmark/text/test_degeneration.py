@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -327,10 +328,14 @@ def test_the_last_row_of_risen_is_the_mean_of_all_pairs(study: Path) -> None:
     assert second is not None
     nouns = [noun for noun in first.nouns if noun in second.nouns]
     shared = []
+    never = []
     for pairs in (first, second):
         places = [pairs.nouns.index(noun) for noun in nouns]
         shared.append(pairs.rewarded[np.ix_(places, places)][np.triu_indices(len(nouns), 1)].mean())
+        never.append(np.mean([pairs.rewarded[place] == 0 for place in combinations(places, 2)]))
     assert float(every_pair["rewarded"]) == pytest.approx(np.mean(shared), rel=1e-3, abs=1e-9)
+    assert float(every_pair["unrewarded"]) == pytest.approx(np.mean(never), rel=1e-3, abs=1e-9)
+    assert {float(row["unrewarded"]) for row in most} <= {0.0, 0.5, 1.0}  # of two seeds
 
 
 def test_seeds_are_counted_by_the_sign_of_their_pull() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,27 @@ def test_what_stands_still_has_not_changed_and_what_moves_has(
         apart = sum(float((after[name] - weight).detach().double().square().sum()) for name, weight in before.items())
         norm = sum(float(weight.double().square().sum()) for weight in before.values())
         assert moved["weight_change"] == pytest.approx((apart / norm) ** 0.5, rel=1e-4)
+
+
+def test_cross_entropy_is_the_loss_of_the_head_and_falls_where_texts_are_learned(encoder: SentenceEncoder) -> None:
+    train_all(encoder)
+    probes = few(probes_of(TASK))
+    glosses = tuple(sorted(probes.nouns, key=len)[:12])  # short ones, which the model sees at once
+    meters = Meters(encoder, replace(probes, glosses=glosses))
+    ids = torch.tensor([number for gloss in glosses for number in encoder.tokens(gloss)])
+    assert len(ids) <= encoder.model.config.n_positions
+
+    def loss() -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(encoder.model(ids[None]).logits[0, :-1], ids[1:])
+
+    untouched = loss()
+    untouched.backward()
+    before = untouched.item()
+    assert meters.loss == pytest.approx(before, rel=1e-5)
+    torch.optim.SGD(trained_weights(encoder).values(), 0.1).step()
+    after = loss().item()
+    assert after < before
+    assert meters.measure()["cross_entropy"] == pytest.approx(after - before, rel=1e-3)
 
 
 def test_glosses_are_none_that_distillation_holds() -> None:
