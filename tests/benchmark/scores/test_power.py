@@ -47,7 +47,7 @@ def test_as_many_pairs_as_needed_see_the_effect_and_one_less_does_not(
 
 def test_the_pairs_that_the_docs_say_a_smaller_difference_takes() -> None:
     page = (ROOT / "docs" / "statistics.md").read_text()
-    head, *rows = re.findall(r"^\| (?:pairs|\d+) \|.*$", page.partition("A smaller difference takes")[2], re.M)
+    head, *rows = re.findall(r"^\| (?:pairs|\d+) \|.*$", page.partition("a smaller difference takes")[2], re.M)
     parts = [{"half": 2, "third": 3, "quarter": 4, "sixth": 6, "eighth": 8}[part] for part in re.findall(PARTS, head)]
     assert len(parts) == 5
     said = [[int(cell) for cell in row.strip("| ").split(" | ")] for row in rows[:3]]
